@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * One signed AWS call, and the decoding of its error. The services (ec2, ssm, sqs, events) are thin
+ * pairs on top: a function that makes the call, and a function that reads its answer. Making and
+ * reading touch no network, so both can be tested and fuzzed alone; http.h carries the call.
+ *
+ * SigV4 is libcurl's (CURLOPT_AWS_SIGV4). Endpoints follow the standard settings AWS_ENDPOINT_URL
+ * and AWS_ENDPOINT_URL_<SERVICE>.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "err.h"
+#include "http.h"
+
+struct aws_credentials {
+        char *access_key;     /* owned */
+        char *secret_key;     /* owned, secret */
+        char *session_token;  /* owned, secret; NULL for a user's long-term keys */
+        int64_t expires_ms;   /* wall clock; 0 = never */
+};
+
+/* Overwrites and frees the members. */
+void aws_credentials_release(struct aws_credentials *credentials);
+
+/* Reads AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, as Lambda sets them.
+ * Returns 0, or -ENOKEY when they are not set. */
+int aws_credentials_from_environment(struct aws_credentials *ret, struct err *err);
+
+struct aws {
+        char *region;   /* owned: "eu-central-1" */
+        struct aws_credentials credentials;
+};
+
+/* REGION may be NULL: AWS_REGION or AWS_DEFAULT_REGION then. Takes nothing over. Returns 0, or
+ * -EINVAL when there is no region. Credentials are set by the caller. */
+int aws_init(struct aws *aws, const char *region, struct err *err);
+void aws_release(struct aws *aws);
+
+/* Replaces the credentials: takes the members of CREDENTIALS over, and empties it. */
+void aws_set_credentials(struct aws *aws, struct aws_credentials *credentials);
+
+/* The services that this project calls. */
+enum aws_service {
+        AWS_EC2,         /* query protocol, XML answers, version 2016-11-15 */
+        AWS_SSM,         /* JSON 1.1, AmazonSSM */
+        AWS_SQS,         /* JSON 1.0, AmazonSQS */
+        AWS_EVENTBRIDGE, /* JSON 1.1, AWSEvents */
+};
+
+/* A JSON call: ACTION is a literal such as "GetParameter"; BODY is the JSON text, copied. Repeated
+ * up to three times on throttling, 5xx and lost connections; makers of calls that may not be
+ * repeated set tries_max to 1. */
+struct http_call *aws_json_call(struct aws *aws, enum aws_service service, const char *action,
+        const char *body);
+
+/* A query call to EC2: FORM is what follows "Action=…&Version=…", "&Name=value" pairs, encoded. */
+struct http_call *aws_query_call(struct aws *aws, enum aws_service service, const char *action,
+        const char *form);
+
+struct aws_error {
+        char code[96];     /* "ParameterNotFound", without namespace or suffix */
+        char message[512]; /* AWS's own words */
+};
+
+/* Positive result: AWS answered with an error, which is in *ret_error. */
+#define AWS_REFUSED 1
+
+/* Reads the outcome of a call: 0 for 2xx, AWS_REFUSED, or a negative errno when there was no answer
+ * or one that is neither success nor an AWS error. Pure. */
+int aws_outcome(const struct http_call *call, struct aws_error *ret_error, struct err *err);
+
+/* Turns a refusal that the caller does not handle into text and -EREMOTEIO (-EACCES for missing
+ * permission, with the hint which action to allow). */
+int aws_refused(const struct http_call *call, const struct aws_error *error, struct err *err);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * EC2: launching one-time spot (or on-demand) instances, terminating and describing them.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "aws/aws.h"
+
+/* "i-" and 17 digits, and room for what EC2 may add */
+#define EC2_ID_SIZE 32
+
+/* What an error of RunInstances asks the caller to do. */
+enum ec2_error_class {
+        EC2_ERROR_FATAL,      /* wrong parameters or permissions: trying elsewhere does not help */
+        EC2_ERROR_CAPACITY,   /* another type, or another zone */
+        EC2_ERROR_SUBNET,     /* no free address: another subnet, the same type */
+        EC2_ERROR_QUOTA,      /* the account's limit: no sibling helps; on demand, or wait */
+        EC2_ERROR_RETRY,      /* throttled or internal: the same call again */
+        EC2_ERROR_TOKEN_USED, /* the idempotency token belongs to instances that are gone, or to
+                                 other parameters: the same call with another token */
+};
+
+/* From the table of codes in ec2.c; unknown codes are fatal for 4xx. Pure. */
+enum ec2_error_class ec2_classify(const char *code);
+
+struct ec2_tag {
+        const char *key;
+        const char *value;
+};
+
+struct ec2_launch {
+        const char *launch_template;         /* name, or id "lt-…" */
+        const char *launch_template_version; /* "$Default", "$Latest", or a number */
+        const char *instance_type;
+        const char *subnet;
+        bool spot;                           /* one-time, terminated on interruption */
+        unsigned count;                      /* MaxCount; MinCount is 1 */
+        const char *client_token;            /* at most 64 characters */
+        const struct ec2_tag *tags;          /* on instance and volume */
+        size_t n_tags;
+};
+
+/* Every launch terminates on shutdown, requires IMDSv2 with a hop limit of 1, and shows its tags in
+ * the metadata. The client token makes it safe to repeat. */
+struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *launch);
+
+struct ec2_instance {
+        char id[EC2_ID_SIZE];
+        char type[32];
+        char zone[32];
+        char account[16];  /* the owner, for the instance's ARN; may be "" */
+        char state[24];    /* "pending", "running", "terminated", … */
+        bool spot;
+        struct {
+                char key[128];
+                char value[256];
+        } *tags;           /* owned */
+        size_t n_tags;
+};
+
+struct ec2_instances {
+        struct ec2_instance *items; /* owned */
+        size_t count;
+};
+
+void ec2_instances_release(struct ec2_instances *instances);
+/* The value of tag KEY, or NULL. Borrowed. */
+const char *ec2_instance_tag(const struct ec2_instance *instance, const char *key);
+
+/* 0, AWS_REFUSED (classify ret_error->code), or negative. -EBADMSG: XML that is cut off, has no
+ * instance, or more than 1,000. */
+int ec2_run_instances_answer(const struct http_call *call, struct ec2_instances *ret,
+        struct aws_error *ret_error, struct err *err);
+
+/* IDS that are gone are no error for EC2 within the hour after their end. */
+struct http_call *ec2_terminate_instances(struct aws *aws, const char *const *ids, size_t n_ids);
+/* 0 also for instances that EC2 no longer knows. */
+int ec2_terminate_instances_answer(const struct http_call *call, struct err *err);
+
+/* By filter, so that unknown ids are simply missing from the answer. At most 100 ids. */
+struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids);
+int ec2_describe_instances_answer(const struct http_call *call, struct ec2_instances *ret,
+        struct err *err);
+
+struct http_call *ec2_create_tags(struct aws *aws, const char *instance, const struct ec2_tag *tags,
+        size_t n_tags);
+/* Positive result: no such instance. */
+#define EC2_NO_INSTANCE 1
+int ec2_create_tags_answer(const struct http_call *call, struct err *err);
+
+/* Pure parser behind the answers above: instances anywhere in EC2's XML. */
+int ec2_parse_instances(const char *xml, size_t size, struct ec2_instances *ret, struct err *err);
+/* Pure parser of <Response><Errors><Error>: 0, or -EBADMSG. */
+int ec2_parse_error(const char *xml, size_t size, struct aws_error *ret);

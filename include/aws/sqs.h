@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * SQS: sending messages, and moving kept dead letters by hand.
+ * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
+ */
+
+#include <stddef.h>
+
+#include "aws/aws.h"
+
+#define SQS_DELAY_MAX_SECONDS 900
+
+struct sqs_message {
+        const char *queue_url;
+        const char *body;
+        unsigned delay_seconds;        /* standard queues only */
+        const char *group;             /* FIFO queues only, else NULL */
+        const char *deduplication_id;  /* FIFO queues only, else NULL; at most 128 characters */
+        const char *source;            /* message attributes of dead letters, or NULL */
+        const char *cause;
+};
+
+struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message);
+int sqs_send_message_answer(const struct http_call *call, struct err *err);
+
+/* Up to ten messages, hidden from others for HIDDEN_SECONDS. Returns at once when there are none. */
+struct http_call *sqs_receive_messages(struct aws *aws, const char *queue_url,
+        unsigned hidden_seconds);
+
+struct sqs_received {
+        char *id;      /* owned, as all of them */
+        char *receipt;
+        char *body;
+        char *source;  /* attribute `source`, or NULL */
+        char *cause;   /* attribute `cause`, or NULL */
+};
+
+struct sqs_received_list {
+        struct sqs_received *items; /* owned */
+        size_t count;
+};
+
+void sqs_received_list_release(struct sqs_received_list *list);
+int sqs_receive_messages_answer(const struct http_call *call, struct sqs_received_list *ret,
+        struct err *err);
+
+struct http_call *sqs_delete_message(struct aws *aws, const char *queue_url, const char *receipt);
+int sqs_delete_message_answer(const struct http_call *call, struct err *err);
+
+/* The URL of the queue NAME of this account and region: needed where only an ARN is known. */
+struct http_call *sqs_get_queue_url(struct aws *aws, const char *name);
+/* The URL is the caller's to free. */
+int sqs_get_queue_url_answer(const struct http_call *call, char **ret_url, struct err *err);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A byte buffer that grows up to a limit. Adding beyond the limit adds nothing, is remembered in
+ * `overflow`, and makes all further additions fail, so that a writer may add many pieces and check
+ * once. The bytes are always followed by a NUL that does not count. They are overwritten when the
+ * buffer is released, since many buffers of this project hold secrets.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "mem.h"
+
+struct buf {
+        char *data;      /* NULL as long as nothing was added */
+        size_t size;     /* bytes added */
+        size_t capacity; /* bytes allocated */
+        size_t limit;    /* never more than this many bytes */
+        bool overflow;   /* something did not fit */
+};
+
+/* An empty buffer: struct buf b = BUF_INIT(4096); */
+#define BUF_INIT(limit_)                                                                           \
+        {                                                                                          \
+                .limit = (limit_)                                                                  \
+        }
+
+#define _cleanup_buf_ _cleanup_(buf_release)
+
+/* Each adds all or nothing: 0, or -ENOBUFS beyond the limit. */
+int buf_add(struct buf *buf, const void *bytes, size_t size);
+int buf_add_string(struct buf *buf, const char *string);
+int buf_add_format(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Adds STRING as application/x-www-form-urlencoded wants it (a space becomes "+"). */
+int buf_add_form(struct buf *buf, const char *string);
+
+/* The content as a string, "" where nothing was added; valid until the buffer changes. */
+const char *buf_string(const struct buf *buf);
+
+/* Empties the buffer, and keeps its memory. */
+void buf_clear(struct buf *buf);
+
+/* Hands the content over as a string (never NULL), which the caller frees; leaves BUF empty. */
+char *buf_steal(struct buf *buf);
+
+/* Overwrites and frees. The buffer is empty and usable afterwards. */
+void buf_release(struct buf *buf);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * References: how a setting names a secret or a document that is kept elsewhere.
+ *
+ *      ssm:/scale-agent/config       the decrypted value of an SSM parameter
+ *      file:/etc/scale-agent.json    a file, without its last line break
+ *      env:NAME                      an environment variable, which may hold a reference again
+ *      anything else                 the value itself
+ */
+
+#include "buf.h"
+#include "err.h"
+
+struct aws;
+struct http;
+
+/* Positive result: what the reference names is not there. */
+#define REFERENCE_ABSENT 1
+
+/* No reference resolves to more than this many bytes. */
+#define REFERENCE_LIMIT (1024 * 1024)
+
+/*
+ * Resolves REFERENCE into RET (emptied first). AWS may be NULL when no ssm: reference is expected;
+ * one is an error then. Returns 0, REFERENCE_ABSENT (no such parameter, file or variable; ERR says
+ * which, for callers that need it), or a negative errno.
+ */
+int reference_resolve(const char *reference, struct http *http, struct aws *aws, struct buf *ret,
+        struct err *err);
