@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+# scale-agent: `make help` lists the targets. Everything is built below build/.
+
+# -- what packagers and people may set ------------------------------------------------------------
+CC ?= cc
+CFLAGS ?= -O2 -g
+CPPFLAGS ?=
+LDFLAGS ?=
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
+DESTDIR ?=
+SANITIZE ?=
+V ?=
+JOBS ?= 1
+FAULTS ?=
+
+comma := ,
+build := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+obj := $(build)/obj
+bin := $(build)/bin
+python := build/venv/bin/python
+
+q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s%s\n' $(1) $(2);)
+
+# -- flags ------------------------------------------------------------------------------------------
+warnings := -Wall -Wextra -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wvla \
+	-Wimplicit-fallthrough -Wswitch-enum -Wdate-time -Wnull-dereference
+sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+version := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+scaler_packages := libcurl openssl libcjson expat
+agent_packages := $(scaler_packages) libsystemd
+needs_packages := $(filter-out clean help install-packages demo test lint format bench,$(or $(MAKECMDGOALS),all))
+ifneq ($(needs_packages),)
+pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
+ifneq ($(pkg),)
+$(error Libraries are missing: $(pkg). `make install-packages` installs them (Debian and Ubuntu))
+endif
+endif
+ours := -std=gnu17 -iquote include -D_GNU_SOURCE $(warnings) \
+	$(shell pkg-config --cflags $(agent_packages) 2>/dev/null) -fvisibility=hidden \
+	-ffunction-sections -fdata-sections $(sanitize)
+link := -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro -Wl,-z,now $(sanitize) $(LDFLAGS)
+scaler_libs = $(shell pkg-config --libs $(scaler_packages))
+agent_libs = $(shell pkg-config --libs $(agent_packages))
+
+# -- sources ----------------------------------------------------------------------------------------
+lib_sources := $(wildcard lib/*.c lib/*/*.c)
+scaler_sources := $(wildcard scaler/*.c)
+agent_sources := $(wildcard runner-agent/*.c)
+unit_sources := $(wildcard tests/unit/test_*.c)
+fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
+bench_sources := $(wildcard tests/bench/*.c)
+objects = $(patsubst %.c,$(obj)/%.o,$(1))
+
+lib_archive := $(obj)/lib.a
+scaler_archive := $(obj)/scaler.a
+agent_archive := $(obj)/agent.a
+unit_programs := $(patsubst tests/unit/%.c,$(build)/unit/%,$(unit_sources))
+
+all: $(bin)/scaler $(bin)/runner-agent ## both programs, in build/bin
+
+$(bin)/scaler: $(obj)/scaler/main.o $(scaler_archive) $(lib_archive)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(scaler_libs)
+
+$(bin)/runner-agent: $(obj)/runner-agent/main.o $(agent_archive) $(lib_archive)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(agent_libs)
+
+$(lib_archive): $(call objects,$(lib_sources))
+$(scaler_archive): $(call objects,$(filter-out scaler/main.c,$(scaler_sources)))
+$(agent_archive): $(call objects,$(filter-out runner-agent/main.c,$(agent_sources)))
+$(lib_archive) $(scaler_archive) $(agent_archive):
+	$(q)rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $^
+
+$(obj)/%.o: %.c $(obj)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ours) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Everything is compiled again when a flag changes.
+flags := $(CC) $(ours) $(CPPFLAGS) $(CFLAGS) $(link)
+$(obj)/flags: force
+	@mkdir -p $(@D)
+	@printf '%s' '$(subst ','\'',$(flags))' | cmp -s - $@ || printf '%s' '$(subst ','\'',$(flags))' >$@
+
+# Only the two mains know the version, so that a commit does not compile everything again.
+mains := $(obj)/scaler/main.o $(obj)/runner-agent/main.o
+$(mains): private CPPFLAGS += -DVERSION='"$(version)"'
+$(mains): $(obj)/version
+$(obj)/version: force
+	@mkdir -p $(@D)
+	@echo '$(version)' | cmp -s - $@ || echo '$(version)' >$@
+
+-include $(wildcard $(obj)/*/*.d $(obj)/*/*/*.d)
+
+# -- tests ------------------------------------------------------------------------------------------
+$(build)/unit/%: $(obj)/tests/unit/%.o $(obj)/tests/unit/script.o $(scaler_archive) $(agent_archive) $(lib_archive)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(agent_libs) -lcmocka
+
+unit-programs: $(unit_programs)
+
+# -- for people -------------------------------------------------------------------------------------
+install-packages: ## install what a build needs (apt; with sudo when not root)
+	$(q)tests/prepare build
+
+demo: ## the life of JOBS=1 jobs on this machine, with FAULTS=capacity,throttle,duplicate
+	$(q)tests/prepare build
+	$(q)$(MAKE) --no-print-directory all
+	$(q)$(python) -m tests.cloud.demo --jobs $(JOBS) $(if $(FAULTS),--faults $(FAULTS))
+
+install: all ## install programs and systemd units (DESTDIR, PREFIX)
+	install -D -m 755 $(bin)/scaler $(DESTDIR)$(BINDIR)/scaler
+	install -D -m 755 $(bin)/runner-agent $(DESTDIR)$(BINDIR)/runner-agent
+	for unit in runner-agent/*.service runner-agent/*.timer; do \
+		sed 's|@bindir@|$(BINDIR)|g' "$$unit" | \
+		install -D -m 644 /dev/stdin "$(DESTDIR)$(SYSTEMDUNITDIR)/$${unit##*/}" || exit 1; done
+
+clean: ## remove what was built (packages fetched for the tests stay)
+	rm -rf $(obj) $(bin) $(build)/unit $(build)/fuzz
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+force:
+.PHONY: all unit-programs install-packages demo install clean help force
+.DELETE_ON_ERROR:

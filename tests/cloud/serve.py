@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""A small HTTP/1.1 server that GitHub's stand-in and the metadata services share.
+
+One thread accepts, one thread serves each connection and keeps it alive. A handler gets a Request
+and returns an Answer, or None to cut the connection without a word, which is how faults are made.
+It listens on the loopback only.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+BODY_LIMIT = 26 * 1024 * 1024
+IDLE_SECONDS = 120.0
+
+
+@dataclass
+class Request:
+    """One request; header names are lower case, the path is decoded and without its query."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Answer:
+    """What a handler answers; `of` makes one with a JSON body."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, status: int, document: Any) -> Answer:
+        """Make an answer with a JSON body."""
+        body = json.dumps(document).encode()
+        return cls(status, body, {"Content-Type": "application/json; charset=utf-8"})
+
+
+Handle = Callable[[Request], Answer | None]
+
+
+class Server:
+    """Serves `handle` on a free port of the loopback until it is stopped."""
+
+    def __init__(self, handle: Handle, tls: ssl.SSLContext | None = None, name: str = "http"):
+        self.handle = handle
+        self.tls = tls
+        self.name = name
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self._listener.getsockname()[1]
+
+    def start(self) -> Server:
+        """Begin to accept connections."""
+        threading.Thread(target=self._accept, name=f"{self.name}-accept", daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Refuse new connections and end the open ones."""
+        _close(self._listener)
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            _close(connection)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, address = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(
+                target=self._serve, args=(connection, address), name=self.name, daemon=True
+            ).start()
+
+    def _serve(self, connection: socket.socket, address: Any) -> None:
+        connection.settimeout(IDLE_SECONDS)
+        with self._lock:
+            self._connections.add(connection)
+        try:
+            if self.tls is not None:
+                with self._lock:
+                    self._connections.discard(connection)
+                connection = self.tls.wrap_socket(connection, server_side=True)
+                with self._lock:
+                    self._connections.add(connection)
+            _Connection(connection, address, self)  # type: ignore[arg-type]
+        except OSError:
+            pass  # a client that went away, or does not trust us, is its own problem
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+            _close(connection)
+
+
+class _Connection(BaseHTTPRequestHandler):
+    """Reads the requests of one connection; the parsing is the standard library's."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: Server  # type: ignore[assignment]
+
+    def _take(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdigit() or int(length) > BODY_LIMIT:
+            self._send(Answer(413, b"body too large"))
+            self.close_connection = True
+            return
+        split = urlsplit(self.path)
+        request = Request(
+            self.command,
+            unquote(split.path),
+            parse_qs(split.query, keep_blank_values=True),
+            {name.lower(): value for name, value in self.headers.items()},
+            self.rfile.read(int(length)),
+        )
+        answer = self.server.handle(request)
+        if answer is None:
+            self.close_connection = True
+            return
+        self._send(answer)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = _take
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if answer.status != 204:
+            self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        if self.command != "HEAD" and answer.status != 204:
+            self.wfile.write(answer.body)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the stand-ins record their calls themselves."""
+
+
+def _close(connection: socket.socket) -> None:
+    try:
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+    except OSError:
+        pass
+    connection.close()
