@@ -22,9 +22,9 @@ struct buf {
 };
 
 /* An empty buffer: struct buf b = BUF_INIT(4096); */
-#define BUF_INIT(limit_)                                                                           \
-        {                                                                                          \
-                .limit = (limit_)                                                                  \
+#define BUF_INIT(limit_)          \
+        {                         \
+                .limit = (limit_) \
         }
 
 #define _cleanup_buf_ _cleanup_(buf_release)

@@ -21,12 +21,12 @@ struct config_tag {
 /* One kind of runner. */
 struct config_spec {
         char *name;
-        char **labels;            /* what the runner offers; n_labels of them */
+        char **labels; /* what the runner offers; n_labels of them */
         size_t n_labels;
-        char *organization;       /* NULL: runners belong to the job's repository */
+        char *organization; /* NULL: runners belong to the job's repository */
         int64_t runner_group_id;
-        char *instance_type;      /* where the ladder starts */
-        char **instance_types;    /* further types that a job may name as a label */
+        char *instance_type;   /* where the ladder starts */
+        char **instance_types; /* further types that a job may name as a label */
         size_t n_instance_types;
         char *launch_template;
         char *launch_template_version;
@@ -41,11 +41,11 @@ struct config_spec {
 };
 
 struct config {
-        char *prefix;             /* "/scale-agent" */
-        char *app_id;             /* NULL: a personal token is used */
-        int64_t *installations;   /* none: any */
+        char *prefix;           /* "/scale-agent" */
+        char *app_id;           /* NULL: a personal token is used */
+        int64_t *installations; /* none: any */
         size_t n_installations;
-        char **repositories;      /* "OWNER/REPO" or "OWNER" followed by a slash and a star */
+        char **repositories; /* "OWNER/REPO" or "OWNER" followed by a slash and a star */
         size_t n_repositories;
         struct config_spec *specs;
         size_t n_specs;
@@ -56,8 +56,8 @@ void config_freep(struct config **config);
 
 /* One fault of a document. */
 struct config_fault {
-        char *path;    /* "specs[0].subnets" */
-        char *text;    /* what is allowed, and what was found */
+        char *path; /* "specs[0].subnets" */
+        char *text; /* what is allowed, and what was found */
 };
 
 struct config_faults {
@@ -74,7 +74,8 @@ void config_faults_release(struct config_faults *faults);
 int config_parse(const char *text, size_t size, struct config **ret_config,
         struct config_faults *ret_faults, struct err *err);
 
-/* Whether a delivery from REPOSITORY ("OWNER/REPO") through INSTALLATION (0: none) is configured. */
+/* Whether a delivery from REPOSITORY ("OWNER/REPO") through INSTALLATION (0: none) is configured.
+ */
 bool config_allows_repository(const struct config *config, const char *repository);
 bool config_allows_installation(const struct config *config, int64_t installation);
 

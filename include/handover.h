@@ -36,10 +36,10 @@ struct handover_times {
 };
 
 struct handover {
-        char *jit_config;  /* secret */
+        char *jit_config; /* secret */
         char *prefix;
         char *spec;
-        char *scope;       /* "repos/OWNER/REPO" or "orgs/ORG" */
+        char *scope; /* "repos/OWNER/REPO" or "orgs/ORG" */
         int64_t runner_id;
         int64_t idle_limit_seconds; /* no job for so long: give up */
         int64_t job_limit_seconds;  /* a job longer than this is stopped */

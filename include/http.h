@@ -36,23 +36,24 @@ enum http_verdict {
 
 struct http_call {
         /* The request: set by who makes the call, before it is started. */
-        const char *what;      /* a literal for errors: "RunInstances" */
-        const char *method;    /* a literal: "GET", "POST", … */
-        struct buf url;        /* absolute */
-        struct buf headers;    /* lines "Name: value\n" */
-        struct buf body;       /* sent when `has_body` */
+        const char *what;   /* a literal for errors: "RunInstances" */
+        const char *method; /* a literal: "GET", "POST", … */
+        struct buf url;     /* absolute */
+        struct buf headers; /* lines "Name: value\n" */
+        struct buf body;    /* sent when `has_body` */
         bool has_body;
-        char *sign_scope;      /* "aws:amz:REGION:SERVICE" for SigV4, else NULL; owned */
-        char *sign_key;        /* access key id; owned */
-        char *sign_secret;     /* secret access key; owned, wiped */
-        int64_t timeout_ms;    /* for all tries together; 0 = none. Default 10 s */
-        int64_t try_timeout_ms; /* for one try; 0 = none. Default 5 s */
+        char *sign_scope;           /* "aws:amz:REGION:SERVICE" for SigV4, else NULL; owned */
+        char *sign_key;             /* access key id; owned */
+        char *sign_secret;          /* secret access key; owned, wiped */
+        int64_t timeout_ms;         /* for all tries together; 0 = none. Default 10 s */
+        int64_t try_timeout_ms;     /* for one try; 0 = none. Default 5 s */
         int64_t connect_timeout_ms; /* default 2 s */
-        unsigned tries_max;    /* default 1: a call is repeated only where its maker says that it
-                                  is safe (idempotent, or with a token that makes it so) */
-        size_t answer_limit;   /* bytes; default 1 MiB; more is an error */
+        unsigned tries_max;  /* default 1: a call is repeated only where its maker says that it
+                                is safe (idempotent, or with a token that makes it so) */
+        size_t answer_limit; /* bytes; default 1 MiB; more is an error */
         /* Judges a try with an HTTP answer; NULL: 429, 502, 503 and 504 are worth another. Tries
-         * without an answer (connection refused or lost, time-out) always are. */
+         * without an answer are when -ECONNRESET, -ECONNREFUSED, -EHOSTUNREACH or -ETIMEDOUT ended
+         * them. */
         enum http_verdict (*judge)(const struct http_call *call);
 
         /* Called once when the call has ended; may start further calls, may free this one. */
@@ -60,20 +61,20 @@ struct http_call {
         void *userdata;
 
         /* The answer: valid when the call has ended. */
-        int result;             /* 0: there is an HTTP answer; negative errno: there is none */
-        struct err err;         /* says why there is none */
-        int status;             /* HTTP status, 0 without an answer */
-        struct buf answer;      /* its body */
+        int result;                /* 0: there is an HTTP answer; negative errno: there is none */
+        struct err err;            /* says why there is none */
+        int status;                /* HTTP status, 0 without an answer */
+        struct buf answer;         /* its body */
         struct buf answer_headers; /* its header lines, as they came */
-        unsigned tries;         /* made so far */
-        int64_t started_ms;     /* monotonic */
+        unsigned tries;            /* made so far */
+        int64_t started_ms;        /* monotonic */
         int64_t ended_ms;
 
         /* Private to http.c and its transport. */
         struct http_call *next;
         enum { HTTP_CALL_NEW, HTTP_CALL_WAITING, HTTP_CALL_RUNNING, HTTP_CALL_ENDED } state;
-        int64_t due_ms;        /* when WAITING: the next try */
-        int64_t deadline_ms;   /* monotonic; 0 = none */
+        int64_t due_ms;      /* when WAITING: the next try */
+        int64_t deadline_ms; /* monotonic; 0 = none */
         void *transport_data;
 };
 
@@ -85,12 +86,12 @@ struct http_call *http_call_new(const char *what, const char *method, const char
 void http_call_header(struct http_call *call, const char *name, const char *value);
 
 /* Sets the body, which is copied. */
-void http_call_body(struct http_call *call, const char *content_type, const char *bytes,
-        size_t size);
+void http_call_body(
+        struct http_call *call, const char *content_type, const char *bytes, size_t size);
 
 /* Copies the first answer header NAME (any case) without surrounding blanks; false if absent. */
-bool http_call_answer_header(const struct http_call *call, const char *name, char *value,
-        size_t size);
+bool http_call_answer_header(
+        const struct http_call *call, const char *name, char *value, size_t size);
 
 /* Fills ERR from a call whose answer is of no use: the transport's reason, or status and the
  * beginning of the body. Returns call->result, or -EPROTO when there was an HTTP answer. */
@@ -112,9 +113,11 @@ struct http_transport {
         void (*cancel)(struct http_transport *transport, struct http_call *call);
         /* A descriptor that is readable when dispatch() has something to do; -1: none. */
         int (*fd)(struct http_transport *transport);
+        /* Milliseconds until dispatch() has something to do even if nothing arrives; -1: never. */
+        int64_t (*timeout_ms)(struct http_transport *transport);
         /* Moves everything on. Never blocks. */
         void (*dispatch)(struct http_transport *transport, struct http *http);
-        /* Waits up to TIMEOUT_MS (-1: for ever) until dispatch() has something to do. */
+        /* Waits until something arrives, for TIMEOUT_MS at the most (-1: for ever). */
         void (*wait)(struct http_transport *transport, int64_t timeout_ms);
         void (*free)(struct http_transport *transport);
 };
@@ -145,6 +148,9 @@ void http_finish(struct http *http);
 /* For event loops: see above. */
 int http_fd(struct http *http);
 void http_dispatch(struct http *http);
+
+/* Milliseconds until CALL's current try must have ended, from its limits; 0 = no limit. */
+int64_t http_call_try_ms(const struct http *http, const struct http_call *call);
 
 /* For transports: the try of CALL that was started has ended. RESULT 0: status, answer and
  * answer_headers are filled; negative: call->err says why there is no answer. */

@@ -25,8 +25,8 @@
  * 1,000 deep. WHAT names the document in errors ("the webhook's body").
  * Returns 0 and a value that the caller gives to cJSON_Delete(), or -EBADMSG.
  */
-int json_parse(const char *bytes, size_t size, const char *what, cJSON **ret_value,
-        struct err *err);
+int json_parse(
+        const char *bytes, size_t size, const char *what, cJSON **ret_value, struct err *err);
 
 /* The member at PATH, or NULL. Borrowed. */
 const cJSON *json_get(const cJSON *object, const char *path);
@@ -43,10 +43,9 @@ bool json_boolean(const cJSON *object, const char *path, bool fallback);
 
 /* As above, but the member must be there: 0, or -EBADMSG with a text that names the path, what is
  * expected, and what was found. Strings must not be empty. */
-int json_need_string(const cJSON *object, const char *path, const char **ret_string,
-        struct err *err);
-int json_need_integer(const cJSON *object, const char *path, int64_t *ret_integer,
-        struct err *err);
+int json_need_string(
+        const cJSON *object, const char *path, const char **ret_string, struct err *err);
+int json_need_integer(const cJSON *object, const char *path, int64_t *ret_integer, struct err *err);
 
 /* "a string", "a number", "null", "nothing": what VALUE (may be NULL) is, for errors. */
 const char *json_type_name(const cJSON *value);

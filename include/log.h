@@ -32,10 +32,10 @@ struct log_field {
 
 /* A field whose text is NULL is left out. */
 #define LOG_TEXT(name_, text_) log_text_field((name_), (text_))
-#define LOG_NUMBER(name_, number_)                                                                 \
-        (struct log_field)                                                                         \
-        {                                                                                          \
-                .name = (name_), .number = (number_)                                               \
+#define LOG_NUMBER(name_, number_)                   \
+        (struct log_field)                           \
+        {                                            \
+                .name = (name_), .number = (number_) \
         }
 
 static inline struct log_field log_text_field(const char *name, const char *text)
@@ -75,10 +75,10 @@ void log_context_clear(struct log *log);
 void log_write(struct log *log, enum log_level level, const char *message,
         const struct log_field *fields, size_t n_fields);
 
-#define LOG_WRITE_(log_, level_, message_, ...)                                                    \
-        log_write((log_), (level_), (message_),                                                    \
-                (const struct log_field[]){{.name = NULL}, ##__VA_ARGS__},                         \
-                sizeof((const struct log_field[]){{.name = NULL}, ##__VA_ARGS__}) /                \
+#define LOG_WRITE_(log_, level_, message_, ...)                                     \
+        log_write((log_), (level_), (message_),                                     \
+                (const struct log_field[]){{.name = NULL}, ##__VA_ARGS__},          \
+                sizeof((const struct log_field[]){{.name = NULL}, ##__VA_ARGS__}) / \
                         sizeof(struct log_field))
 
 #define log_error(log, message, ...) LOG_WRITE_(log, LOG_LEVEL_ERROR, message, ##__VA_ARGS__)

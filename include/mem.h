@@ -18,11 +18,11 @@
 #define _cleanup_free_ _cleanup_(mem_freep)
 
 /* The value of a pointer variable, which is NULL afterwards: hands ownership on. */
-#define MEM_STEAL(pointer)                                                                         \
-        ({                                                                                         \
-                __typeof__(pointer) stolen_ = (pointer);                                           \
-                (pointer) = NULL;                                                                  \
-                stolen_;                                                                           \
+#define MEM_STEAL(pointer)                               \
+        ({                                               \
+                __typeof__(pointer) stolen_ = (pointer); \
+                (pointer) = NULL;                        \
+                stolen_;                                 \
         })
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -30,7 +30,8 @@
 /* SIZE zeroed bytes; the caller frees. */
 void *mem_alloc(size_t size);
 
-/* POINTER (may be NULL) grown or shrunk to COUNT elements of SIZE bytes; new bytes are not zeroed. */
+/* POINTER (may be NULL) grown or shrunk to COUNT elements of SIZE bytes; new bytes are not zeroed.
+ */
 void *mem_resize(void *pointer, size_t count, size_t size);
 
 /* A copy of STRING, NULL for NULL; the caller frees. */

@@ -17,7 +17,7 @@
 #define REPORT_DETAIL_TYPE "Runner Report"
 
 enum report_stage {
-        REPORT_READY,       /* the runner listens for jobs */
+        REPORT_READY, /* the runner listens for jobs */
         REPORT_JOB_STARTED,
         REPORT_FINISHED,    /* a job ran to its end, whatever its result */
         REPORT_FAILED,      /* no job ran, or the runner or agent failed: see the reason */
@@ -35,24 +35,24 @@ enum report_time {
         REPORT_TIME_LISTENING,      /* "Listening for Jobs" */
         REPORT_TIME_JOB_STARTED,
         REPORT_TIME_JOB_FINISHED,
-        REPORT_TIME_FINISHED,       /* this report */
+        REPORT_TIME_FINISHED, /* this report */
         REPORT_TIMES,
 };
 
 struct report {
         enum report_stage stage;
-        char *prefix;        /* owned, as all strings here */
+        char *prefix; /* owned, as all strings here */
         char *instance_id;
         char *instance_type;
         char *zone;
-        char *reason;        /* on failed and interrupted */
-        char *spec;          /* from here on: absent without a hand-over */
+        char *reason; /* on failed and interrupted */
+        char *spec;   /* from here on: absent without a hand-over */
         char *scope;
         int64_t runner_id;
         struct handover_job job; /* id 0: none */
-        char *job_name;      /* of the job that ran, as the runner printed it */
-        char *result;        /* "Succeeded", "Failed", "Canceled", … as the runner printed it */
-        int64_t exit_code;   /* of the runner; -1: it did not exit */
+        char *job_name;          /* of the job that ran, as the runner printed it */
+        char *result;      /* "Succeeded", "Failed", "Canceled", … as the runner printed it */
+        int64_t exit_code; /* of the runner; -1: it did not exit */
         struct handover_times before;
         int64_t times[REPORT_TIMES];
 };

@@ -19,10 +19,10 @@
 #include "http.h"
 
 struct aws_credentials {
-        char *access_key;     /* owned */
-        char *secret_key;     /* owned, secret */
-        char *session_token;  /* owned, secret; NULL for a user's long-term keys */
-        int64_t expires_ms;   /* wall clock; 0 = never */
+        char *access_key;    /* owned */
+        char *secret_key;    /* owned, secret */
+        char *session_token; /* owned, secret; NULL for a user's long-term keys */
+        int64_t expires_ms;  /* wall clock; 0 = never */
 };
 
 /* Overwrites and frees the members. */
@@ -33,7 +33,7 @@ void aws_credentials_release(struct aws_credentials *credentials);
 int aws_credentials_from_environment(struct aws_credentials *ret, struct err *err);
 
 struct aws {
-        char *region;   /* owned: "eu-central-1" */
+        char *region; /* owned: "eu-central-1" */
         struct aws_credentials credentials;
 };
 
@@ -56,12 +56,12 @@ enum aws_service {
 /* A JSON call: ACTION is a literal such as "GetParameter"; BODY is the JSON text, copied. Repeated
  * up to three times on throttling, 5xx and lost connections; makers of calls that may not be
  * repeated set tries_max to 1. */
-struct http_call *aws_json_call(struct aws *aws, enum aws_service service, const char *action,
-        const char *body);
+struct http_call *aws_json_call(
+        struct aws *aws, enum aws_service service, const char *action, const char *body);
 
 /* A query call to EC2: FORM is what follows "Action=…&Version=…", "&Name=value" pairs, encoded. */
-struct http_call *aws_query_call(struct aws *aws, enum aws_service service, const char *action,
-        const char *form);
+struct http_call *aws_query_call(
+        struct aws *aws, enum aws_service service, const char *action, const char *form);
 
 struct aws_error {
         char code[96];     /* "ParameterNotFound", without namespace or suffix */

@@ -38,10 +38,10 @@ struct ec2_launch {
         const char *launch_template_version; /* "$Default", "$Latest", or a number */
         const char *instance_type;
         const char *subnet;
-        bool spot;                           /* one-time, terminated on interruption */
-        unsigned count;                      /* MaxCount; MinCount is 1 */
-        const char *client_token;            /* at most 64 characters */
-        const struct ec2_tag *tags;          /* on instance and volume */
+        bool spot;                  /* one-time, terminated on interruption */
+        unsigned count;             /* MaxCount; MinCount is 1 */
+        const char *client_token;   /* at most 64 characters */
+        const struct ec2_tag *tags; /* on instance and volume */
         size_t n_tags;
 };
 
@@ -53,13 +53,13 @@ struct ec2_instance {
         char id[EC2_ID_SIZE];
         char type[32];
         char zone[32];
-        char account[16];  /* the owner, for the instance's ARN; may be "" */
-        char state[24];    /* "pending", "running", "terminated", … */
+        char account[16]; /* the owner, for the instance's ARN; may be "" */
+        char state[24];   /* "pending", "running", "terminated", … */
         bool spot;
         struct {
                 char key[128];
                 char value[256];
-        } *tags;           /* owned */
+        } * tags; /* owned */
         size_t n_tags;
 };
 
@@ -84,11 +84,11 @@ int ec2_terminate_instances_answer(const struct http_call *call, struct err *err
 
 /* By filter, so that unknown ids are simply missing from the answer. At most 100 ids. */
 struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids);
-int ec2_describe_instances_answer(const struct http_call *call, struct ec2_instances *ret,
-        struct err *err);
+int ec2_describe_instances_answer(
+        const struct http_call *call, struct ec2_instances *ret, struct err *err);
 
-struct http_call *ec2_create_tags(struct aws *aws, const char *instance, const struct ec2_tag *tags,
-        size_t n_tags);
+struct http_call *ec2_create_tags(
+        struct aws *aws, const char *instance, const struct ec2_tag *tags, size_t n_tags);
 /* Positive result: no such instance. */
 #define EC2_NO_INSTANCE 1
 int ec2_create_tags_answer(const struct http_call *call, struct err *err);

@@ -9,8 +9,8 @@
 #include "aws/aws.h"
 
 /* One event on the default bus; DETAIL is a JSON object as text. */
-struct http_call *events_put(struct aws *aws, const char *source, const char *detail_type,
-        const char *detail);
+struct http_call *events_put(
+        struct aws *aws, const char *source, const char *detail_type, const char *detail);
 
 /* 0, or negative; an entry that EventBridge refused (FailedEntryCount) is an error as well. */
 int events_put_answer(const struct http_call *call, struct err *err);

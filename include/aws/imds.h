@@ -39,12 +39,12 @@ struct imds_identity {
 int imds_identity_answer(const struct http_call *call, struct imds_identity *ret, struct err *err);
 
 /* The answer of IMDS_PATH_ROLES + role name. -EACCES when IMDS says that there are none. */
-int imds_credentials_answer(const struct http_call *call, struct aws_credentials *ret,
-        struct err *err);
+int imds_credentials_answer(
+        const struct http_call *call, struct aws_credentials *ret, struct err *err);
 
 struct imds_spot_action {
-        char action[16];   /* "terminate", "stop", "hibernate" */
-        int64_t time_ms;   /* wall clock: when EC2 acts */
+        char action[16]; /* "terminate", "stop", "hibernate" */
+        int64_t time_ms; /* wall clock: when EC2 acts */
 };
 
 /* 0, IMDS_NOT_FOUND as long as there is no notice, or negative. */

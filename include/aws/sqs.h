@@ -15,26 +15,27 @@
 struct sqs_message {
         const char *queue_url;
         const char *body;
-        unsigned delay_seconds;        /* standard queues only */
-        const char *group;             /* FIFO queues only, else NULL */
-        const char *deduplication_id;  /* FIFO queues only, else NULL; at most 128 characters */
-        const char *source;            /* message attributes of dead letters, or NULL */
+        unsigned delay_seconds;       /* standard queues only */
+        const char *group;            /* FIFO queues only, else NULL */
+        const char *deduplication_id; /* FIFO queues only, else NULL; at most 128 characters */
+        const char *source;           /* message attributes of dead letters, or NULL */
         const char *cause;
 };
 
 struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message);
 int sqs_send_message_answer(const struct http_call *call, struct err *err);
 
-/* Up to ten messages, hidden from others for HIDDEN_SECONDS. Returns at once when there are none. */
-struct http_call *sqs_receive_messages(struct aws *aws, const char *queue_url,
-        unsigned hidden_seconds);
+/* Up to ten messages, hidden from others for HIDDEN_SECONDS. Returns at once when there are none.
+ */
+struct http_call *sqs_receive_messages(
+        struct aws *aws, const char *queue_url, unsigned hidden_seconds);
 
 struct sqs_received {
-        char *id;      /* owned, as all of them */
+        char *id; /* owned, as all of them */
         char *receipt;
         char *body;
-        char *source;  /* attribute `source`, or NULL */
-        char *cause;   /* attribute `cause`, or NULL */
+        char *source; /* attribute `source`, or NULL */
+        char *cause;  /* attribute `cause`, or NULL */
 };
 
 struct sqs_received_list {
@@ -43,8 +44,8 @@ struct sqs_received_list {
 };
 
 void sqs_received_list_release(struct sqs_received_list *list);
-int sqs_receive_messages_answer(const struct http_call *call, struct sqs_received_list *ret,
-        struct err *err);
+int sqs_receive_messages_answer(
+        const struct http_call *call, struct sqs_received_list *ret, struct err *err);
 
 struct http_call *sqs_delete_message(struct aws *aws, const char *queue_url, const char *receipt);
 int sqs_delete_message_answer(const struct http_call *call, struct err *err);

@@ -26,9 +26,9 @@ struct http_call *ssm_get_parameter(struct aws *aws, const char *name);
 /* 0 with the value in RET (emptied first), SSM_NOT_FOUND, or negative. */
 int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, struct err *err);
 
-/* Stores a SecureString, tagged TAG_KEY=TAG_VALUE. The tier follows from the value's size; one above
- * SSM_ADVANCED_MAX is refused when the answer is read. A parameter of that name must not exist,
- * since tags can be set only when it is made: SSM_EXISTS. */
+/* Stores a SecureString, tagged TAG_KEY=TAG_VALUE. The tier follows from the value's size; one
+ * above SSM_ADVANCED_MAX is refused when the answer is read. A parameter of that name must not
+ * exist, since tags can be set only when it is made: SSM_EXISTS. */
 struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const char *value,
         const char *tag_key, const char *tag_value);
 #define SSM_EXISTS 2
@@ -41,5 +41,5 @@ int ssm_delete_parameter_answer(const struct http_call *call, struct err *err);
 /* For the scaler: up to SSM_DELETE_MAX names in one call. Names that do not exist are no error;
  * *ret_deleted (may be NULL) is how many there were. */
 struct http_call *ssm_delete_parameters(struct aws *aws, const char *const *names, size_t n_names);
-int ssm_delete_parameters_answer(const struct http_call *call, size_t *ret_deleted,
-        struct err *err);
+int ssm_delete_parameters_answer(
+        const struct http_call *call, size_t *ret_deleted, struct err *err);

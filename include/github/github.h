@@ -22,16 +22,16 @@
 #define GITHUB_SCOPE_SIZE 256
 
 struct github_token {
-        int64_t installation;  /* 0 for a personal token */
-        char *token;           /* secret */
-        int64_t expires_ms;    /* wall clock; 0 = never */
+        int64_t installation; /* 0 for a personal token */
+        char *token;          /* secret */
+        int64_t expires_ms;   /* wall clock; 0 = never */
 };
 
 struct github {
         const struct clock *clock;
-        char *api_url;         /* without a slash at the end */
-        char *app_id;          /* App id or client id; NULL: personal token */
-        char *private_key;     /* PEM; secret */
+        char *api_url;               /* without a slash at the end */
+        char *app_id;                /* App id or client id; NULL: personal token */
+        char *private_key;           /* PEM; secret */
         struct github_token *tokens; /* one per installation */
         size_t n_tokens;
 };
@@ -39,22 +39,23 @@ struct github {
 /* API_URL, APP_ID and PRIVATE_KEY are copied. Either app_id and private_key, or token. */
 void github_init_app(struct github *github, const struct clock *clock, const char *api_url,
         const char *app_id, const char *private_key);
-void github_init_token(struct github *github, const struct clock *clock, const char *api_url,
-        const char *token);
+void github_init_token(
+        struct github *github, const struct clock *clock, const char *api_url, const char *token);
 void github_release(struct github *github);
 
 /* -- tokens ------------------------------------------------------------------------------------ */
 
-/* The token for INSTALLATION if one is kept that lives another five minutes, else NULL. Borrowed. */
+/* The token for INSTALLATION if one is kept that lives another five minutes, else NULL. Borrowed.
+ */
 const char *github_kept_token(const struct github *github, int64_t installation);
 
 /* A call that buys a token: 0 and a call, or negative when the private key cannot sign (the text
  * says what is wrong with it). */
-int github_access_token(struct github *github, int64_t installation, struct http_call **ret_call,
-        struct err *err);
+int github_access_token(
+        struct github *github, int64_t installation, struct http_call **ret_call, struct err *err);
 /* Keeps the token in GITHUB. 401 and 404 say what to check. */
-int github_access_token_answer(struct github *github, const struct http_call *call,
-        int64_t installation, struct err *err);
+int github_access_token_answer(
+        struct github *github, const struct http_call *call, int64_t installation, struct err *err);
 
 /* RS256 JWT for the App: iat one minute ago, exp in nine minutes, iss, jti. The caller frees. */
 int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err);
@@ -62,21 +63,21 @@ int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err)
 /* -- runners: each call needs the token of its installation to be kept ------------------------- */
 
 /* Positive results. */
-#define GITHUB_NAME_TAKEN 1  /* 409: a runner of that name exists */
+#define GITHUB_NAME_TAKEN 1 /* 409: a runner of that name exists */
 #define GITHUB_NOT_FOUND 2
 #define GITHUB_RUNNER_BUSY 3 /* 422: it runs a job, so it stays */
 
 struct github_runner_request {
         int64_t installation;
         const char *scope;
-        const char *name;              /* the instance id */
+        const char *name; /* the instance id */
         const char *const *labels;
         size_t n_labels;
         int64_t runner_group_id;
 };
 
-struct http_call *github_generate_jitconfig(struct github *github,
-        const struct github_runner_request *request);
+struct http_call *github_generate_jitconfig(
+        struct github *github, const struct github_runner_request *request);
 
 struct github_jitconfig {
         int64_t runner_id;
@@ -85,16 +86,16 @@ struct github_jitconfig {
 
 void github_jitconfig_release(struct github_jitconfig *jitconfig);
 /* 0, GITHUB_NAME_TAKEN, or negative; an answer without a configuration is -EBADMSG. */
-int github_generate_jitconfig_answer(const struct http_call *call, struct github_jitconfig *ret,
-        struct err *err);
+int github_generate_jitconfig_answer(
+        const struct http_call *call, struct github_jitconfig *ret, struct err *err);
 
-struct http_call *github_find_runner(struct github *github, int64_t installation, const char *scope,
-        const char *name);
+struct http_call *github_find_runner(
+        struct github *github, int64_t installation, const char *scope, const char *name);
 /* 0 with the id, GITHUB_NOT_FOUND, or negative. NAME must match exactly. */
-int github_find_runner_answer(const struct http_call *call, const char *name, int64_t *ret_runner_id,
-        struct err *err);
+int github_find_runner_answer(
+        const struct http_call *call, const char *name, int64_t *ret_runner_id, struct err *err);
 
-struct http_call *github_delete_runner(struct github *github, int64_t installation,
-        const char *scope, int64_t runner_id);
+struct http_call *github_delete_runner(
+        struct github *github, int64_t installation, const char *scope, int64_t runner_id);
 /* 0 (also when it is gone already), GITHUB_RUNNER_BUSY, or negative. */
 int github_delete_runner_answer(const struct http_call *call, struct err *err);

@@ -14,5 +14,5 @@
  * NULL) is the HMAC of BODY with any of SECRETS: one secret a line, so that a new one can be set
  * before the old one is retired. Compared in constant time. Empty lines never match.
  */
-bool webhook_signature_valid(const char *secrets, const char *signature, const void *body,
-        size_t size);
+bool webhook_signature_valid(
+        const char *secrets, const char *signature, const void *body, size_t size);

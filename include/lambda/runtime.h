@@ -15,16 +15,16 @@
 #include "http.h"
 
 struct lambda_event {
-        const char *body;       /* JSON; followed by a NUL */
+        const char *body; /* JSON; followed by a NUL */
         size_t size;
         char request_id[64];
-        int64_t deadline_ms;    /* wall clock; 0 = none */
+        int64_t deadline_ms; /* wall clock; 0 = none */
 };
 
 /* Handles one event: 0 with the answer (JSON) in ANSWER, or negative with the reason in ERR, which
  * Lambda then reports as the function's error (SQS delivers the batch again). */
-typedef int (*lambda_handler)(void *userdata, const struct lambda_event *event, struct buf *answer,
-        struct err *err);
+typedef int (*lambda_handler)(
+        void *userdata, const struct lambda_event *event, struct buf *answer, struct err *err);
 
 /* Lambda's own limits, in bytes. */
 #define LAMBDA_EVENT_MAX (6 * 1024 * 1024 + 100 * 1024)

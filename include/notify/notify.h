@@ -27,12 +27,12 @@ struct notification_fact {
 
 struct notification {
         enum notification_severity severity;
-        const char *title;  /* one line: what happened */
-        const char *text;   /* what it means, and what to do */
+        const char *title;                                      /* one line: what happened */
+        const char *text;                                       /* what it means, and what to do */
         struct notification_fact facts[NOTIFICATION_FACTS_MAX]; /* job, repository, instance, … */
         size_t n_facts;
-        const char *url;    /* the job, or NULL */
-        const char *key;    /* what it is about: one of the same key is enough for a while */
+        const char *url; /* the job, or NULL */
+        const char *key; /* what it is about: one of the same key is enough for a while */
 };
 
 /* Adds a fact; leaves it out when VALUE is NULL or "", or there are too many. */
@@ -46,8 +46,8 @@ int notification_parse(const char *text, size_t size, struct notification *ret,
         struct cJSON **ret_json, struct err *err);
 
 struct notify_channel {
-        const char *name;         /* "teams" */
-        const char *variable;     /* "TEAMS_WEBHOOK_URLS": a reference to one URL per line */
+        const char *name;     /* "teams" */
+        const char *variable; /* "TEAMS_WEBHOOK_URLS": a reference to one URL per line */
         /* The call that shows NOTIFICATION at URL. URL is secret as a whole. */
         struct http_call *(*call)(const char *url, const struct notification *notification);
         /* 0, or negative: the text names the channel, and never the URL. */

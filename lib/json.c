@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Reading JSON from outside. cJSON parses; here are the checks that it leaves to its users: UTF-8,
+ * nothing after the value, integers that a double holds exactly.
+ */
+
+#include "json.h"
+
+#include <errno.h>
+#include <iconv.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool json_is_utf8(const char *bytes, size_t size)
+{
+        uint32_t scratch[1024];
+        char *in = (char *)bytes;
+        size_t in_left = size;
+        size_t converted;
+        iconv_t decoder;
+
+        /* glibc has this conversion built in: no module is loaded for it. */
+        decoder = iconv_open("UCS-4LE", "UTF-8");
+        if (decoder == (iconv_t)-1)
+                return false;
+        do {
+                char *out = (char *)scratch;
+                size_t out_left = sizeof(scratch);
+
+                converted = iconv(decoder, &in, &in_left, &out, &out_left);
+        } while (converted == (size_t)-1 && errno == E2BIG);
+        iconv_close(decoder);
+        return converted != (size_t)-1;
+}
+
+int json_parse(const char *bytes, size_t size, const char *what, cJSON **ret_value, struct err *err)
+{
+        const char *end = NULL;
+        cJSON *value;
+
+        if (size == 0)
+                return err_set(err, -EBADMSG, "%s is empty, JSON was expected", what);
+        if (!json_is_utf8(bytes, size))
+                return err_set(err, -EBADMSG, "%s is not UTF-8", what);
+        value = cJSON_ParseWithLengthOpts(bytes, size, &end, false);
+        if (!value)
+                return err_set(err, -EBADMSG,
+                        "%s is not JSON, or nested deeper than %d: error near byte %zu of %zu",
+                        what, CJSON_NESTING_LIMIT, end ? (size_t)(end - bytes) : 0, size);
+        while (end < bytes + size && strchr(" \t\r\n", *end) && *end)
+                end++;
+        if (end < bytes + size) {
+                cJSON_Delete(value);
+                return err_set(err, -EBADMSG, "%s has something after its JSON value, at byte %zu",
+                        what, (size_t)(end - bytes));
+        }
+        *ret_value = value;
+        return 0;
+}
+
+const cJSON *json_get(const cJSON *object, const char *path)
+{
+        char name[128];
+
+        while (object && *path) {
+                size_t size = strcspn(path, ".");
+
+                if (size >= sizeof(name))
+                        return NULL;
+                memcpy(name, path, size);
+                name[size] = '\0';
+                object = cJSON_GetObjectItemCaseSensitive(object, name);
+                path += size + (path[size] == '.');
+        }
+        return object;
+}
+
+const char *json_string(const cJSON *object, const char *path)
+{
+        return cJSON_GetStringValue(json_get(object, path));
+}
+
+static bool is_integer(const cJSON *value)
+{
+        return cJSON_IsNumber(value) && fabs(value->valuedouble) <= (double)JSON_INTEGER_MAX &&
+               value->valuedouble == trunc(value->valuedouble);
+}
+
+int64_t json_integer(const cJSON *object, const char *path, int64_t fallback)
+{
+        const cJSON *value = json_get(object, path);
+
+        return is_integer(value) ? (int64_t)value->valuedouble : fallback;
+}
+
+bool json_boolean(const cJSON *object, const char *path, bool fallback)
+{
+        const cJSON *value = json_get(object, path);
+
+        return cJSON_IsBool(value) ? cJSON_IsTrue(value) : fallback;
+}
+
+int json_need_string(
+        const cJSON *object, const char *path, const char **ret_string, struct err *err)
+{
+        const cJSON *value = json_get(object, path);
+
+        if (!cJSON_IsString(value))
+                return err_set(err, -EBADMSG, "%s: a string is needed, found %s", path,
+                        json_type_name(value));
+        if (value->valuestring[0] == '\0')
+                return err_set(err, -EBADMSG, "%s: a string is needed, found an empty one", path);
+        *ret_string = value->valuestring;
+        return 0;
+}
+
+int json_need_integer(const cJSON *object, const char *path, int64_t *ret_integer, struct err *err)
+{
+        const cJSON *value = json_get(object, path);
+
+        if (!cJSON_IsNumber(value))
+                return err_set(err, -EBADMSG, "%s: a number is needed, found %s", path,
+                        json_type_name(value));
+        if (!is_integer(value))
+                return err_set(err, -EBADMSG, "%s: a whole number up to %lld is needed, found %g",
+                        path, (long long)JSON_INTEGER_MAX, value->valuedouble);
+        *ret_integer = (int64_t)value->valuedouble;
+        return 0;
+}
+
+const char *json_type_name(const cJSON *value)
+{
+        static const struct {
+                int type;
+                const char *name;
+        } names[] = {
+                {cJSON_False, "false"},
+                {cJSON_True, "true"},
+                {cJSON_NULL, "null"},
+                {cJSON_Number, "a number"},
+                {cJSON_String, "a string"},
+                {cJSON_Array, "a list"},
+                {cJSON_Object, "an object"},
+        };
+
+        if (!value)
+                return "nothing";
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                if ((value->type & 0xff) == names[i].type)
+                        return names[i].name;
+        return "something invalid";
+}
+
+/* cJSON reports no memory with NULL only. */
+static void *present(void *pointer)
+{
+        if (!pointer)
+                abort();
+        return pointer;
+}
+
+char *json_print(const cJSON *value)
+{
+        return present(cJSON_PrintUnformatted(value));
+}
+
+void json_add_string(cJSON *object, const char *name, const char *text)
+{
+        if (text)
+                present(cJSON_AddStringToObject(object, name, text));
+}
+
+void json_add_integer(cJSON *object, const char *name, int64_t integer)
+{
+        present(cJSON_AddNumberToObject(object, name, (double)integer));
+}
+
+void json_add_boolean(cJSON *object, const char *name, bool boolean)
+{
+        present(cJSON_AddBoolToObject(object, name, boolean));
+}
+
+cJSON *json_add_object(cJSON *object, const char *name)
+{
+        return present(cJSON_AddObjectToObject(object, name));
+}
+
+void json_freep(cJSON **value)
+{
+        cJSON_Delete(*value);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A scripted network for unit tests: the transport behind http.c, told beforehand which requests to
+ * expect and what to answer, with a clock that moves on as far as http.c waits.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "http.h"
+
+struct script;
+
+struct script *script_new(void);
+/* Fails the test when an expected request was not made, then frees. Not needed after the http of
+ * script_http() was freed. */
+void script_done(struct script *script);
+
+/* For http_new(), which takes it over: http_free() calls script_done(). */
+struct http_transport *script_transport(struct script *script);
+/* Starts at 2026-01-02T03:04:05Z. */
+const struct clock *script_clock(struct script *script);
+void script_sleep(struct script *script, int64_t ms);
+/* An http on the script and its clock whose jitter is always the longest. */
+struct http *script_http(struct script *script);
+
+/* The next request of that METHOD whose URL contains URL and whose body contains BODY (NULL: any)
+ * is answered. Requests match expectations in any order, each once; a request that matches none
+ * fails the test. */
+void script_expect(struct script *script, const char *method, const char *url, const char *body,
+        int status, const char *answer);
+/* The same, with header lines in the answer ("Retry-After: 3\r\n"). */
+void script_expect_headers(struct script *script, const char *method, const char *url,
+        const char *body, int status, const char *headers, const char *answer);
+/* The request gets no answer: http.c sees RESULT (-ECONNRESET, -ETIMEDOUT, …). */
+void script_expect_failure(struct script *script, const char *method, const char *url, int result);
+
+/* The answer to the request expected last takes so long; default 1 ms. */
+void script_latency(struct script *script, int64_t ms);
+
+/* How many requests were made so far. */
+unsigned script_requests(const struct script *script);
+/* The last request's headers and body, as text. */
+const char *script_last_headers(const struct script *script);
+const char *script_last_body(const struct script *script);
