@@ -66,7 +66,7 @@ class Operation:
 class Description:
     """Finds operations and checks requests, answers and webhook bodies against their schemas."""
 
-    def __init__(self, document: dict[str, Any]):
+    def __init__(self, document: dict[str, Any]) -> None:
         self.components = document["components"]
         self.webhooks: dict[str, Any] = document["webhooks"]
         self.operations: dict[str, Operation] = {}
@@ -152,7 +152,8 @@ class Description:
             checker = Draft202012Validator.FORMAT_CHECKER
             validator = Draft202012Validator(whole, format_checker=checker)
             self._validators[id(schema)] = validator
-        return [f"{where}{e.json_path[1:]}: {e.message[:200]}" for e in validator.iter_errors(value)]
+        errors = validator.iter_errors(value)
+        return [f"{where}{error.json_path[1:]}: {error.message[:200]}" for error in errors]
 
 
 @cache
@@ -237,7 +238,11 @@ def _plain(node: Any, names: bool = False) -> Any:
     if not isinstance(node, dict):
         return node
     # below `properties` the keys are names of GitHub's, which may be spelled as our keywords
-    kept = {k: _plain(v, not names and k == "properties") for k, v in node.items() if names or k not in PROSE}
+    kept = {
+        key: _plain(value, not names and key == "properties")
+        for key, value in node.items()
+        if names or key not in PROSE
+    }
     if names or kept.get("nullable") is not True:
         return kept
     del kept["nullable"]

@@ -8,6 +8,7 @@ It listens on the loopback only.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -92,11 +93,7 @@ class Server:
             self._connections.add(connection)
         try:
             if self.tls is not None:
-                with self._lock:
-                    self._connections.discard(connection)
-                connection = self.tls.wrap_socket(connection, server_side=True)
-                with self._lock:
-                    self._connections.add(connection)
+                connection = self._secure(connection, self.tls)
             _Connection(connection, address, self)  # type: ignore[arg-type]
         except OSError:
             pass  # a client that went away, or does not trust us, is its own problem
@@ -105,6 +102,13 @@ class Server:
                 self._connections.discard(connection)
             _close(connection)
 
+    def _secure(self, plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
+        secured = tls.wrap_socket(plain, server_side=True)
+        with self._lock:
+            self._connections.discard(plain)
+            self._connections.add(secured)
+        return secured
+
 
 class _Connection(BaseHTTPRequestHandler):
     """Reads the requests of one connection; the parsing is the standard library's."""
@@ -112,6 +116,8 @@ class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+    server_version = "local-cloud"
+    sys_version = ""
     server: Server  # type: ignore[assignment]
 
     def _take(self) -> None:
@@ -152,8 +158,6 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def _close(connection: socket.socket) -> None:
-    try:
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
-    except OSError:
-        pass
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
     connection.close()

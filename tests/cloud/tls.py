@@ -32,9 +32,7 @@ def make_certificates(directory: Path) -> tuple[Path, ssl.SSLContext]:
     chain_file = directory / "server.pem"
     ca_file.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     chain_file.touch(mode=0o600)
-    chain_file.write_bytes(
-        _private_pem(key) + certificate.public_bytes(serialization.Encoding.PEM)
-    )
+    chain_file.write_bytes(_private_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(chain_file)
@@ -62,7 +60,7 @@ def _certificate(
     issuer: x509.Certificate | None,
     issuer_key: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.timezone.utc)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
         x509.CertificateBuilder()
