@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * How GitHub is spoken to: the headers of every call, when one is worth another try, and what a
+ * refusal says to people. Used for tokens (token.c) and runners (runners.c).
+ * https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+ */
+
+#include "call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+
+#define TRIES_MAX 3
+#define ANSWER_LIMIT ((size_t)256 * 1024)
+
+/* Longest of GitHub's own words that an error repeats: its message, and each of its details. */
+#define WORDS_LIMIT 400
+#define DETAIL_SIZE 120
+
+/*
+ * Server errors are worth another try: all our calls may be repeated (a registration that was lost
+ * shows as a name that is taken). So are refusals for which GitHub names a time to wait, which
+ * http.c obeys when it fits the deadline. A rate limit that is used up until its reset takes up to
+ * an hour: the caller's queue waits better than we do.
+ */
+static enum http_verdict judge(const struct http_call *call)
+{
+        char seconds[32];
+
+        if (call->status >= 500)
+                return HTTP_AGAIN;
+        if (call->status != 403 && call->status != 429)
+                return HTTP_DONE;
+        return http_call_answer_header(call, "Retry-After", seconds, sizeof(seconds)) ? HTTP_AGAIN
+                                                                                      : HTTP_DONE;
+}
+
+void github_call_prepare(struct http_call *call, const char *bearer)
+{
+        http_call_header(call, "Accept", "application/vnd.github+json");
+        http_call_header(call, "X-GitHub-Api-Version", "2022-11-28");
+        if (bearer && !strpbrk(bearer, "\r\n"))
+                buf_add_format(&call->headers, "Authorization: Bearer %s\n", bearer);
+        call->judge = judge;
+        call->tries_max = TRIES_MAX;
+        call->answer_limit = ANSWER_LIMIT;
+}
+
+/* -- GitHub's own words ------------------------------------------------------------------------ */
+
+/* Adds TEXT, cut between two characters of UTF-8 to at most DETAIL_SIZE bytes. */
+static void add_words(struct buf *words, const char *separator, const char *text)
+{
+        size_t size = strnlen(text, DETAIL_SIZE + 1);
+
+        if (size > DETAIL_SIZE)
+                for (size = DETAIL_SIZE; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80;)
+                        size--;
+        buf_add_string(words, words->size > 0 ? separator : "");
+        buf_add(words, text, size);
+}
+
+/* One of `errors`: a sentence, or an object of which any member may be missing. */
+static void add_detail(struct buf *words, const cJSON *detail)
+{
+        static const char *const members[] = {"resource", "field", "code", "message"};
+        const char *separator = "; ";
+
+        if (cJSON_IsString(detail))
+                add_words(words, separator, detail->valuestring);
+        for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+                const char *text = json_string(detail, members[i]);
+
+                if (!text)
+                        continue;
+                add_words(words, separator, text);
+                separator = " ";
+        }
+}
+
+/* The message and its details; "" for a body that is not GitHub's JSON. */
+static void add_github_words(struct buf *words, const struct http_call *call)
+{
+        _cleanup_json_ cJSON *body = NULL;
+        const char *message;
+        const cJSON *detail;
+
+        if (json_parse(buf_string(&call->answer), call->answer.size, call->what, &body, NULL) < 0)
+                return;
+        message = json_string(body, "message");
+        if (message)
+                add_words(words, "", message);
+        cJSON_ArrayForEach(detail, json_get(body, "errors")) add_detail(words, detail);
+}
+
+/* -- refusals ---------------------------------------------------------------------------------- */
+
+/* Whether the call was refused for its rate, and in words until when: "" when GitHub does not say.
+ */
+static bool is_rate_limited(const struct http_call *call, const char *words, struct buf *until)
+{
+        char value[32] = "";
+        char time[CLOCK_TEXT_SIZE];
+        bool used_up;
+
+        if (call->status != 403 && call->status != 429)
+                return false;
+        if (http_call_answer_header(call, "Retry-After", value, sizeof(value))) {
+                buf_add_format(until, " for %s s", value);
+                return true;
+        }
+        used_up = http_call_answer_header(call, "x-ratelimit-remaining", value, sizeof(value)) &&
+                  strcmp(value, "0") == 0;
+        if (used_up && http_call_answer_header(call, "x-ratelimit-reset", value, sizeof(value)) &&
+                strlen(value) <= 11)
+                buf_add_format(until, " until %s",
+                        clock_format(strtoll(value, NULL, 10) * MSEC_PER_SEC, time));
+        return used_up || call->status == 429 || strcasestr(words, "rate limit");
+}
+
+int github_refused(const struct http_call *call, const char *subject,
+        const struct github_advice *advice, struct err *err)
+{
+        _cleanup_buf_ struct buf words = BUF_INIT(WORDS_LIMIT);
+        _cleanup_buf_ struct buf until = BUF_INIT(128);
+
+        if (call->result < 0)
+                return http_call_fail(call, err);
+        add_github_words(&words, call);
+        if (is_rate_limited(call, buf_string(&words), &until))
+                return err_set(err, -EAGAIN,
+                        "%s: GitHub refuses calls%s, too many were made: HTTP status %d, \"%s\"; "
+                        "the work is to be repeated later",
+                        subject, buf_string(&until), call->status, buf_string(&words));
+        for (; advice->status; advice++)
+                if (advice->status == call->status)
+                        return err_set(err, advice->code,
+                                "%s: GitHub refused with HTTP status %d, \"%s\": %s", subject,
+                                call->status, buf_string(&words), advice->text);
+        return http_call_fail(call, err);
+}

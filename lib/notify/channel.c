@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Posting to a webhook, and saying why it did not work without saying where to: errors are put
+ * together from what is known here, never from the transport's words or the answer as a whole,
+ * which may name the address.
+ */
+
+#include "channel.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+
+#define TRIES_MAX 3
+#define ANSWER_LIMIT ((size_t)64 * 1024)
+/* Workflows take some seconds at times; a repeated message is better than none, but not by much. */
+#define TRY_TIMEOUT_MS (8 * MSEC_PER_SEC)
+#define CODE_SIZE 64
+
+struct http_call *channel_call(const char *name, const char *url, const cJSON *message)
+{
+        struct http_call *call = http_call_new(name, "POST", "%s", url);
+        _cleanup_free_ char *body = json_print(message);
+
+        http_call_body(call, "application/json", body, strlen(body));
+        call->tries_max = TRIES_MAX;
+        call->try_timeout_ms = TRY_TIMEOUT_MS;
+        call->answer_limit = ANSWER_LIMIT;
+        return call;
+}
+
+/* The channel's word for what is wrong: Slack's answer is one ("no_service"), Teams' is JSON with
+ * error.code ("WorkflowTriggerIsNotEnabled"). "" for anything that is not one plain word. */
+static void read_code(const struct http_call *call, char code[static CODE_SIZE])
+{
+        _cleanup_json_ cJSON *body = NULL;
+        const char *word = buf_string(&call->answer);
+
+        code[0] = '\0';
+        if (json_parse(word, call->answer.size, "the answer", &body, NULL) == 0)
+                word = json_string(body, "error.code");
+        if (!word || strlen(word) >= CODE_SIZE)
+                return;
+        for (const char *c = word; *c; c++)
+                if (!isalnum((unsigned char)*c) && *c != '_')
+                        return;
+        memcpy(code, word, strlen(word) + 1);
+}
+
+static const char *advice_for(int status)
+{
+        static const struct {
+                int first;
+                int last;
+                const char *text;
+        } table[] = {
+                {429, 429, "too many messages at once; it is to be sent again later"},
+                {413, 413, "the message is too large for it"},
+                {300, 499,
+                        "check that the webhook still exists and is switched on; if it was made "
+                        "anew, its URL has changed"},
+                {500, 599, "the service has a problem; it is to be sent again later"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+                if (status >= table[i].first && status <= table[i].last)
+                        return table[i].text;
+        return "this is no answer of a webhook; check the URL";
+}
+
+int channel_answer(const struct http_call *call, const char *variable, struct err *err)
+{
+        char code[CODE_SIZE];
+
+        if (call->result < 0)
+                return err_set(err, call->result,
+                        "%s: a webhook of %s did not answer: %s; check that its URL is right and "
+                        "can be reached from here",
+                        call->what, variable, strerror(-call->result));
+        if (call->status / 100 == 2)
+                return 0;
+        read_code(call, code);
+        return err_set(err, -EPROTO, "%s: a webhook of %s answered with HTTP status %d%s%s: %s",
+                call->what, variable, call->status, *code ? ", " : "", code,
+                advice_for(call->status));
+}

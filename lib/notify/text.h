@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Texts that people wrote or that came from outside, made fit for a channel. Private to lib/notify.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What a character becomes; a table ends with {0}. */
+struct notify_escape {
+        char character;
+        const char *text;
+};
+
+/*
+ * TEXT (NULL: "") with the characters of ESCAPES (may be NULL) replaced, as valid UTF-8 without
+ * control characters other than line breaks, and of at most LIMIT bytes: what is longer is cut
+ * between characters and ends with "…". The caller frees.
+ */
+char *notify_text(const char *text, size_t limit, const struct notify_escape *escapes);
+
+/* Whether URL can be shown as a link: https, printable ASCII, at most NOTIFY_URL_MAX bytes. */
+#define NOTIFY_URL_MAX 1000
+bool notify_is_link(const char *url);
+
+/* Longest parts of a message in bytes, after escaping. Each of these bytes is at most two in JSON,
+ * which keeps a whole message below Teams' 28 KB. */
+#define NOTIFY_TITLE_MAX 250
+#define NOTIFY_TEXT_MAX 6000
+#define NOTIFY_NAME_MAX 60
+#define NOTIFY_VALUE_MAX 300
