@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""IAM as the template writes it: which role may do what, on which resource, and when.
+
+Moto checks that a role's policies name the action. This module checks the rest: the resource, and
+the conditions that keep a machine to its own parameter, its own reports, and the scaler to its own
+instances. A condition whose key the resource does not have is not met, as in AWS: a machine that
+reads a parameter before it exists is refused, and not told that it does not exist.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .template import Template
+from .wire import Call, Session
+
+Tags = Callable[[str], Mapping[str, str]]
+Context = Callable[[], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that a call needs: an action on a resource, with what conditions may ask for."""
+
+    action: str
+    resource: str
+    context: Context = dict
+
+
+def _matches(value: str, patterns: str | Iterable[str], fold: bool = False) -> bool:
+    wanted = [patterns] if isinstance(patterns, str) else patterns
+    if fold:
+        return any(fnmatch.fnmatchcase(value.lower(), one.lower()) for one in wanted)
+    return any(fnmatch.fnmatchcase(value, one) for one in wanted)
+
+
+def _equals(value: str, wanted: str | list[str]) -> bool:
+    return value in ([wanted] if isinstance(wanted, str) else wanted)
+
+
+OPERATORS: Mapping[str, Callable[[str, Any], bool]] = {
+    "StringEquals": _equals,
+    "StringLike": _matches,
+    "ArnLike": _matches,
+    "ArnEquals": _matches,
+}
+
+
+class Policies:
+    """The policies of one stack's roles."""
+
+    def __init__(self, template: Template, parameter_tags: Tags, instance_tags: Tags):
+        self.region, self.account = template.region, template.account
+        self.statements = template.resolve(template.statements())
+        self.runner_role = template.resolve({"Fn::GetAtt": ["RunnerRole", "Arn"]})
+        self.parameter_tags = parameter_tags
+        self.instance_tags = instance_tags
+
+    def refusal(self, call: Call, session: Session) -> Need | None:
+        """Tell what a call needs and its role may not do; None when all is allowed."""
+        for need in self.needs(call):
+            if not self.allows(session, need):
+                return need
+        return None
+
+    def allows(self, session: Session, need: Need) -> bool:
+        """Tell whether a statement of the session's role allows what is needed."""
+        return any(
+            _matches(need.action, statement["Action"], fold=True)
+            and _matches(need.resource, statement["Resource"])
+            and self._meets(statement.get("Condition", {}), need, session)
+            for statement in self.statements[session.role]
+        )
+
+    def _meets(self, conditions: dict[str, dict[str, Any]], need: Need, session: Session) -> bool:
+        if not conditions:
+            return True
+        values = need.context()
+        variables = {"${ec2:SourceInstanceARN}": self.instance_arn(session.name)}
+        for operator, pairs in conditions.items():
+            if operator not in OPERATORS:
+                raise ValueError(f"the local cloud does not know the condition {operator}")
+            for key, wanted in pairs.items():
+                wanted = variables.get(wanted, wanted) if isinstance(wanted, str) else wanted
+                if key not in values or not OPERATORS[operator](values[key], wanted):
+                    return False
+        return True
+
+    def instance_arn(self, instance_id: str) -> str:
+        """Give an instance's ARN."""
+        return f"arn:aws:ec2:{self.region}:{self.account}:instance/{instance_id}"
+
+    def needs(self, call: Call) -> Iterator[Need]:
+        """List what a call needs; a call that is not listed here needs its action on "*"."""
+        special = {
+            "ssm": self._parameters,
+            "sqs": self._queue,
+            "events": self._events,
+            "ec2": self._instances,
+        }.get(call.service)
+        yield from special(call) if special else [Need(f"{call.service}:{call.action}", "*")]
+
+    def _parameters(self, call: Call) -> Iterator[Need]:
+        names = call.names("Names")
+        names += [call.parameters[key] for key in ("Name", "ResourceId") if key in call.parameters]
+        for name in map(str, names):
+            arn = f"arn:aws:ssm:{self.region}:{self.account}:parameter/{name.lstrip('/')}"
+
+            def tags(name: str = name) -> dict[str, str]:
+                found = self.parameter_tags(name)
+                return {f"ssm:resourceTag/{key}": value for key, value in found.items()}
+
+            yield Need(f"ssm:{call.action}", arn, tags)
+            if call.action == "PutParameter" and call.parameters.get("Tags"):
+                yield Need("ssm:AddTagsToResource", arn, tags)
+        if not names:
+            yield Need(f"ssm:{call.action}", "*")
+
+    def _queue(self, call: Call) -> Iterator[Need]:
+        queue = str(call.parameters.get("QueueUrl", "*")).rsplit("/", 1)[-1]
+        yield Need(
+            f"sqs:{call.action.removesuffix('Batch')}",
+            f"arn:aws:sqs:{self.region}:{self.account}:{queue}",
+        )
+
+    def _events(self, call: Call) -> Iterator[Need]:
+        entries = call.parameters.get("Entries") if call.action == "PutEvents" else None
+        for entry in entries if isinstance(entries, list) else [{}]:
+            bus = str(entry.get("EventBusName", "default")).rsplit("/", 1)[-1]
+            arn = f"arn:aws:events:{self.region}:{self.account}:event-bus/{bus}"
+            source = str(entry.get("Source", ""))
+            yield Need(
+                f"events:{call.action}", arn, lambda source=source: {"events:source": source}
+            )
+
+    def _instances(self, call: Call) -> Iterator[Need]:
+        action = f"ec2:{call.action}"
+        if call.action == "RunInstances":
+            anything = self.instance_arn("*")
+            yield Need(action, anything)
+            if any(key.startswith("TagSpecification.") for key in call.parameters):
+                yield Need("ec2:CreateTags", anything)
+            yield Need("iam:PassRole", self.runner_role)
+            return
+        found = call.names("InstanceId") or call.names("ResourceId")
+        if call.action.startswith("Describe") or not found:
+            yield Need(action, "*")
+            return
+        for instance_id in found:
+
+            def tags(instance_id: str = instance_id) -> dict[str, str]:
+                found = self.instance_tags(instance_id)
+                return {f"ec2:ResourceTag/{key}": value for key, value in found.items()}
+
+            yield Need(action, self.instance_arn(instance_id), tags)

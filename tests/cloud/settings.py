@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""What a cloud is started with: configuration, secrets, and the environment of its programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .stack import Stack
+from .template import Function
+
+if TYPE_CHECKING:
+    from .github import GitHub
+
+BUILD = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build"))
+
+# Where the programs are built with sanitizers, these say what they do; nothing else is inherited.
+INHERITED = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH")
+
+
+def configuration(stack: Stack, github: GitHub | None) -> dict[str, Any]:
+    """Give the scaler's configuration for the local cloud: one spec, on both subnets."""
+    return {
+        "prefix": stack.prefix,
+        "github": {
+            "app_id": github.app_id if github is not None else 1,
+            "repositories": ["octo-org/*"],
+        },
+        "specs": [
+            {
+                "name": "linux-x64",
+                "labels": ["self-hosted", "linux", "x64"],
+                "instance_type": "m7i.large",
+                "launch_template": "scale-agent",
+                "subnets": stack.subnets,
+            }
+        ],
+    }
+
+
+def documents(config: dict[str, Any], github: GitHub | None) -> dict[str, str]:
+    """Give the SSM parameters below the prefix: the configuration and the secrets."""
+    found = {"config": json.dumps(config)}
+    if github is None:
+        return {**found, "github/webhook-secret": secrets.token_hex(20)}
+    found["github/webhook-secret"] = github.webhook_secret
+    if "app_id" in config.get("github", {}):
+        found["github/private-key"] = github.private_key
+    else:
+        found["github/token"] = github.personal_token
+    return found
+
+
+def environment(github: GitHub | None, given: dict[str, str]) -> dict[str, str]:
+    """Give the environment that every program of the cloud gets."""
+    found = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    if github is not None:
+        found["SSL_CERT_FILE"] = str(github.ca_file)
+    return {**found, **given}
+
+
+def function_environment(
+    function: Function,
+    credentials: dict[str, str],
+    region: str,
+    aws_url: str,
+    common: dict[str, str],
+) -> dict[str, str]:
+    """Give the whole environment of a function's process."""
+    return {
+        "_HANDLER": function.handler,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_REGION": region,
+        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": credentials["Token"],
+        "AWS_ENDPOINT_URL": aws_url,
+        **function.environment,
+        **common,
+    }
+
+
+def metrics(logs: list[tuple[str, str]], handler: str = "") -> list[dict[str, Any]]:
+    """Find the metrics among log lines: JSON with CloudWatch's "_aws"."""
+    found = []
+    for who, line in list(logs):
+        if (not handler or who == handler) and '"_aws"' in line:
+            try:
+                document = json.loads(line)
+            except ValueError:
+                continue
+            if "_aws" in document:
+                found.append(document)
+    return found
