@@ -65,6 +65,9 @@ struct config_faults {
         size_t count;
 };
 
+/* No more faults than this are collected. */
+#define CONFIG_FAULTS_MAX 1000
+
 void config_faults_release(struct config_faults *faults);
 
 /*
@@ -84,9 +87,10 @@ const struct config_spec *config_spec_by_name(const struct config *config, const
 
 /*
  * The spec for a job with LABELS (its runs-on): the first whose labels include all of the job's,
- * case ignored, where labels that name an instance type the spec allows are passed over. NULL: the
- * job is not ours. *ret_instance_type (borrowed from the spec) is the type that the job named, or
- * the spec's own.
+ * case ignored, where labels that name an instance type the spec allows are passed over. A job
+ * without labels (its runs-on names a runner group only) suits every spec. NULL: the job is not
+ * ours, or it wants two instance types at once. *ret_instance_type (borrowed from the spec) is the
+ * type that the job named, or the spec's own.
  */
 const struct config_spec *config_match(const struct config *config, const char *const *labels,
         size_t n_labels, const char **ret_instance_type);

@@ -101,7 +101,7 @@ static const char usage[] =
 
 int ladder_main(int argc, char *argv[])
 {
-        struct ladder_rung rungs[LADDER_RUNGS_MAX];
+        struct ladder_rung rungs[LADDER_MAX];
         size_t count;
 
         if (argc == 2 && strcmp(argv[1], "--help") == 0) {
@@ -114,7 +114,7 @@ int ladder_main(int argc, char *argv[])
         }
         if (!type_is_known(argv[1]))
                 return 2;
-        count = ladder_build(argv[1], rungs, LADDER_RUNGS_MAX);
+        count = ladder_build(argv[1], rungs, LADDER_MAX);
         for (size_t i = 0; i < count; i++)
                 (void)puts(rungs[i].type);
         if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -24,7 +24,7 @@ struct ladder_rung {
 };
 
 /* No ladder has more rungs. */
-#define LADDER_RUNGS_MAX 32
+#define LADDER_MAX 32
 
 /* Writes up to MAX rungs, TYPE itself first, and returns how many. */
 size_t ladder_build(const char *type, struct ladder_rung *rungs, size_t max);

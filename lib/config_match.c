@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Questions to the configuration while a job is on its way: is it from a repository of ours, and
+ * which kind of runner does it want?
+ */
+
+#include <string.h>
+#include <strings.h>
+
+#include "config.h"
+#include "config_fields.h"
+
+bool config_allows_repository(const struct config *config, const char *repository)
+{
+        if (!config_is_repository(repository))
+                return false;
+        for (size_t i = 0; i < config->n_repositories; i++) {
+                const char *allowed = config->repositories[i];
+                size_t length = strlen(allowed);
+
+                if (allowed[length - 1] == '*' ? strncasecmp(repository, allowed, length - 1) == 0
+                                               : strcasecmp(repository, allowed) == 0)
+                        return true;
+        }
+        return false;
+}
+
+bool config_allows_installation(const struct config *config, int64_t installation)
+{
+        for (size_t i = 0; i < config->n_installations; i++)
+                if (config->installations[i] == installation)
+                        return true;
+        return config->n_installations == 0;
+}
+
+const struct config_spec *config_spec_by_name(const struct config *config, const char *name)
+{
+        for (size_t i = 0; i < config->n_specs; i++)
+                if (strcmp(config->specs[i].name, name) == 0)
+                        return &config->specs[i];
+        return NULL;
+}
+
+static bool spec_has_label(const struct config_spec *spec, const char *label)
+{
+        for (size_t i = 0; i < spec->n_labels; i++)
+                if (strcasecmp(spec->labels[i], label) == 0)
+                        return true;
+        return false;
+}
+
+/* The type of SPEC that LABEL names, or NULL. */
+static const char *spec_type(const struct config_spec *spec, const char *label)
+{
+        if (strcasecmp(spec->instance_type, label) == 0)
+                return spec->instance_type;
+        for (size_t i = 0; i < spec->n_instance_types; i++)
+                if (strcasecmp(spec->instance_types[i], label) == 0)
+                        return spec->instance_types[i];
+        return NULL;
+}
+
+/* Whether a machine of SPEC may take a job with LABELS. *ret_type is the one type that they name,
+ * or NULL; no machine is of two types. */
+static bool spec_offers(const struct config_spec *spec, const char *const *labels, size_t n_labels,
+        const char **ret_type)
+{
+        const char *named = NULL;
+
+        for (size_t i = 0; i < n_labels; i++) {
+                const char *type = spec_type(spec, labels[i]);
+
+                if (!type && !spec_has_label(spec, labels[i]))
+                        return false;
+                if (type && named && strcasecmp(type, named) != 0)
+                        return false;
+                named = type ? type : named;
+        }
+        *ret_type = named;
+        return true;
+}
+
+const struct config_spec *config_match(const struct config *config, const char *const *labels,
+        size_t n_labels, const char **ret_instance_type)
+{
+        for (size_t i = 0; i < config->n_specs; i++) {
+                const struct config_spec *spec = &config->specs[i];
+                const char *type;
+
+                if (!spec_offers(spec, labels, n_labels, &type))
+                        continue;
+                *ret_instance_type = type ? type : spec->instance_type;
+                return spec;
+        }
+        return NULL;
+}
