@@ -49,6 +49,10 @@ void github_release(struct github *github);
  */
 const char *github_kept_token(const struct github *github, int64_t installation);
 
+/* Forgets the token of INSTALLATION: after -EKEYREJECTED from a call about runners, since a token
+ * can end early (App reinstalled, permissions changed). A personal token stays. */
+void github_forget_token(struct github *github, int64_t installation);
+
 /* A call that buys a token: 0 and a call, or negative when the private key cannot sign (the text
  * says what is wrong with it). */
 int github_access_token(

@@ -19,7 +19,7 @@
 
 /* Longest of GitHub's own words that an error repeats: its message, and each of its details. */
 #define WORDS_LIMIT 400
-#define DETAIL_SIZE 120
+#define DETAIL_SIZE 200
 
 /*
  * Server errors are worth another try: all our calls may be repeated (a registration that was lost
@@ -60,8 +60,7 @@ static void add_words(struct buf *words, const char *separator, const char *text
         if (size > DETAIL_SIZE)
                 for (size = DETAIL_SIZE; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80;)
                         size--;
-        buf_add_string(words, words->size > 0 ? separator : "");
-        buf_add(words, text, size);
+        buf_add_format(words, "%s%.*s", words->size > 0 ? separator : "", (int)size, text);
 }
 
 /* One of `errors`: a sentence, or an object of which any member may be missing. */
@@ -94,13 +93,15 @@ static void add_github_words(struct buf *words, const struct http_call *call)
         message = json_string(body, "message");
         if (message)
                 add_words(words, "", message);
-        cJSON_ArrayForEach(detail, json_get(body, "errors")) add_detail(words, detail);
+        cJSON_ArrayForEach(detail, json_get(body, "errors"))
+        {
+                add_detail(words, detail);
+        }
 }
 
 /* -- refusals ---------------------------------------------------------------------------------- */
 
-/* Whether the call was refused for its rate, and in words until when: "" when GitHub does not say.
- */
+/* Whether the call was refused for its rate; UNTIL gets for how long, if GitHub says so. */
 static bool is_rate_limited(const struct http_call *call, const char *words, struct buf *until)
 {
         char value[32] = "";

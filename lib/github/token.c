@@ -131,6 +131,16 @@ static void keep_token(
         };
 }
 
+void github_forget_token(struct github *github, int64_t installation)
+{
+        struct github_token *token = find_token(github, installation);
+
+        if (!token || !github->app_id)
+                return;
+        mem_free_secret(token->token);
+        *token = github->tokens[--github->n_tokens];
+}
+
 /* -- buying one -------------------------------------------------------------------------------- */
 
 static void free_secretp(char **secret)
