@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Runners at GitHub: what is sent, what the answers mean, and what people are told when GitHub
+ * refuses.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "github/github.h"
+#include "json.h"
+#include "script.h"
+
+#define API "https://ghes.example.com/api/v3"
+#define REPOSITORY "repos/octo-org/hello.world"
+#define ORGANIZATION "orgs/octo-org"
+#define NAME "i-0123456789abcdef0"
+#define TOKEN "ghp_verysecret"
+
+struct fixture {
+        struct script *script;
+        struct http *http;
+        struct github github;
+        struct err err;
+};
+
+static int set_up(void **state)
+{
+        struct fixture *f = mem_alloc(sizeof(*f));
+
+        f->script = script_new();
+        f->http = script_http(f->script);
+        github_init_token(&f->github, script_clock(f->script), API, TOKEN);
+        *state = f;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_null(strstr(f->err.text, TOKEN));
+        github_release(&f->github);
+        http_free(f->http);
+        free(f);
+        return 0;
+}
+
+/* Each makes one call and reads its answer. */
+
+static int generate(struct fixture *f, const char *scope, struct github_jitconfig *ret)
+{
+        static const char *const labels[] = {"self-hosted", "linux", "x\"64"};
+        const struct github_runner_request request = {
+                .scope = scope,
+                .name = NAME,
+                .labels = labels,
+                .n_labels = ARRAY_SIZE(labels),
+                .runner_group_id = 3,
+        };
+        _cleanup_(http_call_freep) struct http_call *call =
+                github_generate_jitconfig(&f->github, &request);
+
+        http_perform(f->http, call);
+        return github_generate_jitconfig_answer(call, ret, &f->err);
+}
+
+static int find(struct fixture *f, const char *scope, const char *name, int64_t *ret_id)
+{
+        _cleanup_(http_call_freep) struct http_call *call =
+                github_find_runner(&f->github, 0, scope, name);
+
+        http_perform(f->http, call);
+        return github_find_runner_answer(call, name, ret_id, &f->err);
+}
+
+static int remove_runner(struct fixture *f, const char *scope, int64_t id)
+{
+        _cleanup_(http_call_freep) struct http_call *call =
+                github_delete_runner(&f->github, 0, scope, id);
+
+        http_perform(f->http, call);
+        return github_delete_runner_answer(call, &f->err);
+}
+
+static void assert_error(const struct fixture *f, const char *text)
+{
+        if (!strstr(f->err.text, text))
+                fail_msg("expected \"%s\" in: %s", text, f->err.text);
+}
+
+static void expect_generate(struct fixture *f, int status, const char *headers, const char *answer)
+{
+        script_expect_headers(
+                f->script, "POST", "/generate-jitconfig", NULL, status, headers, answer);
+}
+
+/* -- registering ------------------------------------------------------------------------------- */
+
+static void test_generate(void **state)
+{
+        struct fixture *f = *state;
+        struct github_jitconfig jitconfig = {0};
+
+        script_expect(f->script, "POST",
+                API "/repos/octo-org/hello.world/actions/runners/generate-jitconfig",
+                "{\"name\":\"" NAME "\",\"runner_group_id\":3,"
+                "\"labels\":[\"self-hosted\",\"linux\",\"x\\\"64\"]}",
+                201,
+                "{\"runner\":{\"id\":23,\"name\":\"" NAME "\"},"
+                "\"encoded_jit_config\":\"YWJjZA==\"}");
+        assert_int_equal(generate(f, REPOSITORY, &jitconfig), 0);
+        assert_string_equal(jitconfig.encoded, "YWJjZA==");
+        assert_int_equal(jitconfig.runner_id, 23);
+        assert_string_equal(script_last_headers(f->script), "Accept: application/vnd.github+json\n"
+                                                            "X-GitHub-Api-Version: 2022-11-28\n"
+                                                            "Authorization: Bearer " TOKEN "\n"
+                                                            "Content-Type: application/json\n");
+        github_jitconfig_release(&jitconfig);
+        assert_null(jitconfig.encoded);
+}
+
+static void test_organization_scope(void **state)
+{
+        struct fixture *f = *state;
+        struct github_jitconfig jitconfig = {0};
+
+        script_expect(f->script, "POST", API "/orgs/octo-org/actions/runners/generate-jitconfig",
+                NULL, 201, "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"YWJj\"}");
+        assert_int_equal(generate(f, ORGANIZATION, &jitconfig), 0);
+        github_jitconfig_release(&jitconfig);
+}
+
+static void test_name_taken(void **state)
+{
+        struct fixture *f = *state;
+
+        expect_generate(f, 409, "",
+                "{\"message\":\"Already exists - A runner with the name " NAME
+                " already exists.\"}");
+        assert_int_equal(generate(f, REPOSITORY, NULL), GITHUB_NAME_TAKEN);
+}
+
+/* A connection that was lost after GitHub had registered the runner. */
+static void test_lost_answer_shows_as_name_taken(void **state)
+{
+        struct fixture *f = *state;
+
+        script_expect_failure(f->script, "POST", "/generate-jitconfig", -ECONNRESET);
+        expect_generate(f, 409, "", "{}");
+        assert_int_equal(generate(f, REPOSITORY, NULL), GITHUB_NAME_TAKEN);
+}
+
+static void test_answers_without_configuration(void **state)
+{
+        static const char *const answers[] = {
+                "",
+                "<html>",
+                "null",
+                "[]",
+                "{\"runner\":{\"id\":1}}",
+                "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"\"}",
+                "{\"runner\":{\"id\":1},\"encoded_jit_config\":5}",
+                "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"YWJjZA=\"}",
+                "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"====\"}",
+                "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"YWJj\\nYWJj\"}",
+                "{\"runner\":{\"id\":\"1\"},\"encoded_jit_config\":\"YWJj\"}",
+                "{\"runner\":{\"id\":1.5},\"encoded_jit_config\":\"YWJj\"}",
+                "{\"encoded_jit_config\":\"YWJj\"}",
+        };
+        struct fixture *f = *state;
+        struct github_jitconfig jitconfig = {.runner_id = -1};
+
+        for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+                expect_generate(f, 201, "", answers[i]);
+                assert_int_equal(generate(f, REPOSITORY, &jitconfig), -EBADMSG);
+                assert_error(f, "generate-jitconfig: ");
+                assert_null(strstr(f->err.text, "YWJj"));
+                assert_int_equal(jitconfig.runner_id, -1);
+        }
+}
+
+static void test_configuration_is_bounded(void **state)
+{
+        struct fixture *f = *state;
+        struct github_jitconfig jitconfig = {0};
+        _cleanup_free_ char *base64 = mem_alloc(16 * 1024 + 5);
+        _cleanup_free_ char *most = NULL;
+        _cleanup_free_ char *more = NULL;
+
+        memset(base64, 'A', 16 * 1024);
+        most = mem_format("{\"runner\":{\"id\":1},\"encoded_jit_config\":\"%s\"}", base64);
+        memset(base64, 'A', 16 * 1024 + 4);
+        more = mem_format("{\"runner\":{\"id\":1},\"encoded_jit_config\":\"%s\"}", base64);
+
+        expect_generate(f, 201, "", more);
+        assert_int_equal(generate(f, REPOSITORY, &jitconfig), -EBADMSG);
+        expect_generate(f, 201, "", most);
+        assert_int_equal(generate(f, REPOSITORY, &jitconfig), 0);
+        github_jitconfig_release(&jitconfig);
+}
+
+/* -- refusals ---------------------------------------------------------------------------------- */
+
+static void test_refusals_say_what_to_do(void **state)
+{
+        static const struct {
+                const char *scope;
+                int status;
+                const char *answer;
+                int result;
+                const char *text;
+        } cases[] = {
+                {REPOSITORY, 401, "{\"message\":\"Bad credentials\"}", -EKEYREJECTED,
+                        "for " REPOSITORY ": GitHub refused with HTTP status 401, \"Bad "
+                        "credentials\": the token is not"},
+                {REPOSITORY, 403, "{\"message\":\"Resource not accessible by integration\"}",
+                        -EACCES, "repository permission \"Administration: read and write\""},
+                {ORGANIZATION, 403, "{\"message\":\"Resource not accessible by integration\"}",
+                        -EACCES, "organization permission \"Self-hosted runners: read and write\""},
+                {REPOSITORY, 404, "{\"message\":\"Not Found\"}", -ENOENT,
+                        "not installed on this repository"},
+                {ORGANIZATION, 404, "{\"message\":\"Not Found\"}", -ENOENT, "runner group"},
+                {REPOSITORY, 422,
+                        "{\"message\":\"Validation Failed\",\"errors\":[{\"resource\":\"Runner\","
+                        "\"field\":\"labels\",\"code\":\"invalid\"},\"too many\",7,{}]}",
+                        -EINVAL, "\"Validation Failed; Runner labels invalid; too many\""},
+                {REPOSITORY, 301, "{\"message\":\"Moved Permanently\"}", -ENOENT, "renamed"},
+                {REPOSITORY, 418, "short and stout", -EPROTO, "418"},
+                {REPOSITORY, 404, "<html>no JSON</html>", -ENOENT, "not installed"},
+        };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                expect_generate(f, cases[i].status, "", cases[i].answer);
+                assert_int_equal(generate(f, cases[i].scope, NULL), cases[i].result);
+                assert_error(f, cases[i].text);
+        }
+}
+
+static void test_github_words_are_bounded(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_free_ char *long_text = mem_alloc(5001);
+        _cleanup_free_ char *answer = NULL;
+
+        for (size_t i = 0; i < 5000; i += 2)
+                memcpy(long_text + i, "ä", 2);
+        answer = mem_format("{\"message\":\"x%s\",\"errors\":[\"%s\",\"%s\"]}", long_text,
+                long_text, long_text);
+        expect_generate(f, 422, "", answer);
+        assert_int_equal(generate(f, REPOSITORY, NULL), -EINVAL);
+        assert_error(f, "check the runner's name");
+        assert_true(json_is_utf8(f->err.text, strlen(f->err.text)));
+}
+
+/* -- rate limits ------------------------------------------------------------------------------- */
+
+static void test_retry_after_is_obeyed_when_it_fits(void **state)
+{
+        struct fixture *f = *state;
+        struct github_jitconfig jitconfig = {0};
+        int64_t before = clock_monotonic_ms(f->github.clock);
+
+        expect_generate(f, 429, "Retry-After: 3\r\n", "{}");
+        expect_generate(f, 403, "retry-after: 2\r\n", "{}");
+        expect_generate(f, 201, "", "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"YWJj\"}");
+        assert_int_equal(generate(f, REPOSITORY, &jitconfig), 0);
+        assert_true(clock_monotonic_ms(f->github.clock) - before >= 5000);
+        github_jitconfig_release(&jitconfig);
+}
+
+static void test_rate_limits_say_how_long(void **state)
+{
+        static const struct {
+                int status;
+                const char *headers;
+                const char *answer;
+                const char *text;
+        } cases[] = {
+                {403, "Retry-After: 60\r\n",
+                        "{\"message\":\"You have exceeded a secondary rate limit\"}",
+                        "refuses calls for 60 s, too many were made: HTTP status 403, \"You have"},
+                {403, "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767326645\r\n",
+                        "{\"message\":\"API rate limit exceeded\"}",
+                        "refuses calls until 2026-01-02T04:04:05.000Z"},
+                {429, "x-ratelimit-remaining: 0\r\nX-RateLimit-Reset: 1767326645\r\n", "",
+                        "refuses calls until 2026-01-02T04:04:05.000Z"},
+                {403, "", "{\"message\":\"You have exceeded a secondary rate limit\"}",
+                        "refuses calls, too many"},
+                {429, "", "", "refuses calls, too many"},
+        };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                expect_generate(f, cases[i].status, cases[i].headers, cases[i].answer);
+                assert_int_equal(generate(f, REPOSITORY, NULL), -EAGAIN);
+                assert_error(f, cases[i].text);
+        }
+}
+
+static void test_missing_permission_is_no_rate_limit(void **state)
+{
+        struct fixture *f = *state;
+
+        expect_generate(f, 403, "x-ratelimit-remaining: 4999\r\nx-ratelimit-reset: 1767326645\r\n",
+                "{\"message\":\"Resource not accessible by integration\"}");
+        assert_int_equal(generate(f, REPOSITORY, NULL), -EACCES);
+        assert_int_equal(script_requests(f->script), 1);
+}
+
+static void test_server_errors_are_tried_three_times(void **state)
+{
+        struct fixture *f = *state;
+        int64_t id = -1;
+
+        for (int i = 0; i < 3; i++)
+                script_expect(f->script, "GET", "/actions/runners", NULL, 503, "unavailable");
+        assert_int_equal(find(f, REPOSITORY, NAME, &id), -EPROTO);
+        assert_error(f, "503");
+        assert_int_equal(id, -1);
+}
+
+/* -- finding and removing ---------------------------------------------------------------------- */
+
+static void test_find(void **state)
+{
+        struct fixture *f = *state;
+        int64_t id = -1;
+
+        script_expect(f->script, "GET",
+                API "/orgs/octo-org/actions/runners?per_page=100&name=" NAME, NULL, 200,
+                "{\"total_count\":3,\"runners\":[{\"id\":1,\"name\":\"" NAME "0\"},"
+                "{\"id\":2},{\"id\":3,\"name\":\"" NAME "\"}]}");
+        assert_int_equal(find(f, ORGANIZATION, NAME, &id), 0);
+        assert_int_equal(id, 3);
+}
+
+static void test_find_escapes_the_name(void **state)
+{
+        struct fixture *f = *state;
+        int64_t id = -1;
+
+        script_expect(f->script, "GET", "name=a%26b%3D%2F%23", NULL, 200, "{\"runners\":[]}");
+        assert_int_equal(find(f, REPOSITORY, "a&b=/#", &id), GITHUB_NOT_FOUND);
+        assert_int_equal(id, -1);
+}
+
+static void test_find_wants_a_list_and_an_id(void **state)
+{
+        static const char *const answers[] = {
+                "{}",
+                "{\"runners\":{}}",
+                "{\"runners\":[{\"name\":\"" NAME "\"}]}",
+                "{\"runners\":[{\"name\":\"" NAME "\",\"id\":\"3\"}]}",
+                "{\"runners\":[{\"name\":\"" NAME "\",\"id\":1e300}]}",
+        };
+        struct fixture *f = *state;
+        int64_t id = -1;
+
+        for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+                script_expect(f->script, "GET", "/actions/runners", NULL, 200, answers[i]);
+                assert_int_equal(find(f, REPOSITORY, NAME, &id), -EBADMSG);
+                assert_int_equal(id, -1);
+        }
+}
+
+static void test_delete(void **state)
+{
+        struct fixture *f = *state;
+
+        script_expect(f->script, "DELETE", API "/repos/octo-org/hello.world/actions/runners/23",
+                NULL, 204, "");
+        assert_int_equal(remove_runner(f, REPOSITORY, 23), 0);
+        script_expect(f->script, "DELETE", "/runners/24", NULL, 404, "{\"message\":\"Not Found\"}");
+        assert_int_equal(remove_runner(f, REPOSITORY, 24), 0);
+        script_expect(f->script, "DELETE", "/runners/25", NULL, 422,
+                "{\"message\":\"Runner is currently running a job and cannot be deleted.\"}");
+        assert_int_equal(remove_runner(f, REPOSITORY, 25), GITHUB_RUNNER_BUSY);
+        script_expect(f->script, "DELETE", "/runners/26", NULL, 403, "{}");
+        assert_int_equal(remove_runner(f, REPOSITORY, 26), -EACCES);
+}
+
+/* A scope comes from tags and reports as well: what is none never becomes part of a URL. */
+static void test_scopes_are_checked(void **state)
+{
+        static const char *const scopes[] = {
+                "",
+                "octo-org/hello",
+                "orgs/",
+                "orgs/..",
+                "orgs/a/b",
+                "repos/octo-org",
+                "repos/octo-org/",
+                "repos//hello",
+                "repos/octo-org/..",
+                "repos/../..",
+                "repos/octo-org/hello/../other",
+                "repos/octo-org/hello?x",
+                "repos/octo-org/hello#",
+                "repos/octo-org/%2e%2e",
+                "repos/octo-org/a b",
+                "repos/octo-org/a\r\nHost: evil",
+                "users/octo-org",
+        };
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
+                struct http_call *call = github_delete_runner(&f->github, 0, scopes[i], 1);
+
+                assert_string_equal(buf_string(&call->url), "");
+                call->result = -EINVAL;
+                assert_int_equal(github_delete_runner_answer(call, &f->err), -EINVAL);
+                assert_error(f, "repos/OWNER/REPOSITORY");
+                http_call_free(call);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+                TEST(test_generate),
+                TEST(test_organization_scope),
+                TEST(test_name_taken),
+                TEST(test_lost_answer_shows_as_name_taken),
+                TEST(test_answers_without_configuration),
+                TEST(test_configuration_is_bounded),
+                TEST(test_refusals_say_what_to_do),
+                TEST(test_github_words_are_bounded),
+                TEST(test_retry_after_is_obeyed_when_it_fits),
+                TEST(test_rate_limits_say_how_long),
+                TEST(test_missing_permission_is_no_rate_limit),
+                TEST(test_server_errors_are_tried_three_times),
+                TEST(test_find),
+                TEST(test_find_escapes_the_name),
+                TEST(test_find_wants_a_list_and_an_id),
+                TEST(test_delete),
+                TEST(test_scopes_are_checked),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
