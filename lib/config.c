@@ -87,8 +87,9 @@ static void check_architectures(const struct config_spec *spec, const struct con
                 other = type ? instance_family_find(type) : NULL;
                 if (other && other->architecture != own->architecture)
                         config_fault_add(faults, &at,
-                                "an instance type for %s as %s is needed, found %s, which is %s",
-                                instance_architecture_name(own->architecture), spec->instance_type,
+                                "a type of the same architecture as %s (%s) is needed, found %s "
+                                "(%s)",
+                                spec->instance_type, instance_architecture_name(own->architecture),
                                 type, instance_architecture_name(other->architecture));
         }
 }
@@ -117,6 +118,10 @@ static void add_syntax_fault(
         size_t line = 1, column = 1;
         const char *end = NULL;
 
+        if (!json_is_utf8(text, size)) {
+                config_fault_add(faults, NULL, "%s", err->text);
+                return;
+        }
         cJSON_Delete(cJSON_ParseWithLengthOpts(text, size, &end, false));
         for (const char *at = text; end && at < end; at++) {
                 column = *at == '\n' ? 1 : column + 1;

@@ -332,7 +332,7 @@ static const struct config_field document_fields[] = {
                 .name = "prefix",
                 .kind = CONFIG_TEXT,
                 .allowed = "an SSM path such as /scale-agent (at most 200 letters, digits, _ . - "
-                           "in at most 13 parts, not below /aws or /ssm)",
+                           "in at most 13 parts, the first not beginning with aws or ssm)",
                 .min = 2,
                 .max = 200,
                 .is_valid = is_prefix,
