@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Making a signed AWS call: whose it is (credentials), where it goes (endpoint), and how its
+ * protocol wants it. What comes back is read in answer.c.
+ */
+
+#include "aws/aws.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "mem.h"
+
+#define TRIES_MAX 3
+#define QUERY_VERSION "2016-11-15"
+#define REGION_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789-"
+
+static const struct {
+        const char *name;         /* in the signature's scope and in host names */
+        const char *variable;     /* overrides the endpoint of this service */
+        const char *target;       /* before the action in X-Amz-Target; NULL: query protocol */
+        const char *content_type; /* of the body */
+} services[] = {
+        [AWS_EC2] = {"ec2", "AWS_ENDPOINT_URL_EC2", NULL,
+                "application/x-www-form-urlencoded; charset=utf-8"},
+        [AWS_SSM] = {"ssm", "AWS_ENDPOINT_URL_SSM", "AmazonSSM", "application/x-amz-json-1.1"},
+        [AWS_SQS] = {"sqs", "AWS_ENDPOINT_URL_SQS", "AmazonSQS", "application/x-amz-json-1.0"},
+        [AWS_EVENTBRIDGE] = {"events", "AWS_ENDPOINT_URL_EVENTBRIDGE", "AWSEvents",
+                "application/x-amz-json-1.1"},
+};
+
+/* -- credentials --------------------------------------------------------------------------------
+ */
+
+void aws_credentials_release(struct aws_credentials *credentials)
+{
+        free(credentials->access_key);
+        mem_free_secret(credentials->secret_key);
+        mem_free_secret(credentials->session_token);
+        *credentials = (struct aws_credentials){0};
+}
+
+/* An environment variable; NULL when it is empty, too. */
+static const char *setting(const char *name)
+{
+        const char *value = getenv(name);
+
+        return value && *value ? value : NULL;
+}
+
+int aws_credentials_from_environment(struct aws_credentials *ret, struct err *err)
+{
+        const char *access_key = setting("AWS_ACCESS_KEY_ID");
+        const char *secret_key = setting("AWS_SECRET_ACCESS_KEY");
+
+        if (!access_key || !secret_key)
+                return err_set(err, -ENOKEY,
+                        "no AWS credentials: %s is not set; AWS_ACCESS_KEY_ID, "
+                        "AWS_SECRET_ACCESS_KEY and, for a role, AWS_SESSION_TOKEN are needed",
+                        access_key ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
+        *ret = (struct aws_credentials){
+                .access_key = mem_string(access_key),
+                .secret_key = mem_string(secret_key),
+                .session_token = mem_string(setting("AWS_SESSION_TOKEN")),
+        };
+        return 0;
+}
+
+int aws_init(struct aws *aws, const char *region, struct err *err)
+{
+        if (!region)
+                region = setting("AWS_REGION");
+        if (!region)
+                region = setting("AWS_DEFAULT_REGION");
+        if (!region)
+                return err_set(err, -EINVAL, "no AWS region: set AWS_REGION, such as eu-central-1");
+        if (!*region || region[strspn(region, REGION_CHARACTERS)] != '\0')
+                return err_set(err, -EINVAL,
+                        "AWS region \"%s\": lower case letters, digits and hyphens are needed, "
+                        "such as eu-central-1",
+                        region);
+        *aws = (struct aws){.region = mem_string(region)};
+        return 0;
+}
+
+void aws_release(struct aws *aws)
+{
+        free(aws->region);
+        aws_credentials_release(&aws->credentials);
+        *aws = (struct aws){0};
+}
+
+void aws_set_credentials(struct aws *aws, struct aws_credentials *credentials)
+{
+        aws_credentials_release(&aws->credentials);
+        aws->credentials = *credentials;
+        *credentials = (struct aws_credentials){0};
+}
+
+/* -- calls --------------------------------------------------------------------------------------
+ */
+
+/* The service's address without a slash at its end; the caller frees. */
+static char *endpoint(const struct aws *aws, enum aws_service service)
+{
+        const char *own = setting(services[service].variable);
+        const char *url = own ? own : setting("AWS_ENDPOINT_URL");
+        size_t size;
+
+        if (!url)
+                return mem_format("https://%s.%s.amazonaws.com%s", services[service].name,
+                        aws->region, strncmp(aws->region, "cn-", 3) == 0 ? ".cn" : "");
+        size = strlen(url);
+        while (size > 0 && url[size - 1] == '/')
+                size--;
+        return mem_format("%.*s", (int)size, url);
+}
+
+static struct http_call *signed_call(
+        const struct aws *aws, enum aws_service service, const char *action)
+{
+        const struct aws_credentials *credentials = &aws->credentials;
+        _cleanup_free_ char *url = endpoint(aws, service);
+        struct http_call *call = http_call_new(action, "POST", "%s/", url);
+
+        call->sign_scope = mem_format("aws:amz:%s:%s", aws->region, services[service].name);
+        call->sign_key = mem_string(credentials->access_key);
+        call->sign_secret = mem_string(credentials->secret_key);
+        if (credentials->session_token)
+                http_call_header(call, "X-Amz-Security-Token", credentials->session_token);
+        call->tries_max = TRIES_MAX;
+        call->judge = aws_judge;
+        return call;
+}
+
+struct http_call *aws_json_call(
+        struct aws *aws, enum aws_service service, const char *action, const char *body)
+{
+        _cleanup_free_ char *target = mem_format("%s.%s", services[service].target, action);
+        struct http_call *call = signed_call(aws, service, action);
+
+        http_call_header(call, "X-Amz-Target", target);
+        http_call_body(call, services[service].content_type, body, strlen(body));
+        return call;
+}
+
+struct http_call *aws_query_call(
+        struct aws *aws, enum aws_service service, const char *action, const char *form)
+{
+        struct http_call *call = signed_call(aws, service, action);
+
+        http_call_body(call, services[service].content_type, "", 0);
+        buf_add_format(&call->body, "Action=%s&Version=" QUERY_VERSION "%s", action, form);
+        return call;
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * EC2: what a launch looks like on the wire, and what its errors ask us to do. Answers are read by
+ * ec2_xml.c.
+ */
+
+#include "aws/ec2.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "mem.h"
+
+/* A described instance takes 5 to 8 KB, and there may be a hundred. */
+#define ANSWER_MAX (8 * 1024 * 1024)
+#define FORM_MAX (1024 * 1024)
+
+/* A launch took 1.4 s when it was measured, and is no use to anyone half done. */
+#define LAUNCH_TRY_MS INT64_C(10000)
+#define LAUNCH_MS INT64_C(20000)
+
+/* -- error classes ------------------------------------------------------------------------------
+ */
+
+struct code_class {
+        const char *code; /* a star at its end stands for any further characters */
+        enum ec2_error_class class;
+};
+
+/* The first that matches counts.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html */
+static const struct code_class classes[] = {
+        {"InsufficientInstanceCapacity", EC2_ERROR_CAPACITY},
+        {"InsufficientCapacity", EC2_ERROR_CAPACITY},
+        {"InsufficientReservedInstanceCapacity", EC2_ERROR_CAPACITY},
+        {"InsufficientHostCapacity", EC2_ERROR_CAPACITY},
+        {"InsufficientCapacityOnHost", EC2_ERROR_CAPACITY},
+        {"UnfulfillableCapacity", EC2_ERROR_CAPACITY},
+        {"SpotMaxPriceTooLow", EC2_ERROR_CAPACITY},
+        {"Unsupported", EC2_ERROR_CAPACITY},
+        {"InvalidFleetConfiguration", EC2_ERROR_CAPACITY},
+        {"ReservationCapacityExceeded", EC2_ERROR_CAPACITY},
+
+        {"InsufficientFreeAddressesInSubnet", EC2_ERROR_SUBNET},
+
+        {"MaxSpotInstanceCountExceeded", EC2_ERROR_QUOTA},
+        {"VcpuLimitExceeded", EC2_ERROR_QUOTA},
+        {"InstanceLimitExceeded", EC2_ERROR_QUOTA},
+        {"MaxFleetCountExceeded", EC2_ERROR_QUOTA},
+        {"ResourceLimitExceeded", EC2_ERROR_QUOTA},
+        {"PendingVerification", EC2_ERROR_QUOTA},
+
+        {"RequestLimitExceeded", EC2_ERROR_RETRY},
+        {"Throttling*", EC2_ERROR_RETRY},
+        {"EC2ThrottledException", EC2_ERROR_RETRY},
+        {"InternalError", EC2_ERROR_RETRY},
+        {"InternalFailure", EC2_ERROR_RETRY},
+        {"ServiceUnavailable", EC2_ERROR_RETRY},
+        {"Unavailable", EC2_ERROR_RETRY},
+        {"RequestTimeout*", EC2_ERROR_RETRY},
+
+        {"IdempotentParameterMismatch", EC2_ERROR_TOKEN_USED},
+        {"IdempotentInstanceTerminated", EC2_ERROR_TOKEN_USED},
+
+        {"AuthFailure*", EC2_ERROR_FATAL},
+        {"UnauthorizedOperation", EC2_ERROR_FATAL},
+        {"OptInRequired", EC2_ERROR_FATAL},
+        {"Blocked", EC2_ERROR_FATAL},
+        {"Invalid*", EC2_ERROR_FATAL},
+        {"MissingParameter", EC2_ERROR_FATAL},
+        {"SignatureDoesNotMatch", EC2_ERROR_FATAL},
+};
+
+static const struct code_class *find_class(const char *code)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+                size_t size = strcspn(classes[i].code, "*");
+
+                if (strncmp(code, classes[i].code, size) == 0 &&
+                        (classes[i].code[size] == '*' || code[size] == '\0'))
+                        return &classes[i];
+        }
+        return NULL;
+}
+
+enum ec2_error_class ec2_classify(const char *code)
+{
+        const struct code_class *class = find_class(code);
+
+        return class ? class->class : EC2_ERROR_FATAL;
+}
+
+/* Out of capacity is HTTP 500 as well, so the code counts; the status only where it says nothing:
+ * an unknown code, or the page of a load balancer. */
+static enum http_verdict judge(const struct http_call *call)
+{
+        const struct code_class *class;
+        struct aws_error error;
+
+        if (aws_outcome(call, &error, NULL) != AWS_REFUSED)
+                return aws_judge(call);
+        class = find_class(error.code);
+        if (!class)
+                return aws_judge(call);
+        return class->class == EC2_ERROR_RETRY ? HTTP_AGAIN : HTTP_DONE;
+}
+
+/* EC2 may not know a new instance everywhere yet. */
+static enum http_verdict judge_terminate(const struct http_call *call)
+{
+        struct aws_error error;
+
+        if (aws_outcome(call, &error, NULL) == AWS_REFUSED &&
+                strcmp(error.code, "InvalidInstanceID.NotFound") == 0)
+                return HTTP_AGAIN;
+        return judge(call);
+}
+
+/* -- forms --------------------------------------------------------------------------------------
+ */
+
+static void add_pair(struct buf *form, const char *name, const char *value)
+{
+        buf_add_format(form, "&%s=", name);
+        buf_add_form(form, value);
+}
+
+/* NAME.1, NAME.2, … */
+static void add_list(struct buf *form, const char *name, const char *const *values, size_t n_values)
+{
+        for (size_t i = 0; i < n_values; i++) {
+                buf_add_format(form, "&%s.%zu=", name, i + 1);
+                buf_add_form(form, values[i]);
+        }
+}
+
+static void add_tags(struct buf *form, const char *name, const struct ec2_tag *tags, size_t n_tags)
+{
+        for (size_t i = 0; i < n_tags; i++) {
+                buf_add_format(form, "&%s.%zu.Key=", name, i + 1);
+                buf_add_form(form, tags[i].key);
+                buf_add_format(form, "&%s.%zu.Value=", name, i + 1);
+                buf_add_form(form, tags[i].value);
+        }
+}
+
+static struct http_call *ec2_call(struct aws *aws, const char *action, const struct buf *form)
+{
+        struct http_call *call = aws_query_call(aws, AWS_EC2, action, buf_string(form));
+
+        call->answer_limit = ANSWER_MAX;
+        call->judge = judge;
+        return call;
+}
+
+/* -- calls --------------------------------------------------------------------------------------
+ */
+
+/* How every machine of ours is launched. */
+static const char launch_always[] = "&InstanceInitiatedShutdownBehavior=terminate"
+                                    "&MetadataOptions.HttpTokens=required"
+                                    "&MetadataOptions.HttpPutResponseHopLimit=1"
+                                    "&MetadataOptions.InstanceMetadataTags=enabled";
+static const char launch_spot[] =
+        "&InstanceMarketOptions.MarketType=spot"
+        "&InstanceMarketOptions.SpotOptions.SpotInstanceType=one-time"
+        "&InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior=terminate";
+
+struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *launch)
+{
+        static const char *const tagged[] = {"instance", "volume"};
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        bool is_id = strncmp(launch->launch_template, "lt-", 3) == 0;
+        struct http_call *call;
+
+        buf_add_format(&form, "&MinCount=1&MaxCount=%u", launch->count);
+        add_pair(&form,
+                is_id ? "LaunchTemplate.LaunchTemplateId" : "LaunchTemplate.LaunchTemplateName",
+                launch->launch_template);
+        add_pair(&form, "LaunchTemplate.Version", launch->launch_template_version);
+        add_pair(&form, "InstanceType", launch->instance_type);
+        add_pair(&form, "SubnetId", launch->subnet);
+        add_pair(&form, "ClientToken", launch->client_token);
+        buf_add_string(&form, launch_always);
+        if (launch->spot)
+                buf_add_string(&form, launch_spot);
+        for (size_t i = 0; i < ARRAY_SIZE(tagged) && launch->n_tags > 0; i++) {
+                _cleanup_free_ char *name = mem_format("TagSpecification.%zu.Tag", i + 1);
+
+                buf_add_format(&form, "&TagSpecification.%zu.ResourceType=%s", i + 1, tagged[i]);
+                add_tags(&form, name, launch->tags, launch->n_tags);
+        }
+        call = ec2_call(aws, "RunInstances", &form);
+        call->try_timeout_ms = LAUNCH_TRY_MS;
+        call->timeout_ms = LAUNCH_MS;
+        return call;
+}
+
+int ec2_run_instances_answer(const struct http_call *call, struct ec2_instances *ret,
+        struct aws_error *ret_error, struct err *err)
+{
+        _cleanup_(ec2_instances_release) struct ec2_instances instances = {0};
+        int r;
+
+        r = aws_outcome(call, ret_error, err);
+        if (r != 0)
+                return r;
+        r = ec2_parse_instances(buf_string(&call->answer), call->answer.size, &instances, err);
+        if (r < 0)
+                return err_prefix(err, r, "%s", call->what);
+        if (instances.count == 0)
+                return err_set(err, -EBADMSG, "%s: EC2's answer holds no instance", call->what);
+        *ret = instances;
+        instances = (struct ec2_instances){0};
+        return 0;
+}
+
+struct http_call *ec2_terminate_instances(struct aws *aws, const char *const *ids, size_t n_ids)
+{
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        struct http_call *call;
+
+        add_list(&form, "InstanceId", ids, n_ids);
+        call = ec2_call(aws, "TerminateInstances", &form);
+        call->judge = judge_terminate;
+        return call;
+}
+
+int ec2_terminate_instances_answer(const struct http_call *call, struct err *err)
+{
+        struct aws_error error;
+        int r = aws_outcome(call, &error, err);
+
+        if (r != AWS_REFUSED)
+                return r;
+        if (strcmp(error.code, "InvalidInstanceID.NotFound") != 0)
+                return aws_refused(call, &error, err);
+        if (!strstr(buf_string(&call->body), "&InstanceId.2="))
+                return 0;
+        aws_refused(call, &error, err);
+        return err_prefix(err, -ENOENT, "of several instances EC2 ended none, as it knows not all");
+}
+
+struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids)
+{
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+
+        buf_add_string(&form, "&Filter.1.Name=instance-id");
+        add_list(&form, "Filter.1.Value", ids, n_ids);
+        return ec2_call(aws, "DescribeInstances", &form);
+}
+
+int ec2_describe_instances_answer(
+        const struct http_call *call, struct ec2_instances *ret, struct err *err)
+{
+        int r = aws_accepted(call, err);
+
+        if (r < 0)
+                return r;
+        r = ec2_parse_instances(buf_string(&call->answer), call->answer.size, ret, err);
+        return r < 0 ? err_prefix(err, r, "%s", call->what) : 0;
+}
+
+struct http_call *ec2_create_tags(
+        struct aws *aws, const char *instance, const struct ec2_tag *tags, size_t n_tags)
+{
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+
+        add_pair(&form, "ResourceId.1", instance);
+        add_tags(&form, "Tag", tags, n_tags);
+        return ec2_call(aws, "CreateTags", &form);
+}
+
+int ec2_create_tags_answer(const struct http_call *call, struct err *err)
+{
+        struct aws_error error;
+        int r = aws_outcome(call, &error, err);
+
+        if (r != AWS_REFUSED)
+                return r;
+        if (strcmp(error.code, "InvalidInstanceID.NotFound") == 0)
+                return EC2_NO_INSTANCE;
+        return aws_refused(call, &error, err);
+}
+
+/* -- instances ----------------------------------------------------------------------------------
+ */
+
+void ec2_instances_release(struct ec2_instances *instances)
+{
+        for (size_t i = 0; i < instances->count; i++)
+                free(instances->items[i].tags);
+        free(instances->items);
+        *instances = (struct ec2_instances){0};
+}
+
+const char *ec2_instance_tag(const struct ec2_instance *instance, const char *key)
+{
+        for (size_t i = 0; i < instance->n_tags; i++)
+                if (strcmp(instance->tags[i].key, key) == 0)
+                        return instance->tags[i].value;
+        return NULL;
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * SQS: messages out, and kept dead letters in and out again.
+ */
+
+#include "aws/sqs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "json.h"
+#include "mem.h"
+
+#define RECEIVE_MAX 10
+/* Ten messages of 1 MiB, escaped. */
+#define RECEIVE_ANSWER_MAX (32 * 1024 * 1024)
+#define ATTRIBUTE_MAX 1000
+
+/* -- sending ------------------------------------------------------------------------------------
+ */
+
+/* Bytes of the well-formed UTF-8 character at TEXT, 0 when it is none. Each step looks at one byte
+ * more, so nothing behind the NUL is read. */
+static size_t character_size(const char *text)
+{
+        for (size_t size = 1; size <= 4; size++) {
+                if (json_is_utf8(text, size))
+                        return size;
+                if (text[size - 1] == '\0')
+                        return 0;
+        }
+        return 0;
+}
+
+/* What SQS lets through: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | above #xFFFF. */
+static bool is_allowed(const char *character, size_t size)
+{
+        if (size == 1)
+                return (unsigned char)*character >= ' ' || strchr("\t\n\r", *character);
+        return size != 3 || memcmp(character, "\xef\xbf\xbe", 3) < 0;
+}
+
+/* TEXT as an attribute's value: cut before the character that does not fit, with a question mark
+ * for what SQS would refuse the whole message for. The caller frees. */
+static char *attribute_text(const char *text)
+{
+        struct buf value = BUF_INIT(ATTRIBUTE_MAX);
+
+        while (*text && !value.overflow) {
+                size_t size = character_size(text);
+
+                if (size > 0 && is_allowed(text, size))
+                        buf_add(&value, text, size);
+                else
+                        buf_add(&value, "?", 1);
+                text += size > 0 ? size : 1;
+        }
+        return buf_steal(&value);
+}
+
+/* SQS has no empty attributes. */
+static void add_attribute(cJSON *attributes, const char *name, const char *text)
+{
+        _cleanup_free_ char *value = NULL;
+        cJSON *attribute;
+
+        if (!text || !*text)
+                return;
+        value = attribute_text(text);
+        attribute = json_add_object(attributes, name);
+        json_add_string(attribute, "DataType", "String");
+        json_add_string(attribute, "StringValue", value);
+}
+
+struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+        unsigned delay = message->delay_seconds;
+        cJSON *attributes = cJSON_CreateObject();
+
+        json_add_string(body, "QueueUrl", message->queue_url);
+        json_add_string(body, "MessageBody", message->body);
+        if (delay > 0)
+                json_add_integer(body, "DelaySeconds",
+                        delay < SQS_DELAY_MAX_SECONDS ? delay : SQS_DELAY_MAX_SECONDS);
+        json_add_string(body, "MessageGroupId", message->group);
+        json_add_string(body, "MessageDeduplicationId", message->deduplication_id);
+        add_attribute(attributes, "source", message->source);
+        add_attribute(attributes, "cause", message->cause);
+        if (attributes->child)
+                cJSON_AddItemToObject(body, "MessageAttributes", attributes);
+        else
+                cJSON_Delete(attributes);
+        text = json_print(body);
+        return aws_json_call(aws, AWS_SQS, "SendMessage", text);
+}
+
+/* Reads an answer that must hold a string at PATH; *ret_answer, which it belongs to, is the
+ * caller's. */
+static int read_string(const struct http_call *call, const char *path, cJSON **ret_answer,
+        const char **ret_string, struct err *err)
+{
+        int r = aws_accepted(call, err);
+
+        if (r < 0)
+                return r;
+        r = aws_json_answer(call, ret_answer, err);
+        if (r < 0)
+                return r;
+        r = json_need_string(*ret_answer, path, ret_string, err);
+        return r < 0 ? err_prefix(err, r, "%s", call->what) : 0;
+}
+
+int sqs_send_message_answer(const struct http_call *call, struct err *err)
+{
+        _cleanup_json_ cJSON *answer = NULL;
+        const char *id;
+
+        return read_string(call, "MessageId", &answer, &id, err);
+}
+
+/* -- receiving ----------------------------------------------------------------------------------
+ */
+
+struct http_call *sqs_receive_messages(
+        struct aws *aws, const char *queue_url, unsigned hidden_seconds)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+        struct http_call *call;
+
+        json_add_string(body, "QueueUrl", queue_url);
+        json_add_integer(body, "MaxNumberOfMessages", RECEIVE_MAX);
+        json_add_integer(body, "VisibilityTimeout", hidden_seconds);
+        json_add_integer(body, "WaitTimeSeconds", 0);
+        cJSON_AddItemToArray(
+                cJSON_AddArrayToObject(body, "MessageAttributeNames"), cJSON_CreateString("All"));
+        text = json_print(body);
+        call = aws_json_call(aws, AWS_SQS, "ReceiveMessage", text);
+        call->answer_limit = RECEIVE_ANSWER_MAX;
+        return call;
+}
+
+void sqs_received_list_release(struct sqs_received_list *list)
+{
+        for (size_t i = 0; i < list->count; i++) {
+                struct sqs_received *message = &list->items[i];
+
+                free(message->id);
+                free(message->receipt);
+                free(message->body);
+                free(message->source);
+                free(message->cause);
+        }
+        free(list->items);
+        *list = (struct sqs_received_list){0};
+}
+
+static int add_received(struct sqs_received_list *list, const cJSON *message, struct err *err)
+{
+        const char *id;
+        const char *receipt;
+        const char *body = json_string(message, "Body");
+        int r;
+
+        if (list->count == RECEIVE_MAX)
+                return err_set(err, -EBADMSG, "more than %d messages", RECEIVE_MAX);
+        r = json_need_string(message, "MessageId", &id, err);
+        if (r < 0)
+                return r;
+        r = json_need_string(message, "ReceiptHandle", &receipt, err);
+        if (r < 0)
+                return r;
+        if (!body)
+                return err_set(err, -EBADMSG, "Body: a string is needed, found %s",
+                        json_type_name(json_get(message, "Body")));
+        list->items = mem_resize(list->items, list->count + 1, sizeof(*list->items));
+        list->items[list->count++] = (struct sqs_received){
+                .id = mem_string(id),
+                .receipt = mem_string(receipt),
+                .body = mem_string(body),
+                .source = mem_string(json_string(message, "MessageAttributes.source.StringValue")),
+                .cause = mem_string(json_string(message, "MessageAttributes.cause.StringValue")),
+        };
+        return 0;
+}
+
+int sqs_receive_messages_answer(
+        const struct http_call *call, struct sqs_received_list *ret, struct err *err)
+{
+        _cleanup_(sqs_received_list_release) struct sqs_received_list list = {0};
+        _cleanup_json_ cJSON *answer = NULL;
+        const cJSON *messages;
+        const cJSON *message;
+        int r;
+
+        r = aws_accepted(call, err);
+        if (r < 0)
+                return r;
+        r = aws_json_answer(call, &answer, err);
+        if (r < 0)
+                return r;
+        messages = json_get(answer, "Messages");
+        if (messages && !cJSON_IsArray(messages) && !cJSON_IsNull(messages))
+                return err_set(err, -EBADMSG,
+                        "ReceiveMessage: Messages: a list is needed, found %s",
+                        json_type_name(messages));
+        cJSON_ArrayForEach(message, messages)
+        {
+                r = add_received(&list, message, err);
+                if (r < 0)
+                        return err_prefix(err, r, "ReceiveMessage: message %zu", list.count);
+        }
+        *ret = list;
+        list = (struct sqs_received_list){0};
+        return 0;
+}
+
+struct http_call *sqs_delete_message(struct aws *aws, const char *queue_url, const char *receipt)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+
+        json_add_string(body, "QueueUrl", queue_url);
+        json_add_string(body, "ReceiptHandle", receipt);
+        text = json_print(body);
+        return aws_json_call(aws, AWS_SQS, "DeleteMessage", text);
+}
+
+int sqs_delete_message_answer(const struct http_call *call, struct err *err)
+{
+        return aws_accepted(call, err);
+}
+
+/* -- addresses ----------------------------------------------------------------------------------
+ */
+
+struct http_call *sqs_get_queue_url(struct aws *aws, const char *name)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+
+        json_add_string(body, "QueueName", name);
+        text = json_print(body);
+        return aws_json_call(aws, AWS_SQS, "GetQueueUrl", text);
+}
+
+int sqs_get_queue_url_answer(const struct http_call *call, char **ret_url, struct err *err)
+{
+        _cleanup_json_ cJSON *answer = NULL;
+        const char *url;
+        int r = read_string(call, "QueueUrl", &answer, &url, err);
+
+        if (r < 0)
+                return r;
+        *ret_url = mem_string(url);
+        return 0;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * SSM parameters. What they hold is secret here: it is wiped from every copy made on the way, and
+ * no error text quotes it.
+ */
+
+#include "aws/ssm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "json.h"
+#include "mem.h"
+
+/* The call of ACTION on the parameter NAME. */
+static struct http_call *call_on_name(
+        struct aws *aws, const char *action, const char *name, bool decrypted)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+
+        json_add_string(body, "Name", name);
+        if (decrypted)
+                json_add_boolean(body, "WithDecryption", true);
+        text = json_print(body);
+        return aws_json_call(aws, AWS_SSM, action, text);
+}
+
+struct http_call *ssm_get_parameter(struct aws *aws, const char *name)
+{
+        return call_on_name(aws, "GetParameter", name, true);
+}
+
+int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, struct err *err)
+{
+        _cleanup_json_secret_ cJSON *answer = NULL;
+        struct aws_error error;
+        const char *value;
+        int r;
+
+        buf_clear(ret);
+        r = aws_outcome(call, &error, err);
+        if (r == AWS_REFUSED)
+                return strcmp(error.code, "ParameterNotFound") == 0
+                               ? SSM_NOT_FOUND
+                               : aws_refused(call, &error, err);
+        if (r < 0)
+                return r;
+        r = aws_json_answer(call, &answer, err);
+        if (r < 0)
+                return r;
+        value = json_string(answer, "Parameter.Value");
+        if (!value)
+                return err_set(err, -EBADMSG,
+                        "GetParameter: Parameter.Value: a string is needed, found %s",
+                        json_type_name(json_get(answer, "Parameter.Value")));
+        r = buf_add_string(ret, value);
+        if (r < 0) {
+                buf_clear(ret);
+                return err_set(err, -EFBIG, "GetParameter: the value is larger than %zu bytes",
+                        ret->limit);
+        }
+        return 0;
+}
+
+/* -- storing ------------------------------------------------------------------------------------
+ */
+
+static char *put_body(
+        const char *name, const char *value, const char *tag_key, const char *tag_value)
+{
+        _cleanup_json_secret_ cJSON *body = cJSON_CreateObject();
+        cJSON *tag = cJSON_CreateObject();
+
+        json_add_string(body, "Name", name);
+        json_add_string(body, "Type", "SecureString");
+        json_add_string(body, "Tier", strlen(value) > SSM_STANDARD_MAX ? "Advanced" : "Standard");
+        json_add_boolean(body, "Overwrite", false);
+        json_add_string(body, "Value", value);
+        json_add_string(tag, "Key", tag_key);
+        json_add_string(tag, "Value", tag_value);
+        cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "Tags"), tag);
+        return json_print(body);
+}
+
+struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const char *value,
+        const char *tag_key, const char *tag_value)
+{
+        struct http_call *call;
+        char *body;
+
+        /* No body stands for a value that is too large: SSM gets nothing to store, and the reader
+         * of the answer says why. */
+        if (strlen(value) > SSM_ADVANCED_MAX)
+                return aws_json_call(aws, AWS_SSM, "PutParameter", "");
+        body = put_body(name, value, tag_key, tag_value);
+        call = aws_json_call(aws, AWS_SSM, "PutParameter", body);
+        mem_free_secret(body);
+        return call;
+}
+
+/* Whether SSM refuses before it looks at the value: then its words cannot quote it. */
+static bool is_before_value(const char *code)
+{
+        static const char *const beginnings[] = {
+                "AccessDenied", "ExpiredToken", "UnrecognizedClient", "Throttling"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
+                if (strncmp(code, beginnings[i], strlen(beginnings[i])) == 0)
+                        return true;
+        return false;
+}
+
+int ssm_put_parameter_answer(const struct http_call *call, struct err *err)
+{
+        _cleanup_json_secret_ cJSON *answer = NULL;
+        struct aws_error error;
+        int r;
+
+        if (call->body.size == 0)
+                return err_set(err, -EFBIG,
+                        "PutParameter: the value is larger than %d bytes, the most that SSM stores",
+                        SSM_ADVANCED_MAX);
+        r = aws_outcome(call, &error, err);
+        if (r == AWS_REFUSED) {
+                if (strcmp(error.code, "ParameterAlreadyExists") == 0)
+                        return SSM_EXISTS;
+                if (!is_before_value(error.code))
+                        error.message[0] = '\0';
+                return aws_refused(call, &error, err);
+        }
+        if (r < 0 && call->result == 0)
+                return err_set(err, r, "PutParameter: unexpected answer, HTTP status %d, %zu bytes",
+                        call->status, call->answer.size);
+        return r < 0 ? r : aws_json_answer(call, &answer, err);
+}
+
+/* -- deleting -----------------------------------------------------------------------------------
+ */
+
+struct http_call *ssm_delete_parameter(struct aws *aws, const char *name)
+{
+        return call_on_name(aws, "DeleteParameter", name, false);
+}
+
+int ssm_delete_parameter_answer(const struct http_call *call, struct err *err)
+{
+        struct aws_error error;
+        int r = aws_outcome(call, &error, err);
+
+        if (r != AWS_REFUSED)
+                return r;
+        return strcmp(error.code, "ParameterNotFound") == 0 ? 0 : aws_refused(call, &error, err);
+}
+
+struct http_call *ssm_delete_parameters(struct aws *aws, const char *const *names, size_t n_names)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+        cJSON *list = cJSON_AddArrayToObject(body, "Names");
+
+        for (size_t i = 0; i < n_names; i++)
+                cJSON_AddItemToArray(list, cJSON_CreateString(names[i]));
+        text = json_print(body);
+        return aws_json_call(aws, AWS_SSM, "DeleteParameters", text);
+}
+
+int ssm_delete_parameters_answer(const struct http_call *call, size_t *ret_deleted, struct err *err)
+{
+        _cleanup_json_ cJSON *answer = NULL;
+        const cJSON *deleted;
+        int r;
+
+        r = aws_accepted(call, err);
+        if (r < 0)
+                return r;
+        r = aws_json_answer(call, &answer, err);
+        if (r < 0)
+                return r;
+        deleted = json_get(answer, "DeletedParameters");
+        if (ret_deleted)
+                *ret_deleted = (size_t)cJSON_GetArraySize(deleted);
+        return 0;
+}
