@@ -6,6 +6,7 @@
 
 #include "script.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

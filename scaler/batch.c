@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The batches that SQS hands to Lambda. What failed is reported message by message; what failed for
+ * the last time goes to the dead letters from here, because here the cause is known. A process that
+ * crashes instead leaves that to SQS's redrive policy.
+ * https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+ */
+
+#include "handler.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/sqs.h"
+#include "json.h"
+
+static int read_record(const cJSON *item, struct record *record, struct err *err)
+{
+        const char *count = json_string(item, "attributes.ApproximateReceiveCount");
+        int r;
+
+        r = json_need_string(item, "messageId", &record->message_id, err);
+        if (r < 0)
+                return r;
+        record->body = json_string(item, "body");
+        if (!record->body)
+                return err_set(err, -EBADMSG, "body: a string is needed, found %s",
+                        json_type_name(json_get(item, "body")));
+        record->source = json_string(item, "eventSourceARN");
+        record->dead_source = json_string(item, "messageAttributes.source.stringValue");
+        if (!record->dead_source)
+                record->dead_source = json_string(item, "attributes.DeadLetterQueueSourceArn");
+        record->cause = json_string(item, "messageAttributes.cause.stringValue");
+        record->receive_count = count ? strtoll(count, NULL, 10) : 1;
+        return 0;
+}
+
+int batch_parse(const char *event, size_t size, struct batch *ret, struct err *err)
+{
+        struct batch batch = {0};
+        const cJSON *records;
+        const cJSON *item;
+        int r;
+
+        r = json_parse(event, size, "the event", &batch.json, err);
+        if (r < 0)
+                return r;
+        records = json_get(batch.json, "Records");
+        if (!cJSON_IsArray(records) || cJSON_GetArraySize(records) > BATCH_MAX) {
+                r = err_set(err, -EBADMSG,
+                        "Records: a list of SQS messages is needed, found %s; this handler is fed "
+                        "by a queue",
+                        json_type_name(records));
+                batch_release(&batch);
+                return r;
+        }
+        batch.records = mem_alloc((size_t)cJSON_GetArraySize(records) * sizeof(struct record));
+        cJSON_ArrayForEach(item, records)
+        {
+                r = read_record(item, &batch.records[batch.n_records], err);
+                if (r < 0) {
+                        err_prefix(err, r, "Records[%zu]", batch.n_records);
+                        batch_release(&batch);
+                        return r;
+                }
+                batch.n_records++;
+        }
+        *ret = batch;
+        return 0;
+}
+
+void batch_release(struct batch *batch)
+{
+        cJSON_Delete(batch->json);
+        free(batch->records);
+        *batch = (struct batch){0};
+}
+
+void record_fail(struct scaler *scaler, struct record *record, int result, const struct err *err)
+{
+        record->result = result;
+        record->err = *err;
+        log_error(&scaler->log, "message failed", LOG_TEXT("message_id", record->message_id),
+                LOG_TEXT("error", record->err.text), LOG_NUMBER("receives", record->receive_count));
+}
+
+/* Whether SQS would not deliver this record again. */
+static bool is_last_receive(const struct record *record)
+{
+        const char *max = getenv("MAX_RECEIVE_COUNT");
+
+        return max && record->receive_count >= strtoll(max, NULL, 10);
+}
+
+/* Sends a record that failed for the last time to the dead letters: 0 when it is there. */
+static int bury(struct scaler *scaler, const struct record *record, struct err *err)
+{
+        struct sqs_message message = {
+                .body = record->body,
+                .source = record->source,
+                .cause = record->err.text,
+        };
+        int r = scaler_queue_url("DEAD_LETTER_QUEUE_URL", &message.queue_url, err);
+
+        return r < 0 ? r : scaler_send(scaler, &message, err);
+}
+
+static void add_failure(cJSON *failures, const struct record *record)
+{
+        cJSON *item = cJSON_CreateObject();
+
+        json_add_string(item, "itemIdentifier", record->message_id);
+        cJSON_AddItemToArray(failures, item);
+}
+
+/* {"batchItemFailures":[{"itemIdentifier":…}]} */
+static void write_answer(struct scaler *scaler, const struct batch *batch, struct buf *answer)
+{
+        _cleanup_json_ cJSON *object = cJSON_CreateObject();
+        cJSON *failures = cJSON_AddArrayToObject(object, "batchItemFailures");
+        _cleanup_free_ char *text = NULL;
+        struct err err;
+
+        for (size_t i = 0; i < batch->n_records; i++) {
+                const struct record *record = &batch->records[i];
+
+                if (record->result == 0)
+                        continue;
+                if (is_last_receive(record)) {
+                        if (bury(scaler, record, &err) == 0)
+                                continue;
+                        log_error(&scaler->log, "dead letter not sent, SQS will move the message",
+                                LOG_TEXT("message_id", record->message_id),
+                                LOG_TEXT("error", err.text));
+                }
+                add_failure(failures, record);
+        }
+        text = json_print(object);
+        buf_add_string(answer, text);
+}
+
+int batch_run(struct scaler *scaler, batch_handler handler, const struct lambda_event *event,
+        struct buf *answer, struct err *err)
+{
+        _cleanup_(batch_release) struct batch batch = {0};
+        int r = batch_parse(event->body, event->size, &batch, err);
+
+        if (r < 0)
+                return r;
+        handler(scaler, &batch);
+        log_context_clear(&scaler->log);
+        write_answer(scaler, &batch, answer);
+        return 0;
+}

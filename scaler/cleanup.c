@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Parameters and instances that are to be gone.
+ */
+
+#include "cleanup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/ec2.h"
+#include "aws/ssm.h"
+#include "github/github.h"
+#include "handover.h"
+
+static int delete_some(struct scaler *scaler, struct aws *aws, const char *prefix,
+        const char *const *instances, size_t n, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        char *names[SSM_DELETE_MAX];
+        size_t deleted = 0;
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                names[i] = handover_parameter(prefix, instances[i]);
+        call = ssm_delete_parameters(aws, (const char *const *)names, n);
+        for (size_t i = 0; i < n; i++)
+                free(names[i]);
+        http_perform(scaler_http(scaler), call);
+        r = ssm_delete_parameters_answer(call, &deleted, err);
+        if (r == 0 && deleted > 0)
+                log_warning(&scaler->log, "parameters deleted that machines left behind",
+                        LOG_NUMBER("count", (int64_t)deleted));
+        return r;
+}
+
+int cleanup_parameters(struct scaler *scaler, struct aws *aws, const char *prefix,
+        const char *const *instances, size_t n_instances, struct err *err)
+{
+        int result = 0;
+
+        for (size_t i = 0; i < n_instances; i += SSM_DELETE_MAX) {
+                size_t n = n_instances - i < SSM_DELETE_MAX ? n_instances - i : SSM_DELETE_MAX;
+                int r = delete_some(scaler, aws, prefix, instances + i, n, err);
+
+                if (r < 0)
+                        result = r;
+        }
+        return result;
+}
+
+int cleanup_instances(struct scaler *scaler, struct aws *aws, const char *const *instances,
+        size_t n_instances, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+
+        if (n_instances == 0)
+                return 0;
+        call = ec2_terminate_instances(aws, instances, n_instances);
+        http_perform(scaler_http(scaler), call);
+        return ec2_terminate_instances_answer(call, err);
+}
+
+int cleanup_token(
+        struct scaler *scaler, struct github *github, int64_t installation, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        int r;
+
+        if (github_kept_token(github, installation))
+                return 0;
+        r = github_access_token(github, installation, &call, err);
+        if (r < 0)
+                return r;
+        http_perform(scaler_http(scaler), call);
+        return github_access_token_answer(github, call, installation, err);
+}
+
+bool cleanup_is_instance(const char *name)
+{
+        return name && strncmp(name, "i-", 2) == 0 &&
+               strspn(name + 2, "0123456789abcdef") == strlen(name + 2) && strlen(name) > 9 &&
+               strlen(name) < EC2_ID_SIZE;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A job has ended: its run time, and the second line of cleaning up. The machine deletes its
+ * parameter itself; one that is still there is deleted here, ten machines a call. Where the spec
+ * says terminate_on_completed, the machine goes as well, unless its runner took another job.
+ */
+
+#include "handler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "github/github.h"
+#include "job.h"
+#include "metric.h"
+
+static void emit_run_time(struct scaler *scaler, const struct job *job)
+{
+        const struct metric metric = {
+                "RunTime", METRIC_MILLISECONDS, job->completed_ms - job->started_ms};
+        const struct log_field properties[] = {
+                LOG_NUMBER("job", job->id),
+                LOG_TEXT("repository", job->repository),
+                LOG_TEXT("instance", job->runner_name),
+                LOG_TEXT("conclusion", job->conclusion),
+        };
+
+        if (job->runner_name && job->started_ms > 0 && job->completed_ms >= job->started_ms)
+                metric_emit(scaler->log_fd, scaler->clock, job->spec, &metric, 1, properties,
+                        ARRAY_SIZE(properties));
+}
+
+/* Deregisters first: GitHub refuses that for a runner with a job, and then its machine stays. */
+static int terminate(struct scaler *scaler, const struct job *job, const struct config_spec *spec,
+        struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct github *github;
+        struct aws *aws;
+        char scope[GITHUB_SCOPE_SIZE];
+        int r;
+
+        job_scope(job, spec, scope);
+        r = scaler_github(scaler, &github, err);
+        if (r == 0)
+                r = scaler_aws(scaler, &aws, err);
+        if (r == 0)
+                r = cleanup_token(scaler, github, job->installation, err);
+        if (r < 0)
+                return r;
+        call = github_delete_runner(github, job->installation, scope, job->runner_id);
+        http_perform(scaler_http(scaler), call);
+        r = github_delete_runner_answer(call, err);
+        if (r == GITHUB_RUNNER_BUSY) {
+                log_info(&scaler->log, "runner took another job, its machine stays",
+                        LOG_TEXT("instance", job->runner_name));
+                return 0;
+        }
+        if (r < 0)
+                return r;
+        return cleanup_instances(scaler, aws, (const char *const *)&job->runner_name, 1, err);
+}
+
+static int handle_one(
+        struct scaler *scaler, const struct config *config, struct job *job, struct err *err)
+{
+        const struct config_spec *spec = job->spec ? config_spec_by_name(config, job->spec) : NULL;
+        int r;
+
+        emit_run_time(scaler, job);
+        log_info(&scaler->log, "job completed", LOG_NUMBER("job", job->id),
+                LOG_TEXT("repository", job->repository), LOG_TEXT("instance", job->runner_name),
+                LOG_TEXT("conclusion", job->conclusion));
+        if (!spec || !spec->terminate_on_completed || !cleanup_is_instance(job->runner_name) ||
+                job->runner_id == 0)
+                return 0;
+        r = terminate(scaler, job, spec, err);
+        return r < 0 ? err_prefix(err, r, "job %lld, instance %s", (long long)job->id,
+                               job->runner_name)
+                     : 0;
+}
+
+/* Deletes the parameters of all machines of the batch; a failure fails those records. */
+static void delete_parameters(struct scaler *scaler, const struct config *config,
+        struct batch *batch, const struct job *jobs)
+{
+        _cleanup_free_ const char **instances = mem_alloc(batch->n_records * sizeof(char *));
+        struct aws *aws;
+        struct err err;
+        size_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < batch->n_records; i++)
+                if (cleanup_is_instance(jobs[i].runner_name))
+                        instances[n++] = jobs[i].runner_name;
+        if (n == 0)
+                return;
+        r = scaler_aws(scaler, &aws, &err);
+        if (r == 0)
+                r = cleanup_parameters(scaler, aws, config->prefix, instances, n, &err);
+        for (size_t i = 0; r < 0 && i < batch->n_records; i++)
+                if (batch->records[i].result == 0 && cleanup_is_instance(jobs[i].runner_name))
+                        record_fail(scaler, &batch->records[i], r, &err);
+}
+
+void completed_handle(struct scaler *scaler, struct batch *batch)
+{
+        _cleanup_free_ struct job *jobs = mem_alloc(batch->n_records * sizeof(struct job));
+        const struct config *config = NULL;
+        struct err err;
+        int opened = scaler_config(scaler, &config, &err);
+
+        for (size_t i = 0; i < batch->n_records; i++) {
+                struct record *record = &batch->records[i];
+                int r = opened;
+
+                if (r == 0)
+                        r = job_parse(record->body, strlen(record->body), &jobs[i], &err);
+                if (r == 0)
+                        r = handle_one(scaler, config, &jobs[i], &err);
+                if (r < 0)
+                        record_fail(scaler, record, r, &err);
+        }
+        if (opened == 0)
+                delete_parameters(scaler, config, batch, jobs);
+        for (size_t i = 0; i < batch->n_records; i++)
+                job_release(&jobs[i]);
+}

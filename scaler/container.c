@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Opens what a handler asks for, once.
+ */
+
+#include "container.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aws/sqs.h"
+#include "notify.h"
+#include "notify/notify.h"
+#include "reference.h"
+
+#define CONFIG_KEPT_MS (5 * 60 * MSEC_PER_SEC)
+#define SECRETS_READ_AGAIN_MS (60 * MSEC_PER_SEC)
+#define NOTIFY_QUARTER_MS (15 * 60 * MSEC_PER_SEC)
+#define GITHUB_API_URL_DEFAULT "https://api.github.com"
+
+void scaler_init(struct scaler *scaler)
+{
+        const char *level = getenv("LOG_LEVEL");
+
+        *scaler = (struct scaler){
+                .clock = &clock_system,
+                .log_fd = STDERR_FILENO,
+                .webhook_secrets = BUF_INIT(4096),
+        };
+        log_json_sink_init(&scaler->sink, scaler->log_fd, scaler->clock);
+        scaler->log = (struct log){.sink = &scaler->sink.sink, .level = LOG_LEVEL_INFO};
+        if (level && log_level_parse(level, &scaler->log.level) < 0)
+                log_warning(&scaler->log, "LOG_LEVEL must be error, warning, info or debug",
+                        LOG_TEXT("found", level));
+}
+
+void scaler_forget_github(struct scaler *scaler)
+{
+        if (!scaler->github)
+                return;
+        github_release(scaler->github);
+        free(MEM_STEAL(scaler->github));
+}
+
+void scaler_release(struct scaler *scaler)
+{
+        scaler_forget_github(scaler);
+        config_free(MEM_STEAL(scaler->config));
+        if (scaler->aws)
+                aws_release(scaler->aws);
+        free(MEM_STEAL(scaler->aws));
+        http_free(MEM_STEAL(scaler->http));
+        buf_release(&scaler->webhook_secrets);
+        told_free(MEM_STEAL(scaler->told));
+}
+
+void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)
+{
+        scaler->deadline_ms = deadline_ms;
+        log_context_clear(&scaler->log);
+}
+
+int64_t scaler_time_left(const struct scaler *scaler)
+{
+        return scaler->deadline_ms > 0 ? scaler->deadline_ms - clock_wall_ms(scaler->clock)
+                                       : INT64_MAX;
+}
+
+struct http *scaler_http(struct scaler *scaler)
+{
+        struct http_transport *transport;
+        struct err err;
+
+        if (scaler->http)
+                return scaler->http;
+        if (http_curl_new("scale-agent", &transport, &err) < 0) {
+                log_error(&scaler->log, err.text);
+                abort();
+        }
+        scaler->http = http_new(transport, scaler->clock);
+        return scaler->http;
+}
+
+int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
+{
+        _cleanup_free_ struct aws *aws = NULL;
+        int r;
+
+        if (!scaler->aws) {
+                aws = mem_alloc(sizeof(*aws));
+                r = aws_init(aws, NULL, err);
+                if (r < 0)
+                        return r;
+                r = aws_credentials_from_environment(&aws->credentials, err);
+                if (r < 0) {
+                        aws_release(aws);
+                        return r;
+                }
+                scaler->aws = MEM_STEAL(aws);
+        }
+        *ret = scaler->aws;
+        return 0;
+}
+
+/* AWS is opened only for ssm: references. */
+int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
+{
+        const char *reference = getenv(name);
+        struct aws *aws = NULL;
+        int r;
+
+        if (!reference || !*reference) {
+                err_set(err, 0, "environment variable %s is not set", name);
+                return REFERENCE_ABSENT;
+        }
+        if (strncmp(reference, "ssm:", 4) == 0) {
+                r = scaler_aws(scaler, &aws, err);
+                if (r < 0)
+                        return err_prefix(err, r, "%s", name);
+        }
+        r = reference_resolve(reference, scaler_http(scaler), aws, ret, err);
+        return r < 0 ? err_prefix(err, r, "%s", name) : r;
+}
+
+/* The same where there is no doing without it. */
+static int need_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
+{
+        int r = scaler_variable(scaler, name, ret, err);
+
+        return r == REFERENCE_ABSENT ? err_prefix(err, -ENOENT, "%s", name) : r;
+}
+
+static int read_config(struct scaler *scaler, struct config **ret, struct err *err)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(REFERENCE_LIMIT);
+        int r = need_variable(scaler, "SCALE_AGENT_CONFIG", &text, err);
+
+        if (r < 0)
+                return r;
+        r = config_parse(buf_string(&text), text.size, ret, NULL, err);
+        return r < 0 ? err_prefix(err, r, "configuration (SCALE_AGENT_CONFIG)") : 0;
+}
+
+int scaler_config(struct scaler *scaler, const struct config **ret, struct err *err)
+{
+        int64_t now = clock_monotonic_ms(scaler->clock);
+        struct config *fresh = NULL;
+        int r = 0;
+
+        if (!scaler->config || now - scaler->config_read_ms > CONFIG_KEPT_MS) {
+                r = read_config(scaler, &fresh, err);
+                if (r < 0 && !scaler->config)
+                        return r;
+                if (r < 0) {
+                        log_warning(&scaler->log, "configuration not read again, the old one stays",
+                                LOG_TEXT("error", err->text));
+                } else {
+                        config_free(scaler->config);
+                        scaler->config = fresh;
+                }
+                scaler->config_read_ms = now;
+        }
+        *ret = scaler->config;
+        return 0;
+}
+
+static int open_github(struct scaler *scaler, struct github *github, struct err *err)
+{
+        _cleanup_buf_ struct buf secret = BUF_INIT(16 * 1024);
+        const char *api_url = getenv("GITHUB_API_URL");
+        const struct config *config;
+        int r;
+
+        if (!api_url || !*api_url)
+                api_url = GITHUB_API_URL_DEFAULT;
+        r = scaler_config(scaler, &config, err);
+        if (r < 0)
+                return r;
+        r = need_variable(
+                scaler, config->app_id ? "GITHUB_PRIVATE_KEY" : "GITHUB_TOKEN", &secret, err);
+        if (r < 0)
+                return r;
+        if (config->app_id)
+                github_init_app(
+                        github, scaler->clock, api_url, config->app_id, buf_string(&secret));
+        else
+                github_init_token(github, scaler->clock, api_url, buf_string(&secret));
+        return 0;
+}
+
+int scaler_github(struct scaler *scaler, struct github **ret, struct err *err)
+{
+        _cleanup_free_ struct github *github = NULL;
+        int r;
+
+        if (!scaler->github) {
+                github = mem_alloc(sizeof(*github));
+                r = open_github(scaler, github, err);
+                if (r < 0)
+                        return r;
+                scaler->github = MEM_STEAL(github);
+        }
+        *ret = scaler->github;
+        return 0;
+}
+
+int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, struct err *err)
+{
+        int64_t now = clock_monotonic_ms(scaler->clock);
+        bool present = scaler->webhook_secrets.size > 0;
+        int r;
+
+        if (again && present && now - scaler->webhook_secrets_read_ms < SECRETS_READ_AGAIN_MS) {
+                *ret = NULL;
+                return 0;
+        }
+        if (again || !present) {
+                r = need_variable(scaler, "GITHUB_WEBHOOK_SECRET", &scaler->webhook_secrets, err);
+                if (r < 0)
+                        return r;
+                scaler->webhook_secrets_read_ms = now;
+        }
+        *ret = buf_string(&scaler->webhook_secrets);
+        return 0;
+}
+
+int scaler_queue_url(const char *variable, const char **ret, struct err *err)
+{
+        const char *url = getenv(variable);
+
+        if (!url || !*url)
+                return err_set(err, -ENOENT,
+                        "environment variable %s is not set: it must hold a queue's URL", variable);
+        *ret = url;
+        return 0;
+}
+
+int scaler_send(struct scaler *scaler, const struct sqs_message *message, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct aws *aws;
+        int r = scaler_aws(scaler, &aws, err);
+
+        if (r < 0)
+                return r;
+        call = sqs_send_message(aws, message);
+        http_perform(scaler_http(scaler), call);
+        return sqs_send_message_answer(call, err);
+}
+
+int scaler_tell(struct scaler *scaler, const struct notification *notification, struct err *err)
+{
+        _cleanup_free_ char *body = notification_print(notification);
+        char id[128];
+        struct sqs_message message = {.body = body, .group = "notify", .deduplication_id = id};
+        int r;
+
+        told_id(id, sizeof(id), notification->key,
+                clock_wall_ms(scaler->clock) / NOTIFY_QUARTER_MS);
+        r = scaler_queue_url("NOTIFY_QUEUE_URL", &message.queue_url, err);
+        if (r == 0)
+                r = scaler_send(scaler, &message, err);
+        if (r < 0)
+                log_error(&scaler->log, "people could not be told",
+                        LOG_TEXT("title", notification->title),
+                        LOG_TEXT("text", notification->text), LOG_TEXT("error", err->text));
+        return r;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What could not be done: each dead letter is told to people, with its job, cause, and the command
+ * that tries again, and then kept for that command. A letter that can neither be told nor kept
+ * stays where it is.
+ */
+
+#include "handler.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/sqs.h"
+#include "job.h"
+#include "json.h"
+#include "notify/notify.h"
+
+#define CAUSE_UNKNOWN \
+        "not recorded: the function crashed or ran out of time; its log has the message id"
+
+static const char *queue_name(const char *arn)
+{
+        const char *colon = arn ? strrchr(arn, ':') : NULL;
+
+        return colon ? colon + 1 : arn;
+}
+
+/* The title, and the facts that the letter itself tells: it is a job or an event about a machine.
+ */
+static void describe(const struct record *record, const struct job *job, const cJSON *event,
+        char *title, size_t size, struct notification *notification)
+{
+        if (job->id != 0) {
+                snprintf(title, size, "Given up: job %lld of %s", (long long)job->id,
+                        job->repository);
+                notification->url = job->url;
+                notification_fact(notification, "Job", job->name);
+                notification_fact(notification, "Repository", job->repository);
+                notification_fact(notification, "Spec", job->spec);
+                notification_fact(notification, "Runner", job->runner_name);
+                return;
+        }
+        snprintf(title, size, "Given up: a message of queue %s",
+                record->dead_source ? queue_name(record->dead_source) : "(unknown)");
+        notification_fact(notification, "Event", json_string(event, "detail-type"));
+        notification_fact(notification, "Instance", json_string(event, "detail.instance-id"));
+        notification_fact(notification, "Instance", json_string(event, "detail.instance_id"));
+}
+
+static int tell(struct scaler *scaler, const struct record *record, struct err *err)
+{
+        _cleanup_(job_release) struct job job = {0};
+        _cleanup_json_ cJSON *event = NULL;
+        struct notification notification = {
+                .severity = NOTIFICATION_ERROR,
+                .text = "It is kept for 14 days. When the cause is mended, try it again with: "
+                        "scaler retry --dead-letters",
+                .key = record->message_id,
+        };
+        char title[256];
+
+        /* Letters of any kind are told: what cannot be read is told as it is. */
+        if (job_parse(record->body, strlen(record->body), &job, NULL) < 0 &&
+                json_parse(record->body, strlen(record->body), "the letter", &event, NULL) < 0)
+                event = NULL;
+        describe(record, &job, event, title, sizeof(title), &notification);
+        notification.title = title;
+        notification_fact(&notification, "Cause", record->cause ? record->cause : CAUSE_UNKNOWN);
+        notification_fact(&notification, "Queue", queue_name(record->dead_source));
+        notification_fact(&notification, "Message", record->message_id);
+        return scaler_tell(scaler, &notification, err);
+}
+
+static int keep(struct scaler *scaler, const struct record *record, struct err *err)
+{
+        struct sqs_message message = {
+                .body = record->body,
+                .source = record->dead_source,
+                .cause = record->cause ? record->cause : CAUSE_UNKNOWN,
+        };
+        int r = scaler_queue_url("KEPT_QUEUE_URL", &message.queue_url, err);
+
+        return r < 0 ? r : scaler_send(scaler, &message, err);
+}
+
+void dead_letter_handle(struct scaler *scaler, struct batch *batch)
+{
+        for (size_t i = 0; i < batch->n_records; i++) {
+                struct record *record = &batch->records[i];
+                struct err err;
+                int r;
+
+                log_error(&scaler->log, "dead letter", LOG_TEXT("message_id", record->message_id),
+                        LOG_TEXT("queue", queue_name(record->dead_source)),
+                        LOG_TEXT("cause", record->cause ? record->cause : CAUSE_UNKNOWN));
+                r = tell(scaler, record, &err);
+                if (r == 0)
+                        r = keep(scaler, record, &err);
+                if (r < 0)
+                        record_fail(scaler, record, r, &err);
+        }
+}

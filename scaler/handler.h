@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The handlers: one Lambda function each, listed in main.c in the order of a job's life.
+ *
+ * A handler is given either the event itself, or, where SQS feeds it, the batch that batch.c made
+ * of the event. A batch handler marks the records that failed with record_fail(); batch.c answers
+ * SQS, so that exactly those are delivered again, and sends the ones that failed for the last time
+ * to the dead letters, with the cause.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+#include "container.h"
+#include "err.h"
+#include "lambda/runtime.h"
+
+/* One message of a batch. Strings are borrowed from the batch. */
+struct record {
+        const char *message_id;
+        const char *body;
+        const char *source;      /* the queue's ARN; NULL in events made by hand */
+        const char *dead_source; /* in a dead-letter queue: the ARN of where it died, or NULL */
+        const char *cause;       /* attribute `cause` of a dead letter, or NULL */
+        int64_t receive_count;   /* 1 = the first time */
+        int result;              /* 0, or negative: it is to be delivered again */
+        struct err err;          /* why */
+};
+
+struct batch {
+        cJSON *json;
+        struct record *records; /* owned */
+        size_t n_records;
+};
+
+/* SQS sends Lambda at most 10,000; our queues' batch size is 10. */
+#define BATCH_MAX 10000
+
+/* Reads an SQS event: 0, or -EBADMSG. Pure. */
+int batch_parse(const char *event, size_t size, struct batch *ret, struct err *err);
+void batch_release(struct batch *batch);
+
+/* Marks RECORD as failed, and logs why. RESULT is negative. */
+void record_fail(struct scaler *scaler, struct record *record, int result, const struct err *err);
+
+typedef void (*batch_handler)(struct scaler *scaler, struct batch *batch);
+
+/* Runs HANDLER over the event's batch and writes SQS's answer. */
+int batch_run(struct scaler *scaler, batch_handler handler, const struct lambda_event *event,
+        struct buf *answer, struct err *err);
+
+/* In the order of a job's life. */
+int webhook_handle(struct scaler *scaler, const struct lambda_event *event, struct buf *answer,
+        struct err *err);
+void queued_handle(struct scaler *scaler, struct batch *batch);
+void in_progress_handle(struct scaler *scaler, struct batch *batch);
+void completed_handle(struct scaler *scaler, struct batch *batch);
+void instance_handle(struct scaler *scaler, struct batch *batch);
+void dead_letter_handle(struct scaler *scaler, struct batch *batch);
+void notify_handle(struct scaler *scaler, struct batch *batch);

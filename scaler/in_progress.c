@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A runner took a job: how long it was queued, and a tag on the instance that says which job it
+ * runs, for people in the console and for whoever must tell about its end.
+ */
+
+#include "handler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/ec2.h"
+#include "cleanup.h"
+#include "job.h"
+#include "metric.h"
+
+static void emit_queue_time(struct scaler *scaler, const struct job *job)
+{
+        const struct metric metric = {
+                "QueueTime", METRIC_MILLISECONDS, job->started_ms - job->queued_ms};
+        const struct log_field properties[] = {
+                LOG_NUMBER("job", job->id),
+                LOG_TEXT("repository", job->repository),
+                LOG_TEXT("instance", job->runner_name),
+        };
+
+        if (job->queued_ms > 0 && job->started_ms >= job->queued_ms)
+                metric_emit(scaler->log_fd, scaler->clock, job->spec, &metric, 1, properties,
+                        ARRAY_SIZE(properties));
+}
+
+/* A machine that is gone needs no tag. */
+static int tag_instance(struct scaler *scaler, const struct job *job, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        const struct ec2_tag tag = {"scale-agent:job-url", job->url};
+        struct aws *aws;
+        int r = scaler_aws(scaler, &aws, err);
+
+        if (r < 0)
+                return r;
+        call = ec2_create_tags(aws, job->runner_name, &tag, 1);
+        http_perform(scaler_http(scaler), call);
+        r = ec2_create_tags_answer(call, err);
+        return r < 0 ? err_prefix(err, r, "instance %s, job %lld", job->runner_name,
+                               (long long)job->id)
+                     : 0;
+}
+
+static int handle_one(struct scaler *scaler, const struct record *record, struct err *err)
+{
+        _cleanup_(job_release) struct job job = {0};
+        int r = job_parse(record->body, strlen(record->body), &job, err);
+
+        if (r < 0)
+                return r;
+        emit_queue_time(scaler, &job);
+        log_info(&scaler->log, "job started", LOG_NUMBER("job", job.id),
+                LOG_TEXT("repository", job.repository), LOG_TEXT("instance", job.runner_name));
+        if (!job.url || !cleanup_is_instance(job.runner_name))
+                return 0; /* another kind of runner took it */
+        return tag_instance(scaler, &job, err);
+}
+
+void in_progress_handle(struct scaler *scaler, struct batch *batch)
+{
+        for (size_t i = 0; i < batch->n_records; i++) {
+                struct err err;
+                int r = handle_one(scaler, &batch->records[i], &err);
+
+                if (r < 0)
+                        record_fail(scaler, &batch->records[i], r, &err);
+        }
+}

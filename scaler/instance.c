@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What happens to machines, from EventBridge: the agents' reports become metrics, and people are
+ * told when an agent failed; a spot warning for a machine with a job is told; and when a machine
+ * has ended, what it should have taken with it goes: its parameter and its registration on GitHub.
+ */
+
+#include "handler.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/ec2.h"
+#include "cleanup.h"
+#include "json.h"
+#include "metric.h"
+#include "report_metrics.h"
+#include "tell_instance.h"
+
+/* What an event asks for. */
+enum kind {
+        KIND_UNKNOWN,
+        KIND_REPORT,
+        KIND_ENDED,
+        KIND_SPOT_WARNING,
+};
+
+static const struct {
+        const char *source;
+        const char *detail_type;
+        enum kind kind;
+} kinds[] = {
+        {REPORT_SOURCE, REPORT_DETAIL_TYPE, KIND_REPORT},
+        {"aws.ec2", "EC2 Instance State-change Notification", KIND_ENDED},
+        {"aws.ec2", "EC2 Spot Instance Interruption Warning", KIND_SPOT_WARNING},
+};
+
+struct machine {
+        struct record *record;
+        enum kind kind;
+        char id[EC2_ID_SIZE];
+        const struct ec2_instance *instance; /* as EC2 describes it; NULL: not one of ours */
+};
+
+struct machines {
+        struct scaler *scaler;
+        const struct config *config;
+        struct aws *aws;
+        struct machine *items;
+        size_t count;
+        struct ec2_instances described;
+};
+
+static void machines_release(struct machines *machines)
+{
+        free(machines->items);
+        ec2_instances_release(&machines->described);
+}
+
+static enum kind kind_of(const cJSON *event)
+{
+        const char *source = json_string(event, "source");
+        const char *detail_type = json_string(event, "detail-type");
+
+        for (size_t i = 0; source && detail_type && i < ARRAY_SIZE(kinds); i++)
+                if (strcmp(source, kinds[i].source) == 0 &&
+                        strcmp(detail_type, kinds[i].detail_type) == 0)
+                        return kinds[i].kind;
+        return KIND_UNKNOWN;
+}
+
+static int handle_report(struct machines *machines, const cJSON *event, struct err *err)
+{
+        _cleanup_(report_release) struct report report = {0};
+        struct scaler *scaler = machines->scaler;
+        int r = report_parse(json_get(event, "detail"), &report, err);
+
+        if (r < 0)
+                return err_prefix(err, r, "agent's report");
+        log_info(&scaler->log, "agent reports", LOG_TEXT("stage", report_stage_name(report.stage)),
+                LOG_TEXT("instance", report.instance_id), LOG_TEXT("reason", report.reason),
+                LOG_NUMBER("job", report.job.id), LOG_TEXT("repository", report.job.repository),
+                LOG_TEXT("result", report.result));
+        report_metrics_emit(scaler, &report);
+        return report.stage == REPORT_FAILED ? tell_failed(scaler, &report, err) : 0;
+}
+
+/* Notes a machine whose tags have to be looked at first: EC2's events come for every instance of
+ * the account. */
+static int note_machine(struct machines *machines, struct record *record, enum kind kind,
+        const cJSON *event, struct err *err)
+{
+        struct machine *machine = &machines->items[machines->count];
+        const char *state = json_string(event, "detail.state");
+        const char *id;
+        int r = json_need_string(event, "detail.instance-id", &id, err);
+
+        if (r < 0)
+                return err_prefix(err, r, "EC2's event");
+        if (!cleanup_is_instance(id))
+                return err_set(err, -EBADMSG, "EC2's event: \"%.40s\" is not an instance id", id);
+        if (kind == KIND_ENDED && (!state || strcmp(state, "terminated") != 0))
+                return 0;
+        *machine = (struct machine){.record = record, .kind = kind};
+        memcpy(machine->id, id, strlen(id) + 1);
+        machines->count++;
+        return 0;
+}
+
+static int read_event(struct machines *machines, struct record *record, struct err *err)
+{
+        _cleanup_json_ cJSON *event = NULL;
+        enum kind kind;
+        int r = json_parse(record->body, strlen(record->body), "the event", &event, err);
+
+        if (r < 0)
+                return r;
+        kind = kind_of(event);
+        if (kind == KIND_REPORT)
+                return handle_report(machines, event, err);
+        if (kind != KIND_UNKNOWN)
+                return note_machine(machines, record, kind, event, err);
+        return err_set(err, -EBADMSG, "unknown event: source \"%.80s\", detail-type \"%.80s\"",
+                json_string(event, "source") ? json_string(event, "source") : "",
+                json_string(event, "detail-type") ? json_string(event, "detail-type") : "");
+}
+
+/* Whether EC2 knows the instance as one that this stack launched. */
+static bool is_ours(const struct machines *machines, const struct ec2_instance *instance)
+{
+        const char *prefix = ec2_instance_tag(instance, "scale-agent:prefix");
+
+        return prefix && strcmp(prefix, machines->config->prefix) == 0;
+}
+
+/* One DescribeInstances for all machines of the batch. */
+static int describe(struct machines *machines, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        _cleanup_free_ const char **ids = mem_alloc(machines->count * sizeof(char *));
+        int r;
+
+        for (size_t i = 0; i < machines->count; i++)
+                ids[i] = machines->items[i].id;
+        call = ec2_describe_instances(machines->aws, ids, machines->count);
+        http_perform(scaler_http(machines->scaler), call);
+        r = ec2_describe_instances_answer(call, &machines->described, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < machines->count; i++)
+                for (size_t j = 0; j < machines->described.count; j++)
+                        if (strcmp(ids[i], machines->described.items[j].id) == 0 &&
+                                is_ours(machines, &machines->described.items[j]))
+                                machines->items[i].instance = &machines->described.items[j];
+        return 0;
+}
+
+static int find_and_delete(struct machines *machines, const struct machine *machine,
+        const char *scope, int64_t installation, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *find = NULL;
+        _cleanup_(http_call_freep) struct http_call *delete = NULL;
+        struct http *http = scaler_http(machines->scaler);
+        struct github *github;
+        int64_t runner_id = 0;
+        int r = scaler_github(machines->scaler, &github, err);
+
+        if (r == 0)
+                r = cleanup_token(machines->scaler, github, installation, err);
+        if (r < 0)
+                return r;
+        find = github_find_runner(github, installation, scope, machine->id);
+        http_perform(http, find);
+        r = github_find_runner_answer(find, machine->id, &runner_id, err);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        delete = github_delete_runner(github, installation, scope, runner_id);
+        http_perform(http, delete);
+        r = github_delete_runner_answer(delete, err);
+        if (r == 0)
+                log_warning(&machines->scaler->log, "runner deregistered that its machine left",
+                        LOG_TEXT("instance", machine->id), LOG_NUMBER("runner", runner_id));
+        /* Busy: the machine went in the middle of a job. GitHub fails it and forgets the runner. */
+        return r == GITHUB_RUNNER_BUSY
+                       ? tell_lost(machines->scaler, machine->instance, "its machine ended", err)
+                       : r;
+}
+
+static int handle_ended(struct machines *machines, const struct machine *machine, struct err *err)
+{
+        const char *scope = ec2_instance_tag(machine->instance, "scale-agent:scope");
+        const char *installation = ec2_instance_tag(machine->instance, "scale-agent:installation");
+
+        log_info(&machines->scaler->log, "machine ended", LOG_TEXT("instance", machine->id),
+                LOG_TEXT("spec", ec2_instance_tag(machine->instance, "scale-agent:spec")));
+        if (!scope)
+                return 0;
+        return find_and_delete(
+                machines, machine, scope, installation ? strtoll(installation, NULL, 10) : 0, err);
+}
+
+static int handle_warning(struct machines *machines, const struct machine *machine, struct err *err)
+{
+        const struct metric metric = {"SpotWarning", METRIC_COUNT, 1};
+        const struct log_field properties[] = {LOG_TEXT("instance", machine->id)};
+
+        metric_emit(machines->scaler->log_fd, machines->scaler->clock,
+                ec2_instance_tag(machine->instance, "scale-agent:spec"), &metric, 1, properties, 1);
+        if (!ec2_instance_tag(machine->instance, "scale-agent:job-url"))
+                return 0; /* no job yet: nothing was lost that a person could see */
+        return tell_lost(
+                machines->scaler, machine->instance, "EC2 takes its spot instance back", err);
+}
+
+static int handle_machine(struct machines *machines, const struct machine *machine, struct err *err)
+{
+        int r;
+
+        if (!machine->instance)
+                return 0;
+        r = machine->kind == KIND_ENDED ? handle_ended(machines, machine, err)
+                                        : handle_warning(machines, machine, err);
+        return r < 0 ? err_prefix(err, r, "instance %s", machine->id) : 0;
+}
+
+/* The parameters of all machines of ours that have ended, in one call. */
+static int delete_parameters(struct machines *machines, struct err *err)
+{
+        _cleanup_free_ const char **ids = mem_alloc(machines->count * sizeof(char *));
+        size_t n = 0;
+
+        for (size_t i = 0; i < machines->count; i++)
+                if (machines->items[i].instance && machines->items[i].kind == KIND_ENDED)
+                        ids[n++] = machines->items[i].id;
+        return cleanup_parameters(
+                machines->scaler, machines->aws, machines->config->prefix, ids, n, err);
+}
+
+static void handle_machines(struct machines *machines)
+{
+        struct err err;
+        int common = scaler_aws(machines->scaler, &machines->aws, &err);
+
+        if (common == 0)
+                common = describe(machines, &err);
+        if (common == 0)
+                common = delete_parameters(machines, &err);
+        for (size_t i = 0; i < machines->count; i++) {
+                struct machine *machine = &machines->items[i];
+                int r = common < 0 ? common : handle_machine(machines, machine, &err);
+
+                if (r < 0)
+                        record_fail(machines->scaler, machine->record, r, &err);
+        }
+}
+
+void instance_handle(struct scaler *scaler, struct batch *batch)
+{
+        _cleanup_(machines_release) struct machines machines = {.scaler = scaler};
+        struct err err;
+        int opened = scaler_config(scaler, &machines.config, &err);
+
+        machines.items = mem_alloc(batch->n_records * sizeof(struct machine));
+        for (size_t i = 0; i < batch->n_records; i++) {
+                int r = opened < 0 ? opened : read_event(&machines, &batch->records[i], &err);
+
+                if (r < 0)
+                        record_fail(scaler, &batch->records[i], r, &err);
+        }
+        if (machines.count > 0)
+                handle_machines(&machines);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Second stage of a job's life: an instance for each job, from the first pool that has capacity.
+ * What EC2's error codes mean is a table in lib/aws/ec2.c; what follows from them is here.
+ */
+
+#include "launch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "digest.h"
+
+/* What must be left of the event's time to begin another RunInstances and hand over. */
+#define TIME_NEEDED_MS (20 * MSEC_PER_SEC)
+/* A client token is used up by instances that are gone; so many others are tried. */
+#define SALT_MAX 3
+/* RunInstances refills at two requests a second for the whole account, so patience pays. */
+#define THROTTLED_TRIES 6
+#define TAGS_MAX 50
+
+/* One place to launch from. */
+struct pool {
+        const char *type;
+        const char *subnet;
+        bool spot;
+};
+
+static size_t pools_per_market(const struct launch *launch)
+{
+        return launch->n_rungs * launch->spec->n_subnets;
+}
+
+static size_t n_pools(const struct launch *launch)
+{
+        return pools_per_market(launch) * (launch->spec->on_demand_fallback ? 2 : 1);
+}
+
+static struct pool pool_at(const struct launch *launch, size_t index)
+{
+        size_t within = index % pools_per_market(launch);
+
+        return (struct pool){
+                .type = launch->rungs[within / launch->spec->n_subnets].type,
+                .subnet = launch->spec->subnets[within % launch->spec->n_subnets],
+                .spot = index < pools_per_market(launch),
+        };
+}
+
+const char *launch_outcome_name(enum launch_outcome outcome)
+{
+        static const char *const names[] = {
+                [LAUNCH_UNDER_WAY] = "under way",
+                [LAUNCH_DONE] = "launched",
+                [LAUNCH_NO_CAPACITY] = "no capacity",
+                [LAUNCH_QUOTA] = "quota reached",
+                [LAUNCH_THROTTLED] = "throttled",
+                [LAUNCH_NO_TIME] = "out of time",
+                [LAUNCH_FAILED] = "refused",
+        };
+
+        return names[outcome];
+}
+
+/* The same jobs in the same pool make the same token, so that a lost answer launches nothing twice.
+ * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html */
+static void make_token(
+        const struct launch *launch, const struct pool *pool, char token[static DIGEST_HEX_SIZE])
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(64 * 1024);
+
+        buf_add_format(&text, "%s %s %d %u", pool->type, pool->subnet, pool->spot, launch->salt);
+        for (size_t i = launch->n_launched; i < launch->n_jobs; i++)
+                buf_add_format(&text, " %lld-%lld-%lld", (long long)launch->jobs[i]->id,
+                        (long long)launch->jobs[i]->attempt, (long long)launch->jobs[i]->tries);
+        digest_sha256_hex(buf_string(&text), text.size, token);
+        token[64] = '\0';
+}
+
+static struct http_call *run_instances(const struct launch *launch, const struct pool *pool)
+{
+        const struct config_spec *spec = launch->spec;
+        struct ec2_tag tags[TAGS_MAX];
+        char token[DIGEST_HEX_SIZE];
+        char installation[24];
+        char name[128];
+        struct http_call *call;
+        size_t n = 0;
+
+        snprintf(name, sizeof(name), "runner %s", spec->name);
+        snprintf(installation, sizeof(installation), "%lld", (long long)launch->installation);
+        tags[n++] = (struct ec2_tag){"Name", name};
+        tags[n++] = (struct ec2_tag){"scale-agent:spec", spec->name};
+        tags[n++] = (struct ec2_tag){"scale-agent:scope", launch->scope};
+        tags[n++] = (struct ec2_tag){"scale-agent:installation", installation};
+        tags[n++] = (struct ec2_tag){"scale-agent:prefix", launch->config->prefix};
+        for (size_t i = 0; i < spec->n_tags && n < TAGS_MAX; i++)
+                tags[n++] = (struct ec2_tag){spec->tags[i].key, spec->tags[i].value};
+        make_token(launch, pool, token);
+        call = ec2_run_instances(
+                launch->aws, &(const struct ec2_launch){
+                                     .launch_template = spec->launch_template,
+                                     .launch_template_version = spec->launch_template_version,
+                                     .instance_type = pool->type,
+                                     .subnet = pool->subnet,
+                                     .spot = pool->spot,
+                                     .count = (unsigned)(launch->n_jobs - launch->n_launched),
+                                     .client_token = token,
+                                     .tags = tags,
+                                     .n_tags = n,
+                             });
+        call->tries_max = THROTTLED_TRIES;
+        call->timeout_ms = TIME_NEEDED_MS - 5 * MSEC_PER_SEC;
+        return call;
+}
+
+static void try_pool(struct launch *launch);
+
+static void log_launched(
+        struct launch *launch, const struct ec2_instance *instance, const struct pool *pool)
+{
+        log_info(&launch->scaler->log, "launched", LOG_TEXT("instance", instance->id),
+                LOG_NUMBER("job", launch->jobs[launch->n_launched]->id),
+                LOG_TEXT("type", pool->type), LOG_TEXT("subnet", pool->subnet),
+                LOG_TEXT("market", pool->spot ? "spot" : "on-demand"),
+                LOG_NUMBER("pool", (int64_t)launch->pool));
+}
+
+static void take_instances(
+        struct launch *launch, const struct ec2_instances *instances, const struct pool *pool)
+{
+        for (size_t i = 0; i < instances->count && launch->n_launched < launch->n_jobs; i++) {
+                log_launched(launch, &instances->items[i], pool);
+                launch->launched(launch, &instances->items[i], launch->n_launched);
+                launch->n_launched++;
+        }
+        if (launch->n_launched == launch->n_jobs)
+                launch->outcome = LAUNCH_DONE;
+        else
+                launch->pool++; /* this pool gave what it had */
+}
+
+/* What a refusal means for the way up the ladder. */
+static void climb(struct launch *launch, const struct pool *pool, enum ec2_error_class class)
+{
+        switch (class) {
+        case EC2_ERROR_CAPACITY:
+                pools_remember(&launch->scaler->pools, pool->type, pool->subnet, pool->spot,
+                        clock_monotonic_ms(launch->scaler->clock));
+                launch->pool++;
+                break;
+        case EC2_ERROR_SUBNET:
+                launch->pool++;
+                break;
+        case EC2_ERROR_QUOTA:
+                /* One limit for all types of a market: only the other market may help. */
+                if (pool->spot && launch->spec->on_demand_fallback)
+                        launch->pool = pools_per_market(launch);
+                else
+                        launch->outcome = LAUNCH_QUOTA;
+                break;
+        case EC2_ERROR_RETRY:
+                launch->outcome = LAUNCH_THROTTLED;
+                break;
+        case EC2_ERROR_TOKEN_USED:
+                if (++launch->salt > SALT_MAX)
+                        launch->outcome = LAUNCH_FAILED;
+                break;
+        case EC2_ERROR_FATAL:
+        default:
+                launch->outcome = LAUNCH_FAILED;
+                break;
+        }
+}
+
+static void refused(struct launch *launch, const struct pool *pool, const struct http_call *call,
+        const struct aws_error *error)
+{
+        aws_refused(call, error, &launch->err);
+        climb(launch, pool, ec2_classify(error->code));
+        log_warning(&launch->scaler->log,
+                launch->outcome == LAUNCH_UNDER_WAY ? "pool refused, next one" : "pool refused",
+                LOG_TEXT("code", error->code), LOG_TEXT("type", pool->type),
+                LOG_TEXT("subnet", pool->subnet),
+                LOG_TEXT("market", pool->spot ? "spot" : "on-demand"),
+                LOG_TEXT("spec", launch->spec->name));
+}
+
+static void on_answer(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        _cleanup_(ec2_instances_release) struct ec2_instances instances = {0};
+        struct launch *launch = userdata;
+        struct pool pool = pool_at(launch, launch->pool);
+        struct aws_error error;
+        int r = ec2_run_instances_answer(call, &instances, &error, &launch->err);
+
+        if (r == 0)
+                take_instances(launch, &instances, &pool);
+        else if (r == AWS_REFUSED)
+                refused(launch, &pool, call, &error);
+        else
+                launch->outcome = call->result < 0 ? LAUNCH_THROTTLED : LAUNCH_FAILED;
+        if (launch->outcome == LAUNCH_UNDER_WAY)
+                try_pool(launch);
+}
+
+static void skip_exhausted(struct launch *launch)
+{
+        int64_t now = clock_monotonic_ms(launch->scaler->clock);
+
+        while (launch->pool < n_pools(launch)) {
+                struct pool pool = pool_at(launch, launch->pool);
+
+                if (!pools_exhausted(
+                            &launch->scaler->pools, pool.type, pool.subnet, pool.spot, now))
+                        return;
+                launch->pool++;
+        }
+}
+
+static void try_pool(struct launch *launch)
+{
+        struct http_call *call;
+        struct pool pool;
+
+        skip_exhausted(launch);
+        if (launch->pool >= n_pools(launch)) {
+                if (!launch->err.text[0])
+                        err_set(&launch->err, 0, "every pool was out of capacity minutes ago");
+                launch->outcome = LAUNCH_NO_CAPACITY;
+                return;
+        }
+        if (scaler_time_left(launch->scaler) < TIME_NEEDED_MS) {
+                launch->outcome = LAUNCH_NO_TIME;
+                return;
+        }
+        pool = pool_at(launch, launch->pool);
+        call = run_instances(launch, &pool);
+        call->done = on_answer;
+        call->userdata = launch;
+        http_start(scaler_http(launch->scaler), call);
+}
+
+void launch_start(struct launch *launch)
+{
+        launch->n_rungs = ladder_build(launch->instance_type, launch->rungs, LADDER_MAX);
+        launch->outcome = LAUNCH_UNDER_WAY;
+        try_pool(launch);
+}

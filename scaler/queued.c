@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Queued jobs become machines. Of a batch, the jobs that want the same are launched together; while
+ * EC2 answers, GitHub's tokens are bought; and as soon as an instance is there, its runner is
+ * registered and handed over, all at the same time. Afterwards each message is settled: done,
+ * parked until there is capacity, or failed and delivered again, with whatever was begun for it
+ * taken back.
+ */
+
+#include "handler.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compensate.h"
+#include "hand_over.h"
+#include "job.h"
+#include "json.h"
+#include "launch.h"
+#include "metric.h"
+#include "park.h"
+#include "token.h"
+
+/* One message and how far it came. */
+struct item {
+        struct record *record;
+        struct job job;
+        bool readable;
+        struct launch *launch;
+        struct hand_over hand_over; /* once launched */
+        bool launched;
+};
+
+struct queued {
+        struct scaler *scaler;
+        const struct config *config;
+        struct aws *aws;
+        struct tokens tokens;
+        struct item *items;
+        size_t n_items;
+        struct launch *launches;
+        size_t n_launches;
+        const struct hand_over **failed; /* to be taken back */
+        size_t n_failed;
+};
+
+/* -- reading the batch ----------------------------------------------------------------------------
+ */
+
+static void read_items(struct queued *queued, struct batch *batch)
+{
+        queued->items = mem_alloc(batch->n_records * sizeof(struct item));
+        queued->failed = mem_alloc(batch->n_records * sizeof(struct hand_over *));
+        for (size_t i = 0; i < batch->n_records; i++) {
+                struct record *record = &batch->records[i];
+                struct item *item = &queued->items[queued->n_items++];
+                struct err err;
+                int r = job_parse(record->body, strlen(record->body), &item->job, &err);
+
+                item->record = record;
+                item->readable = r == 0;
+                if (r < 0)
+                        record_fail(queued->scaler, record, r, &err);
+        }
+}
+
+/* Whether the same job is earlier in the batch: one instance serves both messages. */
+static bool is_double(const struct queued *queued, const struct item *item)
+{
+        for (const struct item *other = queued->items; other < item; other++)
+                if (other->readable && other->job.id == item->job.id &&
+                        other->job.attempt == item->job.attempt)
+                        return true;
+        return false;
+}
+
+/* -- grouping and launching
+ * ------------------------------------------------------------------------ */
+
+static bool belongs_to(const struct launch *launch, const struct config_spec *spec,
+        const char *scope, const struct job *job)
+{
+        return launch->spec == spec && strcmp(launch->scope, scope) == 0 &&
+               launch->installation == job->installation &&
+               strcmp(launch->instance_type, job->instance_type) == 0 &&
+               launch->pool == (size_t)job->pool;
+}
+
+/* The item that holds the job. */
+static struct item *item_of(const struct job *job)
+{
+        return (struct item *) ((char *) job - offsetof(struct item, job));
+}
+
+static void on_launched(struct launch *launch, const struct ec2_instance *instance, size_t index)
+{
+        struct queued *queued = launch->userdata;
+        struct item *item = item_of(launch->jobs[index]);
+
+        item->launched = true;
+        item->hand_over = (struct hand_over){
+                .scaler = queued->scaler,
+                .aws = queued->aws,
+                .github = queued->tokens.github,
+                .config = queued->config,
+                .spec = launch->spec,
+                .job = &item->job,
+                .scope = launch->scope,
+                .installation = launch->installation,
+                .instance = *instance,
+                .launched_ms = clock_wall_ms(queued->scaler->clock),
+        };
+        item->hand_over.instance.tags = NULL;
+        item->hand_over.instance.n_tags = 0;
+        tokens_when_ready(&queued->tokens, &item->hand_over);
+}
+
+static struct launch *launch_for(
+        struct queued *queued, const struct config_spec *spec, const struct job *job)
+{
+        char scope[GITHUB_SCOPE_SIZE];
+        struct launch *launch;
+
+        job_scope(job, spec, scope);
+        for (size_t i = 0; i < queued->n_launches; i++)
+                if (belongs_to(&queued->launches[i], spec, scope, job))
+                        return &queued->launches[i];
+        launch = &queued->launches[queued->n_launches++];
+        *launch = (struct launch){
+                .scaler = queued->scaler,
+                .aws = queued->aws,
+                .config = queued->config,
+                .spec = spec,
+                .instance_type = job->instance_type,
+                .installation = job->installation,
+                .pool = (size_t)job->pool,
+                .jobs = mem_alloc(queued->n_items * sizeof(struct job *)),
+                .launched = on_launched,
+                .userdata = queued,
+        };
+        memcpy(launch->scope, scope, sizeof(launch->scope));
+        return launch;
+}
+
+static void group_item(struct queued *queued, struct item *item)
+{
+        const struct config_spec *spec =
+                item->job.spec ? config_spec_by_name(queued->config, item->job.spec) : NULL;
+        struct err err;
+
+        if (is_double(queued, item))
+                return;
+        if (!spec || !item->job.instance_type) {
+                record_fail(queued->scaler, item->record,
+                        err_set(&err, -ENOENT,
+                                "job %lld: its spec \"%s\" is not in the configuration any more",
+                                (long long)item->job.id, item->job.spec ? item->job.spec : ""),
+                        &err);
+                return;
+        }
+        item->launch = launch_for(queued, spec, &item->job);
+        item->launch->jobs[item->launch->n_jobs++] = &item->job;
+}
+
+static void group_items(struct queued *queued)
+{
+        queued->launches = mem_alloc(queued->n_items * sizeof(struct launch));
+        for (size_t i = 0; i < queued->n_items; i++) {
+                struct item *item = &queued->items[i];
+
+                if (item->readable && !park_is_over(queued->scaler, &item->job))
+                        group_item(queued, item);
+        }
+}
+
+/* Nothing is launched that could not be handed over. */
+static void start_launch(struct queued *queued, struct launch *launch)
+{
+        if (tokens_check(&queued->tokens, launch->installation, &launch->err) < 0)
+                launch->outcome = LAUNCH_FAILED;
+        else
+                launch_start(launch);
+}
+
+/* -- settling
+ * --------------------------------------------------------------------------------------- */
+
+static void emit_launched(struct queued *queued, const struct item *item)
+{
+        const struct job *job = &item->job;
+        int64_t launched = item->hand_over.launched_ms;
+        const struct metric metrics[] = {
+                {"Launched", METRIC_COUNT, 1},
+                {"WebhookToLaunched", METRIC_MILLISECONDS,
+                        job->webhook_ms > 0 ? launched - job->webhook_ms : 0},
+                {"LaunchedToHandedOver", METRIC_MILLISECONDS,
+                        clock_wall_ms(queued->scaler->clock) - launched},
+                {"Failovers", METRIC_COUNT, (int64_t)item->launch->pool},
+        };
+        const struct log_field properties[] = {
+                LOG_NUMBER("job", job->id),
+                LOG_TEXT("instance", item->hand_over.instance.id),
+                LOG_TEXT("repository", job->repository),
+        };
+
+        metric_emit(queued->scaler->log_fd, queued->scaler->clock, item->launch->spec->name,
+                metrics, ARRAY_SIZE(metrics), properties, ARRAY_SIZE(properties));
+}
+
+static void settle_launched(struct queued *queued, struct item *item)
+{
+        if (item->hand_over.state == HAND_OVER_DONE) {
+                log_info(&queued->scaler->log, "handed over",
+                        LOG_TEXT("instance", item->hand_over.instance.id),
+                        LOG_NUMBER("job", item->job.id),
+                        LOG_TEXT("repository", item->job.repository),
+                        LOG_NUMBER("runner", item->hand_over.runner_id));
+                emit_launched(queued, item);
+                return;
+        }
+        err_prefix(&item->hand_over.err, 0, "job %lld", (long long)item->job.id);
+        record_fail(queued->scaler, item->record, item->hand_over.result, &item->hand_over.err);
+        queued->failed[queued->n_failed++] = &item->hand_over;
+}
+
+static void settle(struct queued *queued, struct item *item)
+{
+        struct err err;
+        int r;
+
+        if (item->launched) {
+                settle_launched(queued, item);
+                return;
+        }
+        if (item->launch->outcome == LAUNCH_FAILED) {
+                park_tell(queued->scaler, item->launch);
+                err = item->launch->err;
+                err_prefix(&err, 0, "job %lld could not be launched", (long long)item->job.id);
+                record_fail(queued->scaler, item->record, -EREMOTEIO, &err);
+                return;
+        }
+        r = park(queued->scaler, &item->job, item->launch, &err);
+        if (r < 0)
+                record_fail(queued->scaler, item->record, r, &err);
+}
+
+static void queued_release(struct queued *queued)
+{
+        for (size_t i = 0; i < queued->n_items; i++) {
+                job_release(&queued->items[i].job);
+                hand_over_release(&queued->items[i].hand_over);
+        }
+        for (size_t i = 0; i < queued->n_launches; i++)
+                free(queued->launches[i].jobs);
+        free(queued->items);
+        free(queued->failed);
+        free(queued->launches);
+        tokens_release(&queued->tokens);
+}
+
+static int open_dependencies(struct queued *queued, struct err *err)
+{
+        int r = scaler_config(queued->scaler, &queued->config, err);
+
+        if (r == 0)
+                r = scaler_aws(queued->scaler, &queued->aws, err);
+        if (r == 0)
+                r = tokens_init(&queued->tokens, queued->scaler, err);
+        return r;
+}
+
+void queued_handle(struct scaler *scaler, struct batch *batch)
+{
+        _cleanup_(queued_release) struct queued queued = {.scaler = scaler};
+        struct err err;
+        int r = open_dependencies(&queued, &err);
+
+        if (r < 0) {
+                for (size_t i = 0; i < batch->n_records; i++)
+                        record_fail(scaler, &batch->records[i], r, &err);
+                return;
+        }
+        read_items(&queued, batch);
+        group_items(&queued);
+        for (size_t i = 0; i < queued.n_launches; i++)
+                tokens_need(&queued.tokens, queued.launches[i].installation);
+        for (size_t i = 0; i < queued.n_launches; i++)
+                start_launch(&queued, &queued.launches[i]);
+        http_finish(scaler_http(scaler));
+        for (size_t i = 0; i < queued.n_items; i++)
+                if (queued.items[i].launch)
+                        settle(&queued, &queued.items[i]);
+        compensate(scaler, queued.aws, queued.failed, queued.n_failed);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Trying again, by hand: each kept letter goes back to its queue, and only then out of the kept
+ * ones, so that an interruption moves a letter twice at worst.
+ */
+
+#include "retry.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/sqs.h"
+#include "container.h"
+#include "job.h"
+
+/* Letters that are being looked at are hidden from a second call for so long. */
+#define HIDDEN_SECONDS 60
+
+static const char usage[] =
+        "Usage: scaler retry --dead-letters [--dry-run] [--queue URL]\n"
+        "Moves kept dead letters back to the queues that they came from.\n"
+        "\n"
+        "      --dead-letters  yes, all of them\n"
+        "      --dry-run       print what would be moved, and move nothing\n"
+        "      --queue URL     the queue of kept letters (default: KEPT_QUEUE_URL)\n"
+        "      --help          this text\n"
+        "\n"
+        "Needs AWS_REGION and credentials in the environment.\n"
+        "Exit status: 0 done, 1 a letter could not be moved, 2 wrong options.\n";
+
+struct retry {
+        struct scaler *scaler;
+        struct aws *aws;
+        const char *queue_url;
+        bool dry_run;
+        char *destination_name; /* the queue asked for last, and its URL */
+        char *destination_url;
+        unsigned moved;
+        unsigned failed;
+};
+
+static void print_letter(
+        const struct retry *retry, const struct sqs_received *letter, const char *queue)
+{
+        _cleanup_(job_release) struct job job = {0};
+
+        printf("%s %s to %s", retry->dry_run ? "would move" : "moved", letter->id, queue);
+        if (job_parse(letter->body, strlen(letter->body), &job, NULL) == 0)
+                printf(": job %lld of %s", (long long)job.id, job.repository);
+        printf("%s%s\n", letter->cause ? "; cause: " : "", letter->cause ? letter->cause : "");
+}
+
+static int find_destination(struct retry *retry, const char *name, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        char *url;
+        int r;
+
+        if (retry->destination_name && strcmp(retry->destination_name, name) == 0)
+                return 0;
+        call = sqs_get_queue_url(retry->aws, name);
+        http_perform(scaler_http(retry->scaler), call);
+        r = sqs_get_queue_url_answer(call, &url, err);
+        if (r < 0)
+                return err_prefix(err, r, "queue %s", name);
+        free(retry->destination_name);
+        free(retry->destination_url);
+        retry->destination_name = mem_string(name);
+        retry->destination_url = url;
+        return 0;
+}
+
+static int send_back(
+        struct retry *retry, const struct sqs_received *letter, const char *name, struct err *err)
+{
+        size_t size = strlen(name);
+        bool fifo = size > 5 && strcmp(name + size - 5, ".fifo") == 0;
+        struct sqs_message message = {
+                .body = letter->body,
+                .group = fifo ? letter->id : NULL,
+                .deduplication_id = fifo ? letter->id : NULL,
+        };
+        int r = find_destination(retry, name, err);
+
+        if (r < 0)
+                return r;
+        message.queue_url = retry->destination_url;
+        return scaler_send(retry->scaler, &message, err);
+}
+
+static int delete_kept(struct retry *retry, const struct sqs_received *letter, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call =
+                sqs_delete_message(retry->aws, retry->queue_url, letter->receipt);
+
+        http_perform(scaler_http(retry->scaler), call);
+        return sqs_delete_message_answer(call, err);
+}
+
+static int move_letter(struct retry *retry, const struct sqs_received *letter, struct err *err)
+{
+        const char *name = letter->source ? strrchr(letter->source, ':') : NULL;
+        int r = 0;
+
+        if (!name)
+                return err_set(err, -EBADMSG,
+                        "it has no attribute `source`, so where it came from is not known");
+        name++;
+        if (!retry->dry_run)
+                r = send_back(retry, letter, name, err);
+        if (r == 0 && !retry->dry_run)
+                r = delete_kept(retry, letter, err);
+        if (r == 0)
+                print_letter(retry, letter, name);
+        return r;
+}
+
+/* Moves up to ten letters; positive: there were some. */
+static int move_some(struct retry *retry, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        _cleanup_(sqs_received_list_release) struct sqs_received_list letters = {0};
+        int r;
+
+        call = sqs_receive_messages(retry->aws, retry->queue_url, HIDDEN_SECONDS);
+        http_perform(scaler_http(retry->scaler), call);
+        r = sqs_receive_messages_answer(call, &letters, err);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < letters.count; i++) {
+                if (move_letter(retry, &letters.items[i], err) < 0) {
+                        fprintf(stderr, "scaler: letter %s stays: %s\n", letters.items[i].id,
+                                err->text);
+                        retry->failed++;
+                } else {
+                        retry->moved++;
+                }
+        }
+        return letters.count > 0;
+}
+
+static int run(struct retry *retry)
+{
+        struct err err;
+        int r = retry->queue_url ? 0 : scaler_queue_url("KEPT_QUEUE_URL", &retry->queue_url, &err);
+
+        if (r == 0)
+                r = scaler_aws(retry->scaler, &retry->aws, &err);
+        if (r == 0)
+                do
+                        r = move_some(retry, &err);
+                while (r > 0);
+        free(retry->destination_name);
+        free(retry->destination_url);
+        if (r < 0) {
+                fprintf(stderr, "scaler: kept dead letters cannot be read: %s\n", err.text);
+                return 1;
+        }
+        printf("%u %s, %u stay\n", retry->moved, retry->dry_run ? "would be moved" : "moved",
+                retry->failed);
+        return retry->failed > 0;
+}
+
+int retry_main(int argc, char *argv[])
+{
+        static const struct option options[] = {
+                {"dead-letters", no_argument, NULL, 'd'},
+                {"dry-run", no_argument, NULL, 'n'},
+                {"queue", required_argument, NULL, 'q'},
+                {"help", no_argument, NULL, 'h'},
+                {NULL, 0, NULL, 0},
+        };
+        _cleanup_(scaler_release) struct scaler scaler;
+        struct retry retry = {.scaler = &scaler};
+        bool dead_letters = false;
+        int option;
+
+        scaler_init(&scaler);
+        while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+                switch (option) {
+                case 'd':
+                        dead_letters = true;
+                        break;
+                case 'n':
+                        retry.dry_run = true;
+                        break;
+                case 'q':
+                        retry.queue_url = optarg;
+                        break;
+                case 'h':
+                        fputs(usage, stdout);
+                        return 0;
+                default:
+                        fputs(usage, stderr);
+                        return 2;
+                }
+        }
+        if (!dead_letters || optind < argc) {
+                fputs(usage, stderr);
+                return 2;
+        }
+        return run(&retry);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Notifications about machines.
+ */
+
+#include "tell_instance.h"
+
+#include <stdio.h>
+
+#include "notify/notify.h"
+
+int tell_failed(struct scaler *scaler, const struct report *report, struct err *err)
+{
+        struct notification notification = {
+                .severity = NOTIFICATION_ERROR,
+                .text = report->times[REPORT_TIME_JOB_STARTED] > 0
+                                ? "The machine powers itself off. Its job had started; GitHub "
+                                  "marks it as "
+                                  "failed after some minutes, and it can be run again there."
+                                : "The machine powers itself off. No job had started on it: if the "
+                                  "job "
+                                  "still waits, deliver its `queued` webhook again.",
+                .url = report->job.url,
+        };
+        char title[160];
+        char key[64];
+
+        snprintf(title, sizeof(title), "Runner %s failed", report->instance_id);
+        snprintf(key, sizeof(key), "failed %s", report->instance_id);
+        notification.title = title;
+        notification.key = key;
+        notification_fact(&notification, "Reason", report->reason);
+        notification_fact(&notification, "Job", report->job.name);
+        notification_fact(&notification, "Repository", report->job.repository);
+        notification_fact(&notification, "Spec", report->spec);
+        notification_fact(&notification, "Instance type", report->instance_type);
+        notification_fact(&notification, "Zone", report->zone);
+        return scaler_tell(scaler, &notification, err);
+}
+
+int tell_lost(struct scaler *scaler, const struct ec2_instance *instance, const char *how,
+        struct err *err)
+{
+        struct notification notification = {
+                .severity = NOTIFICATION_WARNING,
+                .text = "GitHub marks the job as failed after some minutes; it can be run again "
+                        "there.",
+                .url = ec2_instance_tag(instance, "scale-agent:job-url"),
+        };
+        char title[160];
+        char key[64];
+
+        snprintf(title, sizeof(title), "Job lost: %s", how);
+        snprintf(key, sizeof(key), "lost %s", instance->id);
+        notification.title = title;
+        notification.key = key;
+        notification_fact(&notification, "Job", ec2_instance_tag(instance, "scale-agent:job-url"));
+        notification_fact(
+                &notification, "Runners of", ec2_instance_tag(instance, "scale-agent:scope"));
+        notification_fact(&notification, "Spec", ec2_instance_tag(instance, "scale-agent:spec"));
+        notification_fact(&notification, "Instance", instance->id);
+        notification_fact(&notification, "Instance type", instance->type);
+        notification_fact(&notification, "Zone", instance->zone);
+        return scaler_tell(scaler, &notification, err);
+}

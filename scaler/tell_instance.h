@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What people are told about machines: that an agent failed, and that a machine was lost with its
+ * job. 0, or negative when they could not be told.
+ */
+
+#include "aws/ec2.h"
+#include "container.h"
+#include "report.h"
+
+int tell_failed(struct scaler *scaler, const struct report *report, struct err *err);
+
+/* HOW ends the sentence "Job lost: …". One of the two events that can bring this is enough. */
+int tell_lost(struct scaler *scaler, const struct ec2_instance *instance, const char *how,
+        struct err *err);
