@@ -25,6 +25,7 @@
 #define ORGANIZATION "orgs/octo-org"
 #define NAME "i-0123456789abcdef0"
 #define TOKEN "ghp_verysecret"
+#define JITCONFIG_MAX ((size_t)16 * 1024)
 
 struct fixture {
         struct script *script;
@@ -193,13 +194,13 @@ static void test_configuration_is_bounded(void **state)
 {
         struct fixture *f = *state;
         struct github_jitconfig jitconfig = {0};
-        _cleanup_free_ char *base64 = mem_alloc(16 * 1024 + 5);
+        _cleanup_free_ char *base64 = mem_alloc(JITCONFIG_MAX + 5);
         _cleanup_free_ char *most = NULL;
         _cleanup_free_ char *more = NULL;
 
-        memset(base64, 'A', 16 * 1024);
+        memset(base64, 'A', JITCONFIG_MAX);
         most = mem_format("{\"runner\":{\"id\":1},\"encoded_jit_config\":\"%s\"}", base64);
-        memset(base64, 'A', 16 * 1024 + 4);
+        memset(base64, 'A', JITCONFIG_MAX + 4);
         more = mem_format("{\"runner\":{\"id\":1},\"encoded_jit_config\":\"%s\"}", base64);
 
         expect_generate(f, 201, "", more);
@@ -216,27 +217,29 @@ static void test_refusals_say_what_to_do(void **state)
         static const struct {
                 const char *scope;
                 int status;
-                const char *answer;
                 int result;
+                const char *answer;
                 const char *text;
         } cases[] = {
-                {REPOSITORY, 401, "{\"message\":\"Bad credentials\"}", -EKEYREJECTED,
+                {REPOSITORY, 401, -EKEYREJECTED, "{\"message\":\"Bad credentials\"}",
                         "for " REPOSITORY ": GitHub refused with HTTP status 401, \"Bad "
                         "credentials\": the token is not"},
-                {REPOSITORY, 403, "{\"message\":\"Resource not accessible by integration\"}",
-                        -EACCES, "repository permission \"Administration: read and write\""},
-                {ORGANIZATION, 403, "{\"message\":\"Resource not accessible by integration\"}",
-                        -EACCES, "organization permission \"Self-hosted runners: read and write\""},
-                {REPOSITORY, 404, "{\"message\":\"Not Found\"}", -ENOENT,
+                {REPOSITORY, 403, -EACCES,
+                        "{\"message\":\"Resource not accessible by integration\"}",
+                        "repository permission \"Administration: read and write\""},
+                {ORGANIZATION, 403, -EACCES,
+                        "{\"message\":\"Resource not accessible by integration\"}",
+                        "organization permission \"Self-hosted runners: read and write\""},
+                {REPOSITORY, 404, -ENOENT, "{\"message\":\"Not Found\"}",
                         "not installed on this repository"},
-                {ORGANIZATION, 404, "{\"message\":\"Not Found\"}", -ENOENT, "runner group"},
-                {REPOSITORY, 422,
+                {ORGANIZATION, 404, -ENOENT, "{\"message\":\"Not Found\"}", "runner group"},
+                {REPOSITORY, 422, -EINVAL,
                         "{\"message\":\"Validation Failed\",\"errors\":[{\"resource\":\"Runner\","
                         "\"field\":\"labels\",\"code\":\"invalid\"},\"too many\",7,{}]}",
-                        -EINVAL, "\"Validation Failed; Runner labels invalid; too many\""},
-                {REPOSITORY, 301, "{\"message\":\"Moved Permanently\"}", -ENOENT, "renamed"},
-                {REPOSITORY, 418, "short and stout", -EPROTO, "418"},
-                {REPOSITORY, 404, "<html>no JSON</html>", -ENOENT, "not installed"},
+                        "\"Validation Failed; Runner labels invalid; too many\""},
+                {REPOSITORY, 301, -ENOENT, "{\"message\":\"Moved Permanently\"}", "renamed"},
+                {REPOSITORY, 418, -EPROTO, "short and stout", "418"},
+                {REPOSITORY, 404, -ENOENT, "<html>no JSON</html>", "not installed"},
         };
         struct fixture *f = *state;
 
@@ -250,17 +253,18 @@ static void test_refusals_say_what_to_do(void **state)
 static void test_github_words_are_bounded(void **state)
 {
         struct fixture *f = *state;
-        _cleanup_free_ char *long_text = mem_alloc(5001);
+        struct buf words = BUF_INIT(5000);
         _cleanup_free_ char *answer = NULL;
 
-        for (size_t i = 0; i < 5000; i += 2)
-                memcpy(long_text + i, "ä", 2);
-        answer = mem_format("{\"message\":\"x%s\",\"errors\":[\"%s\",\"%s\"]}", long_text,
-                long_text, long_text);
+        while (buf_add_string(&words, "ä") == 0)
+                ;
+        answer = mem_format("{\"message\":\"x%s\",\"errors\":[\"%s\",\"%s\"]}", words.data,
+                words.data, words.data);
         expect_generate(f, 422, "", answer);
         assert_int_equal(generate(f, REPOSITORY, NULL), -EINVAL);
         assert_error(f, "check the runner's name");
         assert_true(json_is_utf8(f->err.text, strlen(f->err.text)));
+        buf_release(&words);
 }
 
 /* -- rate limits ------------------------------------------------------------------------------- */
@@ -315,6 +319,15 @@ static void test_missing_permission_is_no_rate_limit(void **state)
         expect_generate(f, 403, "x-ratelimit-remaining: 4999\r\nx-ratelimit-reset: 1767326645\r\n",
                 "{\"message\":\"Resource not accessible by integration\"}");
         assert_int_equal(generate(f, REPOSITORY, NULL), -EACCES);
+        assert_int_equal(script_requests(f->script), 1);
+}
+
+static void test_other_refusals_are_not_repeated(void **state)
+{
+        struct fixture *f = *state;
+
+        expect_generate(f, 422, "Retry-After: 1\r\n", "{}");
+        assert_int_equal(generate(f, REPOSITORY, NULL), -EINVAL);
         assert_int_equal(script_requests(f->script), 1);
 }
 
@@ -440,6 +453,7 @@ int main(void)
                 TEST(test_retry_after_is_obeyed_when_it_fits),
                 TEST(test_rate_limits_say_how_long),
                 TEST(test_missing_permission_is_no_rate_limit),
+                TEST(test_other_refusals_are_not_repeated),
                 TEST(test_server_errors_are_tried_three_times),
                 TEST(test_find),
                 TEST(test_find_escapes_the_name),

@@ -24,6 +24,7 @@
 #include "script.h"
 
 #define API "https://api.github.com"
+#define MINUTE_MS INT64_C(60000)
 #define NOW_SECONDS INT64_C(1767323045) /* where the script's clock starts */
 
 /* The keys of this run. */
@@ -98,20 +99,21 @@ static int free_keys(void **state)
 /* Decodes base64url of TEXT up to END; the caller frees. */
 static unsigned char *decode(const char *text, const char *end, size_t *ret_size)
 {
-        size_t size = (size_t)(end - text);
-        _cleanup_free_ char *padded = mem_alloc(size + 4);
-        unsigned char *bytes = mem_alloc(size + 4);
+        struct buf padded = BUF_INIT(8192);
+        unsigned char *bytes = mem_alloc(8192);
+        size_t padding = 0;
         int decoded;
 
-        for (size_t i = 0; i < size; i++) {
-                assert_null(memchr("+/=", text[i], 3));
-                padded[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
-        }
-        while (strlen(padded) % 4)
-                strcat(padded, "=");
-        decoded = EVP_DecodeBlock(bytes, (unsigned char *)padded, (int)strlen(padded));
+        buf_add(&padded, text, (size_t)(end - text));
+        assert_null(strpbrk(padded.data, "+/="));
+        for (char *c = padded.data; (c = strpbrk(c, "-_")); c++)
+                *c = *c == '-' ? '+' : '/';
+        for (; padded.size % 4 > 0; padding++)
+                buf_add_string(&padded, "=");
+        decoded = EVP_DecodeBlock(bytes, (unsigned char *)padded.data, (int)padded.size);
         assert_true(decoded > 0);
-        *ret_size = (size_t)decoded - (strlen(padded) - size);
+        *ret_size = (size_t)decoded - padding;
+        buf_release(&padded);
         return bytes;
 }
 
@@ -257,9 +259,9 @@ static void test_token_is_kept_until_five_minutes_before_its_end(void **state)
 
         assert_string_equal(github_kept_token(&github, 7), "ghs_one");
         assert_null(github_kept_token(&github, 8));
-        script_sleep(script, 54 * 60 * 1000);
+        script_sleep(script, 54 * MINUTE_MS);
         assert_string_equal(github_kept_token(&github, 7), "ghs_one");
-        script_sleep(script, 60 * 1000);
+        script_sleep(script, MINUTE_MS);
         assert_null(github_kept_token(&github, 7));
         github_release(&github);
         http_free(http);
@@ -324,20 +326,20 @@ static void test_refused_tokens_say_what_to_check(void **state)
 {
         static const struct {
                 int status;
-                const char *answer;
                 int result;
+                const char *answer;
                 const char *text;
         } cases[] = {
-                {401, "{\"message\":\"A JSON web token could not be decoded\"}", -EKEYREJECTED,
+                {401, -EKEYREJECTED, "{\"message\":\"A JSON web token could not be decoded\"}",
                         "\"A JSON web token could not be decoded\": check that the private key"},
-                {403, "{\"message\":\"This installation has been suspended\"}", -EACCES,
+                {403, -EACCES, "{\"message\":\"This installation has been suspended\"}",
                         "not suspended"},
-                {404, "{\"message\":\"Not Found\"}", -ENOENT, "is (still) installed"},
-                {201, "{\"token\":\"ghs_x\"}", -EBADMSG, "expires_at: a time"},
-                {201, "{\"expires_at\":\"2026-01-02T04:04:05Z\"}", -EBADMSG, "token: a string"},
-                {201, TOKEN_UNTIL_4("ghs_x\\r\\nX-Evil: 1"), -EBADMSG, "printable"},
-                {201, "<html>", -EBADMSG, "not JSON"},
-                {201, "", -EBADMSG, "is empty"},
+                {404, -ENOENT, "{\"message\":\"Not Found\"}", "is (still) installed"},
+                {201, -EBADMSG, "{\"token\":\"ghs_x\"}", "expires_at: a time"},
+                {201, -EBADMSG, "{\"expires_at\":\"2026-01-02T04:04:05Z\"}", "token: a string"},
+                {201, -EBADMSG, TOKEN_UNTIL_4("ghs_x\\r\\nX-Evil: 1"), "printable"},
+                {201, -EBADMSG, "<html>", "not JSON"},
+                {201, -EBADMSG, "", "is empty"},
         };
         const struct keys *keys = *state;
 

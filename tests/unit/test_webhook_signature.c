@@ -106,7 +106,7 @@ static void test_malformed_signatures(void **state)
 
 static void test_empty_secret_never_matches(void **state)
 {
-        static const char *const empty[] = {"", "\n", "\r\n", "\n\n\r\n\n", SECRET "\n\n"};
+        static const char *const empty[] = {"", "\n", "\r\n", "\n\n\r\n\n", "secret\n\n"};
 
         (void)state;
         for (size_t i = 0; i < ARRAY_SIZE(empty); i++)
