@@ -25,7 +25,7 @@ enum ec2_error_class {
                                  other parameters: the same call with another token */
 };
 
-/* From the table of codes in ec2.c; unknown codes are fatal for 4xx. Pure. */
+/* From the table of codes in ec2.c; unknown codes are fatal. Pure. */
 enum ec2_error_class ec2_classify(const char *code);
 
 struct ec2_tag {
@@ -57,9 +57,9 @@ struct ec2_instance {
         char state[24];   /* "pending", "running", "terminated", … */
         bool spot;
         struct {
-                char key[128];
-                char value[256];
-        } * tags; /* owned */
+                char key[129];
+                char value[257]; /* cut where it is longer in UTF-8 */
+        } * tags;                /* owned */
         size_t n_tags;
 };
 
@@ -77,9 +77,11 @@ const char *ec2_instance_tag(const struct ec2_instance *instance, const char *ke
 int ec2_run_instances_answer(const struct http_call *call, struct ec2_instances *ret,
         struct aws_error *ret_error, struct err *err);
 
-/* IDS that are gone are no error for EC2 within the hour after their end. */
+/* IDS that are gone are no error for EC2 within the hour after their end. One that it does not know
+ * is asked for again, since EC2 may not know a new instance everywhere yet. */
 struct http_call *ec2_terminate_instances(struct aws *aws, const char *const *ids, size_t n_ids);
-/* 0 also for instances that EC2 no longer knows. */
+/* 0 also for an instance that EC2 no longer knows. -ENOENT where one of several was unknown: EC2
+ * then terminates none of them, and each needs a call of its own. */
 int ec2_terminate_instances_answer(const struct http_call *call, struct err *err);
 
 /* By filter, so that unknown ids are simply missing from the answer. At most 100 ids. */
@@ -93,7 +95,8 @@ struct http_call *ec2_create_tags(
 #define EC2_NO_INSTANCE 1
 int ec2_create_tags_answer(const struct http_call *call, struct err *err);
 
-/* Pure parser behind the answers above: instances anywhere in EC2's XML. */
+/* Pure parser behind the answers above, to RunInstances and DescribeInstances alike: 0, also for an
+ * empty list, or -EBADMSG (RET is untouched then). */
 int ec2_parse_instances(const char *xml, size_t size, struct ec2_instances *ret, struct err *err);
-/* Pure parser of <Response><Errors><Error>: 0, or -EBADMSG. */
+/* Pure parser of <Response><Errors><Error>: 0, or -EBADMSG (RET is untouched then). */
 int ec2_parse_error(const char *xml, size_t size, struct aws_error *ret);

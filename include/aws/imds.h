@@ -21,7 +21,8 @@ int imds_token_answer(const struct http_call *call, char **ret_token, struct err
 
 /* Reads /latest/PATH. */
 struct http_call *imds_get(const char *token, const char *path);
-/* Plain text in *ret_text, which the caller frees; 0, IMDS_NOT_FOUND, or negative. */
+/* Plain text in *ret_text, which the caller frees; 0, IMDS_NOT_FOUND, or negative. -EKEYEXPIRED,
+ * here and below: the token is no longer accepted, and a new one is needed. */
 int imds_text_answer(const struct http_call *call, char **ret_text, struct err *err);
 
 #define IMDS_PATH_IDENTITY "dynamic/instance-identity/document"

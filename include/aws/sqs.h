@@ -18,8 +18,8 @@ struct sqs_message {
         unsigned delay_seconds;       /* standard queues only */
         const char *group;            /* FIFO queues only, else NULL */
         const char *deduplication_id; /* FIFO queues only, else NULL; at most 128 characters */
-        const char *source;           /* message attributes of dead letters, or NULL */
-        const char *cause;
+        const char *source;           /* message attributes of dead letters, or NULL; cut at */
+        const char *cause;            /* 1,000 bytes, without characters that SQS refuses */
 };
 
 struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message);

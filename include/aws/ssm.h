@@ -27,11 +27,13 @@ struct http_call *ssm_get_parameter(struct aws *aws, const char *name);
 int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, struct err *err);
 
 /* Stores a SecureString, tagged TAG_KEY=TAG_VALUE. The tier follows from the value's size; one
- * above SSM_ADVANCED_MAX is refused when the answer is read. A parameter of that name must not
- * exist, since tags can be set only when it is made: SSM_EXISTS. */
+ * above SSM_ADVANCED_MAX is not sent, and reading the answer says so with -EFBIG. A parameter of
+ * that name must not exist, since tags can be set only when it is made: SSM_EXISTS. It may be of an
+ * earlier launch, or of a try whose answer was lost: delete it, and put again. */
 struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const char *value,
         const char *tag_key, const char *tag_value);
 #define SSM_EXISTS 2
+/* 0, SSM_EXISTS, or negative; the text quotes SSM only where that cannot quote the value. */
 int ssm_put_parameter_answer(const struct http_call *call, struct err *err);
 
 /* For the machine, which may delete its own parameter only. 0 also when it is gone already. */

@@ -107,7 +107,7 @@ static bool is_success(const struct http_call *call)
 
 int aws_outcome(const struct http_call *call, struct aws_error *ret_error, struct err *err)
 {
-        struct aws_error error;
+        struct aws_error error = {0};
 
         if (call->result < 0)
                 return http_call_fail(call, err);
@@ -153,7 +153,7 @@ bool aws_code_is_passing(const char *code)
 
 enum http_verdict aws_judge(const struct http_call *call)
 {
-        struct aws_error error;
+        struct aws_error error = {0};
 
         if (is_success(call))
                 return HTTP_DONE;
@@ -229,7 +229,7 @@ int aws_refused(const struct http_call *call, const struct aws_error *error, str
 
 int aws_accepted(const struct http_call *call, struct err *err)
 {
-        struct aws_error error;
+        struct aws_error error = {0};
         int r = aws_outcome(call, &error, err);
 
         return r == AWS_REFUSED ? aws_refused(call, &error, err) : r;

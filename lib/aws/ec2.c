@@ -15,8 +15,8 @@
 #include "mem.h"
 
 /* A described instance takes 5 to 8 KB, and there may be a hundred. */
-#define ANSWER_MAX (8 * 1024 * 1024)
-#define FORM_MAX (1024 * 1024)
+#define ANSWER_MAX (8UL * 1024 * 1024)
+#define FORM_MAX (1024UL * 1024)
 
 /* A launch took 1.4 s when it was measured, and is no use to anyone half done. */
 #define LAUNCH_TRY_MS INT64_C(10000)
@@ -98,7 +98,7 @@ enum ec2_error_class ec2_classify(const char *code)
 static enum http_verdict judge(const struct http_call *call)
 {
         const struct code_class *class;
-        struct aws_error error;
+        struct aws_error error = {0};
 
         if (aws_outcome(call, &error, NULL) != AWS_REFUSED)
                 return aws_judge(call);
@@ -111,7 +111,7 @@ static enum http_verdict judge(const struct http_call *call)
 /* EC2 may not know a new instance everywhere yet. */
 static enum http_verdict judge_terminate(const struct http_call *call)
 {
-        struct aws_error error;
+        struct aws_error error = {0};
 
         if (aws_outcome(call, &error, NULL) == AWS_REFUSED &&
                 strcmp(error.code, "InvalidInstanceID.NotFound") == 0)
@@ -231,7 +231,7 @@ struct http_call *ec2_terminate_instances(struct aws *aws, const char *const *id
 
 int ec2_terminate_instances_answer(const struct http_call *call, struct err *err)
 {
-        struct aws_error error;
+        struct aws_error error = {0};
         int r = aws_outcome(call, &error, err);
 
         if (r != AWS_REFUSED)
@@ -276,7 +276,7 @@ struct http_call *ec2_create_tags(
 
 int ec2_create_tags_answer(const struct http_call *call, struct err *err)
 {
-        struct aws_error error;
+        struct aws_error error = {0};
         int r = aws_outcome(call, &error, err);
 
         if (r != AWS_REFUSED)

@@ -18,7 +18,7 @@
 #define ADDRESS "http://169.254.169.254"
 #define TOKEN_SECONDS "21600"
 #define TOKEN_MAX 1024
-#define ANSWER_MAX (64 * 1024)
+#define ANSWER_MAX (64UL * 1024)
 #define TRIES_MAX 3
 #define CONNECT_MS INT64_C(1000)
 #define TRY_MS INT64_C(2000)
@@ -169,7 +169,7 @@ int imds_identity_answer(const struct http_call *call, struct imds_identity *ret
 {
         static const char what[] = "the instance's identity document";
         _cleanup_json_ cJSON *document = NULL;
-        struct imds_identity identity;
+        struct imds_identity identity = {0};
         const struct {
                 const char *path;
                 char *word;
@@ -255,8 +255,8 @@ int imds_spot_answer(const struct http_call *call, struct imds_spot_action *ret,
 {
         static const char what[] = "the spot notice";
         _cleanup_json_ cJSON *document = NULL;
-        struct imds_spot_action action;
-        const char *time;
+        struct imds_spot_action action = {0};
+        const char *time = NULL;
         int r;
 
         r = read_object(call, what, &document, err);

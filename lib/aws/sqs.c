@@ -16,7 +16,7 @@
 
 #define RECEIVE_MAX 10
 /* Ten messages of 1 MiB, escaped. */
-#define RECEIVE_ANSWER_MAX (32 * 1024 * 1024)
+#define RECEIVE_ANSWER_MAX (32UL * 1024 * 1024)
 #define ATTRIBUTE_MAX 1000
 
 /* -- sending ------------------------------------------------------------------------------------

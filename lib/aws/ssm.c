@@ -37,7 +37,7 @@ struct http_call *ssm_get_parameter(struct aws *aws, const char *name)
 int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, struct err *err)
 {
         _cleanup_json_secret_ cJSON *answer = NULL;
-        struct aws_error error;
+        struct aws_error error = {0};
         const char *value;
         int r;
 
@@ -117,7 +117,7 @@ static bool is_before_value(const char *code)
 int ssm_put_parameter_answer(const struct http_call *call, struct err *err)
 {
         _cleanup_json_secret_ cJSON *answer = NULL;
-        struct aws_error error;
+        struct aws_error error = {0};
         int r;
 
         if (call->body.size == 0)
@@ -148,7 +148,7 @@ struct http_call *ssm_delete_parameter(struct aws *aws, const char *name)
 
 int ssm_delete_parameter_answer(const struct http_call *call, struct err *err)
 {
-        struct aws_error error;
+        struct aws_error error = {0};
         int r = aws_outcome(call, &error, err);
 
         if (r != AWS_REFUSED)
