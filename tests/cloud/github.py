@@ -112,4 +112,4 @@ class GitHub:
         self.violations += self.description.check_webhook(action, body)
         delivery = self.webhooks.deliver("workflow_job", action, body, job.id)
         if self.faults.duplicate:
-            self.webhooks.redeliver(delivery)
+            self.webhooks.redeliver(delivery, "duplicate")

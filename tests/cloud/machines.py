@@ -48,7 +48,7 @@ class Machines:
         """Switch off what TerminateInstances ended."""
         machine = self.all.get(instance_id)
         if machine is not None:
-            machine.end(reason or TERMINATED)
+            machine.end(TERMINATED)
 
     def kill(self, instance_id: str) -> None:
         """Let a machine die without a word."""

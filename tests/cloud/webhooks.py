@@ -130,10 +130,10 @@ class Webhooks:
         }
         return Delivery(headers["X-GitHub-Delivery"], event, action, job_id, body, headers)
 
-    def redeliver(self, delivery: Delivery) -> Delivery:
+    def redeliver(self, delivery: Delivery, kind: str = "redelivery") -> Delivery:
         """Send a delivery again; it keeps its X-GitHub-Delivery."""
         again = copy.copy(delivery)
-        again.kind, again.status, again.answered, again.error = "redelivery", None, None, ""
+        again.kind, again.status, again.answered, again.error = kind, None, None, ""
         again.sent = time.time()
         with self._lock:
             self.deliveries.append(again)
@@ -165,7 +165,7 @@ class Webhooks:
             for overtaken in held:
                 self._later(overtaken, 0.2)
         if kind == "duplicate":
-            self.redeliver(delivery).kind = kind
+            self.redeliver(delivery, kind)
 
     def _later(self, delivery: Delivery, seconds: float) -> None:
         with self._quiet:
