@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The beginning of a job's life: GitHub's delivery comes in through the function URL, is verified,
+ * matched with a spec, and goes to the queue of its action. Every refusal says why, since it is
+ * what a person sees among the deliveries of the App's webhook on GitHub.
+ */
+
+#include "handler.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "aws/sqs.h"
+#include "delivery.h"
+#include "github/webhook.h"
+#include "job.h"
+#include "json.h"
+
+/* What the answer says. */
+struct reply {
+        int status;
+        char text[ERR_TEXT_SIZE];
+};
+
+static void say(struct reply *reply, int status, const char *text)
+{
+        reply->status = status;
+        snprintf(reply->text, sizeof(reply->text), "%s", text);
+}
+
+/* {"statusCode":…,"headers":{…},"body":"{\"message\":…}"} */
+static void write_reply(const struct reply *reply, struct buf *answer)
+{
+        _cleanup_json_ cJSON *object = cJSON_CreateObject();
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        _cleanup_free_ char *body_text = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        json_add_string(body, "message", reply->text);
+        body_text = json_print(body);
+        json_add_integer(object, "statusCode", reply->status);
+        json_add_string(json_add_object(object, "headers"), "content-type", "application/json");
+        json_add_string(object, "body", body_text);
+        text = json_print(object);
+        buf_add_string(answer, text);
+}
+
+/* Whether the delivery was signed with one of the secrets; looks once more at where they are kept
+ * before refusing, in case one was replaced. */
+static int verify(
+        struct scaler *scaler, const struct delivery *delivery, bool *ret_valid, struct err *err)
+{
+        const char *secrets = NULL;
+        struct err again;
+        int r = scaler_webhook_secrets(scaler, false, &secrets, err);
+
+        if (r < 0)
+                return r;
+        *ret_valid = webhook_signature_valid(
+                secrets, delivery->signature, delivery->body.data, delivery->body.size);
+        if (*ret_valid || !delivery->signature)
+                return 0;
+        if (scaler_webhook_secrets(scaler, true, &secrets, &again) < 0)
+                log_warning(&scaler->log, "webhook secret not read again",
+                        LOG_TEXT("error", again.text));
+        else if (secrets)
+                *ret_valid = webhook_signature_valid(
+                        secrets, delivery->signature, delivery->body.data, delivery->body.size);
+        return 0;
+}
+
+/* The queue of each action. */
+static const char *const queue_variables[] = {
+        [JOB_QUEUED] = "QUEUED_QUEUE_URL",
+        [JOB_IN_PROGRESS] = "IN_PROGRESS_QUEUE_URL",
+        [JOB_COMPLETED] = "COMPLETED_QUEUE_URL",
+};
+
+static int queue_job(struct scaler *scaler, const struct job *job, struct err *err)
+{
+        _cleanup_free_ char *body = job_print(job);
+        char group[24];
+        char id[48];
+        struct sqs_message message = {.body = body};
+        int r = scaler_queue_url(queue_variables[job->action], &message.queue_url, err);
+
+        if (r < 0)
+                return r;
+        if (job->action == JOB_QUEUED) {
+                snprintf(group, sizeof(group), "%lld", (long long)job->id);
+                snprintf(id, sizeof(id), "%lld-%lld", (long long)job->id, (long long)job->attempt);
+                message.group = group;
+                message.deduplication_id = id;
+        }
+        return scaler_send(scaler, &message, err);
+}
+
+/* Whether the configuration knows where the delivery comes from. */
+static bool is_configured(const struct config *config, const struct job *job, struct reply *reply)
+{
+        if (!config_allows_repository(config, job->repository)) {
+                say(reply, 403,
+                        "this repository is not in github.repositories of the configuration");
+                return false;
+        }
+        if (!config_allows_installation(config, job->installation)) {
+                say(reply, 403,
+                        "this installation is not in github.installations of the configuration");
+                return false;
+        }
+        return true;
+}
+
+/* Whether there is something to do for the job; finds its spec and instance type. */
+static bool is_ours(const struct config *config, struct job *job, struct reply *reply)
+{
+        const struct config_spec *spec;
+        const char *type;
+
+        if (job->action == JOB_OTHER) {
+                say(reply, 200, "ignored: only queued, in_progress and completed matter");
+                return false;
+        }
+        if (job->held) {
+                say(reply, 200, "ignored: the job waits for its environment's approval");
+                return false;
+        }
+        spec = config_match(config, (const char *const *)job->labels, job->n_labels, &type);
+        if (!spec) {
+                say(reply, 200, "ignored: no spec has all of the job's labels");
+                return false;
+        }
+        job->spec = mem_string(spec->name);
+        job->instance_type = mem_string(type);
+        return true;
+}
+
+static void log_job(struct scaler *scaler, const struct job *job)
+{
+        char id[24];
+
+        snprintf(id, sizeof(id), "%lld", (long long)job->id);
+        log_context(&scaler->log, "job", id);
+        log_context(&scaler->log, "repository", job->repository);
+        log_context(&scaler->log, "delivery", job->delivery);
+}
+
+/* A delivery that is GitHub's: reads the job and routes it. */
+static void route(struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
+{
+        _cleanup_(job_release) struct job job = {0};
+        _cleanup_json_ cJSON *body = NULL;
+        const struct config *config;
+        struct err err;
+        int r;
+
+        r = delivery_payload(delivery, &body, &err);
+        if (r == 0)
+                r = job_from_delivery(body, &job, &err);
+        if (r < 0) {
+                say(reply, 400, err.text);
+                return;
+        }
+        job.delivery = mem_string(delivery->id);
+        job.webhook_ms = clock_wall_ms(scaler->clock);
+        log_job(scaler, &job);
+        r = scaler_config(scaler, &config, &err);
+        if (r < 0) {
+                log_error(&scaler->log, "no configuration", LOG_TEXT("error", err.text));
+                say(reply, 503, "the configuration cannot be read; see the function's log");
+                return;
+        }
+        if (!is_configured(config, &job, reply) || !is_ours(config, &job, reply))
+                return;
+        r = queue_job(scaler, &job, &err);
+        if (r < 0) {
+                log_error(&scaler->log, "queue refused the job", LOG_TEXT("error", err.text));
+                say(reply, 503, "the queue does not take the job; deliver this again");
+                return;
+        }
+        say(reply, 202, "queued");
+}
+
+static void receive(struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
+{
+        bool valid = false;
+        struct err err;
+
+        if (verify(scaler, delivery, &valid, &err) < 0) {
+                log_error(&scaler->log, "no webhook secret", LOG_TEXT("error", err.text));
+                say(reply, 503, "the webhook secret cannot be read; see the function's log");
+        } else if (!valid) {
+                say(reply, 401,
+                        delivery->signature ? "the signature does not match the webhook secret"
+                                            : "X-Hub-Signature-256 is missing: set a webhook "
+                                              "secret on GitHub");
+        } else if (!delivery->event) {
+                say(reply, 400, "X-GitHub-Event is missing");
+        } else if (strcmp(delivery->event, "ping") == 0) {
+                say(reply, 200, "pong");
+        } else if (strcmp(delivery->event, "workflow_job") != 0) {
+                say(reply, 200, "ignored: only workflow_job matters");
+        } else {
+                route(scaler, delivery, reply);
+        }
+}
+
+int webhook_handle(struct scaler *scaler, const struct lambda_event *event, struct buf *answer,
+        struct err *err)
+{
+        _cleanup_(delivery_release) struct delivery delivery = {0};
+        struct reply reply = {0};
+        struct err refusal;
+        int r = delivery_parse(event->body, event->size, &delivery, &refusal);
+
+        (void)err;
+        if (r > 0)
+                say(&reply, r, refusal.text);
+        else
+                receive(scaler, &delivery, &reply);
+        log_write(&scaler->log, reply.status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "delivery",
+                (const struct log_field[]){LOG_NUMBER("status", reply.status),
+                        LOG_TEXT("answer", reply.text), LOG_TEXT("event", delivery.event),
+                        LOG_TEXT("delivery", delivery.id)},
+                4);
+        write_reply(&reply, answer);
+        return 0;
+}
