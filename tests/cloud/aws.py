@@ -106,6 +106,9 @@ class Aws:
         answer: Answer | None = None
         try:
             answer = self._answer(request, call, session)
+        except Exception as problem:
+            self.log(f"{call.service} {call.action} broke the local cloud: {problem!r}")
+            answer = wire.refuse(call, "InternalFailure", 500, "the local cloud failed")
         finally:
             call.seconds = time.monotonic() - started
             call.status = answer.status if answer else 0
@@ -134,6 +137,11 @@ class Aws:
             else:
                 return self._fail(call, fault)
         answer = self._take_effect(request, call, session, limit)
+        if answer is not None and answer.body.startswith(b"<!doctype html"):
+            self.log(f"moto failed in {call.service} {call.action}; see moto.log")
+            answer = wire.refuse(call, "InternalFailure", 500, "moto failed")
+        elif answer is not None:
+            answer = wire.in_own_form(call, answer)
         if answer is not None and answer.status == 200:
             hook = self.hooks.get((call.service, call.action))
             if hook is not None:

@@ -74,13 +74,14 @@ class Poller:
     def __init__(
         self, mapping: SourceMapping, queue: Queue, sqs: Any, region: str,
         invoke: Callable[[bytes], bytes], origins: dict[str, str], log: Log,
+        moved: Callable[[str, float], None],
     ):  # fmt: skip
         self.mapping, self.queue = mapping, queue
         self.retry_delay = 1
         self.paused = False
         self.failed = 0
         self._sqs, self._region, self._invoke, self._log = sqs, region, invoke, log
-        self._origins = origins
+        self._origins, self._moved = origins, moved
         self._wakes: list[float] = []
         self._running = 0
         self._receiving = False
@@ -176,6 +177,8 @@ class Poller:
                 if message["MessageId"] in failed and self.queue.dead_letter_arn:
                     self._origins[message["MessageId"]] = self.queue.arn
         self.kick(self.retry_delay if failed else 0.0)
+        if failed and self.queue.dead_letter_arn:  # when we look again, moto may have moved some
+            self._moved(self.queue.dead_letter_arn, self.retry_delay + 0.05)
 
     def _invoked(self, messages: list[Document], identities: set[str]) -> set[str]:
         records = []

@@ -83,17 +83,3 @@ def function_environment(
         **function.environment,
         **common,
     }
-
-
-def metrics(logs: list[tuple[str, str]], handler: str = "") -> list[dict[str, Any]]:
-    """Find the metrics among log lines: JSON with CloudWatch's "_aws"."""
-    found = []
-    for who, line in list(logs):
-        if (not handler or who == handler) and '"_aws"' in line:
-            try:
-                document = json.loads(line)
-            except ValueError:
-                continue
-            if "_aws" in document:
-                found.append(document)
-    return found

@@ -8,6 +8,7 @@ permissions are checked; the owner goes on with an access key, everyone else wit
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -36,28 +37,34 @@ ADMINISTRATOR = {
 class Moto:
     """The process, and clients that reach it directly as the owner of the account."""
 
-    def __init__(self):
+    def __init__(self, log: Path):
+        self.log = log
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment |= {"MOTO_ACCOUNT_ID": ACCOUNT, "AWS_DEFAULT_REGION": REGION}
+        environment |= {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
         environment |= {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "cloud.moto_server"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        # Importing boto3 and making its session overlaps with moto's start.
+        with log.open("w") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cloud.moto_server"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        importlib.import_module("moto.events.models")  # slow, so do it while moto starts
         self._session = boto3.Session("setup", "setup", region_name=REGION)
         self._clients: dict[str, Any] = {}
         assert self._process.stdout is not None
         line = self._process.stdout.readline().strip()
         if not line.isdigit():
-            raise RuntimeError(
-                "moto's server did not start; `python -m cloud.moto_server` in tests/ says why"
-            )
+            raise RuntimeError(f"moto's server did not start: {self.last_error()}")
         self.port = int(line)
+
+    def last_error(self) -> str:
+        """Give the last line that moto wrote to its standard error, other than its access log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return next((line for line in reversed(lines) if " HTTP/1." not in line), "")
 
     @property
     def url(self) -> str:
@@ -120,6 +127,7 @@ class Stack:
         given = {**self._requisites(), **(parameters or {})}
         physical = self._create(given)
         self.template = template.Template(self.document, given, physical, REGION, ACCOUNT)
+        self._give_policies()
         self.prefix = "/" + self.template.resolve({"Ref": "Prefix"})
 
     def close_setup(self) -> None:
@@ -173,6 +181,14 @@ class Stack:
             for one in resources
             if "LogicalResourceId" in one
         }
+
+    def _give_policies(self) -> None:
+        for role, statements in self.template.statements().items():
+            self.moto.client("iam").put_role_policy(
+                RoleName=self.template.physical[role],
+                PolicyName="all",
+                PolicyDocument=json.dumps(template.open_policy(statements)),
+            )
 
     def assume(self, role: str, session: str = "local", seconds: int = 3600) -> dict[str, str]:
         """Open a session of a role, known by its logical id in the template."""

@@ -25,7 +25,13 @@ from .serve import Answer, Request
 
 SCOPE = re.compile(r"Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
 QUERY_SERVICES = ("ec2", "sts", "iam")
-EC2_XMLNS = "http://ec2.amazonaws.com/doc/2016-11-15/"
+
+# What IAM's errors are called by services that speak JSON.
+IDENTITY_ERRORS = {
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "AccessDenied": "AccessDeniedException",
+}
 
 
 @dataclass
@@ -144,13 +150,23 @@ def deny(call: Call, action: str, resource: str, caller: str) -> Answer:
 
 
 def error_code(answer: Answer) -> str:
-    """Find the error code in an answer of moto's, for the record."""
+    """Find the error code in an answer, for the record."""
     if answer.status < 400:
         return ""
     found = re.search(rb"<Code>([^<]+)</Code>", answer.body)
     if found is None:
         found = re.search(rb'"__type"\s*:\s*"([^"]+)"', answer.body)
     return found[1].decode().rsplit("#", 1)[-1] if found else str(answer.status)
+
+
+def in_own_form(call: Call, answer: Answer) -> Answer:
+    """Rewrite an error that moto gives in IAM's form for a service that speaks JSON."""
+    if answer.status < 400 or call.service in QUERY_SERVICES or answer.body.startswith(b"{"):
+        return answer
+    code = error_code(answer)
+    found = re.search(rb"<Message>(.*?)</Message>", answer.body, re.DOTALL)
+    message = found[1].decode() if found else code
+    return refuse(call, IDENTITY_ERRORS.get(code, code), 400, message)
 
 
 def signature_holds(request: Request, session: Session) -> bool:

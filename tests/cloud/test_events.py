@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Queues and events: batches, partial failures, dead letters, delays, duplicates and rules."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+
+def send(aws, logical_id, body, **more):
+    url = aws.queue(logical_id).url
+    aws.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(body), **more)
+    aws.poller(logical_id).kick()
+
+
+def worked(aws, handler):
+    lines = [line for who, line in aws.logs if who == handler and line.startswith('{"worked"')]
+    return [json.loads(line) for line in lines]
+
+
+def test_records_are_as_lambda_passes_them(aws, monkeypatch):
+    seen = []
+    poller = aws.poller("QueuedQueue")
+    monkeypatch.setattr(poller, "_invoke", lambda event: seen.append(json.loads(event)) or b"null")
+    send(
+        aws,
+        "QueuedQueue",
+        {"job": 1},
+        MessageGroupId="1",
+        MessageDeduplicationId="1-1",
+        MessageAttributes={"source": {"DataType": "String", "StringValue": "here"}},
+    )
+    assert aws.idle(5)
+    ((record,),) = (event["Records"] for event in seen)
+    assert record["body"] == '{"job": 1}'
+    assert record["eventSource"] == "aws:sqs"
+    assert record["eventSourceARN"] == aws.queue("QueuedQueue").arn
+    assert record["awsRegion"] == "eu-central-1"
+    assert record["messageAttributes"]["source"]["stringValue"] == "here"
+    assert record["attributes"]["MessageGroupId"] == "1"
+    assert record["attributes"]["MessageDeduplicationId"] == "1-1"
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    assert abs(int(record["attributes"]["SentTimestamp"]) / 1000 - time.time()) < 60
+
+
+def test_only_what_failed_comes_back(aws):
+    poller = aws.poller("CompletedQueue")
+    poller.paused = True
+    for body in ({"n": 1}, {"n": 2, "do": "fail"}, {"n": 3}):
+        send(aws, "CompletedQueue", body)
+    poller.paused = False
+    poller.kick()
+    assert aws.idle(10)
+    counts = [one["worked"]["n"] for one in worked(aws, "completed")]
+    assert sorted(counts) == [1, 2, 2, 2, 2, 3]
+    assert [one["worked"]["n"] for one in worked(aws, "dead_letter")] == [2]
+
+
+@pytest.mark.parametrize("verb", ["crash", "nonsense"])
+def test_a_batch_that_goes_wrong_comes_back_whole(aws, verb):
+    send(aws, "ParkedQueue", {"do": verb})
+    time.sleep(0.5)
+    assert len(worked(aws, "queued")) > 1
+
+
+def test_dead_letters_know_where_they_came_from(aws, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        aws.poller("DeadLetters"), "_invoke", lambda event: seen.append(event) or b"{}"
+    )
+    send(aws, "InProgressQueue", {"do": "fail"})
+    assert aws.idle(10)
+    (record,) = json.loads(seen[0])["Records"]
+    assert record["attributes"]["DeadLetterQueueSourceArn"] == aws.queue("InProgressQueue").arn
+    assert aws.left() == []
+
+
+def test_delayed_messages_can_be_hurried(aws, client):
+    aws.hurry = 60
+    sqs = client("sqs", "QueuedRole")
+    sqs.send_message(QueueUrl=aws.queue("ParkedQueue").url, MessageBody="{}", DelaySeconds=60)
+    assert aws.messages() == {"ParkedQueue": 1}
+    assert worked(aws, "queued") == []
+    assert aws.idle(5)
+    assert len(worked(aws, "queued")) == 1
+
+
+def test_a_duplicate_is_dropped_also_when_the_first_is_gone(aws, client):
+    sqs, url = client("sqs", "WebhookRole"), aws.queue("QueuedQueue").url
+    identities = set()
+    for group, identity in (("1", "1-1"), ("1", "1-1"), ("1", "1-2"), ("1", "1-1")):
+        answer = sqs.send_message(
+            QueueUrl=url, MessageBody="{}", MessageGroupId=group, MessageDeduplicationId=identity
+        )
+        identities.add(answer["MessageId"])
+        assert aws.idle(5)
+    assert len(worked(aws, "queued")) == len(identities) == 2
+
+
+def test_rules_send_events_to_their_queue(aws, client):
+    events = client("events", "RunnerRole", "i-1")
+    report = {"Source": "scale-agent.runner", "DetailType": "Runner Report"}
+    details = [{"prefix": "/scale-agent", "stage": "ready"}, {"prefix": "/other"}]
+    events.put_events(Entries=[{**report, "Detail": json.dumps(one)} for one in details])
+    aws.put_event("aws.ec2", "EC2 Instance State-change Notification", {"state": "running"})
+    aws.put_event("aws.ec2", "EC2 Instance State-change Notification", {"state": "terminated"})
+    warning = {"instance-id": "i-1", "instance-action": "terminate"}
+    aws.put_event("aws.ec2", "EC2 Spot Instance Interruption Warning", warning)
+    assert aws.idle(5)
+    found = {one["worked"]["detail-type"]: one["worked"] for one in worked(aws, "instance")}
+    assert len(worked(aws, "instance")) == len(found) == 3
+    event = found["Runner Report"]
+    assert event["detail"] == details[0]
+    assert (event["account"], event["region"]) == (aws.account, aws.region)
+    assert set(event) == {
+        *("version", "id", "detail-type", "source", "account", "time", "region"),
+        *("resources", "detail"),
+    }
+
+
+def test_an_instance_that_ended_is_told_once(aws):
+    aws.client("ec2").run_instances(MinCount=1, MaxCount=1, ImageId="ami-1", InstanceType="t3.nano")
+    (instance,) = aws.instances()
+    for _ in range(2):
+        aws.instance_ended(instance["InstanceId"], "shut down")
+    assert aws.idle(5)
+    assert len(worked(aws, "instance")) == 1
+    assert aws.instances() == []

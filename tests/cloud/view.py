@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""What can be seen of a cloud: output, metrics, what is in flight and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .events import Poller
+from .functions import Host
+from .stack import Stack
+from .template import Queue
+
+if TYPE_CHECKING:
+    from .github import GitHub
+    from .machines import Machines
+
+ENDING = ("terminated", "shutting-down")
+COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+
+
+class Log:
+    """Lines of output with who wrote them; also kept in files, one for each writer."""
+
+    def __init__(self, directory: Path):
+        self.lines: list[tuple[str, str]] = []
+        self.directory = directory
+        self._lock = threading.Lock()
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def add(self, who: str, line: str) -> None:
+        """Keep a line."""
+        with self._lock:
+            self.lines.append((who, line))
+            with (self.directory / f"{who}.log").open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    def metrics(self, who: str = "") -> list[dict[str, Any]]:
+        """Find the metrics among the lines: JSON with CloudWatch's "_aws"."""
+        found = []
+        for name, line in list(self.lines):
+            if (not who or name == who) and '"_aws"' in line:
+                try:
+                    document = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(document, dict) and "_aws" in document:
+                    found.append(document)
+        return found
+
+
+class View:
+    """The half of Cloud that looks; it changes nothing."""
+
+    stack: Stack
+    log_lines: Log
+    queues: dict[str, Queue]
+    pollers: list[Poller]
+    hosts: dict[str, Host]
+    github: GitHub | None
+    machines: Machines | None
+
+    def client(self, service: str) -> Any:
+        """Give a client of the account's owner."""
+        raise NotImplementedError
+
+    def pending(self) -> int:
+        """Count what happens in the background."""
+        raise NotImplementedError
+
+    @property
+    def logs(self) -> list[tuple[str, str]]:
+        """Everything that was written so far, as (handler, line)."""
+        return list(self.log_lines.lines)
+
+    def log(self, who: str, line: str) -> None:
+        """Keep a line of someone's output."""
+        self.log_lines.add(who, line)
+
+    def metrics(self, handler: str = "") -> list[dict[str, Any]]:
+        """Give the metrics that a function, or all of them, wrote."""
+        return self.log_lines.metrics(handler)
+
+    def instances(self) -> list[dict[str, Any]]:
+        """List the instances that are not terminated."""
+        pages = self.client("ec2").describe_instances()["Reservations"]
+        every = [one for page in pages for one in page["Instances"]]
+        return [one for one in every if one["State"]["Name"] not in ENDING]
+
+    def parameters(self) -> list[str]:
+        """Name the SSM parameters below PREFIX/runners/."""
+        path = f"{self.stack.prefix}/runners/"
+        found = self.client("ssm").get_parameters_by_path(Path=path, Recursive=True)
+        return [one["Name"] for one in found["Parameters"]]
+
+    def messages(self) -> dict[str, int]:
+        """Count the messages of each queue that has any: visible, in flight and delayed."""
+        sqs, found = self.client("sqs"), {}
+        for queue in self.queues.values():
+            given = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=COUNTS)
+            count = sum(int(value) for value in given.get("Attributes", {}).values())
+            if count:
+                found[queue.logical_id] = count
+        return found
+
+    def left(self) -> list[str]:
+        """Tell what is left behind: instances, parameters, messages, runners; [] when clean."""
+        return [
+            *(f"instance {one['InstanceId']}" for one in self.instances()),
+            *(f"parameter {name}" for name in self.parameters()),
+            *(f"{count} messages in {name}" for name, count in self.messages().items()),
+            *(self.github.left() if self.github is not None else []),
+        ]
+
+    def busy(self) -> list[str]:
+        """Tell what is in flight: invocations, messages that a function will get, instances."""
+        polled = {poller.queue.logical_id for poller in self.pollers if not poller.paused}
+        return [
+            *(f"function {name}" for name, host in self.hosts.items() if host.busy),
+            *(f"poller {one.queue.logical_id}" for one in self.pollers if one.busy),
+            *(f"queue {name}" for name in self.messages() if name in polled),
+            *(f"instance {one['InstanceId']}" for one in self.instances()),
+            *(["events"] if self.pending() else []),
+        ]
+
+    def idle(self, timeout: float = 30.0) -> bool:
+        """Wait until nothing is in flight; False when the time is over."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if not self.busy() and not self.busy():  # twice, for what moved while we looked
+                return True
+            time.sleep(0.05)
+        return False

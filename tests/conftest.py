@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures for every test that needs the local cloud: one moto for all, emptied for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cloud.cloud import Cloud
+
+LAST_LINES = 60
+
+
+@pytest.fixture(scope="session")
+def local_cloud() -> Iterator[Cloud]:
+    """The one cloud of the session; a test gets it emptied, through a fixture that resets it."""
+    with Cloud() as cloud:
+        yield cloud
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
+    """Show what the cloud wrote last below the report of a test that failed."""
+    report = yield
+    cloud = getattr(item, "funcargs", {}).get("local_cloud")
+    if cloud is not None and report.failed and report.when == "call":
+        lines = [f"{who}: {line}" for who, line in cloud.logs[-LAST_LINES:]]
+        report.sections.append(("the local cloud", "\n".join(lines)))
+    return report
