@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * GitHub's answers: to generate-jitconfig, to the search for a runner, and with a token. The input
+ * is an answer's body, which each reader must take as a success and as a refusal.
+ */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "github/github.h"
+
+#define SCOPE_URL "https://api.github.com/repos/octo-org/hello/actions/runners"
+
+static void read_jitconfig(const struct http_call *call)
+{
+        struct github_jitconfig jitconfig = {0};
+        struct err err;
+        int r = github_generate_jitconfig_answer(call, &jitconfig, &err);
+
+        if ((r == 0) != (jitconfig.encoded != NULL))
+                abort();
+        if (r == 0 && strlen(jitconfig.encoded) > (size_t)16 * 1024)
+                abort();
+        github_jitconfig_release(&jitconfig);
+}
+
+static void read_runners(const struct http_call *call)
+{
+        int64_t id = -1;
+        struct err err;
+
+        if (github_find_runner_answer(call, "i-0123456789abcdef0", &id, &err) != 0 && id != -1)
+                abort();
+        github_delete_runner_answer(call, &err);
+}
+
+static void read_token(const struct http_call *call)
+{
+        struct github github;
+        struct err err;
+        int r;
+
+        github_init_app(&github, &clock_system, "https://api.github.com", "1", "");
+        r = github_access_token_answer(&github, call, 7, &err);
+        if ((r == 0) != (github.n_tokens == 1))
+                abort();
+        github_release(&github);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        static const int statuses[] = {201, 403, 422};
+
+        for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+                struct http_call *call = http_call_new("fuzz", "GET", SCOPE_URL);
+
+                call->status = statuses[i];
+                call->answer.limit = call->answer_limit;
+                buf_add(&call->answer, data, size);
+                read_jitconfig(call);
+                read_runners(call);
+                read_token(call);
+                http_call_free(call);
+        }
+        return 0;
+}
