@@ -14,6 +14,7 @@ SANITIZE ?=
 V ?=
 JOBS ?= 1
 FAULTS ?=
+FUZZ_SECONDS ?= 60
 
 comma := ,
 build := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
@@ -33,7 +34,8 @@ version := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 scaler_packages := libcurl openssl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
-needs_packages := $(filter-out clean help install-packages demo test lint format bench,$(or $(MAKECMDGOALS),all))
+needs_packages := $(filter-out clean help install-packages demo test valgrind lint format fuzz bench,\
+	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
 ifneq ($(pkg),)
@@ -105,6 +107,69 @@ $(build)/unit/%: $(obj)/tests/unit/%.o $(obj)/tests/unit/script.o $(scaler_archi
 
 unit-programs: $(unit_programs)
 
+fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
+$(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(lib_archive)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) -fsanitize=fuzzer $(agent_libs)
+
+fuzz-programs: $(fuzz_programs)
+
+bench_programs := $(patsubst tests/bench/%.c,$(build)/bench/%,$(bench_sources))
+$(build)/bench/%: $(obj)/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -o $@ $^ $(link)
+
+bench-programs: $(bench_programs)
+
+# These prepare the machine first, and only then look for libraries: hence a second make.
+again = $(MAKE) --no-print-directory
+
+test: ## every test (SANITIZE=address,undefined for instrumented programs); ends with a count
+	$(q)tests/prepare test
+	$(q)$(again) all unit-programs
+	$(q)$(python) -m tests.run --build $(build)
+
+valgrind: ## the unit tests under valgrind
+	$(q)tests/prepare test
+	$(q)$(again) unit-programs
+	$(q)$(python) -m tests.run --build $(build) --valgrind
+
+fuzz: ## each fuzz target for FUZZ_SECONDS=60
+	$(q)tests/prepare fuzz
+	$(q)$(again) CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzz-programs
+	$(q)$(python) -m tests.run_fuzz --build build/fuzzer-no-link-address-undefined \
+		--seconds $(FUZZ_SECONDS)
+
+bench: ## speed and memory, as a table and in build/bench.json
+	$(q)tests/prepare test
+	$(q)$(again) all bench-programs
+	$(q)$(python) -m tests.bench --build $(build)
+
+c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
+	runner-agent/*.[ch] tests/*/*.[ch]))
+tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
+scripts := tests/prepare .ci/run
+
+lint: ## warnings as errors, clang-format, clang-tidy, ruff, shellcheck, cfn-lint
+	$(q)tests/prepare lint
+	$(q)$(again) build=build/lint CFLAGS='$(CFLAGS) -Werror' all unit-programs
+	$(q)$(again) build=build/lint lint-sources
+
+lint-sources:
+	$(call say,FORMAT,'clang-format')clang-format --dry-run -Werror $(c_files)
+	$(call say,TIDY,'clang-tidy')printf '%s\n' $(tidy_files) | \
+		xargs -P 2 -n 4 clang-tidy --quiet -- $(ours) -DVERSION='"lint"' 2>&1 | \
+		{ ! grep -E '(warning|error):' -A 6; }
+	$(call say,RUFF,'tests')build/venv/bin/ruff check --quiet tests && \
+		build/venv/bin/ruff format --check --quiet tests
+	$(call say,SHELL,'shellcheck')shellcheck $(scripts)
+	$(call say,CFN,'scaler/template.yaml')build/venv/bin/cfn-lint scaler/template.yaml
+
+format: ## format C and Python in place
+	$(q)tests/prepare lint
+	clang-format -i $(c_files)
+	build/venv/bin/ruff check --quiet --fix tests; build/venv/bin/ruff format --quiet tests
+
 # -- for people -------------------------------------------------------------------------------------
 install-packages: ## install what a build needs (apt; with sudo when not root)
 	$(q)tests/prepare build
@@ -122,11 +187,12 @@ install: all ## install programs and systemd units (DESTDIR, PREFIX)
 		install -D -m 644 /dev/stdin "$(DESTDIR)$(SYSTEMDUNITDIR)/$${unit##*/}" || exit 1; done
 
 clean: ## remove what was built (packages fetched for the tests stay)
-	rm -rf $(obj) $(bin) $(build)/unit $(build)/fuzz
+	rm -rf $(filter-out build/venv build/npm,$(wildcard build/*))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: all unit-programs install-packages demo install clean help force
+.PHONY: all unit-programs fuzz-programs bench-programs test valgrind fuzz bench lint lint-sources \
+	format install-packages demo install clean help force
 .DELETE_ON_ERROR:
