@@ -166,6 +166,8 @@ int github_access_token(
         call = http_call_new("installation token", "POST",
                 "%s/app/installations/%" PRId64 "/access_tokens", github->api_url, installation);
         github_call_prepare(call, jwt);
+        /* An empty object: the token gets all that the installation allows. */
+        http_call_body(call, "application/json", "{}", 2);
         *ret_call = call;
         return 0;
 }
