@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The configuration: what is read, what is refused and in which words. Documents are written with
+ * single quotes here.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+#include "mem.h"
+
+/* What a spec cannot do without. */
+#define SPEC                                                                                 \
+        "'name':'linux','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.large'," \
+        "'launch_template':'runner','subnets':['subnet-1']"
+#define GITHUB "'github':{'repositories':['octo-org/*','friends/one']}"
+#define DOCUMENT(specs) "{" GITHUB ",'specs':[" specs "]}"
+
+/* TEXT with double quotes; the caller frees. */
+static char *quoted(const char *text)
+{
+        char *copy = mem_string(text);
+
+        for (char *at = copy; *at; at++)
+                if (*at == '\'')
+                        *at = '"';
+        return copy;
+}
+
+static struct config *parse(const char *text)
+{
+        _cleanup_free_ char *document = quoted(text);
+        struct config *config = NULL;
+        struct err err = {0};
+
+        if (config_parse(document, strlen(document), &config, NULL, &err) < 0)
+                fail_msg("%s", err.text);
+        return config;
+}
+
+static struct config_faults parse_faults(const char *text)
+{
+        _cleanup_free_ char *document = quoted(text);
+        struct config_faults faults = {0};
+        struct config *config = NULL;
+
+        assert_int_equal(config_parse(document, strlen(document), &config, &faults, NULL), -EINVAL);
+        assert_null(config);
+        assert_true(faults.count > 0);
+        return faults;
+}
+
+/* TEXT has one fault, at PATH, and what is said about it contains WORDS. */
+static void assert_fault(const char *text, const char *path, const char *words)
+{
+        _cleanup_(config_faults_release) struct config_faults faults = parse_faults(text);
+
+        if (strcmp(faults.items[0].path, path) != 0 || !strstr(faults.items[0].text, words))
+                fail_msg("%s\n%s: %s\ninstead of\n%s: %s", text, faults.items[0].path,
+                        faults.items[0].text, path, words);
+        if (faults.count != 1)
+                fail_msg("%s\nalso %s: %s", text, faults.items[1].path, faults.items[1].text);
+}
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+static void test_defaults(void **state)
+{
+        _cleanup_(config_freep) struct config *config = parse(DOCUMENT("{" SPEC "}"));
+        const struct config_spec *spec = &config->specs[0];
+
+        (void)state;
+        assert_string_equal(config->prefix, "/scale-agent");
+        assert_null(config->app_id);
+        assert_int_equal(config->n_installations, 0);
+        assert_int_equal(config->n_repositories, 2);
+        assert_int_equal(config->n_specs, 1);
+        assert_null(spec->organization);
+        assert_int_equal(spec->runner_group_id, 1);
+        assert_int_equal(spec->n_instance_types, 0);
+        assert_string_equal(spec->launch_template_version, "$Default");
+        assert_false(spec->on_demand_fallback);
+        assert_false(spec->terminate_on_completed);
+        assert_int_equal(spec->idle_limit_seconds, 300);
+        assert_int_equal(spec->job_limit_seconds, 21600);
+        assert_int_equal(spec->n_tags, 0);
+}
+
+static void test_every_field_is_read(void **state)
+{
+        _cleanup_(config_freep) struct config *config = parse(
+                "{'$schema':'x','prefix':'/ci/runners',"
+                "'github':{'app_id':12345,'installations':[4711,9007199254740991],"
+                "'repositories':['Octo-Org/*']},"
+                "'specs':[{'name':'arm','labels':['self-hosted','arm64'],'organization':'octo-org',"
+                "'runner_group_id':7,'instance_type':'m7g.large','instance_types':['m7g.xlarge',"
+                "'c7g.xlarge'],'launch_template':'lt-0abc','launch_template_version':3,"
+                "'subnets':['subnet-0a','subnet-0b'],'on_demand_fallback':true,"
+                "'terminate_on_completed':true,'idle_limit_seconds':30,'job_limit_seconds':432000,"
+                "'tags':{'team':'ci','empty':''}}]}");
+        const struct config_spec *spec = &config->specs[0];
+
+        (void)state;
+        assert_string_equal(config->prefix, "/ci/runners");
+        assert_string_equal(config->app_id, "12345");
+        assert_int_equal(config->n_installations, 2);
+        assert_true(config->installations[1] == INT64_C(9007199254740991));
+        assert_string_equal(config->repositories[0], "Octo-Org/*");
+        assert_string_equal(spec->name, "arm");
+        assert_int_equal(spec->n_labels, 2);
+        assert_string_equal(spec->labels[1], "arm64");
+        assert_string_equal(spec->organization, "octo-org");
+        assert_int_equal(spec->runner_group_id, 7);
+        assert_string_equal(spec->instance_type, "m7g.large");
+        assert_int_equal(spec->n_instance_types, 2);
+        assert_string_equal(spec->instance_types[1], "c7g.xlarge");
+        assert_string_equal(spec->launch_template, "lt-0abc");
+        assert_string_equal(spec->launch_template_version, "3");
+        assert_int_equal(spec->n_subnets, 2);
+        assert_string_equal(spec->subnets[1], "subnet-0b");
+        assert_true(spec->on_demand_fallback);
+        assert_true(spec->terminate_on_completed);
+        assert_int_equal(spec->idle_limit_seconds, 30);
+        assert_int_equal(spec->job_limit_seconds, 432000);
+        assert_int_equal(spec->n_tags, 2);
+        assert_string_equal(spec->tags[0].key, "team");
+        assert_string_equal(spec->tags[0].value, "ci");
+        assert_string_equal(spec->tags[1].value, "");
+}
+
+/* -- refusing ---------------------------------------------------------------------------------- */
+
+static void test_all_faults_are_collected(void **state)
+{
+        static const char *const paths[] = {"prefix", "github.app_id", "github.repositories",
+                "specs[0].labels", "specs[0].subnets", "specs[0].idle_limit_seconds",
+                "specs[0].tags[\"aws:x\"]", "specs[1]", "specs[2].name", "surprise",
+                "specs[3].name"};
+        _cleanup_(config_faults_release) struct config_faults faults = parse_faults(
+                "{'prefix':'no','surprise':1,'github':{'app_id':true,'repositories':'all'},"
+                "'specs':[{'name':'a','labels':[],'instance_type':'m7i.large',"
+                "'launch_template':'runner','idle_limit_seconds':1e3000,'tags':{'aws:x':'1'}},7,"
+                "{'name':null,'labels':['x'],'instance_type':'m7i.large','launch_template':'abc',"
+                "'subnets':['subnet-1']},{'name':'a','labels':['x'],'instance_type':'m7i.large',"
+                "'launch_template':'abc','subnets':['subnet-1']}]}");
+
+        (void)state;
+        assert_int_equal(faults.count, ARRAY_SIZE(paths));
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+                assert_string_equal(faults.items[i].path, paths[i]);
+}
+
+static void test_words(void **state)
+{
+        static const struct {
+                const char *text;
+                const char *path;
+                const char *words;
+        } cases[] = {
+                {"[]", "", "an object is needed, found an empty list"},
+                {"{'specs':[{" SPEC "}]}", "github", "an object is needed, found nothing"},
+                {"{" GITHUB "}", "specs", "a list of specs is needed, found nothing"},
+                {"{" GITHUB ",'specs':[]}", "specs", "at least one spec is needed"},
+                {DOCUMENT("{" SPEC ",'idle_limit_seconds':29}"), "specs[0].idle_limit_seconds",
+                        "a whole number from 30 to 3600 is needed, found 29"},
+                {DOCUMENT("{" SPEC ",'idle_limit_seconds':30.5}"), "specs[0].idle_limit_seconds",
+                        "found 30.5"},
+                {DOCUMENT("{" SPEC ",'idle_limit_seconds':'60'}"), "specs[0].idle_limit_seconds",
+                        "found \"60\""},
+                {DOCUMENT("{" SPEC ",'job_limit_seconds':99999999999999999999}"),
+                        "specs[0].job_limit_seconds", "a whole number from 60 to 432000 is needed"},
+                {DOCUMENT("{" SPEC ",'on_demand_fallback':0}"), "specs[0].on_demand_fallback",
+                        "true or false is needed, found 0"},
+                {DOCUMENT("{" SPEC ",'organization':null}"), "specs[0].organization", "found null"},
+                {DOCUMENT("{" SPEC ",'tags':['team']}"), "specs[0].tags",
+                        "an object of tags is needed, found a list"},
+                {DOCUMENT("{" SPEC ",'tags':{'a':'1','a':'2'}}"), "specs[0].tags.a", "given twice"},
+                {DOCUMENT("{" SPEC ",'name':'other'}"), "specs[0].name", "given twice"},
+                {DOCUMENT("{" SPEC ",'instance_types':['m7i.large','m7i.large']}"),
+                        "specs[0].instance_types[1]", "the same instance type is at [0] already"},
+                {DOCUMENT("{" SPEC ",'instance_types':['c7i.large','m7g.large']}"),
+                        "specs[0].instance_types[1]",
+                        "same architecture as m7i.large (x86) is needed, found m7g.large (arm64)"},
+                {DOCUMENT("{" SPEC ",'runner_group_id':2}"), "specs[0].runner_group_id",
+                        "1 is needed without an organization"},
+                {DOCUMENT("{" SPEC ",'organization':'octo'}"), "specs[0].organization",
+                        "an owner of one of github.repositories is needed, found \"octo\""},
+                {DOCUMENT("{" SPEC "},{" SPEC "}"), "specs[1].name", "specs[0] is called linux"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+                assert_fault(cases[i].text, cases[i].path, cases[i].words);
+}
+
+static void test_suggestions(void **state)
+{
+        static const struct {
+                const char *key;
+                const char *words;
+        } cases[] = {
+                {"idle_limit_second", "unknown; did you mean idle_limit_seconds?"},
+                {"idleLimitSeconds", "unknown; did you mean idle_limit_seconds?"},
+                {"job_limits_seconds", "unknown; did you mean job_limit_seconds?"},
+                {"instance-type", "unknown; did you mean instance_type?"},
+                {"runner_group", "unknown; did you mean runner_group_id?"},
+                {"tag", "unknown; did you mean tags?"},
+                {"color", "unknown; known here are name, labels, organization,"},
+                {"x", "unknown; known here are name"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                _cleanup_free_ char *text = mem_format(DOCUMENT("{%s,'%s':1}"), SPEC, cases[i].key);
+                _cleanup_free_ char *path = mem_format("specs[0].%s", cases[i].key);
+
+                assert_fault(text, path, cases[i].words);
+        }
+}
+
+static void test_what_is_shown_is_safe(void **state)
+{
+        _cleanup_free_ char *text = NULL;
+        char name[200];
+
+        (void)state;
+        assert_fault(DOCUMENT("{" SPEC ",'a\\u001b[2J':1}"), "specs[0][\"a?[2J\"]", "unknown");
+        /* cut between characters: an e and its accent are two bytes, and stay together */
+        memset(name, 'a', 59);
+        memcpy(name + 59, "\xc3\xa9 and more", sizeof("\xc3\xa9 and more"));
+        text = mem_format(DOCUMENT("{%s,'%s':1}"), SPEC, name);
+        name[59] = '\0';
+        {
+                _cleanup_free_ char *path = mem_format("specs[0][\"%s\xe2\x80\xa6\"]", name);
+
+                assert_fault(text, path, "unknown");
+        }
+}
+
+static void test_not_json(void **state)
+{
+        static const struct {
+                const char *text;
+                const char *words;
+        } cases[] = {
+                {"", "is empty"},
+                {"{'a':1,\n 'b': tru}", "(line 2, column 7)"},
+                {"{} {}", "something after its JSON value"},
+                {"\xff", "is not UTF-8"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+                assert_fault(cases[i].text, "", cases[i].words);
+}
+
+static void test_faults_are_bounded(void **state)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(1 << 20);
+        _cleanup_(config_faults_release) struct config_faults faults = {0};
+
+        (void)state;
+        (void)buf_add_string(&text, "{");
+        for (int i = 0; i < 50000; i++)
+                (void)buf_add_format(&text, "%s\"key %d\":0", i > 0 ? "," : "", i);
+        (void)buf_add_string(&text, "}");
+        faults = parse_faults(buf_string(&text));
+        assert_int_equal(faults.count, CONFIG_FAULTS_MAX);
+}
+
+static void test_err_names_the_first_fault(void **state)
+{
+        struct config *config = (struct config *)"untouched";
+        struct err err = {0};
+
+        (void)state;
+        assert_int_equal(config_parse("{\"specs\":[]}", 12, &config, NULL, &err), -EINVAL);
+        assert_string_equal((const char *)config, "untouched");
+        assert_string_equal(err.text, "configuration: github: an object is needed, found nothing "
+                                      "(`scaler check` lists all faults: 2)");
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_every_field_is_read),
+                cmocka_unit_test(test_all_faults_are_collected),
+                cmocka_unit_test(test_words),
+                cmocka_unit_test(test_suggestions),
+                cmocka_unit_test(test_what_is_shown_is_safe),
+                cmocka_unit_test(test_not_json),
+                cmocka_unit_test(test_faults_are_bounded),
+                cmocka_unit_test(test_err_names_the_first_fault),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

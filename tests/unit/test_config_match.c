@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Questions to the configuration: whose deliveries are accepted, and which spec a job gets.
+ * Documents are written with single quotes here.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+#include "mem.h"
+
+/* What a spec cannot do without. */
+#define SPEC                                                                                 \
+        "'name':'linux','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.large'," \
+        "'launch_template':'runner','subnets':['subnet-1']"
+#define GITHUB "'github':{'repositories':['octo-org/*','friends/one']}"
+#define DOCUMENT(specs) "{" GITHUB ",'specs':[" specs "]}"
+
+/* TEXT with double quotes; the caller frees. */
+static char *quoted(const char *text)
+{
+        char *copy = mem_string(text);
+
+        for (char *at = copy; *at; at++)
+                if (*at == '\'')
+                        *at = '"';
+        return copy;
+}
+
+static struct config *parse(const char *text)
+{
+        _cleanup_free_ char *document = quoted(text);
+        struct config *config = NULL;
+        struct err err = {0};
+
+        if (config_parse(document, strlen(document), &config, NULL, &err) < 0)
+                fail_msg("%s", err.text);
+        return config;
+}
+
+static void test_repositories(void **state)
+{
+        _cleanup_(config_freep) struct config *config = parse(DOCUMENT("{" SPEC "}"));
+
+        (void)state;
+        assert_true(config_allows_repository(config, "octo-org/hello"));
+        assert_true(config_allows_repository(config, "OCTO-ORG/Hello.World_1-2"));
+        assert_true(config_allows_repository(config, "friends/ONE"));
+        assert_false(config_allows_repository(config, "friends/one2"));
+        assert_false(config_allows_repository(config, "friends/on"));
+        assert_false(config_allows_repository(config, "octo-org2/hello"));
+        assert_false(config_allows_repository(config, "octo-or/hello"));
+        assert_false(config_allows_repository(config, "octo-org/"));
+        assert_false(config_allows_repository(config, "octo-org/*"));
+        assert_false(config_allows_repository(config, "octo-org/.."));
+        assert_false(config_allows_repository(config, "octo-org/a/b"));
+        assert_false(config_allows_repository(config, "octo-org"));
+        assert_false(config_allows_repository(config, ""));
+}
+
+static void test_installations(void **state)
+{
+        _cleanup_(config_freep) struct config *any = parse(DOCUMENT("{" SPEC "}"));
+        _cleanup_(config_freep) struct config *two = parse(
+                "{'github':{'repositories':['o/*'],'installations':[7,8]},'specs':[{" SPEC "}]}");
+
+        (void)state;
+        assert_true(config_allows_installation(any, 7));
+        assert_true(config_allows_installation(any, 0));
+        assert_true(config_allows_installation(two, 8));
+        assert_false(config_allows_installation(two, 9));
+        assert_false(config_allows_installation(two, 0));
+}
+
+/* Three specs, of which the first two offer the same labels. */
+static const char three_specs[] = DOCUMENT(
+        "{'name':'small','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.large',"
+        "'instance_types':['m7i.2xlarge'],'launch_template':'abc','subnets':['subnet-1']},"
+        "{'name':'large','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.8xlarge',"
+        "'instance_types':['m7i.2xlarge','c7i.4xlarge'],'launch_template':'abc',"
+        "'subnets':['subnet-1']},"
+        "{'name':'gpu','labels':['self-hosted','linux','x64','gpu','g5.xlarge'],"
+        "'instance_type':'g6.xlarge','launch_template':'abc','subnets':['subnet-1']}");
+
+static void test_match(void **state)
+{
+        static const struct {
+                const char *labels[4];
+                const char *spec; /* NULL: none */
+                const char *type;
+        } cases[] = {
+                {{"self-hosted", "linux", "x64"}, "small", "m7i.large"},
+                {{"SELF-HOSTED", "X64"}, "small", "m7i.large"},
+                {{"linux"}, "small", "m7i.large"},
+                {{NULL}, "small", "m7i.large"},
+                {{"linux", "linux"}, "small", "m7i.large"},
+                {{"self-hosted", "gpu"}, "gpu", "g6.xlarge"},
+                {{"self-hosted", "windows"}, NULL, NULL},
+                {{"ubuntu-latest"}, NULL, NULL},
+                {{"linux", ""}, NULL, NULL},
+                /* a type as a label: the first spec that allows it */
+                {{"linux", "m7i.2xlarge"}, "small", "m7i.2xlarge"},
+                {{"linux", "M7I.2XLARGE"}, "small", "m7i.2xlarge"},
+                {{"m7i.large", "linux"}, "small", "m7i.large"},
+                {{"linux", "c7i.4xlarge"}, "large", "c7i.4xlarge"},
+                {{"linux", "m7i.8xlarge"}, "large", "m7i.8xlarge"},
+                {{"m7i.2xlarge", "gpu"}, NULL, NULL},
+                {{"linux", "m7i.4xlarge"}, NULL, NULL},
+                /* a type that is only a label of the spec changes nothing */
+                {{"linux", "g5.xlarge"}, "gpu", "g6.xlarge"},
+                /* no machine is of two types */
+                {{"linux", "m7i.2xlarge", "c7i.4xlarge"}, NULL, NULL},
+                {{"linux", "c7i.4xlarge", "C7i.4xlarge"}, "large", "c7i.4xlarge"},
+        };
+        _cleanup_(config_freep) struct config *config = parse(three_specs);
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                const struct config_spec *spec;
+                const char *type = "untouched";
+                size_t n = 0;
+
+                while (n < ARRAY_SIZE(cases[i].labels) && cases[i].labels[n])
+                        n++;
+                spec = config_match(config, cases[i].labels, n, &type);
+                if (!cases[i].spec) {
+                        assert_null(spec);
+                        assert_string_equal(type, "untouched");
+                        continue;
+                }
+                assert_non_null(spec);
+                assert_string_equal(spec->name, cases[i].spec);
+                assert_string_equal(type, cases[i].type);
+        }
+}
+
+static void test_spec_by_name(void **state)
+{
+        _cleanup_(config_freep) struct config *config = parse(three_specs);
+
+        (void)state;
+        assert_ptr_equal(config_spec_by_name(config, "gpu"), &config->specs[2]);
+        assert_null(config_spec_by_name(config, "GPU"));
+        assert_null(config_spec_by_name(config, ""));
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_repositories),
+                cmocka_unit_test(test_installations),
+                cmocka_unit_test(test_match),
+                cmocka_unit_test(test_spec_by_name),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
