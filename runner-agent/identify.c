@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The token comes first. With it the identity document and the name of the role are read at the
+ * same time, then the role's credentials. Whatever fails, it all begins again after a while.
+ */
+
+#include "identify.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "container.h"
+#include "mem.h"
+
+/* The metadata service is on the host: what is not there within a second is not there. */
+#define CONNECT_TIMEOUT_MS 1000
+#define CALL_TIMEOUT_MS 2000
+
+#define RETRY_FIRST_MS 50
+#define RETRY_MOST_MS 500
+
+/* EC2 has new credentials at least five minutes before the old ones end; the token lives 6 h. */
+#define REFRESH_BEFORE_END_MS (10 * 60 * MSEC_PER_SEC)
+#define REFRESH_LEAST_MS (60 * MSEC_PER_SEC)
+#define REFRESH_MOST_MS (5 * 3600 * MSEC_PER_SEC)
+#define REFRESH_RETRY_FIRST_MS (2 * MSEC_PER_SEC)
+#define REFRESH_RETRY_MOST_MS (60 * MSEC_PER_SEC)
+
+static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
+static void on_identity(struct http_call *call, void *userdata);
+static void on_role(struct http_call *call, void *userdata);
+static void on_credentials(struct http_call *call, void *userdata);
+
+static void drop_calls(struct agent *agent)
+{
+        agent_call_drop(agent, &agent->identify.token);
+        agent_call_drop(agent, &agent->identify.identity);
+        agent_call_drop(agent, &agent->identify.role);
+        agent_call_drop(agent, &agent->identify.credentials);
+}
+
+static void start_call(struct agent *agent, struct http_call **slot, struct http_call *call,
+        void (*done)(struct http_call *, void *))
+{
+        call->connect_timeout_ms = CONNECT_TIMEOUT_MS;
+        call->try_timeout_ms = CALL_TIMEOUT_MS;
+        call->timeout_ms = CALL_TIMEOUT_MS;
+        call->tries_max = 1;
+        agent_call(agent, slot, call, done);
+}
+
+/* -- how a round ends ---------------------------------------------------------------------------
+ */
+
+static void give_up(struct agent *agent)
+{
+        struct identify *identify = &agent->identify;
+        agent_done done = MEM_STEAL(identify->done);
+        long long seconds = agent->config.identify_limit_seconds;
+        struct err err;
+
+        if (agent->is_identified)
+                err_set(&err, -ETIMEDOUT,
+                        "no AWS credentials within %lld s: does the launch template name an "
+                        "instance profile? %s",
+                        seconds, identify->err.text);
+        else
+                err_set(&err, -ETIMEDOUT,
+                        "this is not an EC2 instance, or its metadata service (IMDSv2) is off or "
+                        "out of reach: no identity within %lld s: %s",
+                        seconds, identify->err.text);
+        done(agent, -ETIMEDOUT, &err);
+}
+
+/* The round has failed, with the reason in identify->err. */
+static void try_later(struct agent *agent)
+{
+        struct identify *identify = &agent->identify;
+        int64_t delay;
+
+        drop_calls(agent);
+        identify->failures++;
+        log_debug(agent_log(agent), "metadata not read", LOG_TEXT("error", identify->err.text));
+        if (!identify->done) {
+                delay = agent_backoff_ms(
+                        identify->failures, REFRESH_RETRY_FIRST_MS, REFRESH_RETRY_MOST_MS);
+                log_warning(agent_log(agent), "credentials not refreshed",
+                        LOG_TEXT("error", identify->err.text));
+                agent_timer(agent, &identify->timer, delay, on_time);
+                return;
+        }
+        delay = agent_backoff_ms(identify->failures, RETRY_FIRST_MS, RETRY_MOST_MS);
+        if (clock_monotonic_ms(agent->clock) + delay >= identify->deadline_ms)
+                give_up(agent);
+        else
+                agent_timer(agent, &identify->timer, delay, on_time);
+}
+
+static int64_t refresh_delay_ms(const struct agent *agent, int64_t expires_ms)
+{
+        int64_t delay = expires_ms - clock_wall_ms(agent->clock) - REFRESH_BEFORE_END_MS;
+
+        if (expires_ms == 0 || delay > REFRESH_MOST_MS)
+                return REFRESH_MOST_MS;
+        return delay > REFRESH_LEAST_MS ? delay : REFRESH_LEAST_MS;
+}
+
+/* Both branches lead here; the later one ends the round. */
+static void join(struct agent *agent)
+{
+        struct identify *identify = &agent->identify;
+        agent_done done = identify->done;
+        int64_t expires_ms = identify->found.expires_ms;
+
+        if (!agent->is_identified || !identify->has_credentials)
+                return;
+        aws_set_credentials(agent_aws(agent), &identify->found);
+        identify->has_credentials = false;
+        identify->failures = 0;
+        identify->done = NULL;
+        agent_timer(agent, &identify->timer, refresh_delay_ms(agent, expires_ms), on_time);
+        if (done)
+                done(agent, 0, NULL);
+}
+
+/* -- the calls ----------------------------------------------------------------------------------
+ */
+
+static void on_token(struct http_call *call, void *userdata)
+{
+        struct agent *agent = userdata;
+        struct identify *identify = &agent->identify;
+        char *token = NULL;
+        int r = imds_token_answer(call, &token, &identify->err);
+
+        agent_call_drop(agent, &identify->token);
+        if (r < 0) {
+                try_later(agent);
+                return;
+        }
+        mem_free_secret(agent->metadata_token);
+        agent->metadata_token = token;
+        if (!agent->is_identified)
+                start_call(agent, &identify->identity, imds_get(token, IMDS_PATH_IDENTITY),
+                        on_identity);
+        start_call(agent, &identify->role, imds_get(token, IMDS_PATH_ROLES), on_role);
+}
+
+static void on_identity(struct http_call *call, void *userdata)
+{
+        struct agent *agent = userdata;
+        struct identify *identify = &agent->identify;
+        int r = imds_identity_answer(call, &agent->identity, &identify->err);
+
+        agent_call_drop(agent, &identify->identity);
+        if (r < 0) {
+                try_later(agent);
+                return;
+        }
+        agent->is_identified = true;
+        agent_time(agent, REPORT_TIME_IDENTIFIED);
+        log_context(agent_log(agent), "instance", agent->identity.instance_id);
+        join(agent);
+}
+
+static void on_role(struct http_call *call, void *userdata)
+{
+        struct agent *agent = userdata;
+        struct identify *identify = &agent->identify;
+        _cleanup_free_ char *roles = NULL;
+        _cleanup_free_ char *path = NULL;
+        int r = imds_text_answer(call, &roles, &identify->err);
+
+        agent_call_drop(agent, &identify->role);
+        if (r == IMDS_NOT_FOUND)
+                r = err_set(&identify->err, -ENOENT, "the instance has no role");
+        if (r < 0) {
+                try_later(agent);
+                return;
+        }
+        roles[strcspn(roles, "\r\n")] = '\0'; /* there is one */
+        path = mem_format("%s%s", IMDS_PATH_ROLES, roles);
+        start_call(agent, &identify->credentials, imds_get(agent->metadata_token, path),
+                on_credentials);
+}
+
+static void on_credentials(struct http_call *call, void *userdata)
+{
+        struct agent *agent = userdata;
+        struct identify *identify = &agent->identify;
+        int r;
+
+        aws_credentials_release(&identify->found);
+        r = imds_credentials_answer(call, &identify->found, &identify->err);
+        agent_call_drop(agent, &identify->credentials);
+        if (r < 0) {
+                try_later(agent);
+                return;
+        }
+        identify->has_credentials = true;
+        join(agent);
+}
+
+static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct agent *agent = userdata;
+
+        (void)source;
+        (void)usec;
+        start_call(agent, &agent->identify.token, imds_token(), on_token);
+        return 0;
+}
+
+void identify_start(struct agent *agent, agent_done done)
+{
+        agent->identify.done = done;
+        agent->identify.deadline_ms = clock_monotonic_ms(agent->clock) +
+                                      agent->config.identify_limit_seconds * MSEC_PER_SEC;
+        start_call(agent, &agent->identify.token, imds_token(), on_token);
+}
+
+void identify_refresh(struct agent *agent)
+{
+        const struct identify *identify = &agent->identify;
+
+        if (identify->token || identify->role || identify->credentials || identify->failures > 0)
+                return;
+        agent_timer(agent, &agent->identify.timer, 0, on_time);
+}
+
+void identify_release(struct agent *agent)
+{
+        drop_calls(agent);
+        agent_timer_stop(&agent->identify.timer);
+        aws_credentials_release(&agent->identify.found);
+}

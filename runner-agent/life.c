@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The order of the stages, and what follows when one of them fails.
+ */
+
+#include "life.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <systemd/sd-daemon.h>
+
+#include "container.h"
+#include "mem.h"
+
+/* Neither EventBridge nor SSM keep a machine alive for longer than this. */
+#define END_LIMIT_MS (5 * MSEC_PER_SEC)
+
+static void enter(struct agent *agent, enum life_stage stage)
+{
+        static const char *const texts[] = {
+                [LIFE_IDENTIFY] = "STATUS=Asking the metadata service who this is",
+                [LIFE_RECEIVE] = "READY=1\nSTATUS=Waiting for the hand-over",
+                [LIFE_RUN] = "STATUS=Starting the runner",
+                [LIFE_END] = "STOPPING=1\nSTATUS=Reporting and cleaning up",
+                [LIFE_POWER_OFF] = "STATUS=Shutting down",
+        };
+
+        agent->life.stage = stage;
+        sd_notify(0, texts[stage]);
+}
+
+/* -- the end ------------------------------------------------------------------------------------
+ */
+
+static void on_powered_off(struct agent *agent, int result, const struct err *err)
+{
+        struct life *life = &agent->life;
+
+        if (result < 0) {
+                log_error(agent_log(agent), "cannot shut down, systemd will power off",
+                        LOG_TEXT("error", err->text));
+                life->exit_code = LIFE_EXIT_FAILED;
+        }
+        sd_event_exit(agent_event(agent), life->exit_code);
+}
+
+static void power_off(struct agent *agent)
+{
+        enter(agent, LIFE_POWER_OFF);
+        if (agent->is_identified && agent->shuts_down) {
+                log_info(agent_log(agent), "shutting down");
+                power_off_start(agent, on_powered_off);
+                return;
+        }
+        if (agent->is_identified)
+                log_info(agent_log(agent), "not shutting down, as was asked for");
+        sd_event_exit(agent_event(agent), agent->life.exit_code);
+}
+
+static void on_end_part(struct agent *agent, int result, const struct err *err)
+{
+        (void)result;
+        (void)err;
+        if (--agent->life.waiting == 0)
+                power_off(agent);
+}
+
+static void log_end(struct agent *agent, enum report_stage outcome, const char *reason)
+{
+        const char *stage = report_stage_name(outcome);
+
+        if (outcome == REPORT_FAILED)
+                log_error(agent_log(agent), "failed", LOG_TEXT("stage", stage),
+                        LOG_TEXT("error", reason));
+        else
+                log_info(agent_log(agent), stage, LOG_TEXT("stage", stage),
+                        LOG_TEXT("reason", reason), LOG_TEXT("result", agent->result));
+}
+
+static void end(struct agent *agent, enum report_stage outcome, const char *reason)
+{
+        struct life *life = &agent->life;
+
+        if (life->stage >= LIFE_END)
+                return;
+        enter(agent, LIFE_END);
+        watch_release(agent);
+        receive_release(agent);
+        agent_time(agent, REPORT_TIME_FINISHED);
+        log_end(agent, outcome, reason);
+        life->exit_code = outcome == REPORT_FAILED ? LIFE_EXIT_FAILED : LIFE_EXIT_DONE;
+        if (!agent->is_identified)
+                life->exit_code = LIFE_EXIT_NO_EC2;
+        if (!life->was_reported)
+                reports_send(agent, outcome, reason);
+        life->waiting = 2;
+        reports_finish(agent, END_LIMIT_MS, on_end_part);
+        clean_up_finish(agent, END_LIMIT_MS, on_end_part);
+}
+
+/* -- running ------------------------------------------------------------------------------------
+ */
+
+/* The first reason counts. A runner that has done its job has nothing to be stopped for. */
+static void stop(struct agent *agent, enum report_stage outcome, const char *reason, int64_t grace)
+{
+        struct life *life = &agent->life;
+
+        if (reason && !life->was_stopped && !agent->times[REPORT_TIME_JOB_FINISHED]) {
+                life->was_stopped = true;
+                life->outcome = outcome;
+                life->reason = mem_string(reason);
+                log_warning(agent_log(agent), "stopping the runner", LOG_TEXT("reason", reason));
+                if (outcome == REPORT_INTERRUPTED) {
+                        life->was_reported = true; /* now: later may be too late */
+                        reports_send(agent, outcome, reason);
+                }
+        }
+        run_stop(agent, grace);
+}
+
+static void on_started(struct agent *agent)
+{
+        clean_up_start(agent);
+        watch_start(agent, stop);
+}
+
+static void on_listening(struct agent *agent)
+{
+        sd_notify(0, "STATUS=Waiting for a job");
+        watch_listening(agent);
+        reports_send(agent, REPORT_READY, NULL);
+}
+
+static void on_job_started(struct agent *agent)
+{
+        sd_notifyf(0, "STATUS=Running job %.100s", agent->job_name);
+        watch_job_started(agent);
+        reports_send(agent, REPORT_JOB_STARTED, NULL);
+}
+
+static void on_job_finished(struct agent *agent)
+{
+        sd_notify(0, "STATUS=The job is done");
+        watch_job_finished(agent);
+}
+
+static void on_ended(struct agent *agent, const struct err *err)
+{
+        struct life *life = &agent->life;
+        struct err explanation;
+
+        if (err) {
+                end(agent, REPORT_FAILED, err->text);
+        } else if (life->was_stopped) {
+                end(agent, life->outcome, life->reason);
+        } else if (agent->times[REPORT_TIME_JOB_FINISHED]) {
+                end(agent, REPORT_FINISHED, NULL);
+        } else {
+                run_explain(agent, &explanation);
+                end(agent, REPORT_FAILED, explanation.text);
+        }
+}
+
+/* -- the stages before --------------------------------------------------------------------------
+ */
+
+static void on_received(struct agent *agent, int result, const struct err *err)
+{
+        static const struct run_events events = {
+                .started = on_started,
+                .listening = on_listening,
+                .job_started = on_job_started,
+                .job_finished = on_job_finished,
+                .ended = on_ended,
+        };
+        char job[24];
+
+        if (result < 0) {
+                end(agent, REPORT_FAILED, err->text);
+                return;
+        }
+        snprintf(job, sizeof(job), "%lld", (long long)agent->handover.job.id);
+        log_context(agent_log(agent), "job", job);
+        log_context(agent_log(agent), "spec", agent->handover.spec);
+        log_info(agent_log(agent), "hand-over received",
+                LOG_TEXT("repository", agent->handover.job.repository));
+        enter(agent, LIFE_RUN);
+        run_start(agent, &events);
+}
+
+static void on_identified(struct agent *agent, int result, const struct err *err)
+{
+        if (result < 0) {
+                end(agent, REPORT_FAILED, err->text);
+                return;
+        }
+        log_info(agent_log(agent), "identified", LOG_TEXT("type", agent->identity.instance_type),
+                LOG_TEXT("zone", agent->identity.zone));
+        enter(agent, LIFE_RECEIVE);
+        receive_start(agent, on_received);
+}
+
+void life_start(struct agent *agent)
+{
+        int64_t uptime_ms = clock_monotonic_ms(agent->clock);
+
+        agent->times[REPORT_TIME_KERNEL] = clock_wall_ms(agent->clock) - uptime_ms;
+        agent_time(agent, REPORT_TIME_AGENT);
+        enter(agent, LIFE_IDENTIFY);
+        identify_start(agent, on_identified);
+}
+
+void life_signal(struct agent *agent, int number)
+{
+        struct err err;
+
+        if (agent->life.stage >= LIFE_END)
+                return; /* it ends already, within seconds */
+        err_set(&err, 0, "the machine is going down, or the agent was told to end (%s)",
+                number == SIGTERM ? "SIGTERM" : "SIGINT");
+        if (agent->life.stage < LIFE_RUN)
+                end(agent, REPORT_INTERRUPTED, err.text);
+        else
+                stop(agent, REPORT_INTERRUPTED, err.text,
+                        agent->life.was_stopped ? 0
+                                                : agent->config.stop_grace_seconds * MSEC_PER_SEC);
+}
+
+void life_release(struct agent *agent)
+{
+        free(agent->life.reason);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Lines of the runner's output, and the markers in them (Runner.Listener's Runner.cs and
+ * JobDispatcher.cs print them).
+ */
+
+#include "output.h"
+
+#include <ctype.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "mem.h"
+
+/* The size of the UTF-8 sequence at BYTES, 0 where there is none (Unicode, table 3-7). */
+static size_t utf8_size(const unsigned char *bytes, size_t left)
+{
+        static const struct {
+                uint8_t first_least, first_most, second_least, second_most;
+                uint8_t size;
+        } table[] = {
+                {0x00, 0x7f, 0, 0, 1},
+                {0xc2, 0xdf, 0x80, 0xbf, 2},
+                {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                {0xe1, 0xec, 0x80, 0xbf, 3},
+                {0xed, 0xed, 0x80, 0x9f, 3},
+                {0xee, 0xef, 0x80, 0xbf, 3},
+                {0xf0, 0xf0, 0x90, 0xbf, 4},
+                {0xf1, 0xf3, 0x80, 0xbf, 4},
+                {0xf4, 0xf4, 0x80, 0x8f, 4},
+        };
+        size_t row = 0;
+
+        while (row < ARRAY_SIZE(table) &&
+                (bytes[0] < table[row].first_least || bytes[0] > table[row].first_most))
+                row++;
+        if (row == ARRAY_SIZE(table) || table[row].size > left)
+                return 0;
+        for (size_t i = 1; i < table[row].size; i++) {
+                uint8_t least = i == 1 ? table[row].second_least : 0x80;
+                uint8_t most = i == 1 ? table[row].second_most : 0xbf;
+
+                if (bytes[i] < least || bytes[i] > most)
+                        return 0;
+        }
+        return table[row].size;
+}
+
+/* Control characters become blanks, and bytes that are not UTF-8 question marks. */
+static void clean(char *line, size_t size)
+{
+        for (size_t i = 0; i < size;) {
+                size_t n = utf8_size((const unsigned char *)line + i, size - i);
+
+                if (n == 0)
+                        line[i] = '?';
+                else if (n == 1 && iscntrl((unsigned char)line[i]))
+                        line[i] = ' ';
+                i += n ? n : 1;
+        }
+}
+
+static void end_line(struct output *output, output_line tell, void *userdata)
+{
+        size_t size = output->size;
+
+        output->size = 0;
+        clean(output->line, size);
+        while (size > 0 && output->line[size - 1] == ' ')
+                size--;
+        if (size == 0)
+                return;
+        output->line[size] = '\0';
+        if (output->is_cut)
+                strcpy(output->line + size, "\u2026");
+        tell(userdata, output->line);
+}
+
+void output_add(
+        struct output *output, const char *bytes, size_t size, output_line tell, void *userdata)
+{
+        for (size_t i = 0; i < size; i++) {
+                if (bytes[i] == '\n') {
+                        if (!output->is_cut)
+                                end_line(output, tell, userdata);
+                        output->is_cut = false;
+                } else if (output->is_cut) {
+                        continue;
+                } else if (output->size == OUTPUT_LINE_MAX) {
+                        output->is_cut = true;
+                        end_line(output, tell, userdata);
+                } else {
+                        output->line[output->size++] = bytes[i];
+                }
+        }
+}
+
+void output_end(struct output *output, output_line tell, void *userdata)
+{
+        end_line(output, tell, userdata);
+        output->is_cut = false;
+}
+
+/* -- markers ------------------------------------------------------------------------------------
+ */
+
+/* Passes over "2026-11-23 18:00:00Z: ". */
+static const char *after_time(const char *line)
+{
+        static const char shape[] = "0000-00-00 00:00:00Z: ";
+
+        for (size_t i = 0; shape[i]; i++) {
+                bool fits = shape[i] == '0' ? isdigit((unsigned char)line[i]) != 0
+                                            : line[i] == shape[i];
+
+                if (!fits)
+                        return line;
+        }
+        return line + strlen(shape);
+}
+
+/* A job may be called "completed with result: " itself: the last one counts. */
+static const char *find_last(const char *text, const char *part)
+{
+        const char *last = NULL;
+
+        for (const char *at = text; (at = strstr(at, part)); at++)
+                last = at;
+        return last;
+}
+
+enum output_marker output_read(const char *line, char **ret_name, char **ret_result)
+{
+        static const char listening[] = "Listening for Jobs";
+        static const char running[] = "Running job: ";
+        static const char job[] = "Job ";
+        static const char completed[] = " completed with result: ";
+        const char *text = after_time(line);
+        const char *end;
+
+        if (strcmp(text, listening) == 0)
+                return OUTPUT_LISTENING;
+        if (strncmp(text, running, strlen(running)) == 0) {
+                *ret_name = mem_string(text + strlen(running));
+                return OUTPUT_JOB_STARTED;
+        }
+        if (strncmp(text, job, strlen(job)) != 0)
+                return OUTPUT_OTHER;
+        text += strlen(job);
+        end = find_last(text, completed);
+        if (!end)
+                return OUTPUT_OTHER;
+        *ret_name = mem_format("%.*s", (int)(end - text), text);
+        *ret_result = mem_string(end + strlen(completed));
+        return OUTPUT_JOB_FINISHED;
+}

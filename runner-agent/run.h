@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Third stage: the runner.
+ *
+ * In: the hand-over's JIT configuration. Out: the runner's life as events, its output in the log,
+ * and how it ended. A runner that ends with an exit code that asks for it is started again, a few
+ * times, as long as it has run no job.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "err.h"
+#include "output.h"
+
+struct agent;
+
+/* What happens to the runner. */
+struct run_events {
+        void (*started)(struct agent *agent); /* for the first time */
+        void (*listening)(struct agent *agent);
+        void (*job_started)(struct agent *agent);  /* agent->job_name is set */
+        void (*job_finished)(struct agent *agent); /* agent->result is set */
+        /* The last event. ERR: why the runner could not be started; NULL when it ran and ended, see
+         * agent->runner_exit_code and run_explain(). */
+        void (*ended)(struct agent *agent, const struct err *err);
+};
+
+struct run {
+        const struct run_events *events;
+        pid_t pid;   /* 0: no runner */
+        pid_t group; /* what is left of the last one's process group, while it dies */
+        int output_fd;
+        struct output output;
+        char last_line[200]; /* that it printed */
+        sd_event_source *child;
+        sd_event_source *output_source;
+        sd_event_source *timer; /* until the group is gone, or until the next start */
+        sd_event_source *kill_timer;
+        unsigned starts;
+        unsigned looks; /* at the dying group, or for the end of an update */
+        int signal;     /* what ended it, 0: it exited */
+        bool is_stopping;
+};
+
+void run_start(struct agent *agent, const struct run_events *events);
+
+/* Ends the runner: SIGINT, which has it cancel its job and report that to GitHub, and SIGKILL to
+ * all of its processes after GRACE_MS. May be called again with less patience. */
+void run_stop(struct agent *agent, int64_t grace_ms);
+
+/* Why a runner that ended by itself ran no job to its end, and what to do about it. */
+void run_explain(const struct agent *agent, struct err *ret);
+
+/* Kills what still runs. */
+void run_release(struct agent *agent);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Watching: what ends a machine that does not end by itself.
+ *
+ * In: the runner's events, the clock, and spot notices of the metadata service. Out: an alarm. A
+ * runner may be silent for as long as its job may run: silence alone is no alarm.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "http.h"
+#include "report.h"
+
+struct agent;
+
+/* The runner is to be stopped within GRACE_MS. REASON is NULL for one that has done its job and
+ * only does not end. */
+typedef void (*watch_alarm)(
+        struct agent *agent, enum report_stage stage, const char *reason, int64_t grace_ms);
+
+struct watch {
+        watch_alarm alarm;
+        sd_event_source *limit; /* idle limit, then job limit, then the limit for its end */
+        sd_event_source *spot_timer;
+        struct http_call *spot;
+        unsigned spot_failures;
+};
+
+/* The runner was started: from now on it must find a job within the idle limit, which begins anew
+ * when it listens. */
+void watch_start(struct agent *agent, watch_alarm alarm);
+void watch_listening(struct agent *agent);
+void watch_job_started(struct agent *agent);
+void watch_job_finished(struct agent *agent);
+
+void watch_release(struct agent *agent);
