@@ -10,11 +10,15 @@
 #include "handler.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "aws/sqs.h"
 #include "json.h"
+
+#define AGAIN_SECONDS 15
+#define AGAIN_MAX_SECONDS 240
 
 static int read_record(const cJSON *item, struct record *record, struct err *err)
 {
@@ -28,6 +32,7 @@ static int read_record(const cJSON *item, struct record *record, struct err *err
         if (!record->body)
                 return err_set(err, -EBADMSG, "body: a string is needed, found %s",
                         json_type_name(json_get(item, "body")));
+        record->receipt = json_string(item, "receiptHandle");
         record->source = json_string(item, "eventSourceARN");
         record->dead_source = json_string(item, "messageAttributes.source.stringValue");
         if (!record->dead_source)
@@ -57,8 +62,7 @@ int batch_parse(const char *event, size_t size, struct batch *ret, struct err *e
                 return r;
         }
         batch.records = mem_alloc((size_t)cJSON_GetArraySize(records) * sizeof(struct record));
-        cJSON_ArrayForEach(item, records)
-        {
+        cJSON_ArrayForEach (item, records) {
                 r = read_record(item, &batch.records[batch.n_records], err);
                 if (r < 0) {
                         err_prefix(err, r, "Records[%zu]", batch.n_records);
@@ -107,6 +111,47 @@ static int bury(struct scaler *scaler, const struct record *record, struct err *
         return r < 0 ? r : scaler_send(scaler, &message, err);
 }
 
+/* The URL of the queue with that ARN, for the caller to free; NULL for what is not a queue's ARN.
+ */
+static char *queue_url(const char *arn)
+{
+        char region[32];
+        char account[16];
+        char name[96];
+
+        if (!arn ||
+                sscanf(arn, "arn:%*[^:]:sqs:%31[^:]:%15[^:]:%95[^:]", region, account, name) != 3)
+                return NULL;
+        return mem_format("https://sqs.%s.amazonaws.com%s/%s/%s", region,
+                strncmp(region, "cn-", 3) == 0 ? ".cn" : "", account, name);
+}
+
+/* A message that failed would stay hidden for the queue's whole visibility time-out, which is made
+ * for functions that hang. This one has ended, so it comes again after 15 s, 60 s, 240 s. */
+static void hasten(struct scaler *scaler, const struct record *record)
+{
+        _cleanup_free_ char *url = queue_url(record->source);
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        unsigned seconds = AGAIN_SECONDS;
+        struct aws *aws;
+        struct err err;
+        int r;
+
+        if (!url || !record->receipt)
+                return;
+        for (int64_t i = 1; i < record->receive_count && seconds < AGAIN_MAX_SECONDS; i++)
+                seconds *= 4;
+        r = scaler_aws(scaler, &aws, &err);
+        if (r == 0) {
+                call = sqs_hide_message(aws, url, record->receipt, seconds);
+                http_perform(scaler_http(scaler), call);
+                r = sqs_hide_message_answer(call, &err);
+        }
+        if (r < 0)
+                log_warning(&scaler->log, "message comes again only after its visibility time-out",
+                        LOG_TEXT("message_id", record->message_id), LOG_TEXT("error", err.text));
+}
+
 static void add_failure(cJSON *failures, const struct record *record)
 {
         cJSON *item = cJSON_CreateObject();
@@ -135,6 +180,7 @@ static void write_answer(struct scaler *scaler, const struct batch *batch, struc
                                 LOG_TEXT("message_id", record->message_id),
                                 LOG_TEXT("error", err.text));
                 }
+                hasten(scaler, record);
                 add_failure(failures, record);
         }
         text = json_print(object);

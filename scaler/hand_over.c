@@ -188,6 +188,9 @@ static void on_jitconfig(struct http_call *answered, void *userdata)
                                         "a runner of its name exists on GitHub, and exists again "
                                         "after it was deleted"));
         } else if (r < 0) {
+                /* A token that was taken back must not stay in a warm process. */
+                if (r == -EKEYREJECTED)
+                        github_forget_token(hand_over->github, hand_over->installation);
                 fail(hand_over, r);
         } else {
                 hand_over->runner_id = jit.runner_id;

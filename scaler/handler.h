@@ -23,6 +23,7 @@
 struct record {
         const char *message_id;
         const char *body;
+        const char *receipt;     /* NULL in events made by hand */
         const char *source;      /* the queue's ARN; NULL in events made by hand */
         const char *dead_source; /* in a dead-letter queue: the ARN of where it died, or NULL */
         const char *cause;       /* attribute `cause` of a dead letter, or NULL */

@@ -136,8 +136,7 @@ static int read_labels(const cJSON *labels, struct job *job, struct err *err)
         if (cJSON_GetArraySize(labels) > LABELS_MAX)
                 return err_set(err, -EBADMSG, "labels: at most %d are allowed, found %d",
                         LABELS_MAX, cJSON_GetArraySize(labels));
-        cJSON_ArrayForEach(label, labels)
-        {
+        cJSON_ArrayForEach (label, labels) {
                 if (!cJSON_IsString(label))
                         return err_set(err, -EBADMSG, "labels[%zu]: a string is needed, found %s",
                                 job->n_labels, json_type_name(label));

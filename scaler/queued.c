@@ -92,7 +92,7 @@ static bool belongs_to(const struct launch *launch, const struct config_spec *sp
 /* The item that holds the job. */
 static struct item *item_of(const struct job *job)
 {
-        return (struct item *) ((char *) job - offsetof(struct item, job));
+        return (struct item *)((char *)job - offsetof(struct item, job));
 }
 
 static void on_launched(struct launch *launch, const struct ec2_instance *instance, size_t index)

@@ -11,6 +11,9 @@
 int tokens_init(struct tokens *tokens, struct scaler *scaler, struct err *err)
 {
         *tokens = (struct tokens){.scaler = scaler};
+        /* Its key may have been replaced since GitHub refused it. */
+        if (scaler->github_refused)
+                scaler_forget_github(scaler);
         return scaler_github(scaler, &tokens->github, err);
 }
 

@@ -107,7 +107,7 @@ static bool is_configured(const struct config *config, const struct job *job, st
                         "this repository is not in github.repositories of the configuration");
                 return false;
         }
-        if (!config_allows_installation(config, job->installation)) {
+        if (job->installation != 0 && !config_allows_installation(config, job->installation)) {
                 say(reply, 403,
                         "this installation is not in github.installations of the configuration");
                 return false;
@@ -134,6 +134,9 @@ static bool is_ours(const struct config *config, struct job *job, struct reply *
                 say(reply, 200, "ignored: no spec has all of the job's labels");
                 return false;
         }
+        /* Webhooks of repositories and organizations name no installation. */
+        if (job->installation == 0 && config->app_id && config->n_installations > 0)
+                job->installation = config->installations[0];
         job->spec = mem_string(spec->name);
         job->instance_type = mem_string(type);
         return true;

@@ -50,6 +50,11 @@ int sqs_receive_messages_answer(
 struct http_call *sqs_delete_message(struct aws *aws, const char *queue_url, const char *receipt);
 int sqs_delete_message_answer(const struct http_call *call, struct err *err);
 
+/* Hides a message that was received for another SECONDS (at most 12 h), counted from now. */
+struct http_call *sqs_hide_message(
+        struct aws *aws, const char *queue_url, const char *receipt, unsigned seconds);
+int sqs_hide_message_answer(const struct http_call *call, struct err *err);
+
 /* The URL of the queue NAME of this account and region: needed where only an ARN is known. */
 struct http_call *sqs_get_queue_url(struct aws *aws, const char *name);
 /* The URL is the caller's to free. */

@@ -209,8 +209,7 @@ int sqs_receive_messages_answer(
                 return err_set(err, -EBADMSG,
                         "ReceiveMessage: Messages: a list is needed, found %s",
                         json_type_name(messages));
-        cJSON_ArrayForEach(message, messages)
-        {
+        cJSON_ArrayForEach (message, messages) {
                 r = add_received(&list, message, err);
                 if (r < 0)
                         return err_prefix(err, r, "ReceiveMessage: message %zu", list.count);
@@ -232,6 +231,24 @@ struct http_call *sqs_delete_message(struct aws *aws, const char *queue_url, con
 }
 
 int sqs_delete_message_answer(const struct http_call *call, struct err *err)
+{
+        return aws_accepted(call, err);
+}
+
+struct http_call *sqs_hide_message(
+        struct aws *aws, const char *queue_url, const char *receipt, unsigned seconds)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+
+        json_add_string(body, "QueueUrl", queue_url);
+        json_add_string(body, "ReceiptHandle", receipt);
+        json_add_integer(body, "VisibilityTimeout", seconds);
+        text = json_print(body);
+        return aws_json_call(aws, AWS_SQS, "ChangeMessageVisibility", text);
+}
+
+int sqs_hide_message_answer(const struct http_call *call, struct err *err)
 {
         return aws_accepted(call, err);
 }

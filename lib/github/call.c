@@ -93,8 +93,7 @@ static void add_github_words(struct buf *words, const struct http_call *call)
         message = json_string(body, "message");
         if (message)
                 add_words(words, "", message);
-        cJSON_ArrayForEach(detail, json_get(body, "errors"))
-        {
+        cJSON_ArrayForEach (detail, json_get(body, "errors")) {
                 add_detail(words, detail);
         }
 }

@@ -238,8 +238,7 @@ int github_find_runner_answer(
         if (!cJSON_IsArray(runners))
                 return err_set(err, -EBADMSG, "%s: runners: a list is needed, found %s", call->what,
                         json_type_name(runners));
-        cJSON_ArrayForEach(runner, runners)
-        {
+        cJSON_ArrayForEach (runner, runners) {
                 const char *found = json_string(runner, "name");
 
                 if (!found || strcmp(found, name) != 0)

@@ -95,8 +95,7 @@ int notification_parse(const char *text, size_t size, struct notification *ret,
                 notification.text = "";
         if (!notification.key)
                 notification.key = notification.title;
-        cJSON_ArrayForEach(fact, json_get(object, "facts"))
-        {
+        cJSON_ArrayForEach (fact, json_get(object, "facts")) {
                 const char *name = json_string(fact, "name");
 
                 if (name)
