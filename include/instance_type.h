@@ -38,8 +38,8 @@ const struct instance_family *instance_family_find(const char *type);
 extern const struct instance_family instance_families[];
 
 /* Where the first LENGTH bytes of SIZE are in FAMILY's sizes, or NULL when it has no such size. */
-const char *instance_size_find(const struct instance_family *family, const char *size,
-        size_t length);
+const char *instance_size_find(
+        const struct instance_family *family, const char *size, size_t length);
 
 /* "arm64" or "x86". */
 const char *instance_architecture_name(enum instance_architecture architecture);

@@ -20,7 +20,7 @@ struct http;
 #define REFERENCE_ABSENT 1
 
 /* No reference resolves to more than this many bytes. */
-#define REFERENCE_LIMIT (1024 * 1024)
+#define REFERENCE_LIMIT ((size_t)1024 * 1024)
 
 /*
  * Resolves REFERENCE into RET (emptied first). AWS may be NULL when no ssm: reference is expected;

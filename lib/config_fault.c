@@ -29,7 +29,10 @@ static const char *show_text(const char *text, char ret[static SHOWN_SIZE])
                         ;
         ret[size++] = '"';
         for (size_t i = 0; i < length; i++)
-                ret[size++] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
+                if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+                        ret[size++] = '?';
+                else
+                        ret[size++] = text[i];
         (void)snprintf(ret + size, SHOWN_SIZE - size, "%s\"", cut ? "\xe2\x80\xa6" : "");
         return ret;
 }
@@ -88,11 +91,11 @@ void config_fault_add(
 }
 
 void config_fault_add_needed(struct config_faults *faults, const struct config_place *place,
-        const char *what, const cJSON *found)
+        const char *allowed, const cJSON *value)
 {
         char shown[SHOWN_SIZE];
 
-        config_fault_add(faults, place, "%s is needed, found %s", what, show(found, shown));
+        config_fault_add(faults, place, "%s is needed, found %s", allowed, show(value, shown));
 }
 
 void config_faults_release(struct config_faults *faults)

@@ -247,8 +247,9 @@ static const struct config_field spec_fields[] = {
                 .name = "job_limit_seconds",
                 .kind = CONFIG_NUMBER,
                 .min = 60,
-                .max = 5 * 24 * 3600, /* GitHub ends a job on a self-hosted runner after 5 days */
-                .default_number = 6 * 3600,
+                .max = INT64_C(5) * 24 *
+                       3600, /* GitHub ends a job on a self-hosted runner after 5 days */
+                .default_number = INT64_C(6) * 3600,
                 AT(job_limit_seconds),
         },
         {

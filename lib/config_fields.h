@@ -28,6 +28,7 @@ struct config_field {
         const char *name;
         enum config_kind kind;
         bool required;
+        bool ignore_case;    /* lists: two that differ in case only are the same */
         const char *allowed; /* "a name of …": what one value must be, for faults */
         const char *item;    /* lists: what one of them is called: "repository" */
         const char *items;   /* and several */
@@ -35,7 +36,6 @@ struct config_field {
         int64_t max;
         size_t count_min; /* lists: how many */
         size_t count_max;
-        bool ignore_case;                   /* lists: two that differ in case only are the same */
         bool (*is_valid)(const char *text); /* texts: beyond the number of characters */
         const char *allowed_key;            /* tags: what a key must be */
         bool (*is_valid_key)(const char *text);

@@ -79,7 +79,7 @@ static void read_list(const struct config_field *field, const cJSON *value, void
         char *elements;
         char allowed[64];
 
-        if (!cJSON_IsArray(value)) {
+        if (!value || !cJSON_IsArray(value)) {
                 (void)snprintf(allowed, sizeof(allowed), "a list of %s", field->items);
                 config_fault_add_needed(faults, place, allowed, value);
                 return;
@@ -107,7 +107,7 @@ static void read_tags(const struct config_field *field, const cJSON *value, void
         struct config_tag *tags;
         size_t count = 0;
 
-        if (!cJSON_IsObject(value)) {
+        if (!value || !cJSON_IsObject(value)) {
                 config_fault_add_needed(faults, place, "an object of tags", value);
                 return;
         }
