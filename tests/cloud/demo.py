@@ -12,16 +12,18 @@ import json
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 from types import FrameType
 
 from .cloud import Cloud
 from .fault_sets import SETS
 from .github import GitHub
 from .machines import Machines
-from .openapi import BUILD
 from .paint import Painter
+from .settings import BUILD
 from .story import PATIENCE, Story
 
 REPOSITORY = "octo-org/hello-world"
@@ -73,9 +75,10 @@ class Demo:
     def __init__(self, options: argparse.Namespace, painter: Painter) -> None:
         self.options = options
         self.painter = painter
-        self.directory = BUILD / "demo"
+        self.directory: Path | None = None
         self.limit = options.limit or 30 + 3 * options.jobs
         self.cloud: Cloud | None = None
+        self.keep = False
 
     def run(self) -> int:
         """Start the cloud, show the jobs, and judge what is left."""
@@ -85,21 +88,22 @@ class Demo:
                 f"{BUILD / 'bin' / missing[0]} is missing: build it with `make`", "bad"
             )
             return FAILED
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self.directory.mkdir(parents=True)
+        self.directory = Path(tempfile.mkdtemp(prefix="demo-", dir=BUILD.absolute()))
         began = time.monotonic()
         self.painter.say("Starting the local cloud: EC2, SQS, SSM, EventBridge, Lambda, GitHub ...")
-        self.cloud = Cloud(
-            make_github=GitHub, make_machines=Machines, directory=self.directory
-        ).start()
-        self._set_up(self.cloud)
+        cloud = Cloud(make_github=GitHub, make_machines=Machines, directory=self.directory)
+        self.cloud = cloud
+        cloud.start()
+        self._set_up(cloud)
         self.painter.say(f"It is up after {time.monotonic() - began:.1f} s.\n")
-        return self._show(self.cloud)
+        return self._show(cloud)
 
     def stop(self) -> None:
-        """End every process that was started."""
+        """End every process that was started; logs are kept after a failure."""
         if self.cloud is not None:
             self.cloud.stop()
+        if self.directory is not None and not self.keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def _set_up(self, cloud: Cloud) -> None:
         assert cloud.machines is not None
@@ -176,10 +180,11 @@ class Demo:
 
     def _explain(self, cloud: Cloud) -> None:
         """Show the last errors that the functions logged, and where everything is kept."""
+        self.keep = True
         errors = [f"{who}: {text}" for who, line in list(cloud.logs) if (text := _error(line))]
         for error in errors[-5:]:
             self.painter.say(f"log of {error}", "trouble")
-        self.painter.say(f"All logs: {self.directory}/logs, {self.directory}/machines")
+        self.painter.say(f"All logs are in {self.directory}/logs and {self.directory}/machines")
 
 
 def _fate(conclusion: str | None, runners: list[str]) -> str:

@@ -99,7 +99,8 @@ class Machine:
 
     def start(self) -> None:
         """Switch the machine on."""
-        self.note("on", f"{self.facts.instance_type} in {self.facts.subnet or self.facts.zone}")
+        where = self.facts.subnet or self.facts.zone
+        self.note("on", f"{self.facts.instance_type} in {where}", self.facts.launched)
         self.at(self.setup.boot_seconds, self._boot)
         threading.Thread(target=self._live, name=f"machine-{self.id}", daemon=True).start()
 
@@ -115,9 +116,9 @@ class Machine:
                 heapq.heappush(self._alarms, entry)
                 os.eventfd_write(self._wake, 1)
 
-    def note(self, stage: str, detail: str = "") -> None:
-        """Record what happens."""
-        moment = Moment(time.time(), self.id, stage, detail)
+    def note(self, stage: str, detail: str = "", at: float | None = None) -> None:
+        """Record what happens, or happened."""
+        moment = Moment(time.time() if at is None else at, self.id, stage, detail)
         self.moments.append(moment)
         self._tell(moment)
 
@@ -172,7 +173,7 @@ class Machine:
     def _boot(self) -> None:
         programs = self.directory / "bin"
         programs.mkdir(parents=True)
-        (self.directory / "runner" / "_diag").mkdir(parents=True)
+        (self.directory / "runner").mkdir()
         (programs / "shutdown").symlink_to(HERE / "shutdown")
         os.mkfifo(self.directory / "power")
         self._power = os.open(self.directory / "power", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

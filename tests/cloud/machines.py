@@ -40,9 +40,8 @@ class Machines:
 
     def launched(self, instance_ids: list[str], request: dict[str, str]) -> None:
         """Switch on what RunInstances made; `request` is its form."""
-        threading.Thread(
-            target=self._launch, args=(list(instance_ids), dict(request)), daemon=True
-        ).start()
+        arguments = (list(instance_ids), dict(request), time.time())
+        threading.Thread(target=self._launch, args=arguments, daemon=True).start()
 
     def terminated(self, instance_id: str, reason: str = TERMINATED) -> None:
         """Switch off what TerminateInstances ended."""
@@ -86,14 +85,14 @@ class Machines:
         for machine in running:
             machine.off.wait(5)
 
-    def _launch(self, instance_ids: list[str], request: dict[str, str]) -> None:
+    def _launch(self, instance_ids: list[str], request: dict[str, str], at: float) -> None:
         answer = self.cloud.client("ec2").describe_instances(InstanceIds=instance_ids)
         for reservation in answer["Reservations"]:
             for instance in reservation["Instances"]:
                 if not self._stopped:
-                    self._switch_on(self._facts(instance, request))
+                    self._switch_on(self._facts(instance, request, at))
 
-    def _facts(self, instance: dict[str, Any], request: dict[str, str]) -> Facts:
+    def _facts(self, instance: dict[str, Any], request: dict[str, str], at: float) -> Facts:
         market = request.get("InstanceMarketOptions.MarketType", "on-demand")
         shown = request.get("MetadataOptions.InstanceMetadataTags", "disabled")
         return Facts(
@@ -106,6 +105,7 @@ class Machines:
             subnet=instance.get("SubnetId", ""),
             address=instance.get("PrivateIpAddress", ""),
             market=market,
+            launched=at,
             tags={tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])},
             tags_shown=shown == "enabled",
         )

@@ -19,7 +19,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-BUILD = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build"))
+BUILD = Path(__file__).resolve().parents[2] / "build"
 PACKAGE = "@octokit/openapi"
 DESCRIPTION = "generated/api.github.com.json"
 CUT_FORMAT = 1

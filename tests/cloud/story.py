@@ -172,8 +172,8 @@ class Story:
     def _pool(self, call: Call) -> str:
         market = "" if call.parameters.get("Market") == "spot" else " on demand"
         subnet = str(call.parameters.get("SubnetId", ""))
-        zone = self._zones.get(subnet, subnet or "any zone")
-        return f"{call.parameters.get('InstanceType', '?')}{market} in {zone}"
+        zone = self._zones.get(subnet, subnet).rpartition("-")[2]
+        return f"{call.parameters.get('InstanceType', '?')}{market} in {zone or 'any zone'}"
 
     def _fault(self, call: Call) -> Line:
         what = f"{call.service} {call.action}: {call.error or call.status}"
@@ -183,13 +183,13 @@ class Story:
         return next(iter(self.lives.values())).job if len(self.lives) == 1 else None
 
     def _handed_over(self, call: Call) -> list[Line]:
-        instance = str(call.parameters.get("Name", "")).rsplit("/", 1)[-1]
+        folder, _, instance = str(call.parameters.get("Name", "")).rpartition("/")
         try:
             job_id = json.loads(call.parameters["Value"])["job"]["id"]
         except (KeyError, TypeError, ValueError):
             return []
         job = self._job(job_id)
-        if job is None or instance not in self.machines.all:
+        if job is None or not folder.endswith("/runners"):
             return []
         self._for[instance] = job
         self.lives[job.id].machines.append(instance)
@@ -263,6 +263,7 @@ class Story:
                 text = f"on {life.instance}"
                 if other is not None and other is not job:
                     text += f", which was launched for {other.name}"
+                self._for[life.instance] = job
                 lines.append(Line(job.started, job, "job started", text))
             if job.completed and self._once("completed", job.id):
                 ran = f" after {job.completed - job.started:.2f} s" if job.started else ""
