@@ -88,8 +88,7 @@ void clean_up_start(struct agent *agent)
                 delete_parameter(agent);
 }
 
-/* -- at the end ---------------------------------------------------------------------------------
- */
+/* -- at the end ------------------------------------------------------------------------------ */
 
 /* Only a parameter that was found is deleted: it is often gone, and refusals to look for what is
  * not there are normal. */

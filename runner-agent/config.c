@@ -17,10 +17,10 @@
 #include "json.h"
 #include "mem.h"
 
-#define FILE_LIMIT (64 * 1024)
+#define FILE_LIMIT (64UL * 1024)
 #define TEXT_LIMIT 4096
 #define COMMAND_MAX 64
-#define DAY_SECONDS 86400
+#define DAY_SECONDS INT64_C(86400)
 
 enum field_type {
         FIELD_OBJECT,
@@ -94,8 +94,7 @@ void agent_config_release(struct agent_config *config)
         *config = (struct agent_config){0};
 }
 
-/* -- reading one value --------------------------------------------------------------------------
- */
+/* -- reading one value ----------------------------------------------------------------------- */
 
 static bool is_prefix(const char *text)
 {
@@ -135,11 +134,14 @@ static bool read_command(const cJSON *value, char ***member)
 
         if (!cJSON_IsArray(value) || count < 1 || count > COMMAND_MAX)
                 return false;
-        cJSON_ArrayForEach(word, value) if (!is_text(word)) return false;
+        cJSON_ArrayForEach (word, value)
+                if (!is_text(word))
+                        return false;
         if (value->child->valuestring[0] != '/')
                 return false;
         command = mem_alloc(((size_t)count + 1) * sizeof(*command));
-        cJSON_ArrayForEach(word, value) command[n++] = mem_string(word->valuestring);
+        cJSON_ArrayForEach (word, value)
+                command[n++] = mem_string(word->valuestring);
         free_command(*member);
         *member = command;
         return true;
@@ -175,8 +177,7 @@ static bool read_value(struct agent_config *config, const struct field *field,
         return false;
 }
 
-/* -- what is wrong ------------------------------------------------------------------------------
- */
+/* -- what is wrong --------------------------------------------------------------------------- */
 
 static void add_fault(struct buf *faults, const struct field *field, const cJSON *value)
 {
@@ -217,8 +218,7 @@ static void check_names(const cJSON *object, const char *parent, struct buf *fau
 
         if (!cJSON_IsObject(object))
                 return;
-        cJSON_ArrayForEach(value, object)
-        {
+        cJSON_ArrayForEach (value, object) {
                 _cleanup_free_ char *path = mem_format("%s%.100s", parent, value->string);
 
                 if (!is_known(path))

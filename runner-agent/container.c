@@ -137,6 +137,12 @@ struct log *agent_runner_log(struct agent *agent)
         return &agent->runner_log;
 }
 
+void agent_log_context(struct agent *agent, const char *name, const char *text)
+{
+        log_context(&agent->log, name, text);
+        log_context(&agent->runner_log, name, text);
+}
+
 void agent_time(struct agent *agent, enum report_time time)
 {
         if (agent->times[time] == 0)

@@ -20,6 +20,7 @@
 #include "http.h"
 #include "identify.h"
 #include "life.h"
+#include "listen.h"
 #include "log.h"
 #include "power_off.h"
 #include "receive.h"
@@ -55,6 +56,7 @@ struct agent {
         struct identify identify;
         struct receive receive;
         struct run run;
+        struct listen listen;
         struct watch watch;
         struct reports reports;
         struct clean_up clean_up;
@@ -75,6 +77,8 @@ bool agent_has_aws(const struct agent *agent);
 /* The journal below systemd, else JSON lines on standard error. */
 struct log *agent_log(struct agent *agent);
 struct log *agent_runner_log(struct agent *agent);
+/* A field of all further messages. */
+void agent_log_context(struct agent *agent, const char *name, const char *text);
 
 /* The moment becomes known: now, unless it was before. */
 void agent_time(struct agent *agent, enum report_time time);

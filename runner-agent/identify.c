@@ -22,9 +22,9 @@
 #define RETRY_MOST_MS 500
 
 /* EC2 has new credentials at least five minutes before the old ones end; the token lives 6 h. */
-#define REFRESH_BEFORE_END_MS (10 * 60 * MSEC_PER_SEC)
+#define REFRESH_BEFORE_END_MS (600 * MSEC_PER_SEC)
 #define REFRESH_LEAST_MS (60 * MSEC_PER_SEC)
-#define REFRESH_MOST_MS (5 * 3600 * MSEC_PER_SEC)
+#define REFRESH_MOST_MS (18000 * MSEC_PER_SEC)
 #define REFRESH_RETRY_FIRST_MS (2 * MSEC_PER_SEC)
 #define REFRESH_RETRY_MOST_MS (60 * MSEC_PER_SEC)
 
@@ -51,8 +51,7 @@ static void start_call(struct agent *agent, struct http_call **slot, struct http
         agent_call(agent, slot, call, done);
 }
 
-/* -- how a round ends ---------------------------------------------------------------------------
- */
+/* -- how a round ends ------------------------------------------------------------------------ */
 
 static void give_up(struct agent *agent)
 {
@@ -125,8 +124,7 @@ static void join(struct agent *agent)
                 done(agent, 0, NULL);
 }
 
-/* -- the calls ----------------------------------------------------------------------------------
- */
+/* -- the calls ------------------------------------------------------------------------------- */
 
 static void on_token(struct http_call *call, void *userdata)
 {
@@ -161,7 +159,7 @@ static void on_identity(struct http_call *call, void *userdata)
         }
         agent->is_identified = true;
         agent_time(agent, REPORT_TIME_IDENTIFIED);
-        log_context(agent_log(agent), "instance", agent->identity.instance_id);
+        agent_log_context(agent, "instance", agent->identity.instance_id);
         join(agent);
 }
 

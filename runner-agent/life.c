@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "container.h"
+#include "exits.h"
 #include "mem.h"
 
 /* Neither EventBridge nor SSM keep a machine alive for longer than this. */
@@ -32,8 +33,7 @@ static void enter(struct agent *agent, enum life_stage stage)
         sd_notify(0, texts[stage]);
 }
 
-/* -- the end ------------------------------------------------------------------------------------
- */
+/* -- the end --------------------------------------------------------------------------------- */
 
 static void on_powered_off(struct agent *agent, int result, const struct err *err)
 {
@@ -101,8 +101,7 @@ static void end(struct agent *agent, enum report_stage outcome, const char *reas
         clean_up_finish(agent, END_LIMIT_MS, on_end_part);
 }
 
-/* -- running ------------------------------------------------------------------------------------
- */
+/* -- running --------------------------------------------------------------------------------- */
 
 /* The first reason counts. A runner that has done its job has nothing to be stopped for. */
 static void stop(struct agent *agent, enum report_stage outcome, const char *reason, int64_t grace)
@@ -138,6 +137,8 @@ static void on_listening(struct agent *agent)
 static void on_job_started(struct agent *agent)
 {
         sd_notifyf(0, "STATUS=Running job %.100s", agent->job_name);
+        /* The runner cannot be started again from here on. */
+        mem_free_secret(MEM_STEAL(agent->handover.jit_config));
         watch_job_started(agent);
         reports_send(agent, REPORT_JOB_STARTED, NULL);
 }
@@ -160,13 +161,14 @@ static void on_ended(struct agent *agent, const struct err *err)
         } else if (agent->times[REPORT_TIME_JOB_FINISHED]) {
                 end(agent, REPORT_FINISHED, NULL);
         } else {
-                run_explain(agent, &explanation);
+                exits_explain(agent->runner_exit_code, agent->run.signal,
+                        agent->times[REPORT_TIME_JOB_STARTED] != 0, agent->listen.last_line,
+                        &explanation);
                 end(agent, REPORT_FAILED, explanation.text);
         }
 }
 
-/* -- the stages before --------------------------------------------------------------------------
- */
+/* -- the stages before ----------------------------------------------------------------------- */
 
 static void on_received(struct agent *agent, int result, const struct err *err)
 {
@@ -184,8 +186,8 @@ static void on_received(struct agent *agent, int result, const struct err *err)
                 return;
         }
         snprintf(job, sizeof(job), "%lld", (long long)agent->handover.job.id);
-        log_context(agent_log(agent), "job", job);
-        log_context(agent_log(agent), "spec", agent->handover.spec);
+        agent_log_context(agent, "job", job);
+        agent_log_context(agent, "spec", agent->handover.spec);
         log_info(agent_log(agent), "hand-over received",
                 LOG_TEXT("repository", agent->handover.job.repository));
         enter(agent, LIFE_RUN);

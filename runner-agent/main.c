@@ -70,19 +70,19 @@ static void parse_options(int argc, char **argv, struct options *options)
 
 static int load_config(const char *file, struct agent_config *ret)
 {
-        _cleanup_buf_ struct buf faults = BUF_INIT(64 * 1024);
-        _cleanup_(agent_config_release) struct agent_config before = *ret;
-        int r = agent_config_load(file, ret, &faults);
+        _cleanup_buf_ struct buf faults = BUF_INIT(64UL * 1024);
+        struct agent_config config;
+        int r = agent_config_load(file, &config, &faults);
+        char *rest = faults.data;
         char *line;
-        char *rest;
 
-        if (r >= 0)
+        if (r >= 0) {
+                agent_config_release(ret);
+                *ret = config;
                 return 0;
-        rest = faults.data;
-        while (rest && *(line = strsep(&rest, "\n")))
+        }
+        while ((line = strsep(&rest, "\n")) && *line)
                 fprintf(stderr, "runner-agent: %s: %s\n", file ? file : AGENT_CONFIG_FILE, line);
-        *ret = before;
-        before = (struct agent_config){0};
         return r;
 }
 

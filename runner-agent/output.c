@@ -13,6 +13,8 @@
 
 #include "mem.h"
 
+#define CUT "\u2026"
+
 /* The size of the UTF-8 sequence at BYTES, 0 where there is none (Unicode, table 3-7). */
 static size_t utf8_size(const unsigned char *bytes, size_t left)
 {
@@ -73,7 +75,7 @@ static void end_line(struct output *output, output_line tell, void *userdata)
                 return;
         output->line[size] = '\0';
         if (output->is_cut)
-                strcpy(output->line + size, "\u2026");
+                memcpy(output->line + size, CUT, sizeof(CUT));
         tell(userdata, output->line);
 }
 
@@ -102,8 +104,7 @@ void output_end(struct output *output, output_line tell, void *userdata)
         output->is_cut = false;
 }
 
-/* -- markers ------------------------------------------------------------------------------------
- */
+/* -- markers --------------------------------------------------------------------------------- */
 
 /* Passes over "2026-11-23 18:00:00Z: ". */
 static const char *after_time(const char *line)

@@ -18,7 +18,7 @@
 #define RETRY_MOST_MS 2000
 
 /* The parameter's value in JSON, each byte escaped at the worst, and what is around it. */
-#define ANSWER_LIMIT (8 * SSM_ADVANCED_MAX)
+#define ANSWER_LIMIT (8UL * SSM_ADVANCED_MAX)
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
 

@@ -15,7 +15,6 @@
 #include <systemd/sd-event.h>
 
 #include "err.h"
-#include "output.h"
 
 struct agent;
 
@@ -26,7 +25,7 @@ struct run_events {
         void (*job_started)(struct agent *agent);  /* agent->job_name is set */
         void (*job_finished)(struct agent *agent); /* agent->result is set */
         /* The last event. ERR: why the runner could not be started; NULL when it ran and ended, see
-         * agent->runner_exit_code and run_explain(). */
+         * agent->runner_exit_code and exits.h. */
         void (*ended)(struct agent *agent, const struct err *err);
 };
 
@@ -34,11 +33,7 @@ struct run {
         const struct run_events *events;
         pid_t pid;   /* 0: no runner */
         pid_t group; /* what is left of the last one's process group, while it dies */
-        int output_fd;
-        struct output output;
-        char last_line[200]; /* that it printed */
         sd_event_source *child;
-        sd_event_source *output_source;
         sd_event_source *timer; /* until the group is gone, or until the next start */
         sd_event_source *kill_timer;
         unsigned starts;
@@ -52,9 +47,6 @@ void run_start(struct agent *agent, const struct run_events *events);
 /* Ends the runner: SIGINT, which has it cancel its job and report that to GitHub, and SIGKILL to
  * all of its processes after GRACE_MS. May be called again with less patience. */
 void run_stop(struct agent *agent, int64_t grace_ms);
-
-/* Why a runner that ended by itself ran no job to its end, and what to do about it. */
-void run_explain(const struct agent *agent, struct err *ret);
 
 /* Kills what still runs. */
 void run_release(struct agent *agent);

@@ -11,10 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,98 +21,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "buf.h"
+#include "account.h"
 #include "mem.h"
-
-#define GROUPS_MAX 256
-#define ENVIRONMENT_MAX 12
-#define VARIABLE_LIMIT (64 * 1024)
 
 /* The kernel ends the job's processes before the agent when memory is short. */
 #define OOM_SCORE_ADJUST "500"
 
-struct account {
-        char *name;
-        char *home;
-        char *shell;
-        uid_t uid;
-        gid_t gid;
-        bool is_other; /* than the agent's own */
-        gid_t groups[GROUPS_MAX];
-        int n_groups;
-};
-
-static void release_account(struct account *account)
-{
-        free(account->name);
-        free(account->home);
-        free(account->shell);
-}
-
-static int find_account(const char *user, struct account *ret, struct err *err)
-{
-        const struct passwd *entry;
-
-        errno = 0;
-        entry = getpwnam(user);
-        if (!entry)
-                return err_set(err, errno ? -errno : -ENOENT,
-                        "there is no user \"%s\" (setting runner.user): %s", user,
-                        errno ? strerror(errno) : "the image must create it");
-        *ret = (struct account){
-                .name = mem_string(entry->pw_name),
-                .home = mem_string(entry->pw_dir),
-                .shell = mem_string(entry->pw_shell),
-                .uid = entry->pw_uid,
-                .gid = entry->pw_gid,
-                .is_other = entry->pw_uid != geteuid(),
-                .n_groups = GROUPS_MAX,
-        };
-        if (getgrouplist(user, ret->gid, ret->groups, &ret->n_groups) < 0)
-                ret->n_groups = GROUPS_MAX;
-        return 0;
-}
-
-/* -- the environment ----------------------------------------------------------------------------
- */
-
-struct environment {
-        char *variables[ENVIRONMENT_MAX + 1];
-        size_t n;
-};
-
-static void release_environment(struct environment *environment)
-{
-        for (size_t i = 0; i < environment->n; i++)
-                mem_free_secret(environment->variables[i]);
-}
-
-static void add_variable(struct environment *environment, const char *name, const char *value)
-{
-        _cleanup_buf_ struct buf variable = BUF_INIT(VARIABLE_LIMIT);
-
-        buf_add_string(&variable, name);
-        buf_add_string(&variable, "=");
-        buf_add_string(&variable, value);
-        environment->variables[environment->n++] = buf_steal(&variable);
-}
-
-static void make_environment(const struct agent_config *config, const struct account *account,
-        const char *jit_config, struct environment *environment)
-{
-        add_variable(environment, "PATH", config->path);
-        add_variable(environment, "HOME", account->home);
-        add_variable(environment, "USER", account->name);
-        add_variable(environment, "LOGNAME", account->name);
-        add_variable(environment, "SHELL", account->shell);
-        add_variable(environment, "LANG", "C.UTF-8");
-        add_variable(environment, "ACTIONS_RUNNER_INPUT_JITCONFIG", jit_config);
-        if (account->uid == 0)
-                add_variable(environment, "RUNNER_ALLOW_RUNASROOT", "1");
-}
-
-/* -- the child ----------------------------------------------------------------------------------
- */
+/* -- the child ------------------------------------------------------------------------------- */
 
 enum step {
         STEP_GROUP,
@@ -132,7 +45,7 @@ struct failure {
 struct plan {
         const struct agent_config *config;
         const struct account *account;
-        struct environment *environment;
+        const struct environment *environment;
         pid_t agent;
         int output;
         int failure;
@@ -198,8 +111,7 @@ static enum step run_child(const struct plan *plan)
         return STEP_EXEC;
 }
 
-/* -- the parent ---------------------------------------------------------------------------------
- */
+/* -- the parent ------------------------------------------------------------------------------ */
 
 static int explain(const struct failure *failure, const struct plan *plan, struct err *err)
 {
@@ -290,8 +202,8 @@ static int spawn_with(struct plan *plan, struct spawned *ret, struct err *err)
 int spawn_runner(const struct agent_config *config, const char *jit_config, struct spawned *ret,
         struct err *err)
 {
-        _cleanup_(release_account) struct account account = {0};
-        _cleanup_(release_environment) struct environment environment = {0};
+        _cleanup_(account_release) struct account account = {0};
+        _cleanup_(environment_release) struct environment environment = {0};
         struct plan plan = {
                 .config = config,
                 .account = &account,
@@ -302,11 +214,11 @@ int spawn_runner(const struct agent_config *config, const char *jit_config, stru
                 .null = -1,
         };
         struct spawned spawned;
-        int r = find_account(config->user, &account, err);
+        int r = account_find(config->user, &account, err);
 
         if (r < 0)
                 return r;
-        make_environment(config, &account, jit_config, &environment);
+        environment_make(&environment, &account, config->path, jit_config);
         r = spawn_with(&plan, &spawned, err);
         close_fd(&plan.output);
         close_fd(&plan.failure);

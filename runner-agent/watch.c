@@ -23,8 +23,7 @@ static int64_t grace_ms(const struct agent *agent)
         return agent->config.stop_grace_seconds * MSEC_PER_SEC;
 }
 
-/* -- limits -------------------------------------------------------------------------------------
- */
+/* -- limits ---------------------------------------------------------------------------------- */
 
 static int64_t idle_limit_seconds(const struct agent *agent)
 {
@@ -99,8 +98,7 @@ void watch_job_finished(struct agent *agent)
         agent_timer(agent, &agent->watch.limit, grace_ms(agent), on_no_end);
 }
 
-/* -- spot notices -------------------------------------------------------------------------------
- */
+/* -- spot notices ---------------------------------------------------------------------------- */
 
 static void ask_later(struct agent *agent)
 {

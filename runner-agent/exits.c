@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Exit codes of Runner.Listener (Constants.Runner.ReturnCode). An exit code does not prove that a
+ * job ran: 0 is also what a runner ends with that was told to end.
+ */
+
+#include "exits.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mem.h"
+
+#define UPDATING "it kept updating itself: bake an image with the current runner"
+
+static const struct {
+        int code;
+        enum exits_next next;
+        const char *text;
+} exits[] = {
+        {0, EXITS_END, "it was removed, or told to end"},
+        {1, EXITS_END, "it gave up"},
+        {2, EXITS_AGAIN, "it could not work with GitHub, several times in a row"},
+        {3, EXITS_UPDATE, UPDATING},
+        {4, EXITS_UPDATE, UPDATING},
+        {5, EXITS_END, "another runner already has a session with its registration"},
+        {7, EXITS_END, "GitHub refuses its version: bake an image with the current runner"},
+};
+
+enum exits_next exits_next(int64_t code)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(exits); i++)
+                if (exits[i].code == code)
+                        return exits[i].next;
+        return EXITS_END;
+}
+
+static const char *text_of(int64_t code)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(exits); i++)
+                if (exits[i].code == code)
+                        return exits[i].text;
+        return "an unknown exit code: is runner.command the runner's listener?";
+}
+
+void exits_explain(int64_t code, int signal, bool had_job, const char *last_line, struct err *ret)
+{
+        const char *said = last_line[0] ? "; it said last: " : "";
+        const char *name = signal ? sigabbrev_np(signal) : NULL;
+        char how[64];
+
+        if (signal)
+                snprintf(how, sizeof(how), "killed by %s%s", name ? "SIG" : "a signal",
+                        name ? name : "");
+        else
+                snprintf(how, sizeof(how), "exit code %lld", (long long)code);
+        if (had_job)
+                err_set(ret, 0, "the runner ended in the middle of its job (%s)%s%s", how, said,
+                        last_line);
+        else if (signal)
+                err_set(ret, 0, "the runner ended without a job (%s)%s%s", how, said, last_line);
+        else
+                err_set(ret, 0, "the runner ended without a job (%s): %s%s%s", how, text_of(code),
+                        said, last_line);
+}
