@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import settings
+from . import grants, settings
 from .aws import Aws, Calls
 from .events import EventBus, Poller
 from .fault_sets import SETS
@@ -81,6 +81,14 @@ class Cloud(View):
 
     def start(self) -> Cloud:
         """Start moto, create the stack, and begin to serve."""
+        try:
+            self._start()
+        except BaseException:
+            self._give_up()
+            raise
+        return self
+
+    def _start(self) -> None:
         self.log_lines = Log(self.directory / "logs")
         self.moto = self.moto or Moto(self.log_lines.directory / "moto.log")
         self.programs = self.options.programs.absolute()
@@ -92,16 +100,18 @@ class Cloud(View):
         self._make_aws(self.moto)
         self._make_functions()
         self._serve()
-        return self
 
     def stop(self) -> None:
         """End every process and thread of the cloud."""
         self._halt()
+        self._give_up()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def _give_up(self) -> None:
         if self.moto is not None:
             self.moto.stop()
             self.moto = None
-        if self._temporary is not None:
-            self._temporary.cleanup()
 
     def reset(self, **options: Any) -> Cloud:
         """Begin anew, with these options; what is not given is the default."""
@@ -125,12 +135,16 @@ class Cloud(View):
     def _make_aws(self, moto: Moto) -> None:
         template = self.stack.template
         self.queues = {queue.arn: queue for queue in template.queues()}
+        policies = Policies(template, self._parameter_tags, self._instance_tags)
+        missing = grants.missing(template, policies)
+        if missing:
+            raise RuntimeError("the stack would not work in AWS: " + "; ".join(missing))
         self.aws = Aws(
             moto.port,
             self.faults,
             Launches(lambda instance_id: instance_id in self.hooks.ended),
             Messages(),
-            Policies(template, self._parameter_tags, self._instance_tags),
+            policies,
             self.stack.sessions,
             self.hooks.table(),
             self.calls,
@@ -177,7 +191,7 @@ class Cloud(View):
         return Sandbox(function, command, environment, self.directory, log)
 
     def _serve(self) -> None:
-        self.front = FunctionUrl(self.hosts[self.functions["webhook"].name].invoke)
+        self.front = FunctionUrl(self.hosts[self.stack.template.url_function()].invoke)
         self.webhook_url = self.front.url
         self.aws.start()
         self.front.start()

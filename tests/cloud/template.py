@@ -279,6 +279,11 @@ class Template:
             found.append(Rule(properties["Name"], properties["EventPattern"], targets))
         return found
 
+    def url_function(self) -> str:
+        """Name the function that has a URL."""
+        (url,) = self.of_type("AWS::Lambda::Url").values()
+        return self.resolve(url["TargetFunctionArn"]).rsplit(":", 1)[-1]
+
     def statements(self) -> dict[str, list[dict[str, Any]]]:
         """Give each role's policy statements, by the role's logical id."""
         managed = self.of_type("AWS::IAM::ManagedPolicy")
