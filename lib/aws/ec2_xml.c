@@ -215,24 +215,24 @@ int ec2_parse_instances(const char *xml, size_t size, struct ec2_instances *ret,
 /* -- errors -------------------------------------------------------------------------------------
  */
 
+static bool ends_with(const char *text, const char *end)
+{
+        size_t size = strlen(text);
+        size_t end_size = strlen(end);
+
+        return size >= end_size && strcmp(text + size - end_size, end) == 0;
+}
+
 /* EC2 writes <Response><Errors><Error>, what stands before it <ErrorResponse><Error>. */
 static void close_error(struct xml_walker *walker)
 {
-        static const char *const places[] = {"/Response/Errors/Error", "/ErrorResponse/Error"};
         struct aws_error *error = walker->userdata;
 
-        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-                const char *name = after(walker->path, places[i]);
-
-                if (!name)
-                        continue;
-                if (strcmp(name, "/Code") == 0)
-                        aws_copy_text(
-                                error->code, sizeof(error->code), walker->text, walker->text_size);
-                else if (strcmp(name, "/Message") == 0)
-                        aws_copy_text(error->message, sizeof(error->message), walker->text,
-                                walker->text_size);
-        }
+        if (ends_with(walker->path, "/Error/Code"))
+                aws_copy_text(error->code, sizeof(error->code), walker->text, walker->text_size);
+        else if (ends_with(walker->path, "/Error/Message"))
+                aws_copy_text(
+                        error->message, sizeof(error->message), walker->text, walker->text_size);
 }
 
 int ec2_parse_error(const char *xml, size_t size, struct aws_error *ret)
