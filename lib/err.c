@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "utf8.h"
+
 /* Line breaks would break a log line in two for people, so they become blanks. */
 static void make_one_line(char *text)
 {
@@ -18,18 +20,14 @@ static void make_one_line(char *text)
                         *c = ' ';
 }
 
-/* A text that was cut must not end within a UTF-8 sequence. */
-static void trim_partial_utf8(char *text)
+/* A text may be cut, and may quote what is not UTF-8; logs and answers are JSON. */
+static void make_utf8(char *text)
 {
         size_t size = strlen(text);
-        size_t tail = size;
 
-        if (size + 1 < ERR_TEXT_SIZE)
-                return;
-        while (tail > 0 && ((unsigned char)text[tail - 1] & 0xc0) == 0x80)
-                tail--;
-        if (tail > 0 && ((unsigned char)text[tail - 1] & 0x80))
-                text[tail - 1] = '\0';
+        if (size + 1 == ERR_TEXT_SIZE)
+                text[utf8_fit(text, size)] = '\0';
+        utf8_repair(text);
 }
 
 int err_set(struct err *err, int code, const char *format, ...)
@@ -41,7 +39,7 @@ int err_set(struct err *err, int code, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(err->text, sizeof(err->text), format, arguments);
         va_end(arguments);
-        trim_partial_utf8(err->text);
+        make_utf8(err->text);
         make_one_line(err->text);
         return code;
 }

@@ -8,31 +8,24 @@
 #include "json.h"
 
 #include <errno.h>
-#include <iconv.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 bool json_is_utf8(const char *bytes, size_t size)
 {
-        uint32_t scratch[1024];
-        char *in = (char *)bytes;
-        size_t in_left = size;
-        size_t converted;
-        iconv_t decoder;
+        while (size > 0) {
+                size_t n = utf8_character(bytes, size);
 
-        /* glibc has this conversion built in: no module is loaded for it. */
-        decoder = iconv_open("UCS-4LE", "UTF-8");
-        if (decoder == (iconv_t)-1)
-                return false;
-        do {
-                char *out = (char *)scratch;
-                size_t out_left = sizeof(scratch);
-
-                converted = iconv(decoder, &in, &in_left, &out, &out_left);
-        } while (converted == (size_t)-1 && errno == E2BIG);
-        iconv_close(decoder);
-        return converted != (size_t)-1;
+                if (n == 0)
+                        return false;
+                bytes += n;
+                size -= n;
+        }
+        return true;
 }
 
 int json_parse(const char *bytes, size_t size, const char *what, cJSON **ret_value, struct err *err)
@@ -174,7 +167,11 @@ void json_add_string(cJSON *object, const char *name, const char *text)
 
 void json_add_integer(cJSON *object, const char *name, int64_t integer)
 {
-        present(cJSON_AddNumberToObject(object, name, (double)integer));
+        char digits[24];
+
+        /* As text: cJSON prints the sixteenth digit of a number wrong. */
+        snprintf(digits, sizeof(digits), "%lld", (long long)integer);
+        present(cJSON_AddRawToObject(object, name, digits));
 }
 
 void json_add_boolean(cJSON *object, const char *name, bool boolean)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "utf8.h"
 
 static const char *const level_names[] = {
         [LOG_LEVEL_ERROR] = "error",
@@ -44,6 +45,7 @@ static void remove_context(struct log *log, size_t i)
 
 void log_context(struct log *log, const char *name, const char *text)
 {
+        size_t size;
         size_t i = 0;
 
         while (i < log->n_context && strcmp(log->context[i].name, name) != 0)
@@ -56,8 +58,11 @@ void log_context(struct log *log, const char *name, const char *text)
         if (i == LOG_CONTEXT_MAX)
                 return;
         log->context[i].name = name;
-        strncpy(log->context[i].text, text, LOG_CONTEXT_TEXT_MAX - 1);
-        log->context[i].text[LOG_CONTEXT_TEXT_MAX - 1] = '\0';
+        size = strnlen(text, LOG_CONTEXT_TEXT_MAX);
+        if (size == LOG_CONTEXT_TEXT_MAX)
+                size = utf8_fit(text, size - 1);
+        memcpy(log->context[i].text, text, size);
+        log->context[i].text[size] = '\0';
         if (i == log->n_context)
                 log->n_context++;
 }
@@ -65,6 +70,14 @@ void log_context(struct log *log, const char *name, const char *text)
 void log_context_clear(struct log *log)
 {
         log->n_context = 0;
+}
+
+static bool has_field(const struct log_field *fields, size_t n_fields, const char *name)
+{
+        for (size_t i = 0; i < n_fields; i++)
+                if (fields[i].name && strcmp(fields[i].name, name) == 0)
+                        return true;
+        return false;
 }
 
 void log_write(struct log *log, enum log_level level, const char *message,
@@ -76,7 +89,8 @@ void log_write(struct log *log, enum log_level level, const char *message,
         if (level > log->level)
                 return;
         for (size_t i = 0; i < log->n_context; i++)
-                all[n++] = LOG_TEXT(log->context[i].name, log->context[i].text);
+                if (!has_field(fields, n_fields, log->context[i].name))
+                        all[n++] = LOG_TEXT(log->context[i].name, log->context[i].text);
         for (size_t i = 0; i < n_fields && n < ARRAY_SIZE(all); i++)
                 if (fields[i].name)
                         all[n++] = fields[i];

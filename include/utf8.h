@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * UTF-8 in what comes from outside: told apart from other bytes, and not cut within a character.
+ */
+
+#include <stddef.h>
+
+/* Size of the well-formed character that TEXT, of SIZE bytes, begins with (Unicode 15, table 3-7);
+ * 0 when it begins with something else. */
+size_t utf8_character(const char *text, size_t size);
+
+/* SIZE, or less where the last of these bytes are only a part of a character. */
+size_t utf8_fit(const char *text, size_t size);
+
+/* Writes a question mark over each byte that is not part of a well-formed character. */
+void utf8_repair(char *text);

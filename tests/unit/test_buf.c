@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Buffers: bounded, all or nothing, and wiped.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "buf.h"
+
+static void adds_up_to_the_limit(void **state)
+{
+        _cleanup_buf_ struct buf buf = BUF_INIT(5);
+
+        (void)state;
+        assert_string_equal(buf_string(&buf), "");
+        assert_int_equal(buf_add_string(&buf, "abc"), 0);
+        assert_int_equal(buf_add(&buf, "de", 2), 0);
+        assert_string_equal(buf_string(&buf), "abcde");
+        assert_false(buf.overflow);
+}
+
+static void beyond_the_limit_nothing_is_added_any_more(void **state)
+{
+        _cleanup_buf_ struct buf buf = BUF_INIT(5);
+
+        (void)state;
+        buf_add_string(&buf, "abc");
+        assert_int_equal(buf_add_string(&buf, "def"), -ENOBUFS);
+        assert_true(buf.overflow);
+        assert_int_equal(buf_add_string(&buf, "d"), -ENOBUFS);
+        assert_int_equal(buf_add_format(&buf, "%d", 1), -ENOBUFS);
+        assert_int_equal(buf_add(&buf, "", SIZE_MAX), -ENOBUFS);
+        assert_string_equal(buf_string(&buf), "abc");
+        buf_clear(&buf);
+        assert_int_equal(buf_add_string(&buf, "defgh"), 0);
+}
+
+static void grows_past_its_first_capacity(void **state)
+{
+        _cleanup_buf_ struct buf buf = BUF_INIT(100000);
+
+        (void)state;
+        for (int i = 0; i < 10000; i++)
+                assert_int_equal(buf_add_format(&buf, "%09d\n", i), 0);
+        assert_int_equal(buf.size, 100000);
+        assert_string_equal(buf_string(&buf) + 99990, "000009999\n");
+}
+
+static void keeps_bytes_of_any_value(void **state)
+{
+        _cleanup_buf_ struct buf buf = BUF_INIT(16);
+
+        (void)state;
+        buf_add(&buf, "a\0b", 3);
+        assert_int_equal(buf.size, 3);
+        assert_memory_equal(buf.data, "a\0b", 4);
+}
+
+static void encodes_forms(void **state)
+{
+        _cleanup_buf_ struct buf buf = BUF_INIT(64);
+
+        (void)state;
+        assert_int_equal(buf_add_form(&buf, "a b&c=d/é~-._"), 0);
+        assert_string_equal(buf_string(&buf), "a+b%26c%3Dd%2F%C3%A9~-._");
+        buf_clear(&buf);
+        buf.limit = 4;
+        assert_int_equal(buf_add_form(&buf, "&&"), -ENOBUFS);
+}
+
+static void steals_its_content(void **state)
+{
+        struct buf buf = BUF_INIT(16);
+        char *text = buf_steal(&buf);
+
+        (void)state;
+        assert_string_equal(text, "");
+        free(text);
+        buf_add_string(&buf, "secret");
+        text = buf_steal(&buf);
+        assert_string_equal(text, "secret");
+        assert_int_equal(buf.size, 0);
+        assert_int_equal(buf_add_string(&buf, "next"), 0);
+        assert_string_equal(text, "secret");
+        free(text);
+        buf_release(&buf);
+}
+
+/* A secret must not stay behind where something else is written next. */
+static void clearing_overwrites(void **state)
+{
+        static const char zeros[6];
+        _cleanup_buf_ struct buf buf = BUF_INIT(16);
+
+        (void)state;
+        buf_add_string(&buf, "secret");
+        buf_clear(&buf);
+        assert_memory_equal(buf.data, zeros, sizeof(zeros));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(adds_up_to_the_limit),
+                cmocka_unit_test(beyond_the_limit_nothing_is_added_any_more),
+                cmocka_unit_test(grows_past_its_first_capacity),
+                cmocka_unit_test(keeps_bytes_of_any_value),
+                cmocka_unit_test(encodes_forms),
+                cmocka_unit_test(steals_its_content),
+                cmocka_unit_test(clearing_overwrites),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

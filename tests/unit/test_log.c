@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Log lines and metrics, as CloudWatch gets them.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "log.h"
+#include "metric.h"
+
+static int64_t fixed_ms(const struct clock *clock)
+{
+        (void)clock;
+        return INT64_C(1767355200007);
+}
+
+static const struct clock fixed_clock = {.wall_ms = fixed_ms, .monotonic_ms = fixed_ms};
+
+struct place {
+        int fd;
+        struct log_json_sink sink;
+        struct log log;
+        char text[8192];
+};
+
+static int set_up(void **state)
+{
+        struct place *place = mem_alloc(sizeof(*place));
+
+        place->fd = memfd_create("log", MFD_CLOEXEC);
+        log_json_sink_init(&place->sink, place->fd, &fixed_clock);
+        place->log = (struct log){.sink = &place->sink.sink, .level = LOG_LEVEL_INFO};
+        *state = place;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct place *place = *state;
+
+        close(place->fd);
+        free(place);
+        return 0;
+}
+
+static const char *written(struct place *place)
+{
+        ssize_t n = pread(place->fd, place->text, sizeof(place->text) - 1, 0);
+
+        assert_true(n >= 0);
+        place->text[n] = '\0';
+        return place->text;
+}
+
+static void a_message_is_a_line(void **state)
+{
+        struct place *place = *state;
+
+        log_info(&place->log, "launched", LOG_TEXT("instance", "i-1"), LOG_TEXT("spec", NULL),
+                LOG_NUMBER("job", 7));
+        log_debug(&place->log, "dropped");
+        log_warning(&place->log, "two\nlines \"quoted\"");
+        assert_string_equal(written(place),
+                "{\"time\":\"2026-01-02T12:00:00.007Z\",\"level\":\"info\",\"message\":"
+                "\"launched\",\"instance\":\"i-1\",\"job\":7}\n"
+                "{\"time\":\"2026-01-02T12:00:00.007Z\",\"level\":\"warning\",\"message\":"
+                "\"two\\nlines \\\"quoted\\\"\"}\n");
+}
+
+static void context_is_in_every_message(void **state)
+{
+        struct place *place = *state;
+
+        log_context(&place->log, "job", "7");
+        log_context(&place->log, "delivery", "abc");
+        log_context(&place->log, "job", "8");
+        log_info(&place->log, "one");
+        assert_non_null(strstr(written(place), "\"one\",\"job\":\"8\",\"delivery\":\"abc\"}"));
+        log_context(&place->log, "job", NULL);
+        log_info(&place->log, "two");
+        assert_non_null(strstr(written(place), "\"two\",\"delivery\":\"abc\"}"));
+        log_context_clear(&place->log);
+        log_info(&place->log, "three");
+        assert_non_null(strstr(written(place), "\"three\"}"));
+}
+
+/* A name twice in one object is for each reader something else. */
+static void a_field_replaces_context_of_its_name(void **state)
+{
+        struct place *place = *state;
+
+        log_context(&place->log, "job", "7");
+        log_info(&place->log, "one", LOG_NUMBER("job", 8));
+        assert_non_null(strstr(written(place), "\"one\",\"job\":8}"));
+}
+
+static void context_is_bounded(void **state)
+{
+        static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
+        struct place *place = *state;
+        char long_text[1000] = "";
+
+        for (size_t i = 0; i + 3 < sizeof(long_text); i += 3)
+                memcpy(long_text + i, "€", 3);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                log_context(&place->log, names[i], long_text);
+        assert_int_equal(place->log.n_context, LOG_CONTEXT_MAX);
+        log_info(&place->log, "one");
+        assert_true(json_is_utf8(written(place), strlen(place->text)));
+        assert_in_range(strlen(place->log.context[0].text), LOG_CONTEXT_TEXT_MAX - 4,
+                LOG_CONTEXT_TEXT_MAX - 1);
+}
+
+static void levels_have_names(void **state)
+{
+        enum log_level level;
+
+        (void)state;
+        assert_int_equal(log_level_parse("debug", &level), 0);
+        assert_int_equal(level, LOG_LEVEL_DEBUG);
+        assert_int_equal(log_level_parse("loud", &level), -EINVAL);
+        assert_string_equal(log_level_name(LOG_LEVEL_ERROR), "error");
+}
+
+static void metrics_are_embedded(void **state)
+{
+        struct place *place = *state;
+        const struct metric metrics[] = {
+                {"Launched", METRIC_COUNT, 1},
+                {"QueueTime", METRIC_MILLISECONDS, 1234},
+        };
+        const struct log_field properties[] = {
+                LOG_NUMBER("job", 7),
+                LOG_TEXT("instance", NULL),
+                LOG_TEXT("repository", "o/r"),
+        };
+
+        metric_emit(place->fd, &fixed_clock, "linux", metrics, 2, properties, 3);
+        assert_string_equal(written(place),
+                "{\"_aws\":{\"Timestamp\":1767355200007,\"CloudWatchMetrics\":[{\"Namespace\":"
+                "\"scale-agent\",\"Dimensions\":[[],[\"spec\"]],\"Metrics\":[{\"Name\":"
+                "\"Launched\",\"Unit\":\"Count\"},{\"Name\":\"QueueTime\",\"Unit\":"
+                "\"Milliseconds\"}]}]},\"spec\":\"linux\",\"Launched\":1,\"QueueTime\":1234,"
+                "\"job\":7,\"repository\":\"o/r\"}\n");
+}
+
+static void without_a_spec_there_is_no_dimension(void **state)
+{
+        struct place *place = *state;
+        const struct metric metric = {"Lost", METRIC_COUNT, 1};
+
+        metric_emit(place->fd, &fixed_clock, NULL, &metric, 0, NULL, 0);
+        assert_string_equal(written(place), "");
+        metric_emit(place->fd, &fixed_clock, NULL, &metric, 1, NULL, 0);
+        assert_non_null(strstr(written(place), "\"Dimensions\":[[]],"));
+        assert_null(strstr(place->text, "spec"));
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(a_message_is_a_line),
+                TEST(context_is_in_every_message),
+                TEST(a_field_replaces_context_of_its_name),
+                TEST(context_is_bounded),
+                TEST(levels_have_names),
+                TEST(metrics_are_embedded),
+                TEST(without_a_spec_there_is_no_dimension),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

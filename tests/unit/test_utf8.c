@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * UTF-8: what is well-formed, and where a text may be cut.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mem.h"
+#include "utf8.h"
+
+static void knows_the_size_of_a_character(void **state)
+{
+        (void)state;
+        assert_int_equal(utf8_character("a", 1), 1);
+        assert_int_equal(utf8_character("\0", 1), 1);
+        assert_int_equal(utf8_character("é", 2), 2);
+        assert_int_equal(utf8_character("€", 3), 3);
+        assert_int_equal(utf8_character("🚀", 4), 4);
+        assert_int_equal(utf8_character("\xf4\x8f\xbf\xbf", 4), 4);
+        assert_int_equal(utf8_character("", 0), 0);
+}
+
+static void refuses_what_is_malformed(void **state)
+{
+        static const char *const texts[] = {
+                "\x80",             /* goes on with nothing */
+                "\xc0\xaf",         /* overlong */
+                "\xe0\x9f\xbf",     /* overlong */
+                "\xf0\x8f\xbf\xbf", /* overlong */
+                "\xed\xa0\x80",     /* a surrogate */
+                "\xf4\x90\x80\x80", /* beyond U+10FFFF */
+                "\xf8\x88\x80\x80\x80",
+                "\xff",
+                "\xe2\x82", /* cut off */
+                "\xe2\x82x",
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+                assert_int_equal(utf8_character(texts[i], strlen(texts[i])), 0);
+}
+
+static void cuts_between_characters(void **state)
+{
+        (void)state;
+        assert_int_equal(utf8_fit("ab", 2), 2);
+        assert_int_equal(utf8_fit("a€", 4), 4);
+        assert_int_equal(utf8_fit("a€", 3), 1);
+        assert_int_equal(utf8_fit("a€", 2), 1);
+        assert_int_equal(utf8_fit("🚀", 3), 0);
+        assert_int_equal(utf8_fit("", 0), 0);
+        /* Nothing is lost of what is no UTF-8 at all. */
+        assert_int_equal(utf8_fit("\x80\x80\x80\x80", 4), 4);
+}
+
+static void repairs(void **state)
+{
+        char text[] = "a\xff\xc3\xa9\x80\xe2\x82";
+
+        (void)state;
+        utf8_repair(text);
+        assert_string_equal(text, "a?é???");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(knows_the_size_of_a_character),
+                cmocka_unit_test(refuses_what_is_malformed),
+                cmocka_unit_test(cuts_between_characters),
+                cmocka_unit_test(repairs),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
