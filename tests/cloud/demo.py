@@ -21,6 +21,7 @@ from types import FrameType
 from .cloud import Cloud
 from .fault_sets import SETS
 from .github import GitHub
+from .jobs import Job
 from .machines import Machines
 from .paint import Painter
 from .settings import BUILD
@@ -162,7 +163,7 @@ class Demo:
         self.painter.calls(len(jobs), services, len(cloud.github.api.calls))
         unserved = [job for job in jobs if job.conclusion != "success" or len(job.runners) != 1]
         left = cloud.left()
-        problems = [f"{job.name}: {_fate(job.conclusion, job.runners)}" for job in unserved]
+        problems = [self._fate(cloud, job) for job in unserved]
         problems += [f"left behind: {what}" for what in left]
         problems += [f"against GitHub's description: {one}" for one in cloud.github.violations]
         if not problems:
@@ -178,6 +179,16 @@ class Demo:
         self.painter.say(f"{served}, {things if left else 'nothing left'}", "bad")
         return FAILED
 
+    def _fate(self, cloud: Cloud, job: Job) -> str:
+        assert cloud.machines is not None
+        if not job.runners:
+            return f"{job.name}: never ran ({job.conclusion or 'still queued'})"
+        machine = cloud.machines.all.get(job.runners[0])
+        taken = machine is not None and machine.metadata.instance_action is not None
+        why = ", which EC2 took back" if taken else ""
+        runners = ", ".join(job.runners)
+        return f"{job.name}: {job.conclusion or 'still running'} on {runners}{why}"
+
     def _explain(self, cloud: Cloud) -> None:
         """Show the last errors that the functions logged, and where everything is kept."""
         self.keep = True
@@ -185,14 +196,6 @@ class Demo:
         for error in errors[-5:]:
             self.painter.say(f"log of {error}", "trouble")
         self.painter.say(f"All logs are in {self.directory}/logs and {self.directory}/machines")
-
-
-def _fate(conclusion: str | None, runners: list[str]) -> str:
-    if not runners:
-        return f"never ran ({conclusion or 'still queued'})"
-    if len(runners) > 1:
-        return f"ran {len(runners)} times, on {', '.join(runners)}"
-    return f"ended as {conclusion or 'still running'} on {runners[0]}"
 
 
 def _error(line: str) -> str:

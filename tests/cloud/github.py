@@ -30,7 +30,7 @@ from .registry import Registry
 from .serve import Server
 from .tls import make_certificates
 from .tokens import Doorman, Installation
-from .webhooks import Webhooks
+from .webhooks import Webhooks, examples
 
 INSTALLATION = 4711
 ACCOUNT = "octo-org"
@@ -44,6 +44,7 @@ class GitHub:
         self.faults = faults or Faults()
         self.violations: list[str] = []
         self.description = github_description()
+        examples("workflow_job")  # read before the first delivery needs them
         self.doorman = Doorman()
         self.doorman.installations[INSTALLATION] = Installation(INSTALLATION, ACCOUNT)
         self.registry = Registry()

@@ -127,8 +127,8 @@ class Machine:
             self.metadata.start()
             while not self.off.is_set():
                 self._turn()
-        except OSError as error:
-            self._stop(f"{DIED} ({error})", False)
+        except Exception as error:  # nobody above us in this thread could tell
+            self._stop(f"{DIED} ({error!r})", False)
         finally:
             self.metadata.stop()
             self._notify.close()
@@ -255,6 +255,7 @@ class Machine:
         self._signal(signal.SIGKILL)
         if self.agent is not None:
             self.exit_code = self.agent.wait()
+        self._wait_for_processes()
         self.note("off", reason)
         with self._lock:
             self.off.set()

@@ -36,12 +36,17 @@ class Machines:
         self.directory: Path = cloud.directory / "machines"
         self.changed = threading.Condition()
         self.setup = Setup([str(cloud.programs / "runner-agent")], default_config())
+        self._known: set[str] = set()
         self._stopped = False
 
     def launched(self, instance_ids: list[str], request: dict[str, str]) -> None:
-        """Switch on what RunInstances made; `request` is its form."""
-        arguments = (list(instance_ids), dict(request), time.time())
-        threading.Thread(target=self._launch, args=arguments, daemon=True).start()
+        """Switch on what RunInstances made; `request` is its form. What is on stays on."""
+        with self.changed:
+            fresh = [name for name in instance_ids if name not in self._known]
+            self._known.update(fresh)
+        if fresh:
+            arguments = (fresh, dict(request), time.time())
+            threading.Thread(target=self._launch, args=arguments, daemon=True).start()
 
     def terminated(self, instance_id: str, reason: str = TERMINATED) -> None:
         """Switch off what TerminateInstances ended."""
@@ -86,11 +91,14 @@ class Machines:
             machine.off.wait(5)
 
     def _launch(self, instance_ids: list[str], request: dict[str, str], at: float) -> None:
-        answer = self.cloud.client("ec2").describe_instances(InstanceIds=instance_ids)
-        for reservation in answer["Reservations"]:
-            for instance in reservation["Instances"]:
-                if not self._stopped:
-                    self._switch_on(self._facts(instance, request, at))
+        try:
+            answer = self.cloud.client("ec2").describe_instances(InstanceIds=instance_ids)
+            for reservation in answer["Reservations"]:
+                for instance in reservation["Instances"]:
+                    if not self._stopped:
+                        self._switch_on(self._facts(instance, request, at))
+        except Exception as problem:  # nobody above us in this thread could tell
+            self.cloud.log("machines", f"{', '.join(instance_ids)}: cannot boot: {problem!r}")
 
     def _facts(self, instance: dict[str, Any], request: dict[str, str], at: float) -> Facts:
         market = request.get("InstanceMarketOptions.MarketType", "on-demand")

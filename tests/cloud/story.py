@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .failover import CAPACITY, Failover, Refusal
 from .jobs import Job
 from .machine import Moment
 from .webhooks import Delivery
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from .cloud import Cloud
     from .wire import Call
 
-CAPACITY = ("Insufficient", "UnfulfillableCapacity", "SpotMaxPriceTooLow", "Unsupported")
 PATIENCE = 2.0
 SORT_SECONDS = 0.25
 # what a machine does on its way, as people know it
@@ -68,13 +68,11 @@ class Story:
         self.cloud, self.github, self.machines = cloud, cloud.github, cloud.machines
         self.lives = {job.id: Life(job, job.created) for job in jobs}
         self.began = min(job.created for job in jobs)
-        self._zones = _zones(cloud)
         self._seen = {"calls": 0, "github": 0, "moments": 0}
         self._told: set[tuple[str, object]] = set()
         self._for: dict[str, Job] = {}
         self._waiting: list[Line] = []
-        self._refused: list[tuple[Call, Line]] = []
-        self._ladder: list[str] = []
+        self._failover = Failover(_zones(cloud))
 
     def news(self, now: float) -> list[Line]:
         """What has happened until shortly before `now` and was not told yet, in order."""
@@ -88,7 +86,7 @@ class Story:
             unknown = line.instance and line.job is None
             patience = PATIENCE if unknown else SORT_SECONDS
             (self._waiting if now - line.at < patience else ready).append(line)
-        ready += self._without_successor(now)
+        ready += [self._refused(refusal) for refusal in self._failover.unanswered(now - PATIENCE)]
         return _merged(sorted(ready, key=lambda line: line.at))
 
     def since_webhook(self, line: Line) -> float:
@@ -142,38 +140,14 @@ class Story:
         return lines
 
     def _run_instances(self, call: Call) -> list[Line]:
-        pool = self._pool(call)
-        if pool not in self._ladder:
-            self._ladder.append(pool)
-        told = [line for earlier, line in self._refused if self._follows(call, earlier)][-1:]
-        self._refused = [pair for pair in self._refused if pair[1] not in told]
-        for line in told:
-            line.text += f"; next: {pool}"
-        if call.error.startswith(CAPACITY):
-            line = Line(call.time, self._only_job(), "failover", f"no capacity for {pool}")
-            line.mood = "trouble"
-            self._refused.append((call, line))
-            self._refused.sort(key=lambda pair: self._ladder.index(self._pool(pair[0])))
-        elif call.error:
-            told.append(self._fault(call))
-        return told
+        refusal = self._failover.see(call)
+        lines = [self._refused(refusal)] if refusal else []
+        if call.error and not call.error.startswith(CAPACITY):
+            lines.append(self._fault(call))
+        return lines
 
-    def _follows(self, call: Call, earlier: Call) -> bool:
-        """Whether a RunInstances is the next try of one that was refused."""
-        rungs = [self._ladder.index(self._pool(one)) for one in (earlier, call)]
-        counts = [one.parameters.get("MaxCount") for one in (earlier, call)]
-        return call.time > earlier.time and rungs[0] < rungs[1] and counts[0] == counts[1]
-
-    def _without_successor(self, now: float) -> list[Line]:
-        late = [line for _, line in self._refused if now - line.at > PATIENCE]
-        self._refused = [pair for pair in self._refused if pair[1] not in late]
-        return late
-
-    def _pool(self, call: Call) -> str:
-        market = "" if call.parameters.get("Market") == "spot" else " on demand"
-        subnet = str(call.parameters.get("SubnetId", ""))
-        zone = self._zones.get(subnet, subnet).rpartition("-")[2]
-        return f"{call.parameters.get('InstanceType', '?')}{market} in {zone or 'any zone'}"
+    def _refused(self, refusal: Refusal) -> Line:
+        return Line(refusal.at, self._only_job(), "failover", str(refusal), "trouble")
 
     def _fault(self, call: Call) -> Line:
         what = f"{call.service} {call.action}: {call.error or call.status}"

@@ -68,6 +68,9 @@ class FakeCloud:
     def instance_ended(self, instance_id, reason):
         self.ended.append((instance_id, reason))
 
+    def log(self, who, line):
+        raise AssertionError(f"{who}: {line}")
+
     def put_event(self, source, detail_type, detail):
         self.events.append((source, detail_type, detail))
 
@@ -205,6 +208,15 @@ def test_metadata_wants_a_token(world):
     assert get(machine, path, token)[0] == 200
     assert world.cloud.assumed == [f"RunnerRole/{ID}"]
     assert get(machine, "/latest/meta-data/spot/instance-action", token)[0] == 404
+
+
+def test_repeated_launch_of_the_same_instance_boots_it_once(world):
+    machine = launch(world, "notify('READY=1'); time.sleep(60)")
+    until(machine, "ready")
+    world.machines.launched([ID], {})
+    time.sleep(0.2)
+    assert world.machines.all == {ID: machine}
+    assert stages(machine).count("on") == 1
 
 
 def test_tags_are_hidden_unless_asked_for(world):
