@@ -27,6 +27,7 @@
 #include "report.h"
 #include "reports.h"
 #include "run.h"
+#include "trim.h"
 #include "watch.h"
 
 struct agent {
@@ -60,6 +61,7 @@ struct agent {
         struct watch watch;
         struct reports reports;
         struct clean_up clean_up;
+        struct trim trim;
         struct power_off power_off;
 };
 

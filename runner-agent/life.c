@@ -125,6 +125,7 @@ static void on_started(struct agent *agent)
 {
         clean_up_start(agent);
         watch_start(agent, stop);
+        trim_start(agent);
 }
 
 static void on_listening(struct agent *agent)

@@ -29,7 +29,7 @@
 #define UPDATE_LOOKS_MAX 120
 
 #define GROUP_LOOK_MS 10
-#define GROUP_LOOKS_MAX 200
+#define GROUP_LOOKS_MAX 50
 
 static void start_runner(struct agent *agent);
 
