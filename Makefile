@@ -158,7 +158,7 @@ lint: ## warnings as errors, clang-format, clang-tidy, ruff, shellcheck, cfn-lin
 lint-sources:
 	$(call say,FORMAT,'clang-format')clang-format --dry-run -Werror $(c_files)
 	$(call say,TIDY,'clang-tidy')printf '%s\n' $(tidy_files) | \
-		xargs -P 2 -n 4 clang-tidy --quiet -- $(ours) -DVERSION='"lint"' 2>&1 | \
+		xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(ours)' tidy 2>&1 | \
 		{ ! grep -E '(warning|error):' -A 6; }
 	$(call say,RUFF,'tests')build/venv/bin/ruff check --quiet tests && \
 		build/venv/bin/ruff format --check --quiet tests

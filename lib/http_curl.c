@@ -116,7 +116,8 @@ static struct curl_slist *header_list(const struct http_call *call)
         while ((line = strsep(&rest, "\n")))
                 if (*line)
                         list = curl_slist_append(list, line);
-        explicit_bzero(lines, call->headers.size);
+        if (lines)
+                explicit_bzero(lines, call->headers.size);
         return list;
 }
 

@@ -37,8 +37,8 @@ static int terminate(struct scaler *scaler, const struct job *job, const struct 
         struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        struct github *github;
-        struct aws *aws;
+        struct github *github = NULL;
+        struct aws *aws = NULL;
         char scope[GITHUB_SCOPE_SIZE];
         int r;
 

@@ -6,7 +6,7 @@
 
 #include "delivery.h"
 
-#include <ctype.h>
+#include <curl/curl.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -92,31 +92,24 @@ int delivery_parse(const char *event, size_t size, struct delivery *ret, struct 
         return 0;
 }
 
-static int hex_digit(char c)
-{
-        if (!isxdigit((unsigned char)c))
-                return -1;
-        return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-}
-
 /* Decodes the form field that begins at TEXT, up to the next "&". */
 static int decode_form(const char *text, struct buf *ret)
 {
-        for (; *text && *text != '&'; text++) {
-                char c = *text == '+' ? ' ' : *text;
+        _cleanup_free_ char *encoded = strndup(text, strcspn(text, "&"));
+        char *decoded;
+        int size;
+        int r;
 
-                if (c == '%') {
-                        int high = hex_digit(text[1]);
-                        int low = high < 0 ? -1 : hex_digit(text[2]);
-
-                        if (low < 0)
-                                return -EBADMSG;
-                        c = (char)(high * 16 + low);
-                        text += 2;
-                }
-                buf_add(ret, &c, 1);
-        }
-        return ret->overflow ? -EBADMSG : 0;
+        if (!encoded)
+                return -ENOMEM;
+        for (char *plus = strchr(encoded, '+'); plus; plus = strchr(plus, '+'))
+                *plus = ' ';
+        decoded = curl_easy_unescape(NULL, encoded, 0, &size);
+        if (!decoded)
+                return -EBADMSG;
+        r = buf_add(ret, decoded, (size_t)size);
+        curl_free(decoded);
+        return r;
 }
 
 /* The value of form field `payload`, still encoded; NULL without one. */

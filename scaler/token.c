@@ -82,7 +82,8 @@ void tokens_need(struct tokens *tokens, int64_t installation)
         request = mem_alloc(sizeof(*request));
         request->installation = installation;
         request->tokens = tokens;
-        tokens->requests = mem_resize(tokens->requests, tokens->n_requests + 1, sizeof(request));
+        tokens->requests =
+                mem_resize(tokens->requests, tokens->n_requests + 1, sizeof(*tokens->requests));
         tokens->requests[tokens->n_requests++] = request;
         r = github_access_token(tokens->github, installation, &call, &request->err);
         if (r < 0) {
@@ -115,8 +116,8 @@ void tokens_when_ready(struct tokens *tokens, struct hand_over *hand_over)
         } else if (request->ended) {
                 hand_over_fail(hand_over, request->result, &request->err);
         } else {
-                tokens->waiting =
-                        mem_resize(tokens->waiting, tokens->n_waiting + 1, sizeof(hand_over));
+                tokens->waiting = mem_resize(
+                        tokens->waiting, tokens->n_waiting + 1, sizeof(*tokens->waiting));
                 tokens->waiting[tokens->n_waiting++] = hand_over;
         }
 }
