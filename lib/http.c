@@ -19,6 +19,8 @@
 /* Full jitter: a delay from 0 to min(BACKOFF_MAX, BACKOFF_BASE * 2^tries). */
 #define BACKOFF_BASE_MS INT64_C(100)
 #define BACKOFF_MAX_MS INT64_C(5000)
+/* Longer than any deadline. */
+#define WAIT_MAX_SECONDS 86400
 
 struct http {
         struct http_transport *transport;
@@ -159,8 +161,8 @@ static int64_t retry_after_ms(struct http *http, const struct http_call *call)
         if (call->result < 0 || !http_call_answer_header(call, "Retry-After", value, sizeof(value)))
                 return -1;
         seconds = strtol(value, &end, 10);
-        if (end != value && *end == '\0' && seconds >= 0 && seconds <= 86400)
-                return seconds * MSEC_PER_SEC;
+        if (end != value && *end == '\0' && seconds >= 0)
+                return (seconds < WAIT_MAX_SECONDS ? seconds : WAIT_MAX_SECONDS) * MSEC_PER_SEC;
         if (!strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &tm))
                 return -1;
         wait = (int64_t)timegm(&tm) * MSEC_PER_SEC - clock_wall_ms(http->clock);

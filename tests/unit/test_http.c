@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * When a call is tried, and what follows from the end of a try. The script's clock moves as far as
+ * http.c waits, so each test can say how long that was.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "http.h"
+#include "script.h"
+
+#define URL "https://example.test/a"
+
+struct place {
+        struct script *script;
+        struct http *http;
+        struct http_call *call;
+        int64_t began_ms;
+};
+
+static int set_up(void **state)
+{
+        struct place *place = mem_alloc(sizeof(*place));
+
+        place->script = script_new();
+        place->http = script_http(place->script);
+        place->call = http_call_new("Test", "GET", URL);
+        place->call->tries_max = 3;
+        place->began_ms = clock_monotonic_ms(script_clock(place->script));
+        *state = place;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct place *place = *state;
+
+        http_free(place->http);
+        http_call_free(place->call);
+        free(place);
+        return 0;
+}
+
+static int64_t passed_ms(const struct place *place)
+{
+        return clock_monotonic_ms(script_clock(place->script)) - place->began_ms;
+}
+
+static uint32_t shortest(uint32_t below)
+{
+        (void)below;
+        return 0;
+}
+
+/* -- tries --------------------------------------------------------------------------------------
+ */
+
+static void an_answer_ends_the_call(void **state)
+{
+        struct place *place = *state;
+
+        script_expect_headers(place->script, "GET", URL, NULL, 404, "X-A: 1\r\nx-b:  2 \r\n", "no");
+        assert_int_equal(http_perform(place->http, place->call), 0);
+        assert_int_equal(place->call->status, 404);
+        assert_string_equal(buf_string(&place->call->answer), "no");
+        assert_int_equal(place->call->tries, 1);
+        assert_int_equal(place->call->ended_ms - place->call->started_ms, 1);
+}
+
+static void what_passes_is_tried_again(void **state)
+{
+        static const int passing[] = {429, 502, 503, 504};
+        struct place *place = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(passing); i++) {
+                script_expect(place->script, "GET", URL, NULL, passing[i], "wait");
+                script_expect(place->script, "GET", URL, NULL, 200, "ok");
+                assert_int_equal(http_perform(place->http, place->call), 0);
+                assert_int_equal(place->call->status, 200);
+                assert_string_equal(buf_string(&place->call->answer), "ok");
+                assert_int_equal(place->call->tries, 2);
+        }
+}
+
+static void what_does_not_pass_is_not(void **state)
+{
+        static const int lasting[] = {200, 301, 400, 403, 409, 500, 501};
+        struct place *place = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(lasting); i++) {
+                script_expect(place->script, "GET", URL, NULL, lasting[i], "");
+                assert_int_equal(http_perform(place->http, place->call), 0);
+                assert_int_equal(place->call->tries, 1);
+        }
+}
+
+static void lost_connections_are_tried_again(void **state)
+{
+        static const int lost[] = {-ECONNRESET, -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT};
+        struct place *place = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(lost); i++) {
+                script_expect_failure(place->script, "GET", URL, lost[i]);
+                script_expect(place->script, "GET", URL, NULL, 200, "ok");
+                assert_int_equal(http_perform(place->http, place->call), 0);
+                assert_int_equal(place->call->status, 200);
+        }
+        script_expect_failure(place->script, "GET", URL, -EKEYREJECTED);
+        assert_int_equal(http_perform(place->http, place->call), -EKEYREJECTED);
+        assert_int_equal(place->call->tries, 1);
+}
+
+static void tries_are_counted(void **state)
+{
+        struct place *place = *state;
+        struct err err;
+
+        for (int i = 0; i < 3; i++)
+                script_expect_failure(place->script, "GET", URL, -ECONNRESET);
+        assert_int_equal(http_perform(place->http, place->call), -ECONNRESET);
+        assert_int_equal(place->call->tries, 3);
+        assert_int_equal(http_call_fail(place->call, &err), -ECONNRESET);
+        assert_string_equal(err.text, "Test: no answer: scripted failure");
+}
+
+/* Repeating what is not known to be safe may do it twice. */
+static void by_default_there_is_one_try(void **state)
+{
+        struct place *place = *state;
+        struct http_call *call = http_call_new("Test", "POST", URL);
+
+        script_expect(place->script, "POST", URL, NULL, 503, "");
+        http_perform(place->http, call);
+        assert_int_equal(call->status, 503);
+        http_call_free(call);
+}
+
+static enum http_verdict again_on_500(const struct http_call *call)
+{
+        return call->status == 500 ? HTTP_AGAIN : HTTP_DONE;
+}
+
+static void the_maker_judges_answers(void **state)
+{
+        struct place *place = *state;
+
+        place->call->judge = again_on_500;
+        script_expect(place->script, "GET", URL, NULL, 500, "");
+        script_expect(place->script, "GET", URL, NULL, 503, "capacity");
+        http_perform(place->http, place->call);
+        assert_int_equal(place->call->status, 503);
+        assert_int_equal(place->call->tries, 2);
+}
+
+/* -- waiting ------------------------------------------------------------------------------------
+ */
+
+static void waits_are_full_jitter(void **state)
+{
+        /* One more bit each time, up to five seconds; a millisecond is each answer's own. */
+        static const int64_t longest[] = {200, 400, 800, 1600, 3200, 5000, 5000};
+        struct place *place = *state;
+        int64_t sum = 0;
+
+        place->call->timeout_ms = 0;
+        place->call->tries_max = ARRAY_SIZE(longest) + 1;
+        for (size_t i = 0; i < ARRAY_SIZE(longest); i++) {
+                script_expect(place->script, "GET", URL, NULL, 503, "");
+                sum += longest[i] + 1;
+        }
+        script_expect(place->script, "GET", URL, NULL, 200, "");
+        http_perform(place->http, place->call);
+        assert_int_equal(passed_ms(place), sum + 1);
+
+        http_set_random(place->http, shortest);
+        place->began_ms += passed_ms(place);
+        for (size_t i = 0; i < ARRAY_SIZE(longest); i++)
+                script_expect(place->script, "GET", URL, NULL, 503, "");
+        script_expect(place->script, "GET", URL, NULL, 200, "");
+        http_perform(place->http, place->call);
+        assert_int_equal(passed_ms(place), ARRAY_SIZE(longest) + 1);
+}
+
+static void retry_after_is_honoured(void **state)
+{
+        static const struct {
+                const char *header;
+                int64_t wait_ms;
+        } rows[] = {
+                {"Retry-After: 3\r\n", 3000},
+                {"retry-after:  0 \r\n", 0},
+                {"Retry-After: Fri, 02 Jan 2026 03:00:00 GMT\r\n", 0},
+                {"Retry-After: soon\r\n", 200},
+                {"Retry-After: -5\r\n", 200},
+        };
+        struct place *place = *state;
+
+        place->call->timeout_ms = 0;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                int64_t before = passed_ms(place);
+
+                script_expect_headers(place->script, "GET", URL, NULL, 503, rows[i].header, "");
+                script_expect(place->script, "GET", URL, NULL, 200, "");
+                http_perform(place->http, place->call);
+                assert_int_equal(passed_ms(place) - before - 2, rows[i].wait_ms);
+        }
+}
+
+static void retry_after_may_be_a_date(void **state)
+{
+        struct place *place = *state;
+
+        /* The script's clock begins at 03:04:05. */
+        script_expect_headers(place->script, "GET", URL, NULL, 503,
+                "Retry-After: Fri, 02 Jan 2026 03:04:12 GMT\r\n", "");
+        script_expect(place->script, "GET", URL, NULL, 200, "");
+        http_perform(place->http, place->call);
+        assert_int_equal(passed_ms(place), 7001);
+}
+
+/* Asking again in a moment a server that wants to be left alone for days would be rude. */
+static void who_wants_very_long_is_left_alone(void **state)
+{
+        struct place *place = *state;
+
+        script_expect_headers(
+                place->script, "GET", URL, NULL, 429, "Retry-After: 100000\r\n", "rate");
+        http_perform(place->http, place->call);
+        assert_int_equal(place->call->status, 429);
+        assert_int_equal(place->call->tries, 1);
+        assert_int_equal(passed_ms(place), 1);
+}
+
+static void no_try_is_waited_for_beyond_the_deadline(void **state)
+{
+        struct place *place = *state;
+
+        place->call->timeout_ms = 1000;
+        script_expect_headers(place->script, "GET", URL, NULL, 503, "Retry-After: 1\r\n", "busy");
+        assert_int_equal(http_perform(place->http, place->call), 0);
+        assert_int_equal(place->call->status, 503);
+        assert_string_equal(buf_string(&place->call->answer), "busy");
+        assert_int_equal(passed_ms(place), 1);
+}
+
+static void a_try_ends_with_the_deadline(void **state)
+{
+        struct place *place = *state;
+
+        place->call->timeout_ms = 1000;
+        place->call->try_timeout_ms = 800;
+        script_expect(place->script, "GET", URL, NULL, 503, "");
+        script_expect(place->script, "GET", URL, NULL, 200, "");
+        http_start(place->http, place->call);
+        assert_int_equal(http_call_try_ms(place->http, place->call), 800);
+        http_dispatch(place->http);
+        script_sleep(place->script, 400);
+        http_dispatch(place->http);
+        assert_int_equal(http_call_try_ms(place->http, place->call), 600);
+        script_sleep(place->script, 5000);
+        assert_int_equal(http_call_try_ms(place->http, place->call), 1);
+        place->call->deadline_ms = 0;
+        place->call->try_timeout_ms = 0;
+        assert_int_equal(http_call_try_ms(place->http, place->call), 0);
+        http_await(place->http, place->call);
+}
+
+static void too_large_an_answer_is_an_error(void **state)
+{
+        struct place *place = *state;
+
+        place->call->answer_limit = 3;
+        script_expect(place->script, "GET", URL, NULL, 200, "four");
+        assert_int_equal(http_perform(place->http, place->call), -E2BIG);
+        assert_non_null(strstr(place->call->err.text, "larger than 3 bytes"));
+        assert_int_equal(place->call->tries, 1);
+}
+
+/* -- many ---------------------------------------------------------------------------------------
+ */
+
+struct chain {
+        struct http *http;
+        unsigned left;
+        unsigned ended;
+};
+
+static void go_on(struct http_call *call, void *userdata);
+
+static void start_chained(struct chain *chain)
+{
+        struct http_call *call = http_call_new("Test", "GET", URL);
+
+        call->done = go_on;
+        call->userdata = chain;
+        http_start(chain->http, call);
+}
+
+static void go_on(struct http_call *call, void *userdata)
+{
+        struct chain *chain = userdata;
+
+        assert_int_equal(call->status, 200);
+        chain->ended++;
+        http_call_free(call);
+        if (chain->left > 0) {
+                chain->left--;
+                start_chained(chain);
+        }
+}
+
+static void calls_go_on_from_calls_in_parallel(void **state)
+{
+        struct place *place = *state;
+        struct chain chains[20] = {{0}};
+
+        for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
+                chains[i] = (struct chain){.http = place->http, .left = 2};
+                for (int step = 0; step < 3; step++) {
+                        script_expect(place->script, "GET", URL, NULL, 200, "");
+                        script_latency(place->script, 100);
+                }
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
+                start_chained(&chains[i]);
+        http_finish(place->http);
+        for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
+                assert_int_equal(chains[i].ended, 3);
+        assert_int_equal(passed_ms(place), 300);
+}
+
+static void one_that_waits_holds_up_no_other(void **state)
+{
+        struct place *place = *state;
+        struct http_call *other = http_call_new("Test", "GET", "https://example.test/b");
+
+        script_expect_headers(place->script, "GET", URL, NULL, 503, "Retry-After: 5\r\n", "");
+        script_expect(place->script, "GET", URL, NULL, 200, "");
+        script_expect(place->script, "GET", "/b", NULL, 200, "");
+        script_latency(place->script, 50);
+        http_start(place->http, place->call);
+        assert_int_equal(http_perform(place->http, other), 0);
+        assert_int_equal(passed_ms(place), 50);
+        assert_int_equal(place->call->state, HTTP_CALL_WAITING);
+        http_await(place->http, place->call);
+        assert_int_equal(place->call->status, 200);
+        http_call_free(other);
+}
+
+static void never(struct http_call *call, void *userdata)
+{
+        (void)call;
+        (void)userdata;
+        fail_msg("a cancelled call was told as done");
+}
+
+static void cancelled_calls_are_not_told(void **state)
+{
+        struct place *place = *state;
+        struct http_call *waiting = http_call_new("Test", "GET", "https://example.test/b");
+
+        script_expect(place->script, "GET", URL, NULL, 200, "");
+        script_expect_headers(place->script, "GET", "/b", NULL, 503, "Retry-After: 5\r\n", "");
+        place->call->done = never;
+        waiting->done = never;
+        waiting->tries_max = 2;
+        http_start(place->http, waiting);
+        script_sleep(place->script, 1);
+        http_dispatch(place->http);
+        assert_int_equal(waiting->state, HTTP_CALL_WAITING);
+        http_start(place->http, place->call);
+        http_cancel(place->http, place->call);
+        http_cancel(place->http, waiting);
+        http_cancel(place->http, waiting);
+        assert_int_equal(place->call->result, -ECANCELED);
+        assert_int_equal(waiting->result, -ECANCELED);
+        http_finish(place->http);
+        http_call_free(waiting);
+}
+
+/* -- one call -----------------------------------------------------------------------------------
+ */
+
+static void answer_headers_are_found(void **state)
+{
+        struct place *place = *state;
+        char value[8];
+
+        buf_add_string(&place->call->answer_headers,
+                "HTTP/1.1 200 OK\r\nX-Long: 0123456789\r\nX-A-B: x\r\nX-A:\t y \r\nX-E:\r\n\r\n");
+        assert_true(http_call_answer_header(place->call, "x-a", value, sizeof(value)));
+        assert_string_equal(value, "y");
+        assert_true(http_call_answer_header(place->call, "X-Long", value, sizeof(value)));
+        assert_string_equal(value, "0123456");
+        assert_true(http_call_answer_header(place->call, "x-e", value, sizeof(value)));
+        assert_string_equal(value, "");
+        assert_false(http_call_answer_header(place->call, "x-none", value, sizeof(value)));
+}
+
+static void a_header_with_a_line_break_is_left_out(void **state)
+{
+        struct place *place = *state;
+
+        http_call_header(place->call, "X-A", "1\r\nX-Evil: 2");
+        http_call_header(place->call, "X-B", "3");
+        assert_string_equal(buf_string(&place->call->headers), "X-B: 3\n");
+}
+
+static void a_useless_answer_is_quoted_from_its_beginning(void **state)
+{
+        struct place *place = *state;
+        struct err err;
+
+        place->call->status = 502;
+        place->call->answer.limit = 4096;
+        buf_add_string(&place->call->answer, "<html>\n\xff");
+        for (int i = 0; i < 100; i++)
+                buf_add_string(&place->call->answer, "0123456789");
+        assert_int_equal(http_call_fail(place->call, &err), -EPROTO);
+        assert_non_null(strstr(err.text, "HTTP status 502, beginning with \"<html>..0123"));
+        assert_in_range(strlen(err.text), 200, 300);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(an_answer_ends_the_call),
+                TEST(what_passes_is_tried_again),
+                TEST(what_does_not_pass_is_not),
+                TEST(lost_connections_are_tried_again),
+                TEST(tries_are_counted),
+                TEST(by_default_there_is_one_try),
+                TEST(the_maker_judges_answers),
+                TEST(waits_are_full_jitter),
+                TEST(retry_after_is_honoured),
+                TEST(retry_after_may_be_a_date),
+                TEST(who_wants_very_long_is_left_alone),
+                TEST(no_try_is_waited_for_beyond_the_deadline),
+                TEST(a_try_ends_with_the_deadline),
+                TEST(too_large_an_answer_is_an_error),
+                TEST(calls_go_on_from_calls_in_parallel),
+                TEST(one_that_waits_holds_up_no_other),
+                TEST(cancelled_calls_are_not_told),
+                TEST(answer_headers_are_found),
+                TEST(a_header_with_a_line_break_is_left_out),
+                TEST(a_useless_answer_is_quoted_from_its_beginning),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
