@@ -14,6 +14,7 @@
 
 #include "container.h"
 #include "mem.h"
+#include "utf8.h"
 
 /* So much is read at one go, and so often at the end: a process that left the runner's group may
  * print for ever. */
@@ -51,11 +52,8 @@ static void keep_last_line(struct listen *listen, const char *line)
 {
         size_t size = strlen(line);
 
-        if (size >= sizeof(listen->last_line)) {
-                size = sizeof(listen->last_line) - 1;
-                while (size > 0 && ((unsigned char)line[size] & 0xc0) == 0x80)
-                        size--;
-        }
+        if (size >= sizeof(listen->last_line))
+                size = utf8_fit(line, sizeof(listen->last_line) - 1);
         memcpy(listen->last_line, line, size);
         listen->last_line[size] = '\0';
 }

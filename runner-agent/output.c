@@ -8,52 +8,18 @@
 #include "output.h"
 
 #include <ctype.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "mem.h"
+#include "utf8.h"
 
 #define CUT "\u2026"
-
-/* The size of the UTF-8 sequence at BYTES, 0 where there is none (Unicode, table 3-7). */
-static size_t utf8_size(const unsigned char *bytes, size_t left)
-{
-        static const struct {
-                uint8_t first_least, first_most, second_least, second_most;
-                uint8_t size;
-        } table[] = {
-                {0x00, 0x7f, 0, 0, 1},
-                {0xc2, 0xdf, 0x80, 0xbf, 2},
-                {0xe0, 0xe0, 0xa0, 0xbf, 3},
-                {0xe1, 0xec, 0x80, 0xbf, 3},
-                {0xed, 0xed, 0x80, 0x9f, 3},
-                {0xee, 0xef, 0x80, 0xbf, 3},
-                {0xf0, 0xf0, 0x90, 0xbf, 4},
-                {0xf1, 0xf3, 0x80, 0xbf, 4},
-                {0xf4, 0xf4, 0x80, 0x8f, 4},
-        };
-        size_t row = 0;
-
-        while (row < ARRAY_SIZE(table) &&
-                (bytes[0] < table[row].first_least || bytes[0] > table[row].first_most))
-                row++;
-        if (row == ARRAY_SIZE(table) || table[row].size > left)
-                return 0;
-        for (size_t i = 1; i < table[row].size; i++) {
-                uint8_t least = i == 1 ? table[row].second_least : 0x80;
-                uint8_t most = i == 1 ? table[row].second_most : 0xbf;
-
-                if (bytes[i] < least || bytes[i] > most)
-                        return 0;
-        }
-        return table[row].size;
-}
 
 /* Control characters become blanks, and bytes that are not UTF-8 question marks. */
 static void clean(char *line, size_t size)
 {
         for (size_t i = 0; i < size;) {
-                size_t n = utf8_size((const unsigned char *)line + i, size - i);
+                size_t n = utf8_character(line + i, size - i);
 
                 if (n == 0)
                         line[i] = '?';

@@ -18,29 +18,35 @@
 #define DELAY_MS 1000
 #define LINE_MAX_SIZE 4352 /* a path, and what is before it */
 
-int trim_is_code(const char *line, unsigned long *ret_begin, unsigned long *ret_end)
+bool trim_is_code(const char *line, void **ret_code, size_t *ret_size)
 {
         char access[5];
+        void *begin;
+        void *end;
         int path = 0;
 
-        if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %n", ret_begin, ret_end, access, &path) != 3)
-                return 0;
+        if (sscanf(line, "%p-%p %4s %*s %*s %*s %n", &begin, &end, access, &path) != 3)
+                return false;
         /* Never what can be written, or was, as the pages that the linker relocates. */
-        return strcmp(access, "r-xp") == 0 && path > 0 && line[path] == '/';
+        if (strcmp(access, "r-xp") != 0 || path == 0 || line[path] != '/')
+                return false;
+        *ret_code = begin;
+        *ret_size = (size_t)((char *)end - (char *)begin);
+        return true;
 }
 
 static void drop_code(void)
 {
         char line[LINE_MAX_SIZE];
-        unsigned long begin;
-        unsigned long end;
+        void *code;
+        size_t size;
         FILE *maps = fopen("/proc/self/maps", "re");
 
         if (!maps)
                 return;
         while (fgets(line, sizeof(line), maps))
-                if (trim_is_code(line, &begin, &end))
-                        madvise((void *)begin, end - begin, MADV_DONTNEED);
+                if (trim_is_code(line, &code, &size))
+                        madvise(code, size, MADV_DONTNEED);
         fclose(maps);
 }
 

@@ -6,6 +6,8 @@
  * start needed.
  */
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <systemd/sd-event.h>
 
 struct agent;
@@ -19,5 +21,5 @@ void trim_start(struct agent *agent);
 void trim_release(struct agent *agent);
 
 /* Whether LINE of /proc/PID/maps is code of a file, which can be read again when it is needed
- * again: *RET_BEGIN to *RET_END. Pure. */
-int trim_is_code(const char *line, unsigned long *ret_begin, unsigned long *ret_end);
+ * again: *RET_SIZE bytes from *RET_CODE. Pure. */
+bool trim_is_code(const char *line, void **ret_code, size_t *ret_size);
