@@ -95,13 +95,11 @@ int delivery_parse(const char *event, size_t size, struct delivery *ret, struct 
 /* Decodes the form field that begins at TEXT, up to the next "&". */
 static int decode_form(const char *text, struct buf *ret)
 {
-        _cleanup_free_ char *encoded = strndup(text, strcspn(text, "&"));
+        _cleanup_free_ char *encoded = mem_format("%.*s", (int)strcspn(text, "&"), text);
         char *decoded;
         int size;
         int r;
 
-        if (!encoded)
-                return -ENOMEM;
         for (char *plus = strchr(encoded, '+'); plus; plus = strchr(plus, '+'))
                 *plus = ' ';
         decoded = curl_easy_unescape(NULL, encoded, 0, &size);
