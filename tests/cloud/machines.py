@@ -8,8 +8,8 @@ taken back by EC2 tells the cloud. Faults are asked for with service "machine" a
 
 from __future__ import annotations
 
-import getpass
-import shutil
+import os
+import pwd
 import sys
 import threading
 import time
@@ -83,8 +83,9 @@ class Machines:
 
     def stop(self) -> None:
         """End every machine at once; nobody is told."""
-        self._stopped = True
-        running = self.running()
+        with self.changed:
+            self._stopped = True
+            running = self.running()
         for machine in running:
             machine.end("the local cloud stops", gently=False)
         for machine in running:
@@ -95,8 +96,7 @@ class Machines:
             answer = self.cloud.client("ec2").describe_instances(InstanceIds=instance_ids)
             for reservation in answer["Reservations"]:
                 for instance in reservation["Instances"]:
-                    if not self._stopped:
-                        self._switch_on(self._facts(instance, request, at))
+                    self._switch_on(self._facts(instance, request, at))
         except Exception as problem:  # nobody above us in this thread could tell
             self.cloud.log("machines", f"{', '.join(instance_ids)}: cannot boot: {problem!r}")
 
@@ -127,11 +127,14 @@ class Machines:
         setup.environment = self._environment()
         never_boots = self._boot_faults(facts, setup)
         directory = self.directory / facts.instance_id
-        machine = Machine(directory, metadata, setup, self._ended, self._tell)
-        self.all[facts.instance_id] = machine
-        if never_boots:
-            machine.end(DIED, gently=False)  # comes before the boot, which is an alarm too
-        machine.start()
+        with self.changed:
+            if self._stopped:
+                return
+            machine = Machine(directory, metadata, setup, self._ended, self._tell)
+            self.all[facts.instance_id] = machine
+            if never_boots:
+                machine.end(DIED, gently=False)  # comes before the boot, which is an alarm too
+            machine.start()
         self._later_faults(machine)
 
     def _environment(self) -> dict[str, str]:
@@ -169,10 +172,10 @@ class Machines:
 
 def default_config() -> dict[str, object]:
     """The agent's configuration on these machines: the stand-in as runner, and short limits."""
-    python = getattr(sys, "_base_executable", sys.executable)
-    runner = [shutil.which(python) or python, "-I", "-S", str(HERE / "runner"), "run"]
+    python = getattr(sys, "_base_executable", sys.executable)  # quicker than a venv's
+    command = [python, "-I", "-S", str(HERE / "runner"), "run"]
     return {
-        "runner": {"command": runner, "user": getpass.getuser()},
+        "runner": {"command": command, "user": pwd.getpwuid(os.getuid()).pw_name},
         "parameter_limit_seconds": 30,
         "idle_limit_seconds": 60,
         "job_limit_seconds": 120,

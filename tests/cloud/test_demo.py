@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 
 from cloud.demo import FAILED, MISUSED, OK, Demo, arguments, main
+from cloud.failover import Failover
 from cloud.jobs import Job
 from cloud.paint import Painter
 from cloud.settings import BUILD
 from cloud.story import Life, Line, _merged
+from cloud.wire import Call
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = {"NO_COLOR": "1", "TERM": "xterm"}
@@ -172,3 +174,23 @@ def _leads_to(path, directory):
         return str(path.readlink()).startswith(directory)
     except OSError:
         return False
+
+
+def test_next_try_of_a_refused_launch_is_found():
+    def see(at, kind, subnet, error="", count="2"):
+        parameters = {"InstanceType": kind, "SubnetId": subnet, "MaxCount": count}
+        parameters["Market"] = "spot"
+        call = Call("ec2", "RunInstances", parameters, "", time=at, error=error)
+        return str(failover.see(call) or "")
+
+    failover = Failover({"subnet-1": "eu-central-1a", "subnet-2": "eu-central-1b"})
+    gone = "InsufficientInstanceCapacity"
+    assert see(1, "m7i.large", "subnet-1", gone) == ""
+    assert see(2, "m7i.large", "subnet-1", gone, "5") == ""
+    assert see(3, "m7i.large", "subnet-2", gone) == (
+        "no capacity for m7i.large in 1a; next: m7i.large in 1b"
+    )
+    assert see(4, "m7a.large", "subnet-1") == (
+        "no capacity for m7i.large in 1b; next: m7a.large in 1a"
+    )
+    assert [str(one) for one in failover.unanswered(9)] == ["no capacity for m7i.large in 1a"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""GitHub's stand-in, called as the scaler calls it, with the stand-in runner at its other end."""
+"""GitHub's stand-in, called as the scaler calls it, and its webhooks."""
 
 from __future__ import annotations
 
@@ -8,106 +8,22 @@ import hashlib
 import hmac
 import http.client
 import json
-import os
-import signal
-import ssl
-import subprocess
-import sys
 import time
-import uuid
-from pathlib import Path
-from types import SimpleNamespace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
 
-from cloud.faults import Body, Cut, Error, Faults, Throttle
-from cloud.github import INSTALLATION, GitHub
+from cloud.faults import Body, Cut, Error, Throttle
+from cloud.github import INSTALLATION
+from cloud.github_client import BODY, JIT, LABELS, RUNNERS, Client, World, ended, jwt, start_runner
 from cloud.openapi import github_description
-from cloud.serve import Answer, Server
 from cloud.webhooks import FORM, examples, sign
-
-RUNNER = str(Path(__file__).with_name("runner"))
-LABELS = ["self-hosted", "linux", "x64"]
-RUNNERS = "/repos/octo-org/one/actions/runners"
-JIT = f"{RUNNERS}/generate-jitconfig"
-BODY = {"name": "i-0123456789abcdef0", "runner_group_id": 1, "labels": LABELS}
-
-
-class Client:
-    """Calls the API over one connection that is kept alive."""
-
-    def __init__(self, github: GitHub, token: str = ""):
-        url = urlsplit(github.api_url)
-        context = ssl.create_default_context(cafile=str(github.ca_file))
-        self.base, self.token = url.path, token or github.personal_token
-        self.connection = http.client.HTTPSConnection("localhost", url.port, context=context)
-
-    def __call__(self, method: str, path: str, body=None, **headers: str):
-        text = None if body is None else body if isinstance(body, bytes) else json.dumps(body)
-        headers = {"User-Agent": "test", "Authorization": f"Bearer {self.token}"} | headers
-        if text is not None:
-            headers.setdefault("Content-Type", "application/json")
-        self.connection.request(method, self.base + path, text, headers)
-        answer = self.connection.getresponse()
-        content = answer.read()
-        document = json.loads(content) if content else None
-        return SimpleNamespace(status=answer.status, document=document, headers=answer.headers)
 
 
 @pytest.fixture
 def world(tmp_path):
-    received = []
-
-    def sink(request):
-        received.append(request)
-        return Answer(202)
-
-    server = Server(sink)
-    server.start()
-    faults = Faults()
-    github = GitHub(tmp_path, faults, "/api/v3").start()
-    github.webhooks.url = f"http://127.0.0.1:{server.port}/"
-    yield SimpleNamespace(github=github, call=Client(github), received=received, faults=faults)
-    faults.stopped.set()
-    github.stop()
-    server.stop()
-
-
-def jwt(github: GitHub, **changes):
-    now = int(time.time())
-    claims = {"iat": now - 60, "exp": now + 500, "iss": github.app_id, "jti": str(uuid.uuid4())}
-    parts = [{"alg": "RS256", "typ": "JWT"}, claims | changes]
-    text = ".".join(_base64url(json.dumps(part).encode()) for part in parts)
-    key = serialization.load_pem_private_key(github.private_key.encode(), None)
-    signature = key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
-    return f"{text}.{_base64url(signature)}"
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def start_runner(configuration: str, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", RUNNER, *(arguments or ("run",))],
-        env={"PATH": os.environ["PATH"], "ACTIONS_RUNNER_INPUT_JITCONFIG": configuration},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def register(world, **changes) -> str:
-    answer = world.call("POST", JIT, BODY | changes)
-    assert answer.status == 201
-    return answer.document["encoded_jit_config"]
-
-
-def ended(process: subprocess.Popen) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=10)
-    return process.returncode, output.decode(errors="replace")
+    with World(tmp_path).running() as running:
+        yield running
 
 
 # -- the API ---------------------------------------------------------------------------------------
@@ -170,7 +86,7 @@ def test_tokens_reach_what_they_may(world):
 
 
 def test_name_of_a_runner_is_taken_until_it_is_deleted(world):
-    register(world)
+    world.register()
     taken = world.call("POST", JIT, BODY)
     assert taken.status == 409
     assert taken.document["message"].startswith("Already exists - A runner with the name i-0")
@@ -178,7 +94,7 @@ def test_name_of_a_runner_is_taken_until_it_is_deleted(world):
     assert world.call("GET", f"{RUNNERS}/{found[0]['id']}").document["name"] == BODY["name"]
     assert world.call("DELETE", f"{RUNNERS}/{found[0]['id']}").status == 204
     assert world.call("DELETE", f"{RUNNERS}/{found[0]['id']}").status == 404
-    register(world)
+    world.register()
     assert world.github.violations == []
 
 
@@ -312,166 +228,6 @@ def test_receiver_that_is_not_there_does_not_block(world):
     assert world.github.webhooks.wait()
     delivery = world.github.webhooks.deliveries[0]
     assert (delivery.status, delivery.error[:22]) == (0, "ConnectionRefusedError")
-    assert hooks_redelivered(world, delivery) == delivery.id
-
-
-def hooks_redelivered(world, delivery):
     again = world.github.webhooks.redeliver(delivery)
     assert world.github.webhooks.wait()
-    return again.id
-
-
-# -- jobs and runners ------------------------------------------------------------------------------
-
-
-def test_job_is_announced_run_and_forgotten(world):
-    job = world.github.queue_job(
-        "octo-org/one", ["Self-Hosted", "x64"], name="build", run_seconds=0
-    )
-    code, output = ended(start_runner(register(world)))
-    assert code == 0
-    lines = output.splitlines()
-    assert lines[:4] == ["", "√ Connected to GitHub", "", "Current runner version: '2.336.0'"]
-    assert [line[22:] for line in lines[4:]] == [
-        "Listening for Jobs",
-        "Running job: build",
-        "Job build completed with result: Succeeded",
-    ]
-    assert world.github.webhooks.wait()
-    bodies = [json.loads(r.body)["workflow_job"] for r in world.received]
-    assert sorted(b["status"] for b in bodies) == ["completed", "in_progress", "queued"]
-    done = next(b for b in bodies if b["status"] == "completed")
-    assert (done["conclusion"], done["runner_name"]) == ("success", BODY["name"])
-    assert job.runners == [BODY["name"]]
-    assert world.github.left() == []
-    assert world.github.violations == []
-
-
-def test_busy_runner_cannot_be_deleted(world):
-    job = world.github.queue_job("octo-org/one", LABELS, behaviour="hang")
-    process = start_runner(register(world))
-    assert world.github.wait(lambda: job.state == "in_progress", 10)
-    refused = world.call("DELETE", f"{RUNNERS}/{job.runner_id}")
-    assert refused.status == 422
-    assert "currently running a job" in refused.document["message"]
-    process.send_signal(signal.SIGINT)
-    code, output = ended(process)
-    assert code == 0
-    assert "Exiting..." in output
-    assert "completed with result: Canceled" in output
-    assert job.conclusion == "cancelled"
-
-
-def test_deleted_idle_runner_ends(world):
-    process = start_runner(register(world))
-    runner = next(iter(world.github.registry.runners.values()))
-    assert world.github.wait(lambda: runner.listening, 10)
-    assert world.call("DELETE", f"{RUNNERS}/{runner.id}").status == 204
-    code, output = ended(process)
-    assert code == 1
-    assert "registration has been deleted" in output
-
-
-def test_idle_runner_ends_on_a_signal_and_stays_registered(world):
-    process = start_runner(register(world))
-    runner = next(iter(world.github.registry.runners.values()))
-    assert world.github.wait(lambda: runner.listening, 10)
-    process.send_signal(signal.SIGINT)
-    assert ended(process)[0] == 0
-    assert world.github.wait(lambda: not runner.online, 10)
-    assert world.github.left() == [f"runner {BODY['name']} (repos/octo-org/one, offline)"]
-
-
-def test_configuration_is_good_for_one_runner(world):
-    configuration = register(world)
-    first = start_runner(configuration)
-    runner = next(iter(world.github.registry.runners.values()))
-    assert world.github.wait(lambda: runner.listening, 10)
-    code, output = ended(start_runner(configuration))
-    assert code == 5
-    assert "A session for this runner already exists." in output
-    world.github.queue_job("octo-org/one", LABELS)
-    assert ended(first)[0] == 0
-    assert ended(start_runner(configuration))[0] == 1
-    assert ended(start_runner("bm9uc2Vuc2U="))[0] == 1
-    code, output = ended(start_runner(configuration, "run", "--jitconfig", configuration))
-    assert code == 1
-    assert "can be read by every user" in output
-
-
-def test_oldest_job_that_fits_is_taken_first(world):
-    other = world.github.queue_job("octo-org/one", [*LABELS, "gpu"])
-    first = world.github.queue_job("octo-org/one", LABELS)
-    second = world.github.queue_job("octo-org/one", LABELS)
-    world.github.queue_job("octo-org/two", LABELS)
-    assert ended(start_runner(register(world)))[0] == 0
-    assert (other.state, first.state, second.state) == ("queued", "completed", "queued")
-
-
-def test_cancelled_job_has_no_runner(world):
-    job = world.github.queue_job("octo-org/one", LABELS)
-    world.github.cancel_job(job)
-    assert world.github.webhooks.wait()
-    body = json.loads(world.received[-1].body)["workflow_job"]
-    assert (job.conclusion, body["runner_id"], body["runner_name"]) == ("cancelled", 0, "")
-    assert body["steps"] == []
-    assert world.github.violations == []
-
-
-def test_running_job_is_cancelled_through_its_runner(world):
-    job = world.github.queue_job("octo-org/one", LABELS, run_seconds=30)
-    process = start_runner(register(world))
-    assert world.github.wait(lambda: job.state == "in_progress", 10)
-    world.github.cancel_job(job)
-    assert "result: Canceled" in ended(process)[1]
-    assert job.conclusion == "cancelled"
-
-
-def test_job_of_a_lost_runner_fails_after_a_while(world):
-    world.github.jobs.lost_seconds = 0.3
-    job = world.github.queue_job("octo-org/one", LABELS, behaviour="hang")
-    process = start_runner(register(world))
-    assert world.github.wait(lambda: job.state == "in_progress", 10)
-    process.kill()
-    process.communicate(timeout=10)
-    assert world.github.wait(lambda: job.state == "completed", 10)
-    assert job.conclusion == "failure"
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "code", "words"),
-    [
-        ("deprecated", 7, "is deprecated and cannot receive messages"),
-        ("exit-at-start", 1, "Connected to GitHub"),
-        ("crash-at-start", -signal.SIGABRT, "Connected to GitHub"),
-        ("noise", 0, "Job build completed with result: Succeeded"),
-    ],
-)
-def test_runner_that_starts_badly(world, behaviour, code, words):
-    world.github.broker.behave(behaviour)
-    world.github.queue_job("octo-org/one", LABELS)
-    returned, output = ended(start_runner(register(world)))
-    assert returned == code
-    assert words in output
-
-
-@pytest.mark.parametrize("behaviour", ["crash", "exit"])
-def test_runner_that_ends_in_the_middle_of_its_job(world, behaviour):
-    world.github.jobs.lost_seconds = 0.1
-    job = world.github.queue_job("octo-org/one", LABELS, behaviour=behaviour)
-    assert ended(start_runner(register(world)))[0] != 0
-    assert world.github.wait(lambda: job.state == "completed", 10)
-    assert job.conclusion == "failure"
-
-
-def test_runner_that_ignores_signals(world):
-    job = world.github.queue_job("octo-org/one", LABELS, behaviour="ignore-signals")
-    process = start_runner(register(world))
-    assert world.github.wait(lambda: job.state == "in_progress", 10)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGTERM)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(0.5)
-    process.kill()
-    process.communicate(timeout=10)
+    assert (again.id, again.kind) == (delivery.id, "redelivery")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import ssl
+from functools import cache
 from pathlib import Path
 
 from cryptography import x509
@@ -40,8 +41,9 @@ def make_certificates(directory: Path) -> tuple[Path, ssl.SSLContext]:
     return ca_file, context
 
 
+@cache
 def make_app_key() -> tuple[str, rsa.RSAPublicKey]:
-    """Make the key of a GitHub App: PEM in the form that GitHub hands out, and its public half."""
+    """Make the key of a GitHub App, once: PEM as GitHub hands it out, and its public half."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return _private_pem(key).decode(), key.public_key()
 
