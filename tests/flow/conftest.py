@@ -4,20 +4,27 @@
     def test_something(cloud):
         job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux", "x64"])
 
-`cloud` is empty for each test. A test that needs another configuration, other secrets or another
-environment takes `make_cloud` and calls it with the options of `cloud.cloud.Options`.
+`cloud` is empty for each test, and everything in it moves by itself. In a `stage` nothing does:
+there are no machines and no queue is polled, and a test invokes the function that it is about. A
+test that needs another configuration, other secrets or another environment takes `make_cloud` or
+`make_stage` and calls it with the options of `cloud.cloud.Options`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from helpers import Inbox
 
 from cloud.cloud import Cloud
 from cloud.github import GitHub
 from cloud.machines import Machines
+from cloud.settings import INHERITED, function_environment
 
 MakeCloud = Callable[..., Cloud]
 
@@ -27,7 +34,8 @@ def make_cloud(local_cloud: Cloud) -> MakeCloud:
     """Empty the cloud and give it these options."""
 
     def make(**options: Any) -> Cloud:
-        return local_cloud.reset(make_github=GitHub, make_machines=Machines, **options)
+        parts = {"make_github": GitHub, "make_machines": Machines}
+        return local_cloud.reset(**(parts | options))
 
     return make
 
@@ -36,3 +44,75 @@ def make_cloud(local_cloud: Cloud) -> MakeCloud:
 def cloud(make_cloud: MakeCloud) -> Cloud:
     """An empty cloud with the default configuration."""
     return make_cloud()
+
+
+@pytest.fixture
+def make_stage(make_cloud: MakeCloud) -> MakeCloud:
+    """Empty the cloud, give it these options, and let nothing in it move by itself."""
+
+    def make(**options: Any) -> Cloud:
+        stage = make_cloud(**({"make_machines": None} | options))
+        for poller in stage.pollers:
+            poller.paused = True
+        return stage
+
+    return make
+
+
+@pytest.fixture
+def stage(make_stage: MakeCloud) -> Cloud:
+    """A cloud with the default configuration in which only the test moves anything."""
+    return make_stage()
+
+
+@pytest.fixture
+def inboxes() -> Iterator[Callable[..., Inbox]]:
+    """Make stand-ins for Teams and Slack."""
+    made: list[Inbox] = []
+
+    def make(**options: Any) -> Inbox:
+        made.append(Inbox(**options))
+        return made[-1]
+
+    yield make
+    for inbox in made:
+        inbox.stop()
+
+
+@pytest.fixture
+def run_scaler(local_cloud: Cloud) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the scaler on the shell: arguments, an event (or text) for its standard input, settings.
+
+    Without a role it has the environment that is given, and nothing else.
+    """
+
+    def run(
+        *arguments: str, event: Any = "", role: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        own = shell_environment(local_cloud, role) if role else {}
+        return subprocess.run(
+            [str(local_cloud.programs / "scaler"), *arguments],
+            input=event if isinstance(event, str | bytes) else json.dumps(event),
+            env=inherited() | own | environment,
+            capture_output=True,
+            text=not isinstance(event, bytes),
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def inherited() -> dict[str, str]:
+    """Give what a program built with sanitizers needs."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}
+
+
+def shell_environment(cloud: Cloud, handler: str) -> dict[str, str]:
+    """Give the environment of a function, as a person would set it in a shell."""
+    function = cloud.functions[handler]
+    credentials = cloud.assume(function.role, "shell")
+    common = function_environment(
+        function, credentials, cloud.region, cloud.aws_url, cloud.environment
+    )
+    return {name: value for name, value in common.items() if name != "_HANDLER"}

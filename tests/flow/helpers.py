@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""What flow tests say often: messages, events that carry them, and a look at what followed.
+
+Most tests take one stage of a job's life (fixture `stage`): they make the message that the stage
+before would have queued, invoke the function, and look at its calls, its answer and its output.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cloud.cloud import Cloud
+from cloud.serve import Answer, Request, Server
+from cloud.wire import Call
+
+REPOSITORY = "octo-org/one"
+LABELS = ["self-hosted", "linux", "x64"]
+PATIENCE = 60.0
+
+Document = dict[str, Any]
+
+
+def now_ms() -> int:
+    """Give the time as messages have it."""
+    return int(time.time() * 1000)
+
+
+def job_message(number: int = 1, **changes: Any) -> Document:
+    """Make the message about a job that `webhook` queues; None leaves a member out."""
+    message = {
+        "action": "queued",
+        "id": number,
+        "run_id": 1000 + number,
+        "attempt": 1,
+        "installation": 4711,
+        "queued_ms": now_ms() - 3000,
+        "webhook_ms": now_ms() - 1000,
+        "repository": REPOSITORY,
+        "name": f"build-{number}",
+        "url": job_url(number),
+        "spec": "linux-x64",
+        "instance_type": "m7i.large",
+        "labels": LABELS,
+    }
+    return {name: value for name, value in (message | changes).items() if value is not None}
+
+
+def job_url(number: int = 1) -> str:
+    """Give where people look at a job of `job_message`."""
+    return f"https://github.com/{REPOSITORY}/actions/runs/{1000 + number}/job/{number}"
+
+
+def batch(cloud: Cloud, queue: str, *bodies: Any, receives: int = 1, **record: Any) -> Document:
+    """Make the event with which SQS hands messages to a function; texts are bodies as they are."""
+    records = []
+    for number, body in enumerate(bodies, 1):
+        text = body if isinstance(body, str) else json.dumps(body)
+        records.append(
+            {
+                "messageId": f"message-{number}",
+                "body": text,
+                "attributes": {"ApproximateReceiveCount": str(receives)},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": cloud.queue(queue).arn,
+            }
+            | record
+        )
+    return {"Records": records}
+
+
+def failures(answer: Document) -> list[str]:
+    """List the messages that a function wants to get again."""
+    return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
+
+
+def queued(cloud: Cloud, *jobs: Any, **options: Any) -> list[str]:
+    """Let `queued` work on jobs and give the messages that failed."""
+    return failures(cloud.invoke("queued", batch(cloud, "QueuedQueue", *jobs, **options)))
+
+
+def launches(cloud: Cloud) -> list[Call]:
+    """List the calls that asked for instances."""
+    return cloud.calls.of("ec2", "RunInstances")
+
+
+def pools(cloud: Cloud) -> list[tuple[str, str, str]]:
+    """List where instances were asked for: type, subnet, market."""
+    names = ("InstanceType", "SubnetId", "Market")
+    return [tuple(call.parameters[name] for name in names) for call in launches(cloud)]
+
+
+def spec(cloud: Cloud, **changes: Any) -> Document:
+    """Give the configuration with another first spec; a new process has to read it."""
+    config = json.loads(json.dumps(cloud.config))
+    config["specs"][0] |= changes
+    return config
+
+
+def sent(cloud: Cloud, queue: str) -> list[Document]:
+    """List what the functions put into a queue: each call's parameters, with Body decoded."""
+    found = []
+    for call in cloud.calls.of("sqs", "SendMessage"):
+        if call.parameters["QueueUrl"].endswith(f"/{cloud.queue(queue).name}") and not call.error:
+            body = call.parameters["MessageBody"]
+            found.append(call.parameters | {"Body": _decoded(body)})
+    return found
+
+
+def attributes(message: Document) -> dict[str, str]:
+    """Give the attributes of a message that was sent, as texts."""
+    given = message.get("MessageAttributes", {})
+    return {name: value["StringValue"] for name, value in given.items()}
+
+
+def told(cloud: Cloud) -> list[Document]:
+    """List the notifications that were queued for people, with facts by name."""
+    return [
+        message["Body"] | {"facts": {f["name"]: f["value"] for f in message["Body"]["facts"]}}
+        for message in sent(cloud, "NotifyQueue")
+    ]
+
+
+def log(cloud: Cloud, who: str) -> list[Document]:
+    """List what a function logged: its lines of JSON that are no metrics."""
+    lines = [_decoded(line) for name, line in cloud.logs if name == who]
+    return [line for line in lines if isinstance(line, dict) and "_aws" not in line]
+
+
+def complaints(cloud: Cloud, who: str) -> str:
+    """Give all that a function logged as an error or a warning, as one text."""
+    return "\n".join(
+        json.dumps(line) for line in log(cloud, who) if line.get("level") in ("error", "warning")
+    )
+
+
+def metrics(cloud: Cloud, who: str, name: str) -> list[Document]:
+    """List the metric documents of a function that have a metric of this name."""
+    return [document for document in cloud.metrics(who) if name in document]
+
+
+def parameter(cloud: Cloud, name: str) -> Document:
+    """Read a hand-over."""
+    found = cloud.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
+    return found | {"Document": json.loads(found["Value"])}
+
+
+def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Wait for something to be true and give it; the last value when the time is over."""
+    end = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+class Inbox:
+    """A web server that stands in for Teams or Slack: it keeps what is posted to it."""
+
+    def __init__(self, status: int = 202, body: bytes = b""):
+        self.status, self.body = status, body
+        self.messages: list[Document] = []
+        self.requests: list[Request] = []
+        self._server = Server(self._take, name="inbox").start()
+        self.url = f"http://127.0.0.1:{self._server.port}/workflows/very-secret-token?sig=sesame"
+
+    def stop(self) -> None:
+        """Be down: refuse connections."""
+        self._server.stop()
+
+    def _take(self, request: Request) -> Answer:
+        self.requests.append(request)
+        self.messages.append(_decoded(request.body.decode()))
+        return Answer(self.status, self.body)
