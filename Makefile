@@ -54,6 +54,7 @@ lib_sources := $(wildcard lib/*.c lib/*/*.c)
 scaler_sources := $(wildcard scaler/*.c)
 agent_sources := $(wildcard runner-agent/*.c)
 unit_sources := $(wildcard tests/unit/test_*.c)
+unit_helpers := $(filter-out $(unit_sources),$(wildcard tests/unit/*.c))
 fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
 bench_sources := $(wildcard tests/bench/*.c)
 objects = $(patsubst %.c,$(obj)/%.o,$(1))
@@ -101,7 +102,7 @@ $(obj)/version: force
 -include $(wildcard $(obj)/*/*.d $(obj)/*/*/*.d)
 
 # -- tests ------------------------------------------------------------------------------------------
-$(build)/unit/%: $(obj)/tests/unit/%.o $(obj)/tests/unit/script.o $(scaler_archive) $(agent_archive) $(lib_archive)
+$(build)/unit/%: $(obj)/tests/unit/%.o $(call objects,$(unit_helpers)) $(scaler_archive) $(agent_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(agent_libs) -lcmocka
 

@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,8 @@ static int run_handler(const char *name, const char *api)
                         name);
                 return 2;
         }
+        /* A connection that its server closed must fail, not end the process. */
+        (void)signal(SIGPIPE, SIG_IGN);
         scaler_init(&scaler);
         return api ? serve_lambda(&serving, api) : serve_stdin(&serving);
 }
