@@ -14,17 +14,15 @@
 #include <string.h>
 
 #include "aws/ec2.h"
+#include "utf8.h"
 
 /* -- text ---------------------------------------------------------------------------------------
  */
 
 void aws_copy_text(char *to, size_t to_size, const char *from, size_t size)
 {
-        if (size >= to_size) {
-                size = to_size - 1;
-                while (size > 0 && ((unsigned char)from[size] & 0xc0) == 0x80)
-                        size--;
-        }
+        if (size >= to_size)
+                size = utf8_fit(from, to_size - 1);
         memcpy(to, from, size);
         to[size] = '\0';
 }

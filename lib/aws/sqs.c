@@ -13,6 +13,7 @@
 #include "answer.h"
 #include "json.h"
 #include "mem.h"
+#include "utf8.h"
 
 #define RECEIVE_MAX 10
 /* Ten messages of 1 MiB, escaped. */
@@ -21,19 +22,6 @@
 
 /* -- sending ------------------------------------------------------------------------------------
  */
-
-/* Bytes of the well-formed UTF-8 character at TEXT, 0 when it is none. Each step looks at one byte
- * more, so nothing behind the NUL is read. */
-static size_t character_size(const char *text)
-{
-        for (size_t size = 1; size <= 4; size++) {
-                if (json_is_utf8(text, size))
-                        return size;
-                if (text[size - 1] == '\0')
-                        return 0;
-        }
-        return 0;
-}
 
 /* What SQS lets through: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | above #xFFFF. */
 static bool is_allowed(const char *character, size_t size)
@@ -48,15 +36,18 @@ static bool is_allowed(const char *character, size_t size)
 static char *attribute_text(const char *text)
 {
         struct buf value = BUF_INIT(ATTRIBUTE_MAX);
+        size_t left = strlen(text);
 
-        while (*text && !value.overflow) {
-                size_t size = character_size(text);
+        while (left > 0 && !value.overflow) {
+                size_t size = utf8_character(text, left);
 
                 if (size > 0 && is_allowed(text, size))
                         buf_add(&value, text, size);
                 else
                         buf_add(&value, "?", 1);
-                text += size > 0 ? size : 1;
+                size += size == 0;
+                text += size;
+                left -= size;
         }
         return buf_steal(&value);
 }

@@ -32,7 +32,8 @@
 #define SPOT "<instanceLifecycle>spot</instanceLifecycle>"
 
 #define TWO "<instancesSet>" INSTANCE("i-a", "") INSTANCE("i-b", SPOT) "</instancesSet>"
-#define ONE(id) "<instancesSet>" INSTANCE(id, SPOT) "</instancesSet>"
+#define THIRD "<instancesSet>" INSTANCE("i-c", SPOT) "</instancesSet>"
+#define FOURTH "<instancesSet>" INSTANCE("i-d", SPOT) "</instancesSet>"
 
 static const char run_answer[] =
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<RunInstancesResponse" XMLNS ">\n"
@@ -42,9 +43,8 @@ static const char run_answer[] =
 static const char describe_answer[] =
         "<DescribeInstancesResponse" XMLNS "><requestId>1</requestId><reservationSet>"
         "<item>" TWO "<ownerId>111111111111</ownerId></item>"
-        "<item><ownerId>222222222222</ownerId>" ONE(
-                "i-c") "</item>"
-                       "<item>" ONE("i-d") "</item></reservationSet></DescribeInstancesResponse>";
+        "<item><ownerId>222222222222</ownerId>" THIRD "</item>"
+        "<item>" FOURTH "</item></reservationSet></DescribeInstancesResponse>";
 
 static int parse(const char *xml, struct ec2_instances *ret, struct err *err)
 {
