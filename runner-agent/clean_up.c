@@ -18,6 +18,7 @@
 #define RETRY_MOST_AT_END_MS 1000
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
+static void look_for_parameter(struct agent *agent);
 
 static char *parameter_name(const struct agent *agent)
 {
@@ -45,6 +46,15 @@ static void try_later(struct agent *agent)
                 agent_backoff_ms(clean_up->failures, RETRY_FIRST_MS, most), on_time);
 }
 
+static void on_gone(struct agent *agent)
+{
+        agent->clean_up.is_deleted = true;
+        agent->clean_up.was_refused = false;
+        agent->clean_up.failures = 0;
+        if (agent->clean_up.done)
+                end_clean_up(agent, 0);
+}
+
 static void on_deleted(struct http_call *call, void *userdata)
 {
         struct agent *agent = userdata;
@@ -52,15 +62,15 @@ static void on_deleted(struct http_call *call, void *userdata)
         int r = ssm_delete_parameter_answer(call, &clean_up->err);
 
         agent_call_drop(agent, &clean_up->call);
-        if (r < 0) {
+        if (r == -EACCES) {
+                clean_up->was_refused = true;
+                look_for_parameter(agent);
+        } else if (r < 0) {
                 try_later(agent);
-                return;
+        } else {
+                log_debug(agent_log(agent), "parameter deleted");
+                on_gone(agent);
         }
-        log_debug(agent_log(agent), "parameter deleted");
-        clean_up->is_deleted = true;
-        clean_up->failures = 0;
-        if (clean_up->done)
-                end_clean_up(agent, 0);
 }
 
 static void delete_parameter(struct agent *agent)
@@ -88,28 +98,33 @@ void clean_up_start(struct agent *agent)
                 delete_parameter(agent);
 }
 
-/* -- at the end ------------------------------------------------------------------------------ */
-
-/* Only a parameter that was found is deleted: it is often gone, and refusals to look for what is
- * not there are normal. */
+/* A role that is allowed its own parameter only is refused one that does not exist (its tag cannot
+ * match), so a refusal to read means that it is gone. One that can be read and not deleted is
+ * there.
+ */
 static void on_looked(struct http_call *call, void *userdata)
 {
         struct agent *agent = userdata;
         struct clean_up *clean_up = &agent->clean_up;
         _cleanup_buf_ struct buf value = BUF_INIT(call->answer_limit);
-        int r = ssm_get_parameter_answer(call, &value, &clean_up->err);
+        struct err err;
+        int r = ssm_get_parameter_answer(call, &value, &err);
 
         agent_call_drop(agent, &clean_up->call);
-        if (r == 0) {
+        if (r == SSM_NOT_FOUND || r == -EACCES) {
+                on_gone(agent);
+        } else if (clean_up->was_refused) {
+                clean_up->was_refused = false;
+                try_later(agent);
+        } else if (r == 0) {
                 agent->receive.was_seen = true;
                 clean_up->is_deleted = false;
                 delete_parameter(agent);
-                return;
+        } else {
+                log_debug(
+                        agent_log(agent), "parameter not looked for", LOG_TEXT("error", err.text));
+                end_clean_up(agent, 0);
         }
-        if (r < 0)
-                log_debug(agent_log(agent), "parameter not looked for",
-                        LOG_TEXT("error", clean_up->err.text));
-        end_clean_up(agent, 0);
 }
 
 static void look_for_parameter(struct agent *agent)
@@ -119,6 +134,8 @@ static void look_for_parameter(struct agent *agent)
 
         agent_call(agent, &agent->clean_up.call, call, on_looked);
 }
+
+/* -- at the end ------------------------------------------------------------------------------- */
 
 static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 {

@@ -22,7 +22,8 @@ struct clean_up {
         sd_event_source *timer;
         unsigned failures;
         bool is_deleted;
-        agent_done done; /* set: the machine waits for the end */
+        bool was_refused; /* DeleteParameter, just now */
+        agent_done done;  /* set: the machine waits for the end */
         sd_event_source *limit;
         struct err err; /* of the latest failure */
 };
