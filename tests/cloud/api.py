@@ -152,10 +152,11 @@ class Api:
         body = call.body if isinstance(call.body, dict) else {}
         remaining = None
         for fault in self.faults.take("github", operation, names | body):
-            call.fault = type(fault).__name__
             if isinstance(fault, Latency):
                 self.faults.wait(fault.seconds)
-            elif isinstance(fault, Timeout):
+                continue
+            call.fault = type(fault).__name__
+            if isinstance(fault, Timeout):
                 self.faults.wait(None)
                 remaining = Cut()
             elif isinstance(fault, Error):

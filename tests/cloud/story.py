@@ -86,7 +86,9 @@ class Story:
             unknown = line.instance and line.job is None
             patience = PATIENCE if unknown else SORT_SECONDS
             (self._waiting if now - line.at < patience else ready).append(line)
-        ready += [self._refused(refusal) for refusal in self._failover.unanswered(now - PATIENCE)]
+        ready += [
+            self._refused(refusal) for refusal in self._failover.unanswered(now - 2 * PATIENCE)
+        ]
         return _merged(sorted(ready, key=lambda line: line.at))
 
     def since_webhook(self, line: Line) -> float:
@@ -135,7 +137,7 @@ class Story:
                 lines += self._handed_over(call)
             elif call.status == 200 and call.action == "SendMessage":
                 lines += self._message(call)
-            elif call.error and call.faults and call.faults[-1] != "Latency":
+            elif call.error and set(call.faults) - {"Latency"}:
                 lines.append(self._fault(call))
         return lines
 
@@ -186,7 +188,7 @@ class Story:
     def _github_calls(self) -> list[Line]:
         lines = []
         for call in self._new("github", self.github.api.calls):
-            if call.fault and call.fault != "Latency":
+            if call.fault:
                 what = f"github {call.operation.split('/')[-1]}: {call.status or 'cut'}"
                 lines.append(Line(call.at, None, "fault", what, "trouble"))
         return lines

@@ -32,27 +32,30 @@ class Terminal(io.StringIO):
         return True
 
 
-def start(*words):
+def start(build, *words):
     return subprocess.Popen(
         [sys.executable, "-m", "tests.cloud.demo", *words],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"BUILD": str(BUILD.absolute())},
+        env=os.environ | {"BUILD": str(build)},
     )
 
 
-def show(*words, seconds=120):
-    process = start(*words)
+def show(build, *words, seconds=120):
+    process = start(build, *words)
     output, _ = process.communicate(timeout=seconds)
     return process.returncode, output
 
 
 @pytest.fixture
-def programs():
+def build(tmp_path):
+    """A build folder with the programs, and without what earlier showings left."""
     for name in ("scaler", "runner-agent"):
         assert (BUILD / "bin" / name).is_file(), f"{name} is not built: run `make`"
+    (tmp_path / "bin").symlink_to((BUILD / "bin").absolute())
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -124,8 +127,8 @@ def test_equal_lines_of_no_job_are_counted():
     assert [line.text for line in merged] == ["a (x2)", "b", "b"]
 
 
-def test_one_job_from_webhook_to_shutdown(programs):
-    code, output = show()
+def test_one_job_from_webhook_to_shutdown(build):
+    code, output = show(build)
     assert code == OK, output
     stages = re.findall(r"^ +\d+\.\d\d s  build  (\w+(?: \w+)?)", output, re.MULTILINE)
     wanted = ["queued", "launched", "handed over", "agent up", "listening", "job started"]
@@ -136,24 +139,24 @@ def test_one_job_from_webhook_to_shutdown(programs):
     assert "\x1b" not in output
 
 
-def test_failover_is_shown_and_every_job_is_served_once(programs):
-    code, output = show("--jobs", "6", "--faults", "capacity,throttle,duplicate")
+def test_failover_is_shown_and_every_job_is_served_once(build):
+    code, output = show(build, "--jobs", "6", "--faults", "capacity,throttle,duplicate")
     assert code == OK, output
-    assert "no capacity for m7i.large in 1a; next: m7i.large in 1b" in output
+    assert "no capacity for m7i.large in zone 1a; next: m7i.large in zone 1b" in output
     assert output.count("job started") == 6
     assert output.splitlines()[-1].startswith("6 jobs served, nothing left")
 
 
-def test_time_that_is_over_is_a_failure_with_reasons(programs):
-    code, output = show("--limit", "0.1")
+def test_time_that_is_over_is_a_failure_with_reasons(build):
+    code, output = show(build, "--limit", "0.1")
     assert code == FAILED, output
     assert "never ran (still queued)" in output
     assert "All logs are in" in output
     assert output.splitlines()[-1].startswith("0 of 1 jobs served")
 
 
-def test_interrupt_leaves_no_process(programs):
-    process = start("--jobs", "3")
+def test_interrupt_leaves_no_process(build):
+    process = start(build, "--jobs", "3")
     assert process.stdout is not None
     for line in process.stdout:
         if "agent up" in line:
@@ -164,9 +167,9 @@ def test_interrupt_leaves_no_process(programs):
     assert "Stopping" in rest
     assert "Traceback" not in rest
     time.sleep(0.1)
-    directory = str(BUILD.absolute() / "demo-")
-    found = [path for path in Path("/proc").glob("[0-9]*/cwd") if _leads_to(path, directory)]
+    found = [path for path in Path("/proc").glob("[0-9]*/cwd") if _leads_to(path, str(build))]
     assert found == []
+    assert list(build.iterdir()) == [build / "bin"]
 
 
 def _leads_to(path, directory):
@@ -188,9 +191,9 @@ def test_next_try_of_a_refused_launch_is_found():
     assert see(1, "m7i.large", "subnet-1", gone) == ""
     assert see(2, "m7i.large", "subnet-1", gone, "5") == ""
     assert see(3, "m7i.large", "subnet-2", gone) == (
-        "no capacity for m7i.large in 1a; next: m7i.large in 1b"
+        "no capacity for m7i.large in zone 1a; next: m7i.large in zone 1b"
     )
     assert see(4, "m7a.large", "subnet-1") == (
-        "no capacity for m7i.large in 1b; next: m7a.large in 1a"
+        "no capacity for m7i.large in zone 1b; next: m7a.large in zone 1a"
     )
-    assert [str(one) for one in failover.unanswered(9)] == ["no capacity for m7i.large in 1a"]
+    assert [str(one) for one in failover.unanswered(9)] == ["no capacity for m7i.large in zone 1a"]
