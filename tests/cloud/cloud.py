@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,39 +25,18 @@ from .events import EventBus, Poller
 from .fault_sets import SETS
 from .faults import Faults
 from .function_url import FunctionUrl
-from .functions import Host, Sandbox
+from .functions import FunctionError, Sandbox
 from .hooks import Hooks
+from .hosts import Host
 from .policy import Policies
 from .services import Launches, Messages
+from .settings import Options
 from .stack import ACCOUNT, REGION, Moto, Stack
 from .template import Function, Queue
 from .view import Log, View
 
 if TYPE_CHECKING:
-    from .github import GitHub
-    from .machines import Machines
-
-
-@dataclass
-class Options:
-    """What a cloud can be made with.
-
-    config       the scaler's configuration document; default: `settings.configuration`
-    secrets      further SSM parameters by name below the prefix: "notify/teams-webhook-urls"
-    make_github  makes GitHub's stand-in; without it, there is no GitHub
-    make_machines  makes the machines' stand-in; without it, nothing boots
-    environment  what all functions and machines get, besides what is their own
-    programs     the folder of the programs under test
-    command      runs a function instead of `programs`/scaler: a wrapper, or another program
-    """
-
-    config: dict[str, Any] | None = None
-    secrets: dict[str, str] = field(default_factory=dict)
-    make_github: Callable[[Path, Faults], GitHub] | None = None
-    make_machines: Callable[[Cloud], Machines] | None = None
-    environment: dict[str, str] = field(default_factory=dict)
-    programs: Path = settings.BUILD / "bin"
-    command: list[str] | None = None
+    pass
 
 
 class Cloud(View):
@@ -94,6 +71,7 @@ class Cloud(View):
         self.programs = self.options.programs.absolute()
         self.faults = Faults(sets=SETS)
         self.calls = Calls()
+        self.failures: list[tuple[str, FunctionError]] = []
         self.hooks = Hooks(self)
         self.github = self.machines = None
         self._set_up(self.moto)
@@ -162,7 +140,9 @@ class Cloud(View):
         self._credentials = {
             function.name: self.assume(function.role, function.handler) for function in functions
         }
-        self.hosts = {function.name: Host(function, self._sandbox) for function in functions}
+        self.hosts = {
+            function.name: Host(function, self._sandbox, self._failed) for function in functions
+        }
         origins: dict[str, str] = {}
         self.pollers = [
             Poller(
@@ -177,6 +157,10 @@ class Cloud(View):
             )
             for mapping in template.mappings()
         ]
+
+    def _failed(self, handler: str, error: FunctionError) -> None:
+        self.failures.append((handler, error))
+        self.log("lambda", f"{handler} failed: {error}")
 
     def _sandbox(self, function: Function) -> Sandbox:
         credentials = self._credentials[function.name]
@@ -213,6 +197,8 @@ class Cloud(View):
         if self.github is not None:
             self.github.stop()
         self.front.stop()
+        for host in self.hosts.values():
+            host.release()
         for host in self.hosts.values():
             host.stop()
         for poller in self.pollers:

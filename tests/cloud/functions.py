@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The Lambda host: each function of the template, as processes that poll the Runtime API.
+"""A sandbox: one process of a Lambda function, and the Runtime API endpoint that it polls.
 
-A sandbox is one process with a Runtime API endpoint of its own. It starts with the first event that
-no waiting sandbox can take, and is kept warm. It gets the function's environment, the credentials
-of the function's own role, and nothing else. A process that runs into the function's time-out is
-killed; that, a crash and an error it reports make a failed invocation.
+The process gets the function's environment, the credentials of the function's own role, and
+nothing else. When it runs into the function's time-out it is killed; that, a crash and an error
+that it reports make a failed invocation. When the Runtime API is gone it should end by itself.
 """
 
 from __future__ import annotations
@@ -26,9 +25,10 @@ from .template import Function
 RUNTIME = "/2018-06-01/runtime"
 ACCEPTED = Answer(202, b'{"status":"OK"}\n', {"Content-Type": "application/json"})
 STOP_SECONDS = 2.0
+GOODBYE_SECONDS = 0.5  # for a program that ends by itself when the Runtime API is gone
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 
-LogLine = tuple[str, str]
+STOPPED = "Sandbox.Stopped"
 
 
 class FunctionError(Exception):
@@ -69,6 +69,7 @@ class Sandbox:
         self._log = log
         self._next: queue.Queue[_Invocation | None] = queue.Queue()
         self._current: _Invocation | None = None
+        self._released = False
         self._server = Server(self._serve, name=f"runtime-{function.handler}").start()
         self._process = subprocess.Popen(
             command,
@@ -107,12 +108,15 @@ class Sandbox:
 
     def stop(self) -> int:
         """End the process, kindly at first; give its exit status."""
-        self._finish(error=FunctionError("Sandbox.Stopped", "the local cloud has stopped"))
-        self._next.put(None)
-        for end in (self._process.terminate, self._process.kill):
+        self.release()
+        for end, seconds in (
+            (lambda: None, GOODBYE_SECONDS),
+            (self._process.terminate, STOP_SECONDS),
+            (self._process.kill, STOP_SECONDS),
+        ):
             end()
             try:
-                self._process.wait(STOP_SECONDS)
+                self._process.wait(seconds)
                 break
             except subprocess.TimeoutExpired:
                 continue
@@ -120,8 +124,16 @@ class Sandbox:
         self._reader.join(STOP_SECONDS)
         return self._process.wait()
 
+    def release(self) -> None:
+        """Answer nothing any more, so that a process that waits for its next event can end."""
+        self._finish(error=FunctionError(STOPPED, "the local cloud has stopped"))
+        self._released = True
+        self._next.put(None)
+
     def _serve(self, request: Request) -> Answer | None:
         path = request.path
+        if self._released:
+            return None
         if request.method == "GET" and path == f"{RUNTIME}/invocation/next":
             return self._give_next()
         if request.method == "POST" and path == f"{RUNTIME}/init/error":
@@ -192,87 +204,3 @@ def _reported(request: Request, default: str) -> FunctionError:
         return FunctionError(document.get("errorType", kind), document.get("errorMessage", text))
     except (ValueError, AttributeError):
         return FunctionError(kind, text)
-
-
-class Host:
-    """The sandboxes of one function, as many at a time as its concurrency."""
-
-    def __init__(self, function: Function, start: Callable[[Function], Sandbox]):
-        self.function = function
-        self._start = start
-        self._idle: list[Sandbox] = []
-        self._all: set[Sandbox] = set()
-        self._starting = 0
-        self._stopped = False
-        self._free = threading.Condition()
-
-    @property
-    def busy(self) -> int:
-        """Count the events that are being worked on."""
-        with self._free:
-            return len(self._all) + self._starting - len(self._idle)
-
-    @property
-    def pids(self) -> list[int]:
-        """List the processes that run."""
-        with self._free:
-            return [sandbox.pid for sandbox in self._all if sandbox.alive]
-
-    def invoke(self, event: bytes) -> bytes:
-        """Run one event; waits for a sandbox when all are busy."""
-        sandbox = self._acquire() or self._begin()
-        try:
-            return sandbox.invoke(event)
-        finally:
-            self._release(sandbox)
-
-    def _acquire(self) -> Sandbox | None:
-        """Take a warm sandbox; None when a new one may be started."""
-        with self._free:
-            while not self._stopped:
-                while self._idle:
-                    sandbox = self._idle.pop()
-                    if sandbox.alive:
-                        return sandbox
-                    self._drop(sandbox)
-                if len(self._all) + self._starting < self.function.concurrency:
-                    self._starting += 1
-                    return None
-                self._free.wait()
-        raise FunctionError("Sandbox.Stopped", "the local cloud has stopped")
-
-    def _begin(self) -> Sandbox:
-        try:
-            sandbox = self._start(self.function)
-        except OSError as problem:
-            raise FunctionError("Runtime.InvalidEntrypoint", str(problem)) from problem
-        else:
-            with self._free:
-                self._all.add(sandbox)
-            return sandbox
-        finally:
-            with self._free:
-                self._starting -= 1
-                self._free.notify()
-
-    def _release(self, sandbox: Sandbox) -> None:
-        with self._free:
-            if sandbox.alive and not self._stopped:
-                self._idle.append(sandbox)
-            else:
-                self._drop(sandbox)
-            self._free.notify()
-
-    def _drop(self, sandbox: Sandbox) -> None:
-        self._all.discard(sandbox)
-        sandbox.stop()
-
-    def stop(self) -> None:
-        """End every sandbox, also those that work on an event."""
-        with self._free:
-            self._stopped = True
-            sandboxes = list(self._all)
-            self._idle.clear()
-            self._free.notify_all()
-        for sandbox in sandboxes:
-            sandbox.stop()

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +15,37 @@ from .stack import Stack
 from .template import Function
 
 if TYPE_CHECKING:
+    from .cloud import Cloud
+    from .faults import Faults
     from .github import GitHub
+    from .machines import Machines
 
 BUILD = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build"))
 
 # Where the programs are built with sanitizers, these say what they do; nothing else is inherited.
 INHERITED = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH")
+
+
+@dataclass
+class Options:
+    """What a cloud can be made with.
+
+    config       the scaler's configuration document; default: `configuration`
+    secrets      further SSM parameters by name below the prefix: "notify/teams-webhook-urls"
+    make_github  makes GitHub's stand-in; without it, there is no GitHub
+    make_machines  makes the machines' stand-in; without it, nothing boots
+    environment  what all functions and machines get, besides what is their own
+    programs     the folder of the programs under test
+    command      runs a function instead of `programs`/scaler: a wrapper, or another program
+    """
+
+    config: dict[str, Any] | None = None
+    secrets: dict[str, str] = field(default_factory=dict)
+    make_github: Callable[[Path, Faults], GitHub] | None = None
+    make_machines: Callable[[Cloud], Machines] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    programs: Path = BUILD / "bin"
+    command: list[str] | None = None
 
 
 def configuration(stack: Stack, github: GitHub | None) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def test_failures_are_told_and_the_next_event_works(aws, event, kind, text):
     with pytest.raises(FunctionError, match=text) as caught:
         aws.invoke("webhook", event)
     assert caught.value.kind == kind
+    assert aws.failures == [("webhook", caught.value)]
     assert aws.invoke("webhook", {"answer": 1}) == 1
 
 

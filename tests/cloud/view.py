@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .events import Poller
-from .functions import Host
+from .hosts import Host
 from .stack import Stack
 from .template import Queue
 

@@ -7,7 +7,7 @@
 `cloud` is empty for each test, and everything in it moves by itself. In a `stage` nothing does:
 there are no machines and no queue is polled, and a test invokes the function that it is about. A
 test that needs another configuration, other secrets or another environment takes `make_cloud` or
-`make_stage` and calls it with the options of `cloud.cloud.Options`.
+`make_stage` and calls it with the options of `cloud.settings.Options`.
 """
 
 from __future__ import annotations
