@@ -12,6 +12,7 @@
 
 #include "config_fields.h"
 #include "json.h"
+#include "utf8.h"
 
 /* What is shown of a text from the document. */
 #define SHOWN_MAX 60
@@ -25,8 +26,7 @@ static const char *show_text(const char *text, char ret[static SHOWN_SIZE])
         size_t size = 0;
 
         if (cut)
-                for (length = SHOWN_MAX; ((unsigned char)text[length] & 0xc0) == 0x80; length--)
-                        ;
+                length = utf8_fit(text, SHOWN_MAX);
         ret[size++] = '"';
         for (size_t i = 0; i < length; i++)
                 if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * "did you mean …?": the known key that is nearest to an unknown one, where one is near. Case, "_"
- * and "-" do not count, so that idleLimitSeconds is near idle_limit_seconds.
+ * "did you mean …?": the known key that is nearest to an unknown one, where one is near. Case does
+ * not count, so that idleLimitSeconds is near idle_limit_seconds.
  */
 
 #include <ctype.h>
@@ -14,20 +14,14 @@
 /* Longer keys are not compared. */
 #define KEY_SIZE 48
 
-/* The letters that count; false when there are too many, or none. */
+/* NAME in lower case; false when it is too long. */
 static bool fold(const char *name, char ret[static KEY_SIZE])
 {
-        size_t length = 0;
+        size_t length = strlen(name);
 
-        for (; *name; name++) {
-                if (*name == '_' || *name == '-')
-                        continue;
-                if (length == KEY_SIZE - 1)
-                        return false;
-                ret[length++] = (char)tolower((unsigned char)*name);
-        }
-        ret[length] = '\0';
-        return length > 0;
+        for (size_t i = 0; length < KEY_SIZE && i <= length; i++)
+                ret[i] = (char)tolower((unsigned char)name[i]);
+        return length < KEY_SIZE;
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -58,12 +52,12 @@ static size_t distance(const char *a, const char *b)
         return row[b_length];
 }
 
-/* Whether the shorter of the two begins the longer, as "repo" does "repositories". */
-static bool is_beginning(const char *a, const char *b)
+/* Whether WANTED is the beginning of KNOWN, as "repos" is of "repositories". */
+static bool is_beginning(const char *wanted, const char *known)
 {
-        size_t length = smaller(strlen(a), strlen(b));
+        size_t length = strlen(wanted);
 
-        return length >= 4 && strncmp(a, b, length) == 0;
+        return length >= 4 && strncmp(wanted, known, length) == 0;
 }
 
 const char *config_suggest(const struct config_object *object, const char *name)
@@ -71,7 +65,7 @@ const char *config_suggest(const struct config_object *object, const char *name)
         char wanted[KEY_SIZE];
         char known[KEY_SIZE];
         const char *nearest = NULL;
-        size_t least = 3; /* beyond two letters it is another word */
+        size_t least = 0;
 
         if (!fold(name, wanted))
                 return NULL;
@@ -80,8 +74,9 @@ const char *config_suggest(const struct config_object *object, const char *name)
 
                 if (!fold(object->fields[i].name, known))
                         continue;
-                letters = is_beginning(wanted, known) ? 2 : distance(wanted, known);
-                if (letters < least && letters < strlen(known) / 2) {
+                letters = is_beginning(wanted, known) ? 1 : distance(wanted, known);
+                /* with more than a third of its letters changed, it is another word */
+                if (letters <= strlen(known) / 3 && (!nearest || letters < least)) {
                         least = letters;
                         nearest = object->fields[i].name;
                 }

@@ -5,7 +5,6 @@
  */
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 
 #include "config_fields.h"
@@ -32,7 +31,8 @@ static bool text_is_valid(const struct config_field *field, const char *text)
 static bool is_whole(const cJSON *value, int64_t min, int64_t max)
 {
         return cJSON_IsNumber(value) && value->valuedouble >= (double)min &&
-               value->valuedouble <= (double)max && value->valuedouble == trunc(value->valuedouble);
+               value->valuedouble <= (double)max &&
+               value->valuedouble == (double)(int64_t)value->valuedouble;
 }
 
 static void read_text(const struct config_field *field, const cJSON *value, void *slot,

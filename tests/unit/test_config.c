@@ -212,10 +212,15 @@ static void test_suggestions(void **state)
                 {"idle_limit_second", "unknown; did you mean idle_limit_seconds?"},
                 {"idleLimitSeconds", "unknown; did you mean idle_limit_seconds?"},
                 {"job_limits_seconds", "unknown; did you mean job_limit_seconds?"},
+                {"launchTemplateVersions", "unknown; did you mean launch_template_version?"},
+                {"job_timeout_seconds", "unknown; did you mean job_limit_seconds?"},
+                {"lables", "unknown; did you mean labels?"},
+                {"INSTANCE_TYPE", "unknown; did you mean instance_type?"},
                 {"instance-type", "unknown; did you mean instance_type?"},
                 {"runner_group", "unknown; did you mean runner_group_id?"},
                 {"tag", "unknown; did you mean tags?"},
                 {"color", "unknown; known here are name, labels, organization,"},
+                {"tables", "unknown; known here are name"},
                 {"x", "unknown; known here are name"},
         };
 
@@ -226,6 +231,15 @@ static void test_suggestions(void **state)
 
                 assert_fault(text, path, cases[i].words);
         }
+}
+
+static void test_suggestions_for_beginnings(void **state)
+{
+        (void)state;
+        assert_fault("{'github':{'repositories':['o/*'],'repos':[]},'specs':[{" SPEC "}]}",
+                "github.repos", "unknown; did you mean repositories?");
+        assert_fault("{'github':{'repositories':['o/*'],'app':1},'specs':[{" SPEC "}]}",
+                "github.app", "unknown; known here are app_id, installations, repositories");
 }
 
 static void test_what_is_shown_is_safe(void **state)
@@ -256,12 +270,23 @@ static void test_not_json(void **state)
                 {"", "is empty"},
                 {"{'a':1,\n 'b': tru}", "(line 2, column 7)"},
                 {"{} {}", "something after its JSON value"},
-                {"\xff", "is not UTF-8"},
         };
 
         (void)state;
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
                 assert_fault(cases[i].text, "", cases[i].words);
+}
+
+/* Where the parser gave up says nothing about a text that it should not have got. */
+static void test_not_utf8(void **state)
+{
+        _cleanup_(config_faults_release) struct config_faults faults =
+                parse_faults("{'a':1,\n 'b': '\xff'}");
+
+        (void)state;
+        assert_int_equal(faults.count, 1);
+        assert_string_equal(faults.items[0].path, "");
+        assert_string_equal(faults.items[0].text, "the configuration is not UTF-8");
 }
 
 static void test_faults_are_bounded(void **state)
@@ -298,8 +323,10 @@ int main(void)
                 cmocka_unit_test(test_all_faults_are_collected),
                 cmocka_unit_test(test_words),
                 cmocka_unit_test(test_suggestions),
+                cmocka_unit_test(test_suggestions_for_beginnings),
                 cmocka_unit_test(test_what_is_shown_is_safe),
                 cmocka_unit_test(test_not_json),
+                cmocka_unit_test(test_not_utf8),
                 cmocka_unit_test(test_faults_are_bounded),
                 cmocka_unit_test(test_err_names_the_first_fault),
         };

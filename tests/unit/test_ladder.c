@@ -87,6 +87,8 @@ static void test_bounds(void **state)
         assert_string_equal(rungs[3].type, "untouched");
         assert_int_equal(ladder_build("m7i.large", rungs, 0), 0);
         assert_int_equal(ladder_build("a-type-that-is-longer-than-any.large", rungs, 3), 0);
+        assert_false(instance_type_is_plausible("a-type-that-is-longer-than-any.large"));
+        assert_true(instance_type_is_plausible("a-type-of-thirty-one-char.large"));
 }
 
 /* One type of FAMILY: its ladder begins with it, fits, has no type twice, and stays within the
