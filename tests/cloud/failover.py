@@ -66,4 +66,5 @@ class Failover:
         market = "" if call.parameters.get("Market") == "spot" else " on demand"
         subnet = str(call.parameters.get("SubnetId", ""))
         zone = self._zones.get(subnet, subnet).rpartition("-")[2]
-        return f"{call.parameters.get('InstanceType', '?')}{market} in {f'zone {zone}' if zone else 'any zone'}"
+        where = f"zone {zone}" if zone else "any zone"
+        return f"{call.parameters.get('InstanceType', '?')}{market} in {where}"
