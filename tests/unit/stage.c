@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * See stage.h.
+ */
+
+#include "stage.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "json.h"
+
+static const char config[] =
+        "{\"prefix\":\"/p\",\"github\":{\"installations\":[4711],\"repositories\":[\"o/*\"]},"
+        "\"specs\":["
+        "{\"name\":\"linux\",\"labels\":[\"self-hosted\",\"linux\",\"x64\"],"
+        "\"instance_type\":\"m7i.large\",\"instance_types\":[\"m7i.2xlarge\"],"
+        "\"launch_template\":\"runner\",\"subnets\":[\"subnet-0000000a\",\"subnet-0000000b\"],"
+        "\"tags\":{\"team\":\"ci\"}},"
+        "{\"name\":\"fallback\",\"labels\":[\"self-hosted\",\"small\"],"
+        "\"instance_type\":\"t3.2xlarge\",\"launch_template\":\"runner\","
+        "\"subnets\":[\"subnet-0000000a\"],\"on_demand_fallback\":true},"
+        "{\"name\":\"organization\",\"labels\":[\"self-hosted\",\"org\"],"
+        "\"organization\":\"o\",\"runner_group_id\":7,\"instance_type\":\"m7g.large\","
+        "\"launch_template\":\"runner\",\"subnets\":[\"subnet-0000000a\"],"
+        "\"terminate_on_completed\":true}]}";
+
+static const struct {
+        const char *name;
+        const char *value;
+} environment[] = {
+        {"QUEUED_QUEUE_URL", "https://sqs.test/queued.fifo"},
+        {"IN_PROGRESS_QUEUE_URL", "https://sqs.test/in_progress"},
+        {"COMPLETED_QUEUE_URL", "https://sqs.test/completed"},
+        {"PARKED_QUEUE_URL", "https://sqs.test/parked"},
+        {"NOTIFY_QUEUE_URL", "https://sqs.test/notify.fifo"},
+        {"DEAD_LETTER_QUEUE_URL", "https://sqs.test/dead"},
+        {"KEPT_QUEUE_URL", "https://sqs.test/kept"},
+        {"MAX_RECEIVE_COUNT", "4"},
+        {"AWS_ENDPOINT_URL", NULL},
+        {"AWS_ENDPOINT_URL_SQS", NULL},
+        {"AWS_ENDPOINT_URL_SSM", NULL},
+        {"AWS_ENDPOINT_URL_EC2", NULL},
+        {"LOG_LEVEL", NULL},
+};
+
+void stage_configure(struct stage *stage, const char *json)
+{
+        struct err err;
+
+        config_free(MEM_STEAL(stage->scaler.config));
+        if (config_parse(json, strlen(json), &stage->scaler.config, NULL, &err) < 0)
+                fail_msg("configuration: %s", err.text);
+        stage->scaler.config_read_ms = clock_monotonic_ms(stage->scaler.clock);
+}
+
+static struct aws *fake_aws(void)
+{
+        struct aws *aws = mem_alloc(sizeof(*aws));
+
+        aws->region = mem_string("eu-central-1");
+        aws->credentials.access_key = mem_string("AKIDEXAMPLE");
+        aws->credentials.secret_key = mem_string("secret-of-aws");
+        return aws;
+}
+
+int stage_set_up(void **state)
+{
+        struct stage *stage = mem_alloc(sizeof(*stage));
+        struct scaler *scaler = &stage->scaler;
+
+        for (size_t i = 0; i < ARRAY_SIZE(environment); i++) {
+                if (environment[i].value)
+                        setenv(environment[i].name, environment[i].value, 1);
+                else
+                        unsetenv(environment[i].name);
+        }
+        stage->script = script_new();
+        stage->answer = (struct buf)BUF_INIT(LAMBDA_ANSWER_MAX);
+        scaler_init(scaler);
+        scaler->clock = script_clock(stage->script);
+        scaler->http = script_http(stage->script);
+        scaler->log_fd = memfd_create("log", MFD_CLOEXEC);
+        log_json_sink_init(&scaler->sink, scaler->log_fd, scaler->clock);
+        scaler->aws = fake_aws();
+        scaler->github = mem_alloc(sizeof(struct github));
+        github_init_token(scaler->github, scaler->clock, STAGE_GITHUB, "token-of-github");
+        stage_configure(stage, config);
+        scaler_begin_event(scaler, 0);
+        *state = stage;
+        return 0;
+}
+
+int stage_tear_down(void **state)
+{
+        struct stage *stage = *state;
+
+        close(stage->scaler.log_fd);
+        scaler_release(&stage->scaler);
+        buf_release(&stage->answer);
+        free(stage->log);
+        free(stage);
+        return 0;
+}
+
+void stage_become_app(struct stage *stage)
+{
+        EVP_PKEY *key = EVP_RSA_gen(2048);
+        BIO *bio = BIO_new(BIO_s_mem());
+        _cleanup_free_ char *pem = NULL;
+        char *data;
+        long size;
+
+        PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+        size = BIO_get_mem_data(bio, &data);
+        pem = mem_format("%.*s", (int)size, data);
+        BIO_free(bio);
+        EVP_PKEY_free(key);
+        github_release(stage->scaler.github);
+        github_init_app(stage->scaler.github, stage->scaler.clock, STAGE_GITHUB, "12345", pem);
+}
+
+const char *stage_log(struct stage *stage)
+{
+        off_t size = lseek(stage->scaler.log_fd, 0, SEEK_END);
+
+        free(stage->log);
+        stage->log = mem_alloc((size_t)size + 1);
+        assert_int_equal(pread(stage->scaler.log_fd, stage->log, (size_t)size, 0), size);
+        return stage->log;
+}
+
+void assert_logged(struct stage *stage, const char *text)
+{
+        if (!strstr(stage_log(stage), text))
+                fail_msg("not logged: %s\n%s", text, stage->log);
+}
+
+void assert_not_logged(struct stage *stage, const char *text)
+{
+        if (strstr(stage_log(stage), text))
+                fail_msg("logged: %s\n%s", text, stage->log);
+}
+
+void assert_contains(const char *text, const char *part)
+{
+        if (!strstr(text, part))
+                fail_msg("\"%s\" is not in: %s", part, text);
+}
+
+static cJSON *event_of(const struct stage_message *messages, size_t n)
+{
+        cJSON *event = cJSON_CreateObject();
+        cJSON *records = cJSON_AddArrayToObject(event, "Records");
+
+        for (size_t i = 0; i < n; i++) {
+                cJSON *record = cJSON_CreateObject();
+                char count[12];
+
+                snprintf(count, sizeof(count), "%d",
+                        messages[i].receive_count ? messages[i].receive_count : 1);
+                json_add_string(record, "messageId", messages[i].id);
+                json_add_string(record, "body", messages[i].body);
+                json_add_string(record, "eventSourceARN", "arn:aws:sqs:eu-central-1:1:source");
+                json_add_string(
+                        json_add_object(record, "attributes"), "ApproximateReceiveCount", count);
+                if (messages[i].attributes)
+                        cJSON_AddRawToObject(record, "messageAttributes", messages[i].attributes);
+                cJSON_AddItemToArray(records, record);
+        }
+        return event;
+}
+
+const char *stage_batch(
+        struct stage *stage, batch_handler handler, const struct stage_message *messages, size_t n)
+{
+        _cleanup_json_ cJSON *json = event_of(messages, n);
+        _cleanup_free_ char *text = json_print(json);
+        const struct lambda_event event = {.body = text, .size = strlen(text)};
+        struct err err;
+
+        buf_clear(&stage->answer);
+        if (batch_run(&stage->scaler, handler, &event, &stage->answer, &err) < 0)
+                fail_msg("batch: %s", err.text);
+        return buf_string(&stage->answer);
+}
+
+const char *stage_one(struct stage *stage, batch_handler handler, const char *body)
+{
+        return stage_batch(
+                stage, handler, &(const struct stage_message){.id = "m1", .body = body}, 1);
+}

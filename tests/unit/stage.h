@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The scaler on a scripted network: its container with every member preset, its log in memory.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../scaler/handler.h"
+#include "script.h"
+
+#define STAGE_SQS "https://sqs.eu-central-1.amazonaws.com/"
+#define STAGE_SSM "https://ssm.eu-central-1.amazonaws.com/"
+#define STAGE_EC2 "https://ec2.eu-central-1.amazonaws.com/"
+#define STAGE_GITHUB "https://github.test"
+#define STAGE_INSTALLATION 4711
+
+struct stage {
+        struct script *script;
+        struct scaler scaler;
+        struct buf answer;
+        char *log;
+};
+
+/* For cmocka: *state is the stage. The configuration has the specs `linux` (two subnets,
+ * m7i.2xlarge may be named), `fallback` (t3.2xlarge, one subnet, on demand afterwards) and
+ * `organization` (terminate_on_completed). Queue URLs are https://sqs.test/NAME. */
+int stage_set_up(void **state);
+/* Fails the test when an expected request was not made. */
+int stage_tear_down(void **state);
+
+/* Replaces the configuration. */
+void stage_configure(struct stage *stage, const char *json);
+/* GitHub as an App with a fresh key and no token, instead of a personal token. */
+void stage_become_app(struct stage *stage);
+
+/* Everything logged so far, metrics included. */
+const char *stage_log(struct stage *stage);
+void assert_logged(struct stage *stage, const char *text);
+void assert_not_logged(struct stage *stage, const char *text);
+
+/* One message of a batch. */
+struct stage_message {
+        const char *id;
+        const char *body;
+        int receive_count;      /* 0: the first time */
+        const char *attributes; /* members of messageAttributes, or NULL */
+};
+
+/* Runs HANDLER over a batch, and returns the answer to SQS. */
+const char *stage_batch(
+        struct stage *stage, batch_handler handler, const struct stage_message *messages, size_t n);
+const char *stage_one(struct stage *stage, batch_handler handler, const char *body);
+
+#define STAGE_NONE_FAILED "{\"batchItemFailures\":[]}"
+/* What SQS answers to SendMessage. */
+#define STAGE_SENT "{\"MessageId\":\"m\"}"
+
+void assert_contains(const char *text, const char *part);
