@@ -176,7 +176,7 @@ install-packages: ## install what a build needs (apt; with sudo when not root)
 	$(q)tests/prepare build
 
 demo: ## the life of JOBS=1 jobs on this machine, with FAULTS=capacity,throttle,duplicate
-	$(q)tests/prepare build
+	$(q)tests/prepare demo
 	$(q)$(MAKE) --no-print-directory all
 	$(q)$(python) -m tests.cloud.demo --jobs $(JOBS) $(if $(FAULTS),--faults $(FAULTS))
 
