@@ -99,14 +99,24 @@ static char **string_at(const struct job *job, size_t offset)
         return (char **)((char *)job + offset);
 }
 
+/* None of them is negative, and what is needed is not 0. */
 static int read_integer(
         const cJSON *object, const char *path, bool needed, int64_t *ret, struct err *err)
 {
         const cJSON *value = json_get(object, path);
+        int64_t number;
+        int r;
 
         if (!needed && (!value || cJSON_IsNull(value)))
                 return 0;
-        return json_need_integer(object, path, ret, err);
+        r = json_need_integer(object, path, &number, err);
+        if (r < 0)
+                return r;
+        if (number < needed)
+                return err_set(err, -EBADMSG, "%s: a number from %d on is needed, found %lld", path,
+                        needed, (long long)number);
+        *ret = number;
+        return 0;
 }
 
 /* GitHub says "no runner" with null, and with an empty string. */
