@@ -17,11 +17,14 @@
 /* NAME in lower case; false when it is too long. */
 static bool fold(const char *name, char ret[static KEY_SIZE])
 {
-        size_t length = strlen(name);
+        size_t length = 0;
 
-        for (size_t i = 0; length < KEY_SIZE && i <= length; i++)
-                ret[i] = (char)tolower((unsigned char)name[i]);
-        return length < KEY_SIZE;
+        while (length < KEY_SIZE - 1 && name[length]) {
+                ret[length] = (char)tolower((unsigned char)name[length]);
+                length++;
+        }
+        ret[length] = '\0';
+        return name[length] == '\0';
 }
 
 static size_t smaller(size_t a, size_t b)
