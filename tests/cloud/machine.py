@@ -14,6 +14,7 @@ import heapq
 import itertools
 import json
 import os
+import secrets
 import select
 import signal
 import socket
@@ -90,7 +91,8 @@ class Machine:
         self._power = -1
         self._pidfd = -1
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._notify.bind(f"\0scale-agent/{os.getpid()}/{self.id}")
+        self._notify_name = f"scale-agent/{self.id}/{secrets.token_hex(4)}"
+        self._notify.bind(f"\0{self._notify_name}")
 
     @property
     def state(self) -> str:
@@ -202,7 +204,7 @@ class Machine:
             "PATH": f"{self.directory / 'bin'}:{SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.metadata.url,
-            "NOTIFY_SOCKET": f"@scale-agent/{os.getpid()}/{self.id}",
+            "NOTIFY_SOCKET": f"@{self._notify_name}",
             "WATCHDOG_USEC": str(int(self.setup.watchdog_seconds * 1e6)),
         }
 
