@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .github import GitHub
     from .machines import Machines
 
-BUILD = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build"))
+BUILD = Path(__file__).resolve().parents[2] / os.environ.get("BUILD", "build")
 
 # Where the programs are built with sanitizers, these say what they do; nothing else is inherited.
 INHERITED = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH")
