@@ -5,9 +5,11 @@
  * References: how a setting names a secret or a document that is kept elsewhere.
  *
  *      ssm:/scale-agent/config       the decrypted value of an SSM parameter
- *      file:/etc/scale-agent.json    a file, without its last line break
+ *      file:/etc/scale-agent.json    a file
  *      env:NAME                      an environment variable, which may hold a reference again
  *      anything else                 the value itself
+ *
+ * A line break at the end of a parameter or file is not part of the value.
  */
 
 #include "buf.h"

@@ -28,6 +28,15 @@ struct resolver {
 
 static int resolve(struct resolver *resolver, const char *reference);
 
+/* Editors end files with one, and `aws ssm put-parameter --value file://…` keeps it. */
+static void drop_line_break(struct buf *value)
+{
+        if (value->size > 0 && value->data[value->size - 1] == '\n')
+                value->data[--value->size] = '\0';
+        if (value->size > 0 && value->data[value->size - 1] == '\r')
+                value->data[--value->size] = '\0';
+}
+
 static int resolve_ssm(struct resolver *resolver, const char *name)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
@@ -45,6 +54,7 @@ static int resolve_ssm(struct resolver *resolver, const char *name)
                 err_set(resolver->err, 0, "SSM parameter %s does not exist", name);
                 return REFERENCE_ABSENT;
         }
+        drop_line_break(resolver->ret);
         return 0;
 }
 
@@ -59,7 +69,7 @@ static int resolve_file(struct resolver *resolver, const char *path)
                 r = errno == ENOENT ? REFERENCE_ABSENT : -errno;
                 return err_set(resolver->err, r, "file %s cannot be opened: %m", path);
         }
-        while ((n = fread(bytes, 1, sizeof(bytes), file)) > 0)
+        while (!resolver->ret->overflow && (n = fread(bytes, 1, sizeof(bytes), file)) > 0)
                 buf_add(resolver->ret, bytes, n);
         if (ferror(file))
                 r = err_set(resolver->err, -EIO, "file %s cannot be read: %m", path);
@@ -68,9 +78,7 @@ static int resolve_file(struct resolver *resolver, const char *path)
                         resolver->ret->limit);
         fclose(file);
         explicit_bzero(bytes, sizeof(bytes));
-        if (r == 0 && resolver->ret->size > 0 &&
-                resolver->ret->data[resolver->ret->size - 1] == '\n')
-                resolver->ret->data[--resolver->ret->size] = '\0';
+        drop_line_break(resolver->ret);
         return r;
 }
 

@@ -61,6 +61,7 @@ void scaler_release(struct scaler *scaler)
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)
 {
         scaler->deadline_ms = deadline_ms;
+        scaler->config_used = false;
         log_context_clear(&scaler->log);
 }
 
@@ -106,7 +107,7 @@ int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
         return 0;
 }
 
-/* AWS is opened only for ssm: references. */
+/* AWS is opened only for ssm: references, and for env: references, which may lead to one. */
 int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
 {
         const char *reference = getenv(name);
@@ -121,6 +122,8 @@ int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, st
                 r = scaler_aws(scaler, &aws, err);
                 if (r < 0)
                         return err_prefix(err, r, "%s", name);
+        } else if (strncmp(reference, "env:", 4) == 0) {
+                (void)scaler_aws(scaler, &aws, NULL);
         }
         r = reference_resolve(reference, scaler_http(scaler), aws, ret, err);
         return r < 0 ? err_prefix(err, r, "%s", name) : r;
@@ -151,7 +154,8 @@ int scaler_config(struct scaler *scaler, const struct config **ret, struct err *
         struct config *fresh = NULL;
         int r = 0;
 
-        if (!scaler->config || now - scaler->config_read_ms > CONFIG_KEPT_MS) {
+        if (!scaler->config ||
+                (!scaler->config_used && now - scaler->config_read_ms > CONFIG_KEPT_MS)) {
                 r = read_config(scaler, &fresh, err);
                 if (r < 0 && !scaler->config)
                         return r;
@@ -164,6 +168,7 @@ int scaler_config(struct scaler *scaler, const struct config **ret, struct err *
                 }
                 scaler->config_read_ms = now;
         }
+        scaler->config_used = true;
         *ret = scaler->config;
         return 0;
 }
@@ -211,6 +216,7 @@ int scaler_github(struct scaler *scaler, struct github **ret, struct err *err)
 int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, struct err *err)
 {
         int64_t now = clock_monotonic_ms(scaler->clock);
+        _cleanup_buf_ struct buf fresh = BUF_INIT(scaler->webhook_secrets.limit);
         bool present = scaler->webhook_secrets.size > 0;
         int r;
 
@@ -219,10 +225,13 @@ int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, 
                 return 0;
         }
         if (again || !present) {
-                r = need_variable(scaler, "GITHUB_WEBHOOK_SECRET", &scaler->webhook_secrets, err);
-                if (r < 0)
-                        return r;
                 scaler->webhook_secrets_read_ms = now;
+                r = need_variable(scaler, "GITHUB_WEBHOOK_SECRET", &fresh, err);
+                if (r < 0)
+                        return r; /* what was read before stays good */
+                buf_release(&scaler->webhook_secrets);
+                scaler->webhook_secrets = fresh;
+                fresh = (struct buf)BUF_INIT(0);
         }
         *ret = buf_string(&scaler->webhook_secrets);
         return 0;

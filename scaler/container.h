@@ -39,6 +39,7 @@ struct scaler {
 
         /* Of one event. */
         int64_t deadline_ms; /* wall clock: when Lambda ends the process; 0 = never */
+        bool config_used;    /* borrowed by someone: not replaced before the next event */
 };
 
 /* Opens nothing. */
@@ -56,8 +57,8 @@ struct http *scaler_http(struct scaler *scaler);
 /* AWS with the credentials of the environment: 0, or negative without region or credentials. */
 int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err);
 
-/* The configuration that SCALE_AGENT_CONFIG refers to, read again every five minutes; when reading
- * it again fails, the old one stays and a warning is logged. */
+/* The configuration that SCALE_AGENT_CONFIG refers to, borrowed until the event's end. It is read
+ * again every five minutes; when that fails, the old one stays and a warning is logged. */
 int scaler_config(struct scaler *scaler, const struct config **ret, struct err *err);
 
 /* GitHub, as an App when the configuration has an app_id, else with GITHUB_TOKEN. */

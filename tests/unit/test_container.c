@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The container: what is opened when, and kept for how long.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "notify/notify.h"
+#include "stage.h"
+
+#define MINUTE_MS INT64_C(60000)
+#define OTHER                                                                                \
+        "{\\\"github\\\":{\\\"repositories\\\":[\\\"o/r\\\"]},\\\"specs\\\":[{\\\"name\\\":" \
+        "\\\"other\\\",\\\"labels\\\":[\\\"a\\\"],\\\"instance_type\\\":\\\"m7i.large\\\","  \
+        "\\\"launch_template\\\":\\\"runner\\\",\\\"subnets\\\":[\\\"subnet-0000000a\\\"]}]}"
+
+static void expect_config(struct stage *stage, const char *value)
+{
+        _cleanup_free_ char *answer = mem_format("{\"Parameter\":{\"Value\":\"%s\"}}", value);
+
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/config", 200, answer);
+}
+
+static const char *first_spec(struct stage *stage)
+{
+        const struct config *config = NULL;
+        struct err err;
+
+        assert_int_equal(scaler_config(&stage->scaler, &config, &err), 0);
+        return config->specs[0].name;
+}
+
+static void the_configuration_is_kept_for_five_minutes(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
+        script_sleep(stage->script, 5 * MINUTE_MS);
+        assert_string_equal(first_spec(stage), "linux");
+        scaler_begin_event(&stage->scaler, 0);
+        script_sleep(stage->script, 1);
+        expect_config(stage, OTHER);
+        assert_string_equal(first_spec(stage), "other");
+        scaler_begin_event(&stage->scaler, 0);
+        assert_string_equal(first_spec(stage), "other");
+}
+
+static void a_bad_new_configuration_does_not_replace_a_good_one(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
+        script_sleep(stage->script, 6 * MINUTE_MS);
+        expect_config(stage, "{");
+        assert_string_equal(first_spec(stage), "linux");
+        assert_logged(stage, "the old one stays");
+        /* And is not asked for with every event. */
+        scaler_begin_event(&stage->scaler, 0);
+        assert_string_equal(first_spec(stage), "linux");
+}
+
+/* Handlers hold on to specs while they wait for the network. */
+static void an_event_sees_one_configuration(void **state)
+{
+        struct stage *stage = *state;
+        const char *name = first_spec(stage);
+
+        script_sleep(stage->script, 6 * MINUTE_MS);
+        assert_ptr_equal(first_spec(stage), name);
+}
+
+static void without_a_configuration_nothing_goes_on(void **state)
+{
+        struct stage *stage = *state;
+        const struct config *config;
+        struct err err;
+
+        config_free(MEM_STEAL(stage->scaler.config));
+        unsetenv("SCALE_AGENT_CONFIG");
+        assert_int_equal(scaler_config(&stage->scaler, &config, &err), -ENOENT);
+        assert_contains(err.text, "SCALE_AGENT_CONFIG");
+        setenv("SCALE_AGENT_CONFIG", "{\"specs\":[]}", 1);
+        assert_int_equal(scaler_config(&stage->scaler, &config, &err), -EINVAL);
+        setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/config", 400,
+                "{\"__type\":\"ParameterNotFound\"}");
+        assert_int_equal(scaler_config(&stage->scaler, &config, &err), -ENOENT);
+        assert_contains(err.text, "SSM parameter /p/config does not exist");
+}
+
+/* `aws ssm put-parameter --value file://token` stores the line break as well. */
+static void a_line_break_behind_a_token_does_not_matter(void **state)
+{
+        struct stage *stage = *state;
+        struct github *github = NULL;
+        struct err err;
+
+        scaler_forget_github(&stage->scaler);
+        setenv("GITHUB_TOKEN", "ssm:/p/token", 1);
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/token", 200,
+                "{\"Parameter\":{\"Value\":\"ghp_x\\n\"}}");
+        assert_int_equal(scaler_github(&stage->scaler, &github, &err), 0);
+        assert_string_equal(github_kept_token(github, 0), "ghp_x");
+}
+
+static void settings_may_lead_through_the_environment_to_ssm(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_buf_ struct buf value = BUF_INIT(64);
+        struct err err;
+
+        setenv("OUTER", "env:INNER", 1);
+        setenv("INNER", "ssm:/p/a", 1);
+        script_expect(
+                stage->script, "POST", STAGE_SSM, "/p/a", 200, "{\"Parameter\":{\"Value\":\"x\"}}");
+        assert_int_equal(scaler_variable(&stage->scaler, "OUTER", &value, &err), 0);
+        assert_string_equal(buf_string(&value), "x");
+}
+
+static void people_are_told_once_a_quarter(void **state)
+{
+        struct stage *stage = *state;
+        const struct notification notification = {.title = "T", .text = "x", .key = "k"};
+        char first[128] = "";
+        const char *id;
+        struct err err;
+
+        script_sleep(stage->script, 10 * MINUTE_MS - 5000); /* 03:14:00 */
+        for (int i = 0; i < 3; i++) {
+                script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 200, STAGE_SENT);
+                assert_int_equal(scaler_tell(&stage->scaler, &notification, &err), 0);
+                id = strstr(script_last_body(stage->script), "MessageDeduplicationId");
+                assert_non_null(id);
+                if (i == 0)
+                        memcpy(first, id, 88);
+                assert_int_equal(strncmp(id, first, 88) == 0, i < 2);
+                script_sleep(stage->script, MINUTE_MS / 2);
+        }
+        assert_contains(script_last_body(stage->script), "\"MessageGroupId\":\"notify\"");
+}
+
+static void the_time_left_follows_the_deadline(void **state)
+{
+        struct stage *stage = *state;
+
+        assert_true(scaler_time_left(&stage->scaler) == INT64_MAX);
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 1000);
+        script_sleep(stage->script, 400);
+        assert_int_equal(scaler_time_left(&stage->scaler), 600);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(the_configuration_is_kept_for_five_minutes),
+                TEST(a_bad_new_configuration_does_not_replace_a_good_one),
+                TEST(an_event_sees_one_configuration),
+                TEST(without_a_configuration_nothing_goes_on),
+                TEST(a_line_break_behind_a_token_does_not_matter),
+                TEST(settings_may_lead_through_the_environment_to_ssm),
+                TEST(people_are_told_once_a_quarter),
+                TEST(the_time_left_follows_the_deadline),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

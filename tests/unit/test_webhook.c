@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What GitHub is answered, and what goes to which queue.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "json.h"
+#include "stage.h"
+
+#define JOB(action, status, labels)                                                            \
+        "{\"action\":\"" action "\",\"repository\":{\"full_name\":\"o/r\"},\"installation\":"  \
+        "{\"id\":4711},\"workflow_job\":{\"id\":11,\"run_id\":2,\"run_attempt\":3,\"labels\":" \
+        "[" labels "],\"status\":\"" status "\"}}"
+#define LINUX "\"self-hosted\",\"Linux\""
+#define QUEUED JOB("queued", "queued", LINUX)
+
+static int set_up(void **state)
+{
+        setenv("GITHUB_WEBHOOK_SECRET", "current\nprevious", 1);
+        return stage_set_up(state);
+}
+
+static char *signature_of(const char *body, const char *secret)
+{
+        unsigned char digest[32];
+        char *text = mem_alloc(72);
+        size_t n = (size_t)sprintf(text, "sha256=");
+
+        assert_non_null(HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)body,
+                strlen(body), digest, NULL));
+        for (size_t i = 0; i < sizeof(digest); i++)
+                n += (size_t)sprintf(text + n, "%02x", digest[i]);
+        return text;
+}
+
+/* Delivers, and returns the status of the answer; *ret_text (may be NULL) borrows its text. */
+static int deliver_event(struct stage *stage, const cJSON *event)
+{
+        _cleanup_free_ char *text = json_print(event);
+        const struct lambda_event lambda_event = {.body = text, .size = strlen(text)};
+        _cleanup_json_ cJSON *answer = NULL;
+        struct err err;
+        int64_t status;
+
+        buf_clear(&stage->answer);
+        scaler_begin_event(&stage->scaler, 0);
+        assert_int_equal(webhook_handle(&stage->scaler, &lambda_event, &stage->answer, &err), 0);
+        assert_int_equal(
+                json_parse(buf_string(&stage->answer), stage->answer.size, "answer", &answer, &err),
+                0);
+        assert_int_equal(json_need_integer(answer, "statusCode", &status, &err), 0);
+        assert_string_equal(json_string(answer, "headers.content-type"), "application/json");
+        return (int)status;
+}
+
+static int deliver_as(
+        struct stage *stage, const char *event_name, const char *body, const char *signature)
+{
+        _cleanup_json_ cJSON *event = cJSON_CreateObject();
+        cJSON *headers = json_add_object(event, "headers");
+
+        json_add_string(json_add_object(json_add_object(event, "requestContext"), "http"), "method",
+                "POST");
+        json_add_string(headers, "x-github-event", event_name);
+        json_add_string(headers, "x-github-delivery", "d-1");
+        json_add_string(headers, "x-hub-signature-256", signature);
+        json_add_string(headers, "content-type", "application/json");
+        json_add_string(event, "body", body);
+        return deliver_event(stage, event);
+}
+
+static int deliver(struct stage *stage, const char *body, const char *secret)
+{
+        _cleanup_free_ char *signature = signature_of(body, secret);
+
+        return deliver_as(stage, "workflow_job", body, signature);
+}
+
+static void assert_answer(struct stage *stage, const char *text)
+{
+        assert_contains(buf_string(&stage->answer), text);
+}
+
+/* -- queued --------------------------------------------------------------------------------------
+ */
+
+static void a_queued_job_goes_to_its_queue(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, "queued.fifo", 200, STAGE_SENT);
+        assert_int_equal(deliver(stage, QUEUED, "current"), 202);
+        assert_contains(script_last_body(stage->script), "\"MessageGroupId\":\"11\"");
+        assert_contains(script_last_body(stage->script), "\"MessageDeduplicationId\":\"11-3\"");
+        assert_contains(script_last_body(stage->script), "\\\"spec\\\":\\\"linux\\\"");
+        assert_contains(script_last_body(stage->script), "\\\"instance_type\\\":\\\"m7i.large\\\"");
+        assert_contains(script_last_body(stage->script), "\\\"webhook_ms\\\":17673230");
+        assert_contains(script_last_body(stage->script), "\\\"delivery\\\":\\\"d-1\\\"");
+        assert_logged(stage, "\"job\":\"11\"");
+        assert_logged(stage, "\"delivery\":\"d-1\"");
+        assert_not_logged(stage, "current");
+}
+
+static void each_action_has_its_queue(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/in_progress", 200, STAGE_SENT);
+        assert_int_equal(deliver(stage, JOB("in_progress", "in_progress", LINUX), "current"), 202);
+        assert_null(strstr(script_last_body(stage->script), "MessageGroupId"));
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/completed", 200, STAGE_SENT);
+        assert_int_equal(deliver(stage, JOB("completed", "completed", LINUX), "current"), 202);
+}
+
+static void a_named_instance_type_counts(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, "m7i.2xlarge", 200, STAGE_SENT);
+        assert_int_equal(
+                deliver(stage, JOB("queued", "queued", LINUX ",\"m7i.2xlarge\""), "current"), 202);
+}
+
+/* -- not queued ----------------------------------------------------------------------------------
+ */
+
+static void what_is_not_ours_is_ignored(void **state)
+{
+        static const struct {
+                const char *event;
+                const char *body;
+                const char *text;
+        } rows[] = {
+                {"ping", "{\"zen\":\"x\"}", "pong"},
+                {"push", "{}", "only workflow_job matters"},
+                {"workflow_job", JOB("waiting", "waiting", LINUX), "ignored"},
+                {"workflow_job", JOB("queued", "waiting", LINUX), "approval"},
+                {"workflow_job", JOB("queued", "queued", "\"ubuntu-latest\""), "no spec"},
+                {"workflow_job", JOB("queued", "queued", LINUX ",\"c7i.large\""), "no spec"},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *signature = signature_of(rows[i].body, "current");
+
+                assert_int_equal(deliver_as(stage, rows[i].event, rows[i].body, signature), 200);
+                assert_answer(stage, rows[i].text);
+        }
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
+static void what_is_not_configured_is_forbidden(void **state)
+{
+        struct stage *stage = *state;
+        const char *place;
+        char body[sizeof(QUEUED)];
+
+        memcpy(body, QUEUED, sizeof(QUEUED));
+        place = strstr(body, "\"o/r\"");
+        body[place + 1 - body] = 'x';
+        assert_int_equal(deliver(stage, body, "current"), 403);
+        assert_answer(stage, "github.repositories");
+        memcpy(body, QUEUED, sizeof(QUEUED));
+        place = strstr(body, "4711");
+        body[place - body] = '5';
+        assert_int_equal(deliver(stage, body, "current"), 403);
+        assert_answer(stage, "github.installations");
+}
+
+static void what_is_malformed_is_told(void **state)
+{
+        static const char *const bodies[] = {"", "{", "[]", "{}", "{\"action\":\"queued\"}",
+                "{\"action\":\"queued\",\"repository\":{\"full_name\":\"o/r\"},\"workflow_job\":{"
+                "\"id\":99999999999999999999,\"run_id\":2,\"labels\":[]}}"};
+        struct stage *stage = *state;
+        _cleanup_free_ char *signature = signature_of(QUEUED, "current");
+        _cleanup_json_ cJSON *get = cJSON_CreateObject();
+
+        for (size_t i = 0; i < ARRAY_SIZE(bodies); i++)
+                assert_int_equal(deliver(stage, bodies[i], "current"), 400);
+        assert_answer(stage, "workflow_job.id");
+        assert_int_equal(deliver_as(stage, NULL, QUEUED, signature), 400);
+        assert_answer(stage, "X-GitHub-Event is missing");
+        assert_int_equal(deliver_event(stage, get), 405);
+}
+
+static void only_github_is_believed(void **state)
+{
+        static const char *const forged[] = {"", "sha256=", "sha1=0", "sha256=00",
+                "sha256=0000000000000000000000000000000000000000000000000000000000000000"};
+        struct stage *stage = *state;
+
+        assert_int_equal(deliver_as(stage, "workflow_job", QUEUED, NULL), 401);
+        assert_answer(stage, "X-Hub-Signature-256 is missing");
+        for (size_t i = 0; i < ARRAY_SIZE(forged); i++)
+                assert_int_equal(deliver_as(stage, "workflow_job", QUEUED, forged[i]), 401);
+        assert_answer(stage, "does not match");
+        /* Not even told which events and bodies there are. */
+        assert_int_equal(deliver_as(stage, "ping", "{", forged[4]), 401);
+        assert_int_equal(deliver(stage, QUEUED, ""), 401);
+        assert_int_equal(deliver(stage, QUEUED, "current\nprevious"), 401);
+}
+
+/* -- secrets -------------------------------------------------------------------------------------
+ */
+
+#define SECRET(value) "{\"Parameter\":{\"Value\":\"" value "\"}}"
+
+static void expect_secret(struct stage *stage, int status, const char *answer)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/secret", status, answer);
+}
+
+static void both_secrets_are_good(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        assert_int_equal(deliver(stage, QUEUED, "previous"), 202);
+}
+
+static void a_new_secret_is_seen_within_a_minute(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("GITHUB_WEBHOOK_SECRET", "ssm:/p/secret", 1);
+        expect_secret(stage, 200, SECRET("old"));
+        assert_int_equal(deliver(stage, QUEUED, "new"), 401);
+        assert_int_equal(deliver(stage, QUEUED, "new"), 401);
+        assert_int_equal(script_requests(stage->script), 1);
+        script_sleep(stage->script, 60000);
+        expect_secret(stage, 200, SECRET("new\\nold"));
+        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        assert_int_equal(deliver(stage, QUEUED, "new"), 202);
+        /* Forgers do not make us ask again and again. */
+        for (int i = 0; i < 10; i++)
+                assert_int_equal(deliver(stage, QUEUED, "forged"), 401);
+        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        assert_int_equal(deliver(stage, QUEUED, "old"), 202);
+}
+
+/* Otherwise a forger could have real deliveries refused while SSM is throttled. */
+static void a_secret_that_cannot_be_read_again_stays(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("GITHUB_WEBHOOK_SECRET", "ssm:/p/secret", 1);
+        expect_secret(stage, 200, SECRET("good"));
+        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        assert_int_equal(deliver(stage, QUEUED, "good"), 202);
+        script_sleep(stage->script, 60000);
+        expect_secret(stage, 400, "{\"__type\":\"AccessDeniedException\"}");
+        assert_int_equal(deliver(stage, QUEUED, "forged"), 401);
+        assert_int_equal(deliver(stage, QUEUED, "forged"), 401);
+        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        assert_int_equal(deliver(stage, QUEUED, "good"), 202);
+        assert_logged(stage, "webhook secret not read again");
+}
+
+/* -- what we owe ----------------------------------------------------------------------------------
+ */
+
+static void what_we_lack_is_our_fault(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, NULL, 400,
+                "{\"__type\":\"QueueDoesNotExist\",\"message\":\"gone\"}");
+        assert_int_equal(deliver(stage, QUEUED, "current"), 503);
+        assert_answer(stage, "deliver this again");
+        assert_logged(stage, "QueueDoesNotExist");
+        unsetenv("QUEUED_QUEUE_URL");
+        assert_int_equal(deliver(stage, QUEUED, "current"), 503);
+        config_free(MEM_STEAL(stage->scaler.config));
+        setenv("SCALE_AGENT_CONFIG", "{}", 1);
+        assert_int_equal(deliver(stage, QUEUED, "current"), 503);
+        buf_release(&stage->scaler.webhook_secrets);
+        unsetenv("GITHUB_WEBHOOK_SECRET");
+        assert_int_equal(deliver(stage, QUEUED, "current"), 503);
+        assert_answer(stage, "webhook secret cannot be read");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(a_queued_job_goes_to_its_queue),
+                TEST(each_action_has_its_queue),
+                TEST(a_named_instance_type_counts),
+                TEST(what_is_not_ours_is_ignored),
+                TEST(what_is_not_configured_is_forbidden),
+                TEST(what_is_malformed_is_told),
+                TEST(only_github_is_believed),
+                TEST(both_secrets_are_good),
+                TEST(a_new_secret_is_seen_within_a_minute),
+                TEST(a_secret_that_cannot_be_read_again_stays),
+                TEST(what_we_lack_is_our_fault),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
