@@ -14,9 +14,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "aws/ssm.h"
 #include "handover.h"
+
+/* https://docs.github.com/en/rest/actions/self-hosted-runners: generate-jitconfig */
+#define GITHUB_LABELS_MAX 100
 
 static void ask_jitconfig(struct hand_over *hand_over);
 static void put_parameter(struct hand_over *hand_over);
@@ -200,14 +204,34 @@ static void on_jitconfig(struct http_call *answered, void *userdata)
         }
 }
 
+/* The spec's labels and the instance type that the job was matched with: GitHub gives a job that
+ * names a type only to a runner that has it as a label, whatever type was launched in its place. */
+static size_t runner_labels(const struct hand_over *hand_over, const char **labels)
+{
+        const struct config_spec *spec = hand_over->spec;
+        const char *type = hand_over->job->instance_type;
+        bool has_type = spec->n_labels >= GITHUB_LABELS_MAX;
+
+        for (size_t i = 0; i < spec->n_labels; i++) {
+                labels[i] = spec->labels[i];
+                has_type = has_type || strcasecmp(spec->labels[i], type) == 0;
+        }
+        if (has_type)
+                return spec->n_labels;
+        labels[spec->n_labels] = type;
+        return spec->n_labels + 1;
+}
+
 static void ask_jitconfig(struct hand_over *hand_over)
 {
+        _cleanup_free_ const char **labels =
+                mem_alloc((hand_over->spec->n_labels + 1) * sizeof(char *));
         const struct github_runner_request request = {
                 .installation = hand_over->installation,
                 .scope = hand_over->scope,
                 .name = hand_over->instance.id,
-                .labels = (const char *const *)hand_over->spec->labels,
-                .n_labels = hand_over->spec->n_labels,
+                .labels = labels,
+                .n_labels = runner_labels(hand_over, labels),
                 .runner_group_id = hand_over->spec->runner_group_id,
         };
 
