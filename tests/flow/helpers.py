@@ -8,6 +8,8 @@ before would have queued, invoke the function, and look at its calls, its answer
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -93,11 +95,12 @@ def pools(cloud: Cloud) -> list[tuple[str, str, str]]:
     return [tuple(call.parameters[name] for name in names) for call in launches(cloud)]
 
 
-def spec(cloud: Cloud, **changes: Any) -> Document:
-    """Give the configuration with another first spec; a new process has to read it."""
-    config = json.loads(json.dumps(cloud.config))
+def configure(cloud: Cloud, config: Document | None = None, **changes: Any) -> None:
+    """Store another configuration, or one with another first spec; for functions yet to start."""
+    config = json.loads(json.dumps(config or cloud.config))
     config["specs"][0] |= changes
-    return config
+    cloud.config = config
+    cloud.put_document("config", json.dumps(config))
 
 
 def sent(cloud: Cloud, queue: str) -> list[Document]:
@@ -161,6 +164,15 @@ def _decoded(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def forget(cloud: Cloud, handler: str) -> None:
+    """End the processes of a function once they are idle, as Lambda does after some minutes."""
+    host = cloud.hosts[cloud.functions[handler].name]
+    until(lambda: not host.busy)
+    for pid in host.pids:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not host.pids)
 
 
 class Inbox:

@@ -7,7 +7,7 @@ import base64
 import json
 
 import pytest
-from helpers import LABELS, REPOSITORY, complaints, log, sent, spec
+from helpers import LABELS, REPOSITORY, complaints, configure, log, sent
 
 from cloud.faults import Cut, Error, Throttle
 from cloud.jobs import Job
@@ -211,9 +211,9 @@ def test_a_delivery_without_its_event_is_refused(stage):
     )  # fmt: skip
 
 
-def test_repositories_and_installations_have_to_be_configured(make_stage, stage):
-    config = spec(stage) | {"github": stage.config["github"] | {"installations": [4711]}}
-    stage = make_stage(config=config)
+def test_repositories_and_installations_have_to_be_configured(stage):
+    github = stage.config["github"] | {"installations": [4711]}
+    configure(stage, stage.config | {"github": github})
     assert deliver(stage, body_of(stage)) == (202, "queued")
     for changes, words in [
         ({"repository__full_name": "somebody/one"}, "github.repositories"),
@@ -286,8 +286,8 @@ MATCHES = [
 ]
 
 
-def test_the_first_spec_with_all_labels_is_taken(make_stage, stage):
-    stage = make_stage(config=two_specs(stage))
+def test_the_first_spec_with_all_labels_is_taken(stage):
+    configure(stage, two_specs(stage))
     for number, (labels, name, kind) in enumerate(MATCHES, 100):
         document = body_of(stage, workflow_job__labels=labels, workflow_job__id=number)
         status, _ = deliver(stage, document)

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: MIT
+"""queued, the second half: each instance gets its runner's configuration, or is taken back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers import (
+    PATIENCE,
+    complaints,
+    configure,
+    forget,
+    job_message,
+    job_url,
+    launches,
+    metrics,
+    now_ms,
+    parameter,
+    queued,
+    sent,
+    told,
+    until,
+)
+
+from cloud.fault_sets import CONFLICT
+from cloud.faults import Body, Cut, Error, Latency, Throttle
+from cloud.github import GitHub
+
+JITCONFIG = ("github", "actions/generate-runner-jitconfig-*")
+TOKEN = ("github", "apps/create-installation-access-token")
+PUT = ("ssm", "PutParameter")
+
+
+def operations(cloud):
+    return [call.operation.partition("/")[2] for call in cloud.github.api.calls]
+
+
+def nothing_is_left(cloud):
+    return (cloud.instances(), cloud.parameters(), cloud.github.left()) == ([], [], [])
+
+
+def test_the_parameter_is_for_one_instance_only(stage):
+    before = now_ms()
+    assert queued(stage, job_message(7)) == []
+    (instance,) = stage.instances()
+    name = f"/scale-agent/runners/{instance['InstanceId']}"
+    assert stage.parameters() == [name]
+    (call,) = stage.calls.of(*PUT)
+    assert (call.parameters["Type"], call.parameters["Tier"]) == ("SecureString", "Advanced")
+    assert len(call.parameters["Value"]) > 4096
+    arn = f"arn:aws:ec2:{stage.region}:{stage.account}:instance/{instance['InstanceId']}"
+    assert call.parameters["Tags"] == [{"Key": "scale-agent:instance", "Value": arn}]
+    document = parameter(stage, name)["Document"]
+    (runner,) = stage.github.registry.runners.values()
+    assert runner.name == instance["InstanceId"]
+    assert runner.labels == ["self-hosted", "linux", "x64", "m7i.large"]
+    assert document["runner_id"] == runner.id
+    assert document["scope"] == "repos/octo-org/one"
+    assert document["job"]["url"] == job_url(7)
+    assert (document["idle_limit_seconds"], document["job_limit_seconds"]) == (300, 21600)
+    times = document["times"]
+    assert times["queued"] <= times["webhook"] <= times["launched"] <= times["handed_over"]
+    assert times["handed_over"] <= now_ms() and times["launched"] >= before
+    assert stage.github.violations == []
+
+
+def test_a_small_parameter_is_a_cheap_one(stage):
+    answer = {"runner": {"id": 5}, "encoded_jit_config": "c21hbGw="}
+    stage.faults.add(*JITCONFIG, fault=Body(json.dumps(answer).encode(), 201))
+    assert queued(stage, job_message()) == []
+    assert stage.calls.of(*PUT)[0].parameters["Tier"] == "Standard"
+
+
+def test_one_token_serves_a_batch_and_the_next_one(stage):
+    assert queued(stage, job_message(1), job_message(2)) == []
+    assert queued(stage, job_message(3)) == []
+    assert operations(stage).count("create-installation-access-token") == 1
+    assert len(stage.github.registry.runners) == 3
+
+
+def test_a_batch_is_handed_over_in_parallel(stage):
+    stage.faults.add(*JITCONFIG, fault=Latency(1.0))
+    stage.faults.add(*PUT, fault=Latency(1.0))
+    began = now_ms()
+    assert queued(stage, *(job_message(number) for number in range(1, 11))) == []
+    assert len(stage.parameters()) == 10
+    assert now_ms() - began < 10_000  # one after the other takes 20 s
+
+
+def test_the_time_of_each_stage_is_measured(stage):
+    assert queued(stage, job_message(3)) == []
+    (document,) = metrics(stage, "queued", "Launched")
+    assert document["spec"] == "linux-x64"
+    assert document["job"] == 3
+    assert document["instance"] == stage.instances()[0]["InstanceId"]
+    assert 1000 <= document["WebhookToLaunched"] < 60_000
+    assert 0 <= document["LaunchedToHandedOver"] < 60_000
+    assert document["Failovers"] == 0
+
+
+@pytest.mark.parametrize("fault", [Throttle(), Error("x", 503, "unavailable"), Cut(before=True)])
+def test_github_is_asked_again_when_it_has_a_bad_moment(stage, fault):
+    stage.faults.add(*JITCONFIG, times=1, fault=fault)
+    stage.faults.add(*TOKEN, times=1, fault=fault)
+    assert queued(stage, job_message()) == []
+    assert len(stage.parameters()) == 1
+
+
+def test_a_name_that_is_taken_is_freed_and_asked_for_again(stage):
+    stage.faults.add(*JITCONFIG, times=1, fault=Cut(before=False))  # registers, and nobody hears
+    assert queued(stage, job_message()) == []
+    asked = [name for name in operations(stage) if "jitconfig" in name]
+    assert len(asked) == 3
+    assert "list-self-hosted-runners-for-repo" in operations(stage)
+    assert "delete-self-hosted-runner-from-repo" in operations(stage)
+    (runner,) = stage.github.registry.runners.values()
+    assert parameter(stage, stage.parameters()[0])["Document"]["runner_id"] == runner.id
+
+
+def test_a_name_that_stays_taken_is_taken_back(stage):
+    stage.faults.add(*JITCONFIG, fault=CONFLICT)
+    assert queued(stage, job_message()) == ["message-1"]
+    assert "exists again after it was deleted" in complaints(stage, "queued")
+    assert nothing_is_left(stage)
+
+
+def test_a_lost_answer_of_the_store_is_not_a_lost_runner(stage):
+    stage.faults.add(*PUT, times=1, fault=Cut(before=False))
+    assert queued(stage, job_message()) == []
+    assert len(stage.parameters()) == len(stage.instances()) == 1
+
+
+JIT_FAULTS = {
+    "no configuration": (JITCONFIG, Body(b'{"runner":{"id":23}}', 201), "encoded_jit_config"),
+    "no runner": (JITCONFIG, Body(b'{"encoded_jit_config":"eA=="}', 201), "runner.id"),
+    "garbage": (JITCONFIG, Body(b"<html>Unicorn!</html>", 201), "jitconfig"),
+    "cut off": (JITCONFIG, Body(b'{"runner":{"id":23},"encoded_jit', 201), "jitconfig"),
+    "forbidden": (JITCONFIG, Error("", 403, "Resource not accessible by integration"), "403"),
+    "gone": (JITCONFIG, Error("", 404, "Not Found"), "404"),
+    "store refuses": (PUT, Error("AccessDeniedException", 400, "not you"), "not you"),
+    "store is full": (PUT, Error("ParameterLimitExceeded", 400), "ParameterLimitExceeded"),
+    "store says garbage": (PUT, Body(b"<html>?</html>"), "PutParameter"),
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "fault", "words"), list(JIT_FAULTS.values()), ids=list(JIT_FAULTS)
+)
+def test_what_cannot_be_handed_over_is_taken_back_and_only_that(stage, where, fault, words):
+    stage.faults.add(*where, times=1, fault=fault)
+    (failed,) = queued(stage, *(job_message(number) for number in (1, 2, 3)))
+    kept = {parameter(stage, name)["Document"]["job"]["id"] for name in stage.parameters()}
+    assert kept == {1, 2, 3} - {int(failed.removeprefix("message-"))}
+    running = {instance["InstanceId"] for instance in stage.instances()}
+    assert {name.rpartition("/")[2] for name in stage.parameters()} == running
+    errors = complaints(stage, "queued")
+    assert words in errors
+    assert f"job {failed.removeprefix('message-')}" in errors
+    if "jitconfig" in where[1] and isinstance(fault, Body):
+        return  # nobody knows the id of that runner; the end of its machine removes it
+    assert {runner.name for runner in stage.github.registry.runners.values()} == running
+
+
+def test_a_job_whose_hand_over_failed_is_served_by_the_next_try(cloud):
+    cloud.faults.add(*JITCONFIG, times=1, fault=Body(b"{}", 201))
+    job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"])
+    assert until(lambda: job.state == "completed")
+    assert cloud.idle(PATIENCE)
+    assert len(launches(cloud)) >= 2
+    assert cloud.left() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Error("", 401, "A JSON web token could not be decoded"), "JSON web token"),
+        (Error("", 404, "Integration not found"), "Integration not found"),
+        (Body(b'{"token":""}', 201), "token"),
+    ],
+)
+def test_without_a_token_people_are_told_what_github_said(stage, fault, words):
+    stage.faults.add(*TOKEN, fault=fault)
+    assert queued(stage, job_message()) == ["message-1"]
+    assert words in complaints(stage, "queued")
+    assert nothing_is_left(stage)
+    asked = len(launches(stage))
+    assert queued(stage, job_message(2)) == ["message-1"]
+    assert len(launches(stage)) == asked  # GitHub is asked first, once it has refused
+    assert words in told(stage)[-1]["facts"]["EC2 said last"]
+
+
+def test_a_token_that_was_taken_back_is_replaced(stage):
+    assert queued(stage, job_message(1)) == []
+    stage.github.doorman.revoke_all()
+    assert queued(stage, job_message(2)) == ["message-1"]
+    assert queued(stage, job_message(2), receives=2) == []
+    assert len(stage.parameters()) == 2
+
+
+SETTINGS = {
+    "config is garbage": ("*/config", Body(b"\x00\xff"), "GetParameter"),
+    "config is empty": ("*/config", Body(b'{"Parameter":{"Value":""}}'), "SCALE_AGENT_CONFIG"),
+    "config is no text": ("*/config", Body(b'{"Parameter":{"Value":5}}'), "SCALE_AGENT_CONFIG"),
+    "key is no key": ("*-key", Body(b'{"Parameter":{"Value":"?"}}'), "private key is not PEM"),
+    "key is missing": ("*-key", Error("ParameterNotFound", 400), "GITHUB_PRIVATE_KEY"),
+}
+
+
+@pytest.mark.parametrize(("name", "fault", "words"), list(SETTINGS.values()), ids=list(SETTINGS))
+def test_settings_that_make_no_sense_fail_every_message_clearly(stage, name, fault, words):
+    stage.faults.add("ssm", "GetParameter", match={"Name": name}, fault=fault)
+    assert queued(stage, job_message(1), job_message(2)) == ["message-1", "message-2"]
+    assert words in complaints(stage, "queued")
+    assert nothing_is_left(stage)
+    stage.faults.clear()
+    forget(stage, "queued")
+    assert queued(stage, job_message(1), job_message(2)) == []
+
+
+def test_runners_of_an_organization(stage):
+    configure(stage, organization="octo-org", runner_group_id=4)
+    assert queued(stage, job_message(1), job_message(2, repository="octo-org/two")) == []
+    assert [call.parameters["MaxCount"] for call in launches(stage)] == ["2"]
+    assert "generate-runner-jitconfig-for-org" in operations(stage)
+    runners = stage.github.registry.runners.values()
+    assert {(runner.scope, runner.group) for runner in runners} == {("orgs/octo-org", 4)}
+    assert parameter(stage, stage.parameters()[0])["Document"]["scope"] == "orgs/octo-org"
+
+
+def test_a_personal_token_instead_of_an_app(stage):
+    del stage.config["github"]["app_id"]
+    configure(stage)
+    stage.put_document("github/token", stage.github.personal_token + "\n")
+    assert queued(stage, job_message(installation=None)) == []
+    assert operations(stage) == ["generate-runner-jitconfig-for-repo"]
+    assert len(stage.parameters()) == 1
+
+
+def test_an_enterprise_server_below_a_path(make_cloud):
+    cloud = make_cloud(make_github=lambda where, faults: GitHub(where, faults, "/api/v3"))
+    assert cloud.github.api_url.endswith("/api/v3")
+    job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"])
+    assert until(lambda: job.state == "completed")
+    assert cloud.idle(PATIENCE)
+    assert cloud.left() == []
+    assert {call.path.startswith("/api/v3/") for call in cloud.github.api.calls} == {True}
+    assert cloud.github.violations == []
+
+
+def test_another_runner_in_the_way_is_found_by_its_name(stage):
+    """An instance's id is a name that only an earlier try can have taken."""
+    stage.faults.add(*PUT, times=1, fault=Body(b'{"__type":"ParameterAlreadyExists"}', 400))
+    assert queued(stage, job_message()) == []
+    assert len(stage.parameters()) == 1
+    assert sent(stage, "ParkedQueue") == []

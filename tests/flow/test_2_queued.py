@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: MIT
+"""queued, the first half: jobs become instances, from the first pool that has capacity."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from helpers import (
+    PATIENCE,
+    attributes,
+    batch,
+    complaints,
+    configure,
+    failures,
+    forget,
+    job_message,
+    job_url,
+    launches,
+    log,
+    metrics,
+    now_ms,
+    parameter,
+    pools,
+    queued,
+    sent,
+    told,
+    until,
+)
+
+from cloud.faults import Body, Capacity, Cut, Error, Partial, Throttle
+
+RUN = ("ec2", "RunInstances")
+
+
+def ladder(run_scaler, kind="m7i.large"):
+    return run_scaler("ladder", kind).stdout.split()
+
+
+def handed_over(cloud):
+    """The jobs whose runner configuration is stored, in order."""
+    return sorted(parameter(cloud, name)["Document"]["job"]["id"] for name in cloud.parameters())
+
+
+def test_a_batch_is_one_call_for_as_many_instances(stage):
+    assert queued(stage, *(job_message(number) for number in range(1, 8))) == []
+    (call,) = launches(stage)
+    assert (call.parameters["MinCount"], call.parameters["MaxCount"]) == ("1", "7")
+    assert len(stage.instances()) == 7
+    assert handed_over(stage) == [1, 2, 3, 4, 5, 6, 7]
+    assert len(stage.github.registry.runners) == 7
+    assert stage.github.violations == []
+
+
+def test_an_instance_is_asked_for_as_a_spot_that_ends_itself(stage):
+    configure(stage, tags={"team": "ci"}, launch_template_version=3)
+    version = stage.client("ec2").create_launch_template_version
+    for _ in range(2):
+        version(LaunchTemplateName="scale-agent", SourceVersion="1", LaunchTemplateData={})
+    assert queued(stage, job_message(5)) == []
+    (call,) = launches(stage)
+    wanted = {
+        "LaunchTemplate.LaunchTemplateName": "scale-agent",
+        "LaunchTemplate.Version": "3",
+        "InstanceType": "m7i.large",
+        "SubnetId": stage.stack.subnets[0],
+        "InstanceInitiatedShutdownBehavior": "terminate",
+        "InstanceMarketOptions.MarketType": "spot",
+        "InstanceMarketOptions.SpotOptions.SpotInstanceType": "one-time",
+        "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior": "terminate",
+        "MetadataOptions.HttpTokens": "required",
+        "MetadataOptions.HttpPutResponseHopLimit": "1",
+        "MetadataOptions.InstanceMetadataTags": "enabled",
+    }
+    assert wanted.items() <= call.parameters.items()
+    assert 0 < len(call.parameters["ClientToken"]) <= 64
+    (instance,) = stage.instances()
+    tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+    wanted = {"scale-agent:spec": "linux-x64", "scale-agent:scope": "repos/octo-org/one"}
+    wanted |= {"scale-agent:prefix": "/scale-agent", "team": "ci", "Name": "runner linux-x64"}
+    assert wanted.items() <= tags.items()
+
+
+def test_jobs_that_want_different_machines_are_launched_apart(stage):
+    other = stage.config["specs"][0] | {"name": "large", "instance_type": "c7i.xlarge"}
+    configure(stage, stage.config | {"specs": [stage.config["specs"][0], other]})
+    jobs = [
+        job_message(1),
+        job_message(2, spec="large", instance_type="c7i.xlarge"),
+        job_message(3),
+        job_message(4, repository="octo-org/two"),
+    ]
+    assert queued(stage, *jobs) == []
+    found = [(c.parameters["InstanceType"], c.parameters["MaxCount"]) for c in launches(stage)]
+    assert sorted(found) == [("c7i.xlarge", "1"), ("m7i.large", "1"), ("m7i.large", "2")]
+    assert handed_over(stage) == [1, 2, 3, 4]
+    scopes = sorted(runner.scope for runner in stage.github.registry.runners.values())
+    assert scopes == ["repos/octo-org/one"] * 3 + ["repos/octo-org/two"]
+
+
+def test_the_ladder_is_climbed_as_it_is_printed(stage, run_scaler):
+    configure(stage, on_demand_fallback=True)
+    stage.faults.add(*RUN, fault=Capacity())
+    assert queued(stage, job_message()) == []
+    types = ladder(run_scaler)
+    assert types[:4] == ["m7i.large", "m7a.large", "m7i.xlarge", "m7a.xlarge"]
+    order = itertools.product(["spot", "on-demand"], types, stage.stack.subnets)
+    assert pools(stage) == [(kind, subnet, market) for market, kind, subnet in order]
+    assert stage.instances() == []
+
+
+def test_without_fallback_only_spot_is_asked_for(stage, run_scaler):
+    stage.faults.add(*RUN, fault=Capacity())
+    assert queued(stage, job_message(instance_type="m7i.16xlarge")) == []
+    types = ladder(run_scaler, "m7i.16xlarge")
+    order = itertools.product(types, stage.stack.subnets)
+    assert pools(stage) == [(kind, subnet, "spot") for kind, subnet in order]
+
+
+def test_on_demand_comes_last(stage):
+    configure(stage, on_demand_fallback=True, instance_type="t3.2xlarge")
+    stage.faults.add(*RUN, match={"Market": "spot"}, fault=Capacity())
+    assert queued(stage, job_message(instance_type="t3.2xlarge")) == []
+    assert pools(stage)[-2:] == [
+        ("t3a.2xlarge", stage.stack.subnets[1], "spot"),
+        ("t3.2xlarge", stage.stack.subnets[0], "on-demand"),
+    ]
+    assert not any(name.startswith("InstanceMarket") for name in launches(stage)[-1].parameters)
+    assert handed_over(stage) == [1]
+
+
+def test_a_pool_that_was_empty_is_not_asked_again_for_some_minutes(stage):
+    stage.faults.add(*RUN, match={"InstanceType": "m7i.large"}, fault=Capacity())
+    assert queued(stage, job_message(1)) == []
+    assert queued(stage, job_message(2)) == []
+    first, second = stage.stack.subnets
+    assert pools(stage) == [
+        ("m7i.large", first, "spot"),
+        ("m7i.large", second, "spot"),
+        ("m7a.large", first, "spot"),
+        ("m7a.large", first, "spot"),
+    ]
+    assert metrics(stage, "queued", "Failovers")[-1]["Failovers"] == 2
+
+
+@pytest.mark.parametrize("code", ["InsufficientInstanceCapacity", "Unsupported"])
+@pytest.mark.parametrize("status", [400, 500])
+def test_capacity_is_known_by_its_code_whatever_the_status(stage, code, status):
+    stage.faults.add(*RUN, times=1, fault=Error(code, status))
+    assert queued(stage, job_message()) == []
+    first, second = stage.stack.subnets
+    assert pools(stage) == [("m7i.large", first, "spot"), ("m7i.large", second, "spot")]
+
+
+def test_a_full_subnet_is_left_for_the_next_one(stage):
+    fault = Error("InsufficientFreeAddressesInSubnet", 400)
+    stage.faults.add(*RUN, match={"SubnetId": stage.stack.subnets[0]}, fault=fault)
+    assert queued(stage, job_message()) == []
+    assert pools(stage)[-1] == ("m7i.large", stage.stack.subnets[1], "spot")
+
+
+@pytest.mark.parametrize("code", ["MaxSpotInstanceCountExceeded", "VcpuLimitExceeded"])
+def test_a_quota_does_not_climb_but_may_change_the_market(stage, code):
+    configure(stage, on_demand_fallback=True)
+    stage.faults.add(*RUN, match={"Market": "spot"}, fault=Error(code, 400))
+    assert queued(stage, job_message()) == []
+    first = stage.stack.subnets[0]
+    assert pools(stage) == [("m7i.large", first, "spot"), ("m7i.large", first, "on-demand")]
+    assert handed_over(stage) == [1]
+
+
+def test_a_quota_without_another_market_is_told_and_the_job_waits(stage):
+    stage.faults.add(*RUN, fault=Error("MaxSpotInstanceCountExceeded", 400, "The quota is 32."))
+    assert queued(stage, job_message()) == []
+    assert len(launches(stage)) == 1
+    (message,) = sent(stage, "ParkedQueue")
+    assert message["DelaySeconds"] == 30
+    (notification,) = told(stage)
+    assert "quota" in notification["title"]
+    assert "Service Quotas" in notification["text"]
+    assert "The quota is 32." in notification["facts"]["EC2 said last"]
+
+
+@pytest.mark.parametrize("fault", [Throttle(), Error("InternalError", 500), Cut(before=True)])
+def test_what_passes_by_itself_is_asked_again(stage, fault):
+    stage.faults.add(*RUN, times=2, fault=fault)
+    assert queued(stage, job_message()) == []
+    assert set(pools(stage)) == {("m7i.large", stage.stack.subnets[0], "spot")}
+    assert len({call.parameters["ClientToken"] for call in launches(stage)}) == 1
+    assert handed_over(stage) == [1]
+    assert told(stage) == []
+
+
+def test_a_fatal_refusal_fails_the_message_and_tells_people_what_to_mend(stage):
+    fault = Error("InvalidLaunchTemplateName.NotFoundException", 400, "no such template")
+    stage.faults.add(*RUN, fault=fault)
+    assert queued(stage, job_message(1), job_message(2)) == ["message-1", "message-2"]
+    assert len(launches(stage)) == 1
+    assert sent(stage, "ParkedQueue") == []
+    notification = told(stage)[0]
+    assert notification["severity"] == "error"
+    assert notification["url"] == job_url(1)
+    assert "no such template" in notification["facts"]["EC2 said last"]
+    assert "no such template" in complaints(stage, "queued")
+
+
+def test_an_answer_that_was_lost_launches_once(stage):
+    stage.faults.add(*RUN, times=1, fault=Cut(before=False))
+    assert queued(stage, job_message(1), job_message(2)) == []
+    assert len(launches(stage)) == 2
+    assert len(stage.instances()) == 2
+    assert handed_over(stage) == [1, 2]
+
+
+def test_an_answer_that_is_cut_off_launches_once(stage):
+    start = b'<?xml version="1.0"?><RunInstancesResponse><instancesSet><item><instanceId>i-0'
+    stage.faults.add(*RUN, times=1, fault=Body(start))
+    assert queued(stage, job_message()) == ["message-1"]
+    assert "RunInstances" in complaints(stage, "queued")
+    assert queued(stage, job_message(), receives=2) == []
+    assert len(stage.instances()) == 1
+    assert handed_over(stage) == [1]
+
+
+def test_a_token_of_an_instance_that_is_gone_is_replaced(stage):
+    job = job_message()
+    assert queued(stage, job) == []
+    (instance,) = stage.instances()
+    stage.instance_ended(instance["InstanceId"], "test")
+    stage.client("ssm").delete_parameters(Names=stage.parameters())
+    assert queued(stage, job, receives=2) == []
+    assert [call.error for call in launches(stage)] == ["", "IdempotentInstanceTerminated", ""]
+    assert len({call.parameters["ClientToken"] for call in launches(stage)}) == 2
+    assert len(stage.instances()) == 1
+
+
+def test_what_a_pool_has_is_taken_and_the_rest_comes_from_the_next(stage):
+    stage.faults.add(*RUN, match={"SubnetId": stage.stack.subnets[0]}, fault=Partial(2))
+    assert queued(stage, *(job_message(number) for number in range(1, 6))) == []
+    first, second = stage.stack.subnets
+    assert [(c.parameters["SubnetId"], c.parameters["MaxCount"]) for c in launches(stage)] == [
+        (first, "5"), (second, "3")
+    ]  # fmt: skip
+    assert handed_over(stage) == [1, 2, 3, 4, 5]
+
+
+def test_jobs_without_capacity_are_parked_and_told_once(stage):
+    stage.faults.add(*RUN, fault=Capacity())
+    assert queued(stage, job_message(1), job_message(2), job_message(3)) == []
+    assert queued(stage, job_message(4)) == []
+    parked = sent(stage, "ParkedQueue")
+    assert [message["Body"]["id"] for message in parked] == [1, 2, 3, 4]
+    assert {message["Body"]["tries"] for message in parked} == {1}
+    assert {message["DelaySeconds"] for message in parked} == {30}
+    assert stage.messages() == {"ParkedQueue": 4, "NotifyQueue": 1}
+    notification = told(stage)[0]
+    assert notification["title"] == "Jobs of spec linux-x64 wait: no capacity"
+    assert notification["facts"]["Jobs of this batch"] == "3"
+    assert notification["url"] == job_url(1)
+    assert len(metrics(stage, "queued", "Parked")) == 4
+
+
+def test_a_parked_job_waits_longer_each_time_and_ends_with_github_s_day(stage):
+    stage.faults.add(*RUN, fault=Capacity())
+    delays = []
+    for tries in (0, 1, 4, 5, 40):
+        assert queued(stage, job_message(tries=tries)) == []
+        delays.append(sent(stage, "ParkedQueue")[-1]["DelaySeconds"])
+    assert delays == [30, 60, 480, 900, 900]
+    assert queued(stage, job_message(queued_ms=now_ms() - 86_400_001)) == []
+    assert len(sent(stage, "ParkedQueue")) == 5
+    assert "GitHub cancelled it after 24 hours" in complaints(stage, "queued")
+
+
+def test_a_parked_job_is_launched_when_there_is_capacity(cloud, run_scaler):
+    configure(cloud, instance_types=["m7i.48xlarge"])
+    cloud.hurry = 30
+    tries = 2 * len(ladder(run_scaler, "m7i.48xlarge"))
+    cloud.faults.add(*RUN, times=tries, fault=Capacity())
+    job = cloud.github.queue_job("octo-org/one", ["self-hosted", "m7i.48xlarge"])
+    assert until(lambda: sent(cloud, "ParkedQueue"))
+    forget(cloud, "queued")  # that there was no capacity is remembered by a warm process
+    assert until(lambda: job.state == "completed")
+
+
+def test_a_message_that_cannot_be_read_does_not_hold_up_the_others(stage):
+    bodies = ["", "{", "[]", '{"action":"queued","id":1}', job_message(5, labels="linux")]
+    answer = queued(stage, *bodies, job_message(6))
+    assert answer == [f"message-{number}" for number in range(1, 6)]
+    assert handed_over(stage) == [6]
+
+
+def test_a_job_whose_spec_is_gone_fails_by_itself(stage):
+    assert queued(stage, job_message(1, spec="gone"), job_message(2)) == ["message-1"]
+    words = 'job 1: its spec \\"gone\\" is not in the configuration any more'
+    assert words in complaints(stage, "queued")
+    assert handed_over(stage) == [2]
+
+
+def test_a_job_that_is_in_a_batch_twice_gets_one_instance(stage):
+    assert queued(stage, job_message(1), job_message(1), job_message(2)) == []
+    assert len(stage.instances()) == 2
+    assert handed_over(stage) == [1, 2]
+
+
+def test_the_last_failure_goes_to_the_dead_letters_with_its_cause(stage):
+    stage.faults.add(*RUN, fault=Error("UnauthorizedOperation", 403, "not you"))
+    assert queued(stage, job_message(1), receives=3) == ["message-1"]
+    assert sent(stage, "DeadLetters") == []
+    answer = stage.invoke("queued", batch(stage, "QueuedQueue", job_message(1), receives=4))
+    assert failures(answer) == []
+    (letter,) = sent(stage, "DeadLetters")
+    assert letter["Body"] == job_message(1) | {
+        name: letter["Body"][name] for name in ("queued_ms", "webhook_ms")
+    }
+    assert attributes(letter)["source"] == stage.queue("QueuedQueue").arn
+    assert "not you" in attributes(letter)["cause"]
+
+
+def test_a_failed_message_comes_again_by_itself(cloud):
+    cloud.faults.add(*RUN, times=1, fault=Error("InvalidParameterValue", 400))
+    job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"])
+    assert until(lambda: job.state == "completed")
+    assert cloud.idle(PATIENCE)
+    assert cloud.left() == []
+    assert [line["message"] for line in log(cloud, "queued")].count("launched") == 1
