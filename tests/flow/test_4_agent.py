@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""4. The agent: a job on one machine, from its boot to its shutdown, and what is seen of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from floor import ENDS, LISTENS, PATIENT, STARTS, Floor, assert_ended_well
+from helpers import LABELS, REPOSITORY
+
+from cloud.machines import Machines
+
+
+@pytest.fixture
+def floor(make_stage):
+    with Floor(make_stage(make_machines=Machines)) as floor:
+        yield floor
+
+
+# -- a job ------------------------------------------------------------------------------------
+
+
+def test_a_job_runs_and_the_machine_goes(floor):
+    job = floor.cloud.github.queue_job(REPOSITORY, LABELS, name="build it")
+    floor.put().run()
+    assert job.state == "completed"
+    assert job.runner_name == floor.id
+    report = floor.report("ready", "job_started", "finished")
+    assert report["result"] == "Succeeded"
+    assert report["job_name"] == "build it"
+    assert report["instance_id"] == floor.id
+    assert report["instance_type"] == "m7i.large"
+    assert report["runner_id"] == floor.runner.id
+    assert report["job"]["url"].endswith("/job/7")
+    assert report["exit_code"] == 0
+    assert floor.cloud.github.left() == []
+    assert_ended_well(floor)
+
+
+def test_the_times_of_all_stages_are_reported_in_order(floor):
+    floor.cloud.github.queue_job(REPOSITORY, LABELS)
+    before = int(time.time() * 1000)
+    floor.put().run()
+    times = floor.reports()[-1]["times"]
+    copied = [times[name] for name in ("queued", "webhook", "launched", "handed_over")]
+    assert copied == [1, 2, 3, 4]
+    own = ("agent", "identified", "received", "runner_started", "listening", "job_started")
+    own += ("job_finished", "finished")
+    found = [times[name] for name in own]
+    assert found == sorted(found)
+    assert before <= found[0]
+    assert found[-1] <= time.time() * 1000
+    assert times["kernel"] < found[0]
+
+
+def test_a_job_that_fails_is_a_job_that_ran(floor):
+    floor.cloud.github.queue_job(REPOSITORY, LABELS, result="failure")
+    floor.put().run()
+    assert floor.report("ready", "job_started", "finished")["result"] == "Failed"
+    assert_ended_well(floor)
+
+
+def test_systemd_is_told_each_stage(floor):
+    floor.cloud.github.queue_job(REPOSITORY, LABELS)
+    floor.put().run()
+    stages = floor.stages()
+    assert stages.index("ready") < stages.index("stopping") < stages.index("shutdown")
+    texts = [moment.detail for moment in floor.machine.moments if moment.stage == "status"]
+    assert "Running job build" in texts
+    assert texts[-1] == "Shutting down"
+
+
+def test_the_watchdog_is_fed_while_the_runner_is_silent(floor):
+    floor.machines.setup.watchdog_seconds = 0.8
+    floor.script(LISTENS, STARTS, "sleep 2.5", ENDS).put().run()
+    assert floor.report("ready", "job_started", "finished")
+    assert floor.machine.pings > 2
+
+
+def test_the_runner_finds_a_clean_house(floor):
+    floor.script(
+        "env -u ACTIONS_RUNNER_INPUT_JITCONFIG; ls /proc/self/fd; cat /proc/self/oom_score_adj",
+        "grep SigBlk /proc/self/status; echo cwd $PWD; umask",
+        STARTS,
+        ENDS,
+    )
+    floor.put().run()
+    lines = [line["message"] for line in floor.log() if line.get("identifier") == "runner"]
+    names = {line.partition("=")[0] for line in lines if "=" in line}
+    allowed = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "RUNNER_ALLOW_RUNASROOT", "PWD"}
+    assert {"PATH", "HOME", "USER", "LANG"} <= names <= allowed | {"_", "SHLVL", "OLDPWD"}
+    assert "500" in lines
+    assert "SigBlk: 0000000000000000" in lines
+    assert f"cwd {floor.machine.directory / 'runner'}" in lines
+    assert "0022" in lines
+    assert {line for line in lines if line.isdigit() and len(line) == 1} == {"0", "1", "2", "3"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_runner_is_another_user(floor):
+    for folder in [floor.machines.directory, *floor.machines.directory.parents][:-2]:
+        folder.mkdir(exist_ok=True, parents=True)
+        folder.chmod(folder.stat().st_mode | 0o011)
+    floor.configure(runner={"user": "nobody", "directory": "/"})
+    floor.script("id", "test -w /etc || echo no root", STARTS, ENDS).put().run()
+    text = floor.text()
+    assert "uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)" in text
+    assert "no root" in text
+
+
+# -- what the runner prints -------------------------------------------------------------------
+
+
+def test_garbage_in_the_output_harms_nobody(floor):
+    floor.cloud.github.queue_job(REPOSITORY, LABELS, behaviour="noise")
+    floor.put().run()
+    assert floor.report("ready", "job_started", "finished")["result"] == "Succeeded"
+    assert max(len(line["message"]) for line in floor.log()) < 5000
+
+
+def test_names_that_look_like_markers_are_names(floor):
+    name = "Listening for Jobs completed with result: x"
+    floor.script(f"echo 'Running job: {name}'", f"echo 'Job {name} completed with result: Failed'")
+    floor.put().run()
+    report = floor.report("job_started", "finished")
+    assert (report["job_name"], report["result"]) == (name, "Failed")
+
+
+# -- secrets ----------------------------------------------------------------------------------
+
+
+def test_the_configuration_of_the_runner_is_seen_by_the_runner_only(floor):
+    floor.script(LISTENS, "test ${#ACTIONS_RUNNER_INPUT_JITCONFIG} -gt 3000 && " + STARTS, PATIENT)
+    floor.put().switch_on()
+    assert floor.says("Running job")
+    processes = Path(f"/proc/{floor.machine.agent.pid}")
+    secret = floor.jit_config.encode()
+    assert len(secret) > 3000
+    for process in [processes, *map(Path, map("/proc/{}".format, children(processes)))]:
+        assert secret[:40] not in (process / "cmdline").read_bytes()
+    assert secret[:40] not in (processes / "environ").read_bytes()
+    assert secret not in memory(int(processes.name))
+    floor.machine.agent.send_signal(signal.SIGTERM)
+    floor.ended()
+    assert floor.jit_config[:40] not in floor.text()
+    assert floor.jit_config[:40] not in json.dumps(floor.reports())
+
+
+def children(process: Path) -> list[str]:
+    """List the processes that a process started."""
+    return (process / "task" / process.name / "children").read_text().split()
+
+
+def memory(pid: int) -> bytes:
+    """Give all that a process can write to."""
+    found = b""
+    with Path(f"/proc/{pid}/mem").open("rb") as content:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            if " rw-p " in line:
+                begin, _, end = line.split()[0].partition("-")
+                content.seek(int(begin, 16))
+                found += content.read(int(end, 16) - int(begin, 16))
+    return found

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""4. The agent at its end: interrupted, cleaning up, reporting, shutting down."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well
+from helpers import LABELS, REPOSITORY, until
+
+from cloud.faults import Cut, Error, Throttle
+from cloud.machine import SHUT_DOWN
+from cloud.machines import Machines
+from cloud.tokens import iso
+
+
+@pytest.fixture
+def floor(make_stage):
+    with Floor(make_stage(make_machines=Machines)) as floor:
+        yield floor
+
+
+# -- interruptions ----------------------------------------------------------------------------
+
+
+def test_a_spot_notice_in_the_middle_of_a_job(floor):
+    job = floor.cloud.github.queue_job(REPOSITORY, LABELS, behaviour="hang")
+    floor.put().switch_on()
+    assert floor.says("Running job")
+    at = time.time() + 60
+    floor.machine.metadata.notice(at)
+    floor.ended()
+    report = floor.report("ready", "job_started", "interrupted")
+    assert iso(at)[:19] in report["reason"]
+    assert report["job"]["id"] == 7
+    assert job.conclusion == "cancelled"
+    assert_ended_well(floor)
+
+
+def test_a_spot_notice_leaves_no_time_for_patience(floor):
+    floor.configure(stop_grace_seconds=60)
+    floor.script(LISTENS, STARTS, STUBBORN).put().switch_on()
+    assert floor.says("Running job")
+    floor.machine.metadata.notice(time.time() + 10)
+    started = time.monotonic()
+    floor.ended()
+    assert time.monotonic() - started < 8
+    floor.report("ready", "job_started", "interrupted")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_agent_is_told_to_end(floor, number):
+    job = floor.cloud.github.queue_job(REPOSITORY, LABELS, behaviour="hang")
+    floor.put().switch_on()
+    assert floor.says("Running job")
+    floor.machine.agent.send_signal(number)
+    floor.ended()
+    assert number.name in floor.report("ready", "job_started", "interrupted")["reason"]
+    assert job.conclusion == "cancelled"
+    assert_ended_well(floor)
+
+
+def test_the_agent_is_told_to_end_while_it_waits(floor):
+    floor.switch_on()
+    assert until(lambda: "ready" in floor.stages(), 20)
+    floor.machine.agent.send_signal(signal.SIGTERM)
+    floor.ended()
+    floor.report("interrupted")
+    assert_ended_well(floor)
+
+
+# -- clean up, report, shut down --------------------------------------------------------------
+
+
+def test_the_parameter_is_deleted_while_the_runner_starts(floor):
+    floor.script(LISTENS, PATIENT).put().switch_on()
+    assert until(lambda: floor.cloud.parameters() == [], 20)
+    assert floor.machine.agent.poll() is None
+
+
+def test_deleting_is_tried_again_when_throttled(floor):
+    floor.cloud.faults.add("ssm", "DeleteParameter", times=3, fault=Throttle())
+    floor.script(LISTENS, STARTS, "sleep 3", ENDS).put().run()
+    assert_ended_well(floor)
+
+
+def test_deleting_that_never_works_does_not_keep_the_machine(floor):
+    floor.cloud.faults.add("ssm", "DeleteParameter", fault=Throttle())
+    floor.script(LISTENS, STARTS, ENDS).put().run()
+    times = floor.report("ready", "job_started", "finished")["times"]
+    assert time.time() * 1000 - times["finished"] < 9000
+    assert floor.machine.reason == SHUT_DOWN
+    assert floor.cloud.parameters() == [floor.name]
+    assert "left behind" in floor.text()
+
+
+def test_a_deletion_whose_answer_was_lost_is_a_deletion(floor):
+    floor.cloud.faults.add("ssm", "DeleteParameter", times=1, fault=Cut(before=False))
+    floor.script(LISTENS, STARTS, "sleep 1", ENDS).put().run()
+    assert "left behind" not in floor.text()
+    assert_ended_well(floor)
+
+
+def test_a_parameter_that_was_written_twice_is_deleted_twice(floor):
+    floor.script(LISTENS, STARTS, "sleep 1", ENDS).put().switch_on()
+    assert until(lambda: floor.cloud.parameters() == [], 20)
+    floor.put().ended()
+    assert_ended_well(floor)
+
+
+def test_reports_are_sent_in_order_though_events_fail(floor):
+    floor.cloud.faults.add("events", "PutEvents", times=2, fault=Throttle())
+    floor.cloud.faults.add("events", "PutEvents", times=1, fault=Cut())
+    floor.cloud.faults.add("events", "PutEvents", times=1, fault=Error("InternalFailure", 500))
+    floor.script(LISTENS, STARTS, ENDS).put().run()
+    floor.report("ready", "job_started", "finished")
+    assert_ended_well(floor)
+
+
+def test_reports_that_are_never_taken_do_not_keep_the_machine(floor):
+    floor.cloud.faults.add("events", "PutEvents", fault=Error("InternalFailure", 500))
+    floor.script(LISTENS, STARTS, ENDS).put().switch_on()
+    assert floor.says("result: Succeeded")
+    started = time.monotonic()
+    floor.ended()
+    assert time.monotonic() - started < 8
+    assert "report not sent" in floor.text()
+    assert_ended_well(floor)
+
+
+def test_a_shutdown_that_fails_is_left_to_systemd(floor):
+    floor.script(LISTENS, "rm -f ../bin/shutdown; printf '#!/bin/sh\\nexit 3' >../bin/shutdown")
+    floor.machines.setup.config["runner"]["command"][-1] += (
+        f"\nchmod +x ../bin/shutdown\n{STARTS}\n{ENDS}"
+    )
+    floor.put().run()
+    assert "FailureAction=poweroff: exit code 1" in floor.machine.reason
+    assert "cannot shut down" in floor.text()
+    assert floor.cloud.parameters() == []
+
+
+def test_by_hand_the_machine_stays_on(floor):
+    floor.script(LISTENS, STARTS, ENDS).put().switch_on("--no-shutdown")
+    assert until(lambda: "still on" in floor.stages(), 20)
+    assert "shutdown" not in floor.stages()
+    floor.report("ready", "job_started", "finished")
+    assert floor.cloud.parameters() == []

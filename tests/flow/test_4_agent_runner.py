@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""4. The agent and its runner: one that cannot start, ends too early, or does not end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well, assert_failed
+from helpers import LABELS, REPOSITORY, until
+
+from cloud.machines import Machines
+
+
+@pytest.fixture
+def floor(make_stage):
+    with Floor(make_stage(make_machines=Machines)) as floor:
+        yield floor
+
+
+# -- the runner -------------------------------------------------------------------------------
+
+
+def test_a_runner_that_is_not_there(floor):
+    floor.configure(runner={"command": ["/opt/nowhere/Runner.Listener", "run"]}).put().run()
+    assert_failed(floor, "cannot start /opt/nowhere/Runner.Listener", "No such file")
+
+
+def test_a_runner_that_must_not_be_started(floor):
+    floor.configure(runner={"command": ["/etc"]}).put().run()
+    assert_failed(floor, "cannot start /etc", "Permission denied")
+
+
+def test_a_folder_that_is_not_there(floor):
+    floor.configure(runner={"directory": "/opt/nowhere"}).put().run()
+    assert_failed(floor, "/opt/nowhere", "No such file")
+
+
+def test_a_user_who_is_not_there(floor):
+    floor.configure(runner={"user": "nobody-knows"}).put().run()
+    assert_failed(floor, 'no user "nobody-knows"')
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0, "without a job (exit code 0)"),
+        (1, "without a job (exit code 1)"),
+        (5, "already has a session"),
+        (7, "bake an image with the current runner"),
+        (42, "unknown exit code"),
+    ],
+)
+def test_a_runner_that_ends_without_a_job(floor, code, words):
+    floor.script("echo 'An error occurred: such is life'", f"exit {code}").put().run()
+    assert_failed(floor, words, "such is life")
+    assert floor.reports()[-1]["exit_code"] == code
+
+
+def test_exit_code_2_has_another_chance(floor):
+    floor.script("echo $ACTIONS_RUNNER_INPUT_JITCONFIG | wc -c; test -e again && exec sh again")
+    floor.machines.setup.config["runner"]["command"][-1] += (
+        f'; echo "{LISTENS}; {STARTS}; {ENDS}" >again; exit 2'
+    )
+    floor.put().run()
+    floor.report("ready", "job_started", "finished")
+    assert floor.text().count(str(len(floor.jit_config) + 1)) == 2
+    assert_ended_well(floor)
+
+
+def test_exit_code_2_again_and_again_is_the_end(floor):
+    floor.script("echo x >>tries; exit 2").put().run()
+    assert_failed(floor, "several times in a row")
+    assert (floor.machine.directory / "runner" / "tries").read_text().count("x") == 4
+
+
+def test_a_runner_that_updates_itself_is_started_again(floor):
+    again = f"test -e new && {{ {LISTENS}; {STARTS}; {ENDS}; exit 0; }}"
+    floor.script(again, "(sleep 0.5; touch new update.finished) & sleep 1; touch new; exit 3")
+    floor.put().run()
+    floor.report("ready", "job_started", "finished")
+
+
+def test_a_runner_that_crashes_in_its_job(floor):
+    floor.script(LISTENS, STARTS, "kill -SEGV $$").put().run()
+    stages = ("ready", "job_started", "failed")
+    assert_failed(floor, "in the middle of its job", "SIGSEGV", stages=stages)
+
+
+def test_processes_that_a_job_left_behind_are_killed(floor):
+    floor.script("sleep 300 & echo left $!", STARTS, ENDS).switch_on("--no-shutdown").put()
+    assert until(lambda: "not shutting down" in floor.text(), 20)
+    pid = next(int(line["message"][5:]) for line in floor.log() if "left " in line["message"])
+    stat = Path(f"/proc/{pid}/stat")
+    assert until(lambda: not stat.exists() or ") Z " in stat.read_text(), 5)
+
+
+# -- limits -----------------------------------------------------------------------------------
+
+
+def test_a_runner_that_gets_no_job(floor):
+    floor.put(idle_limit_seconds=1).run()
+    assert_failed(floor, "no job within 1 s", stages=("ready", "failed"))
+
+
+def test_a_runner_that_never_listens(floor):
+    floor.script(PATIENT).put(idle_limit_seconds=1).run()
+    assert_failed(floor, "did not listen within 1 s")
+
+
+def test_a_silent_job_is_not_hung(floor):
+    floor.script(LISTENS, STARTS, "sleep 2", ENDS).put(idle_limit_seconds=1).run()
+    floor.report("ready", "job_started", "finished")
+
+
+def test_a_job_that_takes_too_long(floor):
+    job = floor.cloud.github.queue_job(REPOSITORY, LABELS, behaviour="hang")
+    floor.put(job_limit_seconds=1).run()
+    stages = ("ready", "job_started", "failed")
+    assert_failed(floor, "longer than its limit of 1 s", stages=stages)
+    assert floor.reports()[-1]["result"] == "Canceled"
+    assert job.conclusion == "cancelled"
+
+
+def test_a_job_that_ignores_everything(floor):
+    floor.configure(stop_grace_seconds=1)
+    floor.script(LISTENS, STARTS, STUBBORN).put(job_limit_seconds=1).run()
+    assert_failed(floor, "longer than its limit", stages=("ready", "job_started", "failed"))
+    assert "it is killed" in floor.text()
+
+
+def test_a_runner_that_does_not_end_after_its_job(floor):
+    floor.configure(stop_grace_seconds=1)
+    floor.script(LISTENS, STARTS, ENDS, STUBBORN).put().run()
+    assert floor.report("ready", "job_started", "finished")["result"] == "Succeeded"
+    assert_ended_well(floor)

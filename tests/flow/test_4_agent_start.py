@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""4. The agent at its start: its arguments, who the machine is, and what it is to do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from floor import ENDS, LISTENS, STARTS, Floor, assert_ended_well, assert_failed
+from helpers import LABELS, REPOSITORY
+
+from cloud.cloud import Cloud
+from cloud.faults import Body, Cut, Error, Throttle
+from cloud.machines import Machines
+
+
+@pytest.fixture
+def floor(make_stage):
+    with Floor(make_stage(make_machines=Machines)) as floor:
+        yield floor
+
+
+# -- who the machine is -----------------------------------------------------------------------
+
+
+def agent_alone(cloud: Cloud, folder: Path, endpoint: str) -> subprocess.CompletedProcess[str]:
+    """Run the agent as on a person's own machine, where `shutdown` leaves a mark."""
+    (folder / "bin").mkdir()
+    shutdown = folder / "bin" / "shutdown"
+    shutdown.write_text(f"#!/bin/sh\ntouch {folder}/was-shut-down\n")
+    shutdown.chmod(0o755)
+    config = folder / "config.json"
+    config.write_text(json.dumps({"identify_limit_seconds": 1}))
+    return subprocess.run(
+        [str(cloud.programs / "runner-agent"), "--config", str(config)],
+        env={
+            "PATH": f"{folder}/bin:/usr/bin:/bin",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": endpoint,
+            **cloud.environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_machine_that_is_not_on_ec2_is_left_alone(stage, tmp_path):
+    done = agent_alone(stage, tmp_path, "http://127.0.0.1:9")
+    assert done.returncode == 2
+    assert "not an EC2 instance" in done.stderr
+    assert not (tmp_path / "was-shut-down").exists()
+
+
+def test_a_web_server_is_no_metadata_service(stage, tmp_path):
+    done = agent_alone(stage, tmp_path, stage.webhook_url)
+    assert done.returncode == 2
+    assert not (tmp_path / "was-shut-down").exists()
+
+
+def test_metadata_that_comes_late_is_waited_for(floor):
+    floor.cloud.faults.add("imds", "*", times=2, fault=Cut())
+    floor.cloud.faults.add("imds", "*", times=1, fault=Error("x", 500))
+    floor.cloud.faults.add("imds", "*/document", times=1, fault=Body(b"{}"))
+    floor.cloud.faults.add("imds", "*/RunnerRole", times=1, fault=Body(b"<xml/>"))
+    floor.script(LISTENS, STARTS, ENDS).put().run()
+    floor.report("ready", "job_started", "finished")
+    assert_ended_well(floor)
+
+
+def test_a_machine_without_a_role_goes(floor):
+    floor.cloud.faults.add("imds", "*/security-credentials*", fault=Error("x", 404))
+    floor.configure(identify_limit_seconds=1).put().run()
+    assert "shutdown" in floor.stages()
+    assert "instance profile" in floor.text()
+
+
+# -- the hand-over ----------------------------------------------------------------------------
+
+
+def test_a_late_parameter_is_waited_for(floor):
+    floor.cloud.github.queue_job(REPOSITORY, LABELS)
+    floor.switch_on()
+    time.sleep(1.5)
+    floor.put().ended()
+    floor.report("ready", "job_started", "finished")
+    asked = floor.cloud.calls.of("ssm", "GetParameter")
+    assert 4 <= len([call for call in asked if call.error]) <= 16
+    assert_ended_well(floor)
+
+
+def test_without_a_parameter_the_machine_goes(floor):
+    floor.configure(parameter_limit_seconds=2).run()
+    assert_failed(floor, floor.name, "within 2 s")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("garbage", "not JSON"),
+        ("[]", "an object is needed"),
+        ('{"version": 2}', "version: 1 is needed, found 2"),
+        ("x" * 8000, "not JSON"),
+        ("[" * 3000, "nested deeper"),
+    ],
+)
+def test_a_garbled_parameter_is_told_and_deleted(floor, value, words):
+    floor.put(value).run()
+    assert_failed(floor, "the hand-over", words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"job": None}, "job: an object is needed, found nothing"),
+        ({"jit_config": "not base64!"}, "jit_config: base64 is needed"),
+    ],
+)
+def test_a_handover_that_is_not_complete_is_refused(floor, changes, words):
+    floor.put(**changes).run()
+    assert_failed(floor, words)
+
+
+def test_ssm_that_answers_garbage_is_asked_again(floor):
+    floor.cloud.faults.add("ssm", "GetParameter", times=1, fault=Body(b"<html>"))
+    floor.cloud.faults.add("ssm", "GetParameter", times=1, fault=Cut())
+    floor.cloud.faults.add("ssm", "GetParameter", times=2, fault=Throttle())
+    floor.script(LISTENS, STARTS, ENDS).put().run()
+    floor.report("ready", "job_started", "finished")
+
+
+# -- the command line -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ('{"prefix": "x"}', "prefix: a path of letters, digits and -._/ such as /scale-agent"),
+        ('{"runner": {"comand": []}}', "runner.comand: there is no such setting"),
+        ('{"runner": {"command": ["run"]}}', "runner.command: a list of texts"),
+        ('{"idle_limit_seconds": 0}', "idle_limit_seconds: a whole number from 1 to"),
+        ('{"job_limit_seconds": "9"}', 'is needed, found "9"'),
+        ("{", "not JSON"),
+    ],
+)
+def test_a_wrong_configuration_is_told_in_full(stage, tmp_path, config, words):
+    (tmp_path / "config.json").write_text(config)
+    done = command(stage, "--config", str(tmp_path / "config.json"))
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def command(cloud: Cloud, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the agent with arguments that end it at once."""
+    program = str(cloud.programs / "runner-agent")
+    return subprocess.run(
+        [program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=cloud.environment,
+    )
+
+
+def test_the_command_line(stage):
+    assert command(stage, "--help").stdout.startswith("Usage: runner-agent")
+    assert command(stage, "--version").stdout.startswith("runner-agent ")
+    assert command(stage, "--frobnicate").returncode == 2
+    done = command(stage, "run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'unexpected argument "run"' in done.stderr
+    assert command(stage, "--config", "/nowhere.json").returncode == 2
