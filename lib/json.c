@@ -8,7 +8,6 @@
 #include "json.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,25 @@ bool json_is_utf8(const char *bytes, size_t size)
         return true;
 }
 
+/* Whether a string holds the escape \u0000, at which cJSON would cut it off. */
+static bool has_escaped_nul(const char *bytes, size_t size)
+{
+        static const char escape[] = "\\u0000";
+        const char *end = bytes + size;
+        const char *found = bytes;
+
+        while ((found = memmem(found, (size_t)(end - found), escape, sizeof(escape) - 1))) {
+                size_t backslashes = 0;
+
+                while (found - backslashes > bytes && found[-1 - (ptrdiff_t)backslashes] == '\\')
+                        backslashes++;
+                if (backslashes % 2 == 0)
+                        return true;
+                found++;
+        }
+        return false;
+}
+
 int json_parse(const char *bytes, size_t size, const char *what, cJSON **ret_value, struct err *err)
 {
         const char *end = NULL;
@@ -37,6 +55,8 @@ int json_parse(const char *bytes, size_t size, const char *what, cJSON **ret_val
                 return err_set(err, -EBADMSG, "%s is empty, JSON was expected", what);
         if (!json_is_utf8(bytes, size))
                 return err_set(err, -EBADMSG, "%s is not UTF-8", what);
+        if (has_escaped_nul(bytes, size))
+                return err_set(err, -EBADMSG, "%s has the character \\u0000 in a string", what);
         value = cJSON_ParseWithLengthOpts(bytes, size, &end, false);
         if (!value)
                 return err_set(err, -EBADMSG,
@@ -77,8 +97,9 @@ const char *json_string(const cJSON *object, const char *path)
 
 static bool is_integer(const cJSON *value)
 {
-        return cJSON_IsNumber(value) && fabs(value->valuedouble) <= (double)JSON_INTEGER_MAX &&
-               value->valuedouble == trunc(value->valuedouble);
+        return cJSON_IsNumber(value) && value->valuedouble >= -(double)JSON_INTEGER_MAX &&
+               value->valuedouble <= (double)JSON_INTEGER_MAX &&
+               value->valuedouble == (double)(int64_t)value->valuedouble;
 }
 
 int64_t json_integer(const cJSON *object, const char *path, int64_t fallback)

@@ -76,6 +76,22 @@ static void refuses_what_is_nested_too_deep(void **state)
         free(deep);
 }
 
+/* cJSON ends a string at a NUL, so that a name could be checked as one thing and used as another.
+ */
+static void refuses_strings_that_would_be_cut(void **state)
+{
+        static const char nul[] = "{\"name\": \"octo\\u0000evil\"}";
+        static const char escaped[] = "{\"name\": \"octo\\\\\\u0000\"}";
+        static const char backslash[] = "{\"name\": \"octo\\\\u0000\"}";
+        _cleanup_json_ cJSON *value = NULL;
+
+        (void)state;
+        assert_refused(nul, strlen(nul), "\\u0000");
+        assert_refused(escaped, strlen(escaped), "\\u0000");
+        value = parsed(backslash);
+        assert_string_equal(json_string(value, "name"), "octo\\u0000");
+}
+
 static void accepts_blanks_around(void **state)
 {
         _cleanup_json_ cJSON *value = parsed(" \r\n{\"a\": 1}\t\n");
@@ -161,6 +177,7 @@ int main(void)
                 cmocka_unit_test(refuses_what_is_not_json),
                 cmocka_unit_test(refuses_what_is_not_utf8),
                 cmocka_unit_test(refuses_what_is_nested_too_deep),
+                cmocka_unit_test(refuses_strings_that_would_be_cut),
                 cmocka_unit_test(accepts_blanks_around),
                 cmocka_unit_test(finds_members_by_path),
                 cmocka_unit_test(integers_are_exact_or_refused),
