@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""Measures, prints a table, and writes it as JSON; a target that is missed is no failure."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+from . import figures
+from .peer import BenchError, Peer
+
+
+def machine() -> dict[str, str]:
+    """Where the figures are from."""
+    info = Path("/proc/cpuinfo").read_text()
+    names = [line.partition(":")[2].strip() for line in info.splitlines() if "model name" in line]
+    return {
+        "cpu": f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "libc": " ".join(platform.libc_ver()),
+        "load": f"{os.getloadavg()[0]:.2f} when the measurement began",
+    }
+
+
+def built(build: Path) -> dict[str, str]:
+    """How the programs were built."""
+    flags = build / "obj" / "flags"
+    version = subprocess.run(
+        [build / "bin" / "scaler", "--version"], capture_output=True, text=True, check=True
+    )
+    curl = subprocess.run(
+        ["pkg-config", "--modversion", "libcurl"], capture_output=True, text=True, check=False
+    )
+    return {
+        "version": version.stdout.strip(),
+        "flags": flags.read_text() if flags.exists() else "unknown",
+        "libcurl": curl.stdout.strip(),
+    }
+
+
+def row(figure: figures.Figure) -> str:
+    """One line of the table."""
+    mark = {None: "", True: "met", False: "MISSED"}[figure.met]
+    target = "" if figure.target is None else f"<= {figure.target:g}"
+    numbers = [min(figure.values), median(figure.values), max(figure.values)]
+    cells = "".join(f"{number:9.2f}" for number in numbers)
+    return f"{figure.name:<46}{cells} {figure.unit:<4}{target:>8}  {mark:<7} {figure.conditions}"
+
+
+def document(figure: figures.Figure) -> dict[str, object]:
+    """One figure, as it is written."""
+    values = [round(value, 4) for value in figure.values]
+    return {
+        **asdict(figure),
+        "values": values,
+        "runs": len(values),
+        "min": min(values),
+        "median": round(median(figure.values), 4),
+        "max": max(values),
+        "met": figure.met,
+    }
+
+
+def measure(bench: figures.Bench, only: str) -> list[figures.Figure]:
+    """Measure and print, group by group."""
+    found = []
+    print(f"{'':<46}{'min':>9}{'median':>9}{'max':>9} {'':<4}{'target':>8}", flush=True)
+    for group in figures.ALL:
+        if only not in ("", group.__name__):
+            continue
+        for figure in group(bench):
+            print(row(figure), flush=True)
+            found.append(figure)
+    return found
+
+
+def main() -> int:
+    """Measures what was asked for."""
+    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser.add_argument("--build", type=Path, default=Path("build"), help="where programs are")
+    parser.add_argument("--effort", type=float, default=1, help="factor for the number of runs")
+    names = [group.__name__ for group in figures.ALL]
+    parser.add_argument("--only", choices=names, default="", help="one group of figures")
+    options = parser.parse_args()
+    conditions = {"machine": machine(), "build": built(options.build)}
+    for name, value in (conditions["machine"] | conditions["build"]).items():
+        print(f"{name + ':':<10}{value}")
+    with tempfile.TemporaryDirectory() as folder:
+        peer = Peer((options.build / "bench" / "peer").resolve(), Path(folder))
+        bench = figures.Bench(peer, options.build, options.effort)
+        try:
+            found = measure(bench, options.only)
+        except BenchError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
+    result = options.build / "bench.json"
+    written = {**conditions, "figures": [document(figure) for figure in found]}
+    result.write_text(json.dumps(written, indent=2) + "\n")
+    missed = sum(figure.met is False for figure in found)
+    print(f"written to {result}; " + (f"{missed} targets MISSED" if missed else "all targets met"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

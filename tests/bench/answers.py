@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""What the programs are given: events, configuration, and the peer's answers as files."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.cloud.function_url import event_of
+from tests.cloud.jobs import Job
+from tests.cloud.serve import Request
+from tests.cloud.webhooks import Webhooks, workflow_job_body
+
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+INSTALLATION = 4711
+APP_ID = 12345
+REPOSITORY = "octo-org/hello-world"
+LABELS = ["self-hosted", "linux", "x64"]
+SECRET = "6f0c54e2f1d94f7e9c1b0a7d38e2b5c4"
+QUEUES = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/scale-agent-"
+JIT_BYTES = 2600  # GitHub's are about 3,500 characters in base64
+
+CONFIG = {
+    "github": {
+        "app_id": APP_ID,
+        "installations": [INSTALLATION],
+        "repositories": ["octo-org/*"],
+    },
+    "specs": [
+        {
+            "name": "linux-x64",
+            "labels": LABELS,
+            "instance_type": "m7i.large",
+            "launch_template": "scale-agent",
+            "subnets": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"],
+        }
+    ],
+}
+
+ENVIRONMENT = {
+    "AWS_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "ASIAEXAMPLEEXAMPLE00",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "AWS_SESSION_TOKEN": base64.b64encode(random.Random(1).randbytes(700)).decode(),
+    "QUEUED_QUEUE_URL": QUEUES + "queued.fifo",
+    "IN_PROGRESS_QUEUE_URL": QUEUES + "in-progress",
+    "COMPLETED_QUEUE_URL": QUEUES + "completed",
+    "PARKED_QUEUE_URL": QUEUES + "parked",
+    "NOTIFY_QUEUE_URL": QUEUES + "notify.fifo",
+    "DEAD_LETTER_QUEUE_URL": QUEUES + "dead-letters",
+    "MAX_RECEIVE_COUNT": "4",
+}
+"""As the stack's template gives it, with the credentials that Lambda adds."""
+
+
+def environment(handler: str, **settings: str) -> dict[str, str]:
+    """The environment of one function."""
+    return {**ENVIRONMENT, "_HANDLER": handler, **settings}
+
+
+def write(folder: Path, name: str, content: Any) -> None:
+    """One answer: bytes, text, or a document."""
+    if not isinstance(content, (bytes, str)):
+        content = json.dumps(content, separators=(",", ":"))
+    (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def parameter(folder: Path, name: str, value: str) -> None:
+    """What SSM answers about one parameter."""
+    write(folder, f"GetParameter.{name.rpartition('/')[2]}", {"Parameter": {"Value": value}})
+
+
+def private_key() -> str:
+    """A key as GitHub makes it for an App."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def job(number: int) -> Job:
+    """A job that waits."""
+    return Job(34_000_000_000 + number, 12_000_000_000 + number, REPOSITORY, LABELS)
+
+
+def delivery() -> dict[str, Any]:
+    """GitHub's delivery for a queued job, as the function URL hands it on."""
+    webhooks = Webhooks(SECRET, INSTALLATION, APP_ID)
+    body = json.dumps(workflow_job_body(job(1), "queued", INSTALLATION), separators=(",", ":"))
+    made = webhooks.make("workflow_job", "queued", body.encode())
+    webhooks.stop()
+    headers = {name.lower(): value for name, value in made.headers.items()}
+    return event_of(Request("POST", "/", {}, headers, made.body))
+
+
+def record(number: int) -> dict[str, Any]:
+    """One message of the queue `queued`, as Lambda hands it on."""
+    now = int(datetime.now(timezone.utc).timestamp() * 1000)
+    made = job(number)
+    message = {
+        "action": "queued",
+        "id": made.id,
+        "run_id": made.run_id,
+        "attempt": 1,
+        "installation": INSTALLATION,
+        "queued_ms": now,
+        "webhook_ms": now,
+        "repository": REPOSITORY,
+        "name": made.name,
+        "url": f"https://github.com/{REPOSITORY}/actions/runs/{made.run_id}/job/{made.id}",
+        "spec": "linux-x64",
+        "instance_type": "m7i.large",
+        "labels": LABELS,
+    }
+    return {
+        "messageId": f"059f36b4-87a3-44ab-83d2-{number:012}",
+        "receiptHandle": base64.b64encode(random.Random(number).randbytes(120)).decode(),
+        "body": json.dumps(message),
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:scale-agent-queued.fifo",
+        "awsRegion": REGION,
+    }
+
+
+def instances_xml(count: int) -> str:
+    """What EC2 answers to a launch of COUNT."""
+    items = "".join(
+        f"<item><instanceId>i-{number:017x}</instanceId><imageId>ami-0abc</imageId>"
+        "<instanceState><code>0</code><name>pending</name></instanceState>"
+        "<instanceType>m7i.large</instanceType><placement><availabilityZone>eu-central-1a"
+        "</availabilityZone></placement><instanceLifecycle>spot</instanceLifecycle></item>"
+        for number in range(count)
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><RunInstancesResponse '
+        'xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>b3b0ea43</requestId>'
+        f"<reservationId>r-1</reservationId><ownerId>{ACCOUNT}</ownerId><groupSet/>"
+        f"<instancesSet>{items}</instancesSet></RunInstancesResponse>"
+    )
+
+
+def write_scaler(folder: Path, event: Any, batch: int = 0) -> None:
+    """Everything that `webhook` and `queued` ask for."""
+    hour = datetime.now(timezone.utc) + timedelta(hours=1)
+    write(folder, "next", event)
+    write(folder, "response", {"status": "OK"})
+    write(folder, "SendMessage", {"MessageId": "5fea7756-0ea4-451a-a703-a558b933e274"})
+    write(folder, "RunInstances", instances_xml(batch))
+    write(folder, "PutParameter", {"Tier": "Standard", "Version": 1})
+    write(
+        folder,
+        "access_tokens",
+        {"token": "ghs_" + "x" * 36, "expires_at": hour.strftime("%Y-%m-%dT%H:%M:%SZ")},
+    )
+    write(folder, "generate-jitconfig", {"runner": {"id": 23}, "encoded_jit_config": jit()})
+    parameter(folder, "/scale-agent/config", json.dumps(CONFIG))
+    parameter(folder, "/scale-agent/github/webhook-secret", SECRET)
+    parameter(folder, "/scale-agent/github/private-key", private_key())
+
+
+def jit() -> str:
+    """As long as a JIT configuration is."""
+    return base64.b64encode(random.Random(2).randbytes(JIT_BYTES)).decode()
+
+
+def write_agent(folder: Path) -> None:
+    """Everything that the agent asks for."""
+    instance = "i-0123456789abcdef0"
+    handover = {
+        "version": 1,
+        "jit_config": jit(),
+        "runner_id": 23,
+        "prefix": "/scale-agent",
+        "spec": "linux-x64",
+        "scope": f"repos/{REPOSITORY}",
+        "job": {"id": 1, "run_id": 2, "attempt": 1, "repository": REPOSITORY, "name": "build"},
+        "idle_limit_seconds": 300,
+        "job_limit_seconds": 21600,
+        "times": {},
+    }
+    identity = {
+        "instanceId": instance,
+        "instanceType": "m7i.large",
+        "availabilityZone": REGION + "a",
+        "region": REGION,
+        "accountId": ACCOUNT,
+    }
+    credentials = {
+        "Code": "Success",
+        "AccessKeyId": ENVIRONMENT["AWS_ACCESS_KEY_ID"],
+        "SecretAccessKey": ENVIRONMENT["AWS_SECRET_ACCESS_KEY"],
+        "Token": ENVIRONMENT["AWS_SESSION_TOKEN"],
+        "Expiration": (datetime.now(timezone.utc) + timedelta(hours=6)).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        ),
+    }
+    write(folder, "token", "AQAEA" + "x" * 51)
+    write(folder, "identity", identity)
+    write(folder, "role", "scale-agent-runner")
+    write(folder, "credentials", credentials)
+    write(folder, "DeleteParameter", {})
+    write(folder, "PutEvents", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
+    parameter(folder, f"/scale-agent/runners/{instance}", json.dumps(handover))

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""The figures: how each is measured, in what conditions, and what it should be."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+
+from . import answers
+from .peer import BenchError, Call, Peer, Run
+
+MS = 1000.0  # the peer counts microseconds
+BATCH = 10
+WARM_UP = 100  # calls that are not counted
+
+
+@dataclass
+class Figure:
+    """One measured quantity; `target` is the most that its median may be."""
+
+    name: str
+    unit: str
+    values: list[float]
+    conditions: str
+    target: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None without one."""
+        return None if self.target is None else median(self.values) <= self.target
+
+
+@dataclass
+class Bench:
+    """What all measurements share; `effort` multiplies the number of runs."""
+
+    peer: Peer
+    build: Path
+    effort: float = 1.0
+
+    def runs(self, normally: int) -> range:
+        """So many runs, or fewer in a hurry."""
+        return range(max(2, round(normally * self.effort)))
+
+    def program(self, name: str) -> str:
+        """The absolute path of one of the programs."""
+        return str((self.build / name).resolve())
+
+
+def from_environment() -> dict[str, str]:
+    """Settings for `webhook` that need no call."""
+    return answers.environment(
+        "webhook",
+        SCALE_AGENT_CONFIG=json.dumps(answers.CONFIG),
+        GITHUB_WEBHOOK_SECRET=answers.SECRET,
+    )
+
+
+def from_ssm(handler: str) -> dict[str, str]:
+    """Settings as the stack deploys them."""
+    return answers.environment(
+        handler,
+        SCALE_AGENT_CONFIG="ssm:/scale-agent/config",
+        GITHUB_WEBHOOK_SECRET="ssm:/scale-agent/github/webhook-secret",
+        GITHUB_PRIVATE_KEY="ssm:/scale-agent/github/private-key",
+    )
+
+
+# -- webhook ----------------------------------------------------------------------------------
+
+
+def starting(bench: Bench) -> Iterator[Figure]:
+    """Measure exec of `webhook`, and of /bin/true between, until there is something to see."""
+    folder = bench.peer.answers("webhook")
+    answers.write_scaler(folder, answers.delivery())
+    scaler = [bench.program("bin/scaler")]
+    nothing, poll, response, deployed = [], [], [], []
+    for _ in bench.runs(80):
+        run = bench.peer.run(["/bin/true"], folder)
+        if run.exited is None:
+            raise BenchError("/bin/true did not end")
+        nothing.append(run.exited / MS)
+        run = bench.peer.run(scaler, folder, from_environment(), events=1)
+        poll.append(run.first("next").received / MS)
+        response.append(run.first("response").received / MS)
+        run = bench.peer.run(scaler, folder, from_ssm("webhook"), events=1)
+        deployed.append(run.first("response").received / MS)
+    pairs = f"{len(poll)} interleaved runs"
+    yield Figure("/bin/true: fork to exit", "ms", nothing, pairs)
+    yield Figure("webhook: fork to first poll", "ms", poll, pairs)
+    ratio = [median(poll) / median(nothing)]
+    yield Figure("webhook: first poll in times of /bin/true", "x", ratio, "of medians", 8)
+    yield Figure("webhook: fork to first response", "ms", response, pairs + ", settings inline")
+    yield Figure("webhook: fork to first response", "ms", deployed, pairs + ", settings in SSM")
+
+
+def warm(bench: Bench) -> Iterator[Figure]:
+    """Measure one `webhook` process over many deliveries."""
+    folder = bench.peer.answers("webhook")
+    answers.write_scaler(folder, answers.delivery())
+    events = len(bench.runs(4000)) + WARM_UP
+    cpu, middle, slow, peak = [], [], [], []
+    for _ in bench.runs(5):
+        run = bench.peer.run(
+            [bench.program("bin/scaler")], folder, from_ssm("webhook"), events=events
+        )
+        polls = run.named("next")[WARM_UP:]
+        ended = run.named("response")[WARM_UP:]
+        latency = quantiles(
+            (end.received - poll.answered for poll, end in zip(polls, ended, strict=False)), n=100
+        )
+        cpu.append((polls[-1].cpu - polls[0].cpu) / MS / (len(polls) - 1))
+        middle.append(latency[49] / MS)
+        slow.append(latency[98] / MS)
+        peak.append(run.peak_kib / 1024)
+    each = f"{len(cpu)} processes of {events - WARM_UP} signed deliveries"
+    yield Figure("webhook, warm: processor time per delivery", "ms", cpu, each, 0.3)
+    yield Figure("webhook, warm: p50 of event to response", "ms", middle, each)
+    yield Figure("webhook, warm: p99 of event to response", "ms", slow, each)
+    yield Figure("webhook: peak memory (VmHWM)", "MiB", peak, each, 10)
+
+
+# -- queued -----------------------------------------------------------------------------------
+
+
+def queued(bench: Bench) -> Iterator[Figure]:
+    """Measure batches of ten jobs, with a latency for each call to AWS and GitHub."""
+    folder = bench.peer.answers("queued")
+    event = {"Records": [answers.record(number) for number in range(BATCH)]}
+    answers.write_scaler(folder, event, BATCH)
+    settings = from_ssm("queued") | {"SCALE_AGENT_CONFIG": json.dumps(answers.CONFIG)}
+    cold, again, peak, kinds = [], [], [], {}
+    for _ in bench.runs(10):
+        run = bench.peer.run(
+            [bench.program("bin/scaler")], folder, settings, events=4, latency_ms=100
+        )
+        batches = [stored_after(run, begin, end) for begin, end in events_of(run)]
+        cold.append(batches[0] / MS)
+        again += [taken / MS for taken in batches[1:]]
+        peak.append(run.peak_kib / 1024)
+        kinds = count_calls(run)
+    each = f"{BATCH} jobs, 100 ms per call"
+    yield Figure(
+        "queued: event to 10 parameters stored, cold", "ms", cold, f"{each}, {kinds['cold']}", 450
+    )
+    yield Figure(
+        "queued: event to 10 parameters stored, warm", "ms", again, f"{each}, {kinds['warm']}", 450
+    )
+    yield Figure("queued: peak memory (VmHWM)", "MiB", peak, each)
+
+
+def events_of(run: Run) -> Iterator[tuple[Call, Call]]:
+    """Each event's poll, and its response."""
+    return zip(run.named("next"), run.named("response"), strict=False)
+
+
+def stored_after(run: Run, begin: Call, end: Call) -> int:
+    """Time from an event until its last parameter is stored."""
+    stored = [call for call in run.between(begin, end) if call.name == "PutParameter"]
+    if len(stored) != BATCH:
+        raise BenchError(f"queued stored {len(stored)} parameters, not {BATCH}")
+    return max(call.answered for call in stored) - begin.answered
+
+
+def count_calls(run: Run) -> dict[str, str]:
+    """How many calls the first event took, and each later one."""
+    counts = [
+        Counter(call.name for call in run.between(begin, end)) for begin, end in events_of(run)
+    ]
+    return {
+        "cold": f"{sum(counts[0].values())} calls",
+        "warm": f"{sum(counts[-1].values())} calls",
+    }
+
+
+# -- agent ------------------------------------------------------------------------------------
+
+
+def agent(bench: Bench) -> Iterator[Figure]:
+    """Measure the agent until its runner runs, and its memory while it does."""
+    folder = bench.peer.answers("agent")
+    answers.write_agent(folder)
+    at_once, later, peak, present = [], [], [], []
+    for _ in bench.runs(20):
+        for latency, values in ((0, at_once), (50, later)):
+            run = run_agent(bench, folder, latency)
+            started = run.first("runner").received
+            values.append((started - latency * MS * calls_before_runner(run)) / MS)
+            peak.append(run.peak_kib / 1024)
+            present.append(run.present_kib / 1024)
+    runs = f"{len(at_once)} runs"
+    yield Figure("agent: fork to runner started", "ms", at_once, f"{runs}, no latency", 30)
+    beyond = f"{runs}, 50 ms per call, {calls_before_runner(run)} calls deep"
+    yield Figure("agent: the same, beyond its calls", "ms", later, beyond, 30)
+    yield Figure("agent: memory while the runner runs (VmRSS)", "MiB", present, runs, 8)
+    yield Figure("agent: peak memory (VmHWM)", "MiB", peak, runs, 8)
+
+
+def run_agent(bench: Bench, folder: Path, latency: int) -> Run:
+    """One agent, until its runner has a job and all is reported."""
+    signals = bench.peer.folder / "signals"
+    config = bench.peer.folder / "agent.json"
+    runner = {
+        "command": [bench.program("bench/runner"), str(signals)],
+        "directory": str(bench.peer.folder),
+        "user": pwd.getpwuid(os.getuid()).pw_name,
+    }
+    config.write_text(json.dumps({"runner": runner}))
+    return bench.peer.run(
+        [bench.program("bin/runner-agent"), "--config", str(config), "--no-shutdown"],
+        folder,
+        until="runner",
+        signals=signals,
+        settle_ms=300 + 4 * latency,
+        latency_ms=latency,
+    )
+
+
+def calls_before_runner(run: Run) -> int:
+    """How many calls had to wait for one another: each came when another was answered."""
+    started = run.first("runner").received
+    depth: dict[int, int] = {}
+    before = [call for call in run.calls if 0 < call.answered < started]
+    for call in before:
+        causes = [depth[o.received] for o in before if 0 < o.answered <= call.received]
+        depth[call.received] = 1 + max(causes, default=0)
+    return max(depth.values())
+
+
+ALL = (starting, warm, queued, agent)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""One run of a program under the eyes of the peer (peer.c), and what was seen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SAID_AT_MOST = 2000
+
+
+class BenchError(Exception):
+    """A program did something else than what is to be measured."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the program; microseconds since it was forked."""
+
+    name: str
+    received: int
+    answered: int
+    cpu: int
+
+
+@dataclass
+class Run:
+    """What the peer saw of one process."""
+
+    calls: list[Call] = field(default_factory=list)
+    exited: int | None = None
+    peak_kib: int = 0
+    present_kib: int = 0
+
+    def named(self, name: str) -> list[Call]:
+        """The calls of one kind, in the order of their arrival."""
+        return [call for call in self.calls if call.name == name]
+
+    def first(self, name: str) -> Call:
+        """The first call of a kind."""
+        return self.named(name)[0]
+
+    def between(self, begin: Call, end: Call) -> list[Call]:
+        """The calls that came after one call and before another."""
+        return [call for call in self.calls if begin.received < call.received < end.received]
+
+
+@dataclass
+class Peer:
+    """Where the peer, its answers and the programs' logs are."""
+
+    program: Path
+    folder: Path
+
+    def answers(self, name: str) -> Path:
+        """The folder of one set of answers."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def run(
+        self,
+        command: list[str],
+        answers: Path,
+        environment: dict[str, str] | None = None,
+        **options: str | int | Path,
+    ) -> Run:
+        """Run a program to the end of what is measured: options are those of peer.c."""
+        log = self.folder / "log"
+        words = [str(self.program), "--answers", str(answers), "--log", str(log)]
+        for name, value in options.items():
+            words += ["--" + name.replace("_", "-"), str(value)]
+        ended = subprocess.run(
+            [*words, "--", *command],
+            env={"PATH": os.environ.get("PATH", ""), **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode != 0:
+            raise BenchError(f"{command}: {ended.stderr}{log.read_text()[-SAID_AT_MOST:]}")
+        run = read(ended.stdout)
+        wrong = sorted({c.name for c in run.calls if c.name in ("error", "unknown", "aws", "")})
+        if wrong:
+            said = log.read_text()[-SAID_AT_MOST:]
+            raise BenchError(f"{command}: calls that nobody expected: {wrong}: {said}")
+        return run
+
+
+def read(text: str) -> Run:
+    """Read what the peer prints."""
+    run = Run()
+    for line in text.splitlines():
+        kind, *words = line.split(" ")
+        if kind == "call":
+            run.calls.append(Call(words[0], int(words[1]), int(words[2]), int(words[3])))
+        elif kind == "exited":
+            run.exited = int(words[1])
+        elif kind == "memory":
+            run.peak_kib, run.present_kib = int(words[0]), int(words[1])
+    return run
