@@ -17,7 +17,7 @@ from .template import Template
 from .wire import Session
 
 POLLING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-URL_ACTIONS = ("lambda:InvokeFunctionUrl",)
+URL_ACTIONS = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")
 NOBODY = Credentials("", "")
 
 
