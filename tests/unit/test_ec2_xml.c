@@ -29,11 +29,12 @@
         "<item><key>scale-agent:spec</key><value>linux-x64</value></item></tagSet>"                \
         "<networkInterfaceSet><item><ownerId>999999999999</ownerId><tagSet><item><key>Name</key>"  \
         "<value>eni</value></item></tagSet></item></networkInterfaceSet></item>"
+#define SCHEDULED "<instanceLifecycle>scheduled</instanceLifecycle>"
 #define SPOT "<instanceLifecycle>spot</instanceLifecycle>"
 
-#define TWO "<instancesSet>" INSTANCE("i-a", "") INSTANCE("i-b", SPOT) "</instancesSet>"
+#define TWO "<instancesSet>" INSTANCE("i-a", SCHEDULED) INSTANCE("i-b", SPOT) "</instancesSet>"
 #define THIRD "<instancesSet>" INSTANCE("i-c", SPOT) "</instancesSet>"
-#define FOURTH "<instancesSet>" INSTANCE("i-d", SPOT) "</instancesSet>"
+#define FOURTH "<instancesSet>" INSTANCE("i-d", "") "</instancesSet>"
 
 static const char run_answer[] =
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<RunInstancesResponse" XMLNS ">\n"
@@ -84,6 +85,8 @@ static void owners_belong_to_their_reservation(void **state)
         for (size_t i = 0; i < 4; i++)
                 assert_string_equal(instances.items[i].account, owners[i]);
         assert_string_equal(instances.items[3].id, "i-d");
+        assert_true(instances.items[2].spot);
+        assert_false(instances.items[3].spot);
 }
 
 /* Wherever the connection is cut, nothing is taken from what came before. */
@@ -171,9 +174,9 @@ static void there_are_bounds(void **state)
 /* A cut id would be another machine's; a cut tag is only hard to read. */
 static void long_texts_are_refused_or_cut(void **state)
 {
-        static const char begin[] = "<RunInstancesResponse><instancesSet><item><instanceId>";
+        static const char begin[] = "<RunInstancesResponse><instancesSet><item><instanceId>i-";
         static const char end[] = "</item></instancesSet></RunInstancesResponse>";
-        _cleanup_free_ char *id = repeat(begin, "i-123456789", 3, "</instanceId>");
+        _cleanup_free_ char *id = repeat(begin, "0123456789", 3, "</instanceId>");
         _cleanup_free_ char *id_xml = repeat(id, end, 1, "");
         _cleanup_free_ char *value = repeat(
                 "<RunInstancesResponse><instancesSet><item><instanceId>i-1</instanceId><tagSet>"
