@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,16 +51,32 @@ int cleanup_parameters(struct scaler *scaler, struct aws *aws, const char *prefi
         return result;
 }
 
+static int terminate(struct scaler *scaler, struct aws *aws, const char *const *instances,
+        size_t n_instances, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call =
+                ec2_terminate_instances(aws, instances, n_instances);
+
+        http_perform(scaler_http(scaler), call);
+        return ec2_terminate_instances_answer(call, err);
+}
+
 int cleanup_instances(struct scaler *scaler, struct aws *aws, const char *const *instances,
         size_t n_instances, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        int result = n_instances > 0 ? terminate(scaler, aws, instances, n_instances, err) : 0;
 
-        if (n_instances == 0)
-                return 0;
-        call = ec2_terminate_instances(aws, instances, n_instances);
-        http_perform(scaler_http(scaler), call);
-        return ec2_terminate_instances_answer(call, err);
+        if (result != -ENOENT || n_instances == 1)
+                return result;
+        /* EC2 does not know one of them, and ended none: each alone. */
+        result = 0;
+        for (size_t i = 0; i < n_instances; i++) {
+                int r = terminate(scaler, aws, &instances[i], 1, err);
+
+                if (r < 0)
+                        result = r;
+        }
+        return result;
 }
 
 int cleanup_token(

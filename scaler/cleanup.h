@@ -16,7 +16,7 @@
 int cleanup_parameters(struct scaler *scaler, struct aws *aws, const char *prefix,
         const char *const *instances, size_t n_instances, struct err *err);
 
-/* Terminates INSTANCES in one call. 0 or negative. */
+/* Terminates INSTANCES, in one call where EC2 knows all of them. 0 or negative. */
 int cleanup_instances(struct scaler *scaler, struct aws *aws, const char *const *instances,
         size_t n_instances, struct err *err);
 

@@ -31,7 +31,7 @@ struct scaler {
         struct config *config;
         int64_t config_read_ms; /* monotonic */
         struct github *github;
-        bool github_refused; /* the last token was: launch nothing before there is one */
+        bool github_refused; /* key or token: read again, and launch nothing before they are good */
         struct buf webhook_secrets;
         int64_t webhook_secrets_read_ms;
         struct pools pools; /* that had no capacity a short while ago */

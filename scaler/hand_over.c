@@ -193,10 +193,13 @@ static void on_jitconfig(struct http_call *answered, void *userdata)
                                         "after it was deleted"));
         } else if (r < 0) {
                 /* A token that was taken back must not stay in a warm process. */
-                if (r == -EKEYREJECTED)
+                if (r == -EKEYREJECTED) {
                         github_forget_token(hand_over->github, hand_over->installation);
+                        hand_over->scaler->github_refused = true;
+                }
                 fail(hand_over, r);
         } else {
+                hand_over->scaler->github_refused = false;
                 hand_over->runner_id = jit.runner_id;
                 hand_over->second_try = false;
                 hand_over->value = print_value(hand_over, &jit);

@@ -128,18 +128,35 @@ static void log_launched(
                 LOG_NUMBER("pool", (int64_t)launch->pool));
 }
 
+/* A token brings the instances of its first use back, also while they shut down. */
+static bool is_ending(const struct ec2_instance *instance)
+{
+        return instance->state[0] && strcmp(instance->state, "pending") != 0 &&
+               strcmp(instance->state, "running") != 0;
+}
+
+static void climb(struct launch *launch, const struct pool *pool, enum ec2_error_class class);
+
 static void take_instances(
         struct launch *launch, const struct ec2_instances *instances, const struct pool *pool)
 {
+        size_t before = launch->n_launched;
+
         for (size_t i = 0; i < instances->count && launch->n_launched < launch->n_jobs; i++) {
+                if (is_ending(&instances->items[i]))
+                        continue;
                 log_launched(launch, &instances->items[i], pool);
                 launch->launched(launch, &instances->items[i], launch->n_launched);
                 launch->n_launched++;
         }
-        if (launch->n_launched == launch->n_jobs)
+        if (launch->n_launched == launch->n_jobs) {
                 launch->outcome = LAUNCH_DONE;
-        else
+        } else if (launch->n_launched == before) {
+                err_set(&launch->err, 0, "RunInstances: EC2 shows instances that have ended");
+                climb(launch, pool, EC2_ERROR_TOKEN_USED);
+        } else {
                 launch->pool++; /* this pool gave what it had */
+        }
 }
 
 /* What a refusal means for the way up the ladder. */

@@ -19,9 +19,9 @@
 
 bool park_is_over(struct scaler *scaler, const struct job *job)
 {
-        int64_t now = clock_wall_ms(scaler->clock);
+        int64_t since = job->queued_ms > 0 ? job->queued_ms : job->webhook_ms;
 
-        if (job->queued_ms == 0 || now - job->queued_ms < QUEUED_MAX_MS)
+        if (since == 0 || clock_wall_ms(scaler->clock) - since < QUEUED_MAX_MS)
                 return false;
         log_warning(&scaler->log, "job dropped: GitHub cancelled it after 24 hours in the queue",
                 LOG_NUMBER("job", job->id), LOG_TEXT("repository", job->repository));

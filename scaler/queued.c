@@ -236,7 +236,8 @@ static void settle(struct queued *queued, struct item *item)
                 return;
         }
         if (item->launch->outcome == LAUNCH_FAILED) {
-                park_tell(queued->scaler, item->launch);
+                if (&item->job == item->launch->jobs[item->launch->n_launched])
+                        park_tell(queued->scaler, item->launch);
                 err = item->launch->err;
                 err_prefix(&err, 0, "job %lld could not be launched", (long long)item->job.id);
                 record_fail(queued->scaler, item->record, -EREMOTEIO, &err);

@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -127,6 +128,9 @@ void stage_become_app(struct stage *stage)
         pem = mem_format("%.*s", (int)size, data);
         BIO_free(bio);
         EVP_PKEY_free(key);
+        setenv("GITHUB_PRIVATE_KEY", pem, 1);
+        setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
+        stage->scaler.config->app_id = mem_string("12345");
         github_release(stage->scaler.github);
         github_init_app(stage->scaler.github, stage->scaler.clock, STAGE_GITHUB, "12345", pem);
 }
