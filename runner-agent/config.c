@@ -221,7 +221,7 @@ static void check_names(const cJSON *object, const char *parent, struct buf *fau
         cJSON_ArrayForEach (value, object) {
                 _cleanup_free_ char *path = mem_format("%s%.100s", parent, value->string);
 
-                if (!is_known(path))
+                if (strchr(value->string, '.') || !is_known(path))
                         buf_add_format(faults, "%s: there is no such setting\n", path);
         }
 }

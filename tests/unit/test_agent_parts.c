@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Small parts of the agent that touch nothing: exit codes, names in the journal, the runner's
+ * environment, back-off, and which memory is given back.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "../../runner-agent/account.h"
+#include "../../runner-agent/container.h"
+#include "../../runner-agent/exits.h"
+#include "../../runner-agent/journal.h"
+#include "../../runner-agent/trim.h"
+#include "mem.h"
+
+/* -- exit codes ------------------------------------------------------------------------------ */
+
+static void test_which_exit_code_deserves_another_start(void **state)
+{
+        (void)state;
+        assert_int_equal(exits_next(0), EXITS_END);
+        assert_int_equal(exits_next(1), EXITS_END);
+        assert_int_equal(exits_next(2), EXITS_AGAIN);
+        assert_int_equal(exits_next(3), EXITS_UPDATE);
+        assert_int_equal(exits_next(4), EXITS_UPDATE);
+        assert_int_equal(exits_next(5), EXITS_END);
+        assert_int_equal(exits_next(7), EXITS_END);
+        assert_int_equal(exits_next(42), EXITS_END);
+        assert_int_equal(exits_next(-1), EXITS_END);
+}
+
+static void assert_explains(
+        int64_t code, int signal, bool had_job, const char *last_line, const char *expected)
+{
+        struct err err;
+
+        exits_explain(code, signal, had_job, last_line, &err);
+        assert_string_equal(err.text, expected);
+}
+
+static void test_how_a_runner_ended_is_explained(void **state)
+{
+        (void)state;
+        assert_explains(7, 0, false, "",
+                "the runner ended without a job (exit code 7): GitHub refuses its version: bake an "
+                "image with the current runner");
+        assert_explains(5, 0, false, "bye",
+                "the runner ended without a job (exit code 5): another runner already has a "
+                "session with its registration; it said last: bye");
+        assert_explains(
+                -1, SIGSEGV, false, "", "the runner ended without a job (killed by SIGSEGV)");
+        assert_explains(-1, SIGKILL, true, "x",
+                "the runner ended in the middle of its job (killed by SIGKILL); it said last: x");
+        assert_explains(1, 0, true, "", "the runner ended in the middle of its job (exit code 1)");
+}
+
+/* -- the journal ----------------------------------------------------------------------------- */
+
+static void test_names_in_the_journal(void **state)
+{
+        char name[65];
+        char cut[10];
+
+        (void)state;
+        journal_field_name("job", name, sizeof(name));
+        assert_string_equal(name, "SCALE_AGENT_JOB");
+        journal_field_name("exit code-x", name, sizeof(name));
+        assert_string_equal(name, "SCALE_AGENT_EXIT_CODE_X");
+        journal_field_name("identifier", name, sizeof(name));
+        assert_string_equal(name, "SYSLOG_IDENTIFIER");
+        journal_field_name("job", cut, sizeof(cut));
+        assert_string_equal(cut, "SCALE_AGE");
+}
+
+static void test_standard_error_is_the_journal_only_where_systemd_says_so(void **state)
+{
+        (void)state;
+        unsetenv("JOURNAL_STREAM");
+        assert_false(journal_is_stderr());
+        setenv("JOURNAL_STREAM", "garbage", 1);
+        assert_false(journal_is_stderr());
+        setenv("JOURNAL_STREAM", "1:1", 1);
+        assert_false(journal_is_stderr());
+        unsetenv("JOURNAL_STREAM");
+}
+
+/* -- the runner's environment ---------------------------------------------------------------- */
+
+static const char *variable(const struct environment *environment, const char *name)
+{
+        size_t size = strlen(name);
+
+        for (size_t i = 0; i < environment->n; i++)
+                if (strncmp(environment->variables[i], name, size) == 0 &&
+                        environment->variables[i][size] == '=')
+                        return environment->variables[i] + size + 1;
+        return NULL;
+}
+
+static void test_the_environment_is_made_from_nothing(void **state)
+{
+        const struct account account = {
+                .name = (char *)"runner",
+                .home = (char *)"/home/runner",
+                .shell = (char *)"/bin/bash",
+                .uid = 1000,
+        };
+        _cleanup_(environment_release) struct environment environment = {0};
+
+        (void)state;
+        setenv("AWS_SECRET_ACCESS_KEY", "x", 1);
+        environment_make(&environment, &account, "/usr/bin:/bin", "QUJD");
+        assert_int_equal(environment.n, 7);
+        assert_null(environment.variables[7]);
+        assert_string_equal(variable(&environment, "PATH"), "/usr/bin:/bin");
+        assert_string_equal(variable(&environment, "HOME"), "/home/runner");
+        assert_string_equal(variable(&environment, "USER"), "runner");
+        assert_string_equal(variable(&environment, "LOGNAME"), "runner");
+        assert_string_equal(variable(&environment, "SHELL"), "/bin/bash");
+        assert_string_equal(variable(&environment, "LANG"), "C.UTF-8");
+        assert_string_equal(variable(&environment, "ACTIONS_RUNNER_INPUT_JITCONFIG"), "QUJD");
+}
+
+static void test_root_is_allowed_where_root_was_asked_for(void **state)
+{
+        _cleanup_(account_release) struct account account = {0};
+        _cleanup_(environment_release) struct environment environment = {0};
+        struct err err;
+
+        (void)state;
+        assert_int_equal(account_find("root", &account, &err), 0);
+        assert_int_equal(account.is_other, geteuid() != 0);
+        environment_make(&environment, &account, "/bin", "QUJD");
+        assert_string_equal(variable(&environment, "RUNNER_ALLOW_RUNASROOT"), "1");
+}
+
+static void test_an_unknown_user_is_told(void **state)
+{
+        struct account account;
+        struct err err;
+
+        (void)state;
+        assert_true(account_find("nobody-knows", &account, &err) < 0);
+        assert_non_null(strstr(err.text, "no user \"nobody-knows\""));
+        assert_non_null(strstr(err.text, "runner.user"));
+}
+
+/* -- back-off -------------------------------------------------------------------------------- */
+
+static void test_back_off_doubles_up_to_its_limit(void **state)
+{
+        (void)state;
+        for (int i = 0; i < 200; i++) {
+                assert_in_range(agent_backoff_ms(1, 100, 2000), 50, 100);
+                assert_in_range(agent_backoff_ms(2, 100, 2000), 100, 200);
+                assert_in_range(agent_backoff_ms(5, 100, 2000), 800, 1600);
+                assert_in_range(agent_backoff_ms(6, 100, 2000), 1000, 2000);
+                assert_in_range(agent_backoff_ms(1000000, 100, 2000), 1000, 2000);
+                assert_in_range(agent_backoff_ms(0, 100, 2000), 50, 100);
+        }
+}
+
+/* -- memory ---------------------------------------------------------------------------------- */
+
+static void test_only_code_of_files_is_given_back(void **state)
+{
+        static const char *const others[] = {
+                "7f0000000000-7f0000002000 r--p 00000000 08:01 1234   /usr/lib/libc.so.6\n",
+                "7f0000000000-7f0000002000 rw-p 00000000 08:01 1234   /usr/lib/libc.so.6\n",
+                "7f0000000000-7f0000002000 rwxp 00000000 08:01 1234   /usr/lib/libc.so.6\n",
+                "7f0000000000-7f0000002000 r-xs 00000000 08:01 1234   /usr/lib/libc.so.6\n",
+                "7f0000000000-7f0000002000 r-xp 00000000 00:00 0 \n",
+                "7f0000000000-7f0000002000 r-xp 00000000 00:00 0      [vdso]\n",
+                "garbage\n",
+                "",
+        };
+        void *code = NULL;
+        size_t size = 0;
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+                assert_false(trim_is_code(others[i], &code, &size));
+        assert_null(code);
+        assert_true(trim_is_code(
+                "7f0000000000-7f0000002000 r-xp 00000000 08:01 1234   /usr/lib/libc.so.6\n", &code,
+                &size));
+        assert_ptr_equal(code, (void *)0x7f0000000000);
+        assert_int_equal(size, 0x2000);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_which_exit_code_deserves_another_start),
+                cmocka_unit_test(test_how_a_runner_ended_is_explained),
+                cmocka_unit_test(test_names_in_the_journal),
+                cmocka_unit_test(test_standard_error_is_the_journal_only_where_systemd_says_so),
+                cmocka_unit_test(test_the_environment_is_made_from_nothing),
+                cmocka_unit_test(test_root_is_allowed_where_root_was_asked_for),
+                cmocka_unit_test(test_an_unknown_user_is_told),
+                cmocka_unit_test(test_back_off_doubles_up_to_its_limit),
+                cmocka_unit_test(test_only_code_of_files_is_given_back),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
