@@ -8,6 +8,7 @@
 
 #include "handler.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,8 @@ static int handle_one(
                 job->runner_id == 0)
                 return 0;
         r = terminate(scaler, job, spec, err);
+        if (r == -EKEYREJECTED)
+                scaler_forget_github(scaler); /* the next try reads and buys anew */
         return r < 0 ? err_prefix(err, r, "job %lld, instance %s", (long long)job->id,
                                job->runner_name)
                      : 0;

@@ -192,13 +192,17 @@ static int handle_ended(struct machines *machines, const struct machine *machine
 {
         const char *scope = ec2_instance_tag(machine->instance, "scale-agent:scope");
         const char *installation = ec2_instance_tag(machine->instance, "scale-agent:installation");
+        int r;
 
         log_info(&machines->scaler->log, "machine ended", LOG_TEXT("instance", machine->id),
                 LOG_TEXT("spec", ec2_instance_tag(machine->instance, "scale-agent:spec")));
         if (!scope)
                 return 0;
-        return find_and_delete(
+        r = find_and_delete(
                 machines, machine, scope, installation ? strtoll(installation, NULL, 10) : 0, err);
+        if (r == -EKEYREJECTED)
+                scaler_forget_github(machines->scaler); /* the next try reads and buys anew */
+        return r;
 }
 
 static int handle_warning(struct machines *machines, const struct machine *machine, struct err *err)
