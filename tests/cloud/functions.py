@@ -25,6 +25,7 @@ from .template import Function
 RUNTIME = "/2018-06-01/runtime"
 ACCEPTED = Answer(202, b'{"status":"OK"}\n', {"Content-Type": "application/json"})
 STOP_SECONDS = 2.0
+MARK = b"\0\n"
 GOODBYE_SECONDS = 0.5  # for a program that ends by itself when the Runtime API is gone
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 
@@ -70,6 +71,7 @@ class Sandbox:
         self._next: queue.Queue[_Invocation | None] = queue.Queue()
         self._current: _Invocation | None = None
         self._released = False
+        self._drained = threading.Event()
         self._server = Server(self._serve, name=f"runtime-{function.handler}").start()
         self._process = subprocess.Popen(
             command,
@@ -102,9 +104,19 @@ class Sandbox:
             invocation.finish(error=FunctionError("Sandbox.Timedout", message))
             self._process.kill()
             self._process.wait()
+        self._drain()
         if invocation.error is not None:
             raise invocation.error
         return invocation.answer
+
+    def _drain(self) -> None:
+        """Wait until what the process wrote is read: a mark goes through its own pipe."""
+        self._drained.clear()
+        try:
+            Path(f"/proc/{self.pid}/fd/1").write_bytes(MARK)
+            self._drained.wait(STOP_SECONDS)
+        except OSError:  # it has ended
+            self._reader.join(STOP_SECONDS)
 
     def stop(self) -> int:
         """End the process, kindly at first; give its exit status."""
@@ -183,7 +195,11 @@ class Sandbox:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._log(line.decode(errors="replace").rstrip("\n"))
+            text = line.removesuffix(MARK)
+            if text:
+                self._log(text.decode(errors="replace").rstrip("\n"))
+            if text != line:
+                self._drained.set()
         self._process.wait()
         self._crashed()
 
