@@ -89,6 +89,8 @@ static int serve_one(
         if (r < 0)
                 return r;
         r = handler(userdata, &event, &answer, &reason);
+        if (r == 0 && answer.overflow)
+                r = err_set(&reason, -EFBIG, "the answer is larger than %zu bytes", answer.limit);
         reply = r < 0 ? error_call(runtime, event.request_id, r, &reason)
                       : response_call(runtime, event.request_id, &answer);
         http_perform(runtime->http, reply);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A job has ended: the second line of cleaning up.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "stage.h"
+
+#define JOB(id, spec, runner)                                                                     \
+        "{\"action\":\"completed\",\"id\":" id ",\"run_id\":2,\"repository\":\"o/r\",\"labels\":" \
+        "[],\"spec\":\"" spec "\",\"started_ms\":1000,\"completed_ms\":61000,\"conclusion\":"     \
+        "\"success\",\"runner_id\":23,\"runner_name\":\"" runner "\"}"
+#define RUNNER STAGE_GITHUB "/orgs/o/actions/runners/23"
+
+static void expect_parameters(struct stage *stage, const char *names, int status, const char *text)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, names, status, text);
+}
+
+static void what_machines_left_is_deleted_in_one_call(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", JOB("1", "linux", "i-00000001"), 0, NULL},
+                {"b", JOB("2", "linux", "GitHub Actions 2"), 0, NULL},
+                {"c", JOB("3", "linux", "i-00000003"), 0, NULL},
+        };
+
+        expect_parameters(stage,
+                "{\"Names\":[\"/p/runners/i-00000001\",\"/p/runners/i-00000003\"]}", 200,
+                "{\"DeletedParameters\":[\"/p/runners/i-00000003\"]}");
+        assert_string_equal(stage_batch(stage, completed_handle, messages, 3), STAGE_NONE_FAILED);
+        assert_logged(stage, "parameters deleted that machines left behind\",\"count\":1");
+        assert_logged(stage, "\"RunTime\":60000,\"job\":1");
+}
+
+static void what_could_not_be_deleted_comes_again(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", JOB("1", "linux", "i-00000001"), 0, NULL},
+                {"b", JOB("2", "linux", ""), 0, NULL},
+                {"c", "garbage", 0, NULL},
+        };
+
+        expect_parameters(stage, "i-00000001", 400, "{\"__type\":\"AccessDeniedException\"}");
+        assert_string_equal(stage_batch(stage, completed_handle, messages, 3),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"c\"}]}");
+}
+
+static void an_old_runner_is_deregistered_and_terminated(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "DELETE", RUNNER, NULL, 204, "");
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=i-00000001", 200,
+                "<TerminateInstancesResponse/>");
+        expect_parameters(stage, "i-00000001", 200, "{}");
+        assert_string_equal(
+                stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
+                STAGE_NONE_FAILED);
+}
+
+static void one_that_took_another_job_stays(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "DELETE", RUNNER, NULL, 422, "{\"message\":\"busy\"}");
+        expect_parameters(stage, "i-00000001", 200, "{}");
+        assert_string_equal(
+                stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
+                STAGE_NONE_FAILED);
+        assert_logged(stage, "its machine stays");
+}
+
+/* A token that was taken back, or replaced, must not stay in a warm process. */
+static void a_refused_token_is_replaced(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("GITHUB_TOKEN", "new-token", 1);
+        setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
+        script_expect(stage->script, "DELETE", RUNNER, NULL, 401, "{\"message\":\"bad\"}");
+        expect_parameters(stage, "i-00000001", 200, "{}");
+        assert_string_equal(
+                stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"m1\"}]}");
+        script_expect(stage->script, "DELETE", RUNNER, NULL, 204, "");
+        script_expect(stage->script, "POST", STAGE_EC2, NULL, 200, "<TerminateInstancesResponse/>");
+        expect_parameters(stage, "i-00000001", 200, "{}");
+        assert_string_equal(
+                stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
+                STAGE_NONE_FAILED);
+        assert_string_equal(github_kept_token(stage->scaler.github, 0), "new-token");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(what_machines_left_is_deleted_in_one_call),
+                TEST(what_could_not_be_deleted_comes_again),
+                TEST(an_old_runner_is_deregistered_and_terminated),
+                TEST(one_that_took_another_job_stays),
+                TEST(a_refused_token_is_replaced),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A runner took a job: its queue time, and the instance's tag.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "stage.h"
+
+#define JOB(id, runner)                                                                            \
+        "{\"action\":\"in_progress\",\"id\":" id ",\"run_id\":2,\"repository\":\"o/r\",\"labels\"" \
+        ":[],\"spec\":\"linux\",\"url\":\"https://github.test/1\",\"queued_ms\":1000,"             \
+        "\"started_ms\":3500,\"runner_name\":\"" runner "\"}"
+
+static void the_instance_is_tagged_with_its_job(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "ResourceId.1=i-0123456789abcdef0&Tag.1.Key=scale-agent%3Ajob-url&Tag.1.Value="
+                "https%3A%2F%2Fgithub.test%2F1",
+                200, "<CreateTagsResponse/>");
+        assert_string_equal(stage_one(stage, in_progress_handle, JOB("1", "i-0123456789abcdef0")),
+                STAGE_NONE_FAILED);
+        assert_logged(stage, "\"spec\":\"linux\",\"QueueTime\":2500,\"job\":1");
+}
+
+static void other_runners_are_left_alone(void **state)
+{
+        static const char *const bodies[] = {
+                JOB("1", "GitHub Actions 7"),
+                JOB("1", "i-1; rm -rf"),
+                JOB("1", "i-0123456789ABCDEF0"),
+                JOB("1", ""),
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(bodies); i++)
+                assert_string_equal(
+                        stage_one(stage, in_progress_handle, bodies[i]), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
+static void only_what_failed_comes_again(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", JOB("1", "i-00000001"), 0, NULL},
+                {"b", JOB("2", "i-00000002"), 0, NULL},
+                {"c", "{}", 0, NULL},
+        };
+
+        /* One is gone, for the other the permission is missing. */
+        script_expect(stage->script, "POST", STAGE_EC2, "i-00000001", 400,
+                "<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code></Error>"
+                "</Errors></Response>");
+        script_expect(stage->script, "POST", STAGE_EC2, "i-00000002", 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors>"
+                "</Response>");
+        assert_string_equal(stage_batch(stage, in_progress_handle, messages, 3),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"b\"},{\"itemIdentifier\":\"c\"}]}");
+        assert_logged(stage, "instance i-00000002, job 2: ");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(the_instance_is_tagged_with_its_job),
+                TEST(other_runners_are_left_alone),
+                TEST(only_what_failed_comes_again),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

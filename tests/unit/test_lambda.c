@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The loop of the Lambda runtime.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "lambda/runtime.h"
+#include "script.h"
+
+#define NEXT "http://127.0.0.1:9001/2018-06-01/runtime/invocation/next"
+#define INVOCATION "http://127.0.0.1:9001/2018-06-01/runtime/invocation/"
+#define HEADERS \
+        "Lambda-Runtime-Aws-Request-Id: r-1\r\nLambda-Runtime-Deadline-Ms: 1767323055000\r\n"
+
+struct place {
+        struct script *script;
+        struct http *http;
+        struct err err;
+        unsigned events;
+        struct lambda_event last;
+        char last_body[64];
+        int result;
+        const char *answer;
+};
+
+static int set_up(void **state)
+{
+        struct place *place = mem_alloc(sizeof(*place));
+
+        place->script = script_new();
+        place->http = script_http(place->script);
+        place->answer = "{\"ok\":true}";
+        *state = place;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct place *place = *state;
+
+        http_free(place->http);
+        free(place);
+        return 0;
+}
+
+static int handle(
+        void *userdata, const struct lambda_event *event, struct buf *answer, struct err *err)
+{
+        struct place *place = userdata;
+
+        place->events++;
+        place->last = *event;
+        memcpy(place->last_body, event->body, event->size < 63 ? event->size : 63);
+        if (place->result < 0)
+                return err_set(err, place->result, "it broke");
+        buf_add_string(answer, place->answer);
+        return 0;
+}
+
+static void expect_event(struct place *place, const char *headers, const char *body)
+{
+        script_expect_headers(place->script, "GET", NEXT, NULL, 200, headers, body);
+}
+
+/* The runtime API goes away: so ends every run. */
+static void expect_end(struct place *place)
+{
+        script_expect_failure(place->script, "GET", NEXT, -ECONNRESET);
+}
+
+static int run(struct place *place)
+{
+        return lambda_run(place->http, "127.0.0.1:9001", handle, place, &place->err);
+}
+
+static void events_are_answered_one_after_the_other(void **state)
+{
+        struct place *place = *state;
+
+        expect_event(place, HEADERS, "{\"a\":1}");
+        script_latency(place->script, 3600000); /* frozen meanwhile */
+        script_expect(place->script, "POST", INVOCATION "r-1/response", "{\"ok\":true}", 202, "");
+        expect_event(place, "lambda-runtime-aws-request-id: r-2\r\n", "{}");
+        script_expect(place->script, "POST", INVOCATION "r-2/response", NULL, 202, "");
+        expect_end(place);
+        assert_int_equal(run(place), -ECONNRESET);
+        assert_int_equal(place->events, 2);
+        assert_string_equal(place->last.request_id, "r-2");
+        assert_int_equal(place->last.deadline_ms, 0);
+        assert_string_equal(place->err.text, "Lambda's next event: no answer: scripted failure");
+}
+
+static void an_event_has_its_deadline(void **state)
+{
+        struct place *place = *state;
+
+        expect_event(place, HEADERS, "{\"a\":1}");
+        script_expect(place->script, "POST", "/response", NULL, 202, "");
+        expect_end(place);
+        run(place);
+        assert_int_equal(place->last.deadline_ms, INT64_C(1767323055000));
+        assert_string_equal(place->last_body, "{\"a\":1}");
+        assert_int_equal(place->last.size, 7);
+}
+
+static void a_failure_is_reported_and_the_next_event_served(void **state)
+{
+        struct place *place = *state;
+
+        place->result = -EIO;
+        expect_event(place, HEADERS, "{}");
+        script_expect(place->script, "POST", INVOCATION "r-1/error",
+                "{\"errorType\":\"EIO\",\"errorMessage\":\"it broke\"}", 202, "");
+        expect_event(place, HEADERS, "{}");
+        script_expect(place->script, "POST", INVOCATION "r-1/error", NULL, 202, "");
+        expect_end(place);
+        run(place);
+        assert_int_equal(place->events, 2);
+}
+
+/* An answer that came too late, or is too large for Lambda, is Lambda's to report. */
+static void a_refused_answer_does_not_end_the_loop(void **state)
+{
+        struct place *place = *state;
+
+        expect_event(place, HEADERS, "{}");
+        script_expect(place->script, "POST", "/response", NULL, 400, "InvalidRequestID");
+        expect_event(place, HEADERS, "{}");
+        script_expect(place->script, "POST", "/response", NULL, 413, "too large");
+        expect_end(place);
+        run(place);
+        assert_int_equal(place->events, 2);
+}
+
+static void too_large_an_answer_is_a_failure(void **state)
+{
+        struct place *place = *state;
+        char *large = mem_alloc(LAMBDA_ANSWER_MAX + 2);
+
+        memset(large, 'x', LAMBDA_ANSWER_MAX + 1);
+        place->answer = large;
+        expect_event(place, HEADERS, "{}");
+        script_expect(place->script, "POST", INVOCATION "r-1/error", "larger than", 202, "");
+        expect_end(place);
+        run(place);
+        free(large);
+}
+
+static void without_a_request_id_there_is_no_event(void **state)
+{
+        struct place *place = *state;
+
+        expect_event(place, "", "{}");
+        assert_int_equal(run(place), -EPROTO);
+        assert_non_null(strstr(place->err.text, "no request id"));
+        script_expect(place->script, "GET", NEXT, NULL, 403, "no");
+        assert_int_equal(run(place), -EPROTO);
+        assert_int_equal(place->events, 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(events_are_answered_one_after_the_other),
+                TEST(an_event_has_its_deadline),
+                TEST(a_failure_is_reported_and_the_next_event_served),
+                TEST(a_refused_answer_does_not_end_the_loop),
+                TEST(too_large_an_answer_is_a_failure),
+                TEST(without_a_request_id_there_is_no_event),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
