@@ -45,16 +45,6 @@ void github_init_app(struct github *github, const struct clock *clock, const cha
         };
 }
 
-/* Files and parameters end with a line break at times; a header must not have one. */
-static char *copy_word(const char *text)
-{
-        static const char blanks[] = " \t\r\n";
-        char *copy = mem_string(text + strspn(text, blanks));
-
-        copy[strcspn(copy, blanks)] = '\0';
-        return copy;
-}
-
 void github_init_token(
         struct github *github, const struct clock *clock, const char *api_url, const char *token)
 {
@@ -64,7 +54,7 @@ void github_init_token(
                 .tokens = mem_alloc(sizeof(struct github_token)),
                 .n_tokens = 1,
         };
-        github->tokens[0].token = copy_word(token);
+        github->tokens[0].token = mem_string(token);
 }
 
 void github_release(struct github *github)
