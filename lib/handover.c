@@ -47,12 +47,16 @@ static const struct {
 
 static int64_t *integer_at(struct handover *handover, size_t offset)
 {
-        return (int64_t *)((char *)handover + offset);
+        void *member = (char *)handover + offset;
+
+        return member;
 }
 
 static char **string_at(struct handover *handover, size_t offset)
 {
-        return (char **)((char *)handover + offset);
+        void *member = (char *)handover + offset;
+
+        return member;
 }
 
 /* -- the job --------------------------------------------------------------------------------- */

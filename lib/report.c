@@ -64,12 +64,16 @@ static const struct {
 
 static char **string_at(struct report *report, size_t offset)
 {
-        return (char **)((char *)report + offset);
+        void *member = (char *)report + offset;
+
+        return member;
 }
 
 static int64_t *time_at(struct report *report, size_t offset)
 {
-        return (int64_t *)((char *)report + offset);
+        void *member = (char *)report + offset;
+
+        return member;
 }
 
 void report_release(struct report *report)

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What the agent reads on its machine: its configuration, and whatever the runner prints, in pieces
+ * of any size.
+ */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../runner-agent/config.h"
+#include "../../runner-agent/output.h"
+#include "json.h"
+#include "mem.h"
+
+static void on_line(void *userdata, const char *line)
+{
+        _cleanup_free_ char *name = NULL;
+        _cleanup_free_ char *result = NULL;
+        enum output_marker marker = output_read(line, &name, &result);
+        size_t size = strlen(line);
+
+        (void)userdata;
+        if (size == 0 || size > OUTPUT_LINE_MAX + 3 || !json_is_utf8(line, size))
+                abort();
+        if ((marker == OUTPUT_JOB_STARTED || marker == OUTPUT_JOB_FINISHED) != (name != NULL))
+                abort();
+        if ((marker == OUTPUT_JOB_FINISHED) != (result != NULL))
+                abort();
+}
+
+static void read_output(const char *text, size_t size)
+{
+        _cleanup_free_ struct output *output = mem_alloc(sizeof(*output));
+        size_t piece = size > 0 ? 1 + (uint8_t)text[0] % 64 : 1;
+
+        for (size_t at = 0; at < size; at += piece)
+                output_add(output, text + at, size - at < piece ? size - at : piece, on_line, NULL);
+        output_end(output, on_line, NULL);
+}
+
+static void read_config(const char *text, size_t size)
+{
+        _cleanup_buf_ struct buf faults = BUF_INIT(64UL * 1024);
+        _cleanup_(agent_config_release) struct agent_config config = {0};
+        int r = agent_config_parse(text, size, &config, &faults);
+
+        if ((r == 0) != (config.command != NULL) || (r == 0) != (faults.size == 0))
+                abort();
+        if (r == 0 && (!config.command[0] || config.command[0][0] != '/'))
+                abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        read_output((const char *)data, size);
+        read_config((const char *)data, size);
+        return 0;
+}
