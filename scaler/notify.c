@@ -146,14 +146,20 @@ static int settle(struct scaler *scaler, const struct telling *telling, struct e
 static int show(struct scaler *scaler, const struct notification *notification, struct err *err)
 {
         _cleanup_(telling_release) struct telling telling = {0};
-        int r = 0;
+        int result = 0;
 
-        for (const struct notify_channel *channel = notify_channels; channel->name && r == 0;
-                channel++)
-                r = start_configured(scaler, &telling, channel, notification, err);
+        for (const struct notify_channel *channel = notify_channels; channel->name; channel++) {
+                int r = start_configured(scaler, &telling, channel, notification, err);
+
+                if (r == 0)
+                        continue;
+                result = r;
+                log_error(&scaler->log, "channel cannot be used",
+                        LOG_TEXT("channel", channel->name), LOG_TEXT("error", err->text));
+        }
         http_finish(scaler_http(scaler));
-        if (r < 0)
-                return r;
+        if (telling.n == 0 && result < 0)
+                return result;
         if (telling.n == 0)
                 log_warning(&scaler->log, "nobody is told: no channel is configured",
                         LOG_TEXT("set", "TEAMS_WEBHOOK_URLS or SLACK_WEBHOOK_URLS"));

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Dead letters: told with all that is known, and kept.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "stage.h"
+
+#define JOB                                                                             \
+        "{\"action\":\"queued\",\"id\":7,\"run_id\":2,\"repository\":\"o/r\",\"name\":" \
+        "\"build\",\"labels\":[],\"spec\":\"linux\",\"url\":\"https://github.test/1\"}"
+#define ATTRIBUTES                                                                         \
+        "{\"source\":{\"stringValue\":\"arn:aws:sqs:eu-central-1:1:p-parked\"},\"cause\":" \
+        "{\"stringValue\":\"no permission\"}}"
+
+static void a_letter_is_told_and_kept(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {"m1", JOB, 0, ATTRIBUTES};
+
+        script_expect(stage->script, "POST", STAGE_SQS, "Given up: job 7 of o/r", 200, STAGE_SENT);
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/kept", 200, STAGE_SENT);
+        assert_string_equal(stage_batch(stage, dead_letter_handle, &message, 1), STAGE_NONE_FAILED);
+        assert_contains(script_last_body(stage->script),
+                "\"StringValue\":\"arn:aws:sqs:eu-central-1:1:p-parked\"");
+        assert_contains(script_last_body(stage->script), "\"StringValue\":\"no permission\"");
+        assert_logged(stage, "\"queue\":\"p-parked\",\"cause\":\"no permission\"");
+}
+
+static void the_telling_has_job_cause_and_remedy(void **state)
+{
+        static const char *const parts[] = {"scaler retry --dead-letters", "no permission",
+                "https://github.test/1", "build", "p-parked", "linux"};
+        struct stage *stage = *state;
+        const struct stage_message message = {"m1", JOB, 0, ATTRIBUTES};
+
+        unsetenv("KEPT_QUEUE_URL");
+        script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 200, STAGE_SENT);
+        assert_string_equal(stage_batch(stage, dead_letter_handle, &message, 1),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"m1\"}]}");
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+                assert_contains(script_last_body(stage->script), parts[i]);
+}
+
+/* A function that crashed leaves no cause; a message may be anything. */
+static void letters_of_any_kind_are_told(void **state)
+{
+        static const char *const bodies[] = {"", "garbage", "{}", "[[[",
+                "{\"detail-type\":\"Runner Report\",\"detail\":{\"instance_id\":\"i-1\"}}"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+                script_expect(stage->script, "POST", STAGE_SQS, "Given up: a message of queue", 200,
+                        STAGE_SENT);
+                script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/kept", 200, STAGE_SENT);
+                assert_string_equal(
+                        stage_one(stage, dead_letter_handle, bodies[i]), STAGE_NONE_FAILED);
+                assert_contains(script_last_body(stage->script), "not recorded");
+        }
+}
+
+static void what_cannot_be_told_stays(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_string_equal(stage_one(stage, dead_letter_handle, JOB),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"m1\"}]}");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(a_letter_is_told_and_kept),
+                TEST(the_telling_has_job_cause_and_remedy),
+                TEST(letters_of_any_kind_are_told),
+                TEST(what_cannot_be_told_stays),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

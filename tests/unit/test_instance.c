@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Machines: what their reports and their ends lead to.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "stage.h"
+
+#define REPORT(stage, more)                                                                       \
+        "{\"source\":\"scale-agent.runner\",\"detail-type\":\"Runner Report\",\"detail\":{"       \
+        "\"version\":1,\"prefix\":\"/p\",\"instance_id\":\"i-00000001\",\"stage\":\"" stage "\"," \
+        "\"spec\":\"linux\",\"job\":{\"id\":1,\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\"," \
+        "\"name\":\"build\",\"url\":\"https://github.test/1\"},\"times\":{\"webhook\":1000,"      \
+        "\"launched\":2000,\"agent\":9000,\"kernel\":8000,\"listening\":12000}" more "}}"
+#define ENDED(id)                                                                             \
+        "{\"source\":\"aws.ec2\",\"detail-type\":\"EC2 Instance State-change Notification\"," \
+        "\"detail\":{\"instance-id\":\"" id "\",\"state\":\"terminated\"}}"
+#define WARNING(id)                                                                           \
+        "{\"source\":\"aws.ec2\",\"detail-type\":\"EC2 Spot Instance Interruption Warning\"," \
+        "\"detail\":{\"instance-id\":\"" id "\",\"instance-action\":\"terminate\"}}"
+#define TAG(key, value) "<item><key>" key "</key><value>" value "</value></item>"
+#define OURS                                  \
+        TAG("scale-agent:prefix", "/p")       \
+        TAG("scale-agent:scope", "repos/o/r") \
+        TAG("scale-agent:spec", "linux") TAG("scale-agent:installation", "4711")
+#define WITH_JOB OURS TAG("scale-agent:job-url", "https://github.test/1")
+#define RUNNERS STAGE_GITHUB "/repos/o/r/actions/runners"
+
+static void expect_described(struct stage *stage, const char *id, const char *tags)
+{
+        _cleanup_free_ char *xml = mem_format(
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
+                "<instanceId>%s</instanceId><tagSet>%s</tagSet></item></instancesSet></item>"
+                "</reservationSet></DescribeInstancesResponse>",
+                id, tags);
+
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=DescribeInstances", 200, xml);
+}
+
+static void expect_found(struct stage *stage, int status, const char *runners)
+{
+        script_expect(stage->script, "GET", RUNNERS, NULL, status, runners);
+}
+
+static void a_report_becomes_metrics(void **state)
+{
+        struct stage *stage = *state;
+
+        assert_string_equal(
+                stage_one(stage, instance_handle, REPORT("ready", "")), STAGE_NONE_FAILED);
+        assert_logged(stage,
+                "\"spec\":\"linux\",\"RunnerReady\":1,\"LaunchedToAgent\":7000,"
+                "\"KernelToAgent\":1000,\"AgentToListening\":3000,\"WebhookToListening\":11000");
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
+static void a_failed_agent_is_told(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(
+                stage->script, "POST", STAGE_SQS, "Runner i-00000001 failed", 200, STAGE_SENT);
+        assert_string_equal(
+                stage_one(stage, instance_handle, REPORT("failed", ",\"reason\":\"no disk\"")),
+                STAGE_NONE_FAILED);
+        assert_contains(script_last_body(stage->script), "no disk");
+        assert_contains(script_last_body(stage->script), "https://github.test/1");
+        script_expect(stage->script, "POST", STAGE_SQS, NULL, 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_string_equal(
+                stage_one(stage, instance_handle, REPORT("failed", ",\"reason\":\"no disk\"")),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"m1\"}]}");
+}
+
+static void what_a_machine_left_is_removed(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_described(stage, "i-00000001", OURS);
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000001\"]}",
+                200, "{\"DeletedParameters\":[\"/p/runners/i-00000001\"]}");
+        expect_found(stage, 200, "{\"runners\":[{\"id\":23,\"name\":\"i-00000001\"}]}");
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        assert_logged(stage, "runner deregistered that its machine left");
+}
+
+static void a_machine_that_took_its_job_along_is_told(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_described(stage, "i-00000001", WITH_JOB);
+        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_found(stage, 200, "{\"runners\":[{\"id\":23,\"name\":\"i-00000001\"}]}");
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 422, "{\"message\":\"busy\"}");
+        script_expect(
+                stage->script, "POST", STAGE_SQS, "Job lost: its machine ended", 200, STAGE_SENT);
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+}
+
+static void a_spot_warning_is_told_where_a_job_runs(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_described(stage, "i-00000001", OURS);
+        stage_one(stage, instance_handle, WARNING("i-00000001"));
+        assert_logged(stage, "\"SpotWarning\":1");
+        expect_described(stage, "i-00000001", WITH_JOB);
+        script_expect(stage->script, "POST", STAGE_SQS, "EC2 takes its spot instance back", 200,
+                STAGE_SENT);
+        assert_string_equal(
+                stage_one(stage, instance_handle, WARNING("i-00000001")), STAGE_NONE_FAILED);
+        assert_contains(script_last_body(stage->script), "https://github.test/1");
+}
+
+/* Events come for every instance of the account. */
+static void machines_of_others_are_left_alone(void **state)
+{
+        static const char *const tags[] = {"", TAG("scale-agent:prefix", "/other"),
+                TAG("Scale-Agent:prefix", "/p"), TAG("scale-agent:scope", "repos/o/r")};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(tags); i++) {
+                expect_described(stage, "i-00000001", tags[i]);
+                assert_string_equal(
+                        stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        }
+        expect_described(stage, "i-00000002", OURS);
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), ARRAY_SIZE(tags) + 1);
+}
+
+static void what_cannot_be_read_fails_alone(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", "{}", 0, NULL},
+                {"b", REPORT("ready", ""), 0, NULL},
+                {"c", REPORT("flying", ""), 0, NULL},
+                {"d", ENDED("i-1\\\"; DROP"), 0, NULL},
+        };
+
+        assert_string_equal(stage_batch(stage, instance_handle, messages, 4),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"c\"},"
+                "{\"itemIdentifier\":\"d\"}]}");
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(a_report_becomes_metrics),
+                TEST(a_failed_agent_is_told),
+                TEST(what_a_machine_left_is_removed),
+                TEST(a_machine_that_took_its_job_along_is_told),
+                TEST(a_spot_warning_is_told_where_a_job_runs),
+                TEST(machines_of_others_are_left_alone),
+                TEST(what_cannot_be_read_fails_alone),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
