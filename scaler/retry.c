@@ -18,7 +18,8 @@
 #include "container.h"
 #include "job.h"
 
-/* Letters that are being looked at are hidden from a second call for so long. */
+/* Letters that are being looked at are hidden from a second call for so long; those that stay are
+ * shown again at the end, for the run that follows a dry one. */
 #define HIDDEN_SECONDS 60
 
 static const char usage[] =
@@ -40,6 +41,8 @@ struct retry {
         bool dry_run;
         char *destination_name; /* the queue asked for last, and its URL */
         char *destination_url;
+        char **stay; /* receipts */
+        size_t n_stay;
         unsigned moved;
         unsigned failed;
 };
@@ -120,6 +123,34 @@ static int move_letter(struct retry *retry, const struct sqs_received *letter, s
         return r;
 }
 
+static void remember(struct retry *retry, const struct sqs_received *letter)
+{
+        retry->stay = mem_resize(retry->stay, retry->n_stay + 1, sizeof(char *));
+        retry->stay[retry->n_stay++] = mem_string(letter->receipt);
+}
+
+/* Lets the letters that stay be seen again at once. */
+static void show_again(struct retry *retry)
+{
+        struct err err;
+        int r = 0;
+
+        for (size_t i = 0; i < retry->n_stay; i++) {
+                _cleanup_(http_call_freep) struct http_call *call =
+                        sqs_hide_message(retry->aws, retry->queue_url, retry->stay[i], 0);
+
+                if (r == 0)
+                        http_perform(scaler_http(retry->scaler), call);
+                if (r == 0)
+                        r = sqs_hide_message_answer(call, &err);
+                free(retry->stay[i]);
+        }
+        free(retry->stay);
+        if (r < 0)
+                fprintf(stderr, "scaler: letters that stay are hidden for %d seconds: %s\n",
+                        HIDDEN_SECONDS, err.text);
+}
+
 /* Moves up to ten letters; positive: there were some. */
 static int move_some(struct retry *retry, struct err *err)
 {
@@ -137,8 +168,11 @@ static int move_some(struct retry *retry, struct err *err)
                         fprintf(stderr, "scaler: letter %s stays: %s\n", letters.items[i].id,
                                 err->text);
                         retry->failed++;
+                        remember(retry, &letters.items[i]);
                 } else {
                         retry->moved++;
+                        if (retry->dry_run)
+                                remember(retry, &letters.items[i]);
                 }
         }
         return letters.count > 0;
@@ -155,6 +189,7 @@ static int run(struct retry *retry)
                 do
                         r = move_some(retry, &err);
                 while (r > 0);
+        show_again(retry);
         free(retry->destination_name);
         free(retry->destination_url);
         if (r < 0) {
