@@ -11,12 +11,9 @@ from pathlib import Path
 
 import pytest
 from floor import ENDS, LISTENS, PATIENT, STARTS, Floor, assert_ended_well
-from helpers import LABELS, REPOSITORY
+from helpers import LABELS, REPOSITORY, until
 
 from cloud.machines import Machines
-
-
-MAPPING_LIMIT = 64 << 20
 
 
 @pytest.fixture
@@ -147,7 +144,9 @@ def test_the_configuration_of_the_runner_is_seen_by_the_runner_only(floor):
     for process in [processes, *map(Path, map("/proc/{}".format, children(processes)))]:
         assert secret[:40] not in (process / "cmdline").read_bytes()
     assert secret[:40] not in (processes / "environ").read_bytes()
-    assert secret not in memory(int(processes.name))
+    if b"__asan_init" not in (floor.cloud.programs / "runner-agent").read_bytes():
+        # a sanitizer keeps memory that libcurl gave back, which else its next answer overwrites
+        assert until(lambda: secret not in memory(int(processes.name)), 5)
     floor.machine.agent.send_signal(signal.SIGTERM)
     floor.ended()
     assert floor.jit_config[:40] not in floor.text()
@@ -166,7 +165,6 @@ def memory(pid: int) -> bytes:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             if " rw-p " in line:
                 begin, end = (int(word, 16) for word in line.split()[0].split("-"))
-                if end - begin <= MAPPING_LIMIT:  # a sanitizer reserves terabytes
-                    content.seek(begin)
-                    found += content.read(end - begin)
+                content.seek(begin)
+                found += content.read(end - begin)
     return found
