@@ -70,6 +70,43 @@ static void a_letter_that_cannot_be_sent_stays_with_sqs(void **state)
         assert_logged(stage, "SQS will move the message");
 }
 
+/* Runs a batch of one message that has a receipt, and fails. */
+static void fail_with_receipt(struct stage *stage, int receive_count)
+{
+        _cleanup_free_ char *text = mem_format(
+                "{\"Records\":[{\"messageId\":\"a\",\"body\":\"bad\",\"receiptHandle\":\"r-1\","
+                "\"eventSourceARN\":\"arn:aws:sqs:eu-central-1:123456789012:p-queued.fifo\","
+                "\"attributes\":{\"ApproximateReceiveCount\":\"%d\"}}]}",
+                receive_count);
+        const struct lambda_event event = {.body = text, .size = strlen(text)};
+        struct err err;
+
+        buf_clear(&stage->answer);
+        assert_int_equal(batch_run(&stage->scaler, judge, &event, &stage->answer, &err), 0);
+        assert_string_equal(
+                buf_string(&stage->answer), "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"}]}");
+}
+
+/* The visibility time-out is for functions that hang. */
+static void a_failed_message_comes_again_soon_and_later_each_time(void **state)
+{
+        static const char *const seconds[] = {"\"VisibilityTimeout\":15}",
+                "\"VisibilityTimeout\":60}", "\"VisibilityTimeout\":240}"};
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 3; i++) {
+                script_expect(stage->script, "POST", STAGE_SQS, seconds[i], 200, "{}");
+                fail_with_receipt(stage, i + 1);
+                assert_contains(script_last_body(stage->script),
+                        "{\"QueueUrl\":\"https://sqs.eu-central-1.amazonaws.com/123456789012/"
+                        "p-queued.fifo\",\"ReceiptHandle\":\"r-1\",");
+        }
+        script_expect(stage->script, "POST", STAGE_SQS, NULL, 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        fail_with_receipt(stage, 1);
+        assert_logged(stage, "only after its visibility time-out");
+}
+
 static void without_a_limit_nothing_is_buried(void **state)
 {
         const struct stage_message message = {"a", "bad 1", 100, NULL};
@@ -137,6 +174,7 @@ int main(void)
                 TEST(the_right_messages_come_again),
                 TEST(the_last_failure_makes_a_dead_letter),
                 TEST(a_letter_that_cannot_be_sent_stays_with_sqs),
+                TEST(a_failed_message_comes_again_soon_and_later_each_time),
                 TEST(without_a_limit_nothing_is_buried),
                 TEST(what_sqs_never_sends_is_refused),
                 TEST(records_are_read),

@@ -48,7 +48,7 @@ static void a_cut_leaves_no_part_of_a_character(void **state)
         for (size_t shift = 0; shift < 4; shift++) {
                 memset(long_text, 'x', shift);
                 for (size_t i = shift; i + 3 < sizeof(long_text); i += 3)
-                        memcpy(long_text + i, "€", 3);
+                        memcpy(long_text + i, "€", sizeof("€"));
                 err_set(&err, -EIO, "%s", long_text);
                 assert_true(json_is_utf8(err.text, strlen(err.text)));
                 assert_in_range(strlen(err.text), ERR_TEXT_SIZE - 4, ERR_TEXT_SIZE - 1);

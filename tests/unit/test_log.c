@@ -114,7 +114,7 @@ static void context_is_bounded(void **state)
         char long_text[1000] = "";
 
         for (size_t i = 0; i + 3 < sizeof(long_text); i += 3)
-                memcpy(long_text + i, "€", 3);
+                memcpy(long_text + i, "€", sizeof("€"));
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 log_context(&place->log, names[i], long_text);
         assert_int_equal(place->log.n_context, LOG_CONTEXT_MAX);
