@@ -28,9 +28,9 @@
 #define LINUX "\"self-hosted\",\"Linux\""
 #define QUEUED JOB("queued", "queued", LINUX)
 
-#define HUGE_ID                                                                            \
-        "{\"action\":\"queued\",\"repository\":{\"full_name\":\"o/r\"},\"workflow_job\":{" \
-        "\"id\":99999999999999999999,\"run_id\":2,\"labels\":[]}}"
+static const char huge_id[] =
+        "{\"action\":\"queued\",\"repository\":{\"full_name\":\"o/r\"},\"workflow_job\":{"
+        "\"id\":99999999999999999999,\"run_id\":2,\"labels\":[]}}";
 
 static int set_up(void **state)
 {
@@ -188,7 +188,7 @@ static void what_is_not_configured_is_forbidden(void **state)
 static void what_is_malformed_is_told(void **state)
 {
         static const char *const bodies[] = {
-                "", "{", "[]", "{}", "{\"action\":\"queued\"}", HUGE_ID};
+                "", "{", "[]", "{}", "{\"action\":\"queued\"}", huge_id};
         struct stage *stage = *state;
         _cleanup_free_ char *signature = signature_of(QUEUED, "current");
         _cleanup_json_ cJSON *get = cJSON_CreateObject();
