@@ -22,9 +22,12 @@ struct handover_job {
         int64_t id;
         int64_t run_id;
         int64_t attempt;
-        char *repository; /* "OWNER/REPO"; owned, as all strings here */
+        int64_t installation; /* 0: none */
+        int64_t relaunches;   /* machines that ended without having run a job for it */
+        char *repository;     /* "OWNER/REPO"; owned, as all strings here */
         char *name;
         char *url;
+        char *instance_type; /* where its ladder starts */
 };
 
 /* Epoch milliseconds, 0 = not yet. */

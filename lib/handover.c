@@ -66,6 +66,7 @@ void handover_job_release(struct handover_job *job)
         free(job->repository);
         free(job->name);
         free(job->url);
+        free(job->instance_type);
         *job = (struct handover_job){0};
 }
 
@@ -76,9 +77,12 @@ cJSON *handover_job_print(const struct handover_job *job)
         json_add_integer(object, "id", job->id);
         json_add_integer(object, "run_id", job->run_id);
         json_add_integer(object, "attempt", job->attempt);
+        json_add_integer(object, "installation", job->installation);
+        json_add_integer(object, "relaunches", job->relaunches);
         json_add_string(object, "repository", job->repository);
         json_add_string(object, "name", job->name);
         json_add_string(object, "url", job->url);
+        json_add_string(object, "instance_type", job->instance_type);
         return object;
 }
 
@@ -100,9 +104,12 @@ int handover_job_parse(const cJSON *object, struct handover_job *ret, struct err
                 .id = id,
                 .run_id = json_integer(object, "run_id", 0),
                 .attempt = json_integer(object, "attempt", 0),
+                .installation = json_integer(object, "installation", 0),
+                .relaunches = json_integer(object, "relaunches", 0),
                 .repository = mem_string(json_string(object, "repository")),
                 .name = mem_string(json_string(object, "name")),
                 .url = mem_string(json_string(object, "url")),
+                .instance_type = mem_string(json_string(object, "instance_type")),
         };
         return 0;
 }

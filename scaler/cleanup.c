@@ -19,7 +19,7 @@ static int delete_some(struct scaler *scaler, struct aws *aws, const char *prefi
         const char *const *instances, size_t n, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        char *names[SSM_DELETE_MAX];
+        char *names[SSM_NAMES_MAX];
         size_t deleted = 0;
         int r;
 
@@ -41,8 +41,8 @@ int cleanup_parameters(struct scaler *scaler, struct aws *aws, const char *prefi
 {
         int result = 0;
 
-        for (size_t i = 0; i < n_instances; i += SSM_DELETE_MAX) {
-                size_t n = n_instances - i < SSM_DELETE_MAX ? n_instances - i : SSM_DELETE_MAX;
+        for (size_t i = 0; i < n_instances; i += SSM_NAMES_MAX) {
+                size_t n = n_instances - i < SSM_NAMES_MAX ? n_instances - i : SSM_NAMES_MAX;
                 int r = delete_some(scaler, aws, prefix, instances + i, n, err);
 
                 if (r < 0)

@@ -14,10 +14,12 @@
 
 #include "aws/ec2.h"
 #include "cleanup.h"
+#include "give_back.h"
 #include "json.h"
 #include "metric.h"
 #include "report_metrics.h"
 #include "tell_instance.h"
+#include "unread.h"
 
 /* What an event asks for. */
 enum kind {
@@ -71,6 +73,21 @@ static enum kind kind_of(const cJSON *event)
         return KIND_UNKNOWN;
 }
 
+/* A machine that ends before a job started on it gives its job back; people are told of failures.
+ */
+static int handle_early_end(struct scaler *scaler, const struct report *report, struct err *err)
+{
+        bool ends = report->stage == REPORT_FAILED || report->stage == REPORT_INTERRUPTED;
+        bool given = false;
+        int r = 0;
+
+        if (ends && report->job.id > 0 && report->times[REPORT_TIME_JOB_STARTED] == 0)
+                r = give_back(scaler, &report->job, report->spec, &report->before, &given, err);
+        if (r < 0 || report->stage != REPORT_FAILED)
+                return r;
+        return tell_failed(scaler, report, given, err);
+}
+
 static int handle_report(struct machines *machines, const cJSON *event, struct err *err)
 {
         _cleanup_(report_release) struct report report = {0};
@@ -84,7 +101,7 @@ static int handle_report(struct machines *machines, const cJSON *event, struct e
                 LOG_NUMBER("job", report.job.id), LOG_TEXT("repository", report.job.repository),
                 LOG_TEXT("result", report.result));
         report_metrics_emit(scaler, &report);
-        return report.stage == REPORT_FAILED ? tell_failed(scaler, &report, err) : 0;
+        return handle_early_end(scaler, &report, err);
 }
 
 /* Notes a machine whose tags have to be looked at first: EC2's events come for every instance of
@@ -229,17 +246,31 @@ static int handle_machine(struct machines *machines, const struct machine *machi
         return r < 0 ? err_prefix(err, r, "instance %s", machine->id) : 0;
 }
 
-/* The parameters of all machines of ours that have ended, in one call. */
-static int delete_parameters(struct machines *machines, struct err *err)
+/* The parameters of machines of ours that have ended. One whose runner took a job has read its own,
+ * and only failed to delete it; the others' are hand-overs that nobody read. */
+static int clean_up_parameters(struct machines *machines, struct err *err)
 {
-        _cleanup_free_ const char **ids = mem_alloc(machines->count * sizeof(char *));
-        size_t n = 0;
+        _cleanup_free_ const char **worked = mem_alloc(machines->count * sizeof(char *));
+        _cleanup_free_ const char **idle = mem_alloc(machines->count * sizeof(char *));
+        size_t n_worked = 0;
+        size_t n_idle = 0;
+        int r;
 
-        for (size_t i = 0; i < machines->count; i++)
-                if (machines->items[i].instance && machines->items[i].kind == KIND_ENDED)
-                        ids[n++] = machines->items[i].id;
-        return cleanup_parameters(
-                machines->scaler, machines->aws, machines->config->prefix, ids, n, err);
+        for (size_t i = 0; i < machines->count; i++) {
+                const struct machine *machine = &machines->items[i];
+
+                if (!machine->instance || machine->kind != KIND_ENDED)
+                        continue;
+                if (ec2_instance_tag(machine->instance, "scale-agent:job-url"))
+                        worked[n_worked++] = machine->id;
+                else
+                        idle[n_idle++] = machine->id;
+        }
+        r = cleanup_parameters(
+                machines->scaler, machines->aws, machines->config->prefix, worked, n_worked, err);
+        return r < 0 ? r
+                     : unread_handovers(machines->scaler, machines->aws, machines->config, idle,
+                               n_idle, err);
 }
 
 static void handle_machines(struct machines *machines)
@@ -250,7 +281,7 @@ static void handle_machines(struct machines *machines)
         if (common == 0)
                 common = describe(machines, &err);
         if (common == 0)
-                common = delete_parameters(machines, &err);
+                common = clean_up_parameters(machines, &err);
         for (size_t i = 0; i < machines->count; i++) {
                 struct machine *machine = &machines->items[i];
                 int r = common < 0 ? common : handle_machine(machines, machine, &err);

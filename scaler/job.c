@@ -69,6 +69,7 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, webhook_ms), NULL, "webhook_ms", false},
         {offsetof(struct job, tries), NULL, "tries", false},
         {offsetof(struct job, pool), NULL, "pool", false},
+        {offsetof(struct job, relaunches), NULL, "relaunches", false},
 };
 
 struct string_member {
@@ -275,9 +276,12 @@ struct handover_job job_for_handover(const struct job *job)
                 .id = job->id,
                 .run_id = job->run_id,
                 .attempt = job->attempt,
+                .installation = job->installation,
+                .relaunches = job->relaunches,
                 .repository = job->repository,
                 .name = job->name,
                 .url = job->url,
+                .instance_type = job->instance_type,
         };
 }
 

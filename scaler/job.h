@@ -50,6 +50,7 @@ struct job {
         char *spec;          /* name of the spec that it matched */
         char *instance_type; /* where its ladder starts */
         int64_t tries;       /* times that it was parked */
+        int64_t relaunches;  /* machines that ended without having run a job for it */
         int64_t pool;        /* where on the ladder the next try goes on */
 };
 

@@ -73,8 +73,9 @@ static void make_token(
 
         buf_add_format(&text, "%s %s %d %u", pool->type, pool->subnet, pool->spot, launch->salt);
         for (size_t i = launch->n_launched; i < launch->n_jobs; i++)
-                buf_add_format(&text, " %lld-%lld-%lld", (long long)launch->jobs[i]->id,
-                        (long long)launch->jobs[i]->attempt, (long long)launch->jobs[i]->tries);
+                buf_add_format(&text, " %lld-%lld-%lld-%lld", (long long)launch->jobs[i]->id,
+                        (long long)launch->jobs[i]->attempt, (long long)launch->jobs[i]->tries,
+                        (long long)launch->jobs[i]->relaunches);
         digest_sha256_hex(buf_string(&text), text.size, token);
         token[64] = '\0';
 }

@@ -10,17 +10,20 @@
 
 #include "notify/notify.h"
 
-int tell_failed(struct scaler *scaler, const struct report *report, struct err *err)
+static const char given_back[] = "Its job is given another machine.";
+static const char not_given_back[] =
+        "Its job still waits on GitHub if no other runner took it: mend "
+        "the cause, then deliver the job's `queued` webhook again.";
+
+int tell_failed(struct scaler *scaler, const struct report *report, bool given, struct err *err)
 {
+        bool started = report->times[REPORT_TIME_JOB_STARTED] > 0;
         struct notification notification = {
                 .severity = NOTIFICATION_ERROR,
-                .text = report->times[REPORT_TIME_JOB_STARTED] > 0
-                                ? "The machine powers itself off. Its job had started; GitHub "
-                                  "marks it as "
-                                  "failed after some minutes, and it can be run again there."
-                                : "The machine powers itself off. No job had started on it: if the "
-                                  "job "
-                                  "still waits, deliver its `queued` webhook again.",
+                .text = started ? "The machine powers itself off. GitHub marks its job as failed "
+                                  "after some minutes; it can be run again there."
+                        : given ? given_back
+                                : not_given_back,
                 .url = report->job.url,
         };
         char title[160];
@@ -62,5 +65,29 @@ int tell_lost(struct scaler *scaler, const struct ec2_instance *instance, const 
         notification_fact(&notification, "Instance", instance->id);
         notification_fact(&notification, "Instance type", instance->type);
         notification_fact(&notification, "Zone", instance->zone);
+        return scaler_tell(scaler, &notification, err);
+}
+
+int tell_unread(struct scaler *scaler, const char *instance, const struct handover *handover,
+        bool given, struct err *err)
+{
+        struct notification notification = {
+                .severity = given ? NOTIFICATION_WARNING : NOTIFICATION_ERROR,
+                .text = given ? given_back : not_given_back,
+                .url = handover->job.url,
+        };
+        char title[160];
+        char key[64];
+
+        snprintf(title, sizeof(title), "Machine %s ended before its agent came up", instance);
+        snprintf(key, sizeof(key), "unread %s", instance);
+        notification.title = title;
+        notification.key = key;
+        notification_fact(&notification, "Job", handover->job.name);
+        notification_fact(&notification, "Repository", handover->job.repository);
+        notification_fact(&notification, "Spec", handover->spec);
+        notification_fact(&notification, "Look at",
+                "the image, the instance's console output, and "
+                "whether EC2 took the spot instance back");
         return scaler_tell(scaler, &notification, err);
 }

@@ -10,7 +10,12 @@
 #include "container.h"
 #include "report.h"
 
-int tell_failed(struct scaler *scaler, const struct report *report, struct err *err);
+/* GIVEN: the job was given back, so another machine comes for it. */
+int tell_failed(struct scaler *scaler, const struct report *report, bool given, struct err *err);
+
+/* A machine ended, and its hand-over was never read. */
+int tell_unread(struct scaler *scaler, const char *instance, const struct handover *handover,
+        bool given, struct err *err);
 
 /* HOW ends the sentence "Job lost: …". One of the two events that can bring this is enough. */
 int tell_lost(struct scaler *scaler, const struct ec2_instance *instance, const char *how,

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#include <cjson/cJSON.h>
+
 #include "aws/aws.h"
 #include "buf.h"
 
@@ -15,8 +17,8 @@
 #define SSM_STANDARD_MAX 4096
 #define SSM_ADVANCED_MAX 8192
 
-/* DeleteParameters takes so many names. */
-#define SSM_DELETE_MAX 10
+/* GetParameters and DeleteParameters take so many names. */
+#define SSM_NAMES_MAX 10
 
 /* Positive result: there is no such parameter. */
 #define SSM_NOT_FOUND 1
@@ -25,6 +27,14 @@
 struct http_call *ssm_get_parameter(struct aws *aws, const char *name);
 /* 0 with the value in RET (emptied first), SSM_NOT_FOUND, or negative. */
 int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, struct err *err);
+
+/* Reads up to SSM_NAMES_MAX parameters, decrypted. Names that do not exist are no error. */
+struct http_call *ssm_get_parameters(struct aws *aws, const char *const *names, size_t n_names);
+/* 0 with those that exist in *ret_parameters, an object of names and values that the caller gives
+ * to ssm_free_parameters(), since it is secret; or negative. */
+int ssm_get_parameters_answer(
+        const struct http_call *call, cJSON **ret_parameters, struct err *err);
+void ssm_free_parameters(cJSON **parameters);
 
 /* Stores a SecureString, tagged TAG_KEY=TAG_VALUE. The tier follows from the value's size; one
  * above SSM_ADVANCED_MAX is not sent, and reading the answer says so with -EFBIG. A parameter of
@@ -40,7 +50,7 @@ int ssm_put_parameter_answer(const struct http_call *call, struct err *err);
 struct http_call *ssm_delete_parameter(struct aws *aws, const char *name);
 int ssm_delete_parameter_answer(const struct http_call *call, struct err *err);
 
-/* For the scaler: up to SSM_DELETE_MAX names in one call. Names that do not exist are no error;
+/* For the scaler: up to SSM_NAMES_MAX names in one call. Names that do not exist are no error;
  * *ret_deleted (may be NULL) is how many there were. */
 struct http_call *ssm_delete_parameters(struct aws *aws, const char *const *names, size_t n_names);
 int ssm_delete_parameters_answer(

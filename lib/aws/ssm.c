@@ -156,7 +156,9 @@ int ssm_delete_parameter_answer(const struct http_call *call, struct err *err)
         return strcmp(error.code, "ParameterNotFound") == 0 ? 0 : aws_refused(call, &error, err);
 }
 
-struct http_call *ssm_delete_parameters(struct aws *aws, const char *const *names, size_t n_names)
+/* The call of ACTION on several names. */
+static struct http_call *call_on_names(struct aws *aws, const char *action,
+        const char *const *names, size_t n_names, bool decrypted)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
         _cleanup_free_ char *text = NULL;
@@ -164,8 +166,52 @@ struct http_call *ssm_delete_parameters(struct aws *aws, const char *const *name
 
         for (size_t i = 0; i < n_names; i++)
                 cJSON_AddItemToArray(list, cJSON_CreateString(names[i]));
+        if (decrypted)
+                json_add_boolean(body, "WithDecryption", true);
         text = json_print(body);
-        return aws_json_call(aws, AWS_SSM, "DeleteParameters", text);
+        return aws_json_call(aws, AWS_SSM, action, text);
+}
+
+struct http_call *ssm_get_parameters(struct aws *aws, const char *const *names, size_t n_names)
+{
+        return call_on_names(aws, "GetParameters", names, n_names, true);
+}
+
+void ssm_free_parameters(cJSON **parameters)
+{
+        aws_json_free_secret(parameters);
+}
+
+int ssm_get_parameters_answer(const struct http_call *call, cJSON **ret_parameters, struct err *err)
+{
+        _cleanup_json_secret_ cJSON *answer = NULL;
+        _cleanup_json_secret_ cJSON *found = NULL;
+        const cJSON *parameter;
+        int r;
+
+        r = aws_accepted(call, err);
+        if (r < 0)
+                return r;
+        r = aws_json_answer(call, &answer, err);
+        if (r < 0)
+                return r;
+        found = cJSON_CreateObject();
+        cJSON_ArrayForEach (parameter, json_get(answer, "Parameters")) {
+                const char *name = json_string(parameter, "Name");
+                const char *value = json_string(parameter, "Value");
+
+                if (!name || !value)
+                        return err_set(err, -EBADMSG,
+                                "GetParameters: a parameter without a name or value");
+                json_add_string(found, name, value);
+        }
+        *ret_parameters = MEM_STEAL(found);
+        return 0;
+}
+
+struct http_call *ssm_delete_parameters(struct aws *aws, const char *const *names, size_t n_names)
+{
+        return call_on_names(aws, "DeleteParameters", names, n_names, false);
 }
 
 int ssm_delete_parameters_answer(const struct http_call *call, size_t *ret_deleted, struct err *err)

@@ -15,12 +15,16 @@
 
 #include "stage.h"
 
-#define REPORT(stage, more)                                                                       \
+#define REPORT_WITH(stage, times, more)                                                           \
         "{\"source\":\"scale-agent.runner\",\"detail-type\":\"Runner Report\",\"detail\":{"       \
         "\"version\":1,\"prefix\":\"/p\",\"instance_id\":\"i-00000001\",\"stage\":\"" stage "\"," \
-        "\"spec\":\"linux\",\"job\":{\"id\":1,\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\"," \
-        "\"name\":\"build\",\"url\":\"https://github.test/1\"},\"times\":{\"webhook\":1000,"      \
-        "\"launched\":2000,\"agent\":9000,\"kernel\":8000,\"listening\":12000}" more "}}"
+        "\"spec\":\"linux\",\"times\":{\"webhook\":1000,\"launched\":2000,\"agent\":9000,"        \
+        "\"kernel\":8000,\"listening\":12000" times "}" more "}}"
+#define REPORT(stage, more) REPORT_WITH(stage, "", more)
+#define REPORT_STARTED(stage, more) REPORT_WITH(stage, ",\"job_started\":13000", more)
+#define TOLD_JOB                                                  \
+        ",\"job\":{\"id\":1,\"run_id\":2,\"repository\":\"o/r\"," \
+        "\"url\":\"https://github.test/1\"}"
 #define ENDED(id)                                                                             \
         "{\"source\":\"aws.ec2\",\"detail-type\":\"EC2 Instance State-change Notification\"," \
         "\"detail\":{\"instance-id\":\"" id "\",\"state\":\"terminated\"}}"
@@ -69,23 +73,87 @@ static void a_failed_agent_is_told(void **state)
 
         script_expect(
                 stage->script, "POST", STAGE_SQS, "Runner i-00000001 failed", 200, STAGE_SENT);
-        assert_string_equal(
-                stage_one(stage, instance_handle, REPORT("failed", ",\"reason\":\"no disk\"")),
+        assert_string_equal(stage_one(stage, instance_handle,
+                                    REPORT("failed", ",\"reason\":\"no disk\"" TOLD_JOB)),
                 STAGE_NONE_FAILED);
         assert_contains(script_last_body(stage->script), "no disk");
         assert_contains(script_last_body(stage->script), "https://github.test/1");
         script_expect(stage->script, "POST", STAGE_SQS, NULL, 400,
                 "{\"__type\":\"AccessDeniedException\"}");
-        assert_string_equal(
-                stage_one(stage, instance_handle, REPORT("failed", ",\"reason\":\"no disk\"")),
+        assert_string_equal(stage_one(stage, instance_handle,
+                                    REPORT("failed", ",\"reason\":\"no disk\"" TOLD_JOB)),
                 "{\"batchItemFailures\":[{\"itemIdentifier\":\"m1\"}]}");
 }
 
+/* The job that a machine was launched for. */
+#define JOB(relaunches)                                                                      \
+        "{\"id\":1,\"run_id\":2,\"attempt\":1,\"installation\":4711,\"repository\":\"o/r\"," \
+        "\"instance_type\":\"m7i.large\",\"relaunches\":" relaunches "}"
+
+/* No job started on it, so one job too many waits on GitHub. */
+static void a_machine_that_failed_early_gives_its_job_back(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, "\\\"relaunches\\\":3", 200, STAGE_SENT);
+        script_expect(
+                stage->script, "POST", STAGE_SQS, "is given another machine", 200, STAGE_SENT);
+        assert_string_equal(stage_one(stage, instance_handle,
+                                    REPORT("failed", ",\"reason\":\"x\",\"job\":" JOB("2"))),
+                STAGE_NONE_FAILED);
+        /* Three machines failed for it: the fault is not the machines'. */
+        script_expect(stage->script, "POST", STAGE_SQS, "still waits on GitHub", 200, STAGE_SENT);
+        assert_string_equal(stage_one(stage, instance_handle,
+                                    REPORT("failed", ",\"reason\":\"y\",\"job\":" JOB("3"))),
+                STAGE_NONE_FAILED);
+        /* A job that had started is GitHub's to end, and a person's to run again. */
+        script_expect(stage->script, "POST", STAGE_SQS, "can be run again there", 200, STAGE_SENT);
+        assert_string_equal(
+                stage_one(stage, instance_handle, REPORT_STARTED("failed", ",\"job\":" JOB("0"))),
+                STAGE_NONE_FAILED);
+}
+
+static void a_spot_loss_before_a_job_gives_the_job_back(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, "\\\"relaunches\\\":1", 200, STAGE_SENT);
+        assert_string_equal(
+                stage_one(stage, instance_handle, REPORT("interrupted", ",\"job\":" JOB("0"))),
+                STAGE_NONE_FAILED);
+}
+
+/* The machine ended before its agent came up. */
+static void a_hand_over_that_nobody_read_is_given_back(void **state)
+{
+        static const char parameters[] =
+                "{\"Parameters\":[{\"Name\":\"/p/runners/"
+                "i-00000001\",\"Value\":\"{\\\"version\\\":1,"
+                "\\\"jit_config\\\":\\\"c2VjcmV0\\\",\\\"prefix\\\":\\\"/"
+                "p\\\",\\\"spec\\\":\\\"linux\\\","
+                "\\\"scope\\\":\\\"repos/o/r\\\",\\\"job\\\":{\\\"id\\\":1,\\\"run_id\\\":2,"
+                "\\\"repository\\\":\\\"o/r\\\",\\\"instance_type\\\":\\\"m7i.large\\\"}}\"}]}";
+        struct stage *stage = *state;
+
+        expect_described(stage, "i-00000001", OURS);
+        script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200, parameters);
+        script_expect(stage->script, "POST", STAGE_SQS, "\\\"relaunches\\\":1", 200, STAGE_SENT);
+        script_expect(stage->script, "POST", STAGE_SQS, "ended before its agent came up", 200,
+                STAGE_SENT);
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000001\"]}",
+                200, "{\"DeletedParameters\":[\"/p/runners/i-00000001\"]}");
+        expect_found(stage, 200, "{\"runners\":[]}");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        assert_not_logged(stage, "c2VjcmV0");
+}
+
+/* Its runner took a job, so the hand-over was read, and only its deletion failed. */
 static void what_a_machine_left_is_removed(void **state)
 {
         struct stage *stage = *state;
 
-        expect_described(stage, "i-00000001", OURS);
+        expect_described(stage, "i-00000001", WITH_JOB);
         script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000001\"]}",
                 200, "{\"DeletedParameters\":[\"/p/runners/i-00000001\"]}");
         expect_found(stage, 200, "{\"runners\":[{\"id\":23,\"name\":\"i-00000001\"}]}");
@@ -165,6 +233,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(a_report_becomes_metrics),
                 TEST(a_failed_agent_is_told),
+                TEST(a_machine_that_failed_early_gives_its_job_back),
+                TEST(a_spot_loss_before_a_job_gives_the_job_back),
+                TEST(a_hand_over_that_nobody_read_is_given_back),
                 TEST(what_a_machine_left_is_removed),
                 TEST(a_machine_that_took_its_job_along_is_told),
                 TEST(a_spot_warning_is_told_where_a_job_runs),

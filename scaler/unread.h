@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Hand-overs that nobody read. The agent deletes its parameter as soon as it has read it, so one
+ * that outlives its machine belongs to a machine that ended before its agent came up.
+ */
+
+#include <stddef.h>
+
+#include "aws/aws.h"
+#include "config.h"
+#include "container.h"
+#include "err.h"
+
+/* Looks for the parameters of INSTANCES, which have ended. For each that is there, the job is given
+ * back, people are told, and the parameter is deleted. 0 or negative. */
+int unread_handovers(struct scaler *scaler, struct aws *aws, const struct config *config,
+        const char *const *instances, size_t n_instances, struct err *err);
