@@ -414,6 +414,8 @@ static void tokens_are_the_same_for_the_same_try_only(void **state)
 static void a_used_token_is_replaced(void **state)
 {
         struct stage *stage = *state;
+        char token[65];
+        char other[65];
 
         expect_refusal(stage, TYPE("m7i.large", "a"), 400, "IdempotentParameterMismatch");
         expect_refusal(stage, TYPE("m7i.large", "a"), 400, "IdempotentInstanceTerminated");
@@ -421,9 +423,14 @@ static void a_used_token_is_replaced(void **state)
         expect_hand_over(stage, 1);
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
         unsetenv("NOTIFY_QUEUE_URL");
+        expect_refusal(stage, TYPE("m7i.large", "a"), 403, "UnauthorizedOperation");
+        run_one(stage, job(2, "linux"));
+        last_token(stage, token);
         for (int i = 0; i < 4; i++)
                 expect_refusal(stage, TYPE("m7i.large", "a"), 400, "IdempotentInstanceTerminated");
         assert_string_equal(run_one(stage, job(2, "linux")), FAILED("m1"));
+        last_token(stage, other);
+        assert_string_not_equal(token, other);
 }
 
 /* After a failed hand-over the same job has the same token, and EC2 shows the old instance for as
@@ -456,6 +463,22 @@ static void a_taken_name_is_cleared(void **state)
         script_expect(stage->script, "DELETE", RUNNERS_URL "/55", NULL, 204, "");
         expect_hand_over(stage, 1);
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+static void what_stays_in_the_way_is_given_up(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        for (int i = 0; i < 2; i++)
+                script_expect(stage->script, "POST", JIT_URL, NULL, 409, "{\"message\":\"no\"}");
+        script_expect(stage->script, "GET", RUNNERS_URL, NULL, 200,
+                "{\"runners\":[{\"id\":55,\"name\":\"i-00000001\"}]}");
+        script_expect(stage->script, "DELETE", RUNNERS_URL "/55", NULL, 204, "");
+        expect_parameter_deleted(stage, 1);
+        expect_terminated(stage, "InstanceId.1=i-00000001");
+        assert_string_equal(run_one(stage, job(1, "linux")), FAILED("m1"));
+        assert_logged(stage, "exists again after it was deleted");
 }
 
 static void a_parameter_in_the_way_is_replaced(void **state)
@@ -616,6 +639,7 @@ int main(void)
                 TEST(a_used_token_is_replaced),
                 TEST(an_instance_that_ends_already_is_not_handed_over),
                 TEST(a_taken_name_is_cleared),
+                TEST(what_stays_in_the_way_is_given_up),
                 TEST(a_parameter_in_the_way_is_replaced),
                 TEST(without_a_configuration_the_instance_goes),
                 TEST(without_a_parameter_the_runner_goes_as_well),
