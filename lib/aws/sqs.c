@@ -127,7 +127,8 @@ struct http_call *sqs_receive_messages(
         json_add_string(body, "QueueUrl", queue_url);
         json_add_integer(body, "MaxNumberOfMessages", RECEIVE_MAX);
         json_add_integer(body, "VisibilityTimeout", hidden_seconds);
-        json_add_integer(body, "WaitTimeSeconds", 0);
+        /* Without a wait SQS asks only some of its servers, and finds few messages or none. */
+        json_add_integer(body, "WaitTimeSeconds", 1);
         cJSON_AddItemToArray(
                 cJSON_AddArrayToObject(body, "MessageAttributeNames"), cJSON_CreateString("All"));
         text = json_print(body);

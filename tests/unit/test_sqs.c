@@ -182,7 +182,7 @@ static void messages_are_received_with_their_attributes(void **state)
 
         assert_string_equal(buf_string(&call->body),
                 "{\"QueueUrl\":\"" QUEUE "\",\"MaxNumberOfMessages\":10,\"VisibilityTimeout\":120,"
-                "\"WaitTimeSeconds\":0,\"MessageAttributeNames\":[\"All\"]}");
+                "\"WaitTimeSeconds\":1,\"MessageAttributeNames\":[\"All\"]}");
         answer(call, 200,
                 "{\"Messages\":[{\"MessageId\":\"m1\",\"ReceiptHandle\":\"r1\",\"Body\":\"{}\","
                 "\"MD5OfBody\":\"9\",\"MessageAttributes\":{\"source\":{\"StringValue\":\"arn:x\","
