@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from . import figures
-from .peer import BenchError, Peer
+from .runs import BenchError, Peer
 
 
 def machine() -> dict[str, str]:

@@ -6,16 +6,15 @@ from __future__ import annotations
 import base64
 import json
 import random
+import ssl
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from tests.cloud.function_url import event_of
 from tests.cloud.jobs import Job
 from tests.cloud.serve import Request
+from tests.cloud.tls import make_app_key, make_certificates
 from tests.cloud.webhooks import Webhooks, workflow_job_body
 
 REGION = "eu-central-1"
@@ -26,6 +25,7 @@ REPOSITORY = "octo-org/hello-world"
 LABELS = ["self-hosted", "linux", "x64"]
 SECRET = "6f0c54e2f1d94f7e9c1b0a7d38e2b5c4"
 QUEUES = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/scale-agent-"
+CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 JIT_BYTES = 2600  # GitHub's are about 3,500 characters in base64
 
 CONFIG = {
@@ -76,16 +76,6 @@ def write(folder: Path, name: str, content: Any) -> None:
 def parameter(folder: Path, name: str, value: str) -> None:
     """What SSM answers about one parameter."""
     write(folder, f"GetParameter.{name.rpartition('/')[2]}", {"Parameter": {"Value": value}})
-
-
-def private_key() -> str:
-    """A key as GitHub makes it for an App."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    ).decode()
 
 
 def job(number: int) -> Job:
@@ -166,7 +156,22 @@ def write_scaler(folder: Path, event: Any, batch: int = 0) -> None:
     write(folder, "generate-jitconfig", {"runner": {"id": 23}, "encoded_jit_config": jit()})
     parameter(folder, "/scale-agent/config", json.dumps(CONFIG))
     parameter(folder, "/scale-agent/github/webhook-secret", SECRET)
-    parameter(folder, "/scale-agent/github/private-key", private_key())
+    parameter(folder, "/scale-agent/github/private-key", make_app_key()[0])
+
+
+def write_trust(folder: Path) -> tuple[Path, Path, int]:
+    """Certificates: for the peer, and those that a program trusts: the system's and one more."""
+    own, _ = make_certificates(folder)
+    system = Path(ssl.get_default_verify_paths().openssl_cafile)
+    for path in (system, *map(Path, CA_FILES)):
+        if path.is_file():
+            trusted = path.read_text() + "\n" + own.read_text()
+            break
+    else:
+        trusted = own.read_text()
+    bundle = folder / "trusted.pem"
+    bundle.write_text(trusted)
+    return folder / "server.pem", bundle, trusted.count("BEGIN CERTIFICATE")
 
 
 def jit() -> str:

@@ -9,11 +9,12 @@ import pwd
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
 
 from . import answers
-from .peer import BenchError, Call, Peer, Run
+from .runs import BenchError, Call, Peer, Run
 
 MS = 1000.0  # the peer counts microseconds
 BATCH = 10
@@ -97,7 +98,7 @@ def starting(bench: Bench) -> Iterator[Figure]:
     ratio = [median(poll) / median(nothing)]
     yield Figure("webhook: first poll in times of /bin/true", "x", ratio, "of medians", 8)
     yield Figure("webhook: fork to first response", "ms", response, pairs + ", settings inline")
-    yield Figure("webhook: fork to first response", "ms", deployed, pairs + ", settings in SSM")
+    yield Figure("webhook: the same, settings in SSM", "ms", deployed, pairs)
 
 
 def warm(bench: Bench) -> Iterator[Figure]:
@@ -179,6 +180,30 @@ def count_calls(run: Run) -> dict[str, str]:
     }
 
 
+def tls(bench: Bench) -> Iterator[Figure]:
+    """Measure the same over TLS: what certificates cost, and connections that are not kept."""
+    folder = bench.peer.answers("queued")
+    event = {"Records": [answers.record(number) for number in range(BATCH)]}
+    answers.write_scaler(folder, event, BATCH)
+    server, trusted, count = answers.write_trust(bench.peer.answers("trust"))
+    settings = from_ssm("queued") | {
+        "SCALE_AGENT_CONFIG": json.dumps(answers.CONFIG),
+        "SSL_CERT_FILE": str(trusted),
+    }
+    cold, again, peak = [], [], []
+    for _ in bench.runs(10):
+        run = bench.peer.run([bench.program("bin/scaler")], folder, settings, events=4, tls=server)
+        polls = run.named("next")
+        taken = [(after.cpu - before.cpu) / MS for before, after in pairwise(polls)]
+        cold.append(taken[0])
+        again += taken[1:]
+        peak.append(run.peak_kib / 1024)
+    each = f"{BATCH} jobs, TLS, {count} trusted CAs"
+    yield Figure("queued, TLS: processor time of a batch, cold", "ms", cold, each)
+    yield Figure("queued, TLS: processor time of a batch, warm", "ms", again, each)
+    yield Figure("queued, TLS: peak memory (VmHWM)", "MiB", peak, each)
+
+
 # -- agent ------------------------------------------------------------------------------------
 
 
@@ -186,7 +211,7 @@ def agent(bench: Bench) -> Iterator[Figure]:
     """Measure the agent until its runner runs, and its memory while it does."""
     folder = bench.peer.answers("agent")
     answers.write_agent(folder)
-    at_once, later, peak, present = [], [], [], []
+    at_once, later, peak, present, own = [], [], [], [], []
     for _ in bench.runs(20):
         for latency, values in ((0, at_once), (50, later)):
             run = run_agent(bench, folder, latency)
@@ -194,12 +219,17 @@ def agent(bench: Bench) -> Iterator[Figure]:
             values.append((started - latency * MS * calls_before_runner(run)) / MS)
             peak.append(run.peak_kib / 1024)
             present.append(run.present_kib / 1024)
+            own.append(run.own_kib / 1024)
     runs = f"{len(at_once)} runs"
     yield Figure("agent: fork to runner started", "ms", at_once, f"{runs}, no latency", 30)
     beyond = f"{runs}, 50 ms per call, {calls_before_runner(run)} calls deep"
     yield Figure("agent: the same, beyond its calls", "ms", later, beyond, 30)
     yield Figure("agent: memory while the runner runs (VmRSS)", "MiB", present, runs, 8)
+    yield Figure("agent: of it not of files, such as libraries", "MiB", own, runs)
     yield Figure("agent: peak memory (VmHWM)", "MiB", peak, runs, 8)
+    idle = bench.peer.run([bench.program("bin/runner-agent"), "--version"], folder)
+    alone = [idle.peak_kib / 1024]
+    yield Figure("agent: peak memory of --version", "MiB", alone, "its shared libraries alone")
 
 
 def run_agent(bench: Bench, folder: Path, latency: int) -> Run:
@@ -233,4 +263,4 @@ def calls_before_runner(run: Run) -> int:
     return max(depth.values())
 
 
-ALL = (starting, warm, queued, agent)
+ALL = (starting, warm, queued, tls, agent)

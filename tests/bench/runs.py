@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One run of a program under the eyes of the peer (peer.c), and what was seen."""
+"""One run of a program under the eyes of the peer (peer/), and what was seen."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ class Run:
     """What the peer saw of one process."""
 
     calls: list[Call] = field(default_factory=list)
-    exited: int | None = None
+    exited: int | None = None  # when, where it ended by itself
     peak_kib: int = 0
     present_kib: int = 0
+    own_kib: int = 0
 
     def named(self, name: str) -> list[Call]:
         """The calls of one kind, in the order of their arrival."""
@@ -67,7 +68,7 @@ class Peer:
         environment: dict[str, str] | None = None,
         **options: str | int | Path,
     ) -> Run:
-        """Run a program to the end of what is measured: options are those of peer.c."""
+        """Run a program to the end of what is measured: options are the peer's."""
         log = self.folder / "log"
         words = [str(self.program), "--answers", str(answers), "--log", str(log)]
         for name, value in options.items():
@@ -99,5 +100,5 @@ def read(text: str) -> Run:
         elif kind == "exited":
             run.exited = int(words[1])
         elif kind == "memory":
-            run.peak_kib, run.present_kib = int(words[0]), int(words[1])
+            run.peak_kib, run.present_kib, run.own_kib = (int(word) for word in words)
     return run

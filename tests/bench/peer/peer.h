@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The other side of a measurement: starts one program, answers its calls as AWS, GitHub, Lambda and
+ * the metadata service would, and keeps when each of them came.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define NSEC_PER_SEC INT64_C(1000000000)
+#define CALL_NAME_SIZE 64
+
+/* -- options (main.c) ------------------------------------------------------------------------ */
+
+struct options {
+        const char *answers; /* folder of files, named as the calls */
+        const char *log;     /* where the program's output goes */
+        const char *signals; /* path of a socket: what is sent there counts as a call */
+        const char *until;   /* the call that ends the measurement */
+        const char *tls;     /* PEM file: AWS and GitHub speak TLS with this certificate and key */
+        long events;         /* how many events Lambda has; the next poll ends the measurement */
+        int64_t latency_ns;  /* of all but Lambda */
+        int64_t settle_ns;   /* between the end and the look at the memory */
+};
+
+/* Ends the program with an explanation when GOOD is false; errno is part of it. */
+void must(bool good, const char *what);
+
+int64_t now_ns(clockid_t clock);
+
+/* -- calls (calls.c) ------------------------------------------------------------------------- */
+
+struct call {
+        char name[CALL_NAME_SIZE];
+        int status;
+        int64_t received_ns;
+        int64_t answered_ns; /* 0: never */
+        int64_t cpu_ns;      /* the program's processor time when the call came */
+};
+
+struct answer {
+        char name[CALL_NAME_SIZE];
+        const char *body;
+        size_t size;
+};
+
+/* Reads the answers into memory. */
+void calls_load(const char *folder);
+
+/* Adds the call that REQUEST is (the whole of it, followed by a NUL), or one called NAME. */
+struct call *calls_add(const char *name, const char *request, clockid_t cpu);
+
+bool call_is(const struct call *call, const char *name);
+
+/* Lambda's calls have no latency. */
+bool call_is_lambda(const struct call *call);
+
+/* The file of the call's name, or an empty answer. */
+const struct answer *call_answer(const struct call *call);
+
+void calls_print(int64_t begun_ns);
+
+/* -- the program that is measured (child.c) -------------------------------------------------- */
+
+struct child {
+        int pid;
+        int fd; /* readable when it has ended */
+        clockid_t cpu;
+        int64_t begun_ns;
+};
+
+void child_start(struct child *child, const char *log, char *command[]);
+/* After its end by itself. */
+void child_print_end(struct child *child);
+void child_print_memory(const struct child *child);
+void child_kill(struct child *child);
+
+/* -- its calls (serve.c) --------------------------------------------------------------------- */
+
+/* Opens the servers, and sets the variables that lead the program to them. */
+void serve_open(const struct options *options);
+
+/* Answers until the measurement is over, or CHILD has ended (pid is 0 then). */
+void serve(const struct options *options, struct child *child);
