@@ -113,7 +113,9 @@ class Cloud(View):
     def _make_aws(self, moto: Moto) -> None:
         template = self.stack.template
         self.queues = {queue.arn: queue for queue in template.queues()}
-        policies = Policies(template, self._parameter_tags, self._instance_tags)
+        policies = Policies(
+            template, self._parameter_tags, self._instance_tags, self._launch_template_id
+        )
         missing = grants.missing(template, policies)
         if missing:
             raise RuntimeError("the stack would not work in AWS: " + "; ".join(missing))
@@ -280,6 +282,11 @@ class Cloud(View):
         except ssm.exceptions.InvalidResourceId:
             return {}
         return {tag["Key"]: tag["Value"] for tag in found.get("TagList", [])}
+
+    def _launch_template_id(self, name: str) -> str:
+        filters = [{"Name": "launch-template-name", "Values": [name]}]
+        found = self.client("ec2").describe_launch_templates(Filters=filters)["LaunchTemplates"]
+        return found[0]["LaunchTemplateId"] if found else ""
 
     def _instance_tags(self, instance_id: str) -> dict[str, str]:
         filters = [{"Name": "resource-id", "Values": [instance_id]}]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What AWS itself needs to be allowed by the stack, so that its parts work together.
 
-Lambda polls a queue with the role of the function; EventBridge sends to a queue that its policy
-opens to the rule; a function URL is open when the function's own policy says so. In AWS a missing
-grant shows as silence. Here the cloud does not start, and says what is missing.
+Lambda polls a queue and writes logs with the role of the function; EventBridge sends to a queue
+that its policy opens to the rule; a function URL is open when the function's own policy says so. In
+AWS a missing grant shows as silence. Here the cloud does not start, and says what is missing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .template import Template
 from .wire import Session
 
 POLLING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+LOGGING = ("logs:CreateLogStream", "logs:PutLogEvents")
 URL_ACTIONS = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")
 NOBODY = Credentials("", "")
 
@@ -25,6 +26,7 @@ def missing(template: Template, policies: Policies) -> list[str]:
     """List what the stack does not allow and needs; [] when all is well."""
     return [
         *_polling(template, policies),
+        *_logging(template, policies),
         *_delivery(template),
         *_url(template),
     ]
@@ -37,6 +39,16 @@ def _polling(template: Template, policies: Policies) -> Iterator[str]:
         for action in POLLING:
             if not policies.allows(session, Need(action, mapping.queue_arn)):
                 yield f"{session.role} may not {action} on {mapping.queue_arn}"
+
+
+def _logging(template: Template, policies: Policies) -> Iterator[str]:
+    start = f"arn:aws:logs:{template.region}:{template.account}:log-group:/aws/lambda/"
+    for raw in template.of_type("AWS::Lambda::Function").values():
+        name = template.resolve(raw["FunctionName"])
+        session = Session(raw["Role"]["Fn::GetAtt"][0], "", NOBODY)
+        for action in LOGGING:
+            if not policies.allows(session, Need(action, f"{start}{name}:log-stream:one")):
+                yield f"{session.role} may not {action} on the log group of {name}"
 
 
 def _delivery(template: Template) -> Iterator[str]:

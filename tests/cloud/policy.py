@@ -46,18 +46,26 @@ OPERATORS: Mapping[str, Callable[[str, Any], bool]] = {
     "StringLike": _matches,
     "ArnLike": _matches,
     "ArnEquals": _matches,
+    "Bool": _equals,
 }
 
 
 class Policies:
     """The policies of one stack's roles."""
 
-    def __init__(self, template: Template, parameter_tags: Tags, instance_tags: Tags):
+    def __init__(
+        self,
+        template: Template,
+        parameter_tags: Tags,
+        instance_tags: Tags,
+        launch_template_id: Callable[[str], str] = str,
+    ):
         self.region, self.account = template.region, template.account
         self.statements = template.resolve(template.statements())
         self.runner_role = template.resolve({"Fn::GetAtt": ["RunnerRole", "Arn"]})
         self.parameter_tags = parameter_tags
-        self.instance_tags = instance_tags
+        self.instance_tags = instance_tags  # those of anything in EC2, by its id
+        self.launch_template_id = launch_template_id
 
     def refusal(self, call: Call, session: Session) -> Need | None:
         """Tell what a call needs and its role may not do; None when all is allowed."""
@@ -131,28 +139,89 @@ class Policies:
         for entry in entries if isinstance(entries, list) else [{}]:
             bus = str(entry.get("EventBusName", "default")).rsplit("/", 1)[-1]
             arn = f"arn:aws:events:{self.region}:{self.account}:event-bus/{bus}"
-            source = str(entry.get("Source", ""))
+            said = {
+                "events:source": str(entry.get("Source", "")),
+                "events:detail-type": str(entry.get("DetailType", "")),
+            }
+            yield Need(f"events:{call.action}", arn, lambda said=said: said)
+
+    def _arn(self, kind: str, name: str = "*", account: str | None = None) -> str:
+        account = self.account if account is None else account
+        return f"arn:aws:ec2:{self.region}:{account}:{kind}/{name}"
+
+    def _launch(self, call: Call) -> Iterator[Need]:
+        """List what RunInstances touches, each with what its conditions may ask for.
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+        """
+        given, run = call.parameters, "ec2:RunInstances"
+        template_id = given.get("LaunchTemplate.LaunchTemplateId")
+        name = given.get("LaunchTemplate.LaunchTemplateName")
+        always: dict[str, str] = {}
+        if template_id or name:
+            template_id = template_id or self.launch_template_id(str(name))
+            always["ec2:LaunchTemplate"] = self._arn("launch-template", template_id)
+            yield Need(run, always["ec2:LaunchTemplate"], lambda: self._tags(template_id))
+        for arn, said in (
+            (self._arn("image", account=""), "ImageId"),
+            (self._arn("security-group"), "SecurityGroupId.1"),
+        ):
+            from_template = "false" if said in given or not always else "true"
             yield Need(
-                f"events:{call.action}", arn, lambda source=source: {"events:source": source}
+                run, arn, lambda said=from_template: always | {"ec2:IsLaunchTemplateResource": said}
             )
+        subnet = str(given.get("SubnetId", "*"))
+        yield Need(run, self._arn("subnet", subnet), lambda: always | {"ec2:SubnetID": subnet})
+        tags = _tags_at_launch(given)
+        for kind in ("instance", "volume"):
+            of_kind = {f"aws:RequestTag/{key}": value for key, value in tags.get(kind, {}).items()}
+            yield Need(run, self._arn(kind), lambda of_kind=of_kind: always | of_kind)
+            if of_kind:
+                yield Need(
+                    "ec2:CreateTags",
+                    self._arn(kind),
+                    lambda of_kind=of_kind: of_kind | {"ec2:CreateAction": "RunInstances"},
+                )
+        yield Need(run, self._arn("network-interface"), lambda: always)
+        if given.get("Market") == "spot":
+            yield Need(run, self._arn("spot-instances-request"), lambda: always)
+        yield Need(
+            "iam:PassRole", self.runner_role, lambda: {"iam:PassedToService": "ec2.amazonaws.com"}
+        )
+
+    def _tags(self, name: str) -> dict[str, str]:
+        found = self.instance_tags(name)
+        return {
+            f"{start}:ResourceTag/{key}": value
+            for start in ("ec2", "aws")
+            for key, value in found.items()
+        }
 
     def _instances(self, call: Call) -> Iterator[Need]:
         action = f"ec2:{call.action}"
         if call.action == "RunInstances":
-            anything = self.instance_arn("*")
-            yield Need(action, anything)
-            if any(key.startswith("TagSpecification.") for key in call.parameters):
-                yield Need("ec2:CreateTags", anything)
-            yield Need("iam:PassRole", self.runner_role)
+            yield from self._launch(call)
             return
         found = call.names("InstanceId") or call.names("ResourceId")
         if call.action.startswith("Describe") or not found:
             yield Need(action, "*")
             return
         for instance_id in found:
+            yield Need(
+                action, self.instance_arn(instance_id), lambda one=instance_id: self._tags(one)
+            )
 
-            def tags(instance_id: str = instance_id) -> dict[str, str]:
-                found = self.instance_tags(instance_id)
-                return {f"ec2:ResourceTag/{key}": value for key, value in found.items()}
 
-            yield Need(action, self.instance_arn(instance_id), tags)
+def _tags_at_launch(parameters: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Read TagSpecification.N of RunInstances: tags by kind of resource."""
+    found: dict[str, dict[str, str]] = {}
+    for name, kind in parameters.items():
+        if not name.startswith("TagSpecification.") or not name.endswith(".ResourceType"):
+            continue
+        start = name.removesuffix("ResourceType") + "Tag."
+        found[str(kind)] = {
+            str(key): str(parameters.get(one.removesuffix("Key") + "Value", ""))
+            for one, key in parameters.items()
+            if one.startswith(start) and one.endswith(".Key")
+        }
+    return found

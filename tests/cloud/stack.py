@@ -154,12 +154,13 @@ class Stack:
         s3.create_bucket(Bucket="code", CreateBucketConfiguration=where)
         s3.put_object(Bucket="code", Key="scaler.zip", Body=b"not looked at")
         image = ec2.register_image(Name="runner", Architecture="x86_64")["ImageId"]
-        group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+        vpc = ec2.describe_subnets(SubnetIds=self.subnets)["Subnets"][0]["VpcId"]
         return {
             "CodeBucket": "code",
             "CodeKey": "scaler.zip",
             "ImageId": image,
-            "SecurityGroupIds": group,
+            "VpcId": vpc,
+            "SubnetIds": ",".join(self.subnets),
         }
 
     def _create(self, parameters: dict[str, str]) -> dict[str, str]:

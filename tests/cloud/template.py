@@ -137,6 +137,13 @@ class Rule:
     targets: tuple[str, ...]
 
 
+def _typed(kind: str, value: Any) -> Any:
+    """Give a parameter's value as the template sees it: a list where its type says so."""
+    if kind.startswith("List<") or kind == "CommaDelimitedList":
+        return [one.strip() for one in str(value).split(",")]
+    return str(value)
+
+
 class Template:
     """A parsed template together with the physical names of one stack of it."""
 
@@ -155,9 +162,12 @@ class Template:
         defaults = {
             name: one["Default"] for name, one in document["Parameters"].items() if "Default" in one
         }
-        self._values: dict[str, str] = {
-            **defaults,
-            **parameters,
+        given = {
+            name: _typed(document["Parameters"][name]["Type"], value)
+            for name, value in {**defaults, **parameters}.items()
+        }
+        self._values: dict[str, Any] = {
+            **given,
             "AWS::Region": region,
             "AWS::AccountId": account,
             "AWS::Partition": "aws",
@@ -195,7 +205,7 @@ class Template:
             return self._attribute(*name.split(".", 1))
         return str(self._reference(name))
 
-    def _reference(self, name: str) -> str:
+    def _reference(self, name: str) -> Any:
         if name in self._values:
             return self._values[name]
         if name in self.physical:
@@ -205,14 +215,17 @@ class Template:
     def _attribute(self, name: str, attribute: str) -> str:
         if attribute != "Arn":
             raise ValueError(f"the local cloud does not know {name}.{attribute}")
-        kind = self.document["Resources"][name]["Type"]
+        resource = self.document["Resources"][name]
+        if resource["Type"] == "AWS::Logs::LogGroup":
+            group = self.resolve(resource["Properties"]["LogGroupName"])
+            return f"arn:aws:logs:{self.region}:{self.account}:log-group:{group}:*"
         shape = {
             "AWS::SQS::Queue": "sqs:{region}:{account}:{tail}",
             "AWS::Lambda::Function": "lambda:{region}:{account}:function:{name}",
             "AWS::IAM::Role": "iam::{account}:role/{name}",
             "AWS::IAM::InstanceProfile": "iam::{account}:instance-profile/{name}",
             "AWS::Events::Rule": "events:{region}:{account}:rule/{name}",
-        }[kind]
+        }[resource["Type"]]
         physical = self.physical[name]
         tail = physical.rsplit("/", 1)[-1]
         where = {"region": self.region, "account": self.account, "name": physical, "tail": tail}

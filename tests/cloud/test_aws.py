@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from cloud.faults import Body, Capacity, Cut, Error, Latency, Partial, Throttle, Timeout
 
 SPOT = {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}}
-TAGS = [{"ResourceType": "instance", "Tags": [{"Key": "scale-agent:spec", "Value": "linux-x64"}]}]
+OURS = [{"Key": "scale-agent:prefix", "Value": "/scale-agent"}]
+TAGS = [{"ResourceType": "instance", "Tags": OURS}]
 
 
 def launch(ec2, aws, count=1, **changed):
@@ -118,7 +119,7 @@ def test_a_machine_reports_as_itself_only(aws, client):
 def test_only_instances_of_the_scaler_are_terminated(aws, client):
     ec2 = client("ec2", "QueuedRole")
     (own,) = launch(ec2, aws)
-    (other,) = launch(ec2, aws, TagSpecifications=[], ClientToken="token-2")
+    (other,) = launch(aws.client("ec2"), aws, TagSpecifications=[], ClientToken="token-2")
     assert refused(ec2.terminate_instances, InstanceIds=[own, other])[0] == "UnauthorizedOperation"
     ec2.terminate_instances(InstanceIds=[own])
     assert [one["InstanceId"] for one in aws.instances()] == [other]

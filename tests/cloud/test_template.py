@@ -14,7 +14,8 @@ from cloud.template import Template
 
 def resolved(document):
     physical = {name: name.lower() for name in document["Resources"]}
-    given = {"CodeBucket": "b", "CodeKey": "k", "ImageId": "ami-1", "SecurityGroupIds": "sg-1"}
+    given = {"CodeBucket": "b", "CodeKey": "k", "ImageId": "ami-1"}
+    given |= {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}
     return Template(document, given, physical, "eu-central-1", "123456789012")
 
 
@@ -34,7 +35,7 @@ def test_references_are_resolved(document):
     assert functions["queued"].environment["SCALE_AGENT_CONFIG"] == "ssm:/scale-agent/config"
     assert functions["queued"].environment["PARKED_QUEUE_URL"] == "parkedqueue"
     assert functions["queued"].role == "QueuedRole"
-    assert functions["queued"].concurrency == 7
+    assert functions["queued"].concurrency == 5
     (mapping,) = (one for one in stack.mappings() if one.logical_id == "ParkedSource")
     assert mapping.queue_arn == "arn:aws:sqs:eu-central-1:123456789012:parkedqueue"
     assert mapping.reports_failures
