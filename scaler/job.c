@@ -235,6 +235,7 @@ int job_from_delivery(const cJSON *body, struct job *ret, struct err *err)
 char *job_print(const struct job *job)
 {
         _cleanup_json_ cJSON *object = cJSON_CreateObject();
+        cJSON *labels;
 
         json_add_string(object, "action", action_names[job->action]);
         for (size_t i = 0; i < ARRAY_SIZE(integers); i++)
@@ -243,8 +244,9 @@ char *job_print(const struct job *job)
                                 *integer_at(job, integers[i].offset));
         for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
                 json_add_string(object, strings[i].in_message, *string_at(job, strings[i].offset));
-        cJSON_AddItemToObject(object, "labels",
-                cJSON_CreateStringArray((const char *const *)job->labels, (int)job->n_labels));
+        labels = cJSON_AddArrayToObject(object, "labels");
+        for (size_t i = 0; i < job->n_labels; i++)
+                cJSON_AddItemToArray(labels, cJSON_CreateString(job->labels[i]));
         return json_print(object);
 }
 

@@ -124,7 +124,7 @@ def test_an_agent_that_got_no_job_is_told_without_one(stage):
     assert instance(stage, report("failed", reason=reason, times={"agent": 5}, **nothing)) == []
     (notification,) = told(stage)
     assert notification["facts"]["Reason"] == reason
-    assert "No job had started" in notification["text"]
+    assert "still waits on GitHub" in notification["text"]
     assert "url" not in notification
 
 
@@ -133,10 +133,13 @@ def test_an_agent_that_got_no_job_is_told_without_one(stage):
 
 def test_what_an_ended_machine_left_behind_goes(stage):
     name = launched(stage)
+    tag = {"Key": "scale-agent:job-url", "Value": job_url(9)}
+    stage.client("ec2").create_tags(Resources=[name], Tags=[tag])  # its runner took a job
     stage.client("ec2").terminate_instances(InstanceIds=[name])
     assert instance(stage, ended(name)) == []
     assert (stage.parameters(), stage.github.left()) == ([], [])
     assert told(stage) == []
+    assert "ParkedQueue" not in stage.messages()
     assert instance(stage, ended(name)) == []  # events come twice
     assert "runner deregistered that its machine left" in complaints(stage, "instance")
 
@@ -267,13 +270,18 @@ def test_a_token_that_was_taken_back_is_replaced(stage):
 # -- with machines ------------------------------------------------------------------------------
 
 
-def test_a_machine_that_dies_before_it_boots_leaves_nothing(cloud):
+def test_the_job_of_a_machine_that_dies_before_it_boots_gets_another(make_cloud, inboxes):
+    inbox = inboxes()
+    cloud = make_cloud(secrets={"notify/teams-webhook-urls": inbox.url})
     cloud.faults.add("machine", "boot", times=1, fault=Error("x"))
     job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"])
-    assert until(lambda: cloud.hooks.ended)
+    assert until(lambda: job.state == "completed")
     assert until(lambda: cloud.left() == [])
-    assert job.state == "queued"
-    assert "machine ended" in [line["message"] for line in log(cloud, "instance")]
+    assert len(cloud.hooks.ended) == 2
+    assert "job given back" in [line["message"] for line in log(cloud, "instance")]
+    assert until(lambda: inbox.messages)
+    card = inbox.messages[0]["attachments"][0]["content"]
+    assert card["actions"][0]["url"].endswith(f"/job/{job.id}")
 
 
 def test_a_spot_loss_reaches_people_with_the_job_s_url(make_cloud, inboxes):
