@@ -15,6 +15,7 @@ V ?=
 JOBS ?= 1
 FAULTS ?=
 FUZZ_SECONDS ?= 60
+ARCH ?= $(patsubst aarch64,arm64,$(shell uname -m))
 
 comma := ,
 build := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
@@ -30,12 +31,13 @@ warnings := -Wall -Wextra -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prot
 	-Wold-style-definition -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wvla \
 	-Wimplicit-fallthrough -Wswitch-enum -Wdate-time -Wnull-dereference
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-version := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo unknown)
 
 # libcrypto has the most symbols: found first, they cost the least time at each start.
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
-needs_packages := $(filter-out clean help install-packages demo test valgrind lint format fuzz bench,\
+needs_packages := $(filter-out clean help install-packages build demo test test-build valgrind lint format \
+	fuzz bench,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -93,13 +95,28 @@ $(obj)/flags: force
 
 # Only the two mains know the version, so that a commit does not compile everything again.
 mains := $(obj)/scaler/main.o $(obj)/runner-agent/main.o
-$(mains): private CPPFLAGS += -DVERSION='"$(version)"'
+$(mains): private override CPPFLAGS += -DVERSION='"$(version)"'
 $(mains): $(obj)/version
 $(obj)/version: force
 	@mkdir -p $(@D)
 	@echo '$(version)' | cmp -s - $@ || echo '$(version)' >$@
 
 -include $(wildcard $(obj)/*/*.d $(obj)/*/*/*.d $(obj)/*/*/*/*.d)
+
+# -- for Lambda -------------------------------------------------------------------------------------
+# The scaler as it runs there: compiled again with static libraries of its own, from scaler/zip.
+triplet := $(patsubst arm64,aarch64,$(ARCH))-linux-gnu
+libraries := $(CURDIR)/build/deps/$(ARCH)/lib/pkgconfig
+for_lambda = build=build/zip/$(ARCH) SANITIZE= CC=$(triplet)-gcc AR=$(triplet)-ar \
+	CFLAGS='-O2 -fPIE -fstack-protector-strong' CPPFLAGS='-D_FORTIFY_SOURCE=2' \
+	LDFLAGS='-pie -s -Wl,--build-id=none' agent_packages='$(scaler_packages)'
+
+build: ## build/scaler-ARCH.zip for Lambda (ARCH=x86_64 or arm64; this machine's)
+	$(q)tests/prepare build-$(ARCH)
+	$(q)scaler/zip/fetch
+	$(q)scaler/zip/dependencies $(ARCH)
+	$(q)PKG_CONFIG_LIBDIR=$(libraries) $(again) $(for_lambda) build/zip/$(ARCH)/bin/scaler
+	$(q)scaler/zip/pack build/zip/$(ARCH)/bin/scaler build/scaler-$(ARCH).zip
 
 # -- tests ------------------------------------------------------------------------------------------
 $(build)/unit/%: $(obj)/tests/unit/%.o $(call objects,$(unit_helpers)) $(scaler_archive) $(agent_archive) $(lib_archive)
@@ -196,6 +213,6 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: all unit-programs fuzz-programs bench-programs test valgrind fuzz bench lint lint-sources \
+.PHONY: all build unit-programs fuzz-programs bench-programs test valgrind fuzz bench lint lint-sources \
 	format install-packages demo install clean help force
 .DELETE_ON_ERROR:
