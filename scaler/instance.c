@@ -21,6 +21,10 @@
 #include "tell_instance.h"
 #include "unread.h"
 
+/* GitHub gives a waiting job to a listening runner at once, and one that a runner dropped to the
+ * next after a minute. */
+#define LISTENED_ENOUGH_MS (60 * MSEC_PER_SEC)
+
 /* What an event asks for. */
 enum kind {
         KIND_UNKNOWN,
@@ -73,6 +77,15 @@ static enum kind kind_of(const cJSON *event)
         return KIND_UNKNOWN;
 }
 
+/* Whether its runner listened for so long without a job that none can be waiting for it: the job
+ * was cancelled, or another runner took it. */
+static bool listened_in_vain(const struct report *report)
+{
+        int64_t since = report->times[REPORT_TIME_LISTENING];
+
+        return since > 0 && report->times[REPORT_TIME_FINISHED] - since >= LISTENED_ENOUGH_MS;
+}
+
 /* A machine that ends before a job started on it gives its job back; people are told of failures.
  */
 static int handle_early_end(struct scaler *scaler, const struct report *report, struct err *err)
@@ -81,7 +94,8 @@ static int handle_early_end(struct scaler *scaler, const struct report *report, 
         bool given = false;
         int r = 0;
 
-        if (ends && report->job.id > 0 && report->times[REPORT_TIME_JOB_STARTED] == 0)
+        if (ends && report->job.id > 0 && report->times[REPORT_TIME_JOB_STARTED] == 0 &&
+                !listened_in_vain(report))
                 r = give_back(scaler, &report->job, report->spec, &report->before, &given, err);
         if (r < 0 || report->stage != REPORT_FAILED)
                 return r;

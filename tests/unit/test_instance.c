@@ -113,6 +113,24 @@ static void a_machine_that_failed_early_gives_its_job_back(void **state)
                 STAGE_NONE_FAILED);
 }
 
+/* Else each cancelled job would launch machine after machine. */
+static void a_machine_that_nobody_needed_gives_nothing_back(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, "\\\"relaunches\\\":1", 200, STAGE_SENT);
+        script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 200, STAGE_SENT);
+        assert_string_equal(
+                stage_one(stage, instance_handle,
+                        REPORT_WITH("failed", ",\"finished\":71999", ",\"job\":" JOB("0"))),
+                STAGE_NONE_FAILED);
+        script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 200, STAGE_SENT);
+        assert_string_equal(
+                stage_one(stage, instance_handle,
+                        REPORT_WITH("failed", ",\"finished\":72000", ",\"job\":" JOB("0"))),
+                STAGE_NONE_FAILED);
+}
+
 static void a_spot_loss_before_a_job_gives_the_job_back(void **state)
 {
         struct stage *stage = *state;
@@ -234,6 +252,7 @@ int main(void)
                 TEST(a_report_becomes_metrics),
                 TEST(a_failed_agent_is_told),
                 TEST(a_machine_that_failed_early_gives_its_job_back),
+                TEST(a_machine_that_nobody_needed_gives_nothing_back),
                 TEST(a_spot_loss_before_a_job_gives_the_job_back),
                 TEST(a_hand_over_that_nobody_read_is_given_back),
                 TEST(what_a_machine_left_is_removed),
