@@ -93,6 +93,7 @@ static struct scaler *make_scaler(void)
         struct err err;
 
         setenv("NOTIFY_QUEUE_URL", "https://sqs.test/notify.fifo", 1);
+        setenv("PARKED_QUEUE_URL", "https://sqs.test/parked", 1);
         scaler_init(&scaler);
         scaler.log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
         log_json_sink_init(&scaler.sink, scaler.log_fd, scaler.clock);
