@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * See agent_stand.h.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent_stand.h"
+#include "mem.h"
+
+#define TURNS_MAX 500
+
+int stand_make(void **state)
+{
+        struct stand *stand = mem_alloc(sizeof(*stand));
+
+        unsetenv("AWS_ENDPOINT_URL");
+        agent_init(&stand->agent);
+        stand->script = script_new();
+        stand->agent.clock = script_clock(stand->script);
+        stand->agent.http = script_http(stand->script);
+        stand->agent.log.level = LOG_LEVEL_ERROR;
+        stand->agent.config.identify_limit_seconds = 10;
+        *state = stand;
+        return 0;
+}
+
+/* As it is after identify. */
+int stand_make_identified(void **state)
+{
+        struct aws_credentials credentials = {
+                .access_key = mem_string("AKIA"),
+                .secret_key = mem_string("secret"),
+        };
+        struct agent *agent;
+
+        stand_make(state);
+        agent = &((struct stand *)*state)->agent;
+        agent->is_identified = true;
+        strcpy(agent->identity.instance_id, "i-0123456789abcdef0");
+        strcpy(agent->identity.region, "eu-central-1");
+        agent->metadata_token = mem_string("TOKEN");
+        aws_set_credentials(agent_aws(agent), &credentials);
+        return 0;
+}
+
+int stand_free(void **state)
+{
+        struct stand *stand = *state;
+
+        agent_release(&stand->agent); /* which checks that the script was followed */
+        free(stand);
+        return 0;
+}
+
+static struct stand *stand_of(struct agent *agent)
+{
+        return (struct stand *)((char *)agent - offsetof(struct stand, agent));
+}
+
+void stand_done(struct agent *agent, int result, const struct err *err)
+{
+        struct told *told = &stand_of(agent)->told;
+
+        told->calls++;
+        told->result = result;
+        if (err)
+                told->err = *err;
+}
+
+void stand_alarm(struct agent *agent, enum report_stage stage, const char *reason, int64_t grace_ms)
+{
+        struct told *told = &stand_of(agent)->told;
+
+        told->calls++;
+        told->stage = stage;
+        told->grace_ms = grace_ms;
+        err_set(&told->err, 0, "%s", reason ? reason : "");
+}
+
+static void turn(struct stand *stand)
+{
+        http_finish(stand->agent.http);
+        sd_event_run(agent_event(&stand->agent), 10000);
+}
+
+void stand_go_on_until(struct stand *stand, unsigned calls)
+{
+        for (int i = 0; i < TURNS_MAX && stand->told.calls < calls; i++)
+                turn(stand);
+        assert_int_equal(stand->told.calls, calls);
+}
+
+void stand_go_on(struct stand *stand, const bool *condition)
+{
+        for (int i = 0; i < TURNS_MAX && !*condition; i++)
+                turn(stand);
+        assert_true(*condition);
+}

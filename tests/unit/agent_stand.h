@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * An agent on a scripted network, for tests of one stage at a time. The network's time is the
+ * script's; the stages' timers run in real time, so tests wait for back-offs of a fraction of a
+ * second.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../runner-agent/container.h"
+#include "script.h"
+
+#define TOKEN_URL "/latest/api/token"
+#define IDENTITY_URL "/latest/dynamic/instance-identity/document"
+#define ROLES_URL "/latest/meta-data/iam/security-credentials/"
+#define SPOT_URL "/latest/meta-data/spot/instance-action"
+#define SSM_URL "https://ssm.eu-central-1.amazonaws.com"
+#define EVENTS_URL "https://events.eu-central-1.amazonaws.com"
+#define NAME "/scale-agent/runners/i-0123456789abcdef0"
+
+#define IDENTITY                                                                  \
+        "{\"instanceId\":\"i-0123456789abcdef0\",\"instanceType\":\"m7i.large\"," \
+        "\"availabilityZone\":\"eu-central-1a\",\"region\":\"eu-central-1\","     \
+        "\"accountId\":\"123456789012\"}"
+#define CREDENTIALS                                                                      \
+        "{\"Code\":\"Success\",\"AccessKeyId\":\"AKIA\",\"SecretAccessKey\":\"secret\"," \
+        "\"Token\":\"session\",\"Expiration\":\"2026-01-02T09:00:00Z\"}"
+#define HANDOVER                                                                                  \
+        "{\\\"version\\\":1,\\\"jit_config\\\":\\\"QUJD\\\",\\\"prefix\\\":\\\"/scale-agent\\\"," \
+        "\\\"spec\\\":\\\"s\\\",\\\"scope\\\":\\\"orgs/o\\\",\\\"job\\\":{\\\"id\\\":7}}"
+#define FOUND "{\"Parameter\":{\"Value\":\"" HANDOVER "\"}}"
+#define NOT_FOUND "{\"__type\":\"ParameterNotFound\"}"
+#define DENIED "{\"__type\":\"AccessDeniedException\",\"message\":\"not authorized\"}"
+#define THROTTLED "{\"__type\":\"ThrottlingException\",\"message\":\"slowly\"}"
+#define EVENT_TAKEN "{\"FailedEntryCount\":0,\"Entries\":[{\"EventId\":\"1\"}]}"
+
+/* What the stage under test told. */
+struct told {
+        unsigned calls;
+        int result;
+        struct err err;
+        enum report_stage stage;
+        int64_t grace_ms;
+};
+
+struct stand {
+        struct agent agent;
+        struct script *script;
+        struct told told;
+};
+
+/* For cmocka: an agent that knows nothing, one that has identified itself, and the end. */
+int stand_make(void **state);
+int stand_make_identified(void **state);
+int stand_free(void **state);
+
+#define STAND_FRESH(test_) cmocka_unit_test_setup_teardown(test_, stand_make, stand_free)
+#define STAND_IDENTIFIED(test_) \
+        cmocka_unit_test_setup_teardown(test_, stand_make_identified, stand_free)
+
+/* To be given to stages: they write into stand->told. */
+void stand_done(struct agent *agent, int result, const struct err *err);
+void stand_alarm(
+        struct agent *agent, enum report_stage stage, const char *reason, int64_t grace_ms);
+
+/* Lets the agent go on until it has told something CALLS times, or CONDITION is true. */
+void stand_go_on_until(struct stand *stand, unsigned calls);
+void stand_go_on(struct stand *stand, const bool *condition);

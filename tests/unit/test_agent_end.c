@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What the agent tells and watches while the runner works, and how it cleans up.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "agent_stand.h"
+#include "mem.h"
+
+/* -- reports --------------------------------------------------------------------------------- */
+
+static void test_reports_keep_their_order(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 400, THROTTLED);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"failed\\\"", 200, EVENT_TAKEN);
+        reports_send(&stand->agent, REPORT_READY, NULL);
+        reports_send(&stand->agent, REPORT_FAILED, "because");
+        reports_finish(&stand->agent, 4000, stand_done);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_non_null(strstr(script_last_body(stand->script), "because"));
+}
+
+static void test_an_entry_that_was_refused_is_not_sent(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200,
+                "{\"FailedEntryCount\":1,\"Entries\":[{\"ErrorCode\":\"InternalFailure\"}]}");
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
+        reports_send(&stand->agent, REPORT_READY, NULL);
+        reports_finish(&stand->agent, 4000, stand_done);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+}
+
+static void test_reports_give_up_in_time(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.log.level = LOG_LEVEL_ERROR;
+        script_expect(stand->script, "POST", EVENTS_URL, NULL, 400, DENIED);
+        reports_send(&stand->agent, REPORT_READY, NULL);
+        reports_finish(&stand->agent, 20, stand_done);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, -ETIMEDOUT);
+        assert_int_equal(stand->agent.reports.n_waiting, 1);
+}
+
+static void test_without_credentials_nothing_is_reported(void **state)
+{
+        struct stand *stand = *state;
+
+        reports_send(&stand->agent, REPORT_FAILED, "x");
+        reports_finish(&stand->agent, 1000, stand_done);
+        assert_int_equal(stand->told.calls, 1);
+        assert_int_equal(stand->told.result, 0);
+}
+
+static void test_more_reports_than_there_can_be_are_dropped(void **state)
+{
+        struct stand *stand = *state;
+
+        for (size_t i = 0; i < REPORTS_MAX; i++)
+                script_expect(stand->script, "POST", EVENTS_URL, NULL, 200, EVENT_TAKEN);
+        for (size_t i = 0; i < REPORTS_MAX + 3; i++)
+                reports_send(&stand->agent, REPORT_READY, NULL);
+        reports_finish(&stand->agent, 4000, stand_done);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+}
+
+/* -- clean up -------------------------------------------------------------------------------- */
+
+static void test_a_parameter_is_deleted_and_looked_for_again(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.receive.was_seen = true;
+        script_expect(stand->script, "POST", SSM_URL, NAME, 400, THROTTLED);
+        script_expect(stand->script, "POST", SSM_URL, NAME, 200, "{}");
+        clean_up_start(&stand->agent);
+        stand_go_on(stand, &stand->agent.clean_up.is_deleted);
+        script_expect(stand->script, "POST", SSM_URL, NAME, 400, NOT_FOUND);
+        clean_up_finish(&stand->agent, 4000, stand_done);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_int_equal(script_requests(stand->script), 3);
+}
+
+static void test_a_parameter_that_came_back_is_deleted_again(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.receive.was_seen = true;
+        stand->agent.clean_up.is_deleted = true;
+        script_expect(stand->script, "POST", SSM_URL, NAME, 200, FOUND);
+        script_expect(stand->script, "POST", SSM_URL, NAME, 200, "{}");
+        clean_up_finish(&stand->agent, 4000, stand_done);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_true(stand->agent.clean_up.is_deleted);
+}
+
+static void test_what_can_neither_be_deleted_nor_read_is_gone(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.receive.was_seen = true;
+        script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
+        script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
+        clean_up_finish(&stand->agent, 4000, stand_done);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_true(stand->agent.clean_up.is_deleted);
+}
+
+static void test_what_can_be_read_and_not_deleted_is_left_behind(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.receive.was_seen = true;
+        script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
+        script_expect(stand->script, "POST", SSM_URL, NAME, 200, FOUND);
+        clean_up_finish(&stand->agent, 50, stand_done);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, -ETIMEDOUT);
+        assert_non_null(strstr(stand->told.err.text, "ssm:DeleteParameter"));
+}
+
+static void test_nothing_is_deleted_that_was_not_there(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
+        clean_up_start(&stand->agent);
+        clean_up_finish(&stand->agent, 4000, stand_done);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_int_equal(script_requests(stand->script), 1);
+}
+
+/* -- watch ----------------------------------------------------------------------------------- */
+
+static void test_a_spot_notice_is_an_alarm(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
+                "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
+        watch_start(&stand->agent, stand_alarm);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.stage, REPORT_INTERRUPTED);
+        assert_non_null(strstr(stand->told.err.text, "terminate at 2026-01-02T03:06:05.000Z"));
+        assert_int_equal(stand->told.grace_ms, 30000);
+}
+
+static void test_a_late_notice_leaves_less_time(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
+                "{\"action\":\"stop\",\"time\":\"2026-01-02T03:04:25Z\"}");
+        watch_start(&stand->agent, stand_alarm);
+        stand_go_on_until(stand, 1);
+        assert_in_range(stand->told.grace_ms, 11900, 12000);
+}
+
+static void test_a_notice_in_the_past_leaves_none(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
+                "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:00:00Z\"}");
+        watch_start(&stand->agent, stand_alarm);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.grace_ms, 0);
+}
+
+static void test_an_ended_metadata_token_is_replaced(void **state)
+{
+        struct stand *stand = *state;
+        struct agent *agent = &stand->agent;
+
+        stand->agent.config.spot_poll_seconds = 1;
+        script_expect(stand->script, "GET", SPOT_URL, NULL, 401, "");
+        script_expect(stand->script, "PUT", TOKEN_URL, NULL, 200, "TOKEN2");
+        script_expect(stand->script, "GET", ROLES_URL, NULL, 200, "runner");
+        script_expect(stand->script, "GET", ROLES_URL "runner", NULL, 200, CREDENTIALS);
+        script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
+                "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
+        watch_start(agent, stand_alarm);
+        stand_go_on_until(stand, 1);
+        assert_string_equal(agent->metadata_token, "TOKEN2");
+        assert_non_null(strstr(script_last_headers(stand->script), "TOKEN2"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                STAND_IDENTIFIED(test_reports_keep_their_order),
+                STAND_IDENTIFIED(test_an_entry_that_was_refused_is_not_sent),
+                STAND_IDENTIFIED(test_reports_give_up_in_time),
+                STAND_FRESH(test_without_credentials_nothing_is_reported),
+                STAND_IDENTIFIED(test_more_reports_than_there_can_be_are_dropped),
+                STAND_IDENTIFIED(test_a_parameter_is_deleted_and_looked_for_again),
+                STAND_IDENTIFIED(test_a_parameter_that_came_back_is_deleted_again),
+                STAND_IDENTIFIED(test_what_can_neither_be_deleted_nor_read_is_gone),
+                STAND_IDENTIFIED(test_what_can_be_read_and_not_deleted_is_left_behind),
+                STAND_IDENTIFIED(test_nothing_is_deleted_that_was_not_there),
+                STAND_IDENTIFIED(test_a_spot_notice_is_an_alarm),
+                STAND_IDENTIFIED(test_a_late_notice_leaves_less_time),
+                STAND_IDENTIFIED(test_a_notice_in_the_past_leaves_none),
+                STAND_IDENTIFIED(test_an_ended_metadata_token_is_replaced),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
