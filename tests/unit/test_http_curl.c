@@ -289,7 +289,6 @@ static void a_trusted_certificate_is_accepted(void **state)
                 -EKEYREJECTED, "");
 }
 
-/* Writing to a connection that is closed raises SIGPIPE, unless someone cares. */
 static void stale_tls_connections_are_survived(void **state)
 {
         struct place *place = *state;
