@@ -47,8 +47,7 @@ static void reads_a_delivery(void **state)
         assert_int_equal(job.installation, 4711);
         assert_string_equal(job.repository, "o/r");
         assert_int_equal(job.n_labels, 2);
-        assert_non_null(job.labels);
-        assert_string_equal(job.labels[1], "linux");
+        assert_string_equal(job.labels ? job.labels[1] : "none", "linux");
         assert_string_equal(job.runner_name, "i-1");
         assert_int_equal(job.started_ms - job.queued_ms, 60000);
         assert_int_equal(job.completed_ms - job.started_ms, 60000);
