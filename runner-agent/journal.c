@@ -64,12 +64,24 @@ static char *field_text(const struct log_field *field)
                            : mem_format("%s=%lld", name, (long long)field->number);
 }
 
-static bool has_identifier(const struct log_field *fields, size_t n_fields)
+static const struct log_field *find_field(
+        const struct log_field *fields, size_t n_fields, const char *name)
 {
         for (size_t i = 0; i < n_fields; i++)
-                if (strcmp(fields[i].name, "identifier") == 0)
-                        return true;
-        return false;
+                if (strcmp(fields[i].name, name) == 0)
+                        return &fields[i];
+        return NULL;
+}
+
+/* journalctl shows nothing but the message, so why something failed is part of it. */
+static char *message_text(const char *message, const struct log_field *fields, size_t n_fields)
+{
+        const struct log_field *why = find_field(fields, n_fields, "error");
+
+        if (!why)
+                why = find_field(fields, n_fields, "reason");
+        return why && why->text ? mem_format("MESSAGE=%s: %s", message, why->text)
+                                : mem_format("MESSAGE=%s", message);
 }
 
 static void journal_write(struct log_sink *sink, enum log_level level, const char *message,
@@ -80,11 +92,11 @@ static void journal_write(struct log_sink *sink, enum log_level level, const cha
         size_t n = 0;
 
         (void)sink;
-        texts[n++] = mem_format("MESSAGE=%s", message);
+        texts[n++] = message_text(message, fields, n_fields);
         texts[n++] = mem_format("PRIORITY=%d", priorities[level]);
         for (size_t i = 0; i < n_fields && i < FIELDS_MAX; i++)
                 texts[n++] = field_text(&fields[i]);
-        if (!has_identifier(fields, n_fields))
+        if (!find_field(fields, n_fields, "identifier"))
                 texts[n++] = mem_string("SYSLOG_IDENTIFIER=runner-agent");
         for (size_t i = 0; i < n; i++)
                 vectors[i] = (struct iovec){texts[i], strlen(texts[i])};
