@@ -34,6 +34,13 @@ struct http_call *ssm_get_parameter(struct aws *aws, const char *name)
         return call_on_name(aws, "GetParameter", name, true);
 }
 
+/* An answer that makes no sense is not quoted, as others are: the value may be in it. */
+static int unexpected(const struct http_call *call, int result, struct err *err)
+{
+        return err_set(err, result, "%s: unexpected answer, HTTP status %d, %zu bytes", call->what,
+                call->status, call->answer.size);
+}
+
 int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, struct err *err)
 {
         _cleanup_json_secret_ cJSON *answer = NULL;
@@ -48,7 +55,7 @@ int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, stru
                                ? SSM_NOT_FOUND
                                : aws_refused(call, &error, err);
         if (r < 0)
-                return r;
+                return call->result < 0 ? r : unexpected(call, r, err);
         r = aws_json_answer(call, &answer, err);
         if (r < 0)
                 return r;
@@ -132,10 +139,9 @@ int ssm_put_parameter_answer(const struct http_call *call, struct err *err)
                         error.message[0] = '\0';
                 return aws_refused(call, &error, err);
         }
-        if (r < 0 && call->result == 0)
-                return err_set(err, r, "PutParameter: unexpected answer, HTTP status %d, %zu bytes",
-                        call->status, call->answer.size);
-        return r < 0 ? r : aws_json_answer(call, &answer, err);
+        if (r < 0)
+                return call->result < 0 ? r : unexpected(call, r, err);
+        return aws_json_answer(call, &answer, err);
 }
 
 /* -- deleting -----------------------------------------------------------------------------------
