@@ -31,7 +31,7 @@ struct handler {
 
 static const struct handler handlers[] = {
         {"webhook", "GitHub's delivery: verified, matched, queued by action", webhook_handle, NULL},
-        {"queued", "a queued job: instance launched, runner configuration handed over", NULL,
+        {"queued", "a queued job: instance launched, runner's configuration stored", NULL,
                 queued_handle},
         {"in_progress", "a runner took a job: queue time, the instance's tag", NULL,
                 in_progress_handle},
@@ -165,7 +165,7 @@ static int run_handler(const char *name, const char *api)
         return api ? serve_lambda(&serving, api) : serve_stdin(&serving);
 }
 
-int main(int argc, char *argv[])
+static int run(int argc, char *argv[])
 {
         const char *handler = getenv("_HANDLER");
         const char *api = getenv("AWS_LAMBDA_RUNTIME_API");
@@ -193,4 +193,16 @@ int main(int argc, char *argv[])
                 return 2;
         }
         return run_handler(argv[1], NULL);
+}
+
+int main(int argc, char *argv[])
+{
+        int code = run(argc, argv);
+
+        /* An answer that nobody can read is none. */
+        if (code == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
+                perror("scaler: standard output");
+                return 1;
+        }
+        return code;
 }
