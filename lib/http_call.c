@@ -49,7 +49,10 @@ void http_call_header(struct http_call *call, const char *name, const char *valu
 {
         if (strpbrk(value, "\r\n"))
                 return;
-        buf_add_format(&call->headers, "%s: %s\n", name, value);
+        buf_add_string(&call->headers, name);
+        buf_add_string(&call->headers, ": ");
+        buf_add_string(&call->headers, value);
+        buf_add_string(&call->headers, "\n");
 }
 
 void http_call_body(

@@ -14,11 +14,29 @@
 
 #include "utf8.h"
 
+/* How many of the first bytes are ASCII, in words: nearly all of them are. */
+static size_t ascii_words(const char *bytes, size_t size)
+{
+        const uint64_t high_bits = UINT64_C(0x8080808080808080);
+        uint64_t word = 0;
+        size_t n = 0;
+
+        while (size - n >= sizeof(word)) {
+                memcpy(&word, bytes + n, sizeof(word));
+                if (word & high_bits)
+                        break;
+                n += sizeof(word);
+        }
+        return n;
+}
+
 bool json_is_utf8(const char *bytes, size_t size)
 {
         while (size > 0) {
-                size_t n = utf8_character(bytes, size);
+                size_t n = ascii_words(bytes, size);
 
+                if (n == 0)
+                        n = utf8_character(bytes, size);
                 if (n == 0)
                         return false;
                 bytes += n;
