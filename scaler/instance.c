@@ -12,18 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent_report.h"
 #include "aws/ec2.h"
 #include "cleanup.h"
-#include "give_back.h"
 #include "json.h"
 #include "metric.h"
-#include "report_metrics.h"
 #include "tell_instance.h"
 #include "unread.h"
-
-/* GitHub gives a waiting job to a listening runner at once, and one that a runner dropped to the
- * next after a minute. */
-#define LISTENED_ENOUGH_MS (60 * MSEC_PER_SEC)
 
 /* What an event asks for. */
 enum kind {
@@ -77,47 +72,6 @@ static enum kind kind_of(const cJSON *event)
         return KIND_UNKNOWN;
 }
 
-/* Whether its runner listened for so long without a job that none can be waiting for it: the job
- * was cancelled, or another runner took it. */
-static bool listened_in_vain(const struct report *report)
-{
-        int64_t since = report->times[REPORT_TIME_LISTENING];
-
-        return since > 0 && report->times[REPORT_TIME_FINISHED] - since >= LISTENED_ENOUGH_MS;
-}
-
-/* A machine that ends before a job started on it gives its job back; people are told of failures.
- */
-static int handle_early_end(struct scaler *scaler, const struct report *report, struct err *err)
-{
-        bool ends = report->stage == REPORT_FAILED || report->stage == REPORT_INTERRUPTED;
-        bool given = false;
-        int r = 0;
-
-        if (ends && report->job.id > 0 && report->times[REPORT_TIME_JOB_STARTED] == 0 &&
-                !listened_in_vain(report))
-                r = give_back(scaler, &report->job, report->spec, &report->before, &given, err);
-        if (r < 0 || report->stage != REPORT_FAILED)
-                return r;
-        return tell_failed(scaler, report, given, err);
-}
-
-static int handle_report(struct machines *machines, const cJSON *event, struct err *err)
-{
-        _cleanup_(report_release) struct report report = {0};
-        struct scaler *scaler = machines->scaler;
-        int r = report_parse(json_get(event, "detail"), &report, err);
-
-        if (r < 0)
-                return err_prefix(err, r, "agent's report");
-        log_info(&scaler->log, "agent reports", LOG_TEXT("stage", report_stage_name(report.stage)),
-                LOG_TEXT("instance", report.instance_id), LOG_TEXT("reason", report.reason),
-                LOG_NUMBER("job", report.job.id), LOG_TEXT("repository", report.job.repository),
-                LOG_TEXT("result", report.result));
-        report_metrics_emit(scaler, &report);
-        return handle_early_end(scaler, &report, err);
-}
-
 /* Notes a machine whose tags have to be looked at first: EC2's events come for every instance of
  * the account. */
 static int note_machine(struct machines *machines, struct record *record, enum kind kind,
@@ -150,7 +104,7 @@ static int read_event(struct machines *machines, struct record *record, struct e
                 return r;
         kind = kind_of(event);
         if (kind == KIND_REPORT)
-                return handle_report(machines, event, err);
+                return agent_report_handle(machines->scaler, json_get(event, "detail"), err);
         if (kind != KIND_UNKNOWN)
                 return note_machine(machines, record, kind, event, err);
         return err_set(err, -EBADMSG, "unknown event: source \"%.80s\", detail-type \"%.80s\"",

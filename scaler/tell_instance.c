@@ -42,6 +42,28 @@ int tell_failed(struct scaler *scaler, const struct report *report, bool given, 
         return scaler_tell(scaler, &notification, err);
 }
 
+int tell_idle(struct scaler *scaler, const struct report *report, struct err *err)
+{
+        struct notification notification = {
+                .severity = NOTIFICATION_INFO,
+                .text = "That is usual after a cancelled job. If the job still waits on GitHub, "
+                        "compare its labels and runner group with those of the spec.",
+                .url = report->job.url,
+        };
+        char title[160];
+        char key[160];
+
+        snprintf(title, sizeof(title), "No job came to a runner of spec %s",
+                report->spec ? report->spec : "(unknown)");
+        snprintf(key, sizeof(key), "idle %s", report->spec ? report->spec : "");
+        notification.title = title;
+        notification.key = key;
+        notification_fact(&notification, "Launched for", report->job.name);
+        notification_fact(&notification, "Repository", report->job.repository);
+        notification_fact(&notification, "Instance", report->instance_id);
+        return scaler_tell(scaler, &notification, err);
+}
+
 int tell_lost(struct scaler *scaler, const struct ec2_instance *instance, const char *how,
         struct err *err)
 {

@@ -13,6 +13,9 @@
 /* GIVEN: the job was given back, so another machine comes for it. */
 int tell_failed(struct scaler *scaler, const struct report *report, bool given, struct err *err);
 
+/* No job came to a runner: once per spec for a while, since cancelled jobs do that. */
+int tell_idle(struct scaler *scaler, const struct report *report, struct err *err);
+
 /* A machine ended, and its hand-over was never read. */
 int tell_unread(struct scaler *scaler, const char *instance, const struct handover *handover,
         bool given, struct err *err);

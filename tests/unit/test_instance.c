@@ -124,7 +124,8 @@ static void a_machine_that_nobody_needed_gives_nothing_back(void **state)
                 stage_one(stage, instance_handle,
                         REPORT_WITH("failed", ",\"finished\":71999", ",\"job\":" JOB("0"))),
                 STAGE_NONE_FAILED);
-        script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 200, STAGE_SENT);
+        script_expect(stage->script, "POST", STAGE_SQS, "No job came to a runner of spec linux",
+                200, STAGE_SENT);
         assert_string_equal(
                 stage_one(stage, instance_handle,
                         REPORT_WITH("failed", ",\"finished\":72000", ",\"job\":" JOB("0"))),
