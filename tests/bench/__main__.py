@@ -30,12 +30,10 @@ def machine() -> dict[str, str]:
     }
 
 
-def built(build: Path) -> dict[str, str]:
+def built(scaler: Path) -> dict[str, str]:
     """How the programs were built."""
-    flags = build / "obj" / "flags"
-    version = subprocess.run(
-        [build / "bin" / "scaler", "--version"], capture_output=True, text=True, check=True
-    )
+    flags = scaler.parent.parent / "obj" / "flags"
+    version = subprocess.run([scaler, "--version"], capture_output=True, text=True, check=True)
     curl = subprocess.run(
         ["pkg-config", "--modversion", "libcurl"], capture_output=True, text=True, check=False
     )
@@ -87,15 +85,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument("--build", type=Path, default=Path("build"), help="where programs are")
     parser.add_argument("--effort", type=float, default=1, help="factor for the number of runs")
+    parser.add_argument("--scaler", type=Path, help="another one, such as the zip's")
     names = [group.__name__ for group in figures.ALL]
     parser.add_argument("--only", choices=names, default="", help="one group of figures")
     options = parser.parse_args()
-    conditions = {"machine": machine(), "build": built(options.build)}
+    scaler = (options.scaler or options.build / "bin" / "scaler").resolve()
+    conditions = {"machine": machine(), "build": built(scaler)}
     for name, value in (conditions["machine"] | conditions["build"]).items():
         print(f"{name + ':':<10}{value}")
     with tempfile.TemporaryDirectory() as folder:
         peer = Peer((options.build / "bench" / "peer").resolve(), Path(folder))
-        bench = figures.Bench(peer, options.build, options.effort)
+        bench = figures.Bench(peer, options.build, str(scaler), options.effort)
         try:
             found = measure(bench, options.only)
         except BenchError as error:

@@ -43,6 +43,7 @@ class Bench:
 
     peer: Peer
     build: Path
+    scaler: str
     effort: float = 1.0
 
     def runs(self, normally: int) -> range:
@@ -80,7 +81,7 @@ def starting(bench: Bench) -> Iterator[Figure]:
     """Measure exec of `webhook`, and of /bin/true between, until there is something to see."""
     folder = bench.peer.answers("webhook")
     answers.write_scaler(folder, answers.delivery())
-    scaler = [bench.program("bin/scaler")]
+    scaler = [bench.scaler]
     nothing, poll, response, deployed = [], [], [], []
     for _ in bench.runs(80):
         run = bench.peer.run(["/bin/true"], folder)
@@ -108,9 +109,7 @@ def warm(bench: Bench) -> Iterator[Figure]:
     events = len(bench.runs(4000)) + WARM_UP
     cpu, middle, slow, peak = [], [], [], []
     for _ in bench.runs(5):
-        run = bench.peer.run(
-            [bench.program("bin/scaler")], folder, from_ssm("webhook"), events=events
-        )
+        run = bench.peer.run([bench.scaler], folder, from_ssm("webhook"), events=events)
         polls = run.named("next")[WARM_UP:]
         ended = run.named("response")[WARM_UP:]
         latency = quantiles(
@@ -138,9 +137,7 @@ def queued(bench: Bench) -> Iterator[Figure]:
     settings = from_ssm("queued") | {"SCALE_AGENT_CONFIG": json.dumps(answers.CONFIG)}
     cold, again, peak, kinds = [], [], [], {}
     for _ in bench.runs(10):
-        run = bench.peer.run(
-            [bench.program("bin/scaler")], folder, settings, events=4, latency_ms=100
-        )
+        run = bench.peer.run([bench.scaler], folder, settings, events=4, latency_ms=100)
         batches = [stored_after(run, begin, end) for begin, end in events_of(run)]
         cold.append(batches[0] / MS)
         again += [taken / MS for taken in batches[1:]]
@@ -192,7 +189,7 @@ def tls(bench: Bench) -> Iterator[Figure]:
     }
     cold, again, peak = [], [], []
     for _ in bench.runs(10):
-        run = bench.peer.run([bench.program("bin/scaler")], folder, settings, events=4, tls=server)
+        run = bench.peer.run([bench.scaler], folder, settings, events=4, tls=server)
         polls = run.named("next")
         taken = [(after.cpu - before.cpu) / MS for before, after in pairwise(polls)]
         cold.append(taken[0])
