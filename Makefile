@@ -9,6 +9,9 @@ LDFLAGS ?=
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
+MANDIR ?= $(PREFIX)/share/man
+BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPLETIONDIR ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
 SANITIZE ?=
 V ?=
@@ -171,7 +174,7 @@ bench: ## speed and memory, as a table and in build/bench.json
 c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
 	runner-agent/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
-scripts := tests/prepare .ci/run
+scripts := tests/prepare .ci/run scaler/completion/bash
 
 lint: ## warnings as errors, clang-format, clang-tidy, ruff, shellcheck, cfn-lint
 	$(q)tests/prepare lint
@@ -202,12 +205,29 @@ demo: ## the life of JOBS=1 jobs on this machine, with FAULTS=capacity,throttle,
 	$(q)$(MAKE) --no-print-directory all
 	$(q)$(python) -m tests.cloud.demo --jobs $(JOBS) $(if $(FAULTS),--faults $(FAULTS))
 
-install: all ## install programs and systemd units (DESTDIR, PREFIX)
+# The programs write their own manual pages; the date is that of the source.
+man_date = $(shell git log -1 --format=%cs 2>/dev/null)
+$(build)/man/scaler.1: $(bin)/scaler
+$(build)/man/runner-agent.8: $(bin)/runner-agent
+$(build)/man/%:
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)$< --man | sed '1s/ "" / "$(man_date)" /' >$@
+
+man_pages := $(build)/man/scaler.1 $(build)/man/runner-agent.8
+man: $(man_pages) ## manual pages, in build/man
+
+install: all man ## install programs, systemd units, manual pages, completion (DESTDIR, PREFIX)
 	install -D -m 755 $(bin)/scaler $(DESTDIR)$(BINDIR)/scaler
 	install -D -m 755 $(bin)/runner-agent $(DESTDIR)$(BINDIR)/runner-agent
 	for unit in runner-agent/*.service runner-agent/*.timer; do \
 		sed 's|@bindir@|$(BINDIR)|g' "$$unit" | \
 		install -D -m 644 /dev/stdin "$(DESTDIR)$(SYSTEMDUNITDIR)/$${unit##*/}" || exit 1; done
+	for page in $(man_pages); do \
+		install -D -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
+	for program in scaler runner-agent; do \
+		install -D -m 644 scaler/completion/bash \
+			"$(DESTDIR)$(BASHCOMPLETIONDIR)/$$program" || exit 1; done
+	install -D -m 644 scaler/completion/zsh $(DESTDIR)$(ZSHCOMPLETIONDIR)/_scaler
 
 clean: ## remove what was built (packages fetched for the tests stay)
 	rm -rf $(filter-out build/venv build/npm,$(wildcard build/*))
@@ -217,6 +237,6 @@ help: ## this list
 
 force:
 .PHONY: all build unit-programs fuzz-programs bench-programs test valgrind fuzz bench lint lint-sources \
-	format install-packages demo install clean help force
+	man format install-packages demo install clean help force
 .DELETE_ON_ERROR:
 .SECONDARY:

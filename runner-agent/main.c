@@ -6,67 +6,52 @@
  */
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-event.h>
 
+#include "cli.h"
 #include "container.h"
 
-static const char usage[] =
-        "Usage: runner-agent [--config FILE] [--no-shutdown]\n"
-        "\n"
-        "Runs one GitHub Actions job on this EC2 instance: reads its hand-over from SSM, starts\n"
-        "the runner, reports to EventBridge, cleans up, and shuts the machine down.\n"
-        "\n"
-        "  --config FILE   configuration, instead of " AGENT_CONFIG_FILE "\n"
-        "  --no-shutdown   do everything but `shutdown -h now`, for trying it by hand\n"
-        "  --help          this text\n"
-        "  --version       the version\n"
-        "\n"
-        "Exit codes: 0 a job ran, or the machine was interrupted; 1 no job ran, or something\n"
-        "failed; 2 wrong arguments or configuration, or not on EC2 (nothing is shut down then).\n";
+enum { CONFIG, NO_SHUTDOWN, N_OPTIONS };
 
-struct options {
-        const char *config;
-        bool no_shutdown;
-        int exit_code; /* -1: go on */
+static const struct cli_option options[] = {
+        [CONFIG] = {"config", "FILE", "configuration, instead of " AGENT_CONFIG_FILE, false},
+        [NO_SHUTDOWN] = {"no-shutdown", NULL,
+                "do everything but `shutdown -h now`, for trying it by hand", false},
+        [N_OPTIONS] = {0},
 };
 
-static void parse_options(int argc, char **argv, struct options *options)
-{
-        static const struct option table[] = {
-                {"config", required_argument, NULL, 'c'},
-                {"no-shutdown", no_argument, NULL, 'n'},
-                {"help", no_argument, NULL, 'h'},
-                {"version", no_argument, NULL, 'v'},
-                {0},
-        };
-        int c;
+static const struct cli_exit exits[] = {
+        {0, "a job ran, or the machine was interrupted"},
+        {LIFE_EXIT_FAILED, "no job ran, or something failed"},
+        {LIFE_EXIT_NO_EC2,
+                "wrong usage or configuration, or not on EC2 (nothing is shut down then)"},
+        {0},
+};
 
-        *options = (struct options){.exit_code = -1};
-        while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
-                if (c == 'c') {
-                        options->config = optarg;
-                } else if (c == 'n') {
-                        options->no_shutdown = true;
-                } else if (c == 'h') {
-                        options->exit_code = fputs(usage, stdout) < 0;
-                        return;
-                } else if (c == 'v') {
-                        options->exit_code = puts("runner-agent " VERSION) < 0;
-                        return;
-                } else {
-                        options->exit_code = LIFE_EXIT_NO_EC2; /* getopt_long has said why */
-                        return;
-                }
-        }
-        if (optind == argc)
-                return;
-        fprintf(stderr, "runner-agent: unexpected argument \"%s\"; see --help\n", argv[optind]);
-        options->exit_code = LIFE_EXIT_NO_EC2;
-}
+static const struct cli_word files[] = {
+        {AGENT_CONFIG_FILE, "the configuration (JSON); all of it is optional"},
+        {0},
+};
+
+static const struct cli_section man_only[] = {
+        {"Files", files, false},
+        {0},
+};
+
+static const struct cli program = {
+        .program = "runner-agent",
+        .brief = "runs one GitHub Actions job on this EC2 instance",
+        .text = "Runs one GitHub Actions job on this EC2 instance: reads its hand-over from SSM, "
+                "starts the runner, reports to EventBridge, cleans up, and shuts the machine down.",
+        .options = options,
+        .exits = exits,
+        .man_only = man_only,
+        .man_section = "8",
+        .see_also = "scaler(1)",
+};
 
 static int load_config(const char *file, struct agent_config *ret)
 {
@@ -116,17 +101,19 @@ static int add_signals(struct agent *agent)
 static int run(int argc, char **argv)
 {
         _cleanup_(agent_release) struct agent agent;
-        struct options options;
+        const char *values[N_OPTIONS] = {0};
+        int code = cli_describe(&program, VERSION, argc, argv);
         int r;
 
         agent_init(&agent);
-        parse_options(argc, argv, &options);
-        if (options.exit_code >= 0)
-                return options.exit_code;
-        if (load_config(options.config, &agent.config) < 0)
+        if (code == CLI_GO_ON)
+                code = cli_parse(&program, argc, argv, values, NULL);
+        if (code != CLI_GO_ON)
+                return code;
+        if (load_config(values[CONFIG], &agent.config) < 0)
                 return LIFE_EXIT_NO_EC2;
         agent.version = VERSION;
-        agent.shuts_down = !options.no_shutdown;
+        agent.shuts_down = !values[NO_SHUTDOWN];
         r = add_signals(&agent);
         if (r >= 0)
                 r = sd_event_set_watchdog(agent_event(&agent), true);
@@ -141,5 +128,5 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-        return run(argc, argv);
+        return cli_end(&program, run(argc, argv));
 }

@@ -8,11 +8,13 @@
 #include "check.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "config.h"
 #include "container.h"
+#include "json.h"
 #include "mem.h"
 #include "reference.h"
 
@@ -22,13 +24,7 @@ enum {
         EXIT_FAULTS = 2,
 };
 
-static const char usage[] =
-        "Usage: scaler check FILE\n"
-        "\n"
-        "Checks a configuration and prints every fault with its place. FILE is a path, - for\n"
-        "standard input, or ssm:/NAME for an SSM parameter.\n"
-        "\n"
-        "Exit code: 0 valid, 2 with faults, 1 when it cannot be read.\n";
+enum { JSON, N_OPTIONS };
 
 static int read_standard_input(struct buf *text, struct err *err)
 {
@@ -70,49 +66,93 @@ static int read_document(const char *name, struct buf *text, struct err *err)
         return read_reference(reference, text, err);
 }
 
-static int print_faults(const char *name, const struct config_faults *faults)
+static void print_faults(const char *name, const struct config_faults *faults)
 {
         for (size_t i = 0; i < faults->count; i++)
                 printf("%s: %s%s%s\n", name, faults->items[i].path,
                         *faults->items[i].path ? ": " : "", faults->items[i].text);
         printf("%s: %zu fault%s%s\n", name, faults->count, faults->count == 1 ? "" : "s",
                 faults->count == CONFIG_FAULTS_MAX ? ", and perhaps more" : "");
-        return EXIT_FAULTS;
 }
 
-static int check(const char *name, const struct buf *text)
+/* CONFIG: NULL where there are faults. */
+static void print_json(
+        const char *name, const struct config *config, const struct config_faults *faults)
+{
+        _cleanup_json_ cJSON *answer = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+        cJSON *list;
+
+        json_add_string(answer, "file", name);
+        json_add_boolean(answer, "valid", config != NULL);
+        if (config)
+                json_add_integer(answer, "specs", (int64_t)config->n_specs);
+        list = cJSON_AddArrayToObject(answer, "faults");
+        for (size_t i = 0; i < faults->count; i++) {
+                cJSON *fault = cJSON_CreateObject();
+
+                json_add_string(fault, "path", faults->items[i].path);
+                json_add_string(fault, "text", faults->items[i].text);
+                cJSON_AddItemToArray(list, fault);
+        }
+        text = json_print(answer);
+        (void)puts(text);
+}
+
+static int check(const char *name, const struct buf *text, bool json)
 {
         _cleanup_(config_faults_release) struct config_faults faults = {0};
         _cleanup_(config_freep) struct config *config = NULL;
+        int r = config_parse(buf_string(text), text->size, &config, &faults, NULL);
 
-        if (config_parse(buf_string(text), text->size, &config, &faults, NULL) < 0)
-                return print_faults(name, &faults);
-        printf("%s: valid: %zu spec%s\n", name, config->n_specs, config->n_specs == 1 ? "" : "s");
-        return EXIT_VALID;
+        if (json)
+                print_json(name, config, &faults);
+        else if (r < 0)
+                print_faults(name, &faults);
+        else
+                printf("%s: valid: %zu spec%s\n", name, config->n_specs,
+                        config->n_specs == 1 ? "" : "s");
+        return r < 0 ? EXIT_FAULTS : EXIT_VALID;
 }
 
-int check_main(int argc, char *argv[])
+static int check_main(int argc, char *argv[])
 {
         _cleanup_buf_ struct buf text = BUF_INIT(REFERENCE_LIMIT);
+        const char *values[N_OPTIONS] = {0};
+        const char *name = NULL;
         struct err err = {0};
-        int code;
+        int code = cli_parse(&check_command, argc, argv, values, &name);
 
-        if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-                (void)fputs(usage, stdout);
-                return fflush(stdout) == 0 ? EXIT_VALID : EXIT_UNREADABLE;
-        }
-        if (argc != 2 || (argv[1][0] == '-' && argv[1][1] != '\0')) {
-                (void)fputs(usage, stderr);
-                return EXIT_UNREADABLE;
-        }
-        if (read_document(argv[1], &text, &err) != 0) {
+        if (code != CLI_GO_ON)
+                return code;
+        if (read_document(name, &text, &err) != 0) {
                 fprintf(stderr, "scaler check: %s\n", err.text);
                 return EXIT_UNREADABLE;
         }
-        code = check(strcmp(argv[1], "-") == 0 ? "standard input" : argv[1], &text);
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-                perror("scaler check: standard output");
-                return EXIT_UNREADABLE;
-        }
-        return code;
+        return check(strcmp(name, "-") == 0 ? "standard input" : name, &text, values[JSON]);
 }
+
+static const struct cli_option options[] = {
+        [JSON] = {"json", NULL, "print one JSON object", false},
+        [N_OPTIONS] = {0},
+};
+
+static const struct cli_exit exits[] = {
+        {EXIT_VALID, "valid"},
+        {EXIT_UNREADABLE, "it cannot be read"},
+        {EXIT_FAULTS, "it has faults, or wrong usage"},
+        {0},
+};
+
+const struct cli check_command = {
+        .program = "scaler",
+        .name = "check",
+        .brief = "report every fault of a configuration",
+        .text = "Checks a configuration and prints every fault with its place. FILE is a path, - "
+                "for "
+                "standard input, or ssm:/NAME for an SSM parameter.",
+        .operand = "FILE",
+        .options = options,
+        .exits = exits,
+        .main = check_main,
+};

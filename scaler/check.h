@@ -6,6 +6,6 @@
  * the functions read it.
  */
 
-/* Returns the exit code: 0 for a valid configuration, 2 for one with faults, 1 when it cannot be
- * read or the command was called in a wrong way. */
-int check_main(int argc, char *argv[]);
+#include "cli.h"
+
+extern const struct cli check_command;

@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
+#include "mem.h"
+
 struct ladder {
         struct ladder_rung *rungs;
         size_t count;
@@ -93,33 +96,69 @@ static bool type_is_known(const char *type)
         return false;
 }
 
-static const char usage[] =
-        "Usage: scaler ladder TYPE\n"
-        "\n"
-        "Prints the instance types that are tried for TYPE, in order, one a line: TYPE, its\n"
-        "sibling from the other x86 maker, the next larger size, its sibling, and so on.\n";
+enum { JSON, N_OPTIONS };
 
-int ladder_main(int argc, char *argv[])
+static void print_rungs(const struct ladder_rung *rungs, size_t count)
 {
-        struct ladder_rung rungs[LADDER_MAX];
-        size_t count;
-
-        if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-                (void)fputs(usage, stdout);
-                return fflush(stdout) == 0 ? 0 : 1;
-        }
-        if (argc != 2 || argv[1][0] == '-') {
-                (void)fputs(usage, stderr);
-                return 2;
-        }
-        if (!type_is_known(argv[1]))
-                return 2;
-        count = ladder_build(argv[1], rungs, LADDER_MAX);
         for (size_t i = 0; i < count; i++)
                 (void)puts(rungs[i].type);
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-                perror("scaler ladder: standard output");
-                return 1;
-        }
+}
+
+static void print_json(const char *type, const struct ladder_rung *rungs, size_t count)
+{
+        _cleanup_json_ cJSON *answer = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+        cJSON *list;
+
+        json_add_string(answer, "type", type);
+        list = cJSON_AddArrayToObject(answer, "ladder");
+        for (size_t i = 0; i < count; i++)
+                cJSON_AddItemToArray(list, cJSON_CreateString(rungs[i].type));
+        text = json_print(answer);
+        (void)puts(text);
+}
+
+static int ladder_main(int argc, char *argv[])
+{
+        const char *values[N_OPTIONS] = {0};
+        const char *type = NULL;
+        struct ladder_rung rungs[LADDER_MAX];
+        size_t count;
+        int code = cli_parse(&ladder_command, argc, argv, values, &type);
+
+        if (code != CLI_GO_ON)
+                return code;
+        if (!type_is_known(type))
+                return CLI_WRONG_USAGE;
+        count = ladder_build(type, rungs, LADDER_MAX);
+        if (values[JSON])
+                print_json(type, rungs, count);
+        else
+                print_rungs(rungs, count);
         return 0;
 }
+
+static const struct cli_option options[] = {
+        [JSON] = {"json", NULL, "print one JSON object", false},
+        [N_OPTIONS] = {0},
+};
+
+static const struct cli_exit exits[] = {
+        {0, "done"},
+        {1, "the answer could not be written"},
+        {2, "wrong usage, or a type that is not known"},
+        {0},
+};
+
+const struct cli ladder_command = {
+        .program = "scaler",
+        .name = "ladder",
+        .brief = "print the failover order from an instance type",
+        .text = "Prints the instance types that are tried for TYPE, in order, one a line: TYPE, "
+                "its "
+                "sibling from the other x86 maker, the next larger size, its sibling, and so on.",
+        .operand = "TYPE",
+        .options = options,
+        .exits = exits,
+        .main = ladder_main,
+};

@@ -17,6 +17,7 @@
 
 #include <stddef.h>
 
+#include "cli.h"
 #include "instance_type.h"
 
 struct ladder_rung {
@@ -29,6 +30,5 @@ struct ladder_rung {
 /* Writes up to MAX rungs, TYPE itself first, and returns how many. */
 size_t ladder_build(const char *type, struct ladder_rung *rungs, size_t max);
 
-/* `scaler ladder TYPE`: prints the rungs, one a line. Returns the exit code: 0, 1 when the output
- * cannot be written, 2 for a type that is not known. */
-int ladder_main(int argc, char *argv[]);
+/* `scaler ladder TYPE`: prints the rungs. */
+extern const struct cli ladder_command;

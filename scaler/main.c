@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "cli.h"
 #include "container.h"
 #include "handler.h"
 #include "ladder.h"
@@ -42,37 +43,72 @@ static const struct handler handlers[] = {
         {"notify", "notifications go to Teams and Slack", NULL, notify_handle},
 };
 
-struct command {
-        const char *name;
-        const char *text;
-        int (*main)(int argc, char *argv[]);
+static const struct cli *const commands[] = {
+        &check_command,
+        &ladder_command,
+        &retry_command,
+        NULL,
 };
 
-static const struct command commands[] = {
-        {"check", "FILE: report every fault of a configuration", check_main},
-        {"ladder", "TYPE: print the failover order from an instance type", ladder_main},
-        {"retry", "--dead-letters: try again what was given up", retry_main},
+static const struct cli_exit exits[] = {
+        {0, "done"},
+        {1, "failed"},
+        {2, "wrong usage or configuration"},
+        {0},
 };
 
-static void print_usage(FILE *file)
+static const struct cli_word environment[] = {
+        {"SCALE_AGENT_CONFIG", "the configuration, or a reference to it: ssm:/NAME, file:/PATH, "
+                               "env:NAME"},
+        {"GITHUB_WEBHOOK_SECRET, GITHUB_PRIVATE_KEY, GITHUB_TOKEN",
+                "secrets, or references to them"},
+        {"TEAMS_WEBHOOK_URLS, SLACK_WEBHOOK_URLS", "who is told, one URL a line, or references"},
+        {"GITHUB_API_URL", "https://api.github.com, or that of a server of your own"},
+        {"QUEUED_QUEUE_URL, PARKED_QUEUE_URL, IN_PROGRESS_QUEUE_URL, COMPLETED_QUEUE_URL, "
+         "NOTIFY_QUEUE_URL, DEAD_LETTER_QUEUE_URL, KEPT_QUEUE_URL",
+                "the queues that handlers send to"},
+        {"AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, "
+         "AWS_ENDPOINT_URL",
+                "AWS's standard settings"},
+        {"SSL_CERT_FILE, SSL_CERT_DIR", "certificate authorities that are trusted"},
+        {"LOG_LEVEL", "error, warning, info or debug"},
+        {0},
+};
+
+static const struct cli_section man_only[] = {
+        {"Environment", environment, false},
+        {0},
+};
+
+/* Its words are filled in from the handlers. */
+static struct cli_word handler_words[ARRAY_SIZE(handlers) + 1];
+
+static const struct cli_section sections[] = {
+        {"Handlers", handler_words, true},
+        {0},
+};
+
+static const struct cli program = {
+        .program = "scaler",
+        .brief = "gives each queued GitHub Actions job a fresh EC2 spot instance",
+        .text = "Gives each queued GitHub Actions job a fresh EC2 spot instance. The handlers are "
+                "in "
+                "the order of a job's life; in Lambda, _HANDLER names one.\n"
+                "A handler reads its settings from the environment (see README.md), prints its "
+                "answer on standard output, and logs JSON lines on standard error.",
+        .usage = "HANDLER < event.json\nCOMMAND [ARGUMENTS]",
+        .exits = exits,
+        .sections = sections,
+        .commands = commands,
+        .man_only = man_only,
+        .man_section = "1",
+        .see_also = "runner-agent(8)",
+};
+
+static void name_handlers(void)
 {
-        fprintf(file, "Usage: scaler HANDLER < event.json\n"
-                      "       scaler COMMAND [ARGUMENTS]\n"
-                      "Gives each queued GitHub Actions job a fresh EC2 spot instance.\n"
-                      "\n"
-                      "Handlers, in the order of a job's life (in Lambda, _HANDLER names one):\n");
         for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
-                fprintf(file, "  %-14s%s\n", handlers[i].name, handlers[i].text);
-        fprintf(file, "\nCommands:\n");
-        for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-                fprintf(file, "  %-14s%s\n", commands[i].name, commands[i].text);
-        fprintf(file, "\n"
-                      "  --help        this text\n"
-                      "  --version     print the version\n"
-                      "\n"
-                      "A handler reads its settings from the environment (see README.md), prints\n"
-                      "its answer on standard output, and logs JSON lines on standard error.\n"
-                      "Exit status: 0 done, 1 failed, 2 wrong usage or configuration.\n");
+                handler_words[i] = (struct cli_word){handlers[i].name, handlers[i].text};
 }
 
 /* A handler in its container: what the Lambda loop and the shell both run. */
@@ -169,40 +205,29 @@ static int run(int argc, char *argv[])
 {
         const char *handler = getenv("_HANDLER");
         const char *api = getenv("AWS_LAMBDA_RUNTIME_API");
+        const struct cli *command;
+        int code;
 
         if (argc == 1 && api)
                 return run_handler(handler ? handler : "", api);
-        if (argc == 1) {
-                print_usage(stderr);
-                return 2;
-        }
-        if (strcmp(argv[1], "--help") == 0) {
-                print_usage(stdout);
-                return 0;
-        }
-        if (strcmp(argv[1], "--version") == 0) {
-                printf("scaler %s\n", VERSION);
-                return 0;
-        }
-        for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-                if (strcmp(argv[1], commands[i].name) == 0)
-                        return commands[i].main(argc - 1, argv + 1);
+        name_handlers();
+        if (argc == 1)
+                return cli_wrong(&program, NULL);
+        code = cli_describe(&program, VERSION, argc, argv);
+        if (code != CLI_GO_ON)
+                return code;
+        command = cli_command(&program, argv[1]);
+        if (command)
+                return command->main(argc - 1, argv + 1);
         if (argc > 2) {
                 fprintf(stderr, "scaler: a handler takes its event from standard input, not from "
                                 "arguments\nTry 'scaler --help'.\n");
-                return 2;
+                return CLI_WRONG_USAGE;
         }
         return run_handler(argv[1], NULL);
 }
 
 int main(int argc, char *argv[])
 {
-        int code = run(argc, argv);
-
-        /* An answer that nobody can read is none. */
-        if (code == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
-                perror("scaler: standard output");
-                return 1;
-        }
-        return code;
+        return cli_end(&program, run(argc, argv)); /* an answer that nobody can read is none */
 }

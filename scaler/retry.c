@@ -8,7 +8,6 @@
 #include "retry.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,22 +16,14 @@
 #include "aws/sqs.h"
 #include "container.h"
 #include "job.h"
+#include "json.h"
+#include "mem.h"
 
 /* Letters that are being looked at are hidden from a second call for so long; those that stay are
  * shown again at the end, for the run that follows a dry one. */
 #define HIDDEN_SECONDS 60
 
-static const char usage[] =
-        "Usage: scaler retry --dead-letters [--dry-run] [--queue URL]\n"
-        "Moves kept dead letters back to the queues that they came from.\n"
-        "\n"
-        "      --dead-letters  yes, all of them\n"
-        "      --dry-run       print what would be moved, and move nothing\n"
-        "      --queue URL     the queue of kept letters (default: KEPT_QUEUE_URL)\n"
-        "      --help          this text\n"
-        "\n"
-        "Needs AWS_REGION and credentials in the environment.\n"
-        "Exit status: 0 done, 1 a letter could not be moved, 2 wrong options.\n";
+enum { DEAD_LETTERS, DRY_RUN, QUEUE, JSON, N_OPTIONS };
 
 struct retry {
         struct scaler *scaler;
@@ -45,6 +36,7 @@ struct retry {
         size_t n_stay;
         unsigned moved;
         unsigned failed;
+        cJSON *letters; /* for --json: what became of each; else NULL */
 };
 
 static void print_letter(
@@ -56,6 +48,43 @@ static void print_letter(
         if (job_parse(letter->body, strlen(letter->body), &job, NULL) == 0)
                 printf(": job %lld of %s", (long long)job.id, job.repository);
         printf("%s%s\n", letter->cause ? "; cause: " : "", letter->cause ? letter->cause : "");
+}
+
+/* FAULT: why it stays; NULL: it went to QUEUE. */
+static void note_letter(const struct retry *retry, const struct sqs_received *letter,
+        const char *queue, const char *fault)
+{
+        _cleanup_(job_release) struct job job = {0};
+        cJSON *note = cJSON_CreateObject();
+
+        json_add_string(note, "id", letter->id);
+        json_add_string(note, "queue", queue);
+        if (job_parse(letter->body, strlen(letter->body), &job, NULL) == 0) {
+                json_add_integer(note, "job", job.id);
+                json_add_string(note, "repository", job.repository);
+        }
+        json_add_string(note, "cause", letter->cause);
+        json_add_string(note, "error", fault);
+        cJSON_AddItemToArray(retry->letters, note);
+}
+
+static void tell_letter(const struct retry *retry, const struct sqs_received *letter,
+        const char *queue, const char *fault)
+{
+        if (retry->letters)
+                note_letter(retry, letter, queue, fault);
+        else if (!fault)
+                print_letter(retry, letter, queue);
+        if (fault)
+                fprintf(stderr, "scaler: letter %s stays: %s\n", letter->id, fault);
+}
+
+/* The queue that LETTER came from, or NULL. */
+static const char *source_name(const struct sqs_received *letter)
+{
+        const char *colon = letter->source ? strrchr(letter->source, ':') : NULL;
+
+        return colon ? colon + 1 : NULL;
 }
 
 static int find_destination(struct retry *retry, const char *name, struct err *err)
@@ -107,19 +136,16 @@ static int delete_kept(struct retry *retry, const struct sqs_received *letter, s
 
 static int move_letter(struct retry *retry, const struct sqs_received *letter, struct err *err)
 {
-        const char *name = letter->source ? strrchr(letter->source, ':') : NULL;
+        const char *name = source_name(letter);
         int r = 0;
 
         if (!name)
                 return err_set(err, -EBADMSG,
                         "it has no attribute `source`, so where it came from is not known");
-        name++;
         if (!retry->dry_run)
                 r = send_back(retry, letter, name, err);
         if (r == 0 && !retry->dry_run)
                 r = delete_kept(retry, letter, err);
-        if (r == 0)
-                print_letter(retry, letter, name);
         return r;
 }
 
@@ -164,18 +190,34 @@ static int move_some(struct retry *retry, struct err *err)
         if (r < 0)
                 return r;
         for (size_t i = 0; i < letters.count; i++) {
-                if (move_letter(retry, &letters.items[i], err) < 0) {
-                        fprintf(stderr, "scaler: letter %s stays: %s\n", letters.items[i].id,
-                                err->text);
-                        retry->failed++;
-                        remember(retry, &letters.items[i]);
-                } else {
-                        retry->moved++;
-                        if (retry->dry_run)
-                                remember(retry, &letters.items[i]);
-                }
+                const struct sqs_received *letter = &letters.items[i];
+
+                r = move_letter(retry, letter, err);
+                tell_letter(retry, letter, source_name(letter), r < 0 ? err->text : NULL);
+                *(r < 0 ? &retry->failed : &retry->moved) += 1;
+                if (r < 0 || retry->dry_run)
+                        remember(retry, letter);
         }
         return letters.count > 0;
+}
+
+static void print_sum(struct retry *retry)
+{
+        _cleanup_json_ cJSON *answer = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        if (!retry->letters) {
+                printf("%u %s, %u stay\n", retry->moved,
+                        retry->dry_run ? "would be moved" : "moved", retry->failed);
+                return;
+        }
+        answer = cJSON_CreateObject();
+        json_add_boolean(answer, "dry_run", retry->dry_run);
+        json_add_integer(answer, "moved", retry->moved);
+        json_add_integer(answer, "stay", retry->failed);
+        cJSON_AddItemToObject(answer, "letters", MEM_STEAL(retry->letters));
+        text = json_print(answer);
+        (void)puts(text);
 }
 
 static int run(struct retry *retry)
@@ -192,52 +234,52 @@ static int run(struct retry *retry)
         show_again(retry);
         free(retry->destination_name);
         free(retry->destination_url);
-        if (r < 0) {
+        if (r < 0)
                 fprintf(stderr, "scaler: kept dead letters cannot be read: %s\n", err.text);
-                return 1;
-        }
-        printf("%u %s, %u stay\n", retry->moved, retry->dry_run ? "would be moved" : "moved",
-                retry->failed);
-        return retry->failed > 0;
+        if (r >= 0 || retry->letters)
+                print_sum(retry);
+        return r < 0 || retry->failed > 0;
 }
 
-int retry_main(int argc, char *argv[])
+static int retry_main(int argc, char *argv[])
 {
-        static const struct option options[] = {
-                {"dead-letters", no_argument, NULL, 'd'},
-                {"dry-run", no_argument, NULL, 'n'},
-                {"queue", required_argument, NULL, 'q'},
-                {"help", no_argument, NULL, 'h'},
-                {NULL, 0, NULL, 0},
-        };
+        const char *values[N_OPTIONS] = {0};
         _cleanup_(scaler_release) struct scaler scaler;
         struct retry retry = {.scaler = &scaler};
-        bool dead_letters = false;
-        int option;
+        int code = cli_parse(&retry_command, argc, argv, values, NULL);
 
         scaler_init(&scaler);
-        while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                switch (option) {
-                case 'd':
-                        dead_letters = true;
-                        break;
-                case 'n':
-                        retry.dry_run = true;
-                        break;
-                case 'q':
-                        retry.queue_url = optarg;
-                        break;
-                case 'h':
-                        fputs(usage, stdout);
-                        return 0;
-                default:
-                        fputs(usage, stderr);
-                        return 2;
-                }
-        }
-        if (!dead_letters || optind < argc) {
-                fputs(usage, stderr);
-                return 2;
-        }
+        if (code != CLI_GO_ON)
+                return code;
+        retry.queue_url = values[QUEUE];
+        retry.dry_run = values[DRY_RUN];
+        if (values[JSON])
+                retry.letters = cJSON_CreateArray();
         return run(&retry);
 }
+
+static const struct cli_option options[] = {
+        [DEAD_LETTERS] = {"dead-letters", NULL, "yes, all of them", true},
+        [DRY_RUN] = {"dry-run", NULL, "say what would be moved, and move nothing", false},
+        [QUEUE] = {"queue", "URL", "the queue of kept letters (default: KEPT_QUEUE_URL)", false},
+        [JSON] = {"json", NULL, "print one JSON object at the end", false},
+        [N_OPTIONS] = {0},
+};
+
+static const struct cli_exit exits[] = {
+        {0, "done"},
+        {1, "a letter could not be moved, or letters not be read"},
+        {2, "wrong usage"},
+        {0},
+};
+
+const struct cli retry_command = {
+        .program = "scaler",
+        .name = "retry",
+        .brief = "try again what was given up",
+        .text = "Moves kept dead letters back to the queues that they came from. Needs AWS_REGION "
+                "and credentials in the environment.",
+        .options = options,
+        .exits = exits,
+        .main = retry_main,
+};

@@ -295,9 +295,9 @@ def test_defaults_are_described_as_they_are():
     ("arguments", "code", "words"),
     [
         (["--help"], 0, "Usage: scaler check"),
-        ([], 1, "Usage: scaler check"),
-        (["--surprise"], 1, "Usage: scaler check"),
-        (["a", "b"], 1, "Usage: scaler check"),
+        ([], 2, "Usage: scaler check"),
+        (["--surprise"], 2, "Usage: scaler check"),
+        (["a", "b"], 2, "Usage: scaler check"),
         (["/nowhere/config.json"], 1, "/nowhere/config.json"),
         (["/"], 1, "file / cannot be read"),
     ],

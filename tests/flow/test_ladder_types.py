@@ -129,5 +129,5 @@ def test_what_is_no_type_is_refused(arguments: list[str], words: str):
 
 
 def test_help():
-    assert run("--help").stdout.startswith("Usage: scaler ladder TYPE\n")
+    assert run("--help").stdout.startswith("Usage: scaler ladder TYPE ")
     assert run("--help").returncode == 0
