@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""Permissions: each function has those that it needs, no others, and names the one it misses."""
+
+from __future__ import annotations
+
+import json
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from helpers import (
+    LABELS,
+    PATIENCE,
+    REPOSITORY,
+    batch,
+    complaints,
+    configure,
+    failures,
+    job_message,
+    job_url,
+    queued,
+    until,
+)
+
+from cloud.faults import Body, Capacity, Error, Throttle
+from cloud.hooks import ENDED
+
+# What Lambda itself does with a function's role.
+LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
+POLLER = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+AGAIN = "sqs:ChangeMessageVisibility"
+
+
+def take_away(cloud, role, action):
+    """Remove an action from a role; it has to be there."""
+    kept = []
+    for statement in cloud.aws.policies.statements[role]:
+        actions = statement["Action"]
+        actions = [actions] if isinstance(actions, str) else actions
+        kept.append(statement | {"Action": [name for name in actions if name != action]})
+    assert kept != cloud.aws.policies.statements[role]
+    cloud.aws.policies.statements[role] = kept
+
+
+def launched(cloud):
+    assert queued(cloud, job_message()) == []
+    return cloud.instances()[0]["InstanceId"]
+
+
+def run_webhook(cloud):
+    delivery = cloud.github.webhooks.announce(cloud.github.jobs.queue(
+        REPOSITORY, LABELS, announce=False), "queued")  # fmt: skip
+    assert until(lambda: delivery.status is not None)
+    return delivery.status == 202
+
+
+def run_queued(cloud):
+    return queued(cloud, job_message()) == []
+
+
+def park(cloud):
+    cloud.faults.add("ec2", "RunInstances", fault=Capacity())
+    return queued(cloud, job_message()) == []
+
+
+def take_back(cloud):
+    cloud.faults.add("github", "actions/generate-*", fault=Body(b"{}", 201))
+    queued(cloud, job_message())
+    return "not terminated" not in complaints(cloud, "queued") and (
+        "not deleted" not in complaints(cloud, "queued")
+    )
+
+
+def come_again(handler, queue):
+    """A message that fails is to come again soon."""
+
+    def run(cloud):
+        cloud.faults.add("sqs", "SendMessage", fault=Throttle())
+        event = batch(cloud, queue, "no JSON", receiptHandle="x")
+        assert failures(cloud.invoke(handler, event)) == ["message-1"]
+        return AGAIN not in complaints(cloud, handler)
+
+    return run
+
+
+def bury(handler, queue):
+    """A message that fails for the last time is to be sent away."""
+
+    def run(cloud):
+        return failures(cloud.invoke(handler, batch(cloud, queue, "no JSON", receives=4))) == []
+
+    return run
+
+
+def start(cloud):
+    job = job_message(action="in_progress", runner_name=launched(cloud))
+    return failures(cloud.invoke("in_progress", batch(cloud, "InProgressQueue", job))) == []
+
+
+def complete(cloud):
+    configure(cloud, terminate_on_completed=True)
+    name = launched(cloud)
+    (runner,) = cloud.github.registry.runners.values()
+    job = job_message(action="completed", runner_name=name, runner_id=runner.id)
+    return failures(cloud.invoke("completed", batch(cloud, "CompletedQueue", job))) == []
+
+
+def end(cloud):
+    detail = {"instance-id": launched(cloud), "state": "terminated"}
+    event = {"source": "aws.ec2", "detail-type": ENDED, "detail": detail}
+    return failures(cloud.invoke("instance", batch(cloud, "InstanceQueue", event))) == []
+
+
+def lose(cloud):
+    name = launched(cloud)
+    cloud.github.registry.find(f"repos/{REPOSITORY}", name)[0].busy = True
+    tag = {"Key": "scale-agent:job-url", "Value": job_url()}
+    cloud.client("ec2").create_tags(Resources=[name], Tags=[tag])
+    detail = {"instance-id": name, "state": "terminated"}
+    event = {"source": "aws.ec2", "detail-type": ENDED, "detail": detail}
+    return failures(cloud.invoke("instance", batch(cloud, "InstanceQueue", event))) == []
+
+
+def tell(cloud):
+    event = batch(cloud, "DeadLetters", job_message())
+    return failures(cloud.invoke("dead_letter", event)) == []
+
+
+def notify(cloud):
+    event = batch(cloud, "NotifyQueue", {"title": "hello"})
+    return failures(cloud.invoke("notify", event)) == []
+
+
+# (handler, action, what needs it): all that the functions' roles allow, see the first test.
+NEEDS = [
+    ("webhook", "ssm:GetParameter", run_webhook),
+    ("webhook", "sqs:SendMessage", run_webhook),
+    ("queued", "ssm:GetParameter", run_queued),
+    ("queued", "ec2:RunInstances", run_queued),
+    ("queued", "ec2:CreateTags", run_queued),
+    ("queued", "iam:PassRole", run_queued),
+    ("queued", "ssm:PutParameter", run_queued),
+    ("queued", "ssm:AddTagsToResource", run_queued),
+    ("queued", "sqs:SendMessage", park),
+    ("queued", "ssm:DeleteParameters", take_back),
+    ("queued", "ec2:TerminateInstances", take_back),
+    ("queued", AGAIN, come_again("queued", "QueuedQueue")),
+    ("in_progress", "ec2:CreateTags", start),
+    ("in_progress", "sqs:SendMessage", bury("in_progress", "InProgressQueue")),
+    ("in_progress", AGAIN, come_again("in_progress", "InProgressQueue")),
+    ("completed", "ssm:GetParameter", complete),
+    ("completed", "ssm:DeleteParameters", complete),
+    ("completed", "ec2:TerminateInstances", complete),
+    ("completed", "sqs:SendMessage", bury("completed", "CompletedQueue")),
+    ("completed", AGAIN, come_again("completed", "CompletedQueue")),
+    ("instance", "ssm:GetParameter", end),
+    ("instance", "ssm:DeleteParameters", end),
+    ("instance", "ssm:GetParameters", end),
+    ("instance", "ec2:DescribeInstances", end),
+    ("instance", "sqs:SendMessage", lose),
+    ("instance", AGAIN, come_again("instance", "InstanceQueue")),
+    ("dead_letter", "sqs:SendMessage", tell),
+    ("dead_letter", AGAIN, come_again("dead_letter", "DeadLetters")),
+    ("notify", "ssm:GetParameter", notify),
+    ("notify", AGAIN, come_again("notify", "NotifyQueue")),
+]
+
+
+def test_roles_allow_what_is_needed_and_nothing_else(stage):
+    for handler, function in stage.functions.items():
+        allowed = set()
+        for statement in stage.aws.policies.statements[function.role]:
+            actions = statement["Action"]
+            allowed |= {actions} if isinstance(actions, str) else set(actions)
+        needed = {action for name, action, _ in NEEDS if name == handler} | LAMBDA
+        needed |= POLLER if handler != "webhook" else set()
+        assert (handler, allowed - needed, needed - allowed) == (handler, set(), set())
+
+
+@pytest.mark.parametrize(
+    ("handler", "action", "run"), NEEDS, ids=[f"{need[0]}-{need[1]}" for need in NEEDS]
+)
+def test_a_permission_that_is_missing_is_named(stage, handler, action, run):
+    take_away(stage, stage.functions[handler].role, action)
+    assert not run(stage)
+    assert action in complaints(stage, handler)
+
+
+@pytest.mark.parametrize(
+    "run", {need[2].__qualname__: need[2] for need in NEEDS}.values(), ids=lambda run: run.__name__
+)
+def test_with_its_role_each_function_works(stage, run):
+    assert run(stage)
+    assert denied(stage) == []
+
+
+def denied(cloud):
+    codes = ("AccessDeniedException", "UnauthorizedOperation", "AccessDenied")
+    return [(call.role, call.service, call.action) for call in cloud.calls if call.error in codes]
+
+
+def test_nothing_is_denied_in_a_whole_life(cloud):
+    configure(cloud, terminate_on_completed=True)
+    cloud.faults.add("ssm", "PutParameter", times=1, fault=Error("ParameterLimitExceeded", 400))
+    jobs = [cloud.github.queue_job(REPOSITORY, LABELS) for _ in range(3)]
+    assert until(lambda: all(job.state == "completed" for job in jobs))
+    assert cloud.idle(PATIENCE)
+    # A machine that looks for its parameter before it is there is told that it may not.
+    assert set(denied(cloud)) <= {("RunnerRole", "ssm", "GetParameter")}
+
+
+# What one part of the stack could do to another if its role let it: (role, service, call, words).
+FORBIDDEN = [
+    ("WebhookRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/private-key"}),
+    ("WebhookRole", "ec2", "run_instances", {"MinCount": 1, "MaxCount": 1}),
+    ("WebhookRole", "sqs", "send_message", {"QueueUrl": "NotifyQueue", "MessageBody": "x"}),
+    ("QueuedRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/webhook-secret"}),
+    ("QueuedRole", "ssm", "delete_parameters", {"Names": ["/scale-agent/config"]}),
+    ("InProgressRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/private-key"}),
+    ("CompletedRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
+    ("InstanceRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
+    ("DeadLetterRole", "ssm", "get_parameter", {"Name": "/scale-agent/config"}),
+    ("NotifyRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/private-key"}),
+    ("RunnerRole", "ssm", "get_parameter", {"Name": "/scale-agent/config"}),
+    ("RunnerRole", "ec2", "describe_instances", {}),
+    ("RunnerRole", "events", "put_events",
+     {"Entries": [{"Source": "aws.ec2", "DetailType": ENDED, "Detail": "{}"}]}),
+]  # fmt: skip
+
+
+def client(cloud, role, service, session="local"):
+    given = cloud.assume(role, session)
+    return boto3.client(
+        service, region_name=cloud.region, endpoint_url=cloud.aws_url,
+        aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["Token"],
+    )  # fmt: skip
+
+
+def test_a_call_that_a_role_does_not_allow_is_refused(stage):
+    for role, service, call, arguments in FORBIDDEN:
+        if "QueueUrl" in arguments:
+            arguments = arguments | {"QueueUrl": stage.queue(arguments["QueueUrl"]).url}
+        with pytest.raises(ClientError, match="not authorized to perform"):
+            getattr(client(stage, role, service), call)(**arguments)
+
+
+def test_a_machine_reads_its_own_parameter_and_no_other(stage):
+    assert queued(stage, job_message(1), job_message(2)) == []
+    first, second = (one["InstanceId"] for one in stage.instances())
+    mine = client(stage, "RunnerRole", "ssm", session=first)
+    name = f"/scale-agent/runners/{first}"
+    value = mine.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+    assert json.loads(value)["jit_config"]
+    for call in (mine.get_parameter, mine.delete_parameter):
+        with pytest.raises(ClientError, match="not authorized to perform"):
+            call(Name=f"/scale-agent/runners/{second}")
+    mine.delete_parameter(Name=name)
+    assert len(stage.parameters()) == 1
