@@ -40,7 +40,7 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
 needs_packages := $(filter-out clean help install-packages build demo test test-build valgrind lint format \
-	fuzz bench,\
+	fuzz bench upload deploy rollback stack destroy,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -121,6 +121,16 @@ build: ## build/scaler-ARCH.zip for Lambda (ARCH=x86_64 or arm64; this machine's
 	$(q)PKG_CONFIG_LIBDIR=$(libraries) $(again) $(for_lambda) build/zip/$(ARCH)/bin/scaler
 	$(q)scaler/zip/pack build/zip/$(ARCH)/bin/scaler build/scaler-$(ARCH).zip
 
+# -- into AWS ---------------------------------------------------------------------------------------
+# Each is a script of its name; what is given as VARIABLE=value reaches it.
+upload: ## scaler-ARCH.zip to S3 (BUCKET)
+deploy: ## what was uploaded last to the functions of STACK (LAMBDA_FUNC_NAME), and wait
+rollback: ## take the last deployment back
+stack: ## create or update STACK (AMI, VPC, SUBNETS, SECURITY_GROUPS); shows the changes and asks
+destroy: ## delete STACK; shows what goes and asks
+upload deploy rollback stack destroy:
+	$(q)scaler/deploy/$@
+
 # -- tests ------------------------------------------------------------------------------------------
 $(build)/unit/%: $(obj)/tests/unit/%.o $(call objects,$(unit_helpers)) $(scaler_archive) $(agent_archive) $(lib_archive)
 	@mkdir -p $(@D)
@@ -174,7 +184,7 @@ bench: ## speed and memory, as a table and in build/bench.json
 c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
 	runner-agent/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
-scripts := tests/prepare .ci/run scaler/completion/bash
+scripts := $(wildcard scaler/deploy/*) tests/prepare .ci/run scaler/completion/bash
 
 lint: ## warnings as errors, clang-format, clang-tidy, ruff, shellcheck, cfn-lint
 	$(q)tests/prepare lint
@@ -188,7 +198,7 @@ lint-sources:
 		{ ! grep -E '(warning|error):' -A 6; }
 	$(call say,RUFF,'tests')build/venv/bin/ruff check --quiet tests && \
 		build/venv/bin/ruff format --check --quiet tests
-	$(call say,SHELL,'shellcheck')shellcheck $(scripts)
+	$(call say,SHELL,'shellcheck')shellcheck -x $(scripts)
 	$(call say,CFN,'scaler/template.yaml')build/venv/bin/cfn-lint scaler/template.yaml
 
 format: ## format C and Python in place
@@ -230,13 +240,14 @@ install: all man ## install programs, systemd units, manual pages, completion (D
 	install -D -m 644 scaler/completion/zsh $(DESTDIR)$(ZSHCOMPLETIONDIR)/_scaler
 
 clean: ## remove what was built (packages fetched for the tests stay)
-	rm -rf $(filter-out build/venv build/npm,$(wildcard build/*))
+	rm -rf $(filter-out build/venv build/aws build/npm,$(wildcard build/*))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
 .PHONY: all build unit-programs fuzz-programs bench-programs test valgrind fuzz bench lint lint-sources \
-	man format install-packages demo install clean help force
+	man format install-packages demo install clean help force \
+	upload deploy rollback stack destroy
 .DELETE_ON_ERROR:
 .SECONDARY:
