@@ -158,6 +158,10 @@ static void set_limits(CURL *easy, const struct http *http, const struct http_ca
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)http_call_try_ms(http, call));
         curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout_ms);
         curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+        /* Otherwise a call that timed out waits for its look-up of a name, for 10 s or more. */
+        curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
 #if LIBCURL_VERSION_NUM >= 0x075500
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
