@@ -18,7 +18,8 @@ V ?=
 JOBS ?= 1
 FAULTS ?=
 FUZZ_SECONDS ?= 60
-ARCH ?= $(patsubst aarch64,arm64,$(shell uname -m))
+host_arch := $(patsubst aarch64,arm64,$(shell uname -m))
+ARCH ?= $(host_arch)
 
 comma := ,
 build := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
@@ -39,8 +40,8 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 # libcrypto has the most symbols: found first, they cost the least time at each start.
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
-needs_packages := $(filter-out clean help install-packages build demo test test-build valgrind lint format \
-	fuzz bench upload deploy rollback stack destroy,\
+needs_packages := $(filter-out clean help install-packages build demo test test-build valgrind lint \
+	format fuzz bench upload deploy rollback stack destroy,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -165,6 +166,17 @@ test: ## every test (SANITIZE=address,undefined for instrumented programs); ends
 	$(q)$(again) all unit-programs
 	$(q)$(python) -m tests.run --build $(build)
 
+# Of the unit tests, those whose code is mostly a library's run with the zip's libraries as well.
+library_tests := http_curl github_token webhook_signature json ec2_xml
+test-build: override ARCH := $(host_arch)
+test-build: ## make build for both architectures, and the tests of the zips; takes minutes
+	$(q)tests/prepare test-build
+	$(q)$(again) build ARCH=x86_64
+	$(q)$(again) build ARCH=arm64
+	$(q)PKG_CONFIG_LIBDIR=$(libraries) $(again) $(for_lambda) \
+		$(library_tests:%=build/zip/$(ARCH)/unit/test_%)
+	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/zip
+
 valgrind: ## the unit tests under valgrind
 	$(q)tests/prepare test
 	$(q)$(again) unit-programs
@@ -184,7 +196,9 @@ bench: ## speed and memory, as a table and in build/bench.json
 c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
 	runner-agent/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
-scripts := $(wildcard scaler/deploy/*) tests/prepare .ci/run scaler/completion/bash
+scripts := scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) tests/prepare .ci/run \
+	scaler/completion/bash
+ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
 
 lint: ## warnings as errors, clang-format, clang-tidy, ruff, shellcheck, cfn-lint
 	$(q)tests/prepare lint
@@ -196,15 +210,15 @@ lint-sources:
 	$(call say,TIDY,'clang-tidy')printf '%s\n' $(tidy_files) | \
 		xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(ours)' tidy 2>&1 | \
 		{ ! grep -E '(warning|error):' -A 6; }
-	$(call say,RUFF,'tests')build/venv/bin/ruff check --quiet tests && \
-		build/venv/bin/ruff format --check --quiet tests
+	$(call say,RUFF,'tests')build/venv/bin/ruff check $(ruff) && \
+		build/venv/bin/ruff format --check $(ruff)
 	$(call say,SHELL,'shellcheck')shellcheck -x $(scripts)
 	$(call say,CFN,'scaler/template.yaml')build/venv/bin/cfn-lint scaler/template.yaml
 
 format: ## format C and Python in place
 	$(q)tests/prepare lint
 	clang-format -i $(c_files)
-	build/venv/bin/ruff check --quiet --fix tests; build/venv/bin/ruff format --quiet tests
+	build/venv/bin/ruff check --fix $(ruff); build/venv/bin/ruff format $(ruff)
 
 # -- for people -------------------------------------------------------------------------------------
 install-packages: ## install what a build needs (apt; with sudo when not root)
@@ -239,15 +253,15 @@ install: all man ## install programs, systemd units, manual pages, completion (D
 			"$(DESTDIR)$(BASHCOMPLETIONDIR)/$$program" || exit 1; done
 	install -D -m 644 scaler/completion/zsh $(DESTDIR)$(ZSHCOMPLETIONDIR)/_scaler
 
-clean: ## remove what was built (packages fetched for the tests stay)
-	rm -rf $(filter-out build/venv build/aws build/npm,$(wildcard build/*))
+clean: ## remove what was built (packages fetched for the tests and the zip's libraries stay)
+	rm -rf $(filter-out build/venv build/aws build/npm build/deps,$(wildcard build/*))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: all build unit-programs fuzz-programs bench-programs test valgrind fuzz bench lint lint-sources \
-	man format install-packages demo install clean help force \
+.PHONY: all build unit-programs fuzz-programs bench-programs test test-build valgrind fuzz bench lint \
+	lint-sources man format install-packages demo install clean help force \
 	upload deploy rollback stack destroy
 .DELETE_ON_ERROR:
 .SECONDARY:
