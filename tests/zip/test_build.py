@@ -58,7 +58,7 @@ def test_a_version_that_debian_has_no_more_is_told(tmp_path):
     if "could not be had" in ended.stdout:
         pytest.skip("Debian's list of source packages cannot be reached")
     assert ended.returncode == 1
-    told = r"Debian has moved on: cjson 1\.7\.14-\S+ is pinned, and 1\.7\.15-\S+ is offered"
+    told = r"Debian has moved on:\nbuild: cjson 1\.7\.14-\S+ is pinned, and 1\.7\.15-\S+ is offered"
     assert re.search(told, ended.stdout)
     assert "scaler/zip/fetch --pin" in ended.stdout
 
@@ -67,6 +67,15 @@ def test_an_unknown_architecture_is_told():
     ended = run(PROJECT / "scaler/zip/dependencies", "sparc")
     assert ended.returncode == 2
     assert "there are: x86_64 arm64" in ended.stdout
+
+
+def test_a_program_for_a_newer_glibc_is_not_packed(tmp_path):
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF\0GLIBC_2.2.5\0GLIBC_2.36\0GLIBC_2.34\0")
+    ended = run(PROJECT / "scaler/zip/pack", program, tmp_path / "some.zip")
+    assert ended.returncode == 1
+    assert "asks for glibc 2.36, and Lambda has 2.34" in ended.stdout
+    assert not (tmp_path / "some.zip").exists()
 
 
 def test_nothing_is_compiled_again_without_need():
