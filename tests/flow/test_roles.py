@@ -16,6 +16,7 @@ from helpers import (
     complaints,
     configure,
     failures,
+    forget,
     job_message,
     job_url,
     queued,
@@ -44,7 +45,7 @@ def take_away(cloud, role, action):
 
 def launched(cloud):
     assert queued(cloud, job_message()) == []
-    return cloud.instances()[0]["InstanceId"]
+    return cloud.calls.of("ssm", "PutParameter")[-1].parameters["Name"].rpartition("/")[2]
 
 
 def run_webhook(cloud):
@@ -100,7 +101,7 @@ def start(cloud):
 def complete(cloud):
     configure(cloud, terminate_on_completed=True)
     name = launched(cloud)
-    (runner,) = cloud.github.registry.runners.values()
+    (runner,) = cloud.github.registry.find(f"repos/{REPOSITORY}", name)
     job = job_message(action="completed", runner_name=name, runner_id=runner.id)
     return failures(cloud.invoke("completed", batch(cloud, "CompletedQueue", job))) == []
 
@@ -186,11 +187,14 @@ def test_a_permission_that_is_missing_is_named(stage, handler, action, run):
     assert action in complaints(stage, handler)
 
 
-@pytest.mark.parametrize(
-    "run", {need[2].__qualname__: need[2] for need in NEEDS}.values(), ids=lambda run: run.__name__
-)
-def test_with_its_role_each_function_works(stage, run):
-    assert run(stage)
+def test_with_their_roles_the_functions_work(stage):
+    for run in dict.fromkeys(need[2] for need in NEEDS if need[1] != AGAIN):
+        stage.faults.clear()
+        stage.client("ssm").delete_parameters(Names=["/scale-agent/config"])
+        configure(stage)
+        for handler in stage.functions:
+            forget(stage, handler)
+        assert run(stage), run.__name__
     assert denied(stage) == []
 
 
