@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+"""The stack's template: rules that every queue, function and machine in it keeps.
+
+What its roles allow action by action is in test_roles.py; here is what their conditions forbid.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from helpers import job_message, queued
+
+from cloud import template
+
+DOCUMENT = template.load()
+RESOURCES = DOCUMENT["Resources"]
+INLINE_LIMIT = 51_200
+
+# The ends of the line: dead letters do not die again.
+LAST_QUEUES = {"DeadLetters", "DeadLettersFifo", "KeptLetters", "NotifyDeadLetters"}
+
+
+def of_type(kind):
+    return {
+        name: one.get("Properties", {}) for name, one in RESOURCES.items() if one["Type"] == kind
+    }
+
+
+def alarms(metric):
+    return {
+        one["Dimensions"][0]["Value"].get("Ref") or one["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+        for one in of_type("AWS::CloudWatch::Alarm").values()
+        if one["MetricName"] == metric
+    }
+
+
+QUEUES = of_type("AWS::SQS::Queue")
+FUNCTIONS = of_type("AWS::Lambda::Function")
+SOURCES = of_type("AWS::Lambda::EventSourceMapping")
+
+
+def test_cloudformation_takes_the_template_as_it_is():
+    assert template.DEFAULT_PATH.stat().st_size <= INLINE_LIMIT
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_message_that_is_worked_on_stays_hidden_long_enough(name):
+    source = SOURCES[name]
+    queue = QUEUES[source["EventSourceArn"]["Fn::GetAtt"][0]]
+    function = FUNCTIONS[source["FunctionName"]["Ref"]]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"]["MaximumConcurrency"] >= 2  # the least that Lambda takes
+
+
+@pytest.mark.parametrize("name", set(QUEUES) - LAST_QUEUES)
+def test_a_message_that_fails_becomes_a_dead_letter(name):
+    redrive = QUEUES[name]["RedrivePolicy"]
+    target = QUEUES[redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+    assert target.get("FifoQueue") == QUEUES[name].get("FifoQueue")
+    assert target["MessageRetentionPeriod"] == 1_209_600
+    for source in SOURCES.values():
+        if source["EventSourceArn"]["Fn::GetAtt"][0] == name:
+            variables = FUNCTIONS[source["FunctionName"]["Ref"]].get("Environment", {})["Variables"]
+            count = variables.get("MAX_RECEIVE_COUNT", str(redrive["maxReceiveCount"]))
+            assert count == str(redrive["maxReceiveCount"])
+
+
+def test_launches_keep_to_the_budget_of_run_instances():
+    """5 requests at once for the whole account, 2 a second after that."""
+    launching = [one for one in SOURCES.values() if one["FunctionName"]["Ref"] == "QueuedFunction"]
+    assert sum(one["ScalingConfig"]["MaximumConcurrency"] for one in launching) <= 5
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_function_has_a_role_a_log_and_an_alarm_of_its_own(name):
+    function, start = FUNCTIONS[name], name.removesuffix("Function")
+    assert function["Runtime"] == "provided.al2023"
+    assert function["Architectures"] == [{"Ref": "Architecture"}]
+    assert 128 <= function["MemorySize"] <= 256
+    assert function["Role"] == {"Fn::GetAtt": [f"{start}Role", "Arn"]}
+    log = RESOURCES[f"{start}Logs"]["Properties"]
+    assert log["LogGroupName"]["Fn::Sub"] == "/aws/lambda/" + function["FunctionName"]["Fn::Sub"]
+    assert log["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    assert name in alarms("Errors")
+
+
+def test_people_hear_of_dead_letters_and_of_messages_that_wait():
+    assert alarms("ApproximateNumberOfMessagesVisible") == LAST_QUEUES
+    assert alarms("ApproximateAgeOfOldestMessage") == set(QUEUES) - LAST_QUEUES
+    for alarm in of_type("AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+
+
+def test_the_dashboard_shows_metrics_that_there_are():
+    body = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    widgets = json.loads(body)["widgets"]
+    shown = set(re.findall(r'"(?:scale-agent|\.)", "(\w+)"', body))
+    shown |= set(re.findall(r'MetricName=\\"(\w+)\\"', body))
+    sources = template.DEFAULT_PATH.parent.glob("*.c")
+    known = set(re.findall(r'"([A-Z]\w+)"', "".join(path.read_text() for path in sources)))
+    assert shown - known == set()
+    wanted = {"QueueTime", "TimeToStart", "Failovers", "Parked", "SpotWarning", "MachineTime"}
+    assert wanted <= shown
+    assert len({(one["x"], one["y"]) for one in widgets}) == len(widgets)
+
+
+def test_machines_are_launched_as_they_should_be(stage):
+    ec2 = stage.client("ec2")
+    found = ec2.describe_launch_template_versions(LaunchTemplateName="scale-agent")
+    data = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    assert data["MetadataOptions"] == {
+        "HttpEndpoint": "enabled",
+        "HttpTokens": "required",
+        "HttpPutResponseHopLimit": 1,
+        "InstanceMetadataTags": "enabled",
+    }
+    assert data["InstanceInitiatedShutdownBehavior"] == "terminate"
+    disk = data["BlockDeviceMappings"][0]["Ebs"]
+    assert disk["Encrypted"] and disk["DeleteOnTermination"] and disk["VolumeType"] == "gp3"
+    assert disk["Throughput"] <= disk["Iops"] / 4
+    (group,) = ec2.describe_security_groups(GroupIds=data["SecurityGroupIds"])["SecurityGroups"]
+    assert group["IpPermissions"] == []
+
+
+LAUNCH_RULES = [
+    statement
+    for statement in RESOURCES["QueuedRole"]["Properties"]["Policies"][0]["PolicyDocument"][
+        "Statement"
+    ]
+    if statement["Action"] == "ec2:RunInstances"
+]
+
+
+@pytest.mark.parametrize("sid", [rule["Sid"] for rule in LAUNCH_RULES])
+def test_a_launch_needs_each_statement_about_it(stage, sid):
+    statements = stage.aws.policies.statements
+    statements["QueuedRole"] = [one for one in statements["QueuedRole"] if one.get("Sid") != sid]
+    assert queued(stage, job_message()) == ["message-1"]
+    assert stage.instances() == []
+
+
+TAGS = [{"Key": "scale-agent:prefix", "Value": "/scale-agent"}]
+
+
+@pytest.mark.parametrize(
+    ("changed", "resource"),
+    [
+        ({}, None),
+        ({"SubnetId": "subnet-other"}, "subnet/subnet-other"),
+        ({"ImageId": "ami-12345678"}, "image/"),
+        ({"SecurityGroupIds": ["sg-12345678"]}, "security-group/"),
+        ({"TagSpecifications": []}, "instance/"),
+        ({"LaunchTemplate": {"LaunchTemplateName": "another"}}, "launch-template/"),
+    ],
+    ids=["as it is", "another subnet", "another image", "open ports", "no tag", "another template"],
+)
+def test_only_machines_of_the_launch_template_can_be_launched(stage, changed, resource):
+    image = stage.client("ec2").describe_images(Owners=["self"])["Images"][0]["ImageId"]
+    stage.client("ec2").create_launch_template(
+        LaunchTemplateName="another", LaunchTemplateData={"ImageId": image}
+    )
+    given = stage.assume("QueuedRole")
+    ec2 = boto3.client(
+        "ec2",
+        region_name=stage.region,
+        endpoint_url=stage.aws_url,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["Token"],
+    )
+    request = {
+        "MinCount": 1,
+        "MaxCount": 1,
+        "InstanceType": "m7i.large",
+        "SubnetId": stage.stack.subnets[0],
+        "LaunchTemplate": {"LaunchTemplateName": "scale-agent"},
+        "TagSpecifications": [{"ResourceType": "instance", "Tags": TAGS}],
+    } | changed
+    if resource is None:
+        assert len(ec2.run_instances(**request)["Instances"]) == 1
+        return
+    with pytest.raises(ClientError, match=rf"ec2:RunInstances on resource: \S*:{resource}"):
+        ec2.run_instances(**request)
