@@ -16,6 +16,7 @@
 #include "check.h"
 #include "cli.h"
 #include "container.h"
+#include "doctor.h"
 #include "handler.h"
 #include "ladder.h"
 #include "lambda/runtime.h"
@@ -44,6 +45,7 @@ static const struct handler handlers[] = {
 };
 
 static const struct cli *const commands[] = {
+        &doctor_command,
         &check_command,
         &ladder_command,
         &retry_command,

@@ -47,10 +47,11 @@ void aws_set_credentials(struct aws *aws, struct aws_credentials *credentials);
 
 /* The services that this project calls. */
 enum aws_service {
-        AWS_EC2,         /* query protocol, XML answers, version 2016-11-15 */
-        AWS_SSM,         /* JSON 1.1, AmazonSSM */
-        AWS_SQS,         /* JSON 1.0, AmazonSQS */
-        AWS_EVENTBRIDGE, /* JSON 1.1, AWSEvents */
+        AWS_EC2,            /* query protocol, XML answers, version 2016-11-15 */
+        AWS_SSM,            /* JSON 1.1, AmazonSSM */
+        AWS_SQS,            /* JSON 1.0, AmazonSQS */
+        AWS_EVENTBRIDGE,    /* JSON 1.1, AWSEvents */
+        AWS_SERVICE_QUOTAS, /* JSON 1.1, ServiceQuotasV20190624 */
 };
 
 /* A JSON call: ACTION is a literal such as "GetParameter"; BODY is the JSON text, copied. Repeated

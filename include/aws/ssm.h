@@ -46,6 +46,9 @@ struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const cha
 /* 0, SSM_EXISTS, or negative; the text quotes SSM only where that cannot quote the value. */
 int ssm_put_parameter_answer(const struct http_call *call, struct err *err);
 
+/* Stores a SecureString, in place of a value that may be there; for people. Read as above. */
+struct http_call *ssm_replace_parameter(struct aws *aws, const char *name, const char *value);
+
 /* For the machine, which may delete its own parameter only. 0 also when it is gone already. */
 struct http_call *ssm_delete_parameter(struct aws *aws, const char *name);
 int ssm_delete_parameter_answer(const struct http_call *call, struct err *err);

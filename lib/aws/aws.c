@@ -30,6 +30,8 @@ static const struct {
         [AWS_SQS] = {"sqs", "AWS_ENDPOINT_URL_SQS", "AmazonSQS", "application/x-amz-json-1.0"},
         [AWS_EVENTBRIDGE] = {"events", "AWS_ENDPOINT_URL_EVENTBRIDGE", "AWSEvents",
                 "application/x-amz-json-1.1"},
+        [AWS_SERVICE_QUOTAS] = {"servicequotas", "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
+                "ServiceQuotasV20190624", "application/x-amz-json-1.1"},
 };
 
 /* -- credentials --------------------------------------------------------------------------------

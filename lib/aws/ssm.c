@@ -76,17 +76,21 @@ int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, stru
 /* -- storing ------------------------------------------------------------------------------------
  */
 
+/* TAG_KEY: NULL for a value that replaces another, where SSM takes no tags. */
 static char *put_body(
         const char *name, const char *value, const char *tag_key, const char *tag_value)
 {
         _cleanup_json_secret_ cJSON *body = cJSON_CreateObject();
-        cJSON *tag = cJSON_CreateObject();
+        cJSON *tag;
 
         json_add_string(body, "Name", name);
         json_add_string(body, "Type", "SecureString");
         json_add_string(body, "Tier", strlen(value) > SSM_STANDARD_MAX ? "Advanced" : "Standard");
-        json_add_boolean(body, "Overwrite", false);
+        json_add_boolean(body, "Overwrite", !tag_key);
         json_add_string(body, "Value", value);
+        if (!tag_key)
+                return json_print(body);
+        tag = cJSON_CreateObject();
         json_add_string(tag, "Key", tag_key);
         json_add_string(tag, "Value", tag_value);
         cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "Tags"), tag);
@@ -107,6 +111,11 @@ struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const cha
         call = aws_json_call(aws, AWS_SSM, "PutParameter", body);
         mem_free_secret(body);
         return call;
+}
+
+struct http_call *ssm_replace_parameter(struct aws *aws, const char *name, const char *value)
+{
+        return ssm_put_parameter(aws, name, value, NULL, NULL);
 }
 
 /* Whether SSM refuses before it looks at the value: then its words cannot quote it. */

@@ -22,9 +22,12 @@ from jsonschema import Draft202012Validator
 BUILD = Path(__file__).resolve().parents[2] / "build"
 PACKAGE = "@octokit/openapi"
 DESCRIPTION = "generated/api.github.com.json"
-CUT_FORMAT = 1
+CUT_FORMAT = 3
 PATHS = (
     "/app",
+    "/app/hook/config",
+    "/app/hook/deliveries",
+    "/app/installations",
     "/app/installations/{installation_id}/access_tokens",
     "/orgs/{org}/installation",
     "/orgs/{org}/actions/runners",
@@ -38,6 +41,13 @@ PATHS = (
 WEBHOOKS = tuple(
     f"workflow-job-{action}" for action in ("queued", "waiting", "in-progress", "completed")
 )
+# In place of what the description says there: that an account is a user and an enterprise at once.
+CORRECTED = {
+    ("/app/installations", "get", "200"): {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/installation"},
+    }
+}
 METHODS = ("get", "post", "put", "patch", "delete")
 PROSE = ("description", "example", "examples", "externalDocs", "x-github", "x-octokit", "summary")
 
@@ -178,6 +188,8 @@ def cut(document: dict[str, Any]) -> dict[str, Any]:
         result["paths"][template] = {
             m: _plain(_cut_operation(document, methods[m])) for m in METHODS if m in methods
         }
+    for (template, method, status), schema in CORRECTED.items():
+        result["paths"][template][method]["answers"][status] = schema
     for name in WEBHOOKS:
         body = document["x-webhooks"][name]["post"]["requestBody"]
         result["webhooks"][name] = _plain(_json_schema(body))

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .serve import Request
-from .tokens import Refused, iso
+from .tokens import Installation, Refused, iso
+from .webhooks import Delivery
 
 if TYPE_CHECKING:
     from .github import GitHub
@@ -41,8 +42,8 @@ def _app(github: GitHub, names: dict[str, str], request: Request, body: Any) -> 
         "html_url": "https://github.com/apps/scale-agent",
         "created_at": iso(time.time()),
         "updated_at": iso(time.time()),
-        "permissions": {"administration": "write", "actions": "read", "metadata": "read"},
-        "events": ["workflow_job"],
+        "permissions": doorman.permissions,
+        "events": doorman.events,
     }
 
 
@@ -52,8 +53,17 @@ def _installation(github: GitHub, names: dict[str, str], request: Request, body:
             break
     else:
         raise Refused(404, "Not Found")
+    return 200, _installation_document(github, found)
+
+
+def _installations(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
+    found = github.doorman.installations.values()
+    return 200, [_installation_document(github, one) for one in found]
+
+
+def _installation_document(github: GitHub, found: Installation) -> dict[str, Any]:
     api = github.api_url
-    return 200, {
+    return {
         "id": found.id,
         "account": _user(found.account),
         "repository_selection": "selected" if found.repositories else "all",
@@ -66,12 +76,55 @@ def _installation(github: GitHub, names: dict[str, str], request: Request, body:
         "target_id": 1,
         "target_type": "Organization",
         "permissions": found.permissions,
-        "events": ["workflow_job"],
+        "events": github.doorman.events,
         "created_at": iso(time.time()),
         "updated_at": iso(time.time()),
         "single_file_name": None,
-        "suspended_by": None,
-        "suspended_at": None,
+        "suspended_by": _user(found.account) if found.suspended else None,
+        "suspended_at": iso(time.time()) if found.suspended else None,
+    }
+
+
+def _hook(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
+    webhooks = github.webhooks
+    shown = {
+        "content_type": webhooks.content_type.removeprefix("application/").removeprefix("x-www-"),
+        "insecure_ssl": webhooks.insecure_ssl,
+        "url": webhooks.url,
+    }
+    return 200, shown | ({"secret": "********"} if webhooks.secret else {})
+
+
+def _set_hook(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
+    webhooks = github.webhooks
+    webhooks.url = body.get("url", webhooks.url)
+    webhooks.secret = body.get("secret", webhooks.secret)
+    return _hook(github, names, request, body)
+
+
+def _deliveries(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
+    size = max(1, min(100, int(request.query.get("per_page", ["30"])[0])))
+    sent = [d for d in github.webhooks.deliveries if d.status is not None]
+    newest = sorted(enumerate(sent), key=lambda one: one[1].sent, reverse=True)[:size]
+    return 200, [_delivery_document(number, delivery) for number, delivery in newest]
+
+
+def _delivery_document(number: int, delivery: Delivery) -> dict[str, Any]:
+    code = delivery.status or 0
+    words = "OK" if 200 <= code < 300 else f"Invalid HTTP Response: {code}"
+    return {
+        "id": 12_345_678 + number,
+        "guid": delivery.id,
+        "delivered_at": iso(delivery.sent),
+        "redelivery": delivery.kind == "redelivery",
+        "duration": round((delivery.answered or delivery.sent) - delivery.sent, 2),
+        "status": words if code else "failed to connect to host",
+        "status_code": code,
+        "event": delivery.event,
+        "action": delivery.action,
+        "installation_id": None,
+        "repository_id": None,
+        "throttled_at": None,
     }
 
 
@@ -132,6 +185,10 @@ def _user(login: str) -> dict[str, Any]:
 Serve = Callable[["GitHub", dict[str, str], Request, Any], Result]
 OPERATIONS: dict[str, Serve] = {
     "apps/get-authenticated": _app,
+    "apps/list-installations": _installations,
+    "apps/get-webhook-config-for-app": _hook,
+    "apps/update-webhook-config-for-app": _set_hook,
+    "apps/list-webhook-deliveries": _deliveries,
     "apps/create-installation-access-token": _access_token,
     "apps/get-repo-installation": _installation,
     "apps/get-org-installation": _installation,

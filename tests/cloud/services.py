@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import math
 import re
 import threading
@@ -65,6 +66,20 @@ def check_names(call: Call) -> Answer | None:
         return None
     message = "Value at 'names' failed to satisfy constraint: length less than or equal to 10"
     return refuse(call, "ValidationException", 400, f"1 validation error detected: {message}")
+
+
+# Moto knows the quotas of VPC only. vCPUs of spot instances by code; an account has more of them.
+QUOTAS = {"L-34B43A08": 640.0, "L-3819A6DF": 0.0, "L-E3A00192": 128.0}
+
+
+def quota(call: Call, quotas: dict[str, float]) -> Answer | None:
+    """Answer GetServiceQuota for EC2's spot quotas; None for those that only moto may know."""
+    code = str(call.parameters.get("QuotaCode", ""))
+    if call.parameters.get("ServiceCode") != "ec2" or code not in quotas:
+        return None
+    document = {"Quota": {"ServiceCode": "ec2", "QuotaCode": code, "Value": quotas[code]}}
+    headers = {"Content-Type": "application/x-amz-json-1.1"}
+    return Answer(200, json.dumps(document).encode(), headers)
 
 
 @dataclass

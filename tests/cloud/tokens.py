@@ -52,6 +52,7 @@ class Installation:
     account: str
     repositories: list[str] = field(default_factory=list)
     permissions: dict[str, str] = field(default_factory=lambda: dict(PERMISSIONS))
+    suspended: bool = False
 
     def covers(self, scope: str) -> bool:
         """Whether `repos/O/R` or `orgs/O` belongs to this installation."""
@@ -80,6 +81,8 @@ class Doorman:
         self.app_id = 12345
         self.client_id = "Iv23liLocalCloud0001"
         self.private_key, self._public_key = make_app_key()
+        self.permissions = dict(PERMISSIONS)
+        self.events = ["workflow_job"]
         self.installations: dict[int, Installation] = {}
         self.personal_token = "github_pat_" + secrets.token_hex(36)
         self.tokens: dict[str, Token] = {}

@@ -73,6 +73,7 @@ class Webhooks:
         self.installation = installation
         self.app_id = app_id
         self.content_type = JSON
+        self.insecure_ssl = "0"
         self.deliveries: list[Delivery] = []
         self._rules: list[Disturbance] = []
         self._held: list[Delivery] = []

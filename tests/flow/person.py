@@ -3,6 +3,13 @@
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
 from cloud.cloud import Cloud
 
 
@@ -15,3 +22,10 @@ def owner_environment(cloud: Cloud) -> dict[str, str]:
         "AWS_REGION": cloud.region,
         "AWS_ENDPOINT_URL": cloud.aws_url,
     }
+
+
+def other_key() -> str:
+    """Make a private key that is of no App that GitHub knows."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    plain = NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, plain).decode()

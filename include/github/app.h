@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The GitHub App itself, as `scaler setup` and `scaler doctor` look at it: what it may do, where it
+ * is installed, and how its webhook fares. All calls are made with the App's JWT; making one fails
+ * where the private key cannot sign.
+ * https://docs.github.com/en/rest/apps
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "github/github.h"
+
+/* What an App may do and hears of, as far as the scaler needs it. */
+enum {
+        GITHUB_MAY_ADMINISTER = 1 << 0,       /* runners of repositories */
+        GITHUB_MAY_RUN_ORGANIZATION = 1 << 1, /* runners of organizations */
+        GITHUB_MAY_READ_ACTIONS = 1 << 2,     /* needed for the event */
+        GITHUB_HEARS_JOBS = 1 << 3,           /* event workflow_job */
+};
+
+/* "administration: write, event workflow_job": GRANTS as GitHub's settings call them. */
+void github_name_grants(unsigned grants, struct buf *ret);
+
+struct github_app {
+        char name[128];
+        char owner[64];
+        char url[256]; /* its public page */
+        unsigned grants;
+};
+
+int github_get_app(struct github *github, struct http_call **ret_call, struct err *err);
+/* 0 or negative: 401 and 404 say whether key or id are wrong. */
+int github_get_app_answer(const struct http_call *call, struct github_app *ret, struct err *err);
+
+struct github_installation {
+        int64_t id;
+        char account[64];
+        bool suspended;
+        unsigned grants; /* fewer than the App's until its owner accepts a change */
+};
+
+struct github_installations {
+        struct github_installation *items; /* owned */
+        size_t count;
+};
+
+/* The first hundred. */
+int github_list_installations(struct github *github, struct http_call **ret_call, struct err *err);
+int github_list_installations_answer(
+        const struct http_call *call, struct github_installations *ret, struct err *err);
+void github_installations_release(struct github_installations *installations);
+
+struct github_hook {
+        char url[512]; /* "" where there is none */
+        bool has_secret;
+        bool is_insecure; /* the certificate of the URL is not checked */
+};
+
+int github_get_hook(struct github *github, struct http_call **ret_call, struct err *err);
+/* Sets URL (NULL: as it is) and SECRET of the App's webhook. */
+int github_set_hook(struct github *github, const char *url, const char *secret,
+        struct http_call **ret_call, struct err *err);
+/* For both. */
+int github_hook_answer(const struct http_call *call, struct github_hook *ret, struct err *err);
+
+struct github_delivery {
+        char guid[64]; /* the same for each attempt */
+        char event[64];
+        char action[32];
+        char status[96]; /* GitHub's words: "OK", "Invalid HTTP Response: 401" */
+        int status_code; /* 0: there was no answer */
+        int64_t at_ms;   /* wall clock */
+};
+
+struct github_deliveries {
+        struct github_delivery *items; /* newest first; owned */
+        size_t count;
+};
+
+/* The last hundred. */
+int github_list_deliveries(struct github *github, struct http_call **ret_call, struct err *err);
+int github_list_deliveries_answer(
+        const struct http_call *call, struct github_deliveries *ret, struct err *err);
+void github_deliveries_release(struct github_deliveries *deliveries);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Asking EC2 what there is, and Service Quotas how much of it. Answers of EC2 are read by
+ * describe_xml.c.
+ */
+
+#include "aws/describe.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "answer.h"
+#include "json.h"
+#include "mem.h"
+
+#define ANSWER_MAX (8UL * 1024 * 1024)
+#define FORM_MAX (256UL * 1024)
+
+static struct http_call *describe(struct aws *aws, const char *action, const struct buf *form)
+{
+        struct http_call *call = aws_query_call(aws, AWS_EC2, action, buf_string(form));
+
+        call->answer_limit = ANSWER_MAX;
+        return call;
+}
+
+static void add_filter(struct buf *form, unsigned number, const char *name,
+        const char *const *values, size_t n_values)
+{
+        buf_add_format(form, "&Filter.%u.Name=%s", number, name);
+        for (size_t i = 0; i < n_values; i++) {
+                buf_add_format(form, "&Filter.%u.Value.%zu=", number, i + 1);
+                buf_add_form(form, values[i]);
+        }
+}
+
+/* 0 when there is a list to be read. */
+static int check_answer(const struct http_call *call, int parsed, struct err *err)
+{
+        return parsed < 0 ? err_prefix(err, parsed, "%s", call->what) : parsed;
+}
+
+/* -- launch templates -------------------------------------------------------------------------- */
+
+struct http_call *ec2_describe_template(struct aws *aws, const char *template, const char *version)
+{
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+
+        buf_add_format(
+                &form, "&LaunchTemplate%s=", strncmp(template, "lt-", 3) == 0 ? "Id" : "Name");
+        buf_add_form(&form, template);
+        buf_add_string(&form, "&LaunchTemplateVersion.1=");
+        buf_add_form(&form, version);
+        return describe(aws, "DescribeLaunchTemplateVersions", &form);
+}
+
+int ec2_describe_template_answer(
+        const struct http_call *call, struct ec2_template *ret, struct err *err)
+{
+        struct aws_error error = {0};
+        size_t count = 0;
+        int r = aws_outcome(call, &error, err);
+
+        /* "InvalidLaunchTemplateName.NotFoundException", "InvalidLaunchTemplateId.VersionNotFound"
+         */
+        if (r == AWS_REFUSED)
+                return strstr(error.code, "NotFound") ? EC2_NO_TEMPLATE
+                                                      : aws_refused(call, &error, err);
+        if (r < 0)
+                return r;
+        r = ec2_parse_templates(buf_string(&call->answer), call->answer.size, ret, &count, err);
+        if (r < 0)
+                return check_answer(call, r, err);
+        return count > 0 ? 0 : EC2_NO_TEMPLATE;
+}
+
+/* -- lists ------------------------------------------------------------------------------------- */
+
+struct http_call *ec2_describe_images(struct aws *aws, const char *const *ids, size_t n_ids)
+{
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+
+        add_filter(&form, 1, "image-id", ids, n_ids);
+        return describe(aws, "DescribeImages", &form);
+}
+
+int ec2_describe_images_answer(
+        const struct http_call *call, struct ec2_images *ret, struct err *err)
+{
+        int r = aws_accepted(call, err);
+
+        if (r < 0)
+                return r;
+        r = ec2_parse_images(buf_string(&call->answer), call->answer.size, ret, err);
+        return check_answer(call, r, err);
+}
+
+struct http_call *ec2_describe_subnets(struct aws *aws, const char *const *ids, size_t n_ids)
+{
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+
+        add_filter(&form, 1, "subnet-id", ids, n_ids);
+        return describe(aws, "DescribeSubnets", &form);
+}
+
+int ec2_describe_subnets_answer(
+        const struct http_call *call, struct ec2_subnets *ret, struct err *err)
+{
+        int r = aws_accepted(call, err);
+
+        if (r < 0)
+                return r;
+        r = ec2_parse_subnets(buf_string(&call->answer), call->answer.size, ret, err);
+        return check_answer(call, r, err);
+}
+
+struct http_call *ec2_describe_offerings(struct aws *aws, const char *const *types, size_t n_types,
+        const char *const *zones, size_t n_zones)
+{
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+
+        buf_add_string(&form, "&LocationType=availability-zone&MaxResults=1000");
+        add_filter(&form, 1, "location", zones, n_zones);
+        add_filter(&form, 2, "instance-type", types, n_types);
+        return describe(aws, "DescribeInstanceTypeOfferings", &form);
+}
+
+int ec2_describe_offerings_answer(
+        const struct http_call *call, struct ec2_offerings *ret, struct err *err)
+{
+        int r = aws_accepted(call, err);
+
+        if (r < 0)
+                return r;
+        r = ec2_parse_offerings(buf_string(&call->answer), call->answer.size, ret, err);
+        return check_answer(call, r, err);
+}
+
+/* -- quotas ------------------------------------------------------------------------------------ */
+
+struct http_call *quotas_get(struct aws *aws, const char *service, const char *quota)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+
+        json_add_string(body, "ServiceCode", service);
+        json_add_string(body, "QuotaCode", quota);
+        text = json_print(body);
+        return aws_json_call(aws, AWS_SERVICE_QUOTAS, "GetServiceQuota", text);
+}
+
+int quotas_get_answer(const struct http_call *call, double *ret_value, struct err *err)
+{
+        _cleanup_json_ cJSON *answer = NULL;
+        struct aws_error error = {0};
+        const cJSON *value;
+        int r = aws_outcome(call, &error, err);
+
+        if (r == AWS_REFUSED)
+                return strcmp(error.code, "NoSuchResourceException") == 0
+                               ? QUOTAS_NOT_FOUND
+                               : aws_refused(call, &error, err);
+        if (r == 0)
+                r = aws_json_answer(call, &answer, err);
+        if (r < 0)
+                return r;
+        value = json_get(answer, "Quota.Value");
+        if (!cJSON_IsNumber(value))
+                return err_set(err, -EBADMSG, "%s: Quota.Value: a number is needed, found %s",
+                        call->what, json_type_name(value));
+        *ret_value = value->valuedouble;
+        return 0;
+}

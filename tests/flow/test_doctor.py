@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: MIT
+"""scaler doctor: a line per check, what is wrong and what to do; nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from helpers import configure
+from person import other_key, owner_environment
+
+from cloud.faults import Body
+from cloud.github import INSTALLATION
+from cloud.webhooks import Delivery
+
+NAMES = [
+    "aws-credentials", "configuration", "webhook-secret", "github-secret", "github-app",
+    "github-permissions", "github-installations", "github-token", "webhook", "deliveries",
+    "launch-templates", "images", "agent-profile", "subnets", "instance-types", "spot-quota",
+]  # fmt: skip
+
+
+@pytest.fixture
+def doctor(stage, run_scaler):
+    """Run `scaler doctor --json` as the owner; gives the exit status and the checks by name."""
+    owner = owner_environment(stage) | {"GITHUB_API_URL": stage.github.api_url}
+    stage.github.webhooks.url = "https://example.lambda-url.eu-central-1.on.aws/"
+
+    secrets = (stage.github.webhook_secret, owner["AWS_SECRET_ACCESS_KEY"], "PRIVATE KEY")
+
+    def run(*options, **environment):
+        done = run_scaler("doctor", "--json", *options, **(owner | environment))
+        for secret in secrets:
+            assert secret not in done.stdout + done.stderr
+        answer = json.loads(done.stdout)
+        assert [check["name"] for check in answer["checks"]] == NAMES
+        assert (done.returncode == 1) == (answer["failed"] > 0)
+        assert stage.github.violations == []
+        return done.returncode, {check["name"]: check for check in answer["checks"]}
+
+    run.owner = owner
+    return run
+
+
+def bad(checks):
+    return {name: check["text"] for name, check in checks.items() if check["result"] == "failed"}
+
+
+def deliver(stage, status, action="queued", guid="1", at=None):
+    at = at or time.time()
+    delivery = Delivery(guid, "workflow_job", action, 1, b"", {}, sent=at, status=status)
+    stage.github.webhooks.deliveries.append(delivery)
+
+
+def test_all_is_well(stage, doctor):
+    deliver(stage, 202)
+    before = stage.parameters()
+    code, checks = doctor()
+    assert (code, bad(checks)) == (0, {})
+    skipped = {name for name, check in checks.items() if check["result"] == "skipped"}
+    assert skipped == {"github-token"}
+    assert "ssm:/scale-agent/config is valid: 1 spec" in checks["configuration"]["text"]
+    assert f"octo-org ({INSTALLATION})" in checks["github-installations"]["text"]
+    assert checks["deliveries"]["text"] == "the last 1 of 24 hours arrived"
+    assert "m7i.large in 2 of 2 subnets" in checks["instance-types"]["text"]
+    assert "640 vCPUs, 320 m7i.large at a time" in checks["spot-quota"]["text"]
+    assert all(subnet in checks["subnets"]["text"] for subnet in stage.stack.subnets)
+    assert stage.parameters() == before
+
+
+def test_it_takes_few_calls(stage, doctor):
+    doctor()
+    assert len(stage.github.api.calls) == 4
+    called = [call.action for call in stage.aws.calls]
+    assert called == [
+        "GetParameter", "GetParameter", "GetParameter", "DescribeLaunchTemplateVersions",
+        "DescribeImages", "DescribeSubnets", "DescribeInstanceTypeOfferings", "GetServiceQuota",
+    ]  # fmt: skip
+
+
+def test_people_get_a_line_per_check(stage, doctor, run_scaler):
+    stage.github.doorman.permissions["administration"] = "read"
+    done = run_scaler("doctor", **doctor.owner)
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines[:-1] if line[0] != " "] == NAMES
+    place = next(n for n, line in enumerate(lines) if "github-permissions" in line)
+    assert lines[place].startswith("failed   github-permissions   the App lacks administration:")
+    assert lines[place + 1].startswith("         -> GitHub, the App's settings")
+    assert lines[-1] == "13 ok, 1 failed, 2 skipped"
+
+
+# -- GitHub ----------------------------------------------------------------------------------------
+
+
+def test_an_app_of_another_key_is_named(stage, doctor):
+    stage.put_document("github/private-key", other_key())
+    code, checks = doctor()
+    assert (code, list(bad(checks))) == (1, ["github-app"])
+    assert "the private key does not belong to this App" in bad(checks)["github-app"]
+    assert {checks[name]["result"] for name in ("webhook", "deliveries")} == {"skipped"}
+    assert checks["images"]["result"] == "ok"
+
+
+def test_a_key_that_is_none_is_named(stage, doctor):
+    stage.put_document("github/private-key", "swordfish")
+    code, checks = doctor()
+    assert list(bad(checks)) == ["github-secret"]
+    assert "is not PEM" in bad(checks)["github-secret"]
+    assert "swordfish" not in json.dumps(checks)
+
+
+def test_an_app_of_another_id_is_named(stage, doctor):
+    stage.config["github"]["app_id"] = 99
+    configure(stage)
+    code, checks = doctor()
+    assert "check the App id" in bad(checks)["github-app"]
+
+
+@pytest.mark.parametrize(
+    ("permission", "words"),
+    [
+        ("administration", "administration: write"),
+        ("actions", "actions: read"),
+    ],
+)
+def test_a_missing_permission_is_named(stage, doctor, permission, words):
+    del stage.github.doorman.permissions[permission]
+    code, checks = doctor()
+    assert bad(checks) == {"github-permissions": f"the App lacks {words}"}
+    assert "accept the change" in checks["github-permissions"]["advice"]
+
+
+def test_a_missing_event_is_named(stage, doctor):
+    stage.github.doorman.events.clear()
+    assert bad(doctor()[1]) == {"github-permissions": "the App lacks event workflow_job"}
+
+
+def test_an_organization_needs_its_own_permission(stage, doctor):
+    configure(stage, organization="octo-org")
+    assert doctor()[0] == 0
+    del stage.github.doorman.permissions["organization_self_hosted_runners"]
+    assert "organization_self_hosted_runners: write" in bad(doctor()[1])["github-permissions"]
+
+
+def test_installations_are_compared_with_the_configuration(stage, doctor):
+    installation = stage.github.doorman.installations[INSTALLATION]
+    installation.permissions["administration"] = "read"
+    assert "octo-org (4711) lacks administration: write" in bad(doctor()[1])["github-installations"]
+    installation.permissions["administration"] = "write"
+    installation.suspended = True
+    assert "is suspended" in bad(doctor()[1])["github-installations"]
+    installation.suspended = False
+    stage.config["github"] |= {"installations": [INSTALLATION, 5], "repositories": ["other/*"]}
+    configure(stage)
+    text = bad(doctor()[1])["github-installations"]
+    assert "there is no installation 5" in text
+    assert "the App is not installed for other (other/*)" in text
+
+
+def test_the_webhook_must_be_safe(stage, doctor):
+    hooks = stage.github.webhooks
+    hooks.secret = ""
+    hooks.url, hooks.insecure_ssl = "http://example.com/", "1"
+    text = bad(doctor()[1])["webhook"]
+    assert "without TLS" in text and "it has no secret" in text
+    assert "does not check the certificate" in text
+
+
+def test_deliveries_that_failed_are_explained(stage, doctor):
+    deliver(stage, 401, guid="old", at=time.time() - 2 * 86400)
+    deliver(stage, 503, guid="repeated", at=time.time() - 60)
+    deliver(stage, 202, guid="repeated", at=time.time() - 50)
+    assert doctor()[0] == 0
+    deliver(stage, 401, guid="new", at=time.time() - 40)
+    code, checks = doctor()
+    assert "1 of the last 2 failed" in bad(checks)["deliveries"]
+    assert "workflow_job queued, Invalid HTTP Response: 401" in bad(checks)["deliveries"]
+    assert "webhook secret is not the one" in checks["deliveries"]["advice"]
+
+
+def test_a_personal_token_is_tried(stage, doctor):
+    github = stage.github
+    stage.config["github"] = {"repositories": ["octo-org/one"]}
+    configure(stage)
+    stage.put_document("github/token", github.personal_token)
+    code, checks = doctor()
+    assert (code, bad(checks)) == (0, {})
+    assert checks["github-token"]["text"] == "repos/octo-org/one"
+    stage.put_document("github/token", "ghp_unknown")
+    code, checks = doctor()
+    assert "the token is not" in bad(checks)["github-token"]
+    assert "ghp_unknown" not in json.dumps(checks)
+
+
+def test_github_that_does_not_answer_fails_its_checks_only(stage, doctor):
+    code, checks = doctor(GITHUB_API_URL="https://127.0.0.1:1")
+    assert list(bad(checks)) == ["github-app"]
+    assert checks["spot-quota"]["result"] == "ok"
+
+
+# -- AWS -------------------------------------------------------------------------------------------
+
+
+def test_no_credentials_leave_what_needs_none(stage, doctor, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(stage.config))
+    code, checks = doctor(
+        "--config", str(path), AWS_ACCESS_KEY_ID="", GITHUB_WEBHOOK_SECRET="hush",
+        GITHUB_PRIVATE_KEY=stage.github.private_key,
+    )  # fmt: skip
+    assert list(bad(checks)) == ["aws-credentials"]
+    assert "aws configure" in checks["aws-credentials"]["advice"]
+    assert checks["github-app"]["result"] == "ok"
+    assert checks["subnets"]["text"] == "there are no AWS credentials"
+    assert checks["webhook-secret"]["text"] == "GITHUB_WEBHOOK_SECRET holds 1 secret"
+
+
+def test_another_region_has_none_of_it(stage, doctor):
+    code, checks = doctor(AWS_REGION="eu-west-1")
+    assert set(bad(checks)) == {"configuration", "webhook-secret"}
+    assert "SSM parameter /scale-agent/config does not exist" in bad(checks)["configuration"]
+
+
+def test_what_is_stored_nowhere_is_named(stage, doctor):
+    code, checks = doctor("--prefix", "/elsewhere")
+    assert "/elsewhere/config does not exist" in bad(checks)["configuration"]
+    assert "/elsewhere/github/webhook-secret does not exist" in bad(checks)["webhook-secret"]
+    assert "scaler setup" in checks["webhook-secret"]["advice"]
+
+
+def test_a_configuration_with_a_fault_is_named(stage, doctor, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"github":{}}')
+    code, checks = doctor("--config", str(path))
+    assert "github.repositories" in bad(checks)["configuration"]
+    assert "scaler check" in checks["configuration"]["advice"]
+
+
+def test_launch_templates_that_are_not_there(stage, doctor):
+    configure(stage, launch_template="nobody")
+    code, checks = doctor()
+    assert "there is no launch template nobody, version $Default" in bad(checks)["launch-templates"]
+    assert checks["images"]["text"] == "no launch template was found"
+    configure(stage, launch_template="scale-agent", launch_template_version="77")
+    assert "version 77" in bad(doctor()[1])["launch-templates"]
+
+
+def make_template(stage, **data):
+    ec2 = stage.client("ec2")
+    made = ec2.create_launch_template(LaunchTemplateName="own", LaunchTemplateData=data)
+    configure(stage, launch_template=made["LaunchTemplate"]["LaunchTemplateId"])
+
+
+def test_a_template_without_profile_or_imdsv2(stage, doctor):
+    image = stage.client("ec2").register_image(Name="own")["ImageId"]
+    make_template(stage, ImageId=image)
+    code, checks = doctor()
+    assert "has no instance profile" in bad(checks)["agent-profile"]
+    assert "does not require IMDSv2" in bad(checks)["agent-profile"]
+
+
+def test_an_image_of_another_architecture(stage, doctor):
+    image = stage.client("ec2").register_image(Name="own")["ImageId"]
+    make_template(stage, ImageId=image)
+    answer = (
+        "<DescribeImagesResponse><imagesSet><item><imageId>%s</imageId><imageState>available"
+        "</imageState><architecture>arm64</architecture></item></imagesSet></DescribeImagesResponse>"
+    )
+    stage.faults.add("ec2", "DescribeImages", fault=Body((answer % image).encode()))
+    assert f"image {image} is for arm64, and m7i.large is not" in bad(doctor()[1])["images"]
+
+
+def test_an_image_that_is_gone(stage, doctor):
+    make_template(stage, ImageId="ami-00000000000000000")
+    text = bad(doctor()[1])["images"]
+    assert "image ami-00000000000000000 does not exist" in text
+
+
+def test_subnets_that_are_gone_or_full(stage, doctor):
+    configure(stage, subnets=["subnet-0123456789abcdef0"])
+    code, checks = doctor()
+    assert "does not exist in this region" in bad(checks)["subnets"]
+    assert checks["instance-types"]["text"] == "no subnet was found"
+
+
+def test_types_that_no_zone_offers(stage, doctor):
+    configure(stage, instance_type="u7inh-32tb.480xlarge")
+    assert "no zone of its subnets offers" in bad(doctor()[1])["instance-types"]
+
+
+def test_a_quota_that_is_too_small(stage, doctor):
+    configure(stage, instance_type="g5.xlarge")
+    code, checks = doctor()
+    assert "All G and VT Spot Instance Requests (L-3819A6DF): 0 vCPUs" in bad(checks)["spot-quota"]
+    assert "request-service-quota-increase" in checks["spot-quota"]["advice"]
+
+
+def test_a_missing_permission_of_the_person_is_named(stage, doctor):
+    session = stage.assume("QueuedRole", "person")
+    code, checks = doctor(
+        AWS_ACCESS_KEY_ID=session["AccessKeyId"], AWS_SESSION_TOKEN=session["Token"],
+        AWS_SECRET_ACCESS_KEY=session["SecretAccessKey"],
+    )  # fmt: skip
+    assert "ec2:DescribeSubnets" in bad(checks)["subnets"]
+    assert "ec2:DescribeLaunchTemplateVersions" in bad(checks)["launch-templates"]
+    assert "servicequotas:GetServiceQuota" in bad(checks)["spot-quota"]
