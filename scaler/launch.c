@@ -256,6 +256,7 @@ static void try_pool(struct launch *launch)
                 return;
         }
         pool = pool_at(launch, launch->pool);
+        launch->was_asked = true;
         call = run_instances(launch, &pool);
         call->done = on_answer;
         call->userdata = launch;

@@ -47,6 +47,7 @@ struct launch {
         /* Results. */
         enum launch_outcome outcome;
         size_t n_launched; /* the first so many jobs have an instance */
+        bool was_asked;    /* EC2 was; false when every pool was known to have no capacity */
         struct err err;    /* what EC2 said last */
 
         /* Private to launch.c. */

@@ -102,10 +102,10 @@ int park(struct scaler *scaler, struct job *job, const struct launch *launch, st
         _cleanup_free_ char *body = NULL;
         int r;
 
-        /* Only a ladder that was climbed to its end is begun anew. Jobs that merely come again keep
-         * their number of tries, and with it the client token. */
+        /* Only a ladder that was climbed to its end is begun anew, and only where EC2 was asked
+         * that counts as a try. Jobs that merely come again keep their client token. */
         job->pool = waits ? 0 : (int64_t)launch->pool;
-        job->tries += waits ? 1 : 0;
+        job->tries += waits && launch->was_asked;
         body = job_print(job);
         message.body = body;
         r = scaler_queue_url("PARKED_QUEUE_URL", &message.queue_url, err);

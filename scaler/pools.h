@@ -3,7 +3,7 @@
 
 /*
  * Pools (type, subnet, market) that had no capacity lately. A warm process passes them over for
- * some minutes, so that a burst does not ask EC2 again for what it just refused.
+ * two minutes, so that a burst does not ask EC2 again for what it just refused.
  */
 
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define POOLS_MAX 128
-#define POOLS_KEPT_MS (3 * 60 * 1000)
+#define POOLS_KEPT_MS (2 * 60 * 1000)
 
 struct pools {
         struct {

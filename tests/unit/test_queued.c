@@ -330,6 +330,29 @@ static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
         assert_logged(stage, "InsufficientInstanceCapacity: because");
 }
 
+/* What EC2 refused a moment ago is not asked again, and does not count as a try; later it is. */
+static void empty_pools_are_left_alone_for_two_minutes(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 4; i++)
+                expect_refusal(stage, "MaxCount=1&", 500, "InsufficientInstanceCapacity");
+        expect_parked(stage, "\\\"tries\\\":1,");
+        expect_told(stage, "no capacity");
+        assert_string_equal(run_one(stage, job(1, "fallback")), STAGE_NONE_FAILED);
+
+        expect_parked(stage, "\\\"tries\\\":1,");
+        expect_told(stage, "no capacity");
+        assert_string_equal(
+                run_one(stage, job_with(1, "fallback", ",\"tries\":1")), STAGE_NONE_FAILED);
+
+        script_sleep(stage->script, 2 * 60 * MSEC_PER_SEC);
+        expect_launch(stage, TYPE("t3.2xlarge", "a"), 1, 1);
+        expect_hand_over(stage, 1);
+        assert_string_equal(
+                run_one(stage, job_with(1, "fallback", ",\"tries\":1")), STAGE_NONE_FAILED);
+}
+
 static void throttling_is_waited_out_and_nobody_told(void **state)
 {
         struct stage *stage = *state;
@@ -631,6 +654,7 @@ int main(void)
                 TEST(on_demand_is_the_last_resort),
                 TEST(a_quota_leaves_only_the_other_market),
                 TEST(without_capacity_jobs_are_parked_and_people_told_once),
+                TEST(empty_pools_are_left_alone_for_two_minutes),
                 TEST(throttling_is_waited_out_and_nobody_told),
                 TEST(out_of_time_the_next_event_goes_on),
                 TEST(a_job_that_cannot_be_parked_comes_again),
