@@ -21,6 +21,7 @@
 #include "ladder.h"
 #include "lambda/runtime.h"
 #include "retry.h"
+#include "setup.h"
 
 struct handler {
         const char *name;
@@ -45,6 +46,7 @@ static const struct handler handlers[] = {
 };
 
 static const struct cli *const commands[] = {
+        &setup_command,
         &doctor_command,
         &check_command,
         &ladder_command,
