@@ -47,7 +47,8 @@ static const char *const result_names[] = {
 
 /* -- findings ---------------------------------------------------------------------------------- */
 
-static void add_text(struct finding *finding, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void add_text(
+        struct finding *finding, const char *format, va_list arguments)
 {
         char text[2048];
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * GitHub's answers: to generate-jitconfig, to the search for a runner, and with a token. The input
- * is an answer's body, which each reader must take as a success and as a refusal.
+ * GitHub's answers: to generate-jitconfig, to the search for a runner, with a token, and about the
+ * App itself. The input is an answer's body, which each reader must take as a success and as a
+ * refusal.
  */
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "github/app.h"
 #include "github/github.h"
 
 #define SCOPE_URL "https://api.github.com/repos/octo-org/hello/actions/runners"
@@ -49,6 +51,24 @@ static void read_token(const struct http_call *call)
         github_release(&github);
 }
 
+static void read_app(const struct http_call *call)
+{
+        struct github_installations installations = {0};
+        struct github_deliveries deliveries = {0};
+        struct github_hook hook = {0};
+        struct github_app app = {0};
+        struct err err;
+
+        if (github_get_app_answer(call, &app, &err) == 0 && !app.name[0])
+                abort();
+        if (github_hook_answer(call, &hook, &err) == 0 && strlen(hook.url) >= sizeof(hook.url))
+                abort();
+        if (github_list_installations_answer(call, &installations, &err) == 0)
+                github_installations_release(&installations);
+        if (github_list_deliveries_answer(call, &deliveries, &err) == 0)
+                github_deliveries_release(&deliveries);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -64,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 read_jitconfig(call);
                 read_runners(call);
                 read_token(call);
+                read_app(call);
                 http_call_free(call);
         }
         return 0;
