@@ -13,7 +13,7 @@ from cloud.functions import FunctionError
 
 HANDLERS = ["webhook", "queued", "in_progress", "completed", "instance", "dead_letter", "notify"]
 BATCHES = HANDLERS[1:]
-COMMANDS = ["check", "ladder", "retry"]
+COMMANDS = ["setup", "doctor", "check", "ladder", "retry"]
 PING = {
     "requestContext": {"http": {"method": "POST"}},
     "headers": {"x-github-event": "ping", "x-hub-signature-256": "sha256=" + "0" * 64},
