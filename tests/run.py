@@ -12,6 +12,8 @@ import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 VALGRIND = [
     "valgrind",
@@ -63,32 +65,49 @@ def run_units(build: Path, valgrind: bool) -> Count:
         return sum(pool.map(lambda path: run_unit(path, valgrind), programs), Count())
 
 
-# These run none of the programs, so an instrumented build changes nothing for them.
-WITHOUT_PROGRAMS = ["cloud", "flow/test_deploy.py", "flow/test_template.py"]
+# What tests the tests' equipment, the scripts and the template: with plain programs only, and beside
+# the others, since these wait more than they work.
+BESIDE = ["tests/cloud", "tests/flow/test_deploy.py", "tests/flow/test_template.py"]
 
 
-def run_pytest(build: Path) -> Count:
-    """Runs the local cloud's own tests and the flow tests."""
-    report = build / "pytest.xml"
+def start_pytest(build: Path, name: str, arguments: list[str], **options: Any) -> Popen[bytes]:
+    """Starts one pytest, which writes what it counted to BUILD/NAME.xml."""
+    report = build / f"{name}.xml"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "-c"]
-    command += ["tests/pyproject.toml", "--rootdir=tests", "tests/cloud", "tests/flow"]
-    if build != Path("build"):
-        print(f"once in the plain build: {', '.join(WITHOUT_PROGRAMS)}", flush=True)
-        command += [f"--ignore=tests/{path}" for path in WITHOUT_PROGRAMS]
-    environment = {**os.environ, "BUILD": str(build)}
-    status = subprocess.run(command, env=environment, check=False).returncode
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += [f"--junitxml={report}", "-c", "tests/pyproject.toml", "--rootdir=tests"]
+    return Popen([*command, *arguments], env={**os.environ, "BUILD": str(build)}, **options)
+
+
+def read_count(build: Path, name: str, status: int) -> Count:
+    """Reads what one pytest counted."""
+    report = build / f"{name}.xml"
     if not report.exists():
         return Count(failed=1)
-    suites = ElementTree.parse(report).getroot().iter("testsuite")
     total = Count()
-    for suite in suites:
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
         bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
         skipped = int(suite.get("skipped", 0))
         good = int(suite.get("tests", 0)) - bad - skipped
         total += Count(good, bad, skipped)
     if status != 0 and total.failed == 0:
         total.failed = 1
+    return total
+
+
+def run_pytest(build: Path) -> Count:
+    """Runs the flow tests, and beside them, with plain programs, the local cloud's own."""
+    plain = build == Path("build")
+    beside = build / "beside.log"
+    if not plain:
+        print(f"only with plain programs: {', '.join(BESIDE)}", flush=True)
+    with beside.open("wb") as log:
+        other = start_pytest(build, "beside", BESIDE, stdout=log, stderr=log) if plain else None
+        main = start_pytest(build, "flow", ["tests/flow", *(f"--ignore={path}" for path in BESIDE)])
+        total = read_count(build, "flow", main.wait())
+        if other is not None:
+            total += read_count(build, "beside", other.wait())
+    print(beside.read_text(errors="replace"), end="", flush=True)
     return total
 
 
