@@ -65,7 +65,7 @@ def run_units(build: Path, valgrind: bool) -> Count:
         return sum(pool.map(lambda path: run_unit(path, valgrind), programs), Count())
 
 
-# What tests the tests' equipment, the scripts and the template: with plain programs only, beside the
+# What tests the equipment, the scripts and the template: only with plain programs, and beside the
 # others, since these wait more than they work.
 BESIDE = ["tests/cloud", "tests/flow/test_deploy.py", "tests/flow/test_template.py"]
 
