@@ -22,7 +22,9 @@ def run_target(program: Path, build: Path, seconds: int) -> bool:
     command += [str(found), str(SEEDS / name)]
     ended = subprocess.run(command, capture_output=True, check=False)
     output = ended.stderr.decode(errors="replace")
-    runs = [line.rpartition(":")[2].strip() for line in output.splitlines() if "executed_units" in line]
+    runs = [
+        line.rpartition(":")[2].strip() for line in output.splitlines() if "executed_units" in line
+    ]
     if ended.returncode != 0:
         print(f"FAILED {program.name}\n{output[-8000:]}", flush=True)
         return False
