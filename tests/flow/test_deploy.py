@@ -22,6 +22,8 @@ import pytest
 from cloud.stack import ACCOUNT, REGION, Moto
 
 PROJECT = Path(__file__).resolve().parents[2]
+# The AWS CLI of the machine, unless tests/prepare had to install one.
+PATH = f"{PROJECT / 'build' / 'aws' / 'bin'}:{os.environ['PATH']}"
 BUCKET = "our-code"
 SECONDS = 90
 
@@ -100,7 +102,7 @@ class Account:
     def make(self, command, answers=None, **settings):
         """Run a command; with answers there is a terminal, and somebody who gives them."""
         environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": PATH,
             "HOME": str(self.folder),
             "AWS_ENDPOINT_URL": self.moto.url,
             "AWS_ACCESS_KEY_ID": "owner",
@@ -159,7 +161,7 @@ class Account:
         (tools / "aws").chmod(0o755)
         (self.folder / "answers").write_text("".join(f"{line}\n" for line in lines))
         return {
-            "PATH": f"{tools}:{os.environ['PATH']}",
+            "PATH": f"{tools}:{PATH}",
             "REAL_AWS": real,
             "ANSWERS": str(self.folder / "answers"),
         }
