@@ -150,7 +150,7 @@ class Account:
     def answering(self, *lines: str) -> dict[str, str]:
         """Make a stand-in for the AWS CLI that gives these answers, and settings that find it."""
         real = subprocess.run(
-            [str(self.folder / "scaler" / "deploy" / "find-aws")],
+            [str(PROJECT / "scaler" / "deploy" / "find-aws")],
             capture_output=True,
             text=True,
             check=True,
