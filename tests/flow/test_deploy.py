@@ -473,6 +473,17 @@ def test_a_new_stack_asks_for_what_it_needs(account):
     assert "nothing to change" in account.does("stack", STACK="ours")
 
 
+def test_the_disk_of_runners_is_as_it_is_asked_for(account):
+    account.upload("first")
+    settings = {"AMI": account.image, "VOLUME_THROUGHPUT": "500", "YES": "1"}
+    account.does("stack", VOLUME_INITIALIZATION_RATE="200", **settings)
+    (version,) = account.ec2.describe_launch_template_versions(LaunchTemplateName="scale-agent")[
+        "LaunchTemplateVersions"
+    ]
+    disk = version["LaunchTemplateData"]["BlockDeviceMappings"][0]["Ebs"]
+    assert disk["VolumeInitializationRate"] == 200 and disk["Throughput"] == 500
+
+
 @pytest.mark.parametrize("answers", [["n"], None])
 def test_a_change_set_that_is_not_wanted_leaves_nothing(account, answers):
     account.upload("first")
@@ -490,6 +501,20 @@ def test_a_stack_needs_code_and_an_image(account):
     text = account.fails("stack", AMI="ami-00000000", YES="1")
     assert "the AMI ami-00000000 cannot be used: InvalidAMIID.NotFound" in text
     assert account.status() == "NONE"
+
+
+def test_the_image_that_was_built_last_is_the_default(account):
+    account.upload("first")
+    built = account.folder / "build" / "ami-x86_64"
+    built.write_text(f"{account.image} us-east-1\n")  # an image of another region cannot be used
+    assert "AMI is not set" in account.fails("stack", YES="1")
+    built.write_text(f"{account.image} {REGION}\n")
+    text = account.does("stack", answers=["", "", "", "", "", "y"])
+    assert f"AMI with the runner-agent [{account.image}]: " in text
+    (version,) = account.ec2.describe_launch_template_versions(LaunchTemplateName="scale-agent")[
+        "LaunchTemplateVersions"
+    ]
+    assert version["LaunchTemplateData"]["ImageId"] == account.image
 
 
 def test_a_stack_is_not_made_of_code_for_another_architecture(account):

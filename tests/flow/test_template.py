@@ -127,6 +127,17 @@ def test_machines_are_launched_as_they_should_be(stage):
     assert group["IpPermissions"] == []
 
 
+def test_the_initialization_rate_is_set_only_where_it_is_asked_for(stage):
+    """EBS takes 100 to 300; a launch template that says 0 launches nothing."""
+    rate = DOCUMENT["Parameters"]["VolumeInitializationRate"]
+    assert rate["Default"] == "0"
+    taken = [number for number in range(1001) if re.fullmatch(rate["AllowedPattern"], str(number))]
+    assert taken == [0, *range(100, 301)]
+    found = stage.client("ec2").describe_launch_template_versions(LaunchTemplateName="scale-agent")
+    data = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    assert "VolumeInitializationRate" not in data["BlockDeviceMappings"][0]["Ebs"]
+
+
 LAUNCH_RULES = [
     statement
     for statement in RESOURCES["QueuedRole"]["Properties"]["Policies"][0]["PolicyDocument"][
