@@ -40,7 +40,7 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 # libcrypto has the most symbols: found first, they cost the least time at each start.
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
-needs_packages := $(filter-out clean help install-packages build demo test test-build valgrind lint \
+needs_packages := $(filter-out clean help install-packages build package demo test test-build valgrind lint \
 	format fuzz bench upload deploy rollback stack destroy,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
@@ -111,16 +111,41 @@ $(obj)/version: force
 # The scaler as it runs there: compiled again with static libraries of its own, from scaler/zip.
 triplet := $(patsubst arm64,aarch64,$(ARCH))-linux-gnu
 libraries := $(CURDIR)/build/deps/$(ARCH)/lib/pkgconfig
-for_lambda = build=build/zip/$(ARCH) SANITIZE= CC=$(triplet)-gcc AR=$(triplet)-ar \
+known_arch = $(if $(filter x86_64 arm64,$(ARCH)),,\
+	$(error no architecture named $(ARCH); there are: ARCH=x86_64 ARCH=arm64))
+portable = SANITIZE= CC=$(triplet)-gcc AR=$(triplet)-ar \
 	CFLAGS='-O2 -fPIE -fstack-protector-strong' CPPFLAGS='-D_FORTIFY_SOURCE=2' \
-	LDFLAGS='-pie -s -Wl,--build-id=none' agent_packages='$(scaler_packages)'
+	LDFLAGS='-pie -s -Wl,--build-id=none'
+for_lambda = build=build/zip/$(ARCH) $(portable) agent_packages='$(scaler_packages)'
 
 build: ## build/scaler-ARCH.zip for Lambda (ARCH=x86_64 or arm64; this machine's)
+	$(known_arch)
 	$(q)tests/prepare build-$(ARCH)
 	$(q)scaler/zip/fetch
 	$(q)scaler/zip/dependencies $(ARCH)
 	$(q)PKG_CONFIG_LIBDIR=$(libraries) $(again) $(for_lambda) build/zip/$(ARCH)/bin/scaler
 	$(q)scaler/zip/pack build/zip/$(ARCH)/bin/scaler build/scaler-$(ARCH).zip
+
+# -- for the machine --------------------------------------------------------------------------------
+# The agent as images have it: linked with the same static libraries, and with a small libsystemd.
+machine := build/package/$(ARCH)
+machine_libraries := $(libraries):$(CURDIR)/build/deps/$(ARCH)-systemd/lib/pkgconfig
+emulator = $(if $(filter-out $(host_arch),$(ARCH)),qemu-$(firstword $(subst -, ,$(triplet)))-static -L /usr/$(triplet))
+for_machine = build=$(machine) $(portable) emulator='$(emulator)' PREFIX=/usr \
+	DESTDIR='$(CURDIR)/$(machine)/tree'
+commit_time = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null))
+package_version = $(shell runner-agent/package/version '$(version)' '$(commit_time)')
+
+package: ## build/runner-agent-ARCH.deb and .rpm for the machine (ARCH=x86_64 or arm64; this machine's)
+	$(known_arch)
+	$(q)tests/prepare package-$(ARCH)
+	$(q)scaler/zip/fetch
+	$(q)scaler/zip/fetch runner-agent/package/pins
+	$(q)scaler/zip/dependencies $(ARCH)
+	$(q)runner-agent/package/libsystemd $(ARCH)
+	$(q)rm -rf $(machine)/tree
+	$(q)PKG_CONFIG_LIBDIR=$(machine_libraries) $(again) $(for_machine) install-agent
+	$(q)runner-agent/package/pack $(ARCH) '$(package_version)' '$(commit_time)' $(machine)/tree
 
 # -- into AWS ---------------------------------------------------------------------------------------
 # Each is a script of its name; what is given as VARIABLE=value reaches it.
@@ -235,7 +260,7 @@ $(build)/man/scaler.1: $(bin)/scaler
 $(build)/man/runner-agent.8: $(bin)/runner-agent
 $(build)/man/%:
 	@mkdir -p $(@D)
-	$(call say,MAN,$@)$< --man | sed '1s/ "" / "$(man_date)" /' >$@
+	$(call say,MAN,$@)$(emulator) $< --man | sed '1s/ "" / "$(man_date)" /' >$@
 
 man_pages := $(build)/man/scaler.1 $(build)/man/runner-agent.8
 man: $(man_pages) ## manual pages, in build/man
@@ -253,6 +278,16 @@ install: all man ## install programs, systemd units, manual pages, completion (D
 			"$(DESTDIR)$(BASHCOMPLETIONDIR)/$$program" || exit 1; done
 	install -D -m 644 scaler/completion/zsh $(DESTDIR)$(ZSHCOMPLETIONDIR)/_scaler
 
+launch := $(if $(wildcard runner-agent/launch/main.c),$(bin)/launch)
+install-agent: $(bin)/runner-agent $(launch) $(build)/man/runner-agent.8
+	$(q)install -D -m 755 $(bin)/runner-agent $(DESTDIR)$(BINDIR)/runner-agent
+	$(q)$(if $(launch),install -D -m 755 $(launch) $(DESTDIR)$(PREFIX)/lib/runner-agent/launch)
+	$(q)for unit in $(wildcard $(addprefix runner-agent/*.,service timer socket slice)); do \
+		sed 's|@bindir@|$(BINDIR)|g; s|@libexecdir@|$(PREFIX)/lib/runner-agent|g' "$$unit" | \
+		install -D -m 644 /dev/stdin "$(DESTDIR)$(SYSTEMDUNITDIR)/$${unit##*/}" || exit 1; done
+	$(q)install -D -m 644 $(build)/man/runner-agent.8 $(DESTDIR)$(MANDIR)/man8/runner-agent.8
+	$(q)install -D -m 644 scaler/completion/bash $(DESTDIR)$(BASHCOMPLETIONDIR)/runner-agent
+
 clean: ## remove what was built (packages fetched for the tests and the zip's libraries stay)
 	rm -rf $(filter-out build/venv build/aws build/npm build/deps,$(wildcard build/*))
 
@@ -261,7 +296,8 @@ help: ## this list
 
 force:
 .PHONY: all build unit-programs fuzz-programs bench-programs test test-build valgrind fuzz bench lint \
-	lint-sources man format install-packages demo install clean help force \
+	lint-sources man format install-packages demo install install-agent package clean \
+	help force \
 	upload deploy rollback stack destroy
 .DELETE_ON_ERROR:
 .SECONDARY:
