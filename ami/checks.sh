@@ -1,0 +1,215 @@
+# shellcheck shell=bash disable=SC2154 # from common.sh
+# SPDX-License-Identifier: MIT
+# What ami/install looks at before it changes anything: who runs it, on what, with which settings, the
+# agent's package, the runner's archive (downloaded, and its checksum compared), and the disk space. All
+# faults of the settings are told at once.
+
+mib=1048576
+
+check_who_and_where() {
+  local what
+  what=$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}/\1/p' /etc/os-release 2>/dev/null || true)
+  if [ "$(id -u)" -ne 0 ]; then fail "it changes the system, and you are not root" "run it with sudo"; fi
+  if [ -z "$distribution" ]; then
+    fail "this system is ${what:-unknown (no /etc/os-release)}, for which there are no steps" \
+      "use Debian 12, Ubuntu 24.04 or Amazon Linux 2023"
+  fi
+  if [ -z "$runner_arch" ]; then
+    fail "this machine is a $(uname -m); GitHub's runner is used on x86_64 and aarch64" "use one of these"
+  fi
+}
+
+faults=()
+fault() { faults+=("$1"); }
+
+check_switch() { # NAME VALUE ALLOWED...
+  local name=$1 value=$2 allowed
+  shift 2
+  for allowed in "$@"; do
+    if [ "$value" = "$allowed" ]; then return; fi
+  done
+  fault "$name is '$value'; allowed: $*"
+}
+
+check_settings() {
+  local package
+  check_switch RUNNER_SUDO "$RUNNER_SUDO" no yes
+  check_switch DOCKER "$DOCKER" no yes
+  check_switch BUILD_TOOLS "$BUILD_TOOLS" yes no
+  check_switch JOB_METADATA "$JOB_METADATA" deny allow
+  check_switch SSH "$SSH" no yes
+  if ! [[ $PREFIX =~ ^(/[A-Za-z0-9_.-]+)+$ ]]; then
+    fault "PREFIX is '$PREFIX'; it is a path of SSM parameters, such as /scale-agent"
+  fi
+  for package in $EXTRA_PACKAGES; do
+    if ! [[ $package =~ ^[A-Za-z0-9][A-Za-z0-9+._:-]*$ ]]; then
+      fault "EXTRA_PACKAGES holds '$package', which is no package's name"
+    fi
+  done
+  if wants runner; then
+    if ! [[ $RUNNER_VERSION =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]]; then
+      fault "RUNNER_VERSION is '$RUNNER_VERSION'; it is the version of a release, such as 2.330.0"
+    fi
+    if ! [[ $RUNNER_SHA256 =~ ^[0-9a-fA-F]{64}$ ]]; then
+      fault "RUNNER_SHA256 is '$RUNNER_SHA256'; it is the archive's SHA-256, 64 hexadecimal digits"
+    fi
+  fi
+}
+
+# The units that the image turns on; the agent's package has to bring them.
+agent_units=(runner-agent.service runner-agent-deadline.timer runner.socket runner.service)
+
+check_agent_package() {
+  local kind=deb name='' arch='' list='' unit
+  wants agent || return 0
+  if [ "$distribution" = amazon ]; then kind=rpm; fi
+  case $AGENT_PACKAGE in
+    '')
+      fault "AGENT_PACKAGE is missing; it is the agent's .$kind (make package builds it)"
+      return
+      ;;
+    *."$kind") ;;
+    *)
+      fault "AGENT_PACKAGE is '$AGENT_PACKAGE'; this system installs .$kind files"
+      return
+      ;;
+  esac
+  if [ ! -f "$AGENT_PACKAGE" ]; then
+    fault "AGENT_PACKAGE is '$AGENT_PACKAGE', and there is no such file"
+    return
+  fi
+  AGENT_PACKAGE=$(realpath "$AGENT_PACKAGE")
+  if [ "$kind" = deb ]; then
+    name=$(dpkg-deb -f "$AGENT_PACKAGE" Package 2>/dev/null) || name=
+    arch=$(dpkg-deb -f "$AGENT_PACKAGE" Architecture 2>/dev/null) || arch=
+    list=$(dpkg-deb --fsys-tarfile "$AGENT_PACKAGE" 2>/dev/null | tar -t 2>/dev/null) || list=
+  else
+    name=$(rpm -qp --qf '%{NAME}' "$AGENT_PACKAGE" 2>/dev/null) || name=
+    arch=$(rpm -qp --qf '%{ARCH}' "$AGENT_PACKAGE" 2>/dev/null) || arch=
+    list=$(rpm -qpl "$AGENT_PACKAGE" 2>/dev/null) || list=
+  fi
+  if [ -z "$name" ] || [ -z "$list" ]; then
+    fault "AGENT_PACKAGE $AGENT_PACKAGE cannot be read as a .$kind; build or copy it again"
+  elif [ "$name" != runner-agent ]; then
+    fault "AGENT_PACKAGE $AGENT_PACKAGE is the package $name, not runner-agent"
+  elif [ "$arch" != "$package_arch" ] && [ "$arch" != all ] && [ "$arch" != noarch ]; then
+    fault "AGENT_PACKAGE $AGENT_PACKAGE is for $arch; this machine is $package_arch"
+  else
+    for unit in "${agent_units[@]}"; do
+      if ! grep -qE "(^|/)lib/systemd/system/$unit\$" <<<"$list"; then
+        fault "AGENT_PACKAGE $AGENT_PACKAGE has no $unit; it is too old for this image, build it again"
+      fi
+    done
+  fi
+}
+
+check_tools() {
+  local tool needed=(systemctl tar gzip sha256sum df stat useradd)
+  if [ "$distribution" = amazon ]; then needed+=(dnf rpm); else needed+=(apt-get dpkg-deb); fi
+  # a bare root without init gets one with the packages
+  if [ "$distribution" = debian ] && wants packages; then needed=("${needed[@]:1}"); fi
+  if wants runner && [[ $RUNNER_ARCHIVE == *://* ]]; then
+    have curl || have wget || fault "neither curl nor wget is here to fetch RUNNER_ARCHIVE; install curl"
+  fi
+  for tool in "${needed[@]}"; do
+    have "$tool" || fault "the program $tool is missing; this is no stock system"
+  done
+}
+
+tell_faults() {
+  local text
+  if [ ${#faults[@]} -eq 0 ]; then return; fi
+  for text in "${faults[@]}"; do printf '%s: %s\n' "$me" "$text" >&2; done
+  fail "nothing was changed" "mend this and run it again; ami/install --help tells all settings"
+}
+
+# -- the runner's archive -----------------------------------------------------------------------------
+runner_is_installed() {
+  [ "$(cat "$runner_home/.version" 2>/dev/null)" = "$RUNNER_VERSION ${RUNNER_SHA256,,}" ]
+}
+
+fetch() { # URL FILE
+  if have curl; then
+    curl --fail --silent --show-error --location --retry 3 --connect-timeout 30 --output "$2" "$1"
+  else
+    wget --quiet --tries=3 --connect-timeout=30 --output-document="$2" "$1"
+  fi
+}
+
+# Leaves the archive, with the right checksum, at $runner_checked.
+check_runner_archive() {
+  local name=actions-runner-linux-$runner_arch-$RUNNER_VERSION.tar.gz found from
+  wants runner && ! runner_is_installed || return 0
+  from=$RUNNER_ARCHIVE
+  case $from in
+    *://*)
+      case $from in */) from+=$name ;; esac
+      runner_checked=$scratch/$name
+      say "fetching $from"
+      fetch "$from" "$runner_checked" ||
+        fail "the runner's archive could not be fetched from $from" \
+          "look at the address, RUNNER_VERSION and the way out of this machine; nothing was changed"
+      ;;
+    *)
+      if [ ! -f "$from" ]; then
+        fail "RUNNER_ARCHIVE is '$from', and there is no such file" "name a file or a URL; nothing was changed"
+      fi
+      runner_checked=$(realpath "$from")
+      ;;
+  esac
+  found=$(sha256sum <"$runner_checked")
+  found=${found%% *}
+  if [ "$found" != "${RUNNER_SHA256,,}" ]; then
+    fail "the runner's archive from $from has the SHA-256 $found, not RUNNER_SHA256 ${RUNNER_SHA256,,}" \
+      "take both from one release's page; if they are, do not trust this archive. Nothing was changed"
+  fi
+  if ! tar -tzf "$runner_checked" 2>/dev/null | grep -qE '^(\./)?bin/Runner\.Listener$'; then
+    fail "the archive $from holds no bin/Runner.Listener" "name GitHub's runner for Linux; nothing was changed"
+  fi
+}
+
+# -- disk space ---------------------------------------------------------------------------------------
+# Sums up what is needed per file system, since /, /opt, /var and /tmp may be one or several.
+declare -A need=() place=()
+needs() { # FOLDER BYTES
+  local folder=$1 device
+  while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+  device=$(stat -c %d "$folder")
+  need[$device]=$((${need[$device]:-0} + $2))
+  place[$device]=${place[$device]:-$folder}
+}
+
+unpacked_size() { # ARCHIVE
+  gzip -dc "$1" 2>/dev/null | wc -c
+}
+
+check_space() {
+  local device free
+  needs /tmp $((32 * mib))
+  if wants runner && ! runner_is_installed; then needs "${runner_home%/*}" "$(unpacked_size "$runner_checked")"; fi
+  if wants packages && ! have nft; then
+    needs /usr $((400 * mib))
+    needs /var $((250 * mib))
+    if [ "$BUILD_TOOLS" = yes ]; then needs /usr $((350 * mib)); fi
+  fi
+  if wants docker && [ "$DOCKER" = yes ] && ! have dockerd; then needs /usr $((400 * mib)); fi
+  if wants boot && [ -d /boot ]; then needs /boot $((64 * mib)); fi
+  for device in "${!need[@]}"; do
+    free=$(df --output=avail -B1 "${place[$device]}" | tail -n 1)
+    if [ "$free" -lt "${need[$device]}" ]; then
+      fail "the file system of ${place[$device]} has $((free / mib)) MiB free, and $((need[$device] / mib)) MiB are needed" \
+        "make room, or use a larger volume; nothing was changed"
+    fi
+  done
+}
+
+check_all() {
+  check_who_and_where
+  check_settings
+  check_agent_package
+  check_tools
+  tell_faults
+  scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/ami-install.XXXXXX")
+  check_runner_archive
+  check_space
+}

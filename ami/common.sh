@@ -1,0 +1,167 @@
+# shellcheck shell=bash disable=SC2034 # what the steps use
+# SPDX-License-Identifier: MIT
+# What ami/install and its steps share: the settings with their defaults, failures that say what to do,
+# and the few ways in which a step changes the system. Every change is of a kind that can be made twice,
+# and a file is never half-written: it is made beside its place and renamed.
+set -euo pipefail
+umask 022
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+me=${0##*/}
+
+AGENT_PACKAGE=${AGENT_PACKAGE-}
+RUNNER_VERSION=${RUNNER_VERSION-}
+RUNNER_SHA256=${RUNNER_SHA256-}
+RUNNER_ARCHIVE=${RUNNER_ARCHIVE:-https://github.com/actions/runner/releases/download/v$RUNNER_VERSION/}
+RUNNER_SUDO=${RUNNER_SUDO:-no}
+DOCKER=${DOCKER:-no}
+BUILD_TOOLS=${BUILD_TOOLS:-yes}
+EXTRA_PACKAGES=${EXTRA_PACKAGES-}
+JOB_METADATA=${JOB_METADATA:-deny}
+PREFIX=${PREFIX:-/scale-agent}
+SSH=${SSH:-no}
+
+runner_home=/opt/actions-runner
+unit_dir=/etc/systemd/system
+
+say() { printf '%s: %s\n' "$me" "$*"; }
+
+fail() { # WHAT [NEXT STEP]
+  printf '%s: %s\n' "$me" "$1" >&2
+  if [ -n "${2-}" ]; then printf '  next: %s\n' "$2" >&2; fi
+  trap - ERR
+  exit 1
+}
+
+# What no message was written for: where, and with which status.
+unexpected() { # LINE COMMAND STATUS
+  printf '%s: line %s: this failed with status %s: %s\n' "$me" "$1" "$3" "$2" >&2
+  printf '  next: read what it said above; every step can be run again: ami/install STEP...\n' >&2
+}
+trap 'unexpected "$LINENO" "$BASH_COMMAND" "$?"' ERR
+set -E
+
+# Runs a command; its output is shown only when it fails.
+quietly() {
+  local output status=0
+  output=$("$@" 2>&1) || status=$?
+  if [ "$status" -eq 0 ]; then return; fi
+  printf '%s\n' "$output" | tail -n 30 >&2
+  fail "this failed with status $status: $*" "what it said is above; when that is mended, run ami/install again"
+}
+
+have() { command -v "$1" >/dev/null; }
+
+# -- the system ---------------------------------------------------------------------------------------
+# One of debian, ubuntu, amazon; nothing where it is another one, or another version.
+find_distribution() {
+  local id version
+  [ -r /etc/os-release ] || return 0
+  # shellcheck disable=SC1091 # of the system
+  id=$(. /etc/os-release && printf '%s' "${ID-}")
+  # shellcheck disable=SC1091
+  version=$(. /etc/os-release && printf '%s' "${VERSION_ID-}")
+  case $id-$version in
+    debian-12) printf debian ;;
+    ubuntu-24.04) printf ubuntu ;;
+    amzn-2023 | amzn-2023.*) printf amazon ;;
+  esac
+}
+distribution=$(find_distribution)
+
+# As the system's packages call the architecture, and as the runner's releases do.
+case $(uname -m) in
+  x86_64) package_arch=amd64 runner_arch=x64 ;;
+  aarch64) package_arch=arm64 runner_arch=arm64 ;;
+  *) package_arch='' runner_arch='' ;;
+esac
+if [ "$distribution" = amazon ]; then package_arch=$(uname -m); fi
+
+# Tells whether systemd runs here: on a build instance it does, in a folder entered by chroot not.
+systemd_runs() { [ -d /run/systemd/system ]; }
+
+# -- files --------------------------------------------------------------------------------------------
+# Writes standard input to FILE, when it is not there already.
+put() { # FILE [MODE]
+  local file=$1 mode=${2:-644} new
+  mkdir -p "${file%/*}"
+  new=$(mktemp "${file%/*}/.${file##*/}.XXXXXX")
+  cat >"$new"
+  chmod "$mode" "$new"
+  if [ -f "$file" ] && [ ! -L "$file" ] && cmp -s "$new" "$file" &&
+    [ "$(stat -c %a "$file")" = "$mode" ]; then
+    rm "$new"
+  else
+    mv -fT "$new" "$file"
+  fi
+}
+
+# Puts a file of ami/files at its place; the folder names are those of the system.
+put_file() { # PATH [MODE]
+  put "$1" "${2:-644}" <"$here/files$1"
+}
+
+link() { # TARGET FILE
+  mkdir -p "${2%/*}"
+  if [ "$(readlink "$2" 2>/dev/null)" != "$1" ]; then ln -sfT "$1" "$2"; fi
+}
+
+# -- units --------------------------------------------------------------------------------------------
+unit_exists() { # UNIT
+  local unit=$1 folder template
+  template=${unit/@*./@.}
+  for folder in /etc/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+    if [ -e "$folder/$unit" ] || [ -e "$folder/$template" ]; then return 0; fi
+  done
+  [ -x "/etc/init.d/${unit%.service}" ]
+}
+
+# Works in a chroot as well. What runs goes on running: an image is about its next boot.
+mask() { # UNIT
+  if [ "$(readlink "$unit_dir/$1" 2>/dev/null)" = /dev/null ]; then return 0; fi
+  if [ -e "$unit_dir/$1" ]; then rm -f "$unit_dir/$1"; fi
+  quietly systemctl --no-reload mask "$1"
+}
+
+unmask() { # UNIT
+  if [ "$(readlink "$unit_dir/$1" 2>/dev/null)" = /dev/null ]; then rm -f "$unit_dir/$1"; fi
+}
+
+enable() { # UNIT
+  unmask "$1"
+  quietly systemctl --no-reload enable "$1"
+}
+
+disable() { # UNIT
+  if unit_exists "$1"; then quietly systemctl --no-reload disable "$1"; fi
+}
+
+# -- packages -----------------------------------------------------------------------------------------
+# Installs packages, by name or as files ("./x.deb"), with what they cannot do without and no more.
+# Nothing that is installed is started: the policy says no while packages are set up.
+install_packages() { # PACKAGE...
+  if [ "$distribution" = amazon ]; then
+    quietly dnf install -y --setopt=install_weak_deps=False "$@"
+    return
+  fi
+  local policy=/usr/sbin/policy-rc.d policy_is_ours=
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\n# for the time of ami/install: nothing is started\nexit 101\n' | put "$policy" 755
+    policy_is_ours=yes
+  fi
+  # shellcheck disable=SC2064 # as it is now
+  trap "${policy_is_ours:+rm -f $policy}" EXIT
+  DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 "$@"
+  if [ -n "$policy_is_ours" ]; then rm -f "$policy"; fi
+  trap - EXIT
+}
+
+# systemd-resolved's package makes /etc/resolv.conf a link to what resolved writes when it runs. It does
+# not run here before the next boot: until then the name servers of before are put there.
+keep_names() { # FILE with the name servers of before
+  local link=/etc/resolv.conf target=/run/systemd/resolve/stub-resolv.conf
+  if [ -L "$link" ] && [ ! -e "$link" ] && [ -s "$1" ]; then
+    mkdir -p "${target%/*}"
+    cp "$1" "$target"
+  fi
+}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""One instance of the local cloud as a virtual machine: a disk made by ami/, booted by QEMU.
+
+What the guest sees is what EC2 gives: a Nitro-like NVMe disk, one network card with DHCP, the
+metadata service at 169.254.169.254, and nothing else of the world than AWS and GitHub. Its network is
+QEMU's own (user mode), in which each of these addresses leads to a port of the loopback.
+
+The console goes to DIRECTORY/console.log. A channel of its own, the hand, lets a test run commands
+as root in the guest; the image has the other end of it only for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cloud.machine import SHUT_DOWN, Machine, Setup
+
+from .qmp import Qmp, QmpError
+
+NETWORK = "169.254.169.0/24"
+METADATA = "169.254.169.254:80"
+HOST_ADDRESS = "169.254.169.1"
+GUEST_ADDRESS = "169.254.169.10"
+HAND = "org.scale-agent.hand"
+POWER_BUTTON_SECONDS = 60.0
+
+
+@dataclass
+class VmSetup(Setup):
+    """How virtual machines are set up; tests change what they need before a launch.
+
+    image          the folder that tests/vm/image made: disk, kernel, initrd, cmdline
+    ways           address and port in the guest, and the port of the loopback that it leads to
+    files          replaced on the disk before the boot: path and content
+    append         added to the kernel's command line
+    clock          what the machine's clock says at power-on (RFC 3339); real time when empty
+    cable_seconds  how long after power-on the network cable is plugged in
+    """
+
+    image: Path = Path()
+    ways: dict[str, int] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    append: str = ""
+    clock: str = ""
+    cable_seconds: float = 0.0
+    memory: int = 1024
+    processors: int = 2
+
+
+class VirtualMachine(Machine):
+    """A machine whose programs are those of a booted disk; nothing of it is played."""
+
+    setup: VmSetup
+
+    @property
+    def console(self) -> str:
+        """What the machine has written to its serial console."""
+        log = self.directory / "console.log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def hand(self, command: str, seconds: float = 30.0) -> str:
+        """Run a command of the shell as root in the guest, and give what it prints."""
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as stream:
+            stream.settimeout(seconds)
+            stream.connect(str(self.directory / "hand"))
+            stream.sendall(command.replace("\n", " ").encode() + b"\n")
+            text = b""
+            while not text.endswith(b"\0"):
+                data = stream.recv(65536)
+                if not data:
+                    raise OSError(f"{self.id} ended during: {command}")
+                text += data
+        return text[:-1].decode(errors="replace")
+
+    def _boot(self) -> None:
+        self.directory.mkdir(parents=True)
+        disk = self._disk()
+        with (self.directory / "qemu.log").open("wb") as log:
+            self.agent = subprocess.Popen(
+                self._command(disk),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._pidfd = os.pidfd_open(self.agent.pid)
+        self.note("powered on", f"QEMU, pid {self.agent.pid}")
+        if self.setup.cable_seconds:
+            self._qmp("set_link", name="nic", up=False)
+            self.at(self.setup.cable_seconds, lambda: self._qmp("set_link", name="nic", up=True))
+        self._qmp("cont")
+
+    def _disk(self) -> Path:
+        """Give the disk to boot from: the image's, or a copy with other files on it."""
+        image = self.setup.image / "disk.raw"
+        if not self.setup.files:
+            return image
+        copy = self.directory / "disk.raw"
+        subprocess.run(["cp", "--sparse=always", str(image), str(copy)], check=True)
+        commands = []
+        for number, (path, content) in enumerate(self.setup.files.items()):
+            source = self.directory / f"file-{number}"
+            source.write_text(content)
+            commands += [f"rm {path}", f"write {source} {path}"]
+        subprocess.run(
+            ["debugfs", "-w", "-f", "/dev/stdin", str(copy)],
+            input="\n".join(commands).encode(),
+            check=True,
+            capture_output=True,
+        )
+        return copy
+
+    def _command(self, disk: Path) -> list[str]:
+        setup, image = self.setup, self.setup.image
+        ways = {METADATA: int(self.metadata.url.rpartition(":")[2])} | setup.ways
+        network = f"user,id=n0,net={NETWORK},host={HOST_ADDRESS},dhcpstart={GUEST_ADDRESS},restrict=on"
+        for address, port in ways.items():
+            network += f",guestfwd=tcp:{address}-cmd:nc -N 127.0.0.1 {port}"
+        append = f"{(image / 'cmdline').read_text().strip()} {setup.append}".strip()
+        uuid = f"ec2{self.id.removeprefix('i-').ljust(29, '0')}"[:32]
+        uuid = f"{uuid[:8]}-{uuid[8:12]}-{uuid[12:16]}-{uuid[16:20]}-{uuid[20:]}"
+        product = f"product={self.facts.instance_type},uuid={uuid},serial={uuid}"
+        return [
+            "qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-S",
+            "-machine", "q35", "-accel", "kvm", "-accel", "tcg", "-cpu", "max",
+            "-smp", str(setup.processors), "-m", str(setup.memory),
+            "-smbios", "type=0,vendor=Amazon EC2",
+            "-smbios", f"type=1,manufacturer=Amazon EC2,{product}",
+            *(["-rtc", f"base={setup.clock}"] if setup.clock else []),
+            "-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd"), "-append", append,
+            "-drive", f"file={disk},if=none,id=d0,format=raw,snapshot=on,cache=unsafe",
+            "-device", "nvme,serial=vol0,drive=d0",
+            "-netdev", network, "-device", "virtio-net-pci,netdev=n0,id=nic",
+            "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
+            "-chardev", "socket,id=hand,path=hand,server=on,wait=off",
+            "-device", f"virtserialport,chardev=hand,name={HAND}",
+            "-serial", "file:console.log", "-qmp", "unix:qmp,server=on,wait=off",
+        ]  # fmt: skip
+
+    def _qmp(self, command: str, **arguments: Any) -> None:
+        with contextlib.suppress(QmpError):
+            monitor = Qmp(self.directory / "qmp")
+            try:
+                monitor.run(command, **arguments)
+            finally:
+                monitor.close()
+
+    def _agent_ended(self) -> None:
+        """QEMU has ended: the guest has powered itself off."""
+        os.close(self._pidfd)
+        self._pidfd = -1
+        assert self.agent is not None
+        self.exit_code = self.agent.wait()
+        if self.exit_code != 0:
+            text = (self.directory / "qemu.log").read_text(errors="replace").strip()
+            self.note("QEMU failed", text[-300:])
+        self._stop(SHUT_DOWN)
+
+    def _stop(self, reason: str, gently: bool = True) -> None:
+        """End from outside: the power button as EC2 presses it, and after a while the plug."""
+        if self.off.is_set():
+            return
+        self.reason = reason
+        if self.agent is not None and self.agent.poll() is None:
+            if gently:
+                self._qmp("system_powerdown")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.agent.wait(POWER_BUTTON_SECONDS)
+            if self.agent.poll() is None:
+                self.note("pulled", "the guest was still on")
+                self.agent.send_signal(signal.SIGKILL)
+            self.exit_code = self.agent.wait()
+        (self.directory / "disk.raw").unlink(missing_ok=True)
+        self.note("off", reason)
+        with self._lock:
+            self.off.set()
+
+
+def missing_tools() -> list[str]:
+    """The programs that a virtual machine needs and this system lacks."""
+    return [name for name in ("qemu-system-x86_64", "nc", "debugfs") if not shutil.which(name)]
+
+
+def wait_until(condition: Any, seconds: float, pause: float = 0.1) -> bool:
+    """Wait until something is true; False when the time is over."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(pause)
+    return True
