@@ -8,6 +8,7 @@ CPPFLAGS ?=
 LDFLAGS ?=
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
+LIBEXECDIR ?= $(PREFIX)/lib/runner-agent
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 MANDIR ?= $(PREFIX)/share/man
 BASHCOMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
@@ -60,6 +61,7 @@ agent_libs = $(shell pkg-config --libs $(agent_packages))
 lib_sources := $(wildcard lib/*.c lib/*/*.c)
 scaler_sources := $(wildcard scaler/*.c)
 agent_sources := $(wildcard runner-agent/*.c)
+launch_sources := $(wildcard runner-agent/launch/*.c)
 unit_sources := $(wildcard tests/unit/test_*.c)
 unit_helpers := $(filter-out $(unit_sources),$(wildcard tests/unit/*.c))
 fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
@@ -68,9 +70,10 @@ objects = $(patsubst %.c,$(obj)/%.o,$(1))
 lib_archive := $(obj)/lib.a
 scaler_archive := $(obj)/scaler.a
 agent_archive := $(obj)/agent.a
+launch_archive := $(obj)/launch.a
 unit_programs := $(patsubst tests/unit/%.c,$(build)/unit/%,$(unit_sources))
 
-all: $(bin)/scaler $(bin)/runner-agent ## both programs, in build/bin
+all: $(bin)/scaler $(bin)/runner-agent $(bin)/launch ## the programs, in build/bin
 
 $(bin)/scaler: $(obj)/scaler/main.o $(scaler_archive) $(lib_archive)
 	@mkdir -p $(@D)
@@ -80,10 +83,16 @@ $(bin)/runner-agent: $(obj)/runner-agent/main.o $(agent_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(agent_libs)
 
+# On the way from the boot to the job, so nothing but libc.
+$(bin)/launch: $(obj)/runner-agent/launch/main.o $(launch_archive) $(lib_archive)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -o $@ $^ $(link)
+
 $(lib_archive): $(call objects,$(lib_sources))
 $(scaler_archive): $(call objects,$(filter-out scaler/main.c,$(scaler_sources)))
 $(agent_archive): $(call objects,$(filter-out runner-agent/main.c,$(agent_sources)))
-$(lib_archive) $(scaler_archive) $(agent_archive):
+$(launch_archive): $(call objects,$(filter-out %/main.c,$(launch_sources)))
+$(lib_archive) $(scaler_archive) $(agent_archive) $(launch_archive):
 	$(q)rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
@@ -158,7 +167,7 @@ upload deploy rollback stack destroy:
 	$(q)scaler/deploy/$@
 
 # -- tests ------------------------------------------------------------------------------------------
-$(build)/unit/%: $(obj)/tests/unit/%.o $(call objects,$(unit_helpers)) $(scaler_archive) $(agent_archive) $(lib_archive)
+$(build)/unit/%: $(obj)/tests/unit/%.o $(call objects,$(unit_helpers)) $(scaler_archive) $(agent_archive) $(launch_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(agent_libs) -lcmocka
 
@@ -168,7 +177,7 @@ $(call objects,$(wildcard tests/unit/*.c)): private CPPFLAGS += -Wno-null-derefe
 unit-programs: $(unit_programs)
 
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
-$(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(lib_archive)
+$(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(launch_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) -fsanitize=fuzzer $(agent_libs)
 
@@ -219,7 +228,7 @@ bench: ## speed and memory, as a table and in build/bench.json
 	$(q)$(python) -m tests.bench --build $(build)
 
 c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
-	runner-agent/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
+	runner-agent/*.[ch] runner-agent/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) tests/prepare .ci/run \
 	scaler/completion/bash
@@ -265,11 +274,13 @@ $(build)/man/%:
 man_pages := $(build)/man/scaler.1 $(build)/man/runner-agent.8
 man: $(man_pages) ## manual pages, in build/man
 
+units := $(wildcard $(addprefix runner-agent/*.,service timer socket slice))
 install: all man ## install programs, systemd units, manual pages, completion (DESTDIR, PREFIX)
 	install -D -m 755 $(bin)/scaler $(DESTDIR)$(BINDIR)/scaler
 	install -D -m 755 $(bin)/runner-agent $(DESTDIR)$(BINDIR)/runner-agent
-	for unit in runner-agent/*.service runner-agent/*.timer; do \
-		sed 's|@bindir@|$(BINDIR)|g' "$$unit" | \
+	install -D -m 755 $(bin)/launch $(DESTDIR)$(LIBEXECDIR)/launch
+	for unit in $(units); do \
+		sed 's|@bindir@|$(BINDIR)|g; s|@libexecdir@|$(LIBEXECDIR)|g' "$$unit" | \
 		install -D -m 644 /dev/stdin "$(DESTDIR)$(SYSTEMDUNITDIR)/$${unit##*/}" || exit 1; done
 	for page in $(man_pages); do \
 		install -D -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done

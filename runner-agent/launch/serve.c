@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * runner.service: a program that waits, outside of the agent's sandbox, as the runner's user. It
+ * takes one connection after the other: a request, then signals for the program until that has
+ * ended. A connection that ends first ends the program with all of its process group; when the
+ * program ends first, what it left behind in the group stays (a runner that updates itself does so),
+ * as long as the machine does. When it is told to end, it lets the program that runs come to its own
+ * end: the agent is told at the same time, and stops it.
+ */
+
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "message.h"
+#include "packet.h"
+#include "start.h"
+
+/* sd_listen_fds(3): the first descriptor that systemd passes. */
+#define LISTEN_FD 3
+
+/* A client sends its request at once. */
+#define REQUEST_LIMIT_MS 5000
+
+struct serve {
+        int listener;
+        int signals; /* SIGCHLD, and those that end the server */
+        bool is_ending;
+
+        /* of the present connection */
+        int connection;
+        pid_t pid; /* the program, also its group; 0: none */
+        bool is_gone; /* the client */
+};
+
+/* -- answers --------------------------------------------------------------------------------- */
+
+static void answer(const struct serve *serve, enum launch_end end, int value, const char *text)
+{
+        struct launch_answer answer = {.end = end, .value = value};
+
+        snprintf(answer.text, sizeof(answer.text), "%s", text);
+        packet_send(serve->connection, &answer, sizeof(answer), NULL);
+}
+
+static void refuse(const struct serve *serve, enum launch_exit code, const struct err *err)
+{
+        fprintf(stderr, "launch: refused: %s\n", err->text);
+        answer(serve, LAUNCH_FAILED, (int)code, err->text);
+}
+
+/* -- while the program runs ------------------------------------------------------------------ */
+
+static void on_packet(struct serve *serve)
+{
+        char bytes[sizeof(struct launch_signal) + 1];
+        ssize_t n = recv(serve->connection, bytes, sizeof(bytes), 0);
+        int number;
+
+        if (n < 0 && errno == EINTR)
+                return;
+        if (n > 0 && launch_signal_parse(bytes, (size_t)n, &number) == 0) {
+                kill(serve->pid, number);
+                return;
+        }
+        fprintf(stderr, "launch: the client %s, the program is killed\n",
+                n > 0 ? "sent what is no signal" : "has gone");
+        serve->is_gone = true;
+        kill(-serve->pid, SIGKILL);
+}
+
+static void on_signal(struct serve *serve)
+{
+        struct signalfd_siginfo info;
+        int status;
+
+        if (read(serve->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+                return;
+        if (info.ssi_signo != SIGCHLD) {
+                serve->is_ending = true;
+                return;
+        }
+        if (serve->pid == 0 || waitpid(serve->pid, &status, WNOHANG) != serve->pid)
+                return;
+        serve->pid = 0;
+        if (WIFSIGNALED(status))
+                answer(serve, LAUNCH_KILLED, WTERMSIG(status), "");
+        else
+                answer(serve, LAUNCH_EXITED, WEXITSTATUS(status), "");
+}
+
+static void watch_program(struct serve *serve)
+{
+        while (serve->pid > 0) {
+                struct pollfd polled[] = {
+                        {.fd = serve->signals, .events = POLLIN},
+                        {.fd = serve->is_gone ? -1 : serve->connection, .events = POLLIN},
+                };
+
+                if (poll(polled, 2, -1) < 0)
+                        continue;
+                if (polled[0].revents)
+                        on_signal(serve);
+                else if (polled[1].revents)
+                        on_packet(serve);
+        }
+}
+
+/* -- one connection -------------------------------------------------------------------------- */
+
+static int check_peer(const struct serve *serve, struct err *err)
+{
+        struct ucred peer;
+        socklen_t size = sizeof(peer);
+
+        if (getsockopt(serve->connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+                return err_set(err, -errno, "the client is unknown: %s", strerror(errno));
+        if (peer.uid != 0 && peer.uid != geteuid())
+                return err_set(err, -EACCES, "user %u may not start programs here",
+                        (unsigned)peer.uid);
+        return 0;
+}
+
+/* BYTES has room for LAUNCH_REQUEST_MAX; returns how many there are. */
+static ssize_t receive(
+        const struct serve *serve, char *bytes, int output[PACKET_DESCRIPTORS], struct err *err)
+{
+        struct pollfd polled = {.fd = serve->connection, .events = POLLIN};
+        ssize_t n;
+
+        if (poll(&polled, 1, REQUEST_LIMIT_MS) == 0)
+                return err_set(err, -ETIMEDOUT, "no request within %d s", REQUEST_LIMIT_MS / 1000);
+        n = packet_receive(serve->connection, bytes, LAUNCH_REQUEST_MAX, output);
+        if (n == 0)
+                return err_set(err, -ECONNRESET, "the client went before it asked");
+        if (n == -EMSGSIZE)
+                return err_set(err, -EMSGSIZE, "the request is larger than %lu KiB",
+                        LAUNCH_REQUEST_MAX / 1024);
+        if (n == -EBADMSG)
+                return err_set(err, -EBADMSG, "the request has not %d descriptors with it",
+                        PACKET_DESCRIPTORS);
+        if (n < 0)
+                return err_set(err, (int)n, "the request: %s", strerror((int)-n));
+        return n;
+}
+
+static void start(struct serve *serve, const char *bytes, size_t size, const int *output)
+{
+        struct launch_request request;
+        struct err err;
+        int r = launch_request_parse(bytes, size, &request, &err);
+
+        if (r < 0) {
+                refuse(serve, LAUNCH_EXIT_FAILED, &err);
+                return;
+        }
+        r = start_program(&request, output, &serve->pid, &err);
+        if (r < 0)
+                refuse(serve, r == -ENOENT ? LAUNCH_EXIT_NOT_FOUND : LAUNCH_EXIT_REFUSED, &err);
+}
+
+static void serve_connection(struct serve *serve)
+{
+        _cleanup_free_ char *bytes = mem_alloc(LAUNCH_REQUEST_MAX);
+        int output[PACKET_DESCRIPTORS] = {-1, -1};
+        struct err err;
+        ssize_t n = check_peer(serve, &err);
+
+        if (n == 0)
+                n = receive(serve, bytes, output, &err);
+        if (n < 0) {
+                refuse(serve, LAUNCH_EXIT_FAILED, &err);
+                return;
+        }
+        start(serve, bytes, (size_t)n, output);
+        explicit_bzero(bytes, (size_t)n);
+        for (size_t i = 0; i < PACKET_DESCRIPTORS; i++)
+                close(output[i]);
+        watch_program(serve);
+}
+
+/* -- all of them ----------------------------------------------------------------------------- */
+
+static int take_listener(struct err *err)
+{
+        const char *pid = getenv("LISTEN_PID");
+        const char *n = getenv("LISTEN_FDS");
+        int listens = 0;
+        int type = 0;
+        socklen_t size = sizeof(int);
+
+        if (!pid || !n || strtol(pid, NULL, 10) != getpid() || strcmp(n, "1") != 0)
+                return err_set(err, -ENOTCONN,
+                        "systemd has passed no socket: start runner.service with runner.socket");
+        if (getsockopt(LISTEN_FD, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 ||
+                getsockopt(LISTEN_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+                return err_set(err, -errno, "the socket: %s", strerror(errno));
+        if (!listens || type != SOCK_SEQPACKET)
+                return err_set(err, -EINVAL,
+                        "the socket must be one that listens for SOCK_SEQPACKET "
+                        "(ListenSequentialPacket= in runner.socket)");
+        if (fcntl(LISTEN_FD, F_SETFD, FD_CLOEXEC) < 0)
+                return err_set(err, -errno, "the socket: %s", strerror(errno));
+        return LISTEN_FD;
+}
+
+static int open_signals(struct err *err)
+{
+        sigset_t mask;
+        int fd;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGCHLD);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGINT);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return err_set(err, -errno, "signals: %s", strerror(errno));
+        fd = signalfd(-1, &mask, SFD_CLOEXEC);
+        return fd < 0 ? err_set(err, -errno, "signals: %s", strerror(errno)) : fd;
+}
+
+static void turn(struct serve *serve)
+{
+        struct pollfd polled[] = {
+                {.fd = serve->signals, .events = POLLIN},
+                {.fd = serve->listener, .events = POLLIN},
+        };
+
+        if (poll(polled, 2, -1) < 0)
+                return;
+        if (polled[0].revents) {
+                on_signal(serve);
+                return;
+        }
+        serve->connection = accept4(serve->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (serve->connection < 0)
+                return; /* the client has gone again */
+        serve->is_gone = false;
+        serve_connection(serve);
+        close(serve->connection);
+}
+
+int serve_run(void)
+{
+        struct serve serve = {0};
+        struct err err;
+
+        serve.listener = take_listener(&err);
+        serve.signals = serve.listener < 0 ? -1 : open_signals(&err);
+        if (serve.signals < 0) {
+                fprintf(stderr, "launch: %s\n", err.text);
+                return 1;
+        }
+        while (!serve.is_ending)
+                turn(&serve);
+        return 0;
+}
