@@ -274,28 +274,21 @@ $(build)/man/%:
 man_pages := $(build)/man/scaler.1 $(build)/man/runner-agent.8
 man: $(man_pages) ## manual pages, in build/man
 
-units := $(wildcard $(addprefix runner-agent/*.,service timer socket slice))
-install: all man ## install programs, systemd units, manual pages, completion (DESTDIR, PREFIX)
+install: all man install-agent ## install programs, systemd units, manual pages, completion (DESTDIR, PREFIX)
 	install -D -m 755 $(bin)/scaler $(DESTDIR)$(BINDIR)/scaler
-	install -D -m 755 $(bin)/runner-agent $(DESTDIR)$(BINDIR)/runner-agent
-	install -D -m 755 $(bin)/launch $(DESTDIR)$(LIBEXECDIR)/launch
-	for unit in $(units); do \
-		sed 's|@bindir@|$(BINDIR)|g; s|@libexecdir@|$(LIBEXECDIR)|g' "$$unit" | \
-		install -D -m 644 /dev/stdin "$(DESTDIR)$(SYSTEMDUNITDIR)/$${unit##*/}" || exit 1; done
-	for page in $(man_pages); do \
-		install -D -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit 1; done
-	for program in scaler runner-agent; do \
-		install -D -m 644 scaler/completion/bash \
-			"$(DESTDIR)$(BASHCOMPLETIONDIR)/$$program" || exit 1; done
+	install -D -m 644 $(build)/man/scaler.1 $(DESTDIR)$(MANDIR)/man1/scaler.1
+	install -D -m 644 scaler/completion/bash $(DESTDIR)$(BASHCOMPLETIONDIR)/scaler
 	install -D -m 644 scaler/completion/zsh $(DESTDIR)$(ZSHCOMPLETIONDIR)/_scaler
 
-launch := $(if $(wildcard runner-agent/launch/main.c),$(bin)/launch)
-install-agent: $(bin)/runner-agent $(launch) $(build)/man/runner-agent.8
+units := $(wildcard $(addprefix runner-agent/*.,service timer socket slice))
+install-agent: $(bin)/runner-agent $(bin)/launch $(build)/man/runner-agent.8
 	$(q)install -D -m 755 $(bin)/runner-agent $(DESTDIR)$(BINDIR)/runner-agent
-	$(q)$(if $(launch),install -D -m 755 $(launch) $(DESTDIR)$(PREFIX)/lib/runner-agent/launch)
-	$(q)for unit in $(wildcard $(addprefix runner-agent/*.,service timer socket slice)); do \
-		sed 's|@bindir@|$(BINDIR)|g; s|@libexecdir@|$(PREFIX)/lib/runner-agent|g' "$$unit" | \
+	$(q)install -D -m 755 $(bin)/launch $(DESTDIR)$(LIBEXECDIR)/launch
+	$(q)for unit in $(units); do \
+		sed 's|@bindir@|$(BINDIR)|g; s|@libexecdir@|$(LIBEXECDIR)|g' "$$unit" | \
 		install -D -m 644 /dev/stdin "$(DESTDIR)$(SYSTEMDUNITDIR)/$${unit##*/}" || exit 1; done
+	$(q)install -D -m 644 runner-agent/runner-agent-poweroff.conf \
+		$(DESTDIR)$(SYSTEMDUNITDIR)/poweroff.target.d/runner-agent.conf
 	$(q)install -D -m 644 $(build)/man/runner-agent.8 $(DESTDIR)$(MANDIR)/man8/runner-agent.8
 	$(q)install -D -m 644 scaler/completion/bash $(DESTDIR)$(BASHCOMPLETIONDIR)/runner-agent
 

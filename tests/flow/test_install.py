@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,6 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = {
     "usr/bin/scaler",
     "usr/bin/runner-agent",
+    "usr/lib/runner-agent/launch",
+    "usr/lib/systemd/system/poweroff.target.d/runner-agent.conf",
+    "usr/lib/systemd/system/runner.service",
+    "usr/lib/systemd/system/runner.slice",
+    "usr/lib/systemd/system/runner.socket",
     "usr/lib/systemd/system/runner-agent.service",
     "usr/lib/systemd/system/runner-agent-deadline.service",
     "usr/lib/systemd/system/runner-agent-deadline.timer",
@@ -56,18 +63,41 @@ def test_programs_run_from_there(installed):
         assert (done.returncode, done.stdout.split()[0]) == (0, name.encode())
 
 
-def test_units_name_the_installed_program(installed):
+def test_units_name_the_installed_programs(installed):
     units = installed / "usr/lib/systemd/system"
     assert "ExecStart=/usr/bin/runner-agent" in (units / "runner-agent.service").read_text()
-    assert all("@" not in unit.read_text() for unit in units.iterdir())
+    assert "=/usr/lib/runner-agent/launch --serve" in (units / "runner.service").read_text()
+    texts = [unit.read_text() for unit in units.rglob("*.*") if unit.is_file()]
+    assert not [text for text in texts if re.search("@[a-z]+@", text)]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here")
+def test_systemd_takes_every_line_of_the_units(installed, tmp_path):
+    for unit in (installed / "usr/lib/systemd/system").glob("runner*"):
+        text = unit.read_text().replace("=/usr/", f"={installed}/usr/")
+        (tmp_path / unit.name).write_text(text)
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no"]
+    done = subprocess.run(
+        [*command, *sorted(map(str, tmp_path.iterdir()))],
+        capture_output=True, text=True, check=False, env=os.environ | {"SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here")
+def test_the_sandbox_stays_as_tight(installed):
+    unit = installed / "usr/lib/systemd/system/runner-agent.service"
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=26", unit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_each_folder_can_be_chosen(tmp_path):
     files = make_install(
-        tmp_path, BINDIR="/b", MANDIR="/m", BASHCOMPLETIONDIR="/c", ZSHCOMPLETIONDIR="/z",
-        SYSTEMDUNITDIR="/u",
+        tmp_path, BINDIR="/b", LIBEXECDIR="/l", MANDIR="/m", BASHCOMPLETIONDIR="/c",
+        ZSHCOMPLETIONDIR="/z", SYSTEMDUNITDIR="/u",
     )  # fmt: skip
-    assert {name.split("/")[0] for name in files} == set("bmczu")
+    assert {name.split("/")[0] for name in files} == set("blmczu")
     assert len(files) == len(FILES)
 
 
