@@ -123,7 +123,8 @@ struct http_transport {
 };
 
 /* libcurl's transport. USER_AGENT is copied. Trusted CAs come from SSL_CERT_FILE or SSL_CERT_DIR
- * where set, else from the system. Returns 0 or a negative errno. */
+ * where set, else from where libcurl was built to look, else from where OpenSSL was (the packaged
+ * agent: /etc/ssl/cert.pem, or /etc/ssl/certs). Returns 0 or a negative errno. */
 int http_curl_new(const char *user_agent, struct http_transport **ret_transport, struct err *err);
 
 /* Takes TRANSPORT over. CLOCK must outlive it. */

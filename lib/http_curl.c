@@ -17,6 +17,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "http_trust.h"
+
 #define IDLE_HANDLES_MAX 16
 /* Of a batch of ten, with room for the services beside; libcurl would keep four. */
 #define IDLE_CONNECTIONS_MAX 32L
@@ -37,8 +39,7 @@ struct curl_transport {
         int epoll_fd;
         int64_t timer_due_ms; /* -1: none */
         char *user_agent;
-        char *ca_file;
-        char *ca_directory;
+        struct http_trust trust;
         CURL *idle[IDLE_HANDLES_MAX];
         size_t n_idle;
 };
@@ -169,28 +170,13 @@ static void set_limits(CURL *easy, const struct http *http, const struct http_ca
 #endif
 }
 
-/* Whether libcurl has a file of CAs that it was built with. */
-static bool has_own_ca_file(CURL *easy)
-{
-        char *file = NULL;
-
-#if LIBCURL_VERSION_NUM >= 0x075400
-        curl_easy_getinfo(easy, CURLINFO_CAINFO, &file);
-#endif
-        return file;
-}
-
-/* From a file alone, libcurl reads the CAs once for all connections (from 7.87 on), instead of
- * 10 ms for each of them. A folder alone costs nothing: only the one that is needed is read. */
 static void set_trust(CURL *easy, const struct curl_transport *curl)
 {
         curl_easy_setopt(easy, CURLOPT_USERAGENT, curl->user_agent);
         curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
         curl_easy_setopt(easy, CURLOPT_SHARE, curl->share);
-        if (curl->ca_file || curl->ca_directory)
-                curl_easy_setopt(easy, CURLOPT_CAINFO, curl->ca_file);
-        if (curl->ca_file || curl->ca_directory || has_own_ca_file(easy))
-                curl_easy_setopt(easy, CURLOPT_CAPATH, curl->ca_directory);
+        curl_easy_setopt(easy, CURLOPT_CAINFO, curl->trust.file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, curl->trust.directory);
 }
 
 static void set_answer(CURL *easy, struct attempt *attempt)
@@ -265,7 +251,8 @@ static int errno_of(CURLcode code)
 }
 
 /* The reason in words. The host is named, never the URL, which may be a secret as a whole. */
-static int fail_attempt(const struct attempt *attempt, CURLcode code)
+static int fail_attempt(
+        const struct curl_transport *curl, const struct attempt *attempt, CURLcode code)
 {
         struct http_call *call = attempt->call;
         const char *reason = attempt->error[0] ? attempt->error : curl_easy_strerror(code);
@@ -273,6 +260,11 @@ static int fail_attempt(const struct attempt *attempt, CURLcode code)
         if (call->answer.overflow)
                 return err_set(&call->err, -E2BIG, "%s: the answer is larger than %zu bytes",
                         call->what, call->answer_limit);
+        if (code == CURLE_PEER_FAILED_VERIFICATION)
+                return err_set(&call->err, errno_of(code),
+                        "%s: no answer: %s; trusted are the authorities in %s (SSL_CERT_FILE and "
+                        "SSL_CERT_DIR name others)",
+                        call->what, reason, http_trust_place(&curl->trust));
         return err_set(&call->err, errno_of(code), "%s: no answer: %s", call->what, reason);
 }
 
@@ -286,7 +278,7 @@ static void end_attempt(
         if (code == CURLE_OK)
                 curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &status);
         else
-                result = fail_attempt(attempt, code);
+                result = fail_attempt(curl, attempt, code);
         call->status = (int)status;
         curl_multi_remove_handle(curl->multi, attempt->easy);
         free_attempt(curl, attempt);
@@ -358,8 +350,7 @@ static void curl_free_transport(struct http_transport *transport)
         if (curl->epoll_fd >= 0)
                 close(curl->epoll_fd);
         free(curl->user_agent);
-        free(curl->ca_file);
-        free(curl->ca_directory);
+        http_trust_release(&curl->trust);
         free(curl);
 }
 
@@ -395,8 +386,6 @@ int http_curl_new(const char *user_agent, struct http_transport **ret_transport,
         };
         curl->timer_due_ms = -1;
         curl->user_agent = mem_string(user_agent);
-        curl->ca_file = mem_string(getenv("SSL_CERT_FILE"));
-        curl->ca_directory = mem_string(getenv("SSL_CERT_DIR"));
         curl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         prepare_openssl();
         curl->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
@@ -404,6 +393,7 @@ int http_curl_new(const char *user_agent, struct http_transport **ret_transport,
                 curl_free_transport(&curl->transport);
                 return err_set(err, -ENOMEM, "HTTP: libcurl could not be started");
         }
+        http_trust_init(&curl->trust);
         curl->share = curl_share_init();
         curl_share_setopt(curl->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
         curl_multi_setopt(curl->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);

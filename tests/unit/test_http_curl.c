@@ -66,6 +66,7 @@ static int tear_down(void **state)
         if (place->certificate[0])
                 unlink(place->certificate);
         unsetenv("SSL_CERT_FILE");
+        unsetenv("SSL_CERT_DIR");
         free(place);
         return 0;
 }
@@ -274,6 +275,28 @@ static void an_unknown_certificate_is_refused(void **state)
         assert_int_equal(atomic_load(&place->server->requests), 0);
 }
 
+static void a_refusal_says_where_authorities_were_looked_for(void **state)
+{
+        struct place *place = *state;
+
+        setenv("SSL_CERT_DIR", "/nowhere", 1);
+        place->http = new_http();
+        assert_fails(place, new_call(place, "GET", "/secret"), -EKEYREJECTED,
+                "trusted are the authorities in /nowhere (SSL_CERT_FILE");
+}
+
+/* Neither is set, or to nothing: Debian's place, which the libraries of the packages know as well.
+ */
+static void the_system_has_authorities(void **state)
+{
+        struct place *place = *state;
+
+        setenv("SSL_CERT_FILE", "", 1);
+        place->http = new_http();
+        assert_fails(place, new_call(place, "GET", "/secret"), -EKEYREJECTED,
+                "trusted are the authorities in /etc/ssl/cert");
+}
+
 static void a_trusted_certificate_is_accepted(void **state)
 {
         struct place *place = *state;
@@ -401,6 +424,8 @@ int main(void)
                 TEST(refusal_is_told),
                 TEST(interim_answers_are_passed_over),
                 TEST_TLS(an_unknown_certificate_is_refused),
+                TEST_TLS(a_refusal_says_where_authorities_were_looked_for),
+                TEST_TLS(the_system_has_authorities),
                 TEST_TLS(a_trusted_certificate_is_accepted),
                 TEST_TLS(stale_tls_connections_are_survived),
                 TEST(calls_run_in_parallel),
