@@ -145,6 +145,7 @@ check_runner_archive() {
     *://*)
       case $from in */) from+=$name ;; esac
       runner_checked=$scratch/$name
+      room_for "$scratch" $((300 * mib))
       say "fetching $from"
       fetch "$from" "$runner_checked" ||
         fail "the runner's archive could not be fetched from $from" \
@@ -169,6 +170,15 @@ check_runner_archive() {
 }
 
 # -- disk space ---------------------------------------------------------------------------------------
+room_for() { # FOLDER BYTES
+  local free
+  free=$(df --output=avail -B1 "$1" | tail -n 1)
+  if [ "$free" -lt "$2" ]; then
+    fail "the file system of $1 has $((free / mib)) MiB free, and $(($2 / mib)) MiB are needed" \
+      "make room, or use a larger volume; nothing was changed"
+  fi
+}
+
 # Sums up what is needed per file system, since /, /opt, /var and /tmp may be one or several.
 declare -A need=() place=()
 needs() { # FOLDER BYTES
@@ -184,7 +194,7 @@ unpacked_size() { # ARCHIVE
 }
 
 check_space() {
-  local device free
+  local device
   needs /tmp $((32 * mib))
   if wants runner && ! runner_is_installed; then needs "${runner_home%/*}" "$(unpacked_size "$runner_checked")"; fi
   if wants packages && ! have nft; then
@@ -195,12 +205,13 @@ check_space() {
   if wants docker && [ "$DOCKER" = yes ] && ! have dockerd; then needs /usr $((400 * mib)); fi
   if wants boot && [ -d /boot ]; then needs /boot $((64 * mib)); fi
   for device in "${!need[@]}"; do
-    free=$(df --output=avail -B1 "${place[$device]}" | tail -n 1)
-    if [ "$free" -lt "${need[$device]}" ]; then
-      fail "the file system of ${place[$device]} has $((free / mib)) MiB free, and $((need[$device] / mib)) MiB are needed" \
-        "make room, or use a larger volume; nothing was changed"
-    fi
+    room_for "${place[$device]}" "${need[$device]}"
   done
+}
+
+# A build instance may still be at its own first boot, with packages of its own to install.
+wait_for_cloud_init() {
+  if systemd_runs && have cloud-init; then cloud-init status --wait >/dev/null 2>&1 || true; fi
 }
 
 check_all() {
@@ -209,6 +220,7 @@ check_all() {
   check_agent_package
   check_tools
   tell_faults
+  wait_for_cloud_init
   scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/ami-install.XXXXXX")
   check_runner_archive
   check_space

@@ -143,17 +143,27 @@ install_packages() { # PACKAGE...
     quietly dnf install -y --setopt=install_weak_deps=False "$@"
     return
   fi
-  local policy=/usr/sbin/policy-rc.d policy_is_ours=
-  if [ ! -e "$policy" ]; then
+  if [ ! -e "$policy" ] || grep -q ami/install "$policy"; then
     printf '#!/bin/sh\n# for the time of ami/install: nothing is started\nexit 101\n' | put "$policy" 755
-    policy_is_ours=yes
+    trap 'rm -f "$policy"' EXIT
   fi
-  # shellcheck disable=SC2064 # as it is now
-  trap "${policy_is_ours:+rm -f $policy}" EXIT
-  DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends \
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 "$@"
-  if [ -n "$policy_is_ours" ]; then rm -f "$policy"; fi
+  DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 quietly apt-get install -y \
+    --no-install-recommends --allow-downgrades -o Dpkg::Options::=--force-confdef \
+    -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 "$@"
+  if grep -qs ami/install "$policy"; then rm -f "$policy"; fi
   trap - EXIT
+}
+policy=/usr/sbin/policy-rc.d
+
+# The lists of packages; a build instance may be reading them itself just after its boot.
+update_packages() {
+  local try
+  if [ "$distribution" = amazon ]; then return; fi
+  for try in 1 2 3; do
+    if [ "$try" -lt 3 ] && apt-get update -o APT::Update::Error-Mode=any >/dev/null 2>&1; then return; fi
+    if [ "$try" -lt 3 ]; then sleep 10; fi
+  done
+  quietly apt-get update -o APT::Update::Error-Mode=any
 }
 
 # systemd-resolved's package makes /etc/resolv.conf a link to what resolved writes when it runs. It does
