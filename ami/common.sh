@@ -172,6 +172,6 @@ keep_names() { # FILE with the name servers of before
   local link=/etc/resolv.conf target=/run/systemd/resolve/stub-resolv.conf
   if [ -L "$link" ] && [ ! -e "$link" ] && [ -s "$1" ]; then
     mkdir -p "${target%/*}"
-    cp "$1" "$target"
+    install -m 644 "$1" "$target"
   fi
 }
