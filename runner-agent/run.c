@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +24,8 @@
 #define RESTART_FIRST_MS 1000
 #define RESTART_MOST_MS 5000
 
-/* A runner that updates itself ends first; a script swaps its files and leaves this behind. */
+/* A runner that updates itself ends first; a script of its own swaps its files, and leaves this
+ * behind for who starts it again. */
 #define UPDATE_FILE "update.finished"
 #define UPDATE_LOOK_MS 250
 #define UPDATE_LOOKS_MAX 120
@@ -43,14 +45,25 @@ static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* A file of an earlier update does not count. The agent cannot remove it: it may write nowhere. */
+static bool is_updated(const struct agent *agent)
+{
+        _cleanup_free_ char *file = mem_format("%s/%s", agent->config.directory, UPDATE_FILE);
+        struct stat status;
+
+        if (stat(file, &status) < 0)
+                return false;
+        return status.st_mtim.tv_sec * MSEC_PER_SEC + status.st_mtim.tv_nsec / 1000000 >=
+               agent->run.started_ms;
+}
+
 static int on_update_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct agent *agent = userdata;
-        _cleanup_free_ char *file = mem_format("%s/%s", agent->config.directory, UPDATE_FILE);
 
         (void)source;
         (void)usec;
-        if (unlink(file) == 0 || ++agent->run.looks > UPDATE_LOOKS_MAX)
+        if (is_updated(agent) || ++agent->run.looks > UPDATE_LOOKS_MAX)
                 start_runner(agent);
         else
                 agent_timer(agent, &agent->run.timer, UPDATE_LOOK_MS, on_update_time);
@@ -116,7 +129,8 @@ static int on_exit_of_runner(sd_event_source *source, const siginfo_t *info, voi
         (void)source;
         run->signal = info->si_code == CLD_EXITED ? 0 : info->si_status;
         agent->runner_exit_code = info->si_code == CLD_EXITED ? info->si_status : -1;
-        kill(-run->pid, SIGKILL);
+        if (exits_next(agent->runner_exit_code) != EXITS_UPDATE)
+                kill(-run->pid, SIGKILL);
         listen_finish(agent);
         log_info(agent_log(agent), "the runner ended",
                 LOG_NUMBER("exit_code", agent->runner_exit_code),
@@ -180,6 +194,7 @@ static void start_runner(struct agent *agent)
         int r = spawn_runner(&agent->config, agent->handover.jit_config, &spawned, &err);
 
         run->starts++;
+        run->started_ms = clock_wall_ms(agent->clock);
         if (r >= 0) {
                 run->pid = spawned.pid;
                 r = watch_runner(agent, &spawned, &err);

@@ -75,7 +75,7 @@ static int send_request(int socket, char **arguments, struct err *err)
         if (r < 0)
                 return r;
         r = packet_send(socket, packet.data, packet.size, descriptors);
-        if (r < 0)
+        if (r < 0 && r != -EPIPE) /* then there is an answer why */
                 return err_set(err, r, "the request: %s", strerror(-r));
         forget_environment();
         return 0;
@@ -98,11 +98,20 @@ static int end_by_signal(int number)
         return 128 + number; /* a signal that ends nobody */
 }
 
+/* A server that closes before it has read all that was sent (a signal, just now) resets the
+ * connection; what it has sent itself comes after that. */
+static ssize_t receive(int socket, char *bytes, size_t size)
+{
+        ssize_t n = recv(socket, bytes, size, 0);
+
+        return n < 0 && errno == ECONNRESET ? recv(socket, bytes, size, 0) : n;
+}
+
 static int read_answer(int socket)
 {
         struct launch_answer answer;
         char bytes[sizeof(answer) + 1];
-        ssize_t n = recv(socket, bytes, sizeof(bytes), 0);
+        ssize_t n = receive(socket, bytes, sizeof(bytes));
         struct err err;
 
         if (n <= 0)

@@ -6,6 +6,6 @@
  */
 
 /* Has the server behind SOCKET_PATH start ARGUMENTS (an absolute path first) with this process's
- * environment, folder, standard output and error. Returns what to exit with, or ends this process by
- * the signal that ended the program. */
+ * environment, folder, standard output and error. Returns what to exit with, or ends this process
+ * by the signal that ended the program. */
 int client_run(const char *socket_path, char **arguments);

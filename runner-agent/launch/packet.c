@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * sendmsg() and recvmsg() with SCM_RIGHTS (unix(7)). Whatever comes that was not asked for is closed
- * at once.
+ * sendmsg() and recvmsg() with SCM_RIGHTS (unix(7)). Whatever comes that was not asked for is
+ * closed at once.
  */
 
 #include "packet.h"

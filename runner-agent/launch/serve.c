@@ -4,9 +4,9 @@
  * runner.service: a program that waits, outside of the agent's sandbox, as the runner's user. It
  * takes one connection after the other: a request, then signals for the program until that has
  * ended. A connection that ends first ends the program with all of its process group; when the
- * program ends first, what it left behind in the group stays (a runner that updates itself does so),
- * as long as the machine does. When it is told to end, it lets the program that runs come to its own
- * end: the agent is told at the same time, and stops it.
+ * program ends first, what it left behind in the group stays (a runner that updates itself does
+ * so), as long as the machine does. When it is told to end, it lets the program that runs come to
+ * its own end: the agent is told at the same time, and stops it.
  */
 
 #include "serve.h"
@@ -42,7 +42,7 @@ struct serve {
 
         /* of the present connection */
         int connection;
-        pid_t pid; /* the program, also its group; 0: none */
+        pid_t pid;    /* the program, also its group; 0: none */
         bool is_gone; /* the client */
 };
 
@@ -129,8 +129,8 @@ static int check_peer(const struct serve *serve, struct err *err)
         if (getsockopt(serve->connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
                 return err_set(err, -errno, "the client is unknown: %s", strerror(errno));
         if (peer.uid != 0 && peer.uid != geteuid())
-                return err_set(err, -EACCES, "user %u may not start programs here",
-                        (unsigned)peer.uid);
+                return err_set(
+                        err, -EACCES, "user %u may not start programs here", (unsigned)peer.uid);
         return 0;
 }
 

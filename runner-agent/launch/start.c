@@ -65,8 +65,8 @@ static int explain(
                 [STEP_DIRECTORY] = "enter its folder",
                 [STEP_EXEC] = "start",
         };
-        const char *what = failure->step == STEP_DIRECTORY ? request->directory
-                                                           : request->arguments[0];
+        const char *what =
+                failure->step == STEP_DIRECTORY ? request->directory : request->arguments[0];
 
         return err_set(err, -failure->error, "the program cannot %s %s: %s", steps[failure->step],
                 what, strerror(failure->error));

@@ -22,6 +22,7 @@
 #include "../../runner-agent/container.h"
 #include "../../runner-agent/exits.h"
 #include "../../runner-agent/journal.h"
+#include "../../runner-agent/launch/message.h"
 #include "../../runner-agent/trim.h"
 #include "mem.h"
 
@@ -38,6 +39,9 @@ static void test_which_exit_code_deserves_another_start(void **state)
         assert_int_equal(exits_next(5), EXITS_END);
         assert_int_equal(exits_next(7), EXITS_END);
         assert_int_equal(exits_next(42), EXITS_END);
+        assert_int_equal(exits_next(LAUNCH_EXIT_FAILED), EXITS_AGAIN);
+        assert_int_equal(exits_next(LAUNCH_EXIT_REFUSED), EXITS_END);
+        assert_int_equal(exits_next(LAUNCH_EXIT_NOT_FOUND), EXITS_END);
         assert_int_equal(exits_next(-1), EXITS_END);
 }
 
@@ -63,6 +67,9 @@ static void test_how_a_runner_ended_is_explained(void **state)
                 -1, SIGSEGV, false, "", "the runner ended without a job (killed by SIGSEGV)");
         assert_explains(-1, SIGKILL, true, "x",
                 "the runner ended in the middle of its job (killed by SIGKILL); it said last: x");
+        assert_explains(LAUNCH_EXIT_FAILED, 0, false, "launch: x",
+                "the runner ended without a job (exit code 125): runner.service did not start it; "
+                "it said last: launch: x");
         assert_explains(1, 0, true, "", "the runner ended in the middle of its job (exit code 1)");
 }
 
