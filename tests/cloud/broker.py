@@ -130,7 +130,9 @@ class Broker:
                 elif "acquired" in message:
                     self.jobs.acquired(session)
                 elif "result" in message:
-                    self.jobs.finished(session, str(message["result"]))
+                    self.jobs.finished(
+                        session, str(message["result"]), str(message.get("output", ""))
+                    )
                     session.send({"done": True})
         finally:
             self.jobs.left(session)

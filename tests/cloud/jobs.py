@@ -33,6 +33,8 @@ class Job:
     run_seconds: float = 0.2
     result: str = "success"
     behaviour: str = ""
+    script: str = ""
+    output: str = ""
     state: str = "queued"
     conclusion: str | None = None
     runner_id: int | None = None
@@ -51,6 +53,7 @@ class Job:
             "seconds": self.run_seconds,
             "result": "Failed" if self.result == "failure" else "Succeeded",
             "behaviour": self.behaviour,
+            "script": self.script,
         }
 
 
@@ -87,6 +90,7 @@ class Jobs:
         result: str = "success",
         name: str = "build",
         behaviour: str = "",
+        script: str = "",
         announce: bool = True,
     ) -> Job:
         """A workflow wants a job to run; `announce` False loses the webhook at its source."""
@@ -94,6 +98,7 @@ class Jobs:
             number = next(self._ids)
             job = Job(number, number + 1_912_446_627, repository, list(labels), name)
             job.run_seconds, job.result, job.behaviour = run_seconds, result, behaviour
+            job.script = script
             self.all.append(job)
             if announce:
                 self.announce(job, "queued")
@@ -141,12 +146,13 @@ class Jobs:
             self.announce(job, "in_progress")
             self.changed.notify_all()
 
-    def finished(self, session: Session, result: str) -> None:
+    def finished(self, session: Session, result: str, output: str = "") -> None:
         """A runner reports how its job ended; an ephemeral one is then forgotten."""
         with self.changed:
             job, session.job = session.job, None
             self._drop(session)
             if job is not None and job.state == "in_progress":
+                job.output = output
                 self._complete(job, CONCLUSIONS.get(result, "failure"))
             self.registry.remove(session.runner)
             self.changed.notify_all()

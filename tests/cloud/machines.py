@@ -8,6 +8,7 @@ taken back by EC2 tells the cloud. Faults are asked for with service "machine" a
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pwd
 import sys
@@ -28,6 +29,8 @@ SPOT_SECONDS = 120.0
 class Machines:
     """Switches machines on and off; `all` has every machine that ever was, by instance id."""
 
+    make: type[Machine] = Machine
+
     def __init__(self, cloud: Any) -> None:
         self.cloud = cloud
         self.all: dict[str, Machine] = {}
@@ -35,7 +38,7 @@ class Machines:
         self.spot_seconds = SPOT_SECONDS
         self.directory: Path = cloud.directory / "machines"
         self.changed = threading.Condition()
-        self.setup = Setup([str(cloud.programs / "runner-agent")], default_config())
+        self.setup: Setup = Setup([str(cloud.programs / "runner-agent")], default_config())
         self._known: set[str] = set()
         self._stopped = False
 
@@ -123,14 +126,14 @@ class Machines:
             return self.cloud.assume("RunnerRole", session=facts.instance_id)
 
         metadata = Metadata(facts, assume, self.cloud.faults)
-        setup = Setup(**vars(self.setup))
+        setup = dataclasses.replace(self.setup)
         setup.environment = self._environment()
         never_boots = self._boot_faults(facts, setup)
         directory = self.directory / facts.instance_id
         with self.changed:
             if self._stopped:
                 return
-            machine = Machine(directory, metadata, setup, self._ended, self._tell)
+            machine = self.make(directory, metadata, setup, self._ended, self._tell)
             self.all[facts.instance_id] = machine
             if never_boots:
                 machine.end(DIED, gently=False)  # comes before the boot, which is an alarm too

@@ -123,7 +123,9 @@ class VirtualMachine(Machine):
     def _command(self, disk: Path) -> list[str]:
         setup, image = self.setup, self.setup.image
         ways = {METADATA: int(self.metadata.url.rpartition(":")[2])} | setup.ways
-        network = f"user,id=n0,net={NETWORK},host={HOST_ADDRESS},dhcpstart={GUEST_ADDRESS},restrict=on"
+        network = (
+            f"user,id=n0,net={NETWORK},host={HOST_ADDRESS},dhcpstart={GUEST_ADDRESS},restrict=on"
+        )
         for address, port in ways.items():
             network += f",guestfwd=tcp:{address}-cmd:nc -N 127.0.0.1 {port}"
         append = f"{(image / 'cmdline').read_text().strip()} {setup.append}".strip()
@@ -132,7 +134,7 @@ class VirtualMachine(Machine):
         product = f"product={self.facts.instance_type},uuid={uuid},serial={uuid}"
         return [
             "qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-S",
-            "-machine", "q35", "-accel", "kvm", "-accel", "tcg", "-cpu", "max",
+            "-machine", "q35,accel=tcg", "-cpu", "max",
             "-smp", str(setup.processors), "-m", str(setup.memory),
             "-smbios", "type=0,vendor=Amazon EC2",
             "-smbios", f"type=1,manufacturer=Amazon EC2,{product}",
