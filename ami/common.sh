@@ -126,9 +126,10 @@ unmask() { # UNIT
   if [ "$(readlink "$unit_dir/$1" 2>/dev/null)" = /dev/null ]; then rm -f "$unit_dir/$1"; fi
 }
 
+# Again from the start: an older version of the unit may have belonged to another target.
 enable() { # UNIT
   unmask "$1"
-  quietly systemctl --no-reload enable "$1"
+  quietly systemctl --no-reload reenable "$1"
 }
 
 disable() { # UNIT
