@@ -41,8 +41,9 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 # libcrypto has the most symbols: found first, they cost the least time at each start.
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
+hcl := build/tools/hcl
 needs_packages := $(filter-out clean help install-packages build package demo test test-build valgrind lint \
-	format fuzz bench upload deploy rollback stack destroy,\
+	format fuzz bench upload deploy rollback stack destroy ami test-packer $(hcl),\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -166,6 +167,9 @@ destroy: ## delete STACK; shows what goes and asks
 upload deploy rollback stack destroy:
 	$(q)scaler/deploy/$@
 
+ami: ## an image of a runner, with Packer (ARCH, DISTRIBUTION, SUBNET, DOCKER)
+	$(q)packer/ami
+
 # -- tests ------------------------------------------------------------------------------------------
 $(build)/unit/%: $(obj)/tests/unit/%.o $(call objects,$(unit_helpers)) $(scaler_archive) $(agent_archive) $(launch_archive) $(lib_archive)
 	@mkdir -p $(@D)
@@ -211,6 +215,20 @@ test-build: ## make build for both architectures, and the tests of the zips; tak
 		$(library_tests:%=build/zip/$(ARCH)/unit/test_%)
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/zip
 
+# What reads packer/ without Packer, made of the libraries that Packer has for it; its sources are fetched
+# for the build only.
+go_build := GOTOOLCHAIN=local GOCACHE=$(CURDIR)/build/tools/go/cache GOMODCACHE=$(CURDIR)/build/tools/go/modules \
+	GOFLAGS='-trimpath -modcacherw -mod=readonly -buildvcs=false'
+$(hcl): $(wildcard tests/packer/hcl/*.go) tests/packer/hcl/go.mod tests/packer/hcl/go.sum
+	@mkdir -p build/tools
+	$(call say,GO,$@)cd tests/packer/hcl && $(go_build) nice go build -p 2 -o $(CURDIR)/$@ .
+	$(q)rm -rf build/tools/go
+
+test-packer: ## packer/ with all its settings, and make ami; with packer on PATH, what it says of them as well
+	$(q)tests/prepare test-packer
+	$(q)$(again) $(hcl)
+	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/packer
+
 valgrind: ## the unit tests under valgrind
 	$(q)tests/prepare test
 	$(q)$(again) unit-programs
@@ -230,7 +248,7 @@ bench: ## speed and memory, as a table and in build/bench.json
 c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
 	runner-agent/*.[ch] runner-agent/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
-scripts := scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) tests/prepare .ci/run \
+scripts := scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami tests/prepare .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
 
@@ -293,7 +311,7 @@ install-agent: $(bin)/runner-agent $(bin)/launch $(build)/man/runner-agent.8
 	$(q)install -D -m 644 scaler/completion/bash $(DESTDIR)$(BASHCOMPLETIONDIR)/runner-agent
 
 clean: ## remove what was built (packages fetched for the tests and the zip's libraries stay)
-	rm -rf $(filter-out build/venv build/aws build/npm build/deps,$(wildcard build/*))
+	rm -rf $(filter-out build/venv build/aws build/npm build/deps build/tools,$(wildcard build/*))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -302,6 +320,6 @@ force:
 .PHONY: all build unit-programs fuzz-programs bench-programs test test-build valgrind fuzz bench lint \
 	lint-sources man format install-packages demo install install-agent package clean \
 	help force \
-	upload deploy rollback stack destroy
+	upload deploy rollback stack destroy ami test-packer
 .DELETE_ON_ERROR:
 .SECONDARY:

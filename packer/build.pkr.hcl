@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+# What happens on the machine: ami/ and the agent's package go up, ami/install does the rest as root, and nothing
+# that was uploaded stays.
+locals {
+  upload        = "/var/tmp/scale-agent-image"
+  local_archive = var.runner_archive == "" || can(regex("^https?://", var.runner_archive)) ? "" : var.runner_archive
+  settings = {
+    AGENT_PACKAGE  = "${local.upload}/${basename(var.agent_package)}"
+    RUNNER_VERSION = var.runner_version
+    RUNNER_SHA256  = var.runner_sha256[var.architecture]
+    RUNNER_ARCHIVE = local.local_archive == "" ? var.runner_archive : "${local.upload}/${basename(local.local_archive)}"
+    RUNNER_SUDO    = var.runner_sudo ? "yes" : "no"
+    DOCKER         = var.docker ? "yes" : "no"
+    BUILD_TOOLS    = var.build_tools ? "yes" : "no"
+    EXTRA_PACKAGES = join(" ", var.extra_packages)
+    JOB_METADATA   = var.job_metadata
+    PREFIX         = var.prefix
+    SSH            = var.ssh ? "yes" : "no"
+  }
+  # The conditions of the variables leave nothing in a value that ends a quotation.
+  environment = [for name, value in local.settings : "${name}='${value}'" if value != ""]
+}
+
+build {
+  sources = ["source.amazon-ebs.runner"]
+
+  # 2 is "done, with warnings": then cloud-init is not in the way any more either.
+  provisioner "shell" {
+    inline = [
+      "cloud-init status --wait >/dev/null || [ $? -eq 2 ] || { cloud-init status --long >&2; exit 1; }",
+      "mkdir ${local.upload}",
+    ]
+  }
+  provisioner "file" {
+    source      = "${path.root}/../ami"
+    destination = local.upload
+  }
+  provisioner "file" {
+    sources     = compact([var.agent_package, local.local_archive])
+    destination = "${local.upload}/"
+  }
+  provisioner "shell" {
+    timeout = "45m"
+    inline = [
+      "sudo env ${join(" ", local.environment)} ${local.upload}/ami/install",
+      "cd /",
+      "sudo rm -rf ${local.upload}",
+    ]
+  }
+
+  post-processor "manifest" {
+    output     = "${path.root}/../build/ami-manifest-${var.architecture}.json"
+    strip_path = true
+    custom_data = {
+      distribution   = var.distribution
+      runner_version = var.runner_version
+      agent_version  = var.agent_version
+      git_revision   = var.git_revision
+    }
+  }
+}

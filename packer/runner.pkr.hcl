@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# GitHub's runner that images get. Both lines change together, and the checksums are those of GitHub's release notes:
+# https://github.com/actions/runner/releases. GitHub stops giving jobs to versions that are some months old, so an
+# image lives no longer than that either.
+variable "runner_version" {
+  type        = string
+  default     = "2.338.0"
+  description = "Version of GitHub's runner."
+  validation {
+    condition     = can(regex("^2\\.[0-9]+\\.[0-9]+$", var.runner_version))
+    error_message = "The version of GitHub's runner is not one, such as 2.338.0."
+  }
+}
+
+variable "runner_sha256" {
+  type        = map(string)
+  description = "SHA-256 of the runner's archive for each architecture, actions-runner-linux-x64 and -arm64."
+  default = {
+    x86_64 = "af4b794c1bc41d73d40535e3fe092a39f9679cd8d965954c2aca25a05ca41d32"
+    arm64  = "628b4a7258487b80c1d3c221095a7ded349f5ae0175fd3dfab708d07428f041b"
+  }
+  validation {
+    condition     = alltrue([for sum in values(var.runner_sha256) : can(regex("^[0-9a-f]{64}$", sum))])
+    error_message = "A SHA-256 of the runner's archive is not 64 hexadecimal digits in lower case."
+  }
+  validation {
+    condition     = alltrue([for name in keys(var.runner_sha256) : contains(["x86_64", "arm64"], name)])
+    error_message = "The SHA-256 of the runner's archive is given for an architecture that is neither x86_64 nor arm64."
+  }
+}

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: MIT
+# What may be chosen about an image. `make ami` sets these; by hand: packer build -var NAME=VALUE, a file of them
+# (-var-file), or the environment (PKR_VAR_NAME). A condition may look at its own variable only: what belongs
+# together is checked by packer/ami.
+
+# -- where and of what ----------------------------------------------------------------------------
+variable "region" {
+  type        = string
+  description = "Region that the image is built in."
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", var.region))
+    error_message = "The region is not one of AWS, such as eu-central-1."
+  }
+}
+
+variable "distribution" {
+  type        = string
+  default     = "debian-12"
+  description = "debian-12, ubuntu-24.04 or amazon-linux-2023; the newest image of it is what this one begins with."
+  validation {
+    condition     = contains(["debian-12", "ubuntu-24.04", "amazon-linux-2023"], var.distribution)
+    error_message = "The distribution is none of debian-12, ubuntu-24.04 and amazon-linux-2023."
+  }
+}
+
+variable "architecture" {
+  type        = string
+  default     = "x86_64"
+  description = "x86_64, or arm64 for Graviton."
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.architecture)
+    error_message = "The architecture is neither x86_64 nor arm64."
+  }
+}
+
+variable "source_ami" {
+  type        = string
+  default     = ""
+  description = "Image to begin with instead of the newest one; it has to be of the distribution and the architecture."
+  validation {
+    condition     = can(regex("^(ami-[0-9a-f]{8,17})?$", var.source_ami))
+    error_message = "The image to begin with is not the id of one, such as ami-0123456789abcdef0."
+  }
+}
+
+# -- what goes into it ----------------------------------------------------------------------------
+variable "agent_package" {
+  type        = string
+  description = "The runner-agent's package: .deb for Debian and Ubuntu, .rpm for Amazon Linux (make package)."
+  validation {
+    condition     = can(regex("\\.(deb|rpm)$", var.agent_package))
+    error_message = "The runner-agent's package is neither a .deb nor an .rpm file."
+  }
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/+~-]+$", var.agent_package)) && fileexists(abspath(var.agent_package))
+    error_message = "There is no such package of the runner-agent, `make package` builds it."
+  }
+}
+
+variable "runner_archive" {
+  type        = string
+  default     = ""
+  description = "URL or local file of GitHub's runner; empty takes the release from GitHub."
+  validation {
+    condition     = can(regex("^([A-Za-z0-9._/:?=&%+~-]+\\.tar\\.gz)?$", var.runner_archive))
+    error_message = "The runner's archive is not the URL or the name of a .tar.gz file."
+  }
+}
+
+variable "runner_sudo" {
+  type        = bool
+  default     = false
+  description = "Whether jobs may become root. A job that can also gets around the metadata guard."
+}
+
+variable "docker" {
+  type        = bool
+  default     = false
+  description = "Whether jobs have Docker; who reaches Docker is as good as root."
+}
+
+variable "build_tools" {
+  type        = bool
+  default     = true
+  description = "Whether git, a C compiler, make and the like are there."
+}
+
+variable "extra_packages" {
+  type        = list(string)
+  default     = []
+  description = "Further packages of the distribution."
+  validation {
+    condition     = alltrue([for name in var.extra_packages : can(regex("^[A-Za-z0-9][A-Za-z0-9.+:_-]*$", name))])
+    error_message = "One of the extra packages does not have the name of a package."
+  }
+}
+
+variable "job_metadata" {
+  type        = string
+  default     = "deny"
+  description = "deny keeps jobs from the instance metadata, and so from the machine's role; allow lets them."
+  validation {
+    condition     = contains(["deny", "allow"], var.job_metadata)
+    error_message = "What jobs may do with the instance metadata is neither deny nor allow."
+  }
+}
+
+variable "ssh" {
+  type        = bool
+  default     = false
+  description = "Whether machines made from it have an SSH server, for the key pair that the launch names."
+}
+
+variable "prefix" {
+  type        = string
+  default     = "/scale-agent"
+  description = "The stack's Prefix with a slash before it; SSM parameters live below it."
+  validation {
+    condition     = can(regex("^/[a-z][a-z0-9-]{1,30}$", var.prefix))
+    error_message = "The prefix is not a slash and 2 to 31 lower-case letters, digits and hyphens."
+  }
+}
+
+# -- the machine that builds it -------------------------------------------------------------------
+variable "instance_type" {
+  type        = string
+  default     = ""
+  description = "Type of the machine that builds; empty is m7i.large, or m7g.large for arm64."
+  validation {
+    condition     = can(regex("^([a-z0-9-]+\\.[a-z0-9-]+)?$", var.instance_type))
+    error_message = "The instance type is not one, such as m7i.large."
+  }
+}
+
+variable "subnet_id" {
+  type        = string
+  default     = ""
+  description = "Subnet to build in; empty is one of the default VPC. It has to reach the internet."
+  validation {
+    condition     = can(regex("^(subnet-[0-9a-f]{8,17})?$", var.subnet_id))
+    error_message = "The subnet is not the id of one, such as subnet-0123456789abcdef0."
+  }
+}
+
+variable "vpc_id" {
+  type        = string
+  default     = ""
+  description = "VPC of the subnet; empty asks AWS for it."
+  validation {
+    condition     = can(regex("^(vpc-[0-9a-f]{8,17})?$", var.vpc_id))
+    error_message = "The VPC is not the id of one, such as vpc-0123456789abcdef0."
+  }
+}
+
+variable "ssh_interface" {
+  type        = string
+  default     = "public_ip"
+  description = "How Packer comes in: public_ip (from this machine's address only), private_ip, or session_manager."
+  validation {
+    condition     = contains(["public_ip", "private_ip", "session_manager"], var.ssh_interface)
+    error_message = "The way in is none of public_ip, private_ip and session_manager."
+  }
+}
+
+variable "instance_profile" {
+  type        = string
+  default     = ""
+  description = "Instance profile of the machine that builds; session_manager needs one that Systems Manager accepts."
+  validation {
+    condition     = can(regex("^[A-Za-z0-9+=,.@_-]*$", var.instance_profile))
+    error_message = "The instance profile is not the name of one."
+  }
+}
+
+# -- the image ------------------------------------------------------------------------------------
+variable "name" {
+  type        = string
+  default     = "scale-agent"
+  description = "Begins the image's name; distribution, architecture and time follow."
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._/-]{2,63}$", var.name))
+    error_message = "The name is not 3 to 64 letters, digits, dots, slashes, hyphens and underscores."
+  }
+}
+
+variable "volume_size" {
+  type        = number
+  default     = 12
+  description = "GiB of the root volume; runners may have more, never less. Only what is written costs."
+  validation {
+    condition     = var.volume_size >= 8 && var.volume_size <= 16384
+    error_message = "The volume's size is not from 8 to 16384 GiB."
+  }
+}
+
+variable "encrypted" {
+  type        = bool
+  default     = false
+  description = "Whether the snapshot is encrypted. The image holds no secret, and the stack encrypts runners' volumes."
+}
+
+variable "kms_key_id" {
+  type        = string
+  default     = ""
+  description = "Key for an encrypted image (id, ARN or alias/NAME); empty is the account's key for EBS."
+  validation {
+    condition     = can(regex("^(alias/[A-Za-z0-9/_-]+|arn:[a-z-]+:kms:[A-Za-z0-9:/_-]+|(mrk-)?[0-9a-f-]{32,36})?$", var.kms_key_id))
+    error_message = "The KMS key is not an id, an ARN or alias/NAME."
+  }
+}
+
+variable "share_accounts" {
+  type        = list(string)
+  default     = []
+  description = "Accounts that may launch it; not possible with the account's own key for EBS."
+  validation {
+    condition     = alltrue([for account in var.share_accounts : can(regex("^[0-9]{12}$", account))])
+    error_message = "One of the accounts is not a number of 12 digits."
+  }
+}
+
+variable "copy_regions" {
+  type        = list(string)
+  default     = []
+  description = "Further regions that get a copy, with tags and permissions."
+  validation {
+    condition     = alltrue([for name in var.copy_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", name))])
+    error_message = "One of the regions to copy to is not one of AWS, such as eu-west-1."
+  }
+}
+
+variable "deprecate_days" {
+  type        = number
+  default     = 90
+  description = "Days until AWS lists the image as deprecated, 0 never. It can be launched all the same."
+  validation {
+    condition     = var.deprecate_days >= 0 && var.deprecate_days <= 3650
+    error_message = "The days until it is deprecated are not from 0 to 3650."
+  }
+}
+
+variable "tags" {
+  type        = map(string)
+  default     = {}
+  description = "Further tags of the image, its snapshots and the machine that builds it."
+}
+
+# -- what `make ami` knows ------------------------------------------------------------------------
+variable "agent_version" {
+  type        = string
+  default     = "unknown"
+  description = "Version of the runner-agent, for a tag."
+}
+
+variable "git_revision" {
+  type        = string
+  default     = "unknown"
+  description = "Commit that the image was built from, for a tag."
+}
+
+variable "build_id" {
+  type        = string
+  default     = "by-hand"
+  description = "Names this build, in the tag scale-agent:image-build of all that it makes."
+}
