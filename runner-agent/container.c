@@ -26,6 +26,7 @@ void agent_init(struct agent *agent)
 {
         *agent = (struct agent){
                 .clock = &clock_system,
+                .set_clock = set_clock_system,
                 .version = "unknown",
                 .log = {.level = LOG_LEVEL_INFO},
                 .runner_log = {.level = LOG_LEVEL_INFO},

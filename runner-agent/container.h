@@ -27,11 +27,13 @@
 #include "report.h"
 #include "reports.h"
 #include "run.h"
+#include "set_clock.h"
 #include "trim.h"
 #include "watch.h"
 
 struct agent {
         const struct clock *clock;
+        set_clock_call set_clock;
         const char *version;
         sd_event *event;
         struct http *http;
@@ -46,6 +48,7 @@ struct agent {
         bool is_identified; /* `identity` was read: this is an EC2 instance by proof */
         struct imds_identity identity;
         char *metadata_token; /* secret */
+        struct err clock_err; /* the clock is wrong, and could not be set */
         bool has_handover;
         struct handover handover;
         int64_t times[REPORT_TIMES]; /* wall clock; 0 = not (yet) */

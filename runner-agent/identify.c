@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The token comes first. With it the identity document and the name of the role are read at the
- * same time, then the role's credentials. Whatever fails, it all begins again after a while.
+ * The token comes first. With it the identity document, which also says the time, and the name of
+ * the role are read at the same time, then the role's credentials. Whatever fails, it all begins
+ * again after a while.
  */
 
 #include "identify.h"
@@ -152,6 +153,8 @@ static void on_identity(struct http_call *call, void *userdata)
         struct identify *identify = &agent->identify;
         int r = imds_identity_answer(call, &agent->identity, &identify->err);
 
+        if (r >= 0)
+                set_clock(agent, call); /* before the first call by TLS */
         agent_call_drop(agent, &identify->identity);
         if (r < 0) {
                 try_later(agent);

@@ -171,6 +171,15 @@ static void on_ended(struct agent *agent, const struct err *err)
 
 /* -- the stages before ----------------------------------------------------------------------- */
 
+static void end_without_handover(struct agent *agent, const struct err *err)
+{
+        struct err explanation = *err;
+
+        if (agent->clock_err.text[0])
+                err_prefix(&explanation, 0, "%s", agent->clock_err.text);
+        end(agent, REPORT_FAILED, explanation.text);
+}
+
 static void on_received(struct agent *agent, int result, const struct err *err)
 {
         static const struct run_events events = {
@@ -183,7 +192,7 @@ static void on_received(struct agent *agent, int result, const struct err *err)
         char job[24];
 
         if (result < 0) {
-                end(agent, REPORT_FAILED, err->text);
+                end_without_handover(agent, err);
                 return;
         }
         snprintf(job, sizeof(job), "%lld", (long long)agent->handover.job.id);

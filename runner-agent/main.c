@@ -19,7 +19,7 @@ enum { CONFIG, NO_SHUTDOWN, N_OPTIONS };
 static const struct cli_option options[] = {
         [CONFIG] = {"config", "FILE", "configuration, instead of " AGENT_CONFIG_FILE, false},
         [NO_SHUTDOWN] = {"no-shutdown", NULL,
-                "do everything but `shutdown -h now`, for trying it by hand", false},
+                "neither shut down nor set a wrong clock, for trying it by hand", false},
         [N_OPTIONS] = {0},
 };
 

@@ -38,8 +38,8 @@ struct run {
         sd_event_source *kill_timer;
         unsigned starts;
         int64_t started_ms; /* wall clock: the latest start */
-        unsigned looks; /* at the dying group, or for the end of an update */
-        int signal;     /* what ended it, 0: it exited */
+        unsigned looks;     /* at the dying group, or for the end of an update */
+        int signal;         /* what ended it, 0: it exited */
         bool is_stopping;
 };
 

@@ -66,7 +66,12 @@ class Server:
         connection.connect(str(self.path))
         return connection
 
+    def descriptors(self) -> int:
+        """Count what it has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def stop(self) -> int:
+        """Tell it to end."""
         self.process.terminate()
         return self.process.wait(30)
 
@@ -259,7 +264,8 @@ def request(directory: str, *arguments: str, environment: tuple[str, ...] = ()) 
     ],
 )
 def test_garbage_is_refused(server, packet, count, words):
-    before = len(os.listdir(f"/proc/{server.process.pid}/fd")) if is_ready(server) else 0
+    assert server.run("true").returncode == 0
+    before = server.descriptors()
     with server.connect() as connection:
         if count:
             pass_descriptors(connection, packet, count)
@@ -270,11 +276,7 @@ def test_garbage_is_refused(server, packet, count, words):
     assert words in text.decode()
     assert words in server.log.read_text()
     assert server.run("echo next").stdout == "next\n"
-    assert len(os.listdir(f"/proc/{server.process.pid}/fd")) == before
-
-
-def is_ready(server: Server) -> bool:
-    return server.run("true").returncode == 0
+    assert until(lambda: server.descriptors() == before, 5)
 
 
 def test_garbage_while_the_program_runs_ends_it(server):

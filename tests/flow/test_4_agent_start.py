@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -174,3 +176,26 @@ def test_the_command_line(stage):
     assert (done.returncode, done.stdout) == (2, "")
     assert 'unexpected argument "run"' in done.stderr
     assert command(stage, "--config", "/nowhere.json").returncode == 2
+
+
+# -- the clock --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def another_time(monkeypatch, floor):
+    """The metadata service lives in 2031, and the agent cannot follow it there."""
+    date = "Wed, 01 Jan 2031 00:00:00 GMT"
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
+    if os.geteuid() == 0:
+        floor.machines.setup.agent[:0] = ["setpriv", "--bounding-set=-sys_time"]
+
+
+def test_a_clock_that_cannot_be_set_is_no_reason_to_give_up(floor, another_time):
+    floor.script(LISTENS, STARTS, ENDS).put().run()
+    floor.report("ready", "job_started", "finished")
+    assert "and is 2031-01-01T00:00:00.500Z) and not set: Operation not permitted" in floor.text()
+
+
+def test_a_clock_that_is_wrong_explains_what_fails(floor, another_time):
+    floor.configure(parameter_limit_seconds=1).run()
+    assert_failed(floor, "the clock is wrong (it says ", "no hand-over in parameter")

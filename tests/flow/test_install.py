@@ -77,10 +77,9 @@ def test_systemd_takes_every_line_of_the_units(installed, tmp_path):
         text = unit.read_text().replace("=/usr/", f"={installed}/usr/")
         (tmp_path / unit.name).write_text(text)
     command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no"]
-    done = subprocess.run(
-        [*command, *sorted(map(str, tmp_path.iterdir()))],
-        capture_output=True, text=True, check=False, env=os.environ | {"SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
-    )  # fmt: skip
+    command += sorted(map(str, tmp_path.iterdir()))
+    here = os.environ | {"SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=here)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
