@@ -140,7 +140,8 @@ build: ## build/scaler-ARCH.zip for Lambda (ARCH=x86_64 or arm64; this machine's
 # The agent as images have it: linked with the same static libraries, and with a small libsystemd.
 machine := build/package/$(ARCH)
 machine_libraries := $(libraries):$(CURDIR)/build/deps/$(ARCH)-systemd/lib/pkgconfig
-emulator = $(if $(filter-out $(host_arch),$(ARCH)),qemu-$(firstword $(subst -, ,$(triplet)))-static -L /usr/$(triplet))
+emulator = $(if $(filter-out $(host_arch),$(ARCH)),\
+	qemu-$(firstword $(subst -, ,$(triplet)))-static -L /usr/$(triplet))
 for_machine = build=$(machine) $(portable) emulator='$(emulator)' PREFIX=/usr \
 	DESTDIR='$(CURDIR)/$(machine)/tree'
 commit_time = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null))
@@ -207,10 +208,12 @@ test: ## every test (SANITIZE=address,undefined for instrumented programs); ends
 # Of the unit tests, those whose code is mostly a library's run with the zip's libraries as well.
 library_tests := http_curl github_token webhook_signature json ec2_xml
 test-build: override ARCH := $(host_arch)
-test-build: ## make build for both architectures, and the tests of the zips; takes minutes
+test-build: ## make build and make package for both architectures, and their tests; takes minutes
 	$(q)tests/prepare test-build
 	$(q)$(again) build ARCH=x86_64
 	$(q)$(again) build ARCH=arm64
+	$(q)$(again) package ARCH=x86_64
+	$(q)$(again) package ARCH=arm64
 	$(q)PKG_CONFIG_LIBDIR=$(libraries) $(again) $(for_lambda) \
 		$(library_tests:%=build/zip/$(ARCH)/unit/test_%)
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/zip
@@ -248,7 +251,8 @@ bench: ## speed and memory, as a table and in build/bench.json
 c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
 	runner-agent/*.[ch] runner-agent/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
-scripts := scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami tests/prepare .ci/run \
+scripts := scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
+	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
 
@@ -282,7 +286,7 @@ demo: ## the life of JOBS=1 jobs on this machine, with FAULTS=capacity,throttle,
 	$(q)$(python) -m tests.cloud.demo --jobs $(JOBS) $(if $(FAULTS),--faults $(FAULTS))
 
 # The programs write their own manual pages; the date is that of the source.
-man_date = $(shell git log -1 --format=%cs 2>/dev/null)
+man_date = $(shell date -u -d '@$(commit_time)' +%F 2>/dev/null)
 $(build)/man/scaler.1: $(bin)/scaler
 $(build)/man/runner-agent.8: $(bin)/runner-agent
 $(build)/man/%:

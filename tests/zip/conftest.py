@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures of the zip's tests. They look at build/scaler-ARCH.zip, which `make build` made."""
+"""Fixtures for tests of what `make build` and `make package` made for each architecture."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,17 @@ def archive(architecture: Architecture) -> Path:
 def tree(tmp_path: Path, archive: Path, architecture: Architecture) -> Tree:
     """A directory tree with nothing but the zip's content and glibc."""
     return Tree(tmp_path / "root", archive, architecture)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same files in a folder of another name and depth, with no git and nothing built."""
+    there = tmp_path_factory.mktemp("quite-another-folder") / "of" / "another-depth"
+    command = ["git", "-C", str(PROJECT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for name in listed.splitlines():
+        if (PROJECT / name).is_file():
+            (there / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, there / name)
+    shutil.copytree(PROJECT / "build/deps/sources", there / "build/deps/sources")
+    return there

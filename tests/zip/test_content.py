@@ -8,13 +8,13 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import elf
 import pytest
 from tree import PROJECT
 
 from cloud.template import load
 
 SIZE_LIMIT = 2_200_000
-GLIBC_LIMIT = (2, 34)
 
 
 def read(*command: object) -> str:
@@ -63,31 +63,16 @@ def test_openssl_finds_each_authority_by_its_name(tmp_path, archive):
 
 
 def test_it_loads_with_the_glibc_of_lambda(bootstrap):
-    symbols = read("readelf", "--wide", "--dyn-syms", "--version-info", bootstrap)
-    versions = {tuple(map(int, found)) for found in re.findall(r"GLIBC_(\d+)\.(\d+)", symbols)}
-    assert versions
-    assert max(versions) <= GLIBC_LIMIT
-    assert "GLIBC_ABI_DT_RELR" not in symbols
+    elf.assert_loads_with_old_glibc(bootstrap)
 
 
 def test_it_needs_no_library_but_glibc(bootstrap):
-    dynamic = read("readelf", "--wide", "--dynamic", bootstrap)
-    needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
-    loaders = {"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}
-    assert "libc.so.6" in needed
-    assert needed - loaders <= {"libc.so.6", "libm.so.6"}
-    assert "RPATH" not in dynamic and "RUNPATH" not in dynamic
+    elf.assert_needs_glibc_only(bootstrap)
 
 
 def test_it_is_hardened(bootstrap):
-    header = read("readelf", "--wide", "--file-header", "--program-headers", bootstrap)
-    dynamic = read("readelf", "--wide", "--dynamic", bootstrap)
-    assert "DYN (Position-Independent Executable file)" in header
-    assert re.search(r"GNU_STACK.* RW ", header) and "GNU_RELRO" in header
-    assert "NOW" in dynamic
+    elf.assert_hardened(bootstrap)
 
 
 def test_nothing_in_it_is_of_the_machine_that_built_it(bootstrap):
-    content = bootstrap.read_bytes()
-    assert str(PROJECT).encode() + b"/" not in content
-    assert b"build/deps" not in content
+    elf.assert_of_no_machine(bootstrap, PROJECT)

@@ -61,35 +61,48 @@ def may_chroot() -> list[str]:
     return [chroot] if os.geteuid() == 0 else ["/usr/bin/unshare", "--map-root-user", chroot]
 
 
-class Tree:
-    """The tree, and how to start the program in it."""
+class Root:
+    """A root with nothing but glibc, and the command that starts programs in it."""
 
-    def __init__(self, root: Path, archive: Path, architecture: Architecture):
+    def __init__(self, root: Path, architecture: Architecture):
         self.root = root
-        self._command = [*may_chroot(), str(root)]
-        task = root / TASK.lstrip("/")
-        with zipfile.ZipFile(archive) as opened:
-            opened.extractall(task)
-            for entry in opened.infolist():
-                (task / entry.filename).chmod(entry.external_attr >> 16 & 0o777)
+        self.command = [*may_chroot(), str(root)]
         loader = Path(architecture.loader)
         self._copy(architecture.library(loader.name), architecture.loader)
         self._copy(architecture.library("libc.so.6"), f"/lib/{architecture.triplet}/libc.so.6")
         if not architecture.native:
             self._copy(Path(f"/usr/bin/qemu-{architecture.foreign}-static"), QEMU)
-            self._command.append(QEMU)
-        self.authorities = task / "ca"
+            self.command.append(QEMU)
 
     def _copy(self, source: Path, target: str) -> None:
         place = self.root / target.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, place)
 
+
+def trust(certificate: Path, directory: Path) -> None:
+    """Add an authority to a directory as OpenSSL looks for it: by the hash of its subject."""
+    command = ["openssl", "x509", "-in", str(certificate), "-noout", "-subject_hash"]
+    subject = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy(certificate, directory / f"{subject.strip()}.0")
+
+
+class Tree(Root):
+    """The tree, and how to start the program in it."""
+
+    def __init__(self, root: Path, archive: Path, architecture: Architecture):
+        super().__init__(root, architecture)
+        task = root / TASK.lstrip("/")
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(task)
+            for entry in opened.infolist():
+                (task / entry.filename).chmod(entry.external_attr >> 16 & 0o777)
+        self.authorities = task / "ca"
+
     def trust(self, certificate: Path) -> None:
-        """Add an authority as the zip has its own: by the hash of its subject."""
-        command = ["openssl", "x509", "-in", str(certificate), "-noout", "-subject_hash"]
-        subject = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        shutil.copy(certificate, self.authorities / f"{subject.strip()}.0")
+        """Add an authority as the zip has its own."""
+        trust(certificate, self.authorities)
 
     def start(
         self, handler: str, environment: dict[str, str], log: Callable[[str], Any], timeout: float
@@ -105,5 +118,5 @@ class Tree:
             "AWS_SESSION_TOKEN": "session",
             "SSL_CERT_DIR": f"{TASK}/ca",
         }
-        command = [*self._command, f"{TASK}/bootstrap"]
+        command = [*self.command, f"{TASK}/bootstrap"]
         return Sandbox(function, command, settings | environment, self.root, log)
