@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """One instance of the local cloud as a virtual machine: a disk made by ami/, booted by QEMU.
 
-What the guest sees is what EC2 gives: an NVMe disk, one network card with DHCP, the metadata service
-at 169.254.169.254, and nothing else of the world than AWS and GitHub. Its network is QEMU's own (user
-mode), in which each of these addresses leads to a port of the loopback.
+What the guest sees is what EC2 gives: an NVMe disk, one network card with DHCP, the metadata
+service at 169.254.169.254, and nothing else of the world than AWS and GitHub. Its network is QEMU's
+own (user mode), in which each of these addresses leads to a port of the loopback.
 
 The console goes to DIRECTORY/console.log. A channel of its own, the hand, lets a test run commands
 as root in the guest; the image has the other end of it only for that.

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""One job on one virtual machine, and what a test asks about them.
+
+    stand = Stand(cloud).queue(script="id -un")
+    stand.ends("success")
+
+Emulation is slow, and its speed is whatever the machine below leaves it: nothing here is about
+time, and every wait is long enough for a busy machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from cloud.cloud import Cloud
+from cloud.jobs import Job
+
+from .machine import VirtualMachine, wait_until
+
+REPOSITORY = "octo-org/one"
+LABELS = ["self-hosted", "linux", "x64"]
+BOOT_SECONDS = 180.0
+END_SECONDS = 180.0
+
+
+class Stand:
+    """Where one machine is tried."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.job: Job
+        self.machine: VirtualMachine
+
+    def set_up(self, **changes: Any) -> Stand:
+        """Change how the machine is set up; see VmSetup."""
+        setup = dataclasses.replace(self.cloud.machines.setup, **changes)
+        self.cloud.machines.setup = setup
+        return self
+
+    def with_hand(self) -> Stand:
+        """Have the image's end of the hand started."""
+        return self.set_up(append=f"{self.cloud.machines.setup.append} hand".strip())
+
+    def queue(self, **options: Any) -> Stand:
+        """Let GitHub queue a job, and wait for its machine to be on."""
+        self.job = self.cloud.github.queue_job(REPOSITORY, LABELS, **options)
+        self.machine = self._machine()
+        return self
+
+    def launch_alone(self) -> Stand:
+        """Launch a machine for which nobody makes a hand-over."""
+        ec2 = self.cloud.client("ec2")
+        answer = ec2.run_instances(
+            ImageId=ec2.describe_images(Owners=["self"])["Images"][0]["ImageId"],
+            MinCount=1,
+            MaxCount=1,
+            InstanceType="m7i.large",
+            SubnetId=self.cloud.stack.subnets[0],
+        )
+        instance_id = answer["Instances"][0]["InstanceId"]
+        self.cloud.machines.launched([instance_id], {"InstanceMarketOptions.MarketType": "spot"})
+        self.machine = self._machine()
+        return self
+
+    def _machine(self) -> VirtualMachine:
+        assert self.cloud.machines.wait(lambda: self.cloud.machines.all, 30), "nothing was launched"
+        return next(iter(self.cloud.machines.all.values()))
+
+    def runs(self) -> Stand:
+        """Wait until the job runs."""
+        started = self.cloud.github.wait(lambda: self.job.state != "queued", BOOT_SECONDS)
+        assert started and self.job.state == "in_progress", self.job
+        return self
+
+    def says(self, words: str, seconds: float = BOOT_SECONDS) -> Stand:
+        """Wait until the machine's console has these words."""
+        machine = self.machine
+        wait_until(lambda: words in machine.console or machine.off.is_set(), seconds)
+        assert words in machine.console
+        return self
+
+    def powers_off(self) -> Stand:
+        """Wait until the machine has powered itself off, and see that nothing is left."""
+        assert self.machine.off.wait(BOOT_SECONDS + END_SECONDS), "the machine is still on"
+        assert "pulled" not in [moment.stage for moment in self.machine.moments]
+        assert self.cloud.idle(60), self.cloud.busy()
+        assert self.cloud.left() == []
+        assert list(self.cloud.machines.all) == [self.machine.id], "one machine was enough"
+        return self
+
+    def ends(self, conclusion: str) -> Stand:
+        """Wait for the end of the job and of its machine."""
+        ended = self.cloud.github.wait(
+            lambda: self.job.state == "completed", BOOT_SECONDS + END_SECONDS
+        )
+        assert ended, self.job
+        assert self.job.conclusion == conclusion, self.job.output
+        return self.powers_off()
+
+    def reports(self) -> list[dict[str, Any]]:
+        """List what the agent reported."""
+        calls = self.cloud.calls.of("events", "PutEvents")
+        entries = [call.parameters["Entries"][0] for call in calls if not call.error]
+        return [json.loads(entry["Detail"]) for entry in entries]
+
+    def stages(self) -> list[str]:
+        """Name the stages that the agent reported."""
+        return [report["stage"] for report in self.reports()]

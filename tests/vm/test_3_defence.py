@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""The last lines of defence: whatever breaks, the machine powers itself off."""
+
+from __future__ import annotations
+
+import json
+
+from cloud.machine import SHUT_DOWN
+
+from .stand import Stand
+
+AGENT_PID = "systemctl show -P MainPID runner-agent"
+DEADLINE = "/usr/lib/systemd/system/runner-agent-deadline.timer"
+
+
+def signal_agent(stand: Stand, name: str) -> None:
+    stand.machine.hand(f"kill -{name} $({AGENT_PID})")
+
+
+def lost(stand: Stand) -> None:
+    """The job went with its machine: GitHub fails it, and the machine has powered itself off."""
+    stand.ends("failure")
+    assert stand.machine.reason == SHUT_DOWN
+
+
+def test_an_agent_that_is_killed_takes_the_machine_with_it(cloud):
+    stand = Stand(cloud).with_hand().queue(script="sleep 1000").runs()
+    signal_agent(stand, "KILL")
+    lost(stand)
+
+
+def test_an_agent_that_crashes_takes_the_machine_with_it(cloud):
+    stand = Stand(cloud).with_hand().queue(script="sleep 1000").runs()
+    signal_agent(stand, "SEGV")
+    lost(stand)
+
+
+def test_an_agent_that_hangs_is_ended_by_its_watchdog(cloud):
+    stand = Stand(cloud).with_hand().queue(script="sleep 1000").runs()
+    signal_agent(stand, "STOP")
+    lost(stand)
+
+
+def test_a_runner_that_hangs_is_ended_by_the_agent(cloud):
+    config = json.loads(json.dumps(cloud.config))
+    config["specs"][0]["job_limit_seconds"] = 2
+    cloud.put_document("config", json.dumps(config))
+    stand = Stand(cloud).queue(behaviour="ignore-signals")
+    stand.ends("failure")
+    assert stand.stages() == ["ready", "job_started", "failed"]
+    assert "2 s" in stand.reports()[-1]["reason"]
+
+
+def test_a_job_that_wants_all_memory_fails_and_the_agent_tells(cloud):
+    stand = Stand(cloud).queue(
+        script="python3 -c 'x = [bytearray(1 << 20) for _ in range(1 << 20)]'"
+    )
+    stand.ends("failure")
+    assert stand.stages() == ["ready", "job_started", "finished"]
+
+
+def test_a_job_that_forks_without_end_does_not_stop_the_agent(cloud):
+    bomb = "import os, time\nend = time.time() + 20\nwhile time.time() < end:\n"
+    bomb += " try: os.fork()\n except OSError: time.sleep(0.1)"
+    stand = Stand(cloud).queue(script=f"timeout 30 python3 -c '{bomb}'; exit 1")
+    stand.ends("failure")
+
+
+def test_the_deadline_ends_a_machine_whatever_it_does(cloud):
+    timer = "[Timer]\nOnBootSec=45s\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n"
+    stand = Stand(cloud).set_up(files={DEADLINE: timer}).queue(script="sleep 1000").runs()
+    stand.ends("cancelled")
+    assert "interrupted" in stand.stages()
+
+
+def test_a_shutdown_that_hangs_is_cut_short(cloud):
+    stand = Stand(cloud).with_hand().queue(script="sleep 5").runs()
+    stubborn = "trap true TERM INT HUP; while :; do sleep 1; done"
+    stand.machine.hand(
+        "systemd-run --unit=stubborn -p TimeoutStopSec=infinity -p KillMode=process"
+        f" -p SendSIGKILL=no sh -c '{stubborn}'"
+    )
+    stand.ends("success")
+    assert stand.machine.reason == SHUT_DOWN
