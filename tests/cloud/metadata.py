@@ -3,11 +3,15 @@
 
 Without a token it answers 401, as EC2 does where HttpTokens is required. The agent finds it through
 AWS_EC2_METADATA_SERVICE_ENDPOINT. Faults are asked for with service "imds" and the path as action.
+
+Folders list what is in them, in every version: cloud-init reads all that there is.
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html
 """
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -25,6 +29,8 @@ TOKEN_HEADER = "x-aws-ec2-metadata-token"
 LONGEST_TTL = 21600
 ROLE = "RunnerRole"
 REFRESH_SECONDS = 300
+VERSIONS = ("1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "latest")
+CREDENTIALS = f"iam/security-credentials/{ROLE}"
 
 
 @dataclass
@@ -43,6 +49,8 @@ class Facts:
     launched: float = field(default_factory=time.time)
     tags: dict[str, str] = field(default_factory=dict)
     tags_shown: bool = True
+    user_data: str = ""
+    mac: str = "52:54:00:12:34:56"  # QEMU's first card
 
 
 class Metadata:
@@ -103,11 +111,27 @@ class Metadata:
             return Answer(405, b"Method Not Allowed")
         if self._tokens.get(request.headers.get(TOKEN_HEADER, ""), 0) < time.monotonic():
             return Answer(401, b"Unauthorized")
-        path = request.path.removeprefix("/latest/")
-        if path == "dynamic/instance-identity/document":
-            return _text(json.dumps(self._identity(), indent=2))
-        found = self._meta_data(path.removeprefix("meta-data/"))
+        if request.path == "/":
+            return _text("\n".join(VERSIONS))
+        version, _, path = request.path.removeprefix("/").partition("/")
+        found = self._find(path) if version in VERSIONS else None
         return Answer(404, b"Not Found") if found is None else _text(found)
+
+    def _find(self, path: str) -> str | None:
+        if path == "user-data":
+            return self.facts.user_data or None
+        if path == "dynamic/instance-identity/document":
+            return json.dumps(self._identity(), indent=2)
+        if path.rstrip("/") == "dynamic/instance-identity":
+            return "document"
+        top, _, path = path.partition("/")
+        if top != "meta-data":
+            return None
+        if path == CREDENTIALS:
+            return json.dumps(self._current_credentials(), indent=2)
+        tree = self._meta_data()
+        path = re.sub("/+", "/", path).rstrip("/")
+        return tree[path] if path in tree else _listing(tree, path)
 
     def _token(self, request: Request) -> Answer:
         if request.method != "PUT":
@@ -121,31 +145,63 @@ class Metadata:
         self._tokens[token] = time.monotonic() + int(ttl)
         return Answer(200, token.encode(), {"Content-Type": "text/plain", TTL_HEADER: ttl})
 
-    def _meta_data(self, path: str) -> str | None:
+    def _meta_data(self) -> dict[str, str]:
+        """All that is there now, by path; credentials are made when they are asked for."""
         facts = self.facts
-        plain = {
+        name = f"ip-{facts.address.replace('.', '-')}.{facts.region}.compute.internal"
+        tree = {
             "ami-id": facts.image,
+            "ami-launch-index": "0",
+            "ami-manifest-path": "(unknown)",
+            "block-device-mapping/ami": "/dev/xvda",
+            "block-device-mapping/root": "/dev/xvda",
+            "hostname": name,
+            "iam/info": json.dumps({"Code": "Success", "InstanceProfileId": ROLE}),
+            CREDENTIALS: "",
+            "instance-action": "none",
             "instance-id": facts.instance_id,
-            "instance-type": facts.instance_type,
             "instance-life-cycle": facts.market,
+            "instance-type": facts.instance_type,
+            "local-hostname": name,
             "local-ipv4": facts.address,
+            "mac": facts.mac,
+            **self._interface(name),
             "placement/availability-zone": facts.zone,
             "placement/region": facts.region,
-            "iam/security-credentials": ROLE,
+            "profile": "default-hvm",
+            "reservation-id": "r-00000000000000000",
+            "security-groups": "default",
+            "services/domain": "amazonaws.com",
+            "services/partition": "aws",
         }
-        if path.rstrip("/") in plain:
-            return plain[path.rstrip("/")]
-        if path == f"iam/security-credentials/{ROLE}":
-            return json.dumps(self._current_credentials(), indent=2)
-        if path == "spot/instance-action" and self.instance_action:
-            return json.dumps(self.instance_action)
-        if path == "events/recommendations/rebalance" and self.rebalance:
-            return json.dumps(self.rebalance)
-        if facts.tags_shown and path.rstrip("/") == "tags/instance":
-            return "\n".join(facts.tags)
-        if facts.tags_shown and path.startswith("tags/instance/"):
-            return facts.tags.get(path.removeprefix("tags/instance/"))
-        return None
+        if self.instance_action:
+            tree["spot/instance-action"] = json.dumps(self.instance_action)
+        if self.rebalance:
+            tree["events/recommendations/rebalance"] = json.dumps(self.rebalance)
+        if facts.tags_shown:
+            tree |= {f"tags/instance/{key}": value for key, value in facts.tags.items()}
+        return tree
+
+    def _interface(self, name: str) -> dict[str, str]:
+        facts = self.facts
+        folder = f"network/interfaces/macs/{facts.mac}"
+        block = f"{facts.address.rpartition('.')[0]}.0/24"
+        values = {
+            "device-number": "0",
+            "interface-id": "eni-00000000000000000",
+            "local-hostname": name,
+            "local-ipv4s": facts.address,
+            "mac": facts.mac,
+            "owner-id": facts.account,
+            "security-group-ids": "sg-00000000000000000",
+            "security-groups": "default",
+            "subnet-id": facts.subnet,
+            "subnet-ipv4-cidr-block": block,
+            "vpc-id": "vpc-00000000000000000",
+            "vpc-ipv4-cidr-block": block,
+            "vpc-ipv4-cidr-blocks": block,
+        }
+        return {f"{folder}/{key}": value for key, value in values.items()}
 
     def _identity(self) -> dict[str, Any]:
         facts = self.facts
@@ -184,6 +240,16 @@ class Metadata:
                 "Expiration": iso(self._credentials_end),
             }
         return self._credentials
+
+
+def _listing(tree: dict[str, str], folder: str) -> str | None:
+    """What is in a folder, a line each, folders with a slash; names of tags may have slashes."""
+    start = f"{folder}/" if folder else ""
+    inside = [path.removeprefix(start) for path in tree if path.startswith(start)]
+    if folder == "tags/instance":
+        return "\n".join(inside) if inside else None
+    names = dict.fromkeys(re.sub("/.*", "/", path) for path in inside)
+    return "\n".join(names) if names else None
 
 
 def _text(content: str) -> Answer:
