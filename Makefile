@@ -43,7 +43,7 @@ scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
 hcl := build/tools/hcl
 needs_packages := $(filter-out clean help install-packages build package demo test test-build valgrind lint \
-	format fuzz bench upload deploy rollback stack destroy ami test-packer $(hcl),\
+	format fuzz bench bench-vm upload deploy rollback stack destroy ami test-packer $(hcl),\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -197,6 +197,11 @@ $(bench_programs):
 
 bench-programs: $(bench_programs)
 
+# The runner of make bench-vm, for any machine.
+$(build)/bench/vm-runner: $(call objects,tests/vm/bench-runner.c)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -static -o $@ $^
+
 # These prepare the machine first, and only then look for libraries: hence a second make.
 again = $(MAKE) --no-print-directory
 
@@ -247,6 +252,14 @@ bench: ## speed and memory, as a table and in build/bench.json
 	$(q)tests/prepare test
 	$(q)$(again) all bench-programs
 	$(q)$(python) -m tests.bench --build $(build)
+
+bench-vm: ## kernel to runner, stock Debian and ours (root; RUNS=5; WITHOUT=MEASURE|all undoes single measures)
+	$(q)tests/prepare test
+	$(q)$(again) all $(build)/bench/vm-runner
+	$(q)tests/vm/image
+	$(q)tests/vm/image stock
+	$(q)BUILD=$(build) PYTHONPATH=tests $(python) -m vm.bench $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(WITHOUT),--measures $(WITHOUT))
 
 c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
 	runner-agent/*.[ch] runner-agent/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
@@ -321,7 +334,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: all build unit-programs fuzz-programs bench-programs test test-build valgrind fuzz bench lint \
+.PHONY: all build unit-programs fuzz-programs bench-programs test test-build valgrind fuzz bench bench-vm lint \
 	lint-sources man format install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami test-packer

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""Boots one machine for `make bench-vm`, and asks it for its own clock's times.
+
+The machine has all that it will need before it starts: the instance is in the local cloud, its
+hand-over in SSM. What is noted costs both kinds of machine the same: the kernel traces the start of
+programs and the states of TCP connections, and QEMU writes down what passes the network card.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cloud.cloud import Cloud
+from cloud.machine import TERMINATED
+from cloud.metadata import Facts
+from cloud.stack import REGION
+
+from .gate import Gate, make_context
+from .machine import VirtualMachine, VmSetup
+from .machines import AWS_ADDRESS, AWS_NAMES, GITHUB_ADDRESS, VirtualMachines
+
+HERE = Path(__file__).resolve().parent
+RUNNER = "/opt/actions-runner/bin/Runner.Listener"
+ROLES = [*AWS_NAMES, f"ec2.{REGION}.amazonaws.com"]
+TRACE = "trace_event=sched:sched_process_exec,sock:inet_sock_set_state trace_clock=mono"
+BOOT_SECONDS = 600.0
+CONFIG_PATH = "/stock"
+JIT_CONFIG = "eyJiZW5jaCI6InRoZSBqdXN0LWluLXRpbWUgY29uZmlndXJhdGlvbiBvZiBhIHJ1bm5lciJ9" * 48
+
+# What a machine is asked when its runner has started: once, and nothing while it boots.
+QUESTIONS = (
+    "cat /tmp/runner-started; "
+    "cat /run/bench 2>/dev/null; "
+    "echo == trace; mount -t tracefs none /mnt && cat /mnt/trace; "
+    "echo == journal; journalctl -b -q -o json --output-fields=MESSAGE,_SOURCE_REALTIME_TIMESTAMP "
+    "_SYSTEMD_UNIT=runner-agent.service + _SYSTEMD_UNIT=systemd-networkd.service"
+)
+
+
+class BenchError(Exception):
+    """A machine did not get as far as its runner, or a measure cannot be taken."""
+
+
+@dataclass
+class Change:
+    """What is other than on the image: files (content and mode), and names to be removed."""
+
+    files: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    remove: list[str] = field(default_factory=list)
+    append: str = ""
+    without: list[str] = field(default_factory=list)
+    initrd: Path | None = None
+
+
+@dataclass
+class Boot:
+    """What one machine told, and what passed its network card."""
+
+    text: str
+    packets: Path
+    host_load: float
+
+
+class BenchMachine(VirtualMachine):
+    """A virtual machine whose network traffic is written down."""
+
+    def _command(self, disk: Path) -> list[str]:
+        return [
+            *super()._command(disk),
+            "-object", "filter-dump,id=dump,netdev=n0,maxlen=256,file=packets",
+        ]  # fmt: skip
+
+
+class BenchMachines(VirtualMachines):
+    """The machines of a cloud, with user data where the bench says so."""
+
+    make = BenchMachine
+    user_data = ""
+
+    def _facts(self, instance: dict[str, Any], request: dict[str, str], at: float) -> Facts:
+        facts = super()._facts(instance, request, at)
+        return dataclasses.replace(facts, user_data=self.user_data)
+
+
+def make_variant(image: Path, target: Path, change: Change) -> Path:
+    """Copy an image, with other files on its disk; gives the folder to boot from."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    disk = target / "disk.raw"
+    subprocess.run(["cp", "--sparse=always", image / "disk.raw", disk], check=True)
+    for name in ("vmlinuz", "ca.pem", "ca.key"):
+        (target / name).symlink_to((image / name).resolve())
+    (target / "initrd").symlink_to((change.initrd or image / "initrd").resolve())
+    words = (image / "cmdline").read_text().split()
+    kept = [word for word in words if word not in change.without]
+    (target / "cmdline").write_text(" ".join([*kept, change.append]) + "\n")
+    commands = [f"rm {path}" for path in [*change.remove, *change.files]]
+    for number, (path, (content, mode)) in enumerate(change.files.items()):
+        source = target / f"file-{number}"
+        source.write_bytes(content)
+        source.chmod(mode)
+        folders = Path(path).parents
+        commands += [f"mkdir {folder}" for folder in reversed(folders[:-1])]
+        commands.append(f"write {source} {path}")
+    _debugfs(disk, commands)
+    for path in change.files:
+        if "Type: regular" not in _debugfs(disk, [f"stat {path}"]):
+            raise BenchError(f"debugfs did not write {path} to {disk}")
+    return target
+
+
+def _debugfs(disk: Path, commands: list[str]) -> str:
+    """Change a file system; what is there already, or not there, is no failure."""
+    done = subprocess.run(
+        ["debugfs", "-w", "-f", "/dev/stdin", str(disk)],
+        input="\n".join(commands),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def runner_on_disk(program: Path) -> dict[str, tuple[bytes, int]]:
+    """Put the bench's own runner at the place of GitHub's."""
+    return {RUNNER: (program.read_bytes(), 0o755)}
+
+
+class Bench:
+    """A local cloud, in which one machine at a time is booted."""
+
+    def __init__(self, cloud: Cloud):
+        self.cloud = cloud
+        self.machines = cloud.machines
+        self._put_parameters()
+
+    def boot(self, image: Path, user_data: str = "") -> Boot:
+        """Boot an image until its runner has started, ask it, and pull its plug."""
+        load = os.getloadavg()[0]
+        self.cloud.aws.policies = None if user_data else self._policies
+        with self._ways(image) as runner:
+            machine = self._launch(image, user_data)
+            try:
+                _await_runner(runner, machine)
+                text = machine.hand(QUESTIONS, 120)
+            finally:
+                machine.end(TERMINATED, gently=False)
+                machine.off.wait(30)
+        return Boot(text, machine.directory / "packets", load)
+
+    @contextmanager
+    def _ways(self, image: Path) -> Iterator[socket.socket]:
+        """Open what the image's names lead to; the runner connects when it has started."""
+        gate = Gate(make_context(image, ROLES), int(self.cloud.aws_url.rpartition(":")[2]))
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ways = {AWS_ADDRESS: gate.port, GITHUB_ADDRESS: listener.getsockname()[1]}
+            self.machines.setup = VmSetup(
+                [], {}, image=image, ways=ways, boot_seconds=0.0, append=f"hand {TRACE}"
+            )
+            try:
+                yield listener
+            finally:
+                gate.stop()
+
+    def _launch(self, image: Path, user_data: str) -> BenchMachine:
+        ec2, stack = self.cloud.client("ec2"), self.cloud.stack
+        tags = {
+            "ghr:environment": "bench",
+            "ghr:ssm_config_path": CONFIG_PATH,
+            "ghr:runner_name_prefix": "bench-",
+            "ghr:trace_id": "none",
+        }
+        answer = ec2.run_instances(
+            LaunchTemplate={"LaunchTemplateName": "scale-agent"}, MinCount=1, MaxCount=1,
+            InstanceType="m7i.large", SubnetId=stack.subnets[0],
+            TagSpecifications=[{"ResourceType": "instance", "Tags": _tags(tags)}],
+        )  # fmt: skip
+        name = answer["Instances"][0]["InstanceId"]
+        self._put_handover(name)
+        self.machines.user_data = user_data
+        self.machines.launched([name], {"MetadataOptions.InstanceMetadataTags": "enabled"})
+        if not self.machines.wait(lambda: name in self.machines.all, 30):
+            raise BenchError(f"{name} was not switched on: {self._log()}")
+        return self.machines.all[name]  # type: ignore[return-value]
+
+    @property
+    def _policies(self) -> Any:
+        return self.__dict__.setdefault("_kept_policies", self.cloud.aws.policies)
+
+    def _put_parameters(self) -> None:
+        assert self._policies is not None
+        prefix = self.cloud.stack.prefix
+        for name, value in (("run_as", "runner"), ("token_path", f"{prefix}/runners")):
+            self.cloud.client("ssm").put_parameter(
+                Name=f"{CONFIG_PATH}/{name}", Value=value, Type="String"
+            )
+
+    def _put_handover(self, name: str) -> None:
+        cloud = self.cloud
+        arn = f"arn:aws:ec2:{cloud.region}:{cloud.account}:instance/{name}"
+        handover = {
+            "version": 1,
+            "jit_config": JIT_CONFIG,
+            "runner_id": 23,
+            "prefix": cloud.stack.prefix,
+            "spec": "linux-x64",
+            "scope": "repos/octo-org/one",
+            "job": {"id": 1, "run_id": 2, "attempt": 1, "repository": "octo-org/one", "name": "b"},
+            "idle_limit_seconds": 300,
+            "job_limit_seconds": 21600,
+            "times": {},
+        }
+        cloud.client("ssm").put_parameter(
+            Name=f"{cloud.stack.prefix}/runners/{name}",
+            Value=json.dumps(handover),
+            Type="SecureString",
+            Tier="Advanced",
+            Tags=_tags({"scale-agent:instance": arn}),
+        )
+
+    def _log(self) -> str:
+        lines = [line for who, line in self.cloud.logs() if who == "machines"]
+        return lines[-1] if lines else "no reason was logged"
+
+
+def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _await_runner(listener: socket.socket, machine: BenchMachine) -> None:
+    """Wait for the runner's connection; the machine's end, or its silence, is a failure."""
+    listener.settimeout(1.0)
+    for _ in range(int(BOOT_SECONDS)):
+        try:
+            listener.accept()[0].close()
+            return
+        except TimeoutError:
+            if not machine.off.is_set():
+                continue
+        raise BenchError(
+            f"the machine went off before its runner started ({machine.reason})"
+            f"{_last_words(machine)}"
+        )
+    raise BenchError(f"no runner within {BOOT_SECONDS:.0f} s{_last_words(machine)}")
+
+
+def _last_words(machine: BenchMachine) -> str:
+    lines = machine.console.splitlines()[-25:]
+    return "; the end of its console:\n  " + "\n  ".join(lines)
