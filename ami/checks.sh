@@ -164,7 +164,8 @@ check_runner_archive() {
     fail "the runner's archive from $from has the SHA-256 $found, not RUNNER_SHA256 ${RUNNER_SHA256,,}" \
       "take both from one release's page; if they are, do not trust this archive. Nothing was changed"
   fi
-  if ! tar -tzf "$runner_checked" 2>/dev/null | grep -qE '^(\./)?bin/Runner\.Listener$'; then
+  # not grep -q: it would not read to the end, and tar would fail
+  if ! tar -tzf "$runner_checked" 2>/dev/null | grep -xE '(\./)?bin/Runner\.Listener' >/dev/null; then
     fail "the archive $from holds no bin/Runner.Listener" "name GitHub's runner for Linux; nothing was changed"
   fi
 }

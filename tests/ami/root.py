@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""Root folders of Debian 12, in which ami/install runs by chroot, and what tests see there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+VERSION = "2.330.0"
+UNITS = {
+    "runner-agent.service": "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=basic.target\n",
+    "runner-agent-deadline.timer": "[Timer]\nOnBootSec=7h\n[Install]\nWantedBy=timers.target\n",
+    "runner-agent-deadline.service": "[Service]\nExecStart=/bin/true\n",
+    "runner.socket": "[Socket]\nListenSequentialPacket=/run/runner-agent/launch.socket\n",
+    "runner.service": "[Service]\nExecStart=/bin/true\nUser=runner\n",
+}
+# GitHub's runner, as far as the image meets it: a program that answers `warmup`.
+LISTENER = """#!/bin/sh
+mkdir -p _diag
+[ "$1" = warmup ] && [ "$(id -un)" = runner ] && [ -w . ] && [ "$HOME" = /home/runner ]
+"""
+
+
+def debian_arch() -> str:
+    """The architecture of the machine, as Debian calls it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+
+
+@dataclass
+class Ended:
+    """How a command in a root ended."""
+
+    status: int
+    output: str
+
+
+@dataclass
+class Root:
+    """A root folder, with the inputs of ami/install shown at /in and ami itself at /ami."""
+
+    path: Path
+    inputs: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name.lstrip("/")
+
+    def run(self, *command: str, network: bool = True, **environment: str) -> Ended:
+        """Runs a command by chroot; without network, it has a network namespace of its own."""
+        enter = [] if network else ["unshare", "--net"]
+        enter += [str(PROJECT / "tests/vm/enter"), str(self.path), *command]
+        bind = f"{PROJECT / 'ami'}:/ami {self.inputs}:/in"
+        ended = subprocess.run(
+            enter,
+            env={"PATH": os.environ["PATH"], "BIND": bind, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            timeout=600,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout.decode(errors="replace"))
+
+    def install(self, *arguments: str, **settings: str) -> Ended:
+        """Runs ami/install with good settings, but for those that are given."""
+        merged = {**self.settings, **settings}
+        return self.run("/ami/install", *arguments, **merged)
+
+    def copy(self, path: Path) -> Root:
+        """A copy of the root that a test may change."""
+        subprocess.run(["cp", "-a", "--reflink=auto", self.path, path], check=True)
+        return Root(path, self.inputs, dict(self.settings))
+
+    def tree(self) -> dict[str, tuple[object, ...]]:
+        """Everything in the root: kind, owner, size, time of change and target of links."""
+        found = {}
+        for folder, folders, files in os.walk(self.path):
+            for name in folders + files:
+                path = Path(folder, name)
+                st = path.lstat()
+                link = str(path.readlink()) if path.is_symlink() else ""
+                time = 0 if path.is_dir() else st.st_mtime_ns
+                size = 0 if path.is_dir() else st.st_size
+                key = "/" + str(path.relative_to(self.path))
+                found[key] = (st.st_mode, st.st_uid, st.st_gid, size, time, link)
+        return found
+
+    def contents(self) -> dict[str, str]:
+        """The checksum of every file and the target of every link."""
+        found = {}
+        for name, (mode, uid, gid, *_) in self.tree().items():
+            path = self / name
+            if path.is_symlink():
+                value = f"link to {path.readlink()}"
+            elif path.is_file():
+                value = hashlib.sha256(path.read_bytes()).hexdigest()
+            else:
+                value = ""
+            found[name] = f"{mode:o} {uid}:{gid} {value}"
+        return found
+
+    def text(self, name: str) -> str:
+        """A file's text."""
+        return (self / name).read_text()
+
+    def exists(self, name: str) -> bool:
+        """Tells whether there is something, a link into nowhere as well."""
+        return os.path.lexists(self / name)
+
+    def masked(self, unit: str) -> bool:
+        """Tells whether systemd would refuse to start the unit."""
+        path = self / f"etc/systemd/system/{unit}"
+        return path.is_symlink() and str(path.readlink()) == "/dev/null"
+
+    def enabled(self, unit: str) -> bool:
+        """Tells whether a target or another unit wants the unit."""
+        wants = (self / "etc/systemd/system").glob("*.wants/*")
+        return any(path.name == unit for path in wants) and not self.masked(unit)
+
+
+def make_archive(path: Path, listener: str = LISTENER) -> str:
+    """Makes an archive as GitHub's runner comes, and returns its SHA-256."""
+    content = path.parent / f"{path.name}.d"
+    (content / "bin").mkdir(parents=True, exist_ok=True)
+    for name in ("bin/Runner.Listener", "run.sh"):
+        (content / name).write_text(listener)
+        (content / name).chmod(0o755)
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(content, ".")
+    shutil.rmtree(content)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def make_package(path: Path, name: str = "runner-agent", arch: str = "", units: int = 5) -> None:
+    """Makes a package with the agent's units, and nothing at work in them."""
+    content = path.parent / f"{path.name}.d"
+    (content / "DEBIAN").mkdir(parents=True)
+    (content / "DEBIAN/control").write_text(
+        f"Package: {name}\nVersion: 1\nArchitecture: {arch or debian_arch()}\n"
+        "Maintainer: nobody <nobody@localhost>\nDescription: stands in for the agent\n"
+    )
+    folder = content / "usr/lib/systemd/system"
+    folder.mkdir(parents=True)
+    for unit, text in list(UNITS.items())[:units]:
+        (folder / unit).write_text(f"[Unit]\nDescription={unit}\n{text}")
+    subprocess.run(
+        ["dpkg-deb", "--build", "--root-owner-group", "-Znone", content, path],
+        check=True,
+        capture_output=True,
+    )
+    shutil.rmtree(content)
+
+
+def make_inputs(folder: Path) -> dict[str, str]:
+    """Makes what ami/install is given, and returns the settings that name it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    make_package(folder / "agent.deb")
+    built = PROJECT / f"build/runner-agent-{os.uname().machine.replace('aarch64', 'arm64')}.deb"
+    if built.exists():
+        shutil.copy(built, folder / "built.deb")
+    checksum = make_archive(folder / "runner.tar.gz")
+    (folder / "settings.json").write_text(json.dumps({"sha256": checksum}))
+    return {
+        "AGENT_PACKAGE": "/in/agent.deb",
+        "RUNNER_VERSION": VERSION,
+        "RUNNER_SHA256": checksum,
+        "RUNNER_ARCHIVE": "/in/runner.tar.gz",
+        "BUILD_TOOLS": "no",
+    }

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""What ami/install makes of a stock Debian 12: a machine that runs one job, and starts fast."""
+
+import json
+import stat
+
+import pytest
+
+
+def test_every_step_is_done_in_order(first):
+    _, said = first
+    steps = [
+        "packages",
+        "user",
+        "agent",
+        "runner",
+        "docker",
+        "metadata",
+        "network",
+        "services",
+        "system",
+        "boot",
+        "clean",
+    ]
+    assert [line.split()[-1] for line in said.splitlines() if line.startswith("ami/install: ")] == [
+        *steps,
+        "done",
+    ]
+
+
+def test_agent_is_installed_configured_and_starts_with_the_boot(image):
+    config = json.loads(image.text("etc/runner-agent/config.json"))
+    launch = ["/usr/lib/runner-agent/launch", "/opt/actions-runner/bin/Runner.Listener", "run"]
+    assert config == {"prefix": "/scale-agent", "runner": {"command": launch}}
+    assert image.enabled("runner-agent.service")
+    assert image.enabled("runner-agent-deadline.timer")
+
+
+def test_runner_is_unpacked_for_its_user_and_says_its_version(image):
+    uid, gid = (
+        int(number) for number in image.run("sh", "-c", "id -u runner; id -g runner").output.split()
+    )
+    home = image / "opt/actions-runner"
+    for path in [home, *home.rglob("*")]:
+        assert (path.stat().st_uid, path.stat().st_gid) == (uid, gid) or path.name == ".version"
+    assert image.text("opt/actions-runner/.version").split()[0] == "2.330.0"
+    assert not (home / "_diag").exists(), "what the build's own run left"
+    assert not list((image / "opt").glob("actions-runner.*"))
+
+
+def test_jobs_have_no_way_to_root(image):
+    groups = image.run("id", "-nG", "runner").output.split()
+    assert groups == ["runner"]
+    assert not image.exists("etc/sudoers.d/runner")
+    assert image.run("runuser", "-u", "runner", "--", "sudo", "-n", "true").status != 0
+    password = image.text("etc/shadow").split("runner:")[1].split(":")[0]
+    assert password.startswith("!")
+
+
+def test_net_is_networkd_alone(image):
+    assert image.enabled("systemd-networkd.service")
+    assert image.enabled("systemd-resolved.service")
+    for unit in ("networking.service", "systemd-networkd-wait-online.service"):
+        assert image.masked(unit)
+    assert not image.exists("etc/netplan/50-cloud-init.yaml")
+    link = str((image / "etc/resolv.conf").readlink())
+    assert link == "../run/systemd/resolve/stub-resolv.conf"
+    assert image.text("etc/hostname") == "runner\n"
+    assert "127.0.1.1 runner" in image.text("etc/hosts")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["apt-daily.timer", "fstrim.timer", "getty.target", "ssh.service", "systemd-firstboot.service",
+     "cron.service", "systemd-machine-id-commit.service", "systemd-tmpfiles-clean.timer"],
+)  # fmt: skip
+def test_what_a_runner_does_not_need_is_off(image, unit):
+    assert image.masked(unit)
+
+
+def test_power_button_is_heard(image):
+    assert not image.masked("systemd-logind.service")
+    assert image.exists("usr/lib/systemd/system/systemd-logind.service")
+
+
+def test_one_time_service_asks_ec2_and_waits_for_the_agent(image):
+    assert image.enabled("chrony.service")
+    assert not image.exists("usr/lib/systemd/system/systemd-timesyncd.service")
+    assert "169.254.169.123" in image.text("etc/chrony/sources.d/ec2.sources")
+    assert "\npool" not in image.text("etc/chrony/chrony.conf")
+    drop_in = image.text("etc/systemd/system/chrony.service.d/after-agent.conf")
+    assert "After=runner-agent.service" in drop_in
+
+
+def test_cloud_init_is_not_on_the_way(image):
+    assert image.exists("etc/cloud/cloud-init.disabled")
+    generator = image / "etc/systemd/system-generators/cloud-init-generator"
+    assert str(generator.readlink()) == "/dev/null"
+
+
+def test_log_is_in_memory_and_on_the_console(image):
+    shown = image.run("systemd-analyze", "cat-config", "systemd/journald.conf").output
+    assert "\nStorage=volatile" in shown
+    assert "\nForwardToConsole=yes" in shown
+    assert "\nMaxLevelConsole=info" in shown
+    assert not image.exists("var/log/journal")
+
+
+def test_nothing_of_a_crashed_process_is_kept(image):
+    assert "kernel.core_pattern = |/bin/false" in image.text("etc/sysctl.d/90-runner.conf")
+    assert "DefaultLimitCORE=0" in image.text("etc/systemd/system.conf.d/90-runner.conf")
+
+
+def test_file_systems_are_neither_checked_nor_swapped_to(image):
+    lines = [line.split() for line in image.text("etc/fstab").splitlines()]
+    assert [line[1] for line in lines] == ["/", "/boot/efi"]
+    assert all(line[5] == "0" for line in lines)
+    assert "noauto" in lines[1][3]
+
+
+def test_boot_loader_does_not_wait_and_kernel_is_quiet(image):
+    script = ". /etc/default/grub.d/90-runner.cfg; echo $GRUB_TIMEOUT:$GRUB_CMDLINE_LINUX_DEFAULT"
+    timeout, _, line = image.run("sh", "-c", script).output.strip().partition(":")
+    assert timeout == "0"
+    assert {"quiet", "fsck.mode=skip", "panic=-1"} <= set(line.split())
+    assert line.split("console=")[-1].startswith("ttyS0")
+
+
+def test_initramfs_has_what_nitro_boots_from_and_little_else(image, stock):
+    (made,) = (image / "boot").glob("initrd.img-*")
+    (was,) = (stock / "boot").glob("initrd.img-*")
+    assert made.stat().st_size < was.stat().st_size / 2
+    modules = image.text(f"lib/modules/{made.name.removeprefix('initrd.img-')}/modules.builtin")
+    listed = image.run("lsinitramfs", f"/boot/{made.name}").output
+    for driver in ("nvme", "ext4"):
+        assert f"/{driver}.ko" in listed + modules
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["root/.ssh/authorized_keys", "root/.bash_history", "etc/ssh/ssh_host_ed25519_key",
+     "var/lib/systemd/random-seed", "var/lib/dhcp/dhclient.leases", "var/log/journal",
+     "var/lib/cloud/instance", "tmp/left", "var/tmp/.left", "usr/sbin/policy-rc.d"],
+)  # fmt: skip
+def test_nothing_of_the_build_is_left(image, name):
+    assert not image.exists(name)
+
+
+def test_logs_and_caches_are_empty(image):
+    logs = [
+        path for path in (image / "var/log").rglob("*") if path.is_file() and not path.is_symlink()
+    ]
+    assert logs
+    assert [path for path in logs if path.stat().st_size > 0] == []
+    assert not list((image / "var/lib/apt/lists").iterdir())
+    assert not list((image / "var/cache/apt").rglob("*.deb"))
+
+
+def test_each_machine_gets_an_id_and_the_presets_are_not_applied(image):
+    # systemd: empty is no first boot; missing or "uninitialized" is one, and applies presets
+    assert (image / "etc/machine-id").stat().st_size == 0
+    assert str((image / "var/lib/dbus/machine-id").readlink()) == "/etc/machine-id"
+
+
+def test_units_are_such_as_systemd_takes(image):
+    units = ["runner-metadata-guard.service", "grow-root.service", "runner.service"]
+    said = image.run("systemd-analyze", "verify", "--man=no", *units)
+    assert (said.status, said.output) == (0, "")
+
+
+def test_programs_of_the_image_can_be_run(image):
+    mode = (image / "usr/lib/scale-agent/grow-root").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o755
+
+
+# What a second run may write again: package databases and caches of programs that packages run.
+WRITTEN_AGAIN = (
+    "/var/lib/dpkg", "/var/cache/ldconfig", "/var/log", "/var/lib/apt", "/var/cache/debconf",
+    "/etc/ld.so.cache", "/boot/initrd.img-",
+)  # fmt: skip
+
+
+def test_second_run_changes_nothing(image, changed):
+    again = changed
+    ended = again.install()
+    assert ended.status == 0, ended.output
+    before, after = image.contents(), again.contents()
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert sorted(name for name in changed if not name.startswith(WRITTEN_AGAIN)) == []
+
+
+def test_built_package_is_taken(changed):
+    root = changed
+    if not (root.inputs / "built.deb").exists():
+        pytest.skip("no package is built; make package makes build/runner-agent-ARCH.deb")
+    ended = root.install("agent", AGENT_PACKAGE="/in/built.deb")
+    assert ended.status == 0, ended.output
+    assert root.exists("usr/bin/runner-agent")
+    assert root.enabled("runner-agent.service")
+    units = ["runner-agent.service", "runner.service", "runner-metadata-guard.service"]
+    said = root.run("systemd-analyze", "verify", "--man=no", *units)
+    assert (said.status, said.output) == (0, "")
+    # and an older one again
+    assert root.install("agent").status == 0
+    assert not root.exists("usr/bin/runner-agent")
