@@ -22,6 +22,7 @@
 #include "life.h"
 #include "listen.h"
 #include "log.h"
+#include "network.h"
 #include "power_off.h"
 #include "receive.h"
 #include "report.h"
@@ -58,6 +59,7 @@ struct agent {
 
         struct life life;
         struct identify identify;
+        struct network network;
         struct receive receive;
         struct run run;
         struct listen listen;

@@ -52,6 +52,11 @@ static void start_call(struct agent *agent, struct http_call **slot, struct http
         agent_call(agent, slot, call, done);
 }
 
+static bool is_asking(const struct identify *identify)
+{
+        return identify->token || identify->identity || identify->role || identify->credentials;
+}
+
 /* -- how a round ends ------------------------------------------------------------------------ */
 
 static void give_up(struct agent *agent)
@@ -61,6 +66,7 @@ static void give_up(struct agent *agent)
         long long seconds = agent->config.identify_limit_seconds;
         struct err err;
 
+        network_release(agent);
         if (agent->is_identified)
                 err_set(&err, -ETIMEDOUT,
                         "no AWS credentials within %lld s: does the launch template name an "
@@ -121,6 +127,7 @@ static void join(struct agent *agent)
         identify->failures = 0;
         identify->done = NULL;
         agent_timer(agent, &identify->timer, refresh_delay_ms(agent, expires_ms), on_time);
+        network_release(agent);
         if (done)
                 done(agent, 0, NULL);
 }
@@ -214,11 +221,21 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+/* What failed without a network is tried again at once. */
+static void on_network(struct agent *agent)
+{
+        const struct identify *identify = &agent->identify;
+
+        if (identify->done && identify->failures > 0 && !is_asking(identify))
+                agent_timer(agent, &agent->identify.timer, 0, on_time);
+}
+
 void identify_start(struct agent *agent, agent_done done)
 {
         agent->identify.done = done;
         agent->identify.deadline_ms = clock_monotonic_ms(agent->clock) +
                                       agent->config.identify_limit_seconds * MSEC_PER_SEC;
+        network_watch(agent, on_network);
         start_call(agent, &agent->identify.token, imds_token(), on_token);
 }
 
@@ -226,7 +243,7 @@ void identify_refresh(struct agent *agent)
 {
         const struct identify *identify = &agent->identify;
 
-        if (identify->token || identify->role || identify->credentials || identify->failures > 0)
+        if (is_asking(identify) || identify->failures > 0)
                 return;
         agent_timer(agent, &agent->identify.timer, 0, on_time);
 }

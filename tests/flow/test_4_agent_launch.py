@@ -39,7 +39,7 @@ class Server:
         with listener, self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 ["/bin/bash", "-c", script, LAUNCH, str(listener.fileno())],
-                pass_fds=[listener.fileno()], env=SANITIZERS, stderr=log,
+                pass_fds=[listener.fileno()], env=SANITIZERS, stderr=log, umask=0o077,
             )  # fmt: skip
 
     def command(self, *words: str) -> list[str]:

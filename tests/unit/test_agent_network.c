@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * An agent that is up before the network is: it waits, and goes on as soon as there is one.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent_stand.h"
+
+static uint64_t next_try_us(struct agent *agent)
+{
+        uint64_t usec = 0;
+
+        assert_non_null(agent->identify.timer);
+        assert_int_equal(sd_event_source_get_time(agent->identify.timer, &usec), 0);
+        return usec;
+}
+
+static uint64_t now_us(struct agent *agent)
+{
+        uint64_t usec;
+
+        assert_true(sd_event_now(agent_event(agent), CLOCK_BOOTTIME, &usec) >= 0);
+        return usec;
+}
+
+/* An agent that waits for its next try. */
+static void fail_to_identify(struct stand *stand)
+{
+        script_expect_failure(stand->script, "PUT", TOKEN_URL, -ENETUNREACH);
+        identify_start(&stand->agent, stand_done);
+        http_finish(stand->agent.http);
+        assert_int_equal(stand->agent.identify.failures, 1);
+}
+
+static void test_a_new_route_ends_the_wait(void **state)
+{
+        struct stand *stand = *state;
+        struct agent *agent = &stand->agent;
+
+        fail_to_identify(stand);
+        assert_true(next_try_us(agent) > now_us(agent) + 10000);
+        agent->network.changed(agent);
+        assert_true(next_try_us(agent) <= now_us(agent));
+        script_expect(stand->script, "PUT", TOKEN_URL, NULL, 200, "TOKEN");
+        script_expect(stand->script, "GET", IDENTITY_URL, NULL, 200, IDENTITY);
+        script_expect(stand->script, "GET", ROLES_URL, NULL, 200, "runner\n");
+        script_expect(stand->script, "GET", ROLES_URL "runner", NULL, 200, CREDENTIALS);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_null(agent->network.source);
+}
+
+static void test_a_route_while_an_answer_is_awaited_changes_nothing(void **state)
+{
+        struct stand *stand = *state;
+        struct agent *agent = &stand->agent;
+
+        script_expect_failure(stand->script, "PUT", TOKEN_URL, -ETIMEDOUT);
+        script_latency(stand->script, 12000);
+        identify_start(agent, stand_done);
+        agent->identify.failures = 1;
+        agent->network.changed(agent);
+        assert_null(agent->identify.timer);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, -ETIMEDOUT);
+        assert_null(agent->network.source);
+}
+
+static bool was_told;
+
+static void on_change(struct agent *agent)
+{
+        (void)agent;
+        was_told = true;
+}
+
+/* The loopback's routes come when it is turned on; in a network of its own, to harm nobody. */
+static void test_the_kernel_tells(void **state)
+{
+        struct stand *stand = *state;
+        struct ifreq request = {.ifr_name = "lo"};
+        int fd;
+
+        if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+                print_message("no network namespaces here: %s\n", strerror(errno));
+                skip();
+        }
+        network_watch(&stand->agent, on_change);
+        sd_event_run(agent_event(&stand->agent), 0);
+        assert_false(was_told);
+        fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        request.ifr_flags = IFF_UP;
+        assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+        close(fd);
+        sd_event_run(agent_event(&stand->agent), 5000000);
+        assert_true(was_told);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                STAND_FRESH(test_a_new_route_ends_the_wait),
+                STAND_FRESH(test_a_route_while_an_answer_is_awaited_changes_nothing),
+                STAND_FRESH(test_the_kernel_tells),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
