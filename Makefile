@@ -119,6 +119,7 @@ $(obj)/version: force
 
 # -- for Lambda -------------------------------------------------------------------------------------
 # The scaler as it runs there: compiled again with static libraries of its own, from scaler/zip.
+# MAKEFLAGS= keeps what this make was told (CFLAGS=...) from the libraries' own makefiles.
 triplet := $(patsubst arm64,aarch64,$(ARCH))-linux-gnu
 libraries := $(CURDIR)/build/deps/$(ARCH)/lib/pkgconfig
 known_arch = $(if $(filter x86_64 arm64,$(ARCH)),,\
@@ -132,7 +133,7 @@ build: ## build/scaler-ARCH.zip for Lambda (ARCH=x86_64 or arm64; this machine's
 	$(known_arch)
 	$(q)tests/prepare build-$(ARCH)
 	$(q)scaler/zip/fetch
-	$(q)scaler/zip/dependencies $(ARCH)
+	$(q)MAKEFLAGS= scaler/zip/dependencies $(ARCH)
 	$(q)PKG_CONFIG_LIBDIR=$(libraries) $(again) $(for_lambda) build/zip/$(ARCH)/bin/scaler
 	$(q)scaler/zip/pack build/zip/$(ARCH)/bin/scaler build/scaler-$(ARCH).zip
 
@@ -152,7 +153,7 @@ package: ## build/runner-agent-ARCH.deb and .rpm for the machine (ARCH=x86_64 or
 	$(q)tests/prepare package-$(ARCH)
 	$(q)scaler/zip/fetch
 	$(q)scaler/zip/fetch runner-agent/package/pins
-	$(q)scaler/zip/dependencies $(ARCH)
+	$(q)MAKEFLAGS= scaler/zip/dependencies $(ARCH)
 	$(q)runner-agent/package/libsystemd $(ARCH)
 	$(q)rm -rf $(machine)/tree
 	$(q)PKG_CONFIG_LIBDIR=$(machine_libraries) $(again) $(for_machine) install-agent
