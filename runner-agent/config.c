@@ -75,7 +75,7 @@ void agent_config_init(struct agent_config *config)
                 .directory = mem_string("/opt/actions-runner"),
                 .user = mem_string("runner"),
                 .path = mem_string("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-                .identify_limit_seconds = 60,
+                .identify_limit_seconds = 120,
                 .parameter_limit_seconds = 600,
                 .idle_limit_seconds = 300,
                 .job_limit_seconds = 21600,

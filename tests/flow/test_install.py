@@ -25,6 +25,7 @@ FILES = {
     "usr/lib/systemd/system/runner-agent.service",
     "usr/lib/systemd/system/runner-agent-deadline.service",
     "usr/lib/systemd/system/runner-agent-deadline.timer",
+    "usr/lib/systemd/system/runner-agent-network.service",
     "usr/share/man/man1/scaler.1",
     "usr/share/man/man8/runner-agent.8",
     "usr/share/bash-completion/completions/scaler",

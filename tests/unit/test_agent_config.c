@@ -37,7 +37,7 @@ static void test_everything_may_be_left_out(void **state)
         assert_string_equal(config.command[1], "run");
         assert_null(config.command[2]);
         assert_string_equal(config.user, "runner");
-        assert_int_equal(config.identify_limit_seconds, 60);
+        assert_int_equal(config.identify_limit_seconds, 120);
         assert_int_equal(config.parameter_limit_seconds, 600);
         assert_int_equal(config.idle_limit_seconds, 300);
         assert_int_equal(config.job_limit_seconds, 21600);
