@@ -265,7 +265,9 @@ bench-vm: ## kernel to runner, stock Debian and ours (root; RUNS=5; WITHOUT=MEAS
 c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
 	runner-agent/*.[ch] runner-agent/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
-scripts := scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
+scripts := ami/install ami/common.sh ami/checks.sh $(wildcard ami/steps/*) \
+	ami/files/usr/lib/scale-agent/grow-root ami/files/usr/lib/scale-agent/launch-key \
+	tests/vm/root tests/vm/enter scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
 	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack

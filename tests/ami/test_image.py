@@ -9,23 +9,9 @@ import pytest
 
 def test_every_step_is_done_in_order(first):
     _, said = first
-    steps = [
-        "packages",
-        "user",
-        "agent",
-        "runner",
-        "docker",
-        "metadata",
-        "network",
-        "services",
-        "system",
-        "boot",
-        "clean",
-    ]
-    assert [line.split()[-1] for line in said.splitlines() if line.startswith("ami/install: ")] == [
-        *steps,
-        "done",
-    ]
+    told = [line.split()[-1] for line in said.splitlines() if line.startswith("ami/install: ")]
+    steps = ["packages", "user", "agent", "runner", "docker", "metadata", "network", "services"]
+    assert told == [*steps, "system", "boot", "clean", "done"]
 
 
 def test_agent_is_installed_configured_and_starts_with_the_boot(image):
@@ -147,9 +133,8 @@ def test_nothing_of_the_build_is_left(image, name):
 
 
 def test_logs_and_caches_are_empty(image):
-    logs = [
-        path for path in (image / "var/log").rglob("*") if path.is_file() and not path.is_symlink()
-    ]
+    found = (image / "var/log").rglob("*")
+    logs = [path for path in found if path.is_file() and not path.is_symlink()]
     assert logs
     assert [path for path in logs if path.stat().st_size > 0] == []
     assert not list((image / "var/lib/apt/lists").iterdir())

@@ -65,35 +65,35 @@ def test_ssh_has_keys_of_its_own_and_takes_the_launch_key(changed):
     assert not root.exists("etc/ssh/sshd_config.d/10-launch-key.conf")
 
 
-def test_launch_key_comes_from_the_metadata_service(changed):
-    root = changed
-    key = "ssh-ed25519 AAAA launch"
-    server = (
-        """
+METADATA = """
 import http.server
 class Metadata(http.server.BaseHTTPRequestHandler):
     def do_PUT(self): self.answer("TOKEN")
     def do_GET(self):
         good = self.headers["X-aws-ec2-metadata-token"] == "TOKEN"
-        self.answer("%s" if good and self.path.endswith("/0/openssh-key") else "no")
+        good = good and self.path == "/latest/meta-data/public-keys/0/openssh-key"
+        self.answer("ssh-ed25519 AAAA launch" if good else "no")
     def answer(self, text):
         self.send_response(200); self.end_headers(); self.wfile.write(text.encode())
     def log_message(self, *_): pass
 http.server.HTTPServer(("169.254.169.254", 80), Metadata).serve_forever()
 """
-        % key
-    )  # noqa: UP031
-    (root / "root/server.py").write_text(server)
+
+
+def test_launch_key_comes_from_the_metadata_service(changed):
+    root = changed
+    (root / "root/server.py").write_text(METADATA)
     script = """
         ip link set lo up && ip address add 169.254.169.254/32 dev lo
         python3 /root/server.py & server=$!
         for _ in 1 2 3 4 5 6 7 8 9 10; do
-          /usr/lib/scale-agent/launch-key admin 2>/dev/null && break; sleep 0.3
+          /usr/lib/scale-agent/launch-key admin 2>/dev/null && break; sleep 0.5
         done
         kill $server
     """
     assert root.install("services", SSH="yes").status == 0
-    assert root.run("sh", "-c", script, network=False).output.strip() == key
+    said = root.run("sh", "-c", script, network=False).output
+    assert said.strip() == "ssh-ed25519 AAAA launch"
 
 
 def test_prefix_reaches_the_agent(changed):
