@@ -20,11 +20,11 @@ variable "runner_sha256" {
     arm64  = "628b4a7258487b80c1d3c221095a7ded349f5ae0175fd3dfab708d07428f041b"
   }
   validation {
-    condition     = alltrue([for sum in values(var.runner_sha256) : can(regex("^[0-9a-f]{64}$", sum))])
+    condition     = can([for sum in values(var.runner_sha256) : regex("^[0-9a-f]{64}$", sum)])
     error_message = "A SHA-256 of the runner's archive is not 64 hexadecimal digits in lower case."
   }
   validation {
-    condition     = alltrue([for name in keys(var.runner_sha256) : contains(["x86_64", "arm64"], name)])
+    condition     = can([for name in keys(var.runner_sha256) : regex("^(x86_64|arm64)$", name)])
     error_message = "The SHA-256 of the runner's archive is given for an architecture that is neither x86_64 nor arm64."
   }
 }

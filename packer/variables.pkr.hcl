@@ -90,7 +90,7 @@ variable "extra_packages" {
   default     = []
   description = "Further packages of the distribution."
   validation {
-    condition     = alltrue([for name in var.extra_packages : can(regex("^[A-Za-z0-9][A-Za-z0-9.+:_-]*$", name))])
+    condition     = can([for name in var.extra_packages : regex("^[A-Za-z0-9][A-Za-z0-9.+:_-]*$", name)])
     error_message = "One of the extra packages does not have the name of a package."
   }
 }
@@ -214,7 +214,7 @@ variable "share_accounts" {
   default     = []
   description = "Accounts that may launch it; not possible with the account's own key for EBS."
   validation {
-    condition     = alltrue([for account in var.share_accounts : can(regex("^[0-9]{12}$", account))])
+    condition     = can([for account in var.share_accounts : regex("^[0-9]{12}$", account)])
     error_message = "One of the accounts is not a number of 12 digits."
   }
 }
@@ -224,7 +224,7 @@ variable "copy_regions" {
   default     = []
   description = "Further regions that get a copy, with tags and permissions."
   validation {
-    condition     = alltrue([for name in var.copy_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", name))])
+    condition     = can([for name in var.copy_regions : regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", name)])
     error_message = "One of the regions to copy to is not one of AWS, such as eu-west-1."
   }
 }
