@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cloud.cloud import Cloud
 from cloud.machine import TERMINATED
@@ -72,12 +72,14 @@ class Boot:
 
 
 class BenchMachine(VirtualMachine):
-    """A virtual machine whose network traffic is written down."""
+    """A virtual machine whose network traffic is written down; `more` are arguments for QEMU."""
+
+    more: ClassVar[list[str]] = []
 
     def _command(self, disk: Path) -> list[str]:
         return [
             *super()._command(disk),
-            "-object", "filter-dump,id=dump,netdev=n0,maxlen=256,file=packets",
+            "-object", "filter-dump,id=dump,netdev=n0,maxlen=256,file=packets", *self.more,
         ]  # fmt: skip
 
 
@@ -104,6 +106,9 @@ def make_variant(image: Path, target: Path, change: Change) -> Path:
     words = (image / "cmdline").read_text().split()
     kept = [word for word in words if word not in change.without]
     (target / "cmdline").write_text(" ".join([*kept, change.append]) + "\n")
+    for path in change.remove:
+        if "Type: " not in _debugfs(disk, [f"stat {path}"]):
+            raise BenchError(f"{path} is to be removed, and is not on the disk of {image}")
     commands = [f"rm {path}" for path in [*change.remove, *change.files]]
     for number, (path, (content, mode)) in enumerate(change.files.items()):
         source = target / f"file-{number}"
@@ -142,6 +147,7 @@ class Bench:
     def __init__(self, cloud: Cloud):
         self.cloud = cloud
         self.machines = cloud.machines
+        self._policies = cloud.aws.policies
         self._put_parameters()
 
     def boot(self, image: Path, user_data: str = "") -> Boot:
@@ -193,17 +199,18 @@ class Bench:
             raise BenchError(f"{name} was not switched on: {self._log()}")
         return self.machines.all[name]  # type: ignore[return-value]
 
-    @property
-    def _policies(self) -> Any:
-        return self.__dict__.setdefault("_kept_policies", self.cloud.aws.policies)
-
     def _put_parameters(self) -> None:
-        assert self._policies is not None
-        prefix = self.cloud.stack.prefix
-        for name, value in (("run_as", "runner"), ("token_path", f"{prefix}/runners")):
-            self.cloud.client("ssm").put_parameter(
-                Name=f"{CONFIG_PATH}/{name}", Value=value, Type="String"
-            )
+        """Put what a stock machine reads, and let its role do so."""
+        client, stack = self.cloud.client, self.cloud.stack
+        for name, value in (("run_as", "runner"), ("token_path", f"{stack.prefix}/runners")):
+            client("ssm").put_parameter(Name=f"{CONFIG_PATH}/{name}", Value=value, Type="String")
+        arn = stack.template.resolve({"Fn::GetAtt": ["RunnerRole", "Arn"]})
+        allowed = {"Effect": "Allow", "Action": ["ssm:*", "ec2:CreateTags"], "Resource": "*"}
+        client("iam").put_role_policy(
+            RoleName=arn.rpartition("/")[2],
+            PolicyName="stock",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+        )
 
     def _put_handover(self, name: str) -> None:
         cloud = self.cloud
