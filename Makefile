@@ -43,7 +43,7 @@ scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
 hcl := build/tools/hcl
 needs_packages := $(filter-out clean help install-packages build package demo test test-build valgrind lint \
-	format fuzz bench bench-vm upload deploy rollback stack destroy ami test-packer $(hcl),\
+	format fuzz bench bench-vm upload deploy rollback stack destroy ami test-packer test-vm $(hcl),\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -238,6 +238,13 @@ test-packer: ## packer/ with all its settings, and make ami; with packer on PATH
 	$(q)$(again) $(hcl)
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/packer
 
+test-vm: ## the image's scripts, and their machines in QEMU (needs root, no KVM); takes minutes
+	$(q)tests/prepare test-vm
+	$(q)$(again) all
+	$(q)$(again) package
+	$(q)PACKAGE=build/runner-agent-$(ARCH).deb tests/vm/image
+	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/ami tests/vm
+
 valgrind: ## the unit tests under valgrind
 	$(q)tests/prepare test
 	$(q)$(again) unit-programs
@@ -267,7 +274,7 @@ c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] s
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := ami/install ami/common.sh ami/checks.sh $(wildcard ami/steps/*) \
 	ami/files/usr/lib/scale-agent/grow-root ami/files/usr/lib/scale-agent/launch-key \
-	tests/vm/root tests/vm/enter scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
+	$(addprefix tests/vm/,root enter image guest/make-stock) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
 	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
@@ -340,6 +347,6 @@ force:
 .PHONY: all build unit-programs fuzz-programs bench-programs test test-build valgrind fuzz bench bench-vm lint \
 	lint-sources man format install-packages demo install install-agent package clean \
 	help force \
-	upload deploy rollback stack destroy ami test-packer
+	upload deploy rollback stack destroy ami test-packer test-vm
 .DELETE_ON_ERROR:
 .SECONDARY:

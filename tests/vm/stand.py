@@ -64,6 +64,51 @@ class Stand:
         self.machine = self._machine()
         return self
 
+    def asked_in_vain(self) -> Stand:
+        """Wait until the agent has looked for its parameter, and there was none."""
+
+        def has_asked() -> bool:
+            calls = self.cloud.calls.of("ssm", "GetParameter")
+            return any(call.error and call.session == self.machine.id for call in calls)
+
+        assert wait_until(has_asked, BOOT_SECONDS)
+        return self
+
+    def hand_over(self, **options: Any) -> Stand:
+        """Make what a machine that was launched alone waits for: a job, a runner, a parameter."""
+        self.job = self.cloud.github.queue_job(REPOSITORY, LABELS, announce=False, **options)
+        scope, name = f"repos/{REPOSITORY}", self.machine.id
+        body = {"name": name, "labels": LABELS, "runner_group_id": 1}
+        runner, jit_config = self.cloud.github.registry.register(scope, body)
+        document = {
+            "version": 1,
+            "jit_config": jit_config,
+            "runner_id": runner.id,
+            "prefix": self.cloud.stack.prefix,
+            "spec": "linux-x64",
+            "scope": scope,
+            "job": {
+                "id": self.job.id,
+                "run_id": self.job.run_id,
+                "attempt": 1,
+                "repository": REPOSITORY,
+                "name": self.job.name,
+                "url": f"https://github.com/{REPOSITORY}/actions/runs/{self.job.run_id}",
+            },
+            "idle_limit_seconds": 600,
+            "job_limit_seconds": 600,
+            "times": {"queued": 1, "webhook": 2, "launched": 3, "handed_over": 4},
+        }
+        arn = f"arn:aws:ec2:{self.cloud.region}:{self.cloud.account}:instance/{name}"
+        self.cloud.client("ssm").put_parameter(
+            Name=f"{self.cloud.stack.prefix}/runners/{name}",
+            Value=json.dumps(document),
+            Type="SecureString",
+            Tier="Advanced",
+            Tags=[{"Key": "scale-agent:instance", "Value": arn}],
+        )
+        return self
+
     def _machine(self) -> VirtualMachine:
         assert self.cloud.machines.wait(lambda: self.cloud.machines.all, 30), "nothing was launched"
         return next(iter(self.cloud.machines.all.values()))
