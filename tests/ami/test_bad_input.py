@@ -2,6 +2,7 @@
 """Everything is checked before anything is changed: what is wrong is named, and the tree stays."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -109,7 +110,7 @@ def test_check_changes_nothing(unchanged):
 def test_help_tells_every_setting(unchanged):
     output = unchanged("--help", status=0)
     common = (PROJECT / "ami/common.sh").read_text()
-    settings = [line.split("=")[0] for line in common.splitlines() if line[:3].isupper()]
+    settings = re.findall(r"^([A-Z0-9_]{3,})=", common, re.MULTILINE)
     assert len(settings) > 10
     for name in settings:
         assert f"  {name} " in output

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the steps ask of Ubuntu 24.04 and Amazon Linux 2023, whose archives are not at hand.
 
-A Debian says that it is the other system, and stand-ins record what is asked of the package manager.
+A Debian says that it is the other system, and stand-ins record what apt and dnf are asked.
 This shows which packages and units are named, and that the scripts take the right turns. It cannot
 show that these packages exist, nor that such a system boots: an image built on EC2 does.
 """
