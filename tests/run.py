@@ -67,7 +67,7 @@ def run_units(build: Path, valgrind: bool) -> Count:
 
 # What tests the equipment, the scripts and the template: only with plain programs, and beside the
 # others, since these wait more than they work.
-BESIDE = ["tests/ami", "tests/cloud", "tests/flow/test_deploy.py", "tests/flow/test_template.py"]
+BESIDE = ["tests/cloud", "tests/flow/test_deploy.py", "tests/flow/test_template.py"]
 
 
 def start_pytest(build: Path, name: str, arguments: list[str], **options: Any) -> Popen[bytes]:
