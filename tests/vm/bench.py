@@ -34,12 +34,12 @@ from .bench_machine import (
     make_variant,
     runner_on_disk,
 )
-from .bench_measures import MEASURES, Measure
+from .bench_measures import MEASURES
 from .bench_times import our_times, stock_times
 from .machine import missing_tools
 
 RUNNER = "kernel → runner started"
-SHARE = "own share"
+SHARE = "  own share"
 PROMISED_RATIO = 3.0
 PROMISED_SHARE = 0.050
 QUIET = 0.10  # of a processor: more work of others than this disturbs
@@ -59,7 +59,8 @@ first instruction itself; its hand-over waits in SSM before the boot.
                           where the connection is open) to its answer's last. TLS is in it.
     system not ready      the agent has asked for the runner, and runner.service, which starts it,
                           is not started yet: it waits for what a job needs of the system.
-    own share             what is left: the agent itself, and the start of the runner.
+    own share             what is left: the agent itself, and the start of the runner; in parts
+                          until the first call, among the calls, and from the hand-over on.
     own share, strict     the same, but of the calls only the time in which an answer was awaited,
                           from a question's last packet on: TLS itself counts as the agent's.
   CPU time of the agent   what its unit has used until the runner's start, its sandbox included."""
@@ -67,10 +68,10 @@ first instruction itself; its hand-over waits in SSM before the boot.
 
 @dataclass
 class Series:
-    """One kind of machine, and what its boots took."""
+    """One kind of machine, what makes its image, and what its boots took."""
 
     name: str
-    image: Path
+    make: Callable[[], Path]
     read: Callable[[Boot], dict[str, float]]
     user_data: str = ""
     boots: list[dict[str, float]] = field(default_factory=list)
@@ -130,9 +131,10 @@ def take(bench: Bench, series: list[Series], times: int, load: Load) -> None:
     total = len(series) * times
     for number in range(total):
         one = series[number % len(series)]
+        image = one.make()
         began = time.monotonic()
         with load.watch():
-            boot = bench.boot(one.image, one.user_data)
+            boot = bench.boot(image, one.user_data)
         one.boots.append(one.read(boot))
         say(
             f"{number + 1} of {total}: {one.name}: runner started after "
@@ -148,33 +150,33 @@ def compare(
     bench: Bench, options: argparse.Namespace, folder: Path, load: Load
 ) -> dict[str, object]:
     """Boot stock and ours, print the table, and give the figures."""
-    change = Change(files=runner_on_disk(options.runner))
+    runner = Change(files=runner_on_disk(options.runner))
+    theirs = make_variant(options.stock, folder / "stock", runner)
+    mine = make_variant(options.image, folder / "ours", runner)
     user_data = (HERE / "bench-user-data").read_text()
-    stock = Series(
-        "stock", make_variant(options.stock, folder / "stock", change), stock_times, user_data
-    )
-    ours = Series("ours", make_variant(options.image, folder / "ours", change), our_times)
+    stock = Series("stock", lambda: theirs, stock_times, user_data)
+    ours = Series("ours", lambda: mine, our_times)
     take(bench, [stock, ours], options.runs, load)
     ratio = median(stock.values(RUNNER)) / median(ours.values(RUNNER))
     share = median(ours.values(SHARE))
     print(DEFINITIONS.format(runs=options.runs))
     print()
-    print(f"{'seconds':<36}{'stock':>26}{'ours':>26}")
+    print(f"{'seconds':<36}{'stock':>28}{'ours':>28}")
     rows = dict.fromkeys([*stock.boots[0], *ours.boots[0]])
     for row in rows:
         print(f"{row:<36}{_cell(stock.values(row))}{_cell(ours.values(row))}")
     print()
     print(
-        f"{_mark(ratio >= PROMISED_RATIO)} {RUNNER}: ours is {ratio:.2f} x faster than stock "
-        f"(promised: {PROMISED_RATIO:g} x)"
+        f"{_mark(ratio >= PROMISED_RATIO)} {RUNNER}: ours is {ratio:.2f} times as fast as stock "
+        f"(promised: {PROMISED_RATIO:g} times)"
     )
     print(
         f"{_mark(share < PROMISED_SHARE)} the agent's own share is {share * 1000:.0f} ms "
         f"(promised: less than {PROMISED_SHARE * 1000:.0f} ms)"
     )
     return {
-        "stock": {row: stock.values(row) for row in stock.boots[0]},
-        "ours": {row: ours.values(row) for row in ours.boots[0]},
+        "stock": {row.strip(): stock.values(row) for row in stock.boots[0]},
+        "ours": {row.strip(): ours.values(row) for row in ours.boots[0]},
         "ratio": round(ratio, 3),
         "promised_ratio": PROMISED_RATIO,
         "own_share_seconds": round(share, 6),
@@ -184,8 +186,8 @@ def compare(
 
 def _cell(values: list[float]) -> str:
     if not values:
-        return f"{'':>26}"
-    return f"{median(values):>9.3f} ({min(values):.3f}–{max(values):.3f})".rjust(26)
+        return f"{'–':>28}"
+    return f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f})".rjust(28)
 
 
 def _mark(met: bool) -> str:
@@ -197,32 +199,28 @@ def _mark(met: bool) -> str:
 
 def undo(bench: Bench, options: argparse.Namespace, folder: Path, load: Load) -> dict[str, object]:
     """Boot ours, and ours without each of the measures; print what each brings."""
-    runner = runner_on_disk(options.runner)
-    found: dict[str, object] = {}
-    print(f"{'without':<16}{'runner started':>16}{'with':>10}{'effect':>10}   what is undone")
-    for name in options.measures:
-        measure: Measure = MEASURES[name]
-        change = measure.change(options)
-        change.files |= runner
-        base = make_variant(options.image, folder / "with", Change(files=dict(runner)))
-        without = make_variant(options.image, folder / "without", change)
-        pair = [
-            Series("with all measures", base, our_times),
-            Series(f"without {name}", without, our_times),
-        ]
-        take(bench, pair, options.runs, load)
-        kept, undone = (median(series.values(RUNNER)) for series in pair)
-        print(
-            f"{name:<16}{undone:>14.2f} s{kept:>8.2f} s{undone - kept:>+8.2f} s   {measure.text}",
-            flush=True,
-        )
-        found[name] = {
-            "with": pair[0].values(RUNNER),
-            "without": pair[1].values(RUNNER),
-            "effect_seconds": round(undone - kept, 3),
-            "undone": measure.text,
-        }
-    return {"measures": found}
+
+    def without(name: str) -> Series:
+        def make() -> Path:
+            change = MEASURES[name].change(options) if name else Change()
+            change.files |= runner_on_disk(options.runner)
+            return make_variant(options.image, folder / "image", change)
+
+        return Series(f"without {name}" if name else "with all", make, our_times)
+
+    series = {name: without(name) for name in ["", *options.measures]}
+    take(bench, list(series.values()), options.runs, load)
+    kept = series.pop("").values(RUNNER)
+    print(f"{RUNNER}, in seconds: the median of {options.runs} boots, with the least and the most")
+    print(f"{'with all measures':<20}{_cell(kept)}{'effect':>10}   what is undone")
+    for name, one in series.items():
+        effect = median(one.values(RUNNER)) - median(kept)
+        cell = _cell(one.values(RUNNER))
+        print(f"{'without ' + name:<20}{cell}{effect:>+10.3f}   {MEASURES[name].text}")
+    return {
+        "with": kept,
+        "without": {name: one.values(RUNNER) for name, one in series.items()},
+    }
 
 
 # -- the program --------------------------------------------------------------------------------
@@ -236,7 +234,10 @@ def refuse(text: str) -> None:
 def check(options: argparse.Namespace) -> None:
     """Look for all that is needed before anything is begun."""
     if missing := missing_tools():
-        refuse(f"missing programs: {', '.join(missing)}; make bench-vm as root installs them")
+        refuse(
+            f"missing programs: {', '.join(missing)}; install the packages qemu-system-x86, "
+            "netcat-openbsd and e2fsprogs"
+        )
     images = {options.image: "tests/vm/image", options.stock: "tests/vm/image stock"}
     for image, command in images.items():
         if not (image / "disk.raw").exists():
@@ -258,7 +259,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--image", type=Path, default=Path("build/vm/image"))
     parser.add_argument("--stock", type=Path, default=Path("build/vm/stock"))
     parser.add_argument("--runner", type=Path, default=build / "bench" / "vm-runner")
-    parser.add_argument("--json", type=Path, default=build / "bench-vm.json")
+    parser.add_argument("--json", type=Path, help="where the figures are written")
     parser.add_argument(
         "--measures", nargs="*", help=f"measures to undo, or all: {' '.join(MEASURES)}"
     )
@@ -268,6 +269,8 @@ def parse() -> argparse.Namespace:
         options.measures = list(MEASURES)
     options.measures = options.measures or []
     options.runs = options.runs or (3 if options.only_measures else 5)
+    name = "bench-vm-measures.json" if options.only_measures else "bench-vm.json"
+    options.json = options.json or build / name
     for name in ("image", "stock", "runner"):
         setattr(options, name, getattr(options, name).absolute())
     return options
@@ -277,7 +280,6 @@ def main() -> int:
     """Measures what was asked for."""
     options = parse()
     check(options)
-    os.environ["VM_IMAGE"] = str(options.image)
     load = Load()
     say(f"load average {os.getloadavg()[0]:.2f} before it begins; a pair of boots takes minutes")
     work = options.image.resolve().parent

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 from cloud.cloud import Cloud
 from cloud.machine import TERMINATED
+from cloud.machines import Machines
 from cloud.metadata import Facts
 from cloud.stack import REGION
 
@@ -88,6 +89,10 @@ class BenchMachines(VirtualMachines):
 
     make = BenchMachine
     user_data = ""
+
+    def __init__(self, cloud: Cloud) -> None:
+        Machines.__init__(self, cloud)  # the ways out of a machine are the bench's, by image
+        self.gates = {}
 
     def _facts(self, instance: dict[str, Any], request: dict[str, str], at: float) -> Facts:
         facts = super()._facts(instance, request, at)

@@ -188,7 +188,7 @@ def stock_times(boot: Boot) -> dict[str, float]:
     told = take_apart(boot.text)
     runner = told.noted("runner")
     return {
-        "kernel → user-data script started": told.noted("script"),
+        "kernel → agent or script started": told.noted("script"),
         "kernel → parameter read": told.noted("parameter"),
         "kernel → runner started": runner,
     }
@@ -203,16 +203,22 @@ def our_times(boot: Boot) -> dict[str, float]:
     address = max(0.0, told.line(ADDRESS) - agent)
     ready = system_not_ready(told)
     span = runner - agent
+    share = span - address - calls.under_way - ready
+    before = max(0.0, calls.first - agent - address)
+    after = runner - received - ready
     return {
-        "kernel → agent started": agent,
+        "kernel → agent or script started": agent,
         "kernel → parameter read": received,
         "kernel → runner started": runner,
         "agent → runner started": span,
-        "no address yet": address,
-        "calls under way": calls.under_way,
-        "system not ready": ready,
-        "own share": span - address - calls.under_way - ready,
-        "own share, strict": span - address - calls.waited - ready,
+        "  no address yet": address,
+        "  calls under way": calls.under_way,
+        "  system not ready": ready,
+        "  own share": share,
+        "    until the first call": before,
+        "    among the calls": share - before - after,
+        "    from the hand-over on": after,
+        "  own share, strict": span - address - calls.waited - ready,
         "CPU time of the agent": cpu_time(told),
     }
 
