@@ -261,10 +261,11 @@ bench: ## speed and memory, as a table and in build/bench.json
 	$(q)$(again) all bench-programs
 	$(q)$(python) -m tests.bench --build $(build)
 
-bench-vm: ## kernel to runner, stock Debian and ours (root; RUNS=5; WITHOUT=MEASURE|all undoes single measures)
-	$(q)tests/prepare test
+bench-vm: ## kernel to runner, stock Debian and ours, in QEMU (needs root; RUNS=5; WITHOUT="MEASURE..." or all)
+	$(q)tests/prepare test-vm
 	$(q)$(again) all $(build)/bench/vm-runner
-	$(q)tests/vm/image
+	$(q)$(again) package
+	$(q)PACKAGE=build/runner-agent-$(ARCH).deb tests/vm/image
 	$(q)tests/vm/image stock
 	$(q)BUILD=$(build) PYTHONPATH=tests $(python) -m vm.bench $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(WITHOUT),--measures $(WITHOUT))
@@ -274,7 +275,7 @@ c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] s
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := ami/install ami/common.sh ami/checks.sh $(wildcard ami/steps/*) \
 	ami/files/usr/lib/scale-agent/grow-root ami/files/usr/lib/scale-agent/launch-key \
-	$(addprefix tests/vm/,root enter image guest/make-stock) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
+	$(addprefix tests/vm/,root enter image guest/make-stock bench-user-data) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
 	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
