@@ -52,7 +52,8 @@ static void answer(const struct serve *serve, enum launch_end end, int value, co
 {
         struct launch_answer answer = {.end = end, .value = value};
 
-        snprintf(answer.text, sizeof(answer.text), "%s", text);
+        /* what is longer is cut */
+        snprintf(answer.text, sizeof(answer.text), "%.*s", (int)sizeof(answer.text) - 1, text);
         packet_send(serve->connection, &answer, sizeof(answer), NULL);
 }
 
