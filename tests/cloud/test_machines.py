@@ -210,6 +210,22 @@ def test_metadata_wants_a_token(world):
     assert get(machine, "/latest/meta-data/spot/instance-action", token)[0] == 404
 
 
+def test_metadata_can_be_walked_through_as_cloud_init_does(world):
+    machine = launch(world, "time.sleep(60)", **{"MetadataOptions.InstanceMetadataTags": "enabled"})
+    token = token_of(machine)
+    assert "2021-03-23" in get(machine, "/", token)[1].splitlines()
+    top = get(machine, "/2021-03-23/meta-data/", token)[1].splitlines()
+    assert {"instance-id", "network/", "placement/", "tags/"} <= set(top)
+    assert get(machine, "/2021-03-23/meta-data/tags/", token)[1] == "instance/"
+    assert "scale-agent:spec" in get(machine, "/latest/meta-data/tags/instance", token)[1]
+    assert get(machine, "/2021-03-23/dynamic/instance-identity", token)[1] == "document"
+    assert get(machine, "/latest/meta-data/spot/", token)[0] == 404
+    assert get(machine, "/1999-01-01/meta-data/", token)[0] == 404
+    assert get(machine, "/latest/user-data", token)[0] == 404
+    machine.facts.user_data = "#!/bin/sh\n"
+    assert get(machine, "/latest/user-data", token)[1] == "#!/bin/sh\n"
+
+
 def test_repeated_launch_of_the_same_instance_boots_it_once(world):
     machine = launch(world, "notify('READY=1'); time.sleep(60)")
     until(machine, "ready")

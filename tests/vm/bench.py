@@ -281,7 +281,8 @@ def main() -> int:
     options = parse()
     check(options)
     load = Load()
-    say(f"load average {os.getloadavg()[0]:.2f} before it begins; a pair of boots takes minutes")
+    before = round(os.getloadavg()[0], 2)
+    say(f"load average {before:.2f} before it begins; a pair of boots takes minutes")
     work = options.image.resolve().parent
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=work) as folder,
@@ -294,7 +295,12 @@ def main() -> int:
             refuse(str(error))
     if warning := load.warning():
         print(warning)
-    written = {"runs": options.runs, "others_used_processors": load.others, **found}
+    written = {
+        "runs": options.runs,
+        "load_average_before": before,
+        "others_used_processors": load.others,
+        **found,
+    }
     options.json.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n")
     print(f"written to {options.json}")
     return 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -69,7 +68,6 @@ class Boot:
 
     text: str
     packets: Path
-    host_load: float
 
 
 class BenchMachine(VirtualMachine):
@@ -157,7 +155,6 @@ class Bench:
 
     def boot(self, image: Path, user_data: str = "") -> Boot:
         """Boot an image until its runner has started, ask it, and pull its plug."""
-        load = os.getloadavg()[0]
         self.cloud.aws.policies = None if user_data else self._policies
         with self._ways(image) as runner:
             machine = self._launch(image, user_data)
@@ -167,7 +164,7 @@ class Bench:
             finally:
                 machine.end(TERMINATED, gently=False)
                 machine.off.wait(30)
-        return Boot(text, machine.directory / "packets", load)
+        return Boot(text, machine.directory / "packets")
 
     @contextmanager
     def _ways(self, image: Path) -> Iterator[socket.socket]:

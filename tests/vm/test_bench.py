@@ -47,7 +47,7 @@ def answer(tmp_path, agent="5.000000", server="7.000000"):
     trace = EXEC.format(agent, "runner-agent", 9, "bin/runner-agent") + CONNECT
     trace += EXEC.format("6.600000", "launch", 12, LAUNCH)
     trace += EXEC.format(server, "launch", 11, LAUNCH)
-    return Boot(f"{notes}== trace\n{trace}== journal\n{journal}", tmp_path / "packets", 0)
+    return Boot(f"{notes}== trace\n{trace}== journal\n{journal}", tmp_path / "packets")
 
 
 def test_the_agents_share_is_without_the_calls_that_it_needs_and_without_the_system(tmp_path):
