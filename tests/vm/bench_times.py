@@ -200,7 +200,8 @@ def our_times(boot: Boot) -> dict[str, float]:
     runner = told.noted("runner")
     agent, received = told.exec(AGENT), told.line(HAND_OVER)
     calls = waits(told, boot.packets, agent, received)
-    address = max(0.0, told.line(ADDRESS) - agent)
+    # networkd tells of the address a moment after it is there, and may be used
+    address = max(0.0, min(told.line(ADDRESS), calls.first) - agent)
     ready = system_not_ready(told)
     span = runner - agent
     share = span - address - calls.under_way - ready

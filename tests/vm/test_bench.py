@@ -24,7 +24,7 @@ def frame(at, out, flags, size, port=80):
     return struct.pack("<IIII", micros // 10**6, micros % 10**6, len(data), len(data)) + data
 
 
-def answer(tmp_path, agent="5.000000", server="7.000000"):
+def answer(tmp_path, agent="5.000000", server="7.000000", address=4_500_000):
     """What a machine would tell: two questions to the metadata service, then one to SSM by TLS."""
     packets = [
         frame(5.2, True, 2, 0),
@@ -41,7 +41,7 @@ def answer(tmp_path, agent="5.000000", server="7.000000"):
         frame(9.0, False, 24, 100),
     ]
     (tmp_path / "packets").write_bytes(b"\0" * 24 + b"".join(packets))
-    journal = JOURNAL.format(4_500_000, "DHCPv4 address 10.0.0.4/24")
+    journal = JOURNAL.format(address, "DHCPv4 address 10.0.0.4/24")
     journal += JOURNAL.format(6_500_000, "hand-over received")
     notes = "runner 7.100000000\nusage_usec 40000\nstat 9 (runner-agent) S\nstat 12 (launch) S\n"
     trace = EXEC.format(agent, "runner-agent", 9, "bin/runner-agent") + CONNECT
@@ -67,6 +67,13 @@ def test_an_agent_that_is_there_before_the_network_does_not_wait_for_itself(tmp_
     times = our_times(answer(tmp_path, agent="4.000000"))
     assert times["  no address yet"] == pytest.approx(0.5)
     assert times["    until the first call"] == pytest.approx(0.7)
+
+
+def test_no_time_counts_twice_when_the_address_is_used_before_it_is_told_of(tmp_path):
+    times = our_times(answer(tmp_path, address=5_250_000))
+    assert times["  no address yet"] == pytest.approx(0.2)
+    assert times["    until the first call"] == pytest.approx(0)
+    assert times["  own share"] == pytest.approx(0.6)
 
 
 def test_a_runner_service_that_was_there_first_costs_nothing(tmp_path):
