@@ -41,9 +41,8 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 # libcrypto has the most symbols: found first, they cost the least time at each start.
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
-hcl := build/tools/hcl
 needs_packages := $(filter-out clean help install-packages build package demo test test-build valgrind lint \
-	format fuzz bench bench-vm upload deploy rollback stack destroy ami test-packer test-vm $(hcl),\
+	format fuzz bench bench-vm upload deploy rollback stack destroy ami packer test-packer test-vm,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -224,18 +223,11 @@ test-build: ## make build and make package for both architectures, and their tes
 		$(library_tests:%=build/zip/$(ARCH)/unit/test_%)
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/zip
 
-# What reads packer/ without Packer, made of the libraries that Packer has for it; its sources are fetched
-# for the build only.
-go_build := GOTOOLCHAIN=local GOCACHE=$(CURDIR)/build/tools/go/cache GOMODCACHE=$(CURDIR)/build/tools/go/modules \
-	GOFLAGS='-trimpath -modcacherw -mod=readonly -buildvcs=false'
-$(hcl): $(wildcard tests/packer/hcl/*.go) tests/packer/hcl/go.mod tests/packer/hcl/go.sum
-	@mkdir -p build/tools
-	$(call say,GO,$@)cd tests/packer/hcl && $(go_build) nice go build -p 2 -o $(CURDIR)/$@ .
-	$(q)rm -rf build/tools/go
-
-test-packer: ## packer/ with all its settings, and make ami; with packer on PATH, what it says of them as well
+packer: ## the Packer that packer/ is tested with, and its plugin for AWS, in build/tools; takes minutes
 	$(q)tests/prepare test-packer
-	$(q)$(again) $(hcl)
+	$(q)tests/packer/tools
+
+test-packer: packer ## packer/ as Packer reads it, and make ami
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/packer
 
 test-vm: ## the image's scripts, and their machines in QEMU (needs root, no KVM); takes minutes
@@ -276,7 +268,7 @@ tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := ami/install ami/common.sh ami/checks.sh $(wildcard ami/steps/*) \
 	ami/files/usr/lib/scale-agent/grow-root ami/files/usr/lib/scale-agent/launch-key \
 	$(addprefix tests/vm/,root enter image guest/make-stock bench-user-data) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
-	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare .ci/run \
+	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/packer/tools .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
 
@@ -348,6 +340,6 @@ force:
 .PHONY: all build unit-programs fuzz-programs bench-programs test test-build valgrind fuzz bench bench-vm lint \
 	lint-sources man format install-packages demo install install-agent package clean \
 	help force \
-	upload deploy rollback stack destroy ami test-packer test-vm
+	upload deploy rollback stack destroy ami packer test-packer test-vm
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -24,7 +24,7 @@ SECONDS = 60
 PACKER = r"""#!/usr/bin/env bash
 case $1 in version) echo "${PACKER_SAYS-Packer v1.14.2}"; exit ;; esac
 printf 'packer' >>"$CALLS"; printf ' %s' "$@" >>"$CALLS"; printf '\n' >>"$CALLS"
-printf 'checkpoint %s\n' "$CHECKPOINT_DISABLE" >>"$CALLS.environment"
+echo "checkpoint $CHECKPOINT_DISABLE, plugins $PACKER_PLUGIN_PATH" >>"$CALLS.environment"
 case $1 in
   init) [ -z "$INIT_FAILS" ] || { echo "$INIT_FAILS"; exit 1; } ;;
   validate) [ -z "$VALIDATE_FAILS" ] || { echo "$VALIDATE_FAILS"; exit 1; } ;;
@@ -174,7 +174,7 @@ def test_package_init_validate_build_in_this_order(builder):
 def test_packer_asks_nobody_for_news(builder):
     builder.does(YES="1")
     lines = (builder.folder / "calls.environment").read_text().splitlines()
-    assert set(lines) == {"checkpoint 1"}
+    assert set(lines) == {"checkpoint 1, plugins "}
 
 
 @pytest.mark.parametrize(
@@ -264,14 +264,14 @@ def test_settings_reach_packer(builder):
     assert expected.items() <= given.items()
 
 
-def test_packer_takes_what_it_is_handed(builder):
-    """The variables of the test above, given to what reads the templates."""
+def test_packer_takes_what_it_is_handed(builder, packer):
+    """Variables as in the test above, given to Packer itself."""
     builder.does(
         YES="1",
         RUNNER_VERSION="2.400.0",
         RUNNER_SHA256="a" * 64,
-        EXTRA_PACKAGES="jq",
-        SHARE_WITH="111111111111",
+        EXTRA_PACKAGES="jq unzip",
+        SHARE_WITH="111111111111,222222222222",
         COPY_TO="eu-west-1",
         DEPRECATE_DAYS="30",
         IMAGE_SIZE="20",
@@ -279,14 +279,9 @@ def test_packer_takes_what_it_is_handed(builder):
         SUBNET="subnet-01234567",
         PREFIX="ours",
     )
-    words = [f"{name}={value}" for name, value in builder.variables("validate").items()]
-    result = subprocess.run(
-        [PROJECT / "build/tools/hcl", "show", PROJECT / "packer", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
+    given = [f"-var={name}={value}" for name, value in builder.variables("validate").items()]
+    result = packer.run("validate", *given, "packer")
+    assert result.returncode == 0, result.stdout
 
 
 def test_the_copy_of_an_image_is_told_and_the_regions_own_is_kept(builder):
@@ -350,6 +345,17 @@ def test_without_packer_it_says_what_to_install(builder):
     (builder.folder / "tools" / "packer").unlink()
     text = builder.fails(YES="1")
     assert "there is no packer on PATH" in text and "1.10 or newer" in text.split("next:")[1]
+    assert "make packer" in text and builder.called() == []
+
+
+def test_without_packer_the_tests_one_is_taken_with_its_plugin(builder):
+    ours = builder.folder / "build" / "tools" / "packer"
+    ours.mkdir(parents=True)
+    (builder.folder / "tools" / "packer").rename(ours / "packer")
+    text = builder.does(YES="1")
+    assert "there is no packer on PATH: using build/tools/packer/packer" in text
+    lines = (builder.folder / "calls.environment").read_text().splitlines()
+    assert set(lines) == {"checkpoint 1, plugins build/tools/packer/plugins"}
 
 
 def test_a_package_that_is_not_there_is_named(builder):
