@@ -54,14 +54,21 @@ static void note_agent(FILE *to)
         fclose(pids);
 }
 
+/* Where something else sets up the network again, there is a time without. */
 static void tell_host(void)
 {
         struct sockaddr_in github = {.sin_family = AF_INET, .sin_port = htons(443)};
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct timespec pause = {.tv_nsec = 100000000};
+        int fd;
 
         inet_pton(AF_INET, GITHUB, &github.sin_addr);
-        if (fd < 0 || connect(fd, (struct sockaddr *)&github, sizeof(github)) < 0)
-                perror("no way to " GITHUB);
+        for (;;) {
+                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                if (fd >= 0 && connect(fd, (struct sockaddr *)&github, sizeof(github)) == 0)
+                        return;
+                close(fd);
+                nanosleep(&pause, NULL);
+        }
 }
 
 int main(void)

@@ -74,7 +74,10 @@ def _cloud_init(_options: argparse.Namespace) -> Change:
     units = [f"{UNITS}/{name}.service" for name in names]
     return Change(
         remove=[*units, f"{GENERATORS}/cloud-init-generator", "/etc/cloud/cloud-init.disabled"],
-        files={"/etc/cloud/cloud.cfg.d/90_dpkg.cfg": (b"datasource_list: [ Ec2 ]\n", 0o644)},
+        files={
+            "/etc/cloud/cloud.cfg.d/90_dpkg.cfg": (b"datasource_list: [ Ec2 ]\n", 0o644),
+            "/etc/default/locale": (b"LANG=C.UTF-8\n", 0o644),
+        },
     )
 
 
