@@ -168,35 +168,33 @@ def test_ami_install_gets_every_setting(installation):
         "PREFIX": "/scale-agent",
         "SSH": "no",
     }
-    other = installation(
-        runner_version="2.400.0",
-        runner_sha256=f'{{x86_64 = "{"a" * 64}"}}',
-        runner_sudo="true",
-        docker="true",
-        build_tools="false",
-        extra_packages='["jq", "g++-12"]',
-        job_metadata="allow",
-        prefix="/ours",
-        ssh="true",
-        runner_archive="https://mirror.example.org/runner.tar.gz",
-    )
-    assert other == {
-        "AGENT_PACKAGE": f"{UPLOAD}/runner-agent-x86_64.deb",
-        "RUNNER_VERSION": "2.400.0",
-        "RUNNER_SHA256": "a" * 64,
-        "RUNNER_ARCHIVE": "https://mirror.example.org/runner.tar.gz",
-        "RUNNER_SUDO": "yes",
-        "DOCKER": "yes",
-        "BUILD_TOOLS": "no",
-        "EXTRA_PACKAGES": "jq g++-12",
-        "JOB_METADATA": "allow",
-        "PREFIX": "/ours",
-        "SSH": "yes",
-    }
-    known = re.findall(
-        r"^  ([A-Z][A-Z0-9_]+)  +", (PROJECT / "ami" / "install").read_text(), re.MULTILINE
-    )
-    assert set(other) == set(known)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"runner_version": "2.400.0"}, {"RUNNER_VERSION": "2.400.0"}),
+        ({"runner_sha256": f'{{x86_64 = "{"a" * 64}"}}'}, {"RUNNER_SHA256": "a" * 64}),
+        ({"runner_archive": "https://h/r.tar.gz"}, {"RUNNER_ARCHIVE": "https://h/r.tar.gz"}),
+        ({"runner_sudo": "true"}, {"RUNNER_SUDO": "yes"}),
+        ({"docker": "true"}, {"DOCKER": "yes"}),
+        ({"build_tools": "false"}, {"BUILD_TOOLS": "no"}),
+        ({"extra_packages": '["jq", "g++-12"]'}, {"EXTRA_PACKAGES": "jq g++-12"}),
+        ({"job_metadata": "allow"}, {"JOB_METADATA": "allow"}),
+        ({"prefix": "/ours"}, {"PREFIX": "/ours"}),
+        ({"ssh": "true"}, {"SSH": "yes"}),
+    ],
+    ids=lambda value: next(iter(value)),
+)
+def test_a_setting_changes_what_it_is_for_and_nothing_else(installation, settings, expected):
+    assert installation(**settings) == installation() | expected
+
+
+def test_ami_install_knows_the_settings_that_it_gets(installation):
+    text = (PROJECT / "ami" / "install").read_text()
+    known = re.findall(r"^  ([A-Z][A-Z0-9_]+)  +", text, re.MULTILINE)
+    archive = "https://h/r.tar.gz"
+    assert set(installation(runner_archive=archive, extra_packages='["jq"]')) == set(known)
 
 
 def test_an_archive_that_is_a_file_is_taken_along(accepted, installation, tmp_path):
