@@ -15,6 +15,7 @@ import json
 from typing import Any
 
 from cloud.cloud import Cloud
+from cloud.github import INSTALLATION
 from cloud.jobs import Job
 
 from .machine import VirtualMachine, wait_until
@@ -58,6 +59,17 @@ class Stand:
             MaxCount=1,
             InstanceType="m7i.large",
             SubnetId=self.cloud.stack.subnets[0],
+            TagSpecifications=[
+                {
+                    "ResourceType": "instance",
+                    "Tags": [
+                        {"Key": "scale-agent:prefix", "Value": self.cloud.stack.prefix},
+                        {"Key": "scale-agent:spec", "Value": "linux-x64"},
+                        {"Key": "scale-agent:installation", "Value": str(INSTALLATION)},
+                        {"Key": "scale-agent:scope", "Value": f"repos/{REPOSITORY}"},
+                    ],
+                }
+            ],
         )
         instance_id = answer["Instances"][0]["InstanceId"]
         self.cloud.machines.launched([instance_id], {"InstanceMarketOptions.MarketType": "spot"})
