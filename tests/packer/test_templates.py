@@ -268,6 +268,7 @@ def test_the_tags_tell_what_is_in_it(local):
         ({"volume_size": "16385"}, "not from 8 to 16384 GiB"),
         ({"kms_key_id": "ours"}, "The KMS key is not an id"),
         ({"share_accounts": '["123456789012", "1234"]'}, "not a number of 12 digits"),
+        ({"share_accounts": '["1234567890123"]'}, "not a number of 12 digits"),
         ({"copy_regions": '["eu-west-1", "EU"]'}, "One of the regions to copy to is not one of"),
         ({"deprecate_days": "-1"}, "not from 0 to 3650"),
         ({"deprecate_days": "3651"}, "not from 0 to 3650"),
