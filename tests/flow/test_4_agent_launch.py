@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -80,6 +81,7 @@ class Server:
 @pytest.fixture
 def server(tmp_path) -> Iterator[Server]:
     server = Server(tmp_path)
+    assert until(lambda: server.descriptors() >= IDLE), server.log.read_text()
     yield server
     assert server.stop() == 0, server.log.read_text()
 
@@ -167,14 +169,15 @@ def test_a_server_that_is_told_to_end_lets_the_program_end(server):
 
 def test_the_program_has_what_the_client_has_and_nothing_else(server, tmp_path):
     show = "tr '\\0' '\\n' </proc/self/environ; pwd; umask; ls /proc/self/fd | tr '\\n' ' '; "
-    show += "echo err >&2; readlink /proc/self/fd/0; ps -o pgid= -p $$ | grep -c $$"
+    show += "echo err >&2; readlink /proc/self/fd/0; "
+    show += "[ $(cut -d ' ' -f 5 /proc/$$/stat) = $$ ] && echo its own group"
     given = {"A": "1", "EMPTY": "", "ODD": "a=b\nc", "PATH": "/usr/bin:/bin"}
     done = server.run(show, cwd=tmp_path, env=given)
     inside = [f"{name}={value}" for name, value in SANITIZERS.items()]
     expected = ["A=1", "EMPTY=", "ODD=a=b", "c", "PATH=/usr/bin:/bin", *inside]
     lines = done.stdout.splitlines()
     assert sorted(lines[: len(expected)]) == sorted(expected)
-    assert lines[len(expected) :] == [str(tmp_path), "0022", "0 1 2 3 /dev/null", "1"]
+    assert lines[len(expected) :] == [str(tmp_path), "0022", "0 1 2 3 /dev/null", "its own group"]
     assert done.stderr == "err\n"
 
 
@@ -300,7 +303,11 @@ def test_another_user_is_refused(server):
     server.path.chmod(0o777)
     for folder in list(server.path.parents)[:-2]:
         folder.chmod(folder.stat().st_mode | 0o011)
-    done = server.run("id", user="nobody", cwd="/")
+    program = shutil.copy(LAUNCH, server.path.parent)  # where that user can reach it
+    command = [program, "--socket", str(server.path), "/usr/bin/id"]
+    done = subprocess.run(
+        command, user="nobody", cwd="/", capture_output=True, text=True, check=False
+    )
     assert done.returncode == 125
     assert "user 65534 may not start programs here" in done.stderr
 
