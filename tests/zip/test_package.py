@@ -25,6 +25,7 @@ DATA = [
     f"{UNITS}/poweroff.target.d/runner-agent.conf",
     f"{UNITS}/runner-agent-deadline.service",
     f"{UNITS}/runner-agent-deadline.timer",
+    f"{UNITS}/runner-agent-network.service",
     f"{UNITS}/runner-agent.service",
     f"{UNITS}/runner.service",
     f"{UNITS}/runner.slice",
