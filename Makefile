@@ -79,7 +79,7 @@ $(bin)/scaler: $(obj)/scaler/main.o $(scaler_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(scaler_libs)
 
-$(bin)/runner-agent: $(obj)/runner-agent/main.o $(agent_archive) $(lib_archive)
+$(bin)/runner-agent: $(obj)/runner-agent/main.o $(agent_archive) $(launch_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(agent_libs)
 

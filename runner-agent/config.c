@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "launch/message.h"
 #include "mem.h"
 
 #define FILE_LIMIT (64UL * 1024)
@@ -46,8 +47,8 @@ static const struct field fields[] = {
         {"runner", FIELD_OBJECT, 0, 0, 0},
         {"runner.command", FIELD_COMMAND, MEMBER(command), 0, 0},
         {"runner.directory", FIELD_PATH, MEMBER(directory), 0, 0},
-        {"runner.user", FIELD_TEXT, MEMBER(user), 0, 0},
         {"runner.path", FIELD_TEXT, MEMBER(path), 0, 0},
+        {"runner.socket", FIELD_PATH, MEMBER(socket), 0, 0},
         {"identify_limit_seconds", FIELD_NUMBER, MEMBER(identify_limit_seconds), 1, 600},
         {"parameter_limit_seconds", FIELD_NUMBER, MEMBER(parameter_limit_seconds), 1, 3600},
         {"idle_limit_seconds", FIELD_NUMBER, MEMBER(idle_limit_seconds), 1, DAY_SECONDS},
@@ -73,8 +74,8 @@ void agent_config_init(struct agent_config *config)
                 .prefix = mem_string("/scale-agent"),
                 .command = command,
                 .directory = mem_string("/opt/actions-runner"),
-                .user = mem_string("runner"),
                 .path = mem_string("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+                .socket = mem_string(LAUNCH_SOCKET),
                 .identify_limit_seconds = 120,
                 .parameter_limit_seconds = 600,
                 .idle_limit_seconds = 300,
@@ -89,8 +90,8 @@ void agent_config_release(struct agent_config *config)
         free(config->prefix);
         free_command(config->command);
         free(config->directory);
-        free(config->user);
         free(config->path);
+        free(config->socket);
         *config = (struct agent_config){0};
 }
 

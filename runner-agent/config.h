@@ -18,8 +18,8 @@ struct agent_config {
         char *prefix;    /* "/scale-agent"; owned, as all strings here */
         char **command;  /* the runner's program and arguments, ending with NULL */
         char *directory; /* where it starts */
-        char *user;      /* whom it runs as */
         char *path;      /* its PATH */
+        char *socket;    /* where launch starts it for the agent */
         int64_t identify_limit_seconds;
         int64_t parameter_limit_seconds;
         int64_t idle_limit_seconds; /* unless the hand-over says otherwise, as the next */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Exit codes of Runner.Listener (Constants.Runner.ReturnCode), and of launch (launch/message.h). An
- * exit code does not prove that a job ran: 0 is also what a runner ends with that was told to end.
+ * Exit codes of Runner.Listener (Constants.Runner.ReturnCode). An exit code does not prove that a
+ * job ran: 0 is also what a runner ends with that was told to end.
  */
 
 #include "exits.h"
@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "launch/message.h"
 #include "mem.h"
 
 #define UPDATING "it kept updating itself: bake an image with the current runner"
@@ -28,9 +27,6 @@ static const struct {
         {4, EXITS_UPDATE, UPDATING},
         {5, EXITS_END, "another runner already has a session with its registration"},
         {7, EXITS_END, "GitHub refuses its version: bake an image with the current runner"},
-        {LAUNCH_EXIT_FAILED, EXITS_AGAIN, "runner.service did not start it"},
-        {LAUNCH_EXIT_REFUSED, EXITS_END, "it cannot be started: is runner.command a program?"},
-        {LAUNCH_EXIT_NOT_FOUND, EXITS_END, "it is not there: check runner.command"},
 };
 
 enum exits_next exits_next(int64_t code)

@@ -124,7 +124,7 @@ static void stop(struct agent *agent, enum report_stage outcome, const char *rea
 static void on_started(struct agent *agent)
 {
         clean_up_start(agent);
-        watch_start(agent, stop);
+        watch_started(agent);
         trim_start(agent);
 }
 
@@ -155,12 +155,12 @@ static void on_ended(struct agent *agent, const struct err *err)
         struct life *life = &agent->life;
         struct err explanation;
 
-        if (err) {
-                end(agent, REPORT_FAILED, err->text);
-        } else if (life->was_stopped) {
+        if (life->was_stopped) {
                 end(agent, life->outcome, life->reason);
         } else if (agent->times[REPORT_TIME_JOB_FINISHED]) {
                 end(agent, REPORT_FINISHED, NULL);
+        } else if (err) {
+                end(agent, REPORT_FAILED, err->text);
         } else {
                 exits_explain(agent->runner_exit_code, agent->run.signal,
                         agent->times[REPORT_TIME_JOB_STARTED] != 0, agent->listen.last_line,
@@ -198,10 +198,14 @@ static void on_received(struct agent *agent, int result, const struct err *err)
         snprintf(job, sizeof(job), "%lld", (long long)agent->handover.job.id);
         agent_log_context(agent, "job", job);
         agent_log_context(agent, "spec", agent->handover.spec);
+        agent->life.stage = LIFE_RUN;
+        run_start(agent, &events); /* first of all: the job waits for it */
+        if (agent->life.stage != LIFE_RUN)
+                return;
+        watch_start(agent, stop);
+        enter(agent, LIFE_RUN);
         log_info(agent_log(agent), "hand-over received",
                 LOG_TEXT("repository", agent->handover.job.repository));
-        enter(agent, LIFE_RUN);
-        run_start(agent, &events);
 }
 
 static void on_identified(struct agent *agent, int result, const struct err *err)
@@ -210,10 +214,10 @@ static void on_identified(struct agent *agent, int result, const struct err *err
                 end(agent, REPORT_FAILED, err->text);
                 return;
         }
+        receive_start(agent, on_received); /* first of all: it takes the longest */
+        enter(agent, LIFE_RECEIVE);
         log_info(agent_log(agent), "identified", LOG_TEXT("type", agent->identity.instance_type),
                 LOG_TEXT("zone", agent->identity.zone));
-        enter(agent, LIFE_RECEIVE);
-        receive_start(agent, on_received);
 }
 
 void life_start(struct agent *agent)

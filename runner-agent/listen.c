@@ -120,6 +120,8 @@ int listen_start(struct agent *agent, int fd)
 
 void listen_finish(struct agent *agent)
 {
+        if (!agent->listen.source)
+                return;
         for (int i = 0; i < READS_AT_END && read_output(agent) > 0; i++)
                 ;
         output_end(&agent->listen.output, on_line, agent);

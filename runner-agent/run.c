@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Running the runner: its start, its output, its end, and whether it is started once more.
+ * Running the runner: its start, its end, and whether it is started once more.
  */
 
 #include "run.h"
@@ -11,27 +11,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "container.h"
 #include "exits.h"
+#include "launch/client.h"
 #include "mem.h"
-#include "spawn.h"
 
 #define STARTS_MAX 4
 #define RESTART_FIRST_MS 1000
 #define RESTART_MOST_MS 5000
+
+/* From SIGKILL on: the kernel needs no longer, so it is launch that does not answer. */
+#define KILLED_LIMIT_MS 5000
 
 /* A runner that updates itself ends first; a script of its own swaps its files, and leaves this
  * behind for who starts it again. */
 #define UPDATE_FILE "update.finished"
 #define UPDATE_LOOK_MS 250
 #define UPDATE_LOOKS_MAX 120
-
-#define GROUP_LOOK_MS 10
-#define GROUP_LOOKS_MAX 50
 
 static void start_runner(struct agent *agent);
 
@@ -70,23 +70,22 @@ static int on_update_time(sd_event_source *source, uint64_t usec, void *userdata
         return 0;
 }
 
-/* The runner and all of its processes are gone. */
-static void go_on(struct agent *agent)
+/* There is no runner, or none any more. */
+static void go_on(struct agent *agent, enum exits_next next)
 {
         struct run *run = &agent->run;
-        enum exits_next next = exits_next(agent->runner_exit_code);
 
         if (run->is_stopping || agent->times[REPORT_TIME_JOB_STARTED] || run->starts >= STARTS_MAX)
                 next = EXITS_END;
         if (next == EXITS_END) {
                 agent_timer_stop(&run->kill_timer);
                 mem_free_secret(MEM_STEAL(agent->handover.jit_config));
-                run->events->ended(agent, NULL);
+                run->events->ended(agent, run->err.text[0] ? &run->err : NULL);
                 return;
         }
         log_warning(agent_log(agent), "the runner will be started again",
-                LOG_NUMBER("exit_code", agent->runner_exit_code),
-                LOG_NUMBER("starts", run->starts));
+                LOG_NUMBER("exit_code", agent->runner_exit_code), LOG_NUMBER("starts", run->starts),
+                LOG_TEXT("error", run->err.text));
         run->looks = 0;
         if (next == EXITS_UPDATE)
                 agent_timer(agent, &run->timer, UPDATE_LOOK_MS, on_update_time);
@@ -100,59 +99,64 @@ static int on_end_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
         (void)source;
         (void)usec;
-        go_on(userdata);
+        go_on(userdata, EXITS_END);
         return 0;
 }
 
-static int on_group_time(sd_event_source *source, uint64_t usec, void *userdata)
+/* To launch, this is the end of what still runs. */
+static void disconnect(struct agent *agent)
 {
-        struct agent *agent = userdata;
         struct run *run = &agent->run;
 
-        (void)source;
-        (void)usec;
-        if (kill(-run->group, 0) == 0 && ++run->looks < GROUP_LOOKS_MAX) {
-                agent_timer(agent, &run->timer, GROUP_LOOK_MS, on_group_time);
-                return 0;
-        }
-        run->group = 0;
-        go_on(agent);
-        return 0;
-}
-
-/* The runner is a zombie during this call, so its group's number is still its own. */
-static int on_exit_of_runner(sd_event_source *source, const siginfo_t *info, void *userdata)
-{
-        struct agent *agent = userdata;
-        struct run *run = &agent->run;
-
-        (void)source;
-        run->signal = info->si_code == CLD_EXITED ? 0 : info->si_status;
-        agent->runner_exit_code = info->si_code == CLD_EXITED ? info->si_status : -1;
-        if (exits_next(agent->runner_exit_code) != EXITS_UPDATE)
-                kill(-run->pid, SIGKILL);
-        listen_finish(agent);
-        log_info(agent_log(agent), "the runner ended",
-                LOG_NUMBER("exit_code", agent->runner_exit_code),
-                LOG_NUMBER("signal", run->signal));
-        run->child = sd_event_source_disable_unref(run->child);
-        run->group = run->pid;
+        if (!run->source)
+                return;
+        run->source = sd_event_source_disable_unref(run->source);
+        close(run->socket);
         run->pid = 0;
-        run->looks = 0;
-        agent_timer(agent, &run->timer, 0, on_group_time);
-        return 0;
+}
+
+static void end_runner(struct agent *agent, int exit_code, int signal)
+{
+        agent->run.signal = signal;
+        agent->runner_exit_code = exit_code;
+        listen_finish(agent);
+        log_info(agent_log(agent), "the runner ended", LOG_NUMBER("exit_code", exit_code),
+                LOG_NUMBER("signal", signal));
+        disconnect(agent);
+        go_on(agent, exits_next(exit_code));
+}
+
+/* How it ends, or whether it ever began, is not known. */
+static void lose_runner(struct agent *agent, const struct err *err, enum exits_next next)
+{
+        agent->run.err = *err;
+        agent->run.signal = 0;
+        agent->runner_exit_code = -1;
+        listen_finish(agent);
+        disconnect(agent);
+        go_on(agent, next);
 }
 
 static int on_kill_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct agent *agent = userdata;
+        struct run *run = &agent->run;
+        struct err err;
 
         (void)source;
         (void)usec;
-        if (agent->run.pid == 0)
+        if (!run->source)
                 return 0;
+        if (run->pid == 0 || run->was_killed) {
+                err_set(&err, -ETIMEDOUT, "runner.service did not %s the runner in time",
+                        run->pid == 0 ? "start" : "end");
+                lose_runner(agent, &err, EXITS_END);
+                return 0;
+        }
         log_warning(agent_log(agent), "the runner did not end in time, it is killed");
-        kill(-agent->run.pid, SIGKILL);
+        launch_client_signal(run->socket, SIGKILL);
+        run->was_killed = true;
+        agent_timer(agent, &run->kill_timer, KILLED_LIMIT_MS, on_kill_time);
         return 0;
 }
 
@@ -160,11 +164,12 @@ void run_stop(struct agent *agent, int64_t grace_ms)
 {
         struct run *run = &agent->run;
 
-        if (run->pid > 0) {
+        if (run->source) {
                 if (!run->is_stopping)
-                        kill(run->pid, SIGINT);
-                agent_timer(agent, &run->kill_timer, grace_ms, on_kill_time);
-        } else if (run->group == 0 && !run->is_stopping) {
+                        launch_client_signal(run->socket, SIGINT);
+                if (!run->was_killed)
+                        agent_timer(agent, &run->kill_timer, grace_ms, on_kill_time);
+        } else if (!run->is_stopping) {
                 agent_timer(agent, &run->timer, 0, on_end_time); /* instead of a restart */
         }
         run->is_stopping = true;
@@ -172,43 +177,106 @@ void run_stop(struct agent *agent, int64_t grace_ms)
 
 /* -- its start ------------------------------------------------------------------------------- */
 
-static int watch_runner(struct agent *agent, const struct spawned *spawned, struct err *err)
+static void runner_started(struct agent *agent, pid_t pid)
 {
         struct run *run = &agent->run;
-        int r;
 
-        r = listen_start(agent, spawned->output);
-        if (r >= 0)
-                r = sd_event_add_child(agent_event(agent), &run->child, run->pid, WEXITED,
-                        on_exit_of_runner, agent);
+        run->pid = pid;
+        agent_time(agent, REPORT_TIME_RUNNER_STARTED);
+        log_info(agent_log(agent), "the runner started", LOG_NUMBER("pid", pid));
+        if (run->starts == 1)
+                run->events->started(agent);
+}
+
+static void on_answer(struct agent *agent, const struct launch_answer *answer)
+{
+        struct err err;
+
+        switch ((enum launch_event)answer->event) {
+        case LAUNCH_STARTED:
+                runner_started(agent, answer->value);
+                break;
+        case LAUNCH_EXITED:
+                end_runner(agent, answer->value, 0);
+                break;
+        case LAUNCH_KILLED:
+                end_runner(agent, -1, answer->value);
+                break;
+        case LAUNCH_FAILED:
+                err_set(&err, -ENOEXEC, "the runner cannot be started: %s", answer->text);
+                lose_runner(agent, &err, EXITS_END);
+                break;
+        case LAUNCH_EVENTS:
+                break;
+        }
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct agent *agent = userdata;
+        struct launch_answer answer;
+        struct err err;
+        int r = launch_client_read(fd, &answer, &err);
+
+        (void)source;
+        (void)events;
         if (r < 0)
-                return err_set(err, r, "the runner cannot be watched: %s", strerror(-r));
+                lose_runner(agent, &err, EXITS_AGAIN);
+        else if (r > 0)
+                on_answer(agent, &answer);
         return 0;
+}
+
+static int ask(struct agent *agent, struct launch_client *ret, struct err *err)
+{
+        const struct agent_config *config = &agent->config;
+        _cleanup_free_ char *path = mem_format("PATH=%s", config->path);
+        char *jit_config =
+                mem_format("ACTIONS_RUNNER_INPUT_JITCONFIG=%s", agent->handover.jit_config);
+        /* Never an argument: those can be read by every user. */
+        char *variables[] = {path, (char *)"LANG=C.UTF-8", jit_config, NULL};
+        int r = launch_client_ask(
+                config->socket, config->directory, config->command, variables, ret, err);
+
+        mem_free_secret(jit_config);
+        return r;
+}
+
+static int watch_runner(struct agent *agent, const struct launch_client *client)
+{
+        struct run *run = &agent->run;
+        int r = sd_event_add_io(
+                agent_event(agent), &run->source, client->socket, EPOLLIN, on_readable, agent);
+
+        if (r < 0) {
+                close(client->socket);
+                close(client->output);
+                return r;
+        }
+        run->socket = client->socket;
+        /* Before its output: that it was started comes before what it says. */
+        sd_event_source_set_priority(run->source, SD_EVENT_PRIORITY_IMPORTANT);
+        return listen_start(agent, client->output);
 }
 
 static void start_runner(struct agent *agent)
 {
         struct run *run = &agent->run;
-        struct spawned spawned;
+        struct launch_client client;
         struct err err;
-        int r = spawn_runner(&agent->config, agent->handover.jit_config, &spawned, &err);
+        int r = ask(agent, &client, &err);
+        enum exits_next next = r == -E2BIG || r == -EINVAL ? EXITS_END : EXITS_AGAIN;
 
         run->starts++;
         run->started_ms = clock_wall_ms(agent->clock);
+        run->err.text[0] = '\0';
         if (r >= 0) {
-                run->pid = spawned.pid;
-                r = watch_runner(agent, &spawned, &err);
+                r = watch_runner(agent, &client);
+                if (r < 0)
+                        err_set(&err, r, "the runner cannot be watched: %s", strerror(-r));
         }
-        if (r < 0) {
-                run_release(agent);
-                mem_free_secret(MEM_STEAL(agent->handover.jit_config));
-                run->events->ended(agent, &err);
-                return;
-        }
-        agent_time(agent, REPORT_TIME_RUNNER_STARTED);
-        log_info(agent_log(agent), "the runner started", LOG_NUMBER("pid", run->pid));
-        if (run->starts == 1)
-                run->events->started(agent);
+        if (r < 0)
+                lose_runner(agent, &err, next);
 }
 
 void run_start(struct agent *agent, const struct run_events *events)
@@ -221,12 +289,7 @@ void run_release(struct agent *agent)
 {
         struct run *run = &agent->run;
 
-        if (!run->events)
-                return;
-        if (run->pid > 0)
-                kill(-run->pid, SIGKILL);
-        run->pid = 0;
-        run->child = sd_event_source_disable_unref(run->child);
+        disconnect(agent);
         listen_release(agent);
         agent_timer_stop(&run->timer);
         agent_timer_stop(&run->kill_timer);

@@ -5,8 +5,9 @@
  * Third stage: the runner.
  *
  * In: the hand-over's JIT configuration. Out: the runner's life as events, its output in the log,
- * and how it ended. A runner that ends with an exit code that asks for it is started again, a few
- * times, as long as it has run no job.
+ * and how it ended. launch, which is runner.service, starts it, so that the agent's sandbox does
+ * not bind it; a connection to launch stands for the runner, and lives as long. A runner that ends
+ * with an exit code that asks for it is started again, a few times, as long as it has run no job.
  */
 
 #include <stdbool.h>
@@ -24,30 +25,33 @@ struct run_events {
         void (*listening)(struct agent *agent);
         void (*job_started)(struct agent *agent);  /* agent->job_name is set */
         void (*job_finished)(struct agent *agent); /* agent->result is set */
-        /* The last event. ERR: why the runner could not be started; NULL when it ran and ended, see
-         * agent->runner_exit_code and exits.h. */
+        /* The last event. ERR: why the runner could not be started, or be followed to its end; NULL
+         * when it ran and ended, see agent->runner_exit_code and exits.h. */
         void (*ended)(struct agent *agent, const struct err *err);
 };
 
 struct run {
         const struct run_events *events;
-        pid_t pid;   /* 0: no runner */
-        pid_t group; /* what is left of the last one's process group, while it dies */
-        sd_event_source *child;
-        sd_event_source *timer; /* until the group is gone, or until the next start */
+        int socket;              /* the connection, with `source` only */
+        sd_event_source *source; /* NULL: no runner, and none asked for */
+        pid_t pid;               /* 0: it does not run (yet) */
+        sd_event_source *timer;  /* until the next start */
         sd_event_source *kill_timer;
         unsigned starts;
-        int64_t started_ms; /* wall clock: the latest start */
-        unsigned looks;     /* at the dying group, or for the end of an update */
+        int64_t started_ms; /* wall clock: when it was asked for last */
+        unsigned looks;     /* for the end of an update */
         int signal;         /* what ended it, 0: it exited */
+        struct err err;     /* why it is not known how it ended; empty: it is */
         bool is_stopping;
+        bool was_killed;
 };
 
+/* Asks for the runner, at once. May already tell its end. */
 void run_start(struct agent *agent, const struct run_events *events);
 
 /* Ends the runner: SIGINT, which has it cancel its job and report that to GitHub, and SIGKILL to
  * all of its processes after GRACE_MS. May be called again with less patience. */
 void run_stop(struct agent *agent, int64_t grace_ms);
 
-/* Kills what still runs. */
+/* Leaves the runner, which ends what still runs of it. */
 void run_release(struct agent *agent);

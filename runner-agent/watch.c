@@ -79,6 +79,10 @@ void watch_start(struct agent *agent, watch_alarm alarm)
 {
         agent->watch.alarm = alarm;
         agent_timer(agent, &agent->watch.limit, idle_limit_seconds(agent) * MSEC_PER_SEC, on_idle);
+}
+
+void watch_started(struct agent *agent)
+{
         on_spot_time(NULL, 0, agent);
 }
 

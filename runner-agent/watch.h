@@ -30,9 +30,11 @@ struct watch {
         unsigned spot_failures;
 };
 
-/* The runner was started: from now on it must find a job within the idle limit, which begins anew
- * when it listens. */
+/* The runner was asked for: from now on it must be started and find a job within the idle limit,
+ * which begins anew when it listens. */
 void watch_start(struct agent *agent, watch_alarm alarm);
+/* It runs: spot notices are looked for. */
+void watch_started(struct agent *agent);
 void watch_listening(struct agent *agent);
 void watch_job_started(struct agent *agent);
 void watch_job_finished(struct agent *agent);

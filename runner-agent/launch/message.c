@@ -157,7 +157,7 @@ int launch_signal_parse(const char *bytes, size_t size, int *ret_number)
         if (size != sizeof(message))
                 return -EBADMSG;
         memcpy(&message, bytes, sizeof(message));
-        if (message.number != SIGINT && message.number != SIGTERM)
+        if (message.number != SIGINT && message.number != SIGTERM && message.number != SIGKILL)
                 return -EBADMSG;
         *ret_number = (int)message.number;
         return 0;
@@ -165,17 +165,18 @@ int launch_signal_parse(const char *bytes, size_t size, int *ret_number)
 
 int launch_answer_parse(const char *bytes, size_t size, struct launch_answer *ret, struct err *err)
 {
-        static const int32_t most[LAUNCH_ENDS] = {
+        static const int32_t most[LAUNCH_EVENTS] = {
+                [LAUNCH_STARTED] = INT32_MAX,
                 [LAUNCH_EXITED] = 255,
                 [LAUNCH_KILLED] = NSIG - 1,
-                [LAUNCH_FAILED] = 255,
         };
         struct launch_answer answer;
 
         if (size != sizeof(answer))
                 return err_set(err, -EBADMSG, "%zu bytes are no answer", size);
         memcpy(&answer, bytes, sizeof(answer));
-        if (answer.end >= LAUNCH_ENDS || answer.value < 0 || answer.value > most[answer.end] ||
+        if (answer.event >= LAUNCH_EVENTS || answer.value < 0 ||
+                answer.value > most[answer.event] ||
                 !memchr(answer.text, '\0', sizeof(answer.text)))
                 return err_set(err, -EBADMSG, "this is no answer of this version");
         *ret = answer;

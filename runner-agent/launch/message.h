@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * What the two sides of launch say to each other, a packet of a SOCK_SEQPACKET socket each: first
- * the client's request, with two descriptors (the program's standard output and error); then a
- * signal for the program, as often as the client gets one; and once the server's answer, when the
- * program has ended or could not be started. Both sides are of one build and on one machine.
+ * What the agent and launch, which starts the runner for it, say to each other, a packet of a
+ * SOCK_SEQPACKET socket each. First the agent's request, with one descriptor (the program's
+ * standard output and error); then signals for the program, as often as the agent has one. From
+ * launch: that the program was started, and once how it ended; or that it could not be started.
+ * Whoever goes closes the socket. Both sides are of one build and on one machine.
  *
  * All of this is pure: nothing here touches a socket.
  */
@@ -23,14 +24,6 @@
 #define LAUNCH_ARGUMENTS_MAX 128
 #define LAUNCH_VARIABLES_MAX 256
 
-/* What the client ends with when the program did not run, as env(1) and others do. Else it ends as
- * the program did. */
-enum launch_exit {
-        LAUNCH_EXIT_FAILED = 125,    /* launch itself */
-        LAUNCH_EXIT_REFUSED = 126,   /* the program is there, and cannot be started */
-        LAUNCH_EXIT_NOT_FOUND = 127, /* the program, or its folder */
-};
-
 struct launch_request {
         const char *directory;
         const char *arguments[LAUNCH_ARGUMENTS_MAX + 1];
@@ -47,6 +40,7 @@ int launch_request_print(const char *directory, char *const *arguments, char *co
 int launch_request_parse(
         const char *bytes, size_t size, struct launch_request *ret, struct err *err);
 
+/* SIGINT and SIGTERM go to the program; SIGKILL goes to all of its process group. */
 struct launch_signal {
         uint32_t number;
 };
@@ -54,17 +48,18 @@ struct launch_signal {
 /* 0, or -EBADMSG for what is no signal that may be passed on. */
 int launch_signal_parse(const char *bytes, size_t size, int *ret_number);
 
-enum launch_end {
-        LAUNCH_EXITED, /* with VALUE */
-        LAUNCH_KILLED, /* by signal VALUE */
-        LAUNCH_FAILED, /* it did not run: VALUE is an enum launch_exit */
-        LAUNCH_ENDS,
+enum launch_event {
+        LAUNCH_STARTED, /* as process VALUE */
+        LAUNCH_EXITED,  /* with exit code VALUE */
+        LAUNCH_KILLED,  /* by signal VALUE */
+        LAUNCH_FAILED,  /* it does not run: TEXT says why */
+        LAUNCH_EVENTS,
 };
 
 struct launch_answer {
-        uint32_t end;
+        uint32_t event;
         int32_t value;
-        char text[480]; /* why it failed */
+        char text[480];
 };
 
 /* 0, or -EBADMSG. */

@@ -8,7 +8,6 @@
 #include "packet.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,21 +21,19 @@ union control {
         char bytes[CMSG_SPACE(ROOM * sizeof(int))];
 };
 
-int packet_send(int socket, const void *bytes, size_t size, const int *descriptors)
+int packet_send(int socket, const void *bytes, size_t size, int descriptor)
 {
         union control control = {0};
         struct iovec vector = {.iov_base = (void *)bytes, .iov_len = size};
         struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
 
-        if (descriptors) {
-                size_t n = PACKET_DESCRIPTORS * sizeof(int);
-
+        if (descriptor >= 0) {
                 message.msg_control = control.bytes;
-                message.msg_controllen = CMSG_SPACE(n);
+                message.msg_controllen = CMSG_SPACE(sizeof(descriptor));
                 control.header.cmsg_level = SOL_SOCKET;
                 control.header.cmsg_type = SCM_RIGHTS;
-                control.header.cmsg_len = CMSG_LEN(n);
-                memcpy(CMSG_DATA(&control.header), descriptors, n);
+                control.header.cmsg_len = CMSG_LEN(sizeof(descriptor));
+                memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(descriptor));
         }
         return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
@@ -58,7 +55,7 @@ static size_t descriptors_of(struct msghdr *message, int found[ROOM])
         return n;
 }
 
-ssize_t packet_receive(int socket, void *bytes, size_t size, int descriptors[PACKET_DESCRIPTORS])
+ssize_t packet_receive(int socket, void *bytes, size_t size, int *ret_descriptor)
 {
         union control control;
         struct iovec vector = {.iov_base = bytes, .iov_len = size};
@@ -71,20 +68,17 @@ ssize_t packet_receive(int socket, void *bytes, size_t size, int descriptors[PAC
         int found[ROOM];
         ssize_t n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
         size_t n_found;
-        bool is_good;
 
         if (n < 0)
                 return -errno;
         n_found = descriptors_of(&message, found);
-        is_good = n > 0 && n_found == PACKET_DESCRIPTORS && !(message.msg_flags & MSG_CTRUNC) &&
-                  !(message.msg_flags & MSG_TRUNC);
-        for (size_t i = 0; i < n_found; i++) {
-                if (is_good)
-                        descriptors[i] = found[i];
-                else
-                        close(found[i]);
+        if (n > 0 && n_found == 1 && !(message.msg_flags & (MSG_CTRUNC | MSG_TRUNC))) {
+                *ret_descriptor = found[0];
+                return n;
         }
+        while (n_found > 0)
+                close(found[--n_found]);
         if (message.msg_flags & MSG_TRUNC)
                 return -EMSGSIZE;
-        return n == 0 || is_good ? n : -EBADMSG;
+        return n == 0 ? 0 : -EBADMSG;
 }

@@ -3,10 +3,10 @@
 /*
  * runner.service: a program that waits, outside of the agent's sandbox, as the runner's user. It
  * takes one connection after the other: a request, then signals for the program until that has
- * ended. A connection that ends first ends the program with all of its process group; when the
- * program ends first, what it left behind in the group stays (a runner that updates itself does
- * so), as long as the machine does. When it is told to end, it lets the program that runs come to
- * its own end: the agent is told at the same time, and stops it.
+ * ended. A connection that ends first ends the program with all of its process group, so that no
+ * runner is without its agent; when the program ends first, what it left behind in the group stays
+ * (a runner that updates itself does so), as long as the machine does. When it is told to end, it
+ * lets the program that runs come to its own end: the agent is told at the same time, and stops it.
  */
 
 #include "serve.h"
@@ -32,7 +32,7 @@
 /* sd_listen_fds(3): the first descriptor that systemd passes. */
 #define LISTEN_FD 3
 
-/* A client sends its request at once. */
+/* The agent sends its request at once. */
 #define REQUEST_LIMIT_MS 5000
 
 struct serve {
@@ -43,24 +43,24 @@ struct serve {
         /* of the present connection */
         int connection;
         pid_t pid;    /* the program, also its group; 0: none */
-        bool is_gone; /* the client */
+        bool is_gone; /* the agent */
 };
 
 /* -- answers --------------------------------------------------------------------------------- */
 
-static void answer(const struct serve *serve, enum launch_end end, int value, const char *text)
+static void answer(const struct serve *serve, enum launch_event event, int value, const char *text)
 {
-        struct launch_answer answer = {.end = end, .value = value};
+        struct launch_answer answer = {.event = event, .value = value};
 
         /* what is longer is cut */
         snprintf(answer.text, sizeof(answer.text), "%.*s", (int)sizeof(answer.text) - 1, text);
-        packet_send(serve->connection, &answer, sizeof(answer), NULL);
+        packet_send(serve->connection, &answer, sizeof(answer), -1);
 }
 
-static void refuse(const struct serve *serve, enum launch_exit code, const struct err *err)
+static void refuse(const struct serve *serve, const struct err *err)
 {
         fprintf(stderr, "launch: refused: %s\n", err->text);
-        answer(serve, LAUNCH_FAILED, (int)code, err->text);
+        answer(serve, LAUNCH_FAILED, 0, err->text);
 }
 
 /* -- while the program runs ------------------------------------------------------------------ */
@@ -74,10 +74,10 @@ static void on_packet(struct serve *serve)
         if (n < 0 && errno == EINTR)
                 return;
         if (n > 0 && launch_signal_parse(bytes, (size_t)n, &number) == 0) {
-                kill(serve->pid, number);
+                kill(number == SIGKILL ? -serve->pid : serve->pid, number);
                 return;
         }
-        fprintf(stderr, "launch: the client %s, the program is killed\n",
+        fprintf(stderr, "launch: the agent %s, the program is killed\n",
                 n > 0 ? "sent what is no signal" : "has gone");
         serve->is_gone = true;
         kill(-serve->pid, SIGKILL);
@@ -128,7 +128,7 @@ static int check_peer(const struct serve *serve, struct err *err)
         socklen_t size = sizeof(peer);
 
         if (getsockopt(serve->connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-                return err_set(err, -errno, "the client is unknown: %s", strerror(errno));
+                return err_set(err, -errno, "the other side is unknown: %s", strerror(errno));
         if (peer.uid != 0 && peer.uid != geteuid())
                 return err_set(
                         err, -EACCES, "user %u may not start programs here", (unsigned)peer.uid);
@@ -136,60 +136,56 @@ static int check_peer(const struct serve *serve, struct err *err)
 }
 
 /* BYTES has room for LAUNCH_REQUEST_MAX; returns how many there are. */
-static ssize_t receive(
-        const struct serve *serve, char *bytes, int output[PACKET_DESCRIPTORS], struct err *err)
+static ssize_t receive(const struct serve *serve, char *bytes, int *ret_output, struct err *err)
 {
         struct pollfd polled = {.fd = serve->connection, .events = POLLIN};
         ssize_t n;
 
         if (poll(&polled, 1, REQUEST_LIMIT_MS) == 0)
                 return err_set(err, -ETIMEDOUT, "no request within %d s", REQUEST_LIMIT_MS / 1000);
-        n = packet_receive(serve->connection, bytes, LAUNCH_REQUEST_MAX, output);
+        n = packet_receive(serve->connection, bytes, LAUNCH_REQUEST_MAX, ret_output);
         if (n == 0)
-                return err_set(err, -ECONNRESET, "the client went before it asked");
+                return err_set(err, -ECONNRESET, "the other side went before it asked");
         if (n == -EMSGSIZE)
                 return err_set(err, -EMSGSIZE, "the request is larger than %lu KiB",
                         LAUNCH_REQUEST_MAX / 1024);
         if (n == -EBADMSG)
-                return err_set(err, -EBADMSG, "the request has not %d descriptors with it",
-                        PACKET_DESCRIPTORS);
+                return err_set(err, -EBADMSG, "the request has not one descriptor with it");
         if (n < 0)
                 return err_set(err, (int)n, "the request: %s", strerror((int)-n));
         return n;
 }
 
-static void start(struct serve *serve, const char *bytes, size_t size, const int *output)
+static void start(struct serve *serve, const char *bytes, size_t size, int output)
 {
         struct launch_request request;
         struct err err;
         int r = launch_request_parse(bytes, size, &request, &err);
 
-        if (r < 0) {
-                refuse(serve, LAUNCH_EXIT_FAILED, &err);
-                return;
-        }
-        r = start_program(&request, output, &serve->pid, &err);
+        if (r >= 0)
+                r = start_program(&request, output, &serve->pid, &err);
         if (r < 0)
-                refuse(serve, r == -ENOENT ? LAUNCH_EXIT_NOT_FOUND : LAUNCH_EXIT_REFUSED, &err);
+                refuse(serve, &err);
+        else
+                answer(serve, LAUNCH_STARTED, serve->pid, "");
 }
 
 static void serve_connection(struct serve *serve)
 {
         _cleanup_free_ char *bytes = mem_alloc(LAUNCH_REQUEST_MAX);
-        int output[PACKET_DESCRIPTORS] = {-1, -1};
+        int output = -1;
         struct err err;
         ssize_t n = check_peer(serve, &err);
 
         if (n == 0)
-                n = receive(serve, bytes, output, &err);
+                n = receive(serve, bytes, &output, &err);
         if (n < 0) {
-                refuse(serve, LAUNCH_EXIT_FAILED, &err);
+                refuse(serve, &err);
                 return;
         }
         start(serve, bytes, (size_t)n, output);
         explicit_bzero(bytes, (size_t)n);
-        for (size_t i = 0; i < PACKET_DESCRIPTORS; i++)
-                close(output[i]);
+        close(output);
         watch_program(serve);
 }
 
@@ -248,7 +244,7 @@ static void turn(struct serve *serve)
         }
         serve->connection = accept4(serve->listener, NULL, NULL, SOCK_CLOEXEC);
         if (serve->connection < 0)
-                return; /* the client has gone again */
+                return; /* who asked has gone again */
         serve->is_gone = false;
         serve_connection(serve);
         close(serve->connection);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * fork and exec. The child only makes system calls, and tells through a pipe that exec closes which
- * of them failed.
+ * fork and exec. What needs more than a system call is prepared before; the child tells through a
+ * pipe that exec closes which call failed.
  */
 
 #include "start.h"
@@ -11,11 +11,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "mem.h"
 
 enum step {
         STEP_PREPARE,
@@ -39,21 +42,29 @@ static void reset_signals(void)
         sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static enum step run_child(const struct launch_request *request, const int *output, pid_t server)
+struct plan {
+        const struct launch_request *request;
+        const char *const *variables; /* the request's, and the user's */
+        int output;
+        pid_t server;
+};
+
+static enum step run_child(const struct plan *plan)
 {
         int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
         if (null < 0 || setpgid(0, 0) < 0 || dup2(null, STDIN_FILENO) < 0 ||
-                dup2(output[0], STDOUT_FILENO) < 0 || dup2(output[1], STDERR_FILENO) < 0)
+                dup2(plan->output, STDOUT_FILENO) < 0 || dup2(plan->output, STDERR_FILENO) < 0)
                 return STEP_PREPARE;
         umask(022);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != server)
-                _exit(LAUNCH_EXIT_FAILED);
-        if (chdir(request->directory) < 0)
+        if (getppid() != plan->server)
+                _exit(EXIT_FAILURE);
+        if (chdir(plan->request->directory) < 0)
                 return STEP_DIRECTORY;
         reset_signals();
-        execve(request->arguments[0], (char **)request->arguments, (char **)request->variables);
+        execve(plan->request->arguments[0], (char **)plan->request->arguments,
+                (char **)plan->variables);
         return STEP_EXEC;
 }
 
@@ -88,11 +99,9 @@ static int await_exec(
         return explain(&failure, request, err);
 }
 
-int start_program(const struct launch_request *request, const int output[PACKET_DESCRIPTORS],
-        pid_t *ret_pid, struct err *err)
+static int start_child(const struct plan *plan, pid_t *ret_pid, struct err *err)
 {
         struct failure failure;
-        pid_t server = getpid();
         int ends[2];
         pid_t pid;
         int r;
@@ -101,17 +110,55 @@ int start_program(const struct launch_request *request, const int output[PACKET_
                 return err_set(err, -errno, "no pipe for the program: %s", strerror(errno));
         pid = fork();
         if (pid == 0) {
-                failure.step = run_child(request, output, server);
+                failure.step = run_child(plan);
                 failure.error = errno;
-                _exit(write(ends[1], &failure, sizeof(failure)) < 0 ? LAUNCH_EXIT_REFUSED
-                                                                    : LAUNCH_EXIT_FAILED);
+                _exit(write(ends[1], &failure, sizeof(failure)) < 0 ? EXIT_FAILURE : 0);
         }
         r = pid < 0 ? err_set(err, -errno, "the program cannot be forked: %s", strerror(errno)) : 0;
         close(ends[1]);
         if (r == 0)
-                r = await_exec(ends[0], pid, request, err);
+                r = await_exec(ends[0], pid, plan->request, err);
         close(ends[0]);
         if (r == 0)
                 *ret_pid = pid;
+        return r;
+}
+
+/* What systemd has set of the user (User= in runner.service), the request's first. */
+static const char **make_variables(const struct launch_request *request)
+{
+        static const char *const names[] = {"HOME=", "LOGNAME=", "SHELL=", "USER="};
+        const char **variables =
+                mem_alloc((LAUNCH_VARIABLES_MAX + ARRAY_SIZE(names) + 2) * sizeof(*variables));
+        size_t n = 0;
+
+        while (request->variables[n]) {
+                variables[n] = request->variables[n];
+                n++;
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                for (char **own = environ; *own; own++)
+                        if (strncmp(*own, names[i], strlen(names[i])) == 0) {
+                                variables[n++] = *own;
+                                break;
+                        }
+        if (geteuid() == 0)
+                variables[n++] = "RUNNER_ALLOW_RUNASROOT=1"; /* an image that says User=root */
+        variables[n] = NULL;
+        return variables;
+}
+
+int start_program(const struct launch_request *request, int output, pid_t *ret_pid, struct err *err)
+{
+        const char **variables = make_variables(request);
+        struct plan plan = {
+                .request = request,
+                .variables = variables,
+                .output = output,
+                .server = getpid(),
+        };
+        int r = start_child(&plan, ret_pid, err);
+
+        free(variables);
         return r;
 }

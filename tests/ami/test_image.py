@@ -16,8 +16,7 @@ def test_every_step_is_done_in_order(first):
 
 def test_agent_is_installed_configured_and_starts_with_the_boot(image):
     config = json.loads(image.text("etc/runner-agent/config.json"))
-    launch = ["/usr/lib/runner-agent/launch", "/opt/actions-runner/bin/Runner.Listener", "run"]
-    assert config == {"prefix": "/scale-agent", "runner": {"command": launch}}
+    assert config == {"prefix": "/scale-agent"}
     assert image.enabled("runner-agent.service")
     assert image.enabled("runner-agent-deadline.timer")
 

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
+
+from tests.cloud.launcher import Launcher
 
 from . import answers
 from .runs import BenchError, Call, Peer, Run
@@ -209,16 +209,19 @@ def agent(bench: Bench) -> Iterator[Figure]:
     folder = bench.peer.answers("agent")
     answers.write_agent(folder)
     at_once, later, peak, present, own = [], [], [], [], []
+    launcher = Launcher(Path(bench.program("bin/launch")), bench.peer.folder)
     for _ in bench.runs(20):
         for latency, values in ((0, at_once), (50, later)):
-            run = run_agent(bench, folder, latency)
+            run = run_agent(bench, folder, launcher, latency)
             started = run.first("runner").received
             values.append((started - latency * MS * calls_before_runner(run)) / MS)
             peak.append(run.peak_kib / 1024)
     for _ in bench.runs(5):
-        run = run_agent(bench, folder, 0, settle_ms=2500)
+        run = run_agent(bench, folder, launcher, 0, settle_ms=2500)
         present.append(run.present_kib / 1024)
         own.append(run.own_kib / 1024)
+    launcher.process.terminate()
+    launcher.process.wait()
     runs = f"{len(at_once)} runs"
     settled = f"{len(present)} runs, 2.5 s after the runner's start"
     yield Figure("agent: fork to runner started", "ms", at_once, f"{runs}, no latency", 30)
@@ -232,14 +235,16 @@ def agent(bench: Bench) -> Iterator[Figure]:
     yield Figure("agent: peak memory of --version", "MiB", alone, "its shared libraries alone")
 
 
-def run_agent(bench: Bench, folder: Path, latency: int, settle_ms: int = 300) -> Run:
+def run_agent(
+    bench: Bench, folder: Path, launcher: Launcher, latency: int, settle_ms: int = 300
+) -> Run:
     """One agent, until its runner has a job and all is reported."""
     signals = bench.peer.folder / "signals"
     config = bench.peer.folder / "agent.json"
     runner = {
         "command": [bench.program("bench/runner"), str(signals)],
         "directory": str(bench.peer.folder),
-        "user": pwd.getpwuid(os.getuid()).pw_name,
+        "socket": str(launcher.path),
     }
     config.write_text(json.dumps({"runner": runner}))
     return bench.peer.run(

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The life of one machine: boot, systemd's part around the agent, and its end.
 
-A machine is a session of processes (in the sense of setsid) with a metadata service of its own. One
+A machine is the processes of two sessions (in the sense of setsid), the agent's and that of
+runner.service, with a metadata service of its own. One
 thread runs it and waits for whatever comes first: the agent's end, `shutdown -h now`, the agent's
 words to systemd (sd_notify), a command from outside, or a time that was set. As in the unit file,
 an agent that fails or stops to answer the watchdog powers the machine off.
@@ -25,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .launcher import Launcher
 from .metadata import Metadata
 
 HERE = Path(__file__).resolve().parent
@@ -52,6 +54,7 @@ class Setup:
 
     agent: list[str]
     config: dict[str, object]
+    launch: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
     boot_seconds: float = 0.3
     watchdog_seconds: float = 10.0
@@ -81,6 +84,7 @@ class Machine:
         self.pings = 0
         self.off = threading.Event()
         self.agent: subprocess.Popen[bytes] | None = None
+        self.launcher: Launcher | None = None
         self._tell = tell
         self._ended = ended
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -181,6 +185,8 @@ class Machine:
         self._power = os.open(self.directory / "power", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         config = self.directory / "config.json"
         config.write_text(json.dumps(self._config(), indent=2))
+        if self.setup.launch is not None:
+            self.launcher = Launcher(self.setup.launch, self.directory)
         with (self.directory / "agent.log").open("wb") as log:
             self.agent = subprocess.Popen(
                 [*self.setup.agent, "--config", str(config)],
@@ -196,7 +202,9 @@ class Machine:
 
     def _config(self) -> dict[str, object]:
         config = json.loads(json.dumps(self.setup.config))
-        config.setdefault("runner", {}).setdefault("directory", str(self.directory / "runner"))
+        runner = config.setdefault("runner", {})
+        runner.setdefault("directory", str(self.directory / "runner"))
+        runner.setdefault("socket", str(self.directory / "launch.socket"))
         return config
 
     def _environment(self) -> dict[str, str]:
@@ -255,8 +263,10 @@ class Machine:
             self._signal(signal.SIGTERM)
             self._wait_for_processes()
         self._signal(signal.SIGKILL)
+        for process in self._started():
+            process.wait()
         if self.agent is not None:
-            self.exit_code = self.agent.wait()
+            self.exit_code = self.agent.returncode
         self._wait_for_processes()
         self.note("off", reason)
         with self._lock:
@@ -266,8 +276,8 @@ class Machine:
         end = time.monotonic() + self.setup.stop_seconds
         pause = 0.01
         while time.monotonic() < end:
-            if self.agent is not None:
-                self.agent.poll()
+            for process in self._started():
+                process.poll()
             if not self._processes():
                 return
             time.sleep(pause)
@@ -278,11 +288,14 @@ class Machine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    def _started(self) -> list[subprocess.Popen[bytes]]:
+        found = [self.agent, self.launcher.process if self.launcher else None]
+        return [process for process in found if process is not None]
+
     def _processes(self) -> list[int]:
-        """The live processes of this machine: those of the agent's session."""
-        if self.agent is None:
-            return []
-        return [pid for pid in _pids() if _session(pid) == self.agent.pid]
+        """The live processes of this machine."""
+        sessions = {process.pid for process in self._started()}
+        return [pid for pid in _pids() if _session(pid) in sessions] if sessions else []
 
 
 def signal_name(number: int) -> str:

@@ -9,8 +9,6 @@ taken back by EC2 tells the cloud. Faults are asked for with service "machine" a
 from __future__ import annotations
 
 import dataclasses
-import os
-import pwd
 import sys
 import threading
 import time
@@ -38,7 +36,11 @@ class Machines:
         self.spot_seconds = SPOT_SECONDS
         self.directory: Path = cloud.directory / "machines"
         self.changed = threading.Condition()
-        self.setup: Setup = Setup([str(cloud.programs / "runner-agent")], default_config())
+        self.setup: Setup = Setup(
+            [str(cloud.programs / "runner-agent")],
+            default_config(),
+            launch=cloud.programs / "launch",
+        )
         self._known: set[str] = set()
         self._stopped = False
 
@@ -178,7 +180,7 @@ def default_config() -> dict[str, object]:
     python = getattr(sys, "_base_executable", sys.executable)  # quicker than a venv's
     command = [python, "-I", "-S", str(HERE / "runner"), "run"]
     return {
-        "runner": {"command": command, "user": pwd.getpwuid(os.getuid()).pw_name},
+        "runner": {"command": command},
         "parameter_limit_seconds": 30,
         "idle_limit_seconds": 60,
         "job_limit_seconds": 120,

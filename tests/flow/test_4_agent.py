@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from pathlib import Path
@@ -84,7 +83,7 @@ def test_the_watchdog_is_fed_while_the_runner_is_silent(floor):
 
 def test_the_runner_finds_a_clean_house(floor):
     floor.script(
-        "env -u ACTIONS_RUNNER_INPUT_JITCONFIG; ls /proc/self/fd; cat /proc/self/oom_score_adj",
+        "env -u ACTIONS_RUNNER_INPUT_JITCONFIG; ls /proc/self/fd",
         "echo cwd $PWD; umask",
         STARTS,
         ENDS,
@@ -94,7 +93,6 @@ def test_the_runner_finds_a_clean_house(floor):
     names = {line.partition("=")[0] for line in lines if "=" in line}
     allowed = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "RUNNER_ALLOW_RUNASROOT", "PWD"}
     assert {"PATH", "HOME", "USER", "LANG"} <= names <= allowed | {"_", "SHLVL", "OLDPWD"}
-    assert "500" in lines
     assert f"cwd {floor.machine.directory / 'runner'}" in lines
     assert "0022" in lines
     assert {line for line in lines if line.isdigit() and len(line) == 1} == {"0", "1", "2", "3"}
@@ -110,18 +108,6 @@ def test_the_runner_can_be_signalled(floor):
     assert masks["SigBlk"] == 0
     # glibc keeps signals 32 and 33 to itself: nobody can set them free who inherits them ignored.
     assert masks["SigIgn"] & ~(1 << 31 | 1 << 32) == 0
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_the_runner_is_another_user(floor):
-    for folder in [floor.machines.directory, *floor.machines.directory.parents][:-2]:
-        folder.mkdir(exist_ok=True, parents=True)
-        folder.chmod(folder.stat().st_mode | 0o011)
-    floor.configure(runner={"user": "nobody", "directory": "/"})
-    floor.script("id", "test -w /etc || echo no root", STARTS, ENDS).put().run()
-    text = floor.text()
-    assert "uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)" in text
-    assert "no root" in text
 
 
 # -- what the runner prints -------------------------------------------------------------------

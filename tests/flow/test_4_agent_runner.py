@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well, assert_failed
-from helpers import LABELS, REPOSITORY, until
+from helpers import LABELS, REPOSITORY
 
 from cloud.machines import Machines
 
@@ -34,11 +32,6 @@ def test_a_runner_that_must_not_be_started(floor):
 def test_a_folder_that_is_not_there(floor):
     floor.configure(runner={"directory": "/opt/nowhere"}).put().run()
     assert_failed(floor, "/opt/nowhere", "No such file")
-
-
-def test_a_user_who_is_not_there(floor):
-    floor.configure(runner={"user": "nobody-knows"}).put().run()
-    assert_failed(floor, 'no user "nobody-knows"')
 
 
 @pytest.mark.parametrize(
@@ -85,14 +78,6 @@ def test_a_runner_that_crashes_in_its_job(floor):
     floor.script(LISTENS, STARTS, "kill -SEGV $$").put().run()
     stages = ("ready", "job_started", "failed")
     assert_failed(floor, "in the middle of its job", "SIGSEGV", stages=stages)
-
-
-def test_processes_that_a_job_left_behind_are_killed(floor):
-    floor.script("sleep 300 & echo left $!", STARTS, ENDS).switch_on("--no-shutdown").put()
-    assert until(lambda: "not shutting down" in floor.text(), 20)
-    pid = next(int(line["message"][5:]) for line in floor.log() if "left " in line["message"])
-    stat = Path(f"/proc/{pid}/stat")
-    assert until(lambda: not stat.exists() or ") Z " in stat.read_text(), 5)
 
 
 # -- limits -----------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_programs_run_from_there(installed):
 def test_units_name_the_installed_programs(installed):
     units = installed / "usr/lib/systemd/system"
     assert "ExecStart=/usr/bin/runner-agent" in (units / "runner-agent.service").read_text()
-    assert "=/usr/lib/runner-agent/launch --serve" in (units / "runner.service").read_text()
+    assert "=/usr/lib/runner-agent/launch\n" in (units / "runner.service").read_text()
     texts = [unit.read_text() for unit in units.rglob("*.*") if unit.is_file()]
     assert not [text for text in texts if re.search("@[a-z]+@", text)]
 

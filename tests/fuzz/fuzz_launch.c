@@ -52,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int number = SIGINT;
 
         read_request(bytes, size);
-        if (launch_signal_parse(bytes, size, &number) == 0 && number != SIGINT && number != SIGTERM)
+        if (launch_signal_parse(bytes, size, &number) == 0 && number != SIGINT &&
+                number != SIGTERM && number != SIGKILL)
                 abort();
         if (launch_answer_parse(bytes, size, &answer, &err) == 0 &&
                 strlen(answer.text) >= sizeof(answer.text))

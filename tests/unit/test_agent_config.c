@@ -36,7 +36,7 @@ static void test_everything_may_be_left_out(void **state)
         assert_string_equal(config.command[0], "/opt/actions-runner/bin/Runner.Listener");
         assert_string_equal(config.command[1], "run");
         assert_null(config.command[2]);
-        assert_string_equal(config.user, "runner");
+        assert_string_equal(config.socket, "/run/runner-agent/launch.socket");
         assert_int_equal(config.identify_limit_seconds, 120);
         assert_int_equal(config.parameter_limit_seconds, 600);
         assert_int_equal(config.idle_limit_seconds, 300);
@@ -49,7 +49,7 @@ static void test_everything_may_be_set(void **state)
 {
         static const char text[] =
                 "{\"prefix\":\"/a/b-c\",\"runner\":{\"command\":[\"/bin/x\",\"y\",\"z\"],"
-                "\"directory\":\"/d\",\"user\":\"u\",\"path\":\"/p:/q\"},"
+                "\"directory\":\"/d\",\"socket\":\"/s\",\"path\":\"/p:/q\"},"
                 "\"identify_limit_seconds\":1,\"parameter_limit_seconds\":2,"
                 "\"idle_limit_seconds\":3,\"job_limit_seconds\":4,\"stop_grace_seconds\":0,"
                 "\"spot_poll_seconds\":6}";
@@ -62,7 +62,7 @@ static void test_everything_may_be_set(void **state)
         assert_string_equal(config.command[2], "z");
         assert_null(config.command[3]);
         assert_string_equal(config.directory, "/d");
-        assert_string_equal(config.user, "u");
+        assert_string_equal(config.socket, "/s");
         assert_string_equal(config.path, "/p:/q");
         assert_int_equal(config.identify_limit_seconds, 1);
         assert_int_equal(config.parameter_limit_seconds, 2);
@@ -82,11 +82,12 @@ static void test_faults_are_named(void **state)
                 {"{", "the configuration is not JSON"},
                 {"[]", "an object is needed, found a list"},
                 {"{\"x\":1}", "x: there is no such setting"},
-                {"{\"runner.user\":\"x\"}", "runner.user: there is no such setting"},
+                {"{\"runner.path\":\"x\"}", "runner.path: there is no such setting"},
+                {"{\"runner\":{\"user\":\"x\"}}", "runner.user: there is no such setting"},
                 {"{\"runner\":1}", "runner: an object is needed, found 1"},
                 {"{\"runner\":{\"x\":1}}", "runner.x: there is no such setting"},
-                {"{\"runner\":{\"user\":\"\"}}", "runner.user: a text is needed, found \"\""},
-                {"{\"runner\":{\"user\":null}}", "runner.user: a text is needed, found null"},
+                {"{\"runner\":{\"path\":\"\"}}", "runner.path: a text is needed, found \"\""},
+                {"{\"runner\":{\"path\":null}}", "runner.path: a text is needed, found null"},
                 {"{\"runner\":{\"directory\":\"x\"}}", "an absolute path is needed, found \"x\""},
                 {"{\"runner\":{\"command\":\"x\"}}", "runner.command: a list of texts"},
                 {"{\"runner\":{\"command\":[]}}", "runner.command: a list of texts"},
@@ -121,8 +122,9 @@ static void test_all_faults_are_told_at_once(void **state)
         size_t lines = 0;
 
         (void)state;
-        assert_int_equal(parse("{\"a\":1,\"b\":2,\"prefix\":3,\"runner\":{\"user\":4,\"path\":5}}",
-                                 &config, &faults),
+        assert_int_equal(
+                parse("{\"a\":1,\"b\":2,\"prefix\":3,\"runner\":{\"directory\":4,\"path\":5}}",
+                        &config, &faults),
                 -EINVAL);
         for (const char *c = buf_string(&faults); *c; c++)
                 lines += *c == '\n';

@@ -163,6 +163,7 @@ static void test_a_spot_notice_is_an_alarm(void **state)
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
         watch_start(&stand->agent, stand_alarm);
+        watch_started(&stand->agent);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.stage, REPORT_INTERRUPTED);
         assert_non_null(strstr(stand->told.err.text, "terminate at 2026-01-02T03:06:05.000Z"));
@@ -176,6 +177,7 @@ static void test_a_late_notice_leaves_less_time(void **state)
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"stop\",\"time\":\"2026-01-02T03:04:25Z\"}");
         watch_start(&stand->agent, stand_alarm);
+        watch_started(&stand->agent);
         stand_go_on_until(stand, 1);
         assert_in_range(stand->told.grace_ms, 11900, 12000);
 }
@@ -187,6 +189,7 @@ static void test_a_notice_in_the_past_leaves_none(void **state)
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:00:00Z\"}");
         watch_start(&stand->agent, stand_alarm);
+        watch_started(&stand->agent);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.grace_ms, 0);
 }
@@ -204,6 +207,7 @@ static void test_an_ended_metadata_token_is_replaced(void **state)
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
         watch_start(agent, stand_alarm);
+        watch_started(agent);
         stand_go_on_until(stand, 1);
         assert_string_equal(agent->metadata_token, "TOKEN2");
         assert_non_null(strstr(script_last_headers(stand->script), "TOKEN2"));

@@ -129,7 +129,7 @@ static void assert_not_printed(
         assert_null(strstr(err.text, SECRET));
 }
 
-static void test_the_client_refuses_what_the_server_would(void **state)
+static void test_nothing_is_asked_for_that_would_be_refused(void **state)
 {
         static char big[LAUNCH_REQUEST_MAX] = "SECRET=" SECRET;
         char *huge[] = {big, NULL};
@@ -166,15 +166,17 @@ static void test_only_signals_that_ask_to_end_are_passed_on(void **state)
         assert_int_equal(number, SIGINT);
         assert_int_equal(parse_signal(SIGTERM, sizeof(struct launch_signal), &number), 0);
         assert_int_equal(number, SIGTERM);
-        assert_int_equal(parse_signal(SIGKILL, sizeof(struct launch_signal), &number), -EBADMSG);
+        assert_int_equal(parse_signal(SIGHUP, sizeof(struct launch_signal), &number), -EBADMSG);
         assert_int_equal(parse_signal(0, sizeof(struct launch_signal), &number), -EBADMSG);
         assert_int_equal(parse_signal(SIGINT, 1, &number), -EBADMSG);
         assert_int_equal(number, SIGTERM);
+        assert_int_equal(parse_signal(SIGKILL, sizeof(struct launch_signal), &number), 0);
+        assert_int_equal(number, SIGKILL);
 }
 
-static int parse_answer(enum launch_end end, int32_t value, char fill)
+static int parse_answer(enum launch_event event, int32_t value, char fill)
 {
-        struct launch_answer answer = {.end = end, .value = value};
+        struct launch_answer answer = {.event = event, .value = value};
         struct launch_answer got;
         struct err err;
 
@@ -188,14 +190,16 @@ static void test_answers_are_what_can_happen_to_a_program(void **state)
         struct err err;
 
         (void)state;
+        assert_int_equal(parse_answer(LAUNCH_STARTED, 4194304, 0), 0);
+        assert_int_equal(parse_answer(LAUNCH_STARTED, -1, 0), -EBADMSG);
         assert_int_equal(parse_answer(LAUNCH_EXITED, 255, 0), 0);
         assert_int_equal(parse_answer(LAUNCH_EXITED, 256, 0), -EBADMSG);
         assert_int_equal(parse_answer(LAUNCH_EXITED, -1, 0), -EBADMSG);
         assert_int_equal(parse_answer(LAUNCH_KILLED, SIGKILL, 0), 0);
         assert_int_equal(parse_answer(LAUNCH_KILLED, NSIG, 0), -EBADMSG);
-        assert_int_equal(parse_answer(LAUNCH_FAILED, 127, 0), 0);
-        assert_int_equal(parse_answer(LAUNCH_ENDS, 0, 0), -EBADMSG);
-        assert_int_equal(parse_answer(LAUNCH_FAILED, 127, 'x'), -EBADMSG);
+        assert_int_equal(parse_answer(LAUNCH_FAILED, 0, 0), 0);
+        assert_int_equal(parse_answer(LAUNCH_EVENTS, 0, 0), -EBADMSG);
+        assert_int_equal(parse_answer(LAUNCH_FAILED, 0, 'x'), -EBADMSG);
         assert_int_equal(launch_answer_parse("x", 1, &got, &err), -EBADMSG);
 }
 
@@ -208,7 +212,7 @@ int main(void)
                 cmocka_unit_test(test_garbage_is_no_request),
                 cmocka_unit_test(test_counts_are_bounded),
                 cmocka_unit_test(test_paths_are_absolute_and_variables_have_names),
-                cmocka_unit_test(test_the_client_refuses_what_the_server_would),
+                cmocka_unit_test(test_nothing_is_asked_for_that_would_be_refused),
                 cmocka_unit_test(test_only_signals_that_ask_to_end_are_passed_on),
                 cmocka_unit_test(test_answers_are_what_can_happen_to_a_program),
         };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Small parts of the agent that touch nothing: exit codes, names in the journal, the runner's
- * environment, back-off, and which memory is given back.
+ * Small parts of the agent that touch nothing: exit codes, names in the journal, back-off, and
+ * which memory is given back.
  */
 
 #include <setjmp.h>
@@ -18,11 +18,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "../../runner-agent/account.h"
 #include "../../runner-agent/container.h"
 #include "../../runner-agent/exits.h"
 #include "../../runner-agent/journal.h"
-#include "../../runner-agent/launch/message.h"
 #include "../../runner-agent/trim.h"
 #include "mem.h"
 
@@ -39,9 +37,6 @@ static void test_which_exit_code_deserves_another_start(void **state)
         assert_int_equal(exits_next(5), EXITS_END);
         assert_int_equal(exits_next(7), EXITS_END);
         assert_int_equal(exits_next(42), EXITS_END);
-        assert_int_equal(exits_next(LAUNCH_EXIT_FAILED), EXITS_AGAIN);
-        assert_int_equal(exits_next(LAUNCH_EXIT_REFUSED), EXITS_END);
-        assert_int_equal(exits_next(LAUNCH_EXIT_NOT_FOUND), EXITS_END);
         assert_int_equal(exits_next(-1), EXITS_END);
 }
 
@@ -67,9 +62,6 @@ static void test_how_a_runner_ended_is_explained(void **state)
                 -1, SIGSEGV, false, "", "the runner ended without a job (killed by SIGSEGV)");
         assert_explains(-1, SIGKILL, true, "x",
                 "the runner ended in the middle of its job (killed by SIGKILL); it said last: x");
-        assert_explains(LAUNCH_EXIT_FAILED, 0, false, "launch: x",
-                "the runner ended without a job (exit code 125): runner.service did not start it; "
-                "it said last: launch: x");
         assert_explains(1, 0, true, "", "the runner ended in the middle of its job (exit code 1)");
 }
 
@@ -101,67 +93,6 @@ static void test_standard_error_is_the_journal_only_where_systemd_says_so(void *
         setenv("JOURNAL_STREAM", "1:1", 1);
         assert_false(journal_is_stderr());
         unsetenv("JOURNAL_STREAM");
-}
-
-/* -- the runner's environment ---------------------------------------------------------------- */
-
-static const char *variable(const struct environment *environment, const char *name)
-{
-        size_t size = strlen(name);
-
-        for (size_t i = 0; i < environment->n; i++)
-                if (strncmp(environment->variables[i], name, size) == 0 &&
-                        environment->variables[i][size] == '=')
-                        return environment->variables[i] + size + 1;
-        return NULL;
-}
-
-static void test_the_environment_is_made_from_nothing(void **state)
-{
-        const struct account account = {
-                .name = (char *)"runner",
-                .home = (char *)"/home/runner",
-                .shell = (char *)"/bin/bash",
-                .uid = 1000,
-        };
-        _cleanup_(environment_release) struct environment environment = {0};
-
-        (void)state;
-        setenv("AWS_SECRET_ACCESS_KEY", "x", 1);
-        environment_make(&environment, &account, "/usr/bin:/bin", "QUJD");
-        assert_int_equal(environment.n, 7);
-        assert_null(environment.variables[7]);
-        assert_string_equal(variable(&environment, "PATH"), "/usr/bin:/bin");
-        assert_string_equal(variable(&environment, "HOME"), "/home/runner");
-        assert_string_equal(variable(&environment, "USER"), "runner");
-        assert_string_equal(variable(&environment, "LOGNAME"), "runner");
-        assert_string_equal(variable(&environment, "SHELL"), "/bin/bash");
-        assert_string_equal(variable(&environment, "LANG"), "C.UTF-8");
-        assert_string_equal(variable(&environment, "ACTIONS_RUNNER_INPUT_JITCONFIG"), "QUJD");
-}
-
-static void test_root_is_allowed_where_root_was_asked_for(void **state)
-{
-        _cleanup_(account_release) struct account account = {0};
-        _cleanup_(environment_release) struct environment environment = {0};
-        struct err err;
-
-        (void)state;
-        assert_int_equal(account_find("root", &account, &err), 0);
-        assert_int_equal(account.is_other, geteuid() != 0);
-        environment_make(&environment, &account, "/bin", "QUJD");
-        assert_string_equal(variable(&environment, "RUNNER_ALLOW_RUNASROOT"), "1");
-}
-
-static void test_an_unknown_user_is_told(void **state)
-{
-        struct account account;
-        struct err err;
-
-        (void)state;
-        assert_true(account_find("nobody-knows", &account, &err) < 0);
-        assert_non_null(strstr(err.text, "no user \"nobody-knows\""));
-        assert_non_null(strstr(err.text, "runner.user"));
 }
 
 /* -- back-off -------------------------------------------------------------------------------- */
@@ -214,9 +145,6 @@ int main(void)
                 cmocka_unit_test(test_how_a_runner_ended_is_explained),
                 cmocka_unit_test(test_names_in_the_journal),
                 cmocka_unit_test(test_standard_error_is_the_journal_only_where_systemd_says_so),
-                cmocka_unit_test(test_the_environment_is_made_from_nothing),
-                cmocka_unit_test(test_root_is_allowed_where_root_was_asked_for),
-                cmocka_unit_test(test_an_unknown_user_is_told),
                 cmocka_unit_test(test_back_off_doubles_up_to_its_limit),
                 cmocka_unit_test(test_only_code_of_files_is_given_back),
         };

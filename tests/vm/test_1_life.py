@@ -10,7 +10,6 @@ from cloud.machine import SHUT_DOWN, SPOT_TAKEN, TERMINATED
 from .stand import Stand
 
 AGENT_CONFIG = "/etc/runner-agent/config.json"
-COMMAND = ["/usr/lib/runner-agent/launch", "/opt/actions-runner/bin/Runner.Listener", "run"]
 
 # What a job may rely on, and what it must not have.
 LOOK_AROUND = """
@@ -21,17 +20,20 @@ echo "$HOME $LANG"
 env | grep -c -e JITCONFIG -e AWS_ || true
 sudo -n true 2>/dev/null && echo sudo || echo no sudo
 cat /proc/$PPID/cmdline | tr '\\0' '\\n' | wc -c
+cat /proc/self/oom_score_adj
+[ -w /run/runner-agent/launch.socket ] && echo socket || echo no socket
 """
 
 
 def test_a_job_runs_and_the_machine_powers_itself_off(cloud):
     stand = Stand(cloud).queue(script=LOOK_AROUND).ends("success")
-    user, folder, unit, places, secrets, sudo, argv = stand.job.output.splitlines()
+    user, folder, unit, places, secrets, sudo, argv, oom, launch = stand.job.output.splitlines()
     assert (user, folder, unit) == ("runner", "/opt/actions-runner", "runner.slice/runner.service")
     assert places == "/home/runner C.UTF-8"
     assert secrets == "0"
     assert sudo == "no sudo"
     assert int(argv) < 200
+    assert (oom, launch) == ("500", "no socket")
     assert stand.machine.reason == SHUT_DOWN
     assert stand.stages() == ["ready", "job_started", "finished"]
 
@@ -43,7 +45,7 @@ def test_a_job_that_fails_ends_its_machine_as_well(cloud):
 
 
 def test_a_machine_for_which_no_parameter_comes_powers_off(cloud):
-    config = {"parameter_limit_seconds": 5, "runner": {"command": COMMAND}}
+    config = {"parameter_limit_seconds": 5}
     stand = Stand(cloud).set_up(files={AGENT_CONFIG: json.dumps(config)}).launch_alone()
     stand.powers_off()
     (report,) = stand.reports()
