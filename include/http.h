@@ -127,6 +127,10 @@ struct http_transport {
  * agent: /etc/ssl/cert.pem, or /etc/ssl/certs). Returns 0 or a negative errno. */
 int http_curl_new(const char *user_agent, struct http_transport **ret_transport, struct err *err);
 
+/* Does ahead what the first connection by TLS would cost this process beside the network: for who
+ * waits anyhow. Whatever fails here fails again, and is told, with that connection. */
+void http_tls_prepare(void);
+
 /* Takes TRANSPORT over. CLOCK must outlive it. */
 struct http *http_new(struct http_transport *transport, const struct clock *clock);
 /* Calls under way are cancelled, and not freed. Accepts NULL. */

@@ -15,6 +15,7 @@
 #include "container.h"
 #include "exits.h"
 #include "mem.h"
+#include "prepare.h"
 
 /* Neither EventBridge nor SSM keep a machine alive for longer than this. */
 #define END_LIMIT_MS (5 * MSEC_PER_SEC)
@@ -228,6 +229,7 @@ void life_start(struct agent *agent)
         agent_time(agent, REPORT_TIME_AGENT);
         enter(agent, LIFE_IDENTIFY);
         identify_start(agent, on_identified);
+        prepare(); /* while the network, or the metadata service, takes its time */
 }
 
 void life_signal(struct agent *agent, int number)

@@ -2,10 +2,9 @@
 
 /*
  * Stands for Runner.Listener on the machines of `make bench-vm`, and costs nothing: the first thing
- * it does is to look at the machine's monotonic clock, and what the agent has used of the processor
- * until then. It writes that to /tmp/runner-started, tells the host by a connection to GitHub's
- * address, prints what a runner prints until its job has started, and waits for its end. Linked
- * statically.
+ * it does is to look at what the agent has used of the processor until then. It writes that to
+ * /tmp/runner-started, tells the host by a connection to GitHub's address, prints what a runner
+ * prints until its job has started, and waits for its end. Linked statically.
  */
 
 #include <arpa/inet.h>
@@ -73,16 +72,12 @@ static void tell_host(void)
 
 int main(void)
 {
-        struct timespec now;
-        FILE *started;
+        FILE *started = fopen(STARTED, "we");
 
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        started = fopen(STARTED, "we");
         if (!started) {
                 perror(STARTED);
                 return 1;
         }
-        fprintf(started, "runner %lld.%09ld\n", (long long)now.tv_sec, now.tv_nsec);
         note_agent(started);
         fclose(started);
         tell_host();

@@ -46,18 +46,17 @@ QUIET = 0.10  # of a processor: more work of others than this disturbs
 
 DEFINITIONS = """\
 All times are the machines' own (CLOCK_MONOTONIC, from the kernel's start on): the median of {runs}
-boots, with the least and the most. The runner is a stand-in that costs nothing, and notes its
-first instruction itself; its hand-over waits in SSM before the boot.
+boots, with the least and the most. A program has started when the kernel has executed it. The
+runner is a stand-in that costs nothing; its hand-over waits in SSM before the boot.
   stock   Debian 12 as it is on EC2. cloud-init runs tests/vm/bench-user-data: ten questions to the
           metadata service, four processes of the AWS CLI; nothing installed, nothing waited for.
   ours    the same Debian 12 after ami/install.
-  agent → runner started  from the execution of runner-agent to the runner's first instruction;
-                          of that:
+  agent → runner started  from the execution of runner-agent to that of the runner; of that:
     no address yet        before the machine had its address from DHCP.
     calls under way       the time in which at least one call was under way, of those that lead to
                           the hand-over: from its connection's first packet (from the question's,
                           where the connection is open) to its answer's last. TLS is in it.
-    system not ready      the agent has asked for the runner, and runner.service, which starts it,
+    system not ready      the agent has the hand-over, and runner.service, which starts the runner,
                           is not started yet: it waits for what a job needs of the system.
     own share             what is left: the agent itself, and the start of the runner; in parts
                           until the first call, among the calls, and from the hand-over on.

@@ -20,6 +20,7 @@ from pathlib import Path
 from .bench_machine import BenchError, Boot
 
 AGENT = "/usr/bin/runner-agent"
+RUNNER = "/opt/actions-runner/bin/Runner.Listener"
 LAUNCH = "/usr/lib/runner-agent/launch"
 HAND_OVER = "hand-over received"
 ADDRESS = "DHCPv4 address"
@@ -44,14 +45,13 @@ class Told:
     """A machine's answer, taken apart."""
 
     lines: dict[str, list[str]]
-    execs: list[tuple[float, str, int]]
+    execs: list[tuple[float, str]]
     connects: list[float]
     journal: list[tuple[float, str]]
-    clients: set[str]
 
     def exec(self, name: str) -> float:
         """When a program was executed for the first time."""
-        found = [at for at, file, _ in self.execs if file == name]
+        found = [at for at, file in self.execs if file == name]
         if not found:
             raise BenchError(f"the machine has not executed {name}, or its trace was cut")
         return found[0]
@@ -78,13 +78,12 @@ def take_apart(text: str) -> Told:
     for line in notes.splitlines():
         name, *words = line.split(" ")
         lines.setdefault(name, words)
-    clients = set(re.findall(r"^stat (\d+) \(launch\)", notes, re.MULTILINE))
-    told = Told(lines, [], [], [], clients)
+    told = Told(lines, [], [], [])
     for line in trace.splitlines():
         event = EVENT.match(line)
         if event and event[3] == "sched_process_exec":
             words = dict(word.partition("=")[::2] for word in event[4].split())
-            told.execs.append((float(event[2]), words["filename"], int(words["pid"])))
+            told.execs.append((float(event[2]), words["filename"]))
         elif event and "newstate=TCP_SYN_SENT" in event[4]:
             told.connects.append(float(event[2]))
     told.journal = [_line(json.loads(line)) for line in journal.splitlines() if line[:1] == "{"]
@@ -186,7 +185,7 @@ def _union(intervals: list[tuple[float, float]]) -> float:
 def stock_times(boot: Boot) -> dict[str, float]:
     """The times of a stock machine."""
     told = take_apart(boot.text)
-    runner = told.noted("runner")
+    runner = told.exec(RUNNER)
     return {
         "kernel → agent or script started": told.noted("script"),
         "kernel → parameter read": told.noted("parameter"),
@@ -197,12 +196,12 @@ def stock_times(boot: Boot) -> dict[str, float]:
 def our_times(boot: Boot) -> dict[str, float]:
     """The times of our machine, and what the agent had a part in."""
     told = take_apart(boot.text)
-    runner = told.noted("runner")
+    runner = told.exec(RUNNER)
     agent, received = told.exec(AGENT), told.line(HAND_OVER)
     calls = waits(told, boot.packets, agent, received)
     # networkd tells of the address a moment after it is there, and may be used
     address = max(0.0, min(told.line(ADDRESS), calls.first) - agent)
-    ready = system_not_ready(told)
+    ready = max(0.0, told.exec(LAUNCH) - received)
     span = runner - agent
     share = span - address - calls.under_way - ready
     before = max(0.0, calls.first - agent - address)
@@ -222,16 +221,6 @@ def our_times(boot: Boot) -> dict[str, float]:
         "  own share, strict": span - address - calls.waited - ready,
         "CPU time of the agent": cpu_time(told),
     }
-
-
-def system_not_ready(told: Told) -> float:
-    """How long the agent's client of runner.service was there before that was started."""
-    started = {pid: at for at, file, pid in told.execs if file == LAUNCH}
-    clients = [pid for pid in started if str(pid) in told.clients]
-    servers = [pid for pid in started if pid not in clients]
-    if not clients or not servers:
-        raise BenchError(f"{LAUNCH} was not seen in both its parts, in the trace or in the unit")
-    return max(0.0, started[servers[0]] - started[clients[0]])
 
 
 def cpu_time(told: Told) -> float:
