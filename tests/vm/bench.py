@@ -52,7 +52,7 @@ runner is a stand-in that costs nothing; its hand-over waits in SSM before the b
           metadata service, four processes of the AWS CLI; nothing installed, nothing waited for.
   ours    the same Debian 12 after ami/install.
   agent → runner started  from the execution of runner-agent to that of the runner; of that:
-    no address yet        before the machine had its address from DHCP.
+    no network yet        before the kernel had the route that the first call needs.
     calls under way       the time in which at least one call was under way, of those that lead to
                           the hand-over: from its connection's first packet (from the question's,
                           where the connection is open) to its answer's last. TLS is in it.

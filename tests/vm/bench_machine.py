@@ -3,7 +3,7 @@
 
 The machine has all that it will need before it starts: the instance is in the local cloud, its
 hand-over in SSM. What is noted costs both kinds of machine the same: the kernel traces the start of
-programs and the states of TCP connections, and QEMU writes down what passes the network card.
+programs, the states of TCP connections and new routes, and QEMU writes down what passes the network card.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ HERE = Path(__file__).resolve().parent
 RUNNER = "/opt/actions-runner/bin/Runner.Listener"
 ROLES = [*AWS_NAMES, f"ec2.{REGION}.amazonaws.com"]
 TRACE = "trace_event=sched:sched_process_exec,sock:inet_sock_set_state trace_clock=mono"
+TRACE += " kprobe_event=p:route,fib_table_insert"
 BOOT_SECONDS = 600.0
 CONFIG_PATH = "/stock"
 JIT_CONFIG = "eyJiZW5jaCI6InRoZSBqdXN0LWluLXRpbWUgY29uZmlndXJhdGlvbiBvZiBhIHJ1bm5lciJ9" * 48
@@ -43,7 +44,7 @@ QUESTIONS = (
     "cat /run/bench 2>/dev/null; "
     "echo == trace; mount -t tracefs none /mnt && cat /mnt/trace; "
     "echo == journal; journalctl -b -q -o json --output-fields=MESSAGE,_SOURCE_REALTIME_TIMESTAMP "
-    "_SYSTEMD_UNIT=runner-agent.service + _SYSTEMD_UNIT=systemd-networkd.service"
+    "_SYSTEMD_UNIT=runner-agent.service"
 )
 
 

@@ -23,7 +23,6 @@ AGENT = "/usr/bin/runner-agent"
 RUNNER = "/opt/actions-runner/bin/Runner.Listener"
 LAUNCH = "/usr/lib/runner-agent/launch"
 HAND_OVER = "hand-over received"
-ADDRESS = "DHCPv4 address"
 ETHERNET, TCP, SYN = 14, 6, 2
 EVENT = re.compile(r"^\s*(\S+)-\d+ +\[\d+\] +\S+ +([\d.]+): (\w+): (.*)$")
 
@@ -47,6 +46,7 @@ class Told:
     lines: dict[str, list[str]]
     execs: list[tuple[float, str]]
     connects: list[float]
+    routes: list[float]
     journal: list[tuple[float, str]]
 
     def exec(self, name: str) -> float:
@@ -78,7 +78,7 @@ def take_apart(text: str) -> Told:
     for line in notes.splitlines():
         name, *words = line.split(" ")
         lines.setdefault(name, words)
-    told = Told(lines, [], [], [])
+    told = Told(lines, [], [], [], [])
     for line in trace.splitlines():
         event = EVENT.match(line)
         if event and event[3] == "sched_process_exec":
@@ -86,6 +86,8 @@ def take_apart(text: str) -> Told:
             told.execs.append((float(event[2]), words["filename"]))
         elif event and "newstate=TCP_SYN_SENT" in event[4]:
             told.connects.append(float(event[2]))
+        elif event and event[3] == "route":
+            told.routes.append(float(event[2]))
     told.journal = [_line(json.loads(line)) for line in journal.splitlines() if line[:1] == "{"]
     return told
 
@@ -199,8 +201,9 @@ def our_times(boot: Boot) -> dict[str, float]:
     runner = told.exec(RUNNER)
     agent, received = told.exec(AGENT), told.line(HAND_OVER)
     calls = waits(told, boot.packets, agent, received)
-    # networkd tells of the address a moment after it is there, and may be used
-    address = max(0.0, min(told.line(ADDRESS), calls.first) - agent)
+    # the last route that came before the first call is the one that it needed
+    route = max((at for at in told.routes if at <= calls.first), default=agent)
+    address = max(0.0, route - agent)
     ready = max(0.0, told.exec(LAUNCH) - received)
     span = runner - agent
     share = span - address - calls.under_way - ready
@@ -211,7 +214,7 @@ def our_times(boot: Boot) -> dict[str, float]:
         "kernel → parameter read": received,
         "kernel → runner started": runner,
         "agent → runner started": span,
-        "  no address yet": address,
+        "  no network yet": address,
         "  calls under way": calls.under_way,
         "  system not ready": ready,
         "  own share": share,
