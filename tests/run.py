@@ -65,9 +65,11 @@ def run_units(build: Path, valgrind: bool) -> Count:
         return sum(pool.map(lambda path: run_unit(path, valgrind), programs), Count())
 
 
-# What tests the equipment, the scripts and the template: only with plain programs, and beside the
-# others, since these wait more than they work.
-BESIDE = ["tests/cloud", "tests/flow/test_deploy.py", "tests/flow/test_template.py"]
+# Two at a time, since they wait more than they work. What tests the equipment, the scripts and the
+# template needs plain programs only; with others, the flow tests are the two halves.
+FLOW = "tests/flow"
+BESIDE = ["tests/cloud", f"{FLOW}/test_deploy.py", f"{FLOW}/test_template.py"]
+SECOND_HALF = sorted(map(str, Path(FLOW).glob("test_[5-9]*.py"))) + [f"{FLOW}/test_secrets.py"]
 
 
 def start_pytest(build: Path, name: str, arguments: list[str], **options: Any) -> Popen[bytes]:
@@ -96,18 +98,19 @@ def read_count(build: Path, name: str, status: int) -> Count:
 
 
 def run_pytest(build: Path) -> Count:
-    """Runs the flow tests, and beside them, with plain programs, the local cloud's own."""
+    """Runs the flow tests, and beside them the local cloud's own, or a half of the flow tests."""
     plain = build == Path("build")
-    beside = build / "beside.log"
     if not plain:
         print(f"only with plain programs: {', '.join(BESIDE)}", flush=True)
-    with beside.open("wb") as log:
-        other = start_pytest(build, "beside", BESIDE, stdout=log, stderr=log) if plain else None
-        main = start_pytest(build, "flow", ["tests/flow", *(f"--ignore={path}" for path in BESIDE)])
+    second = BESIDE if plain else SECOND_HALF
+    first = [FLOW, *(f"--ignore={path}" for path in {*BESIDE, *second})]
+    log = build / "beside.log"
+    with log.open("wb") as output:
+        other = start_pytest(build, "beside", second, stdout=output, stderr=output)
+        main = start_pytest(build, "flow", first)
         total = read_count(build, "flow", main.wait())
-        if other is not None:
-            total += read_count(build, "beside", other.wait())
-    print(beside.read_text(errors="replace"), end="", flush=True)
+        total += read_count(build, "beside", other.wait())
+    print(log.read_text(errors="replace"), end="", flush=True)
     return total
 
 

@@ -222,6 +222,7 @@ def agent(bench: Bench) -> Iterator[Figure]:
         own.append(run.own_kib / 1024)
     launcher.process.terminate()
     launcher.process.wait()
+    launcher.forget()
     runs = f"{len(at_once)} runs"
     settled = f"{len(present)} runs, 2.5 s after the runner's start"
     yield Figure("agent: fork to runner started", "ms", at_once, f"{runs}, no latency", 30)

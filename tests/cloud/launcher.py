@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 from .settings import INHERITED
@@ -16,10 +18,11 @@ SCRIPT = 'eval "exec 3<&$1 $1<&-"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0"'
 
 
 class Launcher:
-    """The program `launch`, listening at DIRECTORY/launch.socket."""
+    """The program `launch`, listening at `path`; it writes to DIRECTORY/launch.log."""
 
     def __init__(self, program: Path, directory: Path):
-        self.path = directory / "launch.socket"
+        # not in DIRECTORY: the path of a socket has 107 characters at the most
+        self.path = Path(tempfile.mkdtemp(prefix="launch-", dir="/tmp")) / "socket"
         self.log = directory / "launch.log"
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
@@ -38,6 +41,10 @@ class Launcher:
                 umask=0o077,
                 start_new_session=True,
             )
+
+    def forget(self) -> None:
+        """Take the socket away, when the program has ended."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:

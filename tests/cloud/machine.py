@@ -54,7 +54,7 @@ class Setup:
 
     agent: list[str]
     config: dict[str, object]
-    launch: Path | None = None
+    launch: Path | None = None  # runner.service; without one, nobody starts a runner
     environment: dict[str, str] = field(default_factory=dict)
     boot_seconds: float = 0.3
     watchdog_seconds: float = 10.0
@@ -138,6 +138,8 @@ class Machine:
         finally:
             self.metadata.stop()
             self._notify.close()
+            if self.launcher is not None:
+                self.launcher.forget()
             for descriptor in (self._wake, self._power, self._pidfd):
                 if descriptor >= 0:
                     os.close(descriptor)
@@ -183,10 +185,10 @@ class Machine:
         (programs / "shutdown").symlink_to(HERE / "shutdown")
         os.mkfifo(self.directory / "power")
         self._power = os.open(self.directory / "power", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        config = self.directory / "config.json"
-        config.write_text(json.dumps(self._config(), indent=2))
         if self.setup.launch is not None:
             self.launcher = Launcher(self.setup.launch, self.directory)
+        config = self.directory / "config.json"
+        config.write_text(json.dumps(self._config(), indent=2))
         with (self.directory / "agent.log").open("wb") as log:
             self.agent = subprocess.Popen(
                 [*self.setup.agent, "--config", str(config)],
@@ -204,7 +206,8 @@ class Machine:
         config = json.loads(json.dumps(self.setup.config))
         runner = config.setdefault("runner", {})
         runner.setdefault("directory", str(self.directory / "runner"))
-        runner.setdefault("socket", str(self.directory / "launch.socket"))
+        path = self.launcher.path if self.launcher else self.directory / "launch.socket"
+        runner.setdefault("socket", str(path))
         return config
 
     def _environment(self) -> dict[str, str]:

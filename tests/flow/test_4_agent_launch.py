@@ -128,7 +128,9 @@ def server(tmp_path) -> Iterator[Server]:
     server = Server(LAUNCH, tmp_path)
     assert until(lambda: server.descriptors() >= IDLE), server.log.read_text()
     yield server
-    assert server.stop() == 0, server.log.read_text()
+    ended = server.stop()
+    server.forget()
+    assert ended == 0, server.log.read_text()
 
 
 def is_running(pid: int) -> bool:
