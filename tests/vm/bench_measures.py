@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .bench_machine import Change
+from .machine import root_of
 
 UNITS = "/etc/systemd/system"
 GENERATORS = "/etc/systemd/system-generators"
@@ -59,7 +60,7 @@ class Measure:
 def masked(options: argparse.Namespace) -> list[str]:
     """What is turned off on our disk, by links to /dev/null, but for cloud-init."""
     done = subprocess.run(
-        ["debugfs", "-R", f"ls -p {UNITS}", str(options.image / "disk.raw")],
+        ["debugfs", "-R", f"ls -p {UNITS}", root_of(options.image / "disk.raw")],
         capture_output=True,
         text=True,
         check=True,
