@@ -109,6 +109,8 @@ def make_variant(image: Path, target: Path, change: Change) -> Path:
     if initrd.exists():
         (target / "initrd").symlink_to(initrd.resolve())
     words = (image / "cmdline").read_text().split()
+    if missing := set(change.without) - set(words):
+        raise BenchError(f"the kernel is not told {' '.join(missing)} by {image}/cmdline")
     kept = [word for word in words if word not in change.without]
     (target / "cmdline").write_text(" ".join([*kept, change.append]) + "\n")
     for path in change.remove:

@@ -197,7 +197,9 @@ def root_of(disk: Path) -> str:
 
 def missing_tools() -> list[str]:
     """The programs that a virtual machine needs and this system lacks."""
-    return [name for name in ("qemu-system-x86_64", "nc", "debugfs", "sfdisk") if not shutil.which(name)]
+    return [
+        name for name in ("qemu-system-x86_64", "nc", "debugfs", "sfdisk") if not shutil.which(name)
+    ]
 
 
 def wait_until(condition: Any, seconds: float, pause: float = 0.1) -> bool:
