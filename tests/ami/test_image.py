@@ -122,6 +122,13 @@ def test_what_a_job_has_besides_comes_behind_the_agent_and_is_not_lost(image):
         assert "\nAfter=runner-agent.service\n" in drop_in
 
 
+def test_driver_of_the_network_is_loaded_first(image):
+    names = image.text("etc/modules-load.d/90-runner.conf").split()
+    assert "ena" in names
+    (modules,) = (image / "lib/modules").iterdir()
+    assert all(list(modules.rglob(f"{name}.ko*")) for name in names)
+
+
 def test_every_device_is_shown_to_udev_first_or_later(image):
     first = image.text("etc/systemd/system/systemd-udev-trigger.service.d/network-first.conf")
     later = image.text("etc/systemd/system/other-devices.service")

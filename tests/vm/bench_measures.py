@@ -211,6 +211,10 @@ MEASURES = {
             ]
         ),
     ),
+    "driver": Measure(
+        "the network's driver is loaded by udev",
+        lambda _: Change(remove=["/etc/modules-load.d/90-runner.conf"]),
+    ),
     "later": Measure("mounts that can wait for the agent do not", _later),
     "first": Measure(
         "no unit comes before others",
