@@ -211,7 +211,7 @@ def with_grub(changed):
     yield root
     for name in GRUB:
         (root / f"usr/local/sbin/{name}").unlink(missing_ok=True)
-    subprocess.run(["rm", "-r", root / "boot/grub"], check=True)
+    subprocess.run(["rm", "-r", root / "boot/grub", root / "root/source"], check=True)
     assert root.install("boot").status == 0
     assert list((root / "boot").glob("initrd.img-*"))
 
