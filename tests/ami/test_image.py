@@ -2,7 +2,9 @@
 """What ami/install makes of a stock Debian 12: a machine that runs one job, and starts fast."""
 
 import json
+import re
 import stat
+import subprocess
 
 import pytest
 
@@ -11,7 +13,7 @@ def test_every_step_is_done_in_order(first):
     _, said = first
     told = [line.split()[-1] for line in said.splitlines() if line.startswith("ami/install: ")]
     steps = ["packages", "user", "agent", "runner", "docker", "metadata", "network", "services"]
-    assert told == [*steps, "system", "boot", "clean", "done"]
+    assert told == [*steps, "system", "order", "boot", "clean", "done"]
 
 
 def test_agent_is_installed_configured_and_starts_with_the_boot(image):
@@ -79,8 +81,60 @@ def test_one_time_service_asks_ec2_and_waits_for_the_agent(image):
 
 def test_cloud_init_is_not_on_the_way(image):
     assert image.exists("etc/cloud/cloud-init.disabled")
-    generator = image / "etc/systemd/system-generators/cloud-init-generator"
-    assert str(generator.readlink()) == "/dev/null"
+    assert off(image, "cloud-init-generator")
+
+
+def off(root, generator):
+    path = root / f"etc/systemd/system-generators/{generator}"
+    return path.is_symlink() and str(path.readlink()) == "/dev/null"
+
+
+def test_only_what_reads_fstab_runs_before_the_first_unit(image):
+    folders = [image / "usr/lib/systemd/system-generators", image / "etc/systemd/system-generators"]
+    names = {path.name for folder in folders for path in folder.iterdir()}
+    assert {name for name in names if not off(image, name)} == {"systemd-fstab-generator"}
+
+
+@pytest.mark.parametrize(
+    ("generator", "name", "text"),
+    [("systemd-sysv-generator", "etc/init.d/old-daemon", "#!/bin/sh\n"),
+     ("systemd-cryptsetup-generator", "etc/crypttab", "# name device\ndata /dev/nvme1n1 none\n"),
+     ("systemd-rc-local-generator", "etc/rc.local", "#!/bin/sh\n")],
+)  # fmt: skip
+def test_generator_stays_for_who_needs_it(changed, generator, name, text):
+    root = changed
+    (root / name).write_text(text)
+    (root / name).chmod(0o755)
+    assert root.install("services").status == 0
+    assert not off(root, generator)
+    (root / name).unlink()
+    assert root.install("services").status == 0
+    assert off(root, generator)
+
+
+def test_what_a_job_has_besides_comes_behind_the_agent_and_is_not_lost(image):
+    late = ["dev-mqueue.mount", "sys-fs-fuse-connections.mount", "modprobe@.service"]
+    for unit in late:
+        assert not image.masked(unit)
+        assert image.exists(f"usr/lib/systemd/system/{unit}")
+        drop_in = image.text(f"etc/systemd/system/{unit}.d/after-agent.conf")
+        assert "\nAfter=runner-agent.service\n" in drop_in
+
+
+def test_driver_of_the_network_is_loaded_first(image):
+    names = image.text("etc/modules-load.d/90-runner.conf").split()
+    assert "ena" in names
+    (modules,) = (image / "lib/modules").iterdir()
+    assert all(list(modules.rglob(f"{name}.ko*")) for name in names)
+
+
+def test_every_device_is_shown_to_udev_first_or_later(image):
+    first = image.text("etc/systemd/system/systemd-udev-trigger.service.d/network-first.conf")
+    later = image.text("etc/systemd/system/other-devices.service")
+    assert image.enabled("other-devices.service")
+    matched = set(re.findall("--subsystem-match=([a-z]+)", first))
+    assert {"net", "block"} <= matched
+    assert matched == set(re.findall("--subsystem-nomatch=([a-z]+)", later))
 
 
 def test_log_is_in_memory_and_on_the_console(image):
@@ -108,6 +162,9 @@ def test_boot_loader_does_not_wait_and_kernel_is_quiet(image):
     timeout, _, line = image.run("sh", "-c", script).output.strip().partition(":")
     assert timeout == "0"
     assert {"quiet", "fsck.mode=skip", "panic=-1"} <= set(line.split())
+    assert "rw" in line.split(), (
+        "the agent's sandbox does not wait for a root that is mounted again"
+    )
     assert line.split("console=")[-1].startswith("ttyS0")
 
 
@@ -119,6 +176,94 @@ def test_initramfs_has_what_nitro_boots_from_and_little_else(image, stock):
     listed = image.run("lsinitramfs", f"/boot/{made.name}").output
     for driver in ("nvme", "ext4"):
         assert f"/{driver}.ko" in listed + modules
+
+
+PARTITION = "5ca1eab1-0000-4000-8000-000000000001"
+# As GRUB does: an entry has an initrd where there is one, else the root's partition.
+GRUB = {
+    "update-grub": """#!/bin/sh
+        . /etc/default/grub.d/90-runner.cfg
+        for kernel in /boot/vmlinuz-*; do
+            version=${kernel#/boot/vmlinuz-} initrd= root=PARTUUID=$(blkid)
+            [ "$GRUB_DISABLE_LINUX_PARTUUID" = false ] || root=/dev/nvme0n1p1
+            [ ! -e /boot/initrd.img-$version ] || initrd="initrd /boot/initrd.img-$version"
+            [ -z "$initrd" ] || root=UUID=1
+            printf '\tlinux %s root=%s ro %s\n\t%s\n' $kernel $root \
+                "$GRUB_CMDLINE_LINUX_DEFAULT" "$initrd"
+        done >/boot/grub/grub.cfg
+        """,
+    "findmnt": "#!/bin/sh\ncase $* in *FSTYPE*) echo ext4 ;; *) cat /root/source ;; esac\n",
+    "blkid": f"#!/bin/sh\necho {PARTITION}\n",
+}
+
+
+@pytest.fixture
+def with_grub(changed):
+    """A root with a boot loader, on a partition as EC2 has it."""
+    root = changed
+    for name, text in GRUB.items():
+        (root / f"usr/local/sbin/{name}").write_text(text)
+        (root / f"usr/local/sbin/{name}").chmod(0o755)
+    (root / "root/source").write_text("/dev/nvme0n1p1\n")
+    (root / "boot/grub").mkdir(exist_ok=True)
+    (root / "boot/grub/grub.cfg").write_text("# before\n")
+    yield root
+    for name in GRUB:
+        (root / f"usr/local/sbin/{name}").unlink(missing_ok=True)
+    subprocess.run(["rm", "-r", root / "boot/grub", root / "root/source"], check=True)
+    assert root.install("boot").status == 0
+    assert list((root / "boot").glob("initrd.img-*"))
+
+
+def boots(root):
+    """What GRUB has, and whether there is an initramfs."""
+    ended = root.install("boot")
+    assert ended.status == 0, ended.output
+    return root.text("boot/grub/grub.cfg"), bool(list((root / "boot").glob("initrd.img-*")))
+
+
+def test_kernel_that_can_find_the_root_itself_starts_without_an_initramfs(with_grub):
+    for _ in range(2):
+        grub, initramfs = boots(with_grub)
+        assert not initramfs
+        assert f"root=PARTUUID={PARTITION} ro " in grub
+        assert "rootwait" in grub
+    # nor does one come back with a package that asks for an update
+    assert with_grub.run("update-initramfs", "-u").status == 0
+    assert not list((with_grub / "boot").glob("initrd.img-*"))
+
+
+@pytest.mark.parametrize("source", ["/dev/mapper/root", "/dev/nvme0n1", "/dev/xvda1"])
+def test_root_elsewhere_keeps_the_initramfs(with_grub, source):
+    assert not boots(with_grub)[1]
+    (with_grub / "root/source").write_text(f"{source}\n")
+    grub, initramfs = boots(with_grub)
+    assert initramfs
+    assert "initrd /boot/initrd.img-" in grub
+
+
+def test_kernel_without_the_drivers_keeps_the_initramfs(with_grub):
+    (modules,) = (with_grub / "lib/modules").glob("*/modules.builtin")
+    text = modules.read_text()
+    modules.write_text("".join(line for line in text.splitlines(True) if "ext4" not in line))
+    try:
+        # lsinitramfs of this kernel has no module of it either, and says so
+        ended = with_grub.install("boot")
+        assert list((with_grub / "boot").glob("initrd.img-*"))
+        assert ended.status != 0
+        assert "lacks the driver ext4" in ended.output
+    finally:
+        modules.write_text(text)
+
+
+def test_grub_that_does_otherwise_keeps_the_initramfs(with_grub):
+    program = with_grub / "usr/local/sbin/update-grub"
+    program.write_text(program.read_text().replace("root=PARTUUID", "root=LABEL"))
+    ended = with_grub.install("boot")
+    assert ended.status == 0, ended.output
+    assert "it stays" in ended.output
+    assert list((with_grub / "boot").glob("initrd.img-*"))
+    assert "initrd /boot/initrd.img-" in with_grub.text("boot/grub/grub.cfg")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +292,9 @@ def test_each_machine_gets_an_id_and_the_presets_are_not_applied(image):
 
 
 def test_units_are_such_as_systemd_takes(image):
-    units = ["runner-metadata-guard.service", "grow-root.service", "runner.service"]
+    units = ["runner-metadata-guard.service", "grow-root.service", "runner.service",
+             "other-devices.service", "systemd-udev-trigger.service", "systemd-udevd.service",
+             "systemd-networkd.service", "systemd-resolved.service"]  # fmt: skip
     said = image.run("systemd-analyze", "verify", "--man=no", *units)
     assert (said.status, said.output) == (0, "")
 

@@ -24,10 +24,13 @@ def test_docker_waits_for_its_socket_and_stays_in_the_slice_of_jobs(changed):
     assert not root.enabled("docker.service")
     assert not root.enabled("containerd.service")
     assert root.run("id", "-nG", "runner").output.split() == ["runner", "docker"]
+    early = root.text("etc/systemd/system/docker.socket.d/early.conf")
+    assert "\nDefaultDependencies=no\n" in early, "else the runner waits for the whole boot"
     daemon = json.loads(root.text("etc/docker/daemon.json"))
     assert daemon["cgroup-parent"] == "runner.slice"
     assert root.install("docker").status == 0
     assert not root.enabled("docker.socket")
+    assert not root.exists("etc/systemd/system/docker.socket.d")
     assert root.run("id", "-nG", "runner").output.split() == ["runner"]
 
 

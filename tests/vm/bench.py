@@ -235,7 +235,7 @@ def check(options: argparse.Namespace) -> None:
     if missing := missing_tools():
         refuse(
             f"missing programs: {', '.join(missing)}; install the packages qemu-system-x86, "
-            "netcat-openbsd and e2fsprogs"
+            "netcat-openbsd, e2fsprogs and fdisk"
         )
     images = {options.image: "tests/vm/image", options.stock: "tests/vm/image stock"}
     for image, command in images.items():

@@ -26,7 +26,7 @@ from cloud.metadata import Facts
 from cloud.stack import REGION
 
 from .gate import Gate, make_context
-from .machine import VirtualMachine, VmSetup
+from .machine import VirtualMachine, VmSetup, root_of
 from .machines import AWS_ADDRESS, AWS_NAMES, GITHUB_ADDRESS, VirtualMachines
 
 HERE = Path(__file__).resolve().parent
@@ -106,8 +106,12 @@ def make_variant(image: Path, target: Path, change: Change) -> Path:
     subprocess.run(["cp", "--sparse=always", image / "disk.raw", disk], check=True)
     for name in ("vmlinuz", "ca.pem", "ca.key"):
         (target / name).symlink_to((image / name).resolve())
-    (target / "initrd").symlink_to((change.initrd or image / "initrd").resolve())
+    initrd = change.initrd or image / "initrd"
+    if initrd.exists():
+        (target / "initrd").symlink_to(initrd.resolve())
     words = (image / "cmdline").read_text().split()
+    if missing := set(change.without) - set(words):
+        raise BenchError(f"the kernel is not told {' '.join(missing)} by {image}/cmdline")
     kept = [word for word in words if word not in change.without]
     (target / "cmdline").write_text(" ".join([*kept, change.append]) + "\n")
     for path in change.remove:
@@ -131,7 +135,7 @@ def make_variant(image: Path, target: Path, change: Change) -> Path:
 def _debugfs(disk: Path, commands: list[str]) -> str:
     """Change a file system; what is there already, or not there, is no failure."""
     done = subprocess.run(
-        ["debugfs", "-w", "-f", "/dev/stdin", str(disk)],
+        ["debugfs", "-w", "-f", "/dev/stdin", root_of(disk)],
         input="\n".join(commands),
         text=True,
         capture_output=True,

@@ -11,14 +11,17 @@ import argparse
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from .bench_machine import Change
+from .machine import root_of
 
 UNITS = "/etc/systemd/system"
 GENERATORS = "/etc/systemd/system-generators"
 NETWORK = "/etc/systemd/network/05-primary.network"
 AGENT_DROP_IN = f"{UNITS}/runner-agent.service.d/bench.conf"
 JOURNAL = "/etc/systemd/journald.conf.d/90-runner.conf"
+AMI_FILES = Path(__file__).resolve().parents[2] / "ami/files"
 LINK_TO_NULL = str(len("/dev/null"))
 NETPLAN = b"""network:
     version: 2
@@ -42,6 +45,10 @@ Name=en* eth*
 [Network]
 DHCP=yes
 """
+FSTAB = b"/dev/nvme0n1p1 / ext4 rw,discard,errors=remount-ro 0 1\n"
+MOUNTED_AGAIN = b"""[Unit]
+After=systemd-remount-fs.service
+"""
 BUNDLE = b"""[Service]
 UnsetEnvironment=SSL_CERT_DIR
 Environment=SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
@@ -56,17 +63,35 @@ class Measure:
     change: Callable[[argparse.Namespace], Change]
 
 
-def masked(options: argparse.Namespace) -> list[str]:
-    """What is turned off on our disk, by links to /dev/null, but for cloud-init."""
+def _entries(options: argparse.Namespace, folder: str) -> list[list[str]]:
+    """List a folder of our disk: inode, mode, user, group, name, size of each."""
     done = subprocess.run(
-        ["debugfs", "-R", f"ls -p {UNITS}", str(options.image / "disk.raw")],
+        ["debugfs", "-R", f"ls -p {folder}", root_of(options.image / "disk.raw")],
         capture_output=True,
         text=True,
         check=True,
     )
-    lines = [line.split("/") for line in done.stdout.splitlines() if line.startswith("/")]
-    links = [words[5] for words in lines if words[2] == "120777" and words[6] == LINK_TO_NULL]
-    return [f"{UNITS}/{name}" for name in links if not name.startswith("cloud-")]
+    return [line.split("/")[1:] for line in done.stdout.splitlines() if line.startswith("/")]
+
+
+def _links_to_null(options: argparse.Namespace, folder: str) -> list[str]:
+    """What is turned off in a folder of our disk, by links to /dev/null, but for cloud-init."""
+    links = [
+        words[4]
+        for words in _entries(options, folder)
+        if words[1] == "120777" and words[5] == LINK_TO_NULL
+    ]
+    return [f"{folder}/{name}" for name in links if not name.startswith("cloud-")]
+
+
+def _drop_ins(options: argparse.Namespace, name: str) -> list[str]:
+    """Every drop-in of this name, of whatever unit."""
+    folders = [words[4] for words in _entries(options, UNITS) if words[4].endswith(".d")]
+    found = []
+    for folder in folders:
+        if name in [words[4] for words in _entries(options, f"{UNITS}/{folder}")]:
+            found.append(f"{UNITS}/{folder}/{name}")
+    return found
 
 
 def _cloud_init(_options: argparse.Namespace) -> Change:
@@ -85,6 +110,39 @@ def _file(path: str, content: bytes) -> Callable[[argparse.Namespace], Change]:
     return lambda _: Change(files={path: (content, 0o644)})
 
 
+def _units(options: argparse.Namespace) -> Change:
+    return Change(remove=_links_to_null(options, UNITS))
+
+
+def _generators(options: argparse.Namespace) -> Change:
+    links = _links_to_null(options, GENERATORS)
+    return Change(remove=[link for link in links if not link.endswith("/netplan")])
+
+
+def _hostname(_options: argparse.Namespace) -> Change:
+    network = (AMI_FILES / NETWORK.lstrip("/")).read_text()
+    network = network.replace("UseHostname=no", "UseHostname=yes")
+    return Change(remove=["/etc/hostname"], files={NETWORK: (network.encode(), 0o644)})
+
+
+def _checked(_options: argparse.Namespace) -> Change:
+    return Change(
+        without=["rw", "fsck.mode=skip"],
+        files={"/etc/fstab": (FSTAB, 0o644), AGENT_DROP_IN: (MOUNTED_AGAIN, 0o644)},
+    )
+
+
+def _journal(_options: argparse.Namespace) -> Change:
+    kept = b"[Journal]\nStorage=persistent\nForwardToConsole=yes\n"
+    return Change(files={JOURNAL: (kept, 0o644)}, remove=[f"{UNITS}/systemd-journal-flush.service"])
+
+
+def _later(options: argparse.Namespace) -> Change:
+    drop_ins = _drop_ins(options, "after-agent.conf")
+    return Change(remove=[path for path in drop_ins if "/chrony" not in path])
+
+
+# In the order of the table in ami/README.md.
 MEASURES = {
     "cloud-init": Measure("cloud-init runs, without user data", _cloud_init),
     "online": Measure(
@@ -102,6 +160,7 @@ MEASURES = {
         ),
     ),
     "network-file": Measure("networkd is told nothing but DHCP=yes", _file(NETWORK, DHCP)),
+    "hostname": Measure("the machine has no name, and takes what DHCP says", _hostname),
     "quiet": Measure(
         "the kernel and systemd tell on the console what they do",
         lambda _: Change(
@@ -110,19 +169,21 @@ MEASURES = {
         ),
     ),
     "initramfs": Measure(
-        "the initramfs has every driver (MODULES=most)",
+        "there is an initramfs, with few drivers (MODULES=list)",
+        lambda options: Change(initrd=options.image / "initrd.unused"),
+    ),
+    "initramfs-most": Measure(
+        "there is an initramfs, with every driver (MODULES=most)",
         lambda options: Change(initrd=options.stock / "initrd"),
+    ),
+    "fsck": Measure(
+        "the root is read-only, checked, and mounted again, before the agent starts", _checked
     ),
     "grow-root": Measure(
         "the root grows before the agent starts",
         _file(f"{UNITS}/grow-root.service.d/bench.conf", GROWN),
     ),
-    "journal": Measure(
-        "the journal is kept on the disk, and told on the console as well",
-        lambda _: Change(
-            files={JOURNAL: (b"[Journal]\nStorage=persistent\nForwardToConsole=yes\n", 0o644)}
-        ),
-    ),
+    "journal": Measure("the journal is kept on the disk as well", _journal),
     "console": Measure(
         "the journal is not told on the console",
         _file(JOURNAL, b"[Journal]\nStorage=volatile\n"),
@@ -139,8 +200,28 @@ MEASURES = {
         "chrony does not wait for the agent",
         lambda _: Change(remove=[f"{UNITS}/chrony.service.d/after-agent.conf"]),
     ),
-    "units": Measure(
-        "what is masked, but cloud-init, is as Debian has it",
-        lambda options: Change(remove=masked(options)),
+    "units": Measure("what is masked, but cloud-init, is as Debian has it", _units),
+    "generators": Measure("Debian's generators run, but cloud-init's and netplan's", _generators),
+    "devices": Measure(
+        "udev is shown all devices at once, and in Debian's order",
+        lambda _: Change(
+            remove=[
+                f"{UNITS}/systemd-udev-trigger.service.d/network-first.conf",
+                f"{UNITS}/sysinit.target.wants/other-devices.service",
+            ]
+        ),
+    ),
+    "driver": Measure(
+        "the network's driver is loaded by udev",
+        lambda _: Change(remove=["/etc/modules-load.d/90-runner.conf"]),
+    ),
+    "later": Measure("mounts that can wait for the agent do not", _later),
+    "first": Measure(
+        "no unit comes before others",
+        lambda options: Change(remove=_drop_ins(options, "first.conf")),
+    ),
+    "names": Measure(
+        "systemd-resolved has temporary files of its own, and waits for their folder",
+        lambda _: Change(remove=[f"{UNITS}/systemd-resolved.service.d/no-tmp.conf"]),
     ),
 }

@@ -32,13 +32,14 @@ HOST_ADDRESS = "169.254.169.1"
 GUEST_ADDRESS = "169.254.169.10"
 HAND = "org.scale-agent.hand"
 POWER_BUTTON_SECONDS = 60.0
+ROOT_BEGINS = 1048576  # where on the disk: tests/vm/image puts it there
 
 
 @dataclass
 class VmSetup(Setup):
     """How virtual machines are set up; tests change what they need before a launch.
 
-    image          the folder that tests/vm/image made: disk, kernel, initrd, cmdline
+    image          the folder that tests/vm/image made: disk, kernel, initrd (or none), cmdline
     ways           address and port in the guest, and the port of the loopback that it leads to
     files          replaced on the disk before the boot: path and content
     append         added to the kernel's command line
@@ -113,7 +114,7 @@ class VirtualMachine(Machine):
             source.write_text(content)
             commands += [f"rm {path}", f"write {source} {path}"]
         subprocess.run(
-            ["debugfs", "-w", "-f", "/dev/stdin", str(copy)],
+            ["debugfs", "-w", "-f", "/dev/stdin", root_of(copy)],
             input="\n".join(commands).encode(),
             check=True,
             capture_output=True,
@@ -139,7 +140,8 @@ class VirtualMachine(Machine):
             "-smbios", "type=0,vendor=Amazon EC2",
             "-smbios", f"type=1,manufacturer=Amazon EC2,{product}",
             *(["-rtc", f"base={setup.clock}"] if setup.clock else []),
-            "-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd"), "-append", append,
+            "-kernel", str(image / "vmlinuz"), "-append", append,
+            *(["-initrd", str(image / "initrd")] if (image / "initrd").exists() else []),
             "-drive", f"file={disk},if=none,id=d0,format=raw,snapshot=on,cache=unsafe",
             "-device", "nvme,serial=vol0,drive=d0",
             "-netdev", network, "-device", "virtio-net-pci,netdev=n0,id=nic",
@@ -188,9 +190,16 @@ class VirtualMachine(Machine):
             self.off.set()
 
 
+def root_of(disk: Path) -> str:
+    """Name the root file system on a disk, for debugfs."""
+    return f"{disk}?offset={ROOT_BEGINS}"
+
+
 def missing_tools() -> list[str]:
     """The programs that a virtual machine needs and this system lacks."""
-    return [name for name in ("qemu-system-x86_64", "nc", "debugfs") if not shutil.which(name)]
+    return [
+        name for name in ("qemu-system-x86_64", "nc", "debugfs", "sfdisk") if not shutil.which(name)
+    ]
 
 
 def wait_until(condition: Any, seconds: float, pause: float = 0.1) -> bool:
