@@ -69,7 +69,8 @@ def run_units(build: Path, valgrind: bool) -> Count:
 # template needs plain programs only; with others, the flow tests are the two halves.
 FLOW = "tests/flow"
 BESIDE = ["tests/cloud", f"{FLOW}/test_deploy.py", f"{FLOW}/test_template.py"]
-SECOND_HALF = sorted(map(str, Path(FLOW).glob("test_[5-9]*.py"))) + [f"{FLOW}/test_secrets.py"]
+SECOND_HALF = sorted(map(str, Path(FLOW).glob("test_[5-9]*.py")))
+SECOND_HALF += [f"{FLOW}/test_{name}.py" for name in ("doctor", "roles", "secrets")]
 
 
 def start_pytest(build: Path, name: str, arguments: list[str], **options: Any) -> Popen[bytes]:

@@ -3,7 +3,8 @@
 
 The machine has all that it will need before it starts: the instance is in the local cloud, its
 hand-over in SSM. What is noted costs both kinds of machine the same: the kernel traces the start of
-programs, the states of TCP connections and new routes, and QEMU writes down what passes the network card.
+programs, the states of TCP connections and new routes, and QEMU writes down what passes the network
+card.
 """
 
 from __future__ import annotations
