@@ -190,6 +190,16 @@ static void set_answer(CURL *easy, struct attempt *attempt)
         curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt);
 }
 
+/* libcurl would begin with the next dispatch: now, before whatever the caller does next. What is at
+ * its end already is told then. */
+static void begin(struct curl_transport *curl)
+{
+        int running;
+
+        curl_multi_socket_action(curl->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        curl->timer_due_ms = clock_monotonic_ms(&clock_system);
+}
+
 static void curl_start(struct http_transport *transport, struct http *http, struct http_call *call)
 {
         struct curl_transport *curl = (struct curl_transport *)transport;
@@ -209,6 +219,7 @@ static void curl_start(struct http_transport *transport, struct http *http, stru
         set_answer(easy, attempt);
         if (curl_multi_add_handle(curl->multi, easy) != CURLM_OK)
                 abort(); /* no memory, or a handle used twice */
+        begin(curl);
 }
 
 static void curl_cancel(struct http_transport *transport, struct http_call *call)

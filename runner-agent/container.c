@@ -44,6 +44,7 @@ void agent_release(struct agent *agent)
         reports_release(agent);
         clean_up_release(agent);
         identify_release(agent);
+        prepare_release(agent);
         network_release(agent);
         power_off_release(agent);
         life_release(agent);

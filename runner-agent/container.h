@@ -24,6 +24,7 @@
 #include "log.h"
 #include "network.h"
 #include "power_off.h"
+#include "prepare.h"
 #include "receive.h"
 #include "report.h"
 #include "reports.h"
@@ -58,6 +59,7 @@ struct agent {
         int64_t runner_exit_code; /* -1: none */
 
         struct life life;
+        struct prepare prepare;
         struct identify identify;
         struct network network;
         struct receive receive;

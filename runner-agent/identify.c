@@ -98,6 +98,9 @@ static void try_later(struct agent *agent)
                 return;
         }
         delay = agent_backoff_ms(identify->failures, RETRY_FIRST_MS, RETRY_MOST_MS);
+        if (identify->has_network_changed)
+                delay = 0;
+        identify->has_network_changed = false;
         if (clock_monotonic_ms(agent->clock) + delay >= identify->deadline_ms)
                 give_up(agent);
         else
@@ -221,12 +224,14 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* What failed without a network is tried again at once. */
+/* What failed without a network, or is about to, is tried again at once. */
 static void on_network(struct agent *agent)
 {
-        const struct identify *identify = &agent->identify;
+        struct identify *identify = &agent->identify;
 
-        if (identify->done && identify->failures > 0 && !is_asking(identify))
+        if (is_asking(identify))
+                identify->has_network_changed = true;
+        else if (identify->done && identify->failures > 0)
                 agent_timer(agent, &agent->identify.timer, 0, on_time);
 }
 

@@ -30,6 +30,7 @@ struct identify {
         sd_event_source *timer; /* the next try, or the next refresh */
         struct aws_credentials found;
         bool has_credentials;
+        bool has_network_changed; /* while it was asking */
         int64_t deadline_ms;
         unsigned failures;
         struct err err; /* of the latest failure */

@@ -15,16 +15,18 @@
 #include "container.h"
 #include "exits.h"
 #include "mem.h"
-#include "prepare.h"
 
 /* Neither EventBridge nor SSM keep a machine alive for longer than this. */
 #define END_LIMIT_MS (5 * MSEC_PER_SEC)
+
+/* What runner.service needs of the boot may wait for READY=1, in an image of somebody's own. */
+#define READY_LATEST_MS 1000
 
 static void enter(struct agent *agent, enum life_stage stage)
 {
         static const char *const texts[] = {
                 [LIFE_IDENTIFY] = "STATUS=Asking the metadata service who this is",
-                [LIFE_RECEIVE] = "READY=1\nSTATUS=Waiting for the hand-over",
+                [LIFE_RECEIVE] = "STATUS=Asking for the hand-over",
                 [LIFE_RUN] = "STATUS=Starting the runner",
                 [LIFE_END] = "STOPPING=1\nSTATUS=Reporting and cleaning up",
                 [LIFE_POWER_OFF] = "STATUS=Shutting down",
@@ -32,6 +34,23 @@ static void enter(struct agent *agent, enum life_stage stage)
 
         agent->life.stage = stage;
         sd_notify(0, texts[stage]);
+}
+
+/* The rest of the boot waits for this, so that the way to the runner has the processors. */
+static void be_ready(struct agent *agent)
+{
+        agent_timer_stop(&agent->life.ready_timer);
+        if (!agent->life.is_ready)
+                sd_notify(0, "READY=1");
+        agent->life.is_ready = true;
+}
+
+static int on_ready_time(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        (void)source;
+        (void)usec;
+        be_ready(userdata);
+        return 0;
 }
 
 /* -- the end --------------------------------------------------------------------------------- */
@@ -124,6 +143,7 @@ static void stop(struct agent *agent, enum report_stage outcome, const char *rea
 
 static void on_started(struct agent *agent)
 {
+        be_ready(agent);
         clean_up_start(agent);
         watch_started(agent);
         trim_start(agent);
@@ -181,6 +201,12 @@ static void end_without_handover(struct agent *agent, const struct err *err)
         end(agent, REPORT_FAILED, explanation.text);
 }
 
+static void on_waiting(struct agent *agent)
+{
+        be_ready(agent);
+        sd_notify(0, "STATUS=Waiting for the hand-over");
+}
+
 static void on_received(struct agent *agent, int result, const struct err *err)
 {
         static const struct run_events events = {
@@ -204,6 +230,7 @@ static void on_received(struct agent *agent, int result, const struct err *err)
         if (agent->life.stage != LIFE_RUN)
                 return;
         watch_start(agent, stop);
+        agent_timer(agent, &agent->life.ready_timer, READY_LATEST_MS, on_ready_time);
         enter(agent, LIFE_RUN);
         log_info(agent_log(agent), "hand-over received",
                 LOG_TEXT("repository", agent->handover.job.repository));
@@ -215,7 +242,7 @@ static void on_identified(struct agent *agent, int result, const struct err *err
                 end(agent, REPORT_FAILED, err->text);
                 return;
         }
-        receive_start(agent, on_received); /* first of all: it takes the longest */
+        receive_start(agent, on_waiting, on_received); /* first of all: it takes the longest */
         enter(agent, LIFE_RECEIVE);
         log_info(agent_log(agent), "identified", LOG_TEXT("type", agent->identity.instance_type),
                 LOG_TEXT("zone", agent->identity.zone));
@@ -229,7 +256,7 @@ void life_start(struct agent *agent)
         agent_time(agent, REPORT_TIME_AGENT);
         enter(agent, LIFE_IDENTIFY);
         identify_start(agent, on_identified);
-        prepare(); /* while the network, or the metadata service, takes its time */
+        prepare_start(agent); /* while the network, or the metadata service, takes its time */
 }
 
 void life_signal(struct agent *agent, int number)
@@ -250,5 +277,6 @@ void life_signal(struct agent *agent, int number)
 
 void life_release(struct agent *agent)
 {
+        agent_timer_stop(&agent->life.ready_timer);
         free(agent->life.reason);
 }

@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <systemd/sd-event.h>
 
 #include "report.h"
 
@@ -23,6 +24,8 @@ enum life_stage {
 
 struct life {
         enum life_stage stage;
+        bool is_ready; /* systemd was told READY=1 */
+        sd_event_source *ready_timer;
         bool was_stopped; /* an alarm or a signal ends the runner: `outcome` and `reason` say why */
         bool was_reported; /* the outcome */
         enum report_stage outcome;

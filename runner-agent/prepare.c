@@ -8,13 +8,15 @@
 
 #include "prepare.h"
 
-#include <netdb.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "http.h"
+#include "container.h"
+
+/* Of this machine itself, where nobody listens ("discard"). */
+#define NOBODY "https://localhost:9/"
 
 /* The linker's: where this program's code begins and ends. */
 extern const char __executable_start;
@@ -30,19 +32,24 @@ static void load_code(void)
 #endif
 }
 
-/* nsswitch.conf and what it names, hosts, resolv.conf. */
-static void find_a_name(void)
+static void on_nobody(struct http_call *call, void *userdata)
 {
-        struct addrinfo *found = NULL;
+        struct agent *agent = userdata;
 
-        if (getaddrinfo("localhost", NULL, NULL, &found) == 0)
-                freeaddrinfo(found);
+        (void)call;
+        agent_call_drop(agent, &agent->prepare.call);
 }
 
-void prepare(void)
+void prepare_start(struct agent *agent)
 {
         load_code();
         tzset(); /* asked for by every function that knows dates */
-        find_a_name();
         http_tls_prepare();
+        /* libcurl's thread for names, the files that say where names are, and a connection. */
+        agent_call(agent, &agent->prepare.call, http_call_new("nobody", "GET", NOBODY), on_nobody);
+}
+
+void prepare_release(struct agent *agent)
+{
+        agent_call_drop(agent, &agent->prepare.call);
 }

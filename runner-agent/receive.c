@@ -34,6 +34,8 @@ static void try_later(struct agent *agent)
         _cleanup_free_ char *name = NULL;
         struct err err;
 
+        if (receive->failures == 1)
+                receive->waiting(agent);
         if (clock_monotonic_ms(agent->clock) + delay < receive->deadline_ms) {
                 agent_timer(agent, &receive->timer, delay, on_time);
                 return;
@@ -96,8 +98,9 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-void receive_start(struct agent *agent, agent_done done)
+void receive_start(struct agent *agent, void (*waiting)(struct agent *agent), agent_done done)
 {
+        agent->receive.waiting = waiting;
         agent->receive.done = done;
         agent->receive.deadline_ms = clock_monotonic_ms(agent->clock) +
                                      agent->config.parameter_limit_seconds * MSEC_PER_SEC;

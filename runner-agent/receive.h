@@ -17,6 +17,7 @@
 #include "identify.h"
 
 struct receive {
+        void (*waiting)(struct agent *agent);
         agent_done done;
         struct http_call *call;
         sd_event_source *timer;
@@ -26,7 +27,8 @@ struct receive {
         bool was_seen;  /* there is a parameter to be deleted, whatever is in it */
 };
 
-/* Asks until the configuration's limit. A role's permission may take its time to arrive, so a
- * refusal is asked again as well; its text is part of the reason in the end. */
-void receive_start(struct agent *agent, agent_done done);
+/* Asks until the configuration's limit; WAITING is called when the first answer is that there is
+ * nothing yet. A role's permission may take its time to arrive, so a refusal is asked again as
+ * well; its text is part of the reason in the end. */
+void receive_start(struct agent *agent, void (*waiting)(struct agent *agent), agent_done done);
 void receive_release(struct agent *agent);

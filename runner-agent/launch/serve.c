@@ -39,6 +39,7 @@ struct serve {
         int listener;
         int signals; /* SIGCHLD, and those that end the server */
         bool is_ending;
+        char *bytes; /* room for a request, made ahead */
 
         /* of the present connection */
         int connection;
@@ -135,15 +136,15 @@ static int check_peer(const struct serve *serve, struct err *err)
         return 0;
 }
 
-/* BYTES has room for LAUNCH_REQUEST_MAX; returns how many there are. */
-static ssize_t receive(const struct serve *serve, char *bytes, int *ret_output, struct err *err)
+/* Returns how many bytes there are. */
+static ssize_t receive(const struct serve *serve, int *ret_output, struct err *err)
 {
         struct pollfd polled = {.fd = serve->connection, .events = POLLIN};
         ssize_t n;
 
         if (poll(&polled, 1, REQUEST_LIMIT_MS) == 0)
                 return err_set(err, -ETIMEDOUT, "no request within %d s", REQUEST_LIMIT_MS / 1000);
-        n = packet_receive(serve->connection, bytes, LAUNCH_REQUEST_MAX, ret_output);
+        n = packet_receive(serve->connection, serve->bytes, LAUNCH_REQUEST_MAX, ret_output);
         if (n == 0)
                 return err_set(err, -ECONNRESET, "the other side went before it asked");
         if (n == -EMSGSIZE)
@@ -156,11 +157,11 @@ static ssize_t receive(const struct serve *serve, char *bytes, int *ret_output, 
         return n;
 }
 
-static void start(struct serve *serve, const char *bytes, size_t size, int output)
+static void start(struct serve *serve, size_t size, int output)
 {
         struct launch_request request;
         struct err err;
-        int r = launch_request_parse(bytes, size, &request, &err);
+        int r = launch_request_parse(serve->bytes, size, &request, &err);
 
         if (r >= 0)
                 r = start_program(&request, output, &serve->pid, &err);
@@ -172,19 +173,18 @@ static void start(struct serve *serve, const char *bytes, size_t size, int outpu
 
 static void serve_connection(struct serve *serve)
 {
-        _cleanup_free_ char *bytes = mem_alloc(LAUNCH_REQUEST_MAX);
         int output = -1;
         struct err err;
         ssize_t n = check_peer(serve, &err);
 
         if (n == 0)
-                n = receive(serve, bytes, &output, &err);
+                n = receive(serve, &output, &err);
         if (n < 0) {
                 refuse(serve, &err);
                 return;
         }
-        start(serve, bytes, (size_t)n, output);
-        explicit_bzero(bytes, (size_t)n);
+        start(serve, (size_t)n, output);
+        explicit_bzero(serve->bytes, (size_t)n);
         close(output);
         watch_program(serve);
 }
@@ -261,7 +261,9 @@ int serve_run(void)
                 fprintf(stderr, "launch: %s\n", err.text);
                 return 1;
         }
+        serve.bytes = mem_alloc(LAUNCH_REQUEST_MAX);
         while (!serve.is_ending)
                 turn(&serve);
+        free(serve.bytes);
         return 0;
 }

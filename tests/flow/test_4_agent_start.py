@@ -88,6 +88,7 @@ def test_a_late_parameter_is_waited_for(floor):
     floor.cloud.github.queue_job(REPOSITORY, LABELS)
     floor.switch_on()
     time.sleep(1.5)
+    assert "ready" in floor.stages(), "the rest of the boot does not wait for a hand-over"
     floor.put().ended()
     floor.report("ready", "job_started", "finished")
     asked = floor.cloud.calls.of("ssm", "GetParameter")

@@ -82,6 +82,19 @@ static void test_a_route_while_an_answer_is_awaited_changes_nothing(void **state
         assert_null(agent->network.source);
 }
 
+static void test_a_route_that_comes_during_a_failing_try_is_not_forgotten(void **state)
+{
+        struct stand *stand = *state;
+        struct agent *agent = &stand->agent;
+
+        script_expect_failure(stand->script, "PUT", TOKEN_URL, -ENETUNREACH);
+        identify_start(agent, stand_done);
+        agent->network.changed(agent);
+        http_finish(agent->http);
+        assert_int_equal(agent->identify.failures, 1);
+        assert_true(next_try_us(agent) <= now_us(agent));
+}
+
 static bool was_told;
 
 static void on_change(struct agent *agent)
@@ -117,6 +130,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 STAND_FRESH(test_a_new_route_ends_the_wait),
                 STAND_FRESH(test_a_route_while_an_answer_is_awaited_changes_nothing),
+                STAND_FRESH(test_a_route_that_comes_during_a_failing_try_is_not_forgotten),
                 STAND_FRESH(test_the_kernel_tells),
         };
 

@@ -135,6 +135,14 @@ static void test_credentials_are_refreshed_without_a_second_done(void **state)
 
 /* -- receive --------------------------------------------------------------------------------- */
 
+static unsigned n_waiting;
+
+static void count_waiting(struct agent *agent)
+{
+        (void)agent;
+        n_waiting++;
+}
+
 static void test_a_handover_is_waited_for(void **state)
 {
         struct stand *stand = *state;
@@ -142,11 +150,12 @@ static void test_a_handover_is_waited_for(void **state)
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, NOT_FOUND);
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, FOUND);
-        receive_start(&stand->agent, stand_done);
+        receive_start(&stand->agent, count_waiting, stand_done);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_true(stand->agent.has_handover);
         assert_int_equal(stand->agent.handover.job.id, 7);
+        assert_int_equal(n_waiting, 1);
         assert_string_equal(stand->agent.handover.jit_config, "QUJD");
 }
 
@@ -156,7 +165,7 @@ static void test_the_last_refusal_is_part_of_the_reason(void **state)
 
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         script_latency(stand->script, 600000);
-        receive_start(&stand->agent, stand_done);
+        receive_start(&stand->agent, count_waiting, stand_done);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -ETIMEDOUT);
         assert_non_null(strstr(stand->told.err.text, NAME " within 600 s"));
@@ -169,7 +178,7 @@ static void test_a_garbled_handover_is_no_reason_to_wait(void **state)
 
         script_expect(stand->script, "POST", SSM_URL, NAME, 200,
                 "{\"Parameter\":{\"Value\":\"TOPSECRET\"}}");
-        receive_start(&stand->agent, stand_done);
+        receive_start(&stand->agent, count_waiting, stand_done);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -EBADMSG);
         assert_null(strstr(stand->told.err.text, "TOPSECRET"));

@@ -54,14 +54,15 @@ runner is a stand-in that costs nothing; its hand-over waits in SSM before the b
   agent → runner started  from the execution of runner-agent to that of the runner; of that:
     no network yet        before the kernel had the route that the first call needs.
     calls under way       the time in which at least one call was under way, of those that lead to
-                          the hand-over: from its connection's first packet (from the question's,
-                          where the connection is open) to its answer's last. TLS is in it.
+                          the hand-over: from looking up the name and connecting (from the
+                          question, where the connection is open) until the agent has received the
+                          answer. TLS is in it.
     system not ready      the agent has the hand-over, and runner.service, which starts the runner,
                           is not started yet: it waits for what a job needs of the system.
     own share             what is left: the agent itself, and the start of the runner; in parts
                           until the first call, among the calls, and from the hand-over on.
     own share, strict     the same, but of the calls only the time in which an answer was awaited,
-                          from a question's last packet on: TLS itself counts as the agent's.
+                          from a question's last part on: TLS itself counts as the agent's.
   CPU time of the agent   what its unit has used until the runner's start, its sandbox included."""
 
 

@@ -3,8 +3,7 @@
 
 The machine has all that it will need before it starts: the instance is in the local cloud, its
 hand-over in SSM. What is noted costs both kinds of machine the same: the kernel traces the start of
-programs, the states of TCP connections and new routes, and QEMU writes down what passes the network
-card.
+programs, new routes, and the system calls by which programs connect, send and receive.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from cloud.cloud import Cloud
 from cloud.machine import TERMINATED
@@ -33,8 +32,12 @@ from .machines import AWS_ADDRESS, AWS_NAMES, GITHUB_ADDRESS, VirtualMachines
 HERE = Path(__file__).resolve().parent
 RUNNER = "/opt/actions-runner/bin/Runner.Listener"
 ROLES = [*AWS_NAMES, f"ec2.{REGION}.amazonaws.com"]
-TRACE = "trace_event=sched:sched_process_exec,sock:inet_sock_set_state trace_clock=mono"
-TRACE += " kprobe_event=p:route,fib_table_insert"
+CALLS = ("sys_enter_connect", "sys_enter_sendto", "sys_enter_recvfrom", "sys_exit_recvfrom")
+EVENTS = [
+    "sched:sched_process_exec", "sock:inet_sock_set_state", *(f"syscalls:{name}" for name in CALLS)
+]  # fmt: skip
+TRACE = f"trace_event={','.join(EVENTS)} kprobe_event=p:route,fib_table_insert trace_clock=mono"
+TRACE += " trace_buf_size=8M"
 BOOT_SECONDS = 600.0
 CONFIG_PATH = "/stock"
 JIT_CONFIG = "eyJiZW5jaCI6InRoZSBqdXN0LWluLXRpbWUgY29uZmlndXJhdGlvbiBvZiBhIHJ1bm5lciJ9" * 48
@@ -66,28 +69,14 @@ class Change:
 
 @dataclass
 class Boot:
-    """What one machine told, and what passed its network card."""
+    """What one machine told."""
 
     text: str
-    packets: Path
-
-
-class BenchMachine(VirtualMachine):
-    """A virtual machine whose network traffic is written down; `more` are arguments for QEMU."""
-
-    more: ClassVar[list[str]] = []
-
-    def _command(self, disk: Path) -> list[str]:
-        return [
-            *super()._command(disk),
-            "-object", "filter-dump,id=dump,netdev=n0,maxlen=256,file=packets", *self.more,
-        ]  # fmt: skip
 
 
 class BenchMachines(VirtualMachines):
     """The machines of a cloud, with user data where the bench says so."""
 
-    make = BenchMachine
     user_data = ""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -170,7 +159,7 @@ class Bench:
             finally:
                 machine.end(TERMINATED, gently=False)
                 machine.off.wait(30)
-        return Boot(text, machine.directory / "packets")
+        return Boot(text)
 
     @contextmanager
     def _ways(self, image: Path) -> Iterator[socket.socket]:
@@ -186,7 +175,7 @@ class Bench:
             finally:
                 gate.stop()
 
-    def _launch(self, image: Path, user_data: str) -> BenchMachine:
+    def _launch(self, image: Path, user_data: str) -> VirtualMachine:
         ec2, stack = self.cloud.client("ec2"), self.cloud.stack
         tags = {
             "ghr:environment": "bench",
@@ -252,7 +241,7 @@ def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _await_runner(listener: socket.socket, machine: BenchMachine) -> None:
+def _await_runner(listener: socket.socket, machine: VirtualMachine) -> None:
     """Wait for the runner's connection; the machine's end, or its silence, is a failure."""
     listener.settimeout(1.0)
     for _ in range(int(BOOT_SECONDS)):
@@ -269,6 +258,6 @@ def _await_runner(listener: socket.socket, machine: BenchMachine) -> None:
     raise BenchError(f"no runner within {BOOT_SECONDS:.0f} s{_last_words(machine)}")
 
 
-def _last_words(machine: BenchMachine) -> str:
+def _last_words(machine: VirtualMachine) -> str:
     lines = machine.console.splitlines()[-25:]
     return "; the end of its console:\n  " + "\n  ".join(lines)

@@ -2,20 +2,18 @@
 """What a boot took, read from what the machine told: all times are seconds of its own clock.
 
 CLOCK_MONOTONIC begins when the kernel does. The start of a program is when the kernel has executed
-it (trace event sched_process_exec); a line of the journal has the time at which it was sent. What
-passed the network card was written down by QEMU with the host's time: the first TCP connection of
-the machine, which is in the kernel's trace as well, tells the difference of the clocks.
+it (trace event sched_process_exec); a line of the journal has the time at which it was sent. The
+agent's calls are seen where it makes them, at its system calls: what lies beyond, the emulated
+network and the other side, is the latency of a call.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 
 from .bench_machine import BenchError, Boot
 
@@ -23,20 +21,27 @@ AGENT = "/usr/bin/runner-agent"
 RUNNER = "/opt/actions-runner/bin/Runner.Listener"
 LAUNCH = "/usr/lib/runner-agent/launch"
 HAND_OVER = "hand-over received"
-ETHERNET, TCP, SYN = 14, 6, 2
-EVENT = re.compile(r"^\s*(\S+)-\d+ +\[\d+\] +\S+ +([\d.]+): (\w+): (.*)$")
+TLS = 443
+TASK = re.compile(r"^\s*(\S+)-(\d+) +\[\d+\] +\S+ +([\d.]+): (.*)$")
+ENTER = re.compile(r"sys_(\w+)\(fd: (\w+)")
+EXIT = re.compile(r"sys_recvfrom -> 0x(\w+)")
+SIZE_MAX = 1 << 31  # more is an error
 
 
 @dataclass
-class Packet:
-    """One packet of a TCP connection of the machine's; `port` is the other side's."""
+class Event:
+    """Something at one of the agent's connections: it was begun, or bytes were sent or received."""
 
     at: float
-    connection: int
+    kind: str
+
+
+@dataclass
+class Connection:
+    """A TCP connection of the agent's, to a port."""
+
     port: int
-    out: bool
-    opens: bool
-    size: int
+    events: list[Event] = field(default_factory=list)
 
 
 @dataclass
@@ -44,10 +49,10 @@ class Told:
     """A machine's answer, taken apart."""
 
     lines: dict[str, list[str]]
-    execs: list[tuple[float, str]]
-    connects: list[float]
-    routes: list[float]
-    journal: list[tuple[float, str]]
+    execs: list[tuple[float, str]] = field(default_factory=list)
+    routes: list[float] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+    journal: list[tuple[float, str]] = field(default_factory=list)
 
     def exec(self, name: str) -> float:
         """When a program was executed for the first time."""
@@ -78,18 +83,60 @@ def take_apart(text: str) -> Told:
     for line in notes.splitlines():
         name, *words = line.split(" ")
         lines.setdefault(name, words)
-    told = Told(lines, [], [], [], [])
-    for line in trace.splitlines():
-        event = EVENT.match(line)
-        if event and event[3] == "sched_process_exec":
-            words = dict(word.partition("=")[::2] for word in event[4].split())
-            told.execs.append((float(event[2]), words["filename"]))
-        elif event and "newstate=TCP_SYN_SENT" in event[4]:
-            told.connects.append(float(event[2]))
-        elif event and event[3] == "route":
-            told.routes.append(float(event[2]))
+    told = Told(lines)
+    calls = Calls(told)
+    for found in filter(None, map(TASK.match, trace.splitlines())):
+        task, thread, at, event = found[1], int(found[2]), float(found[3]), found[4]
+        name, _, words = event.partition(": ")
+        if name == "sched_process_exec":
+            told.execs.append((at, dict(_pairs(words))["filename"]))
+            if told.execs[-1][1] == AGENT:
+                calls.main = thread
+        elif name == "route":
+            told.routes.append(at)
+        elif task == "runner-agent":
+            calls.see(thread, at, event)
     told.journal = [_line(json.loads(line)) for line in journal.splitlines() if line[:1] == "{"]
     return told
+
+
+def _pairs(words: str) -> Iterator[tuple[str, str]]:
+    for word in words.split():
+        name, _, value = word.partition("=")
+        yield name, value
+
+
+class Calls:
+    """Follows the agent's system calls, by descriptor."""
+
+    def __init__(self, told: Told) -> None:
+        self._all = told.connections
+        self._open: dict[int, Connection] = {}
+        self.main = 0  # thread; others look up names for libcurl
+        self._look_up = 0.0  # when the one for the next connection began
+        self._last: dict[int, tuple[float, int]] = {}  # of each thread: when, which descriptor
+
+    def see(self, thread: int, at: float, event: str) -> None:
+        """Take the next event of one of the agent's threads."""
+        if thread != self.main:
+            self._look_up = self._look_up or at
+        elif "newstate=TCP_SYN_SENT" in event and thread in self._last:
+            begun, descriptor = self._last[thread]
+            port = int(dict(_pairs(event))["dport"])
+            self._open[descriptor] = Connection(port, [Event(self._look_up or begun, "begun")])
+            self._look_up = 0.0
+            self._all.append(self._open[descriptor])
+        elif found := ENTER.match(event):
+            self._last[thread] = (at, int(found[2], 16))
+            if found[1] == "sendto":
+                self._note(thread, Event(at, "sent"))
+        elif (found := EXIT.match(event)) and 0 < int(found[1], 16) < SIZE_MAX:
+            self._note(thread, Event(at, "received"))
+
+    def _note(self, thread: int, event: Event) -> None:
+        _, descriptor = self._last.get(thread, (0.0, -1))
+        if connection := self._open.get(descriptor):
+            connection.events.append(event)
 
 
 def _line(entry: dict[str, str]) -> tuple[float, str]:
@@ -100,32 +147,6 @@ def _line(entry: dict[str, str]) -> tuple[float, str]:
     return at, message if isinstance(message, str) else ""
 
 
-def packets(path: Path) -> Iterator[Packet]:
-    """Read the TCP packets that begin a connection or carry data, of QEMU's file (pcap)."""
-    data = path.read_bytes()
-    place = 24
-    while place + 16 <= len(data):
-        seconds, micros, size, _ = struct.unpack_from("<IIII", data, place)
-        frame = data[place + 16 : place + 16 + size]
-        place += 16 + size
-        found = _tcp(frame, seconds + micros / 1e6)
-        if found is not None and (found.size or found.opens):
-            yield found
-
-
-def _tcp(frame: bytes, at: float) -> Packet | None:
-    if frame[12:14] != b"\x08\x00" or frame[ETHERNET + 9] != TCP:
-        return None
-    header = (frame[ETHERNET] & 15) * 4
-    begin = ETHERNET + header
-    source, target = struct.unpack_from(">HH", frame, begin)
-    total = struct.unpack_from(">H", frame, ETHERNET + 2)[0]
-    size = total - header - (frame[begin + 12] >> 4) * 4
-    out = target in (80, 443)
-    connection, port = (source, target) if out else (target, source)
-    return Packet(at, connection, port, out, frame[begin + 13] == SYN, size)
-
-
 @dataclass
 class Waits:
     """How long calls were under way, and how long of that an answer was being waited for."""
@@ -133,47 +154,40 @@ class Waits:
     under_way: float
     waited: float
     first: float
+    last: float
 
 
-def waits(told: Told, path: Path, begin: float, end: float) -> Waits:
-    """Measure the calls between two times, by their packets, in the machine's clock."""
-    all_packets = list(packets(path))
-    opened = [packet.at for packet in all_packets if packet.opens]
-    if not opened or not told.connects:
-        raise BenchError("no connection was seen: neither by the kernel, or not on the network")
-    shift = told.connects[0] - opened[0]
+def waits(told: Told, end: float) -> Waits:
+    """Measure the calls that lead to the hand-over."""
     calls: list[tuple[float, float]] = []
     answers: list[tuple[float, float]] = []
-    for connection in dict.fromkeys(packet.connection for packet in all_packets):
-        mine = [p for p in all_packets if p.connection == connection]
-        mine = [p for p in mine if begin <= p.at + shift <= end]
-        if mine:
-            calls += _calls(mine, shift)
-            answers += _answers(mine, shift)
-    first = min((call[0] for call in calls), default=end)
-    return Waits(_union(calls), _union(answers), first)
+    for connection in told.connections:
+        events = [event for event in connection.events if event.at <= end]
+        if len(events) > 1:
+            calls += _calls(connection.port, events)
+            answers += _answers(events)
+    if not calls:
+        raise BenchError("no call was seen: neither connected, nor sent, nor received")
+    first, last = min(call[0] for call in calls), max(call[1] for call in calls)
+    return Waits(_union(calls), _union(answers), first, last)
 
 
-def _calls(mine: list[Packet], shift: float) -> list[tuple[float, float]]:
+def _calls(port: int, events: list[Event]) -> list[tuple[float, float]]:
     """Begin and end of each call; with TLS, all of the connection up to here is one call."""
-    if mine[0].port == 443:
-        return [(mine[0].at + shift, mine[-1].at + shift)]
+    if port == TLS:
+        return [(events[0].at, events[-1].at)]
     found = []
-    begin = mine[0].at
-    for before, packet in pairwise(mine):
-        if packet.out and not before.out:
-            found.append((begin + shift, before.at + shift))
-            begin = packet.at
-    return [*found, (begin + shift, mine[-1].at + shift)]
+    begin = events[0].at
+    for before, event in pairwise(events):
+        if event.kind == "sent" and before.kind == "received":
+            found.append((begin, before.at))
+            begin = event.at
+    return [*found, (begin, events[-1].at)]
 
 
-def _answers(mine: list[Packet], shift: float) -> list[tuple[float, float]]:
-    """From the last packet of a question to the last packet of what came back."""
-    found = []
-    for before, packet in pairwise(mine):
-        if not packet.out:
-            found.append((before.at + shift, packet.at + shift))
-    return found
+def _answers(events: list[Event]) -> list[tuple[float, float]]:
+    """From the last part of a question to each part of what came back."""
+    return [(a.at, b.at) for a, b in pairwise(events) if b.kind == "received"]
 
 
 def _union(intervals: list[tuple[float, float]]) -> float:
@@ -199,8 +213,9 @@ def our_times(boot: Boot) -> dict[str, float]:
     """The times of our machine, and what the agent had a part in."""
     told = take_apart(boot.text)
     runner = told.exec(RUNNER)
-    agent, received = told.exec(AGENT), told.line(HAND_OVER)
-    calls = waits(told, boot.packets, agent, received)
+    agent = told.exec(AGENT)
+    calls = waits(told, told.line(HAND_OVER))
+    received = calls.last
     # the last route that came before the first call is the one that it needed
     route = max((at for at in told.routes if at <= calls.first), default=agent)
     address = max(0.0, route - agent)
