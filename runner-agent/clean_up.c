@@ -94,7 +94,9 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 
 void clean_up_start(struct agent *agent)
 {
-        if (agent->receive.was_seen && !agent->clean_up.call)
+        struct clean_up *clean_up = &agent->clean_up;
+
+        if (agent->receive.was_seen && !clean_up->is_deleted && !clean_up->call && !clean_up->timer)
                 delete_parameter(agent);
 }
 

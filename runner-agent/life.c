@@ -144,7 +144,6 @@ static void stop(struct agent *agent, enum report_stage outcome, const char *rea
 static void on_started(struct agent *agent)
 {
         be_ready(agent);
-        clean_up_start(agent);
         watch_started(agent);
         trim_start(agent);
 }
@@ -154,6 +153,7 @@ static void on_listening(struct agent *agent)
         sd_notify(0, "STATUS=Waiting for a job");
         watch_listening(agent);
         reports_send(agent, REPORT_READY, NULL);
+        clean_up_start(agent); /* not before: a machine that dies until now gives its job back */
 }
 
 static void on_job_started(struct agent *agent)
@@ -163,6 +163,7 @@ static void on_job_started(struct agent *agent)
         mem_free_secret(MEM_STEAL(agent->handover.jit_config));
         watch_job_started(agent);
         reports_send(agent, REPORT_JOB_STARTED, NULL);
+        clean_up_start(agent);
 }
 
 static void on_job_finished(struct agent *agent)
