@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Hand-overs that nobody read. The agent deletes its parameter as soon as it has read it, so one
+ * Hand-overs that nobody read. The agent deletes its parameter as soon as its runner listens, so one
  * that outlives its machine belongs to a machine that ended before its agent came up.
  */
 
