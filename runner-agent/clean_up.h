@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Cleaning up: this machine's parameter is deleted as soon as the runner listens; a machine that ends
- * before gives its job back by it.
+ * Cleaning up: this machine's parameter is deleted as soon as the runner listens; a machine that
+ * ends before gives its job back by it.
  *
  * In: receive->was_seen. Out: no parameter. It happens while the runner works, since
  * DeleteParameter takes a few calls per second for the whole account; at the end it is looked for

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Hand-overs that nobody read. The agent deletes its parameter as soon as its runner listens, so one
- * that outlives its machine belongs to a machine that ended before its agent came up.
+ * Hand-overs that nobody read. The agent deletes its parameter as soon as its runner listens, so
+ * one that outlives its machine belongs to a machine that ended before its runner listened.
  */
 
 #include <stddef.h>
