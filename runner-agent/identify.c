@@ -130,9 +130,9 @@ static void join(struct agent *agent)
         identify->failures = 0;
         identify->done = NULL;
         agent_timer(agent, &identify->timer, refresh_delay_ms(agent, expires_ms), on_time);
-        network_release(agent);
         if (done)
                 done(agent, 0, NULL);
+        network_release(agent); /* last: to close its socket takes the kernel a while */
 }
 
 /* -- the calls ------------------------------------------------------------------------------- */

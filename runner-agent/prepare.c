@@ -8,12 +8,14 @@
 
 #include "prepare.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "container.h"
+#include "rehearse.h"
 
 /* Of this machine itself, where nobody listens ("discard"). */
 #define NOBODY "https://localhost:9/"
@@ -32,6 +34,17 @@ static void load_code(void)
 #endif
 }
 
+/* Where it cannot be read, its start says why. */
+static void load_runner(const char *program)
+{
+        int fd = open(program, O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return;
+        posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+        close(fd);
+}
+
 static void on_nobody(struct http_call *call, void *userdata)
 {
         struct agent *agent = userdata;
@@ -42,11 +55,19 @@ static void on_nobody(struct http_call *call, void *userdata)
 
 void prepare_start(struct agent *agent)
 {
+        struct http_call *question;
+        struct err err;
+
         load_code();
+        load_runner(agent->config.command[0]);
         tzset(); /* asked for by every function that knows dates */
         http_tls_prepare();
+        if (rehearse(NOBODY, &question, &err) < 0) {
+                log_debug(agent_log(agent), "not rehearsed", LOG_TEXT("error", err.text));
+                return;
+        }
         /* libcurl's thread for names, the files that say where names are, and a connection. */
-        agent_call(agent, &agent->prepare.call, http_call_new("nobody", "GET", NOBODY), on_nobody);
+        agent_call(agent, &agent->prepare.call, question, on_nobody);
 }
 
 void prepare_release(struct agent *agent)

@@ -214,11 +214,14 @@ static int take_listener(struct err *err)
         return LISTEN_FD;
 }
 
+/* The program inherits what is ignored: systemd has its services ignore SIGPIPE. */
 static int open_signals(struct err *err)
 {
         sigset_t mask;
         int fd;
 
+        for (int number = 1; number < NSIG; number++)
+                signal(number, SIG_DFL);
         sigemptyset(&mask);
         sigaddset(&mask, SIGCHLD);
         sigaddset(&mask, SIGTERM);

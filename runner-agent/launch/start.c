@@ -32,17 +32,6 @@ struct failure {
         int error;
 };
 
-static void reset_signals(void)
-{
-        struct sigaction standard = {.sa_handler = SIG_DFL};
-        sigset_t none;
-
-        for (int number = 1; number < NSIG; number++)
-                sigaction(number, &standard, NULL);
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 struct plan {
         const struct launch_request *request;
         const char *const *variables; /* the request's, and the user's */
@@ -53,6 +42,7 @@ struct plan {
 static enum step run_child(const struct plan *plan)
 {
         int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        sigset_t none;
 
         if (null < 0 || setpgid(0, 0) < 0 || dup2(null, STDIN_FILENO) < 0 ||
                 dup2(plan->output, STDOUT_FILENO) < 0 || dup2(plan->output, STDERR_FILENO) < 0)
@@ -63,7 +53,8 @@ static enum step run_child(const struct plan *plan)
                 _exit(EXIT_FAILURE);
         if (chdir(plan->request->directory) < 0)
                 return STEP_DIRECTORY;
-        reset_signals();
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
         execve(plan->request->arguments[0], (char **)plan->request->arguments,
                 (char **)plan->variables);
         return STEP_EXEC;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Small parts of the agent that touch nothing: exit codes, names in the journal, back-off, and
- * which memory is given back.
+ * Small parts of the agent that touch nothing: exit codes, names in the journal, back-off,
+ * which memory is given back, and what is gone through ahead.
  */
 
 #include <setjmp.h>
@@ -21,7 +21,9 @@
 #include "../../runner-agent/container.h"
 #include "../../runner-agent/exits.h"
 #include "../../runner-agent/journal.h"
+#include "../../runner-agent/rehearse.h"
 #include "../../runner-agent/trim.h"
+#include "http.h"
 #include "mem.h"
 
 /* -- exit codes ------------------------------------------------------------------------------ */
@@ -138,6 +140,23 @@ static void test_only_code_of_files_is_given_back(void **state)
         assert_int_equal(size, 0x2000);
 }
 
+/* -- what is gone through ahead -------------------------------------------------------------- */
+
+static void test_made_up_answers_are_like_real_ones(void **state)
+{
+        struct http_call *question = NULL;
+        struct err err = {0};
+        int r = rehearse("https://localhost:9/", &question, &err);
+
+        (void)state;
+        if (r < 0)
+                fail_msg("%s", err.text);
+        assert_string_equal(question->what, "GetParameter");
+        assert_string_equal(buf_string(&question->url), "https://localhost:9/");
+        assert_string_equal(question->sign_scope, "aws:amz:nowhere-1:ssm");
+        http_call_free(question);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -147,6 +166,7 @@ int main(void)
                 cmocka_unit_test(test_standard_error_is_the_journal_only_where_systemd_says_so),
                 cmocka_unit_test(test_back_off_doubles_up_to_its_limit),
                 cmocka_unit_test(test_only_code_of_files_is_given_back),
+                cmocka_unit_test(test_made_up_answers_are_like_real_ones),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

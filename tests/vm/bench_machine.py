@@ -2,8 +2,8 @@
 """Boots one machine for `make bench-vm`, and asks it for its own clock's times.
 
 The machine has all that it will need before it starts: the instance is in the local cloud, its
-hand-over in SSM. The kernel traces the start of programs; ours traces new routes as well, and the
-system calls by which programs connect, send and receive, which slows all of its system calls down.
+hand-over in SSM. The kernel traces the start of programs; ours traces new routes and threads too,
+and the system calls by which programs connect, send and receive, which slows all of them down.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ NOTE_STARTS = "trace_clock=mono trace_buf_size=8M trace_event=sched:sched_proces
 NOTE_CALLS = "".join(
     f",{event}"
     for event in (
-        "sock:inet_sock_set_state", "syscalls:sys_enter_connect", "syscalls:sys_enter_sendto",
-        "syscalls:sys_enter_recvfrom", "syscalls:sys_exit_recvfrom",
+        "task:task_newtask", "sock:inet_sock_set_state", "syscalls:sys_enter_connect",
+        "syscalls:sys_enter_sendto", "syscalls:sys_enter_recvfrom", "syscalls:sys_exit_recvfrom",
     )
 ) + " kprobe_event=p:route,fib_table_insert"  # fmt: skip
 BOOT_SECONDS = 600.0

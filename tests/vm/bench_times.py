@@ -112,19 +112,23 @@ class Calls:
     def __init__(self, told: Told) -> None:
         self._all = told.connections
         self._open: dict[int, Connection] = {}
-        self.main = 0  # thread; others look up names for libcurl
+        self.main = 0  # thread
         self._look_up = 0.0  # when the one for the next connection began
         self._last: dict[int, tuple[float, int]] = {}  # of each thread: when, which descriptor
 
     def see(self, thread: int, at: float, event: str) -> None:
         """Take the next event of one of the agent's threads."""
-        if thread != self.main:
-            self._look_up = self._look_up or at
+        if event.startswith("task_newtask"):
+            self._look_up = at  # by libcurl, in a thread; the agent has no others
+        elif thread != self.main:
+            return
         elif "newstate=TCP_SYN_SENT" in event and thread in self._last:
             begun, descriptor = self._last[thread]
             port = int(dict(_pairs(event))["dport"])
-            self._open[descriptor] = Connection(port, [Event(self._look_up or begun, "begun")])
-            self._look_up = 0.0
+            if port == TLS:  # the metadata service is connected to by its address
+                begun = self._look_up or begun
+                self._look_up = 0.0
+            self._open[descriptor] = Connection(port, [Event(begun, "begun")])
             self._all.append(self._open[descriptor])
         elif found := ENTER.match(event):
             self._last[thread] = (at, int(found[2], 16))
