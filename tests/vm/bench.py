@@ -11,13 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -29,20 +24,18 @@ from .bench_machine import (
     Bench,
     BenchError,
     BenchMachines,
-    Boot,
     Change,
     make_variant,
     runner_on_disk,
 )
 from .bench_measures import MEASURES
+from .bench_series import RUNNER, Load, Series, cell, compare_with_neighbours, say, take
 from .bench_times import our_times, stock_times
 from .machine import missing_tools
 
-RUNNER = "kernel → runner started"
 SHARE = "  own share"
 PROMISED_RATIO = 3.0
 PROMISED_SHARE = 0.050
-QUIET = 0.10  # of a processor: more work of others than this disturbs
 
 DEFINITIONS = """\
 All times are the machines' own (CLOCK_MONOTONIC, from the kernel's start on): the median of {runs}
@@ -66,83 +59,6 @@ runner is a stand-in that costs nothing; its hand-over waits in SSM before the b
   CPU time of the agent   what its unit has used until the runner's start, its sandbox included."""
 
 
-@dataclass
-class Series:
-    """One kind of machine, what makes its image, and what its boots took."""
-
-    name: str
-    make: Callable[[], Path]
-    read: Callable[[Boot], dict[str, float]]
-    user_data: str = ""
-    boots: list[dict[str, float]] = field(default_factory=list)
-
-    def values(self, row: str) -> list[float]:
-        """The times of one row."""
-        return [boot[row] for boot in self.boots if row in boot]
-
-
-@dataclass
-class Load:
-    """How much of the processors others have used during the boots, in processors."""
-
-    others: list[float] = field(default_factory=list)
-
-    @contextmanager
-    def watch(self) -> Iterator[None]:
-        """Note what others use in the meantime."""
-        begin = time.monotonic(), _busy(), _used()
-        yield
-        seconds, busy, used = time.monotonic() - begin[0], _busy() - begin[1], _used() - begin[2]
-        self.others.append(max(0.0, (busy - used) / seconds))
-
-    def warning(self) -> str:
-        """What to say of it to who reads the figures; empty when it was quiet."""
-        most = max(self.others, default=0.0)
-        if most <= QUIET:
-            return ""
-        return (
-            f"WARNING: other work used up to {most:.1f} of this machine's {os.cpu_count()} "
-            "processors meanwhile: the figures are provisional; repeat it on a quiet machine"
-        )
-
-
-def _busy() -> float:
-    words = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
-    user, nice, system, _, _, interrupts, soft, *_ = map(int, words)
-    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
-
-
-def _used() -> float:
-    """Of this process and of its children that have ended: the virtual machines."""
-    used = 0.0
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        usage = resource.getrusage(who)
-        used += usage.ru_utime + usage.ru_stime
-    return used
-
-
-def say(text: str) -> None:
-    """Tell the progress, beside the table."""
-    print(f"bench-vm: {text}", file=sys.stderr, flush=True)
-
-
-def take(bench: Bench, series: list[Series], times: int, load: Load) -> None:
-    """Boot each kind in turn, so often."""
-    total = len(series) * times
-    for number in range(total):
-        one = series[number % len(series)]
-        image = one.make()
-        began = time.monotonic()
-        with load.watch():
-            boot = bench.boot(image, one.user_data)
-        one.boots.append(one.read(boot))
-        say(
-            f"{number + 1} of {total}: {one.name}: runner started after "
-            f"{one.boots[-1][RUNNER]:.2f} s (in all {time.monotonic() - began:.0f} s; others used "
-            f"{load.others[-1]:.1f} processors)"
-        )
-
-
 # -- stock and ours -----------------------------------------------------------------------------
 
 
@@ -164,7 +80,7 @@ def compare(
     print(f"{'seconds':<36}{'stock':>28}{'ours':>28}")
     rows = dict.fromkeys([*stock.boots[0], *ours.boots[0]])
     for row in rows:
-        print(f"{row:<36}{_cell(stock.values(row))}{_cell(ours.values(row))}")
+        print(f"{row:<36}{cell(stock.values(row))}{cell(ours.values(row))}")
     print()
     print(
         f"{_mark(ratio >= PROMISED_RATIO)} {RUNNER}: ours is {ratio:.2f} times as fast as stock "
@@ -182,12 +98,6 @@ def compare(
         "own_share_seconds": round(share, 6),
         "promised_own_share_seconds": PROMISED_SHARE,
     }
-
-
-def _cell(values: list[float]) -> str:
-    if not values:
-        return f"{'–':>28}"
-    return f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f})".rjust(28)
 
 
 def _mark(met: bool) -> str:
@@ -208,18 +118,24 @@ def undo(bench: Bench, options: argparse.Namespace, folder: Path, load: Load) ->
 
         return Series(f"without {name}" if name else "with all", make, our_times)
 
-    series = {name: without(name) for name in ["", *options.measures]}
-    take(bench, list(series.values()), options.runs, load)
-    kept = series.pop("").values(RUNNER)
-    print(f"{RUNNER}, in seconds: the median of {options.runs} boots, with the least and the most")
-    print(f"{'with all measures':<20}{_cell(kept)}{'effect':>10}   what is undone")
-    for name, one in series.items():
-        effect = median(one.values(RUNNER)) - median(kept)
-        cell = _cell(one.values(RUNNER))
-        print(f"{'without ' + name:<20}{cell}{effect:>+10.3f}   {MEASURES[name].text}")
+    kept = without("")
+    series = {name: without(name) for name in options.measures}
+    take(bench, [one for other in series.values() for one in (kept, other)], options.runs, load)
+    take(bench, [kept], 1, load)
+    effects = compare_with_neighbours(kept, list(series.values()))
+    print(
+        f"{RUNNER}, in seconds: the median of {options.runs} boots, with the least and the most.\n"
+        "The host's speed changes within minutes: hence the effect compares each boot with those\n"
+        "with all measures right before and after it."
+    )
+    print(f"{'with all measures':<24}{cell(kept.values(RUNNER))}{'effect':>10}   what is undone")
+    for (name, one), effect in zip(series.items(), effects, strict=True):
+        figures = cell(one.values(RUNNER))
+        print(f"{'without ' + name:<24}{figures}{effect:>+10.3f}   {MEASURES[name].text}")
     return {
-        "with": kept,
+        "with": kept.values(RUNNER),
         "without": {name: one.values(RUNNER) for name, one in series.items()},
+        "effect": dict(zip(series, effects, strict=True)),
     }
 
 

@@ -4,6 +4,8 @@
 import pytest
 
 from .bench_machine import BenchError, Boot
+from .bench_series import RUNNER as TO_RUNNER
+from .bench_series import Series, compare_with_neighbours
 from .bench_times import our_times
 
 LAUNCH, RUNNER = "/usr/lib/runner-agent/launch", "/opt/actions-runner/bin/Runner.Listener"
@@ -87,3 +89,15 @@ def test_what_a_machine_has_not_told_is_named():
     boot.text = boot.text.replace("hand-over received", "something else")
     with pytest.raises(BenchError, match="hand-over received"):
         our_times(boot)
+
+
+def series(*seconds):
+    made = Series("", lambda: None, our_times)
+    made.boots = [{TO_RUNNER: at} for at in seconds]
+    return made
+
+
+def test_a_measure_is_compared_with_the_boots_around_it_however_fast_the_host_is():
+    kept = series(10, 10, 10, 20, 20)  # the host becomes slow
+    slower, same = series(12, 18), series(10, 20)
+    assert compare_with_neighbours(kept, [slower, same]) == pytest.approx([2, 0])
