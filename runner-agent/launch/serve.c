@@ -215,13 +215,20 @@ static int take_listener(struct err *err)
 }
 
 /* The program inherits what is ignored: systemd has its services ignore SIGPIPE. */
+static void ignore_nothing(void)
+{
+        struct sigaction now;
+
+        for (int number = 1; number < NSIG; number++)
+                if (sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+                        signal(number, SIG_DFL);
+}
+
 static int open_signals(struct err *err)
 {
         sigset_t mask;
         int fd;
 
-        for (int number = 1; number < NSIG; number++)
-                signal(number, SIG_DFL);
         sigemptyset(&mask);
         sigaddset(&mask, SIGCHLD);
         sigaddset(&mask, SIGTERM);
@@ -259,6 +266,7 @@ int serve_run(void)
         struct err err;
 
         serve.listener = take_listener(&err);
+        ignore_nothing();
         serve.signals = serve.listener < 0 ? -1 : open_signals(&err);
         if (serve.signals < 0) {
                 fprintf(stderr, "launch: %s\n", err.text);
