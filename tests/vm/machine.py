@@ -45,6 +45,7 @@ class VmSetup(Setup):
     append         added to the kernel's command line
     clock          what the machine's clock says at power-on (RFC 3339); real time when empty
     cable_seconds  how long after power-on the network cable is plugged in
+    nice           QEMU's; less than 0 is root's to say
     """
 
     image: Path = Path()
@@ -55,6 +56,7 @@ class VmSetup(Setup):
     cable_seconds: float = 0.0
     memory: int = 1024
     processors: int = 2
+    nice: int = 0
 
 
 class VirtualMachine(Machine):
@@ -134,6 +136,7 @@ class VirtualMachine(Machine):
         uuid = f"{uuid[:8]}-{uuid[8:12]}-{uuid[12:16]}-{uuid[16:20]}-{uuid[20:]}"
         product = f"product={self.facts.instance_type},uuid={uuid},serial={uuid}"
         return [
+            "nice", "-n", str(setup.nice),
             "qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-S",
             "-machine", "q35,accel=tcg", "-cpu", "max",
             "-smp", str(setup.processors), "-m", str(setup.memory),
