@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,12 @@ import pytest
 from cloud.cloud import Cloud
 
 LAST_LINES = 60
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what tests start, also where a shell has begun all of this with `&`."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
