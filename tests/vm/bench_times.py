@@ -113,7 +113,7 @@ class Calls:
         self._all = told.connections
         self._open: dict[int, Connection] = {}
         self.main = 0  # thread
-        self._look_up = 0.0  # when the one for the next connection began
+        self._look_up = 0.0  # when that of the next connection's name began
         self._last: dict[int, tuple[float, int]] = {}  # of each thread: when, which descriptor
 
     def see(self, thread: int, at: float, event: str) -> None:
