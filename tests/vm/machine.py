@@ -32,7 +32,15 @@ HOST_ADDRESS = "169.254.169.1"
 GUEST_ADDRESS = "169.254.169.10"
 HAND = "org.scale-agent.hand"
 POWER_BUTTON_SECONDS = 60.0
-ROOT_BEGINS = 1048576  # where on the disk: tests/vm/image puts it there
+ROOT_BEGINS = 128 << 20  # where on the disk: tests/vm/image puts it there
+
+
+@dataclass
+class Firmware:
+    """UEFI: its code, and the variables that it begins with."""
+
+    code: Path
+    variables: Path
 
 
 @dataclass
@@ -42,6 +50,8 @@ class VmSetup(Setup):
     image          the folder that tests/vm/image made: disk, kernel, initrd (or none), cmdline
     ways           address and port in the guest, and the port of the loopback that it leads to
     files          replaced on the disk before the boot: path and content
+    firmware       what starts the disk's own boot loader; without, QEMU starts the image's kernel
+    is_kept        the image's disk keeps what the machine writes
     append         added to the kernel's command line
     clock          what the machine's clock says at power-on (RFC 3339); real time when empty
     cable_seconds  how long after power-on the network cable is plugged in
@@ -51,6 +61,8 @@ class VmSetup(Setup):
     image: Path = Path()
     ways: dict[str, int] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    firmware: Firmware | None = None
+    is_kept: bool = False
     append: str = ""
     clock: str = ""
     cable_seconds: float = 0.0
@@ -72,9 +84,11 @@ class VirtualMachine(Machine):
 
     def hand(self, command: str, seconds: float = 30.0) -> str:
         """Run a command of the shell as root in the guest, and give what it prints."""
+        path = self.directory / "hand"
+        wait_until(path.exists, 10)  # QEMU makes it
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as stream:
             stream.settimeout(seconds)
-            stream.connect(str(self.directory / "hand"))
+            stream.connect(str(path))
             stream.sendall(command.replace("\n", " ").encode() + b"\n")
             text = b""
             while not text.endswith(b"\0"):
@@ -131,7 +145,6 @@ class VirtualMachine(Machine):
         )
         for address, port in ways.items():
             network += f",guestfwd=tcp:{address}-cmd:nc -N 127.0.0.1 {port}"
-        append = f"{(image / 'cmdline').read_text().strip()} {setup.append}".strip()
         uuid = f"ec2{self.id.removeprefix('i-').ljust(29, '0')}"[:32]
         uuid = f"{uuid[:8]}-{uuid[8:12]}-{uuid[12:16]}-{uuid[16:20]}-{uuid[20:]}"
         product = f"product={self.facts.instance_type},uuid={uuid},serial={uuid}"
@@ -143,9 +156,9 @@ class VirtualMachine(Machine):
             "-smbios", "type=0,vendor=Amazon EC2",
             "-smbios", f"type=1,manufacturer=Amazon EC2,{product}",
             *(["-rtc", f"base={setup.clock}"] if setup.clock else []),
-            "-kernel", str(image / "vmlinuz"), "-append", append,
-            *(["-initrd", str(image / "initrd")] if (image / "initrd").exists() else []),
-            "-drive", f"file={disk},if=none,id=d0,format=raw,snapshot=on,cache=unsafe",
+            *_firmware(setup.firmware), *([] if setup.firmware else _kernel(image, setup.append)),
+            "-drive", f"file={disk},if=none,id=d0,format=raw,cache=unsafe,"
+            f"snapshot={'off' if setup.is_kept else 'on'}",
             "-device", "nvme,serial=vol0,drive=d0",
             "-netdev", network, "-device", "virtio-net-pci,netdev=n0,id=nic",
             "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
@@ -191,6 +204,23 @@ class VirtualMachine(Machine):
         self.note("off", reason)
         with self._lock:
             self.off.set()
+
+
+def _kernel(image: Path, append: str) -> list[str]:
+    line = f"{(image / 'cmdline').read_text().strip()} {append}".strip()
+    initrd = image / "initrd"
+    options = ["-kernel", str(image / "vmlinuz"), "-append", line]
+    return [*options, "-initrd", str(initrd)] if initrd.exists() else options
+
+
+def _firmware(firmware: Firmware | None) -> list[str]:
+    if firmware is None:
+        return []
+    flash = "if=pflash,format=raw"
+    return [
+        "-drive", f"{flash},unit=0,readonly=on,file={firmware.code}",
+        "-drive", f"{flash},unit=1,snapshot=on,file={firmware.variables}",
+    ]  # fmt: skip
 
 
 def root_of(disk: Path) -> str:

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""From a machine's firmware on: UEFI, GRUB, and the kernel as step boot of ami/install left it.
+
+The other tests have QEMU start the kernel. Here a disk gets its boot loader as Debian's image for
+EC2 has it, and the step runs on a machine that is on, as where Packer builds an image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloud.github import GitHub
+
+from .bench_machine import Change, make_variant
+from .machine import Firmware
+from .machines import IMAGE, VirtualMachines
+from .stand import Stand
+
+PROJECT = Path(__file__).resolve().parents[2]
+FIRMWARE = Firmware(
+    Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+)
+WANTED = "/etc/systemd/system/basic.target.wants/runner-agent.service"
+ENTRY = "grep -E '^[[:space:]]*(linux|initrd)[[:space:]]' /boot/grub/grub.cfg"
+STEP_SECONDS = 300.0
+
+INSTALL_GRUB = """
+    mkfs.vfat /dev/nvme0n1p15 && mkdir -p /boot/efi && mount /dev/nvme0n1p15 /boot/efi
+    && grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable --no-nvram
+    && update-grub && echo done
+"""
+
+LOOK_AROUND = """
+[ -d /sys/firmware/efi ] && echo UEFI
+ls /boot
+tr ' ' '\\n' </proc/cmdline | grep -e ^BOOT_IMAGE -e ^root=
+"""
+
+
+def scripts() -> dict[str, tuple[bytes, int]]:
+    """All of ami/, for a machine's disk."""
+    files = [path for path in (PROJECT / "ami").rglob("*") if path.is_file()]
+    return {
+        f"/root/{path.relative_to(PROJECT)}": (path.read_bytes(), path.stat().st_mode & 0o777)
+        for path in files
+    }
+
+
+@pytest.fixture
+def disk(local_cloud, tmp_path):
+    """An image with GRUB on its disk, on which step boot has run; only firmware can start it."""
+    change = Change(files=scripts(), remove=[WANTED])  # no agent powers this machine off
+    image = make_variant(IMAGE, tmp_path / "image", change)
+    local_cloud.reset(make_github=GitHub, make_machines=VirtualMachines)
+    stand = Stand(local_cloud).set_up(image=image, is_kept=True).with_hand()
+    machine = stand.launch_alone().machine
+    assert machine.hand(INSTALL_GRUB, STEP_SECONDS).endswith("done\n")
+    assert "initrd" in machine.hand(ENTRY)
+    assert machine.hand("/root/ami/install boot && echo good", STEP_SECONDS).endswith("good\n")
+    assert "initrd" not in machine.hand(ENTRY)
+    machine.hand("systemctl enable runner-agent && umount /boot/efi && systemctl poweroff")
+    stand.powers_off()
+    local_cloud.machines.stop()
+    (image / "vmlinuz").unlink()
+    return image
+
+
+def test_grub_starts_the_kernel_without_an_initramfs(disk, cloud):
+    stand = Stand(cloud).set_up(image=disk, firmware=FIRMWARE).queue(script=LOOK_AROUND)
+    stand.ends("success")
+    firmware, *files, kernel, root = stand.job.output.splitlines()
+    assert firmware == "UEFI"
+    assert not [name for name in files if name.startswith("initrd")]
+    assert kernel.startswith("BOOT_IMAGE=/boot/vmlinuz-")
+    assert root == "root=PARTUUID=5ca1eab1-0000-4000-8000-000000000001"
