@@ -34,23 +34,31 @@ static int read_token(struct err *err)
         return imds_token_answer(call, &token, err);
 }
 
+static struct http_call *ask(const char *path, const char *text)
+{
+        struct http_call *call = imds_get("token", path);
+
+        answer(call, text);
+        return call;
+}
+
 static int read_identity(struct imds_identity *ret, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *call = imds_get("token", IMDS_PATH_IDENTITY);
+        _cleanup_(http_call_freep) struct http_call *call = ask(IMDS_PATH_IDENTITY,
+                "{\"instanceId\": \"i-0123456789abcdef0\", \"instanceType\": \"m7i.large\", "
+                "\"availabilityZone\": \"nowhere-1a\", \"region\": \"nowhere-1\", "
+                "\"accountId\": \"123456789012\"}");
 
-        answer(call, "{\"instanceId\": \"i-0123456789abcdef0\", \"instanceType\": \"m7i.large\", "
-                     "\"availabilityZone\": \"nowhere-1a\", \"region\": \"nowhere-1\", "
-                     "\"accountId\": \"123456789012\"}");
         return imds_identity_answer(call, ret, err);
 }
 
 static int read_credentials(struct aws_credentials *ret, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *call = imds_get("token", IMDS_PATH_ROLES);
+        _cleanup_(http_call_freep) struct http_call *call =
+                ask(IMDS_PATH_ROLES, "{\"Code\": \"Success\", \"AccessKeyId\": \"key\", "
+                                     "\"SecretAccessKey\": \"secret\", \"Token\": \"token\", "
+                                     "\"Expiration\": \"2026-01-01T00:00:00Z\"}");
 
-        answer(call, "{\"Code\": \"Success\", \"AccessKeyId\": \"key\", "
-                     "\"SecretAccessKey\": \"secret\", \"Token\": \"token\", "
-                     "\"Expiration\": \"2026-01-01T00:00:00Z\"}");
         return imds_credentials_answer(call, ret, err);
 }
 

@@ -247,3 +247,10 @@ int aws_json_answer(const struct http_call *call, cJSON **ret_object, struct err
         *ret_object = MEM_STEAL(answer);
         return 0;
 }
+
+int aws_accepted_json(const struct http_call *call, cJSON **ret_object, struct err *err)
+{
+        int r = aws_accepted(call, err);
+
+        return r < 0 ? r : aws_json_answer(call, ret_object, err);
+}

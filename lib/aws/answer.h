@@ -24,6 +24,9 @@ int aws_accepted(const struct http_call *call, struct err *err);
  * -EBADMSG. The text never quotes the answer, which may hold a secret. */
 int aws_json_answer(const struct http_call *call, cJSON **ret_object, struct err *err);
 
+/* aws_accepted() and aws_json_answer(). */
+int aws_accepted_json(const struct http_call *call, cJSON **ret_object, struct err *err);
+
 /* Overwrites all strings of a tree that holds a secret, and frees it. */
 void aws_json_free_secret(cJSON **object);
 #define _cleanup_json_secret_ _cleanup_(aws_json_free_secret)

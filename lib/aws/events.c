@@ -57,12 +57,8 @@ int events_put_answer(const struct http_call *call, struct err *err)
         const char *code;
         const char *message;
         int64_t failed;
-        int r;
+        int r = aws_accepted_json(call, &answer, err);
 
-        r = aws_accepted(call, err);
-        if (r < 0)
-                return r;
-        r = aws_json_answer(call, &answer, err);
         if (r < 0)
                 return r;
         r = json_need_integer(answer, "FailedEntryCount", &failed, err);

@@ -95,11 +95,8 @@ struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *me
 static int read_string(const struct http_call *call, const char *path, cJSON **ret_answer,
         const char **ret_string, struct err *err)
 {
-        int r = aws_accepted(call, err);
+        int r = aws_accepted_json(call, ret_answer, err);
 
-        if (r < 0)
-                return r;
-        r = aws_json_answer(call, ret_answer, err);
         if (r < 0)
                 return r;
         r = json_need_string(*ret_answer, path, ret_string, err);
@@ -188,12 +185,8 @@ int sqs_receive_messages_answer(
         _cleanup_json_ cJSON *answer = NULL;
         const cJSON *messages;
         const cJSON *message;
-        int r;
+        int r = aws_accepted_json(call, &answer, err);
 
-        r = aws_accepted(call, err);
-        if (r < 0)
-                return r;
-        r = aws_json_answer(call, &answer, err);
         if (r < 0)
                 return r;
         messages = json_get(answer, "Messages");

@@ -202,12 +202,8 @@ int ssm_get_parameters_answer(const struct http_call *call, cJSON **ret_paramete
         _cleanup_json_secret_ cJSON *answer = NULL;
         _cleanup_json_secret_ cJSON *found = NULL;
         const cJSON *parameter;
-        int r;
+        int r = aws_accepted_json(call, &answer, err);
 
-        r = aws_accepted(call, err);
-        if (r < 0)
-                return r;
-        r = aws_json_answer(call, &answer, err);
         if (r < 0)
                 return r;
         found = cJSON_CreateObject();
@@ -233,12 +229,8 @@ int ssm_delete_parameters_answer(const struct http_call *call, size_t *ret_delet
 {
         _cleanup_json_ cJSON *answer = NULL;
         const cJSON *deleted;
-        int r;
+        int r = aws_accepted_json(call, &answer, err);
 
-        r = aws_accepted(call, err);
-        if (r < 0)
-                return r;
-        r = aws_json_answer(call, &answer, err);
         if (r < 0)
                 return r;
         deleted = json_get(answer, "DeletedParameters");
