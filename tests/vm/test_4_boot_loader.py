@@ -7,6 +7,8 @@ EC2 has it, and the step runs on a machine that is on, as where Packer builds an
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,11 +62,15 @@ def disk(local_cloud, tmp_path):
     assert "initrd" in machine.hand(ENTRY)
     assert machine.hand("/root/ami/install boot && echo good", STEP_SECONDS).endswith("good\n")
     assert "initrd" not in machine.hand(ENTRY)
-    machine.hand("systemctl enable runner-agent && umount /boot/efi && systemctl poweroff")
+    ready = "systemctl enable runner-agent 2>/dev/null && umount /boot/efi && echo good"
+    assert machine.hand(ready, STEP_SECONDS) == "good\n"
+    with contextlib.suppress(OSError):  # it may be off before it can answer
+        machine.hand("systemctl poweroff")
     stand.powers_off()
     local_cloud.machines.stop()
     (image / "vmlinuz").unlink()
-    return image
+    yield image
+    shutil.rmtree(image)
 
 
 def test_grub_starts_the_kernel_without_an_initramfs(disk, cloud):
