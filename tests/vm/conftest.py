@@ -30,8 +30,8 @@ def cloud(local_cloud: Cloud) -> Iterator[Cloud]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
     """Show the end of each machine's console below the report of a test that failed."""
     report = yield
-    cloud = getattr(item, "funcargs", {}).get("cloud")
-    if cloud is not None and report.failed and report.when == "call":
+    cloud = getattr(item, "funcargs", {}).get("local_cloud")
+    if report.failed and cloud is not None and cloud.machines is not None:
         for machine in cloud.machines.all.values():
             assert isinstance(machine, VirtualMachine)
             stages = "\n".join(f"{m.at:.1f} {m.stage} {m.detail}" for m in machine.moments)

@@ -156,7 +156,7 @@ class VirtualMachine(Machine):
             "-smbios", "type=0,vendor=Amazon EC2",
             "-smbios", f"type=1,manufacturer=Amazon EC2,{product}",
             *(["-rtc", f"base={setup.clock}"] if setup.clock else []),
-            *_firmware(setup.firmware), *([] if setup.firmware else _kernel(image, setup.append)),
+            *(_firmware(setup.firmware) if setup.firmware else _kernel(image, setup.append)),
             "-drive", f"file={disk},if=none,id=d0,format=raw,cache=unsafe,"
             f"snapshot={'off' if setup.is_kept else 'on'}",
             "-device", "nvme,serial=vol0,drive=d0",
@@ -213,9 +213,7 @@ def _kernel(image: Path, append: str) -> list[str]:
     return [*options, "-initrd", str(initrd)] if initrd.exists() else options
 
 
-def _firmware(firmware: Firmware | None) -> list[str]:
-    if firmware is None:
-        return []
+def _firmware(firmware: Firmware) -> list[str]:
     flash = "if=pflash,format=raw"
     return [
         "-drive", f"{flash},unit=0,readonly=on,file={firmware.code}",

@@ -50,13 +50,8 @@ def scripts() -> dict[str, tuple[bytes, int]]:
     }
 
 
-@pytest.fixture
-def disk(local_cloud, tmp_path):
-    """An image with GRUB on its disk, on which step boot has run; only firmware can start it."""
-    change = Change(files=scripts(), remove=[WANTED])  # no agent powers this machine off
-    image = make_variant(IMAGE, tmp_path / "image", change)
-    local_cloud.reset(make_github=GitHub, make_machines=VirtualMachines)
-    stand = Stand(local_cloud).set_up(image=image, is_kept=True).with_hand()
+def set_up_boot(stand: Stand) -> None:
+    """Install GRUB, then have step boot take the initramfs away, and power the machine off."""
     machine = stand.launch_alone().machine
     assert machine.hand(INSTALL_GRUB, STEP_SECONDS).endswith("done\n")
     assert "initrd" in machine.hand(ENTRY)
@@ -67,7 +62,18 @@ def disk(local_cloud, tmp_path):
     with contextlib.suppress(OSError):  # it may be off before it can answer
         machine.hand("systemctl poweroff")
     stand.powers_off()
-    local_cloud.machines.stop()
+
+
+@pytest.fixture
+def disk(local_cloud, tmp_path):
+    """An image with GRUB on its disk, on which step boot has run; only firmware can start it."""
+    change = Change(files=scripts(), remove=[WANTED])  # no agent powers this machine off
+    image = make_variant(IMAGE, tmp_path / "image", change)
+    local_cloud.reset(make_github=GitHub, make_machines=VirtualMachines)
+    try:
+        set_up_boot(Stand(local_cloud).set_up(image=image, is_kept=True).with_hand())
+    finally:
+        local_cloud.machines.stop()
     (image / "vmlinuz").unlink()
     yield image
     shutil.rmtree(image)
