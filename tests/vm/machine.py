@@ -98,6 +98,11 @@ class VirtualMachine(Machine):
                 text += data
         return text[:-1].decode(errors="replace")
 
+    def last_hand(self, command: str) -> None:
+        """Run a command that ends the machine, which may be off before it can answer."""
+        with contextlib.suppress(OSError):
+            self.hand(command)
+
     def _boot(self) -> None:
         self.directory.mkdir(parents=True)
         disk = self._disk()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 
 from cloud.machine import SHUT_DOWN
@@ -14,7 +13,7 @@ AGENT_PID = "systemctl show -P MainPID runner-agent"
 
 
 def signal_agent(stand: Stand, name: str) -> None:
-    stand.machine.hand(f"kill -{name} $({AGENT_PID})")
+    stand.machine.last_hand(f"kill -{name} $({AGENT_PID})")
 
 
 def lost(stand: Stand) -> None:
@@ -71,12 +70,11 @@ def test_a_job_that_starts_threads_without_end_fails_and_the_agent_tells(cloud):
 def test_the_deadline_ends_a_machine_whatever_it_does(cloud):
     stand = Stand(cloud).with_hand().queue(script="sleep 1000").runs()
     folder = "/run/systemd/system/runner-agent-deadline.timer.d"
-    with contextlib.suppress(OSError):  # it may be off before it can answer
-        stand.machine.hand(
-            f"mkdir -p {folder}"
-            f" && printf '[Timer]\\nOnBootSec=\\nOnBootSec=1s\\n' >{folder}/deadline.conf"
-            " && systemctl daemon-reload && systemctl restart runner-agent-deadline.timer"
-        )
+    stand.machine.last_hand(
+        f"mkdir -p {folder}"
+        f" && printf '[Timer]\\nOnBootSec=\\nOnBootSec=1s\\n' >{folder}/deadline.conf"
+        " && systemctl daemon-reload && systemctl restart runner-agent-deadline.timer"
+    )
     stand.ends("cancelled")
     assert "interrupted" in stand.stages()
 

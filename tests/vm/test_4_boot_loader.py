@@ -7,7 +7,6 @@ EC2 has it, and the step runs on a machine that is on, as where Packer builds an
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from pathlib import Path
 
@@ -59,8 +58,7 @@ def set_up_boot(stand: Stand) -> None:
     assert "initrd" not in machine.hand(ENTRY)
     ready = "systemctl enable runner-agent 2>/dev/null && umount /boot/efi && echo good"
     assert machine.hand(ready, STEP_SECONDS) == "good\n"
-    with contextlib.suppress(OSError):  # it may be off before it can answer
-        machine.hand("systemctl poweroff")
+    machine.last_hand("systemctl poweroff")
     stand.powers_off()
 
 
