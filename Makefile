@@ -50,7 +50,7 @@ ifneq ($(pkg),)
 $(error Libraries are missing: $(pkg). `make install-packages` installs them (Debian and Ubuntu))
 endif
 endif
-ours := -std=gnu17 -iquote include -D_GNU_SOURCE $(warnings) \
+ours := -std=gnu17 -iquote include -iquote scaler -iquote runner-agent -D_GNU_SOURCE $(warnings) \
 	$(shell pkg-config --cflags $(agent_packages) 2>/dev/null) -fvisibility=hidden \
 	-ffunction-sections -fdata-sections $(sanitize)
 link := -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro -Wl,-z,now $(sanitize) $(LDFLAGS)
@@ -58,10 +58,10 @@ scaler_libs = $(shell pkg-config --libs $(scaler_packages))
 agent_libs = $(shell pkg-config --libs $(agent_packages))
 
 # -- sources ----------------------------------------------------------------------------------------
-lib_sources := $(wildcard lib/*.c lib/*/*.c)
-scaler_sources := $(wildcard scaler/*.c)
+lib_sources := $(wildcard lib/*/*.c)
+scaler_sources := $(wildcard scaler/*.c scaler/*/*.c)
 agent_sources := $(wildcard runner-agent/*.c)
-launch_sources := $(wildcard runner-agent/launch/*.c)
+starter_sources := $(wildcard runner-agent/starter/*.c)
 unit_sources := $(wildcard tests/unit/test_*.c)
 unit_helpers := $(filter-out $(unit_sources),$(wildcard tests/unit/*.c))
 fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
@@ -70,29 +70,29 @@ objects = $(patsubst %.c,$(obj)/%.o,$(1))
 lib_archive := $(obj)/lib.a
 scaler_archive := $(obj)/scaler.a
 agent_archive := $(obj)/agent.a
-launch_archive := $(obj)/launch.a
+starter_archive := $(obj)/starter.a
 unit_programs := $(patsubst tests/unit/%.c,$(build)/unit/%,$(unit_sources))
 
-all: $(bin)/scaler $(bin)/runner-agent $(bin)/launch ## the programs, in build/bin
+all: $(bin)/scaler $(bin)/runner-agent $(bin)/starter ## the programs, in build/bin
 
 $(bin)/scaler: $(obj)/scaler/main.o $(scaler_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(scaler_libs)
 
-$(bin)/runner-agent: $(obj)/runner-agent/main.o $(agent_archive) $(launch_archive) $(lib_archive)
+$(bin)/runner-agent: $(obj)/runner-agent/main.o $(agent_archive) $(starter_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(agent_libs)
 
 # On the way from the boot to the job, so nothing but libc.
-$(bin)/launch: $(obj)/runner-agent/launch/main.o $(launch_archive) $(lib_archive)
+$(bin)/starter: $(obj)/runner-agent/starter/main.o $(starter_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link)
 
 $(lib_archive): $(call objects,$(lib_sources))
 $(scaler_archive): $(call objects,$(filter-out scaler/main.c,$(scaler_sources)))
 $(agent_archive): $(call objects,$(filter-out runner-agent/main.c,$(agent_sources)))
-$(launch_archive): $(call objects,$(filter-out %/main.c,$(launch_sources)))
-$(lib_archive) $(scaler_archive) $(agent_archive) $(launch_archive):
+$(starter_archive): $(call objects,$(filter-out %/main.c,$(starter_sources)))
+$(lib_archive) $(scaler_archive) $(agent_archive) $(starter_archive):
 	$(q)rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
@@ -172,7 +172,7 @@ ami: ## an image of a runner, with Packer (ARCH, DISTRIBUTION, SUBNET, DOCKER)
 	$(q)packer/ami
 
 # -- tests ------------------------------------------------------------------------------------------
-$(build)/unit/%: $(obj)/tests/unit/%.o $(call objects,$(unit_helpers)) $(scaler_archive) $(agent_archive) $(launch_archive) $(lib_archive)
+$(build)/unit/%: $(obj)/tests/unit/%.o $(call objects,$(unit_helpers)) $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(agent_libs) -lcmocka
 
@@ -182,7 +182,7 @@ $(call objects,$(wildcard tests/unit/*.c)): private CPPFLAGS += -Wno-null-derefe
 unit-programs: $(unit_programs)
 
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
-$(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(launch_archive) $(lib_archive)
+$(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) -fsanitize=fuzzer $(agent_libs)
 
@@ -262,7 +262,7 @@ bench-vm: ## kernel to runner, stock Debian and ours, in QEMU (needs root; RUNS=
 	$(q)BUILD=$(build) PYTHONPATH=tests $(python) -m vm.bench $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(WITHOUT),--measures $(WITHOUT))
 
-c_files := $(sort $(wildcard include/*.h include/*/*.h lib/*.[ch] lib/*/*.[ch] scaler/*.[ch] \
+c_files := $(sort $(wildcard include/*/*.h lib/*/*.[ch] scaler/*.[ch] scaler/*/*.[ch] \
 	runner-agent/*.[ch] runner-agent/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := ami/install ami/common.sh ami/checks.sh $(wildcard ami/steps/*) \
@@ -319,9 +319,9 @@ install: all man install-agent ## install programs, systemd units, manual pages,
 	install -D -m 644 scaler/completion/zsh $(DESTDIR)$(ZSHCOMPLETIONDIR)/_scaler
 
 units := $(wildcard $(addprefix runner-agent/*.,service timer socket slice))
-install-agent: $(bin)/runner-agent $(bin)/launch $(build)/man/runner-agent.8
+install-agent: $(bin)/runner-agent $(bin)/starter $(build)/man/runner-agent.8
 	$(q)install -D -m 755 $(bin)/runner-agent $(DESTDIR)$(BINDIR)/runner-agent
-	$(q)install -D -m 755 $(bin)/launch $(DESTDIR)$(LIBEXECDIR)/launch
+	$(q)install -D -m 755 $(bin)/starter $(DESTDIR)$(LIBEXECDIR)/starter
 	$(q)for unit in $(units); do \
 		sed 's|@bindir@|$(BINDIR)|g; s|@libexecdir@|$(LIBEXECDIR)|g' "$$unit" | \
 		install -D -m 644 /dev/stdin "$(DESTDIR)$(SYSTEMDUNITDIR)/$${unit##*/}" || exit 1; done

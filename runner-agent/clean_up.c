@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent.h"
 #include "aws/ssm.h"
-#include "container.h"
-#include "mem.h"
+#include "base/mem.h"
 
 #define RETRY_FIRST_MS 250
 #define RETRY_MOST_MS (60 * MSEC_PER_SEC)

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
-#include "err.h"
-#include "http.h"
+#include "base/err.h"
+#include "http/http.h"
 #include "identify.h"
 
 struct clean_up {

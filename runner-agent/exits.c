@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 #define UPDATING "it kept updating itself: bake an image with the current runner"
 

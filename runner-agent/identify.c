@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "container.h"
-#include "mem.h"
+#include "agent.h"
+#include "base/mem.h"
 
 /* The metadata service is on the host: what is not there within a second is not there. */
 #define CONNECT_TIMEOUT_MS 1000

@@ -13,8 +13,8 @@
 #include <systemd/sd-event.h>
 
 #include "aws/aws.h"
-#include "err.h"
-#include "http.h"
+#include "base/err.h"
+#include "http/http.h"
 
 struct agent;
 

@@ -16,7 +16,7 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 #define FIELDS_MAX 48
 #define NAME_SIZE 65 /* the journal takes names of up to 64 characters */

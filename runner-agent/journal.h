@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "log.h"
+#include "base/log.h"
 
 /* Whether standard error leads to the journal: systemd says so in JOURNAL_STREAM. */
 bool journal_is_stderr(void);

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 
-#include "container.h"
+#include "agent.h"
+#include "base/mem.h"
 #include "exits.h"
-#include "mem.h"
 
 /* Neither EventBridge nor SSM keep a machine alive for longer than this. */
 #define END_LIMIT_MS (5 * MSEC_PER_SEC)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
-#include "report.h"
+#include "exchange/report.h"
 
 struct agent;
 

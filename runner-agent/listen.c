@@ -12,9 +12,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "container.h"
-#include "mem.h"
-#include "utf8.h"
+#include "agent.h"
+#include "base/mem.h"
+#include "base/utf8.h"
 
 /* So much is read at one go, and so often at the end: a process that left the runner's group may
  * print for ever. */

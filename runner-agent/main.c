@@ -11,8 +11,8 @@
 #include <string.h>
 #include <systemd/sd-event.h>
 
-#include "cli.h"
-#include "container.h"
+#include "agent.h"
+#include "cli/cli.h"
 
 enum { CONFIG, NO_SHUTDOWN, N_OPTIONS };
 

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "container.h"
+#include "agent.h"
 
 static int on_message(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {

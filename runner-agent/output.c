@@ -10,8 +10,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "mem.h"
-#include "utf8.h"
+#include "base/mem.h"
+#include "base/utf8.h"
 
 #define CUT "\u2026"
 

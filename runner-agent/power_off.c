@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "container.h"
-#include "mem.h"
+#include "agent.h"
+#include "base/mem.h"
 
 #define LIMIT_MS (10 * MSEC_PER_SEC)
 

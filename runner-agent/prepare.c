@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "container.h"
+#include "agent.h"
 #include "rehearse.h"
 
 /* Of this machine itself, where nobody listens ("discard"). */

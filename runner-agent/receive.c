@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent.h"
 #include "aws/ssm.h"
-#include "container.h"
-#include "mem.h"
+#include "base/mem.h"
 
 #define RETRY_FIRST_MS 100
 #define RETRY_MOST_MS 2000

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "err.h"
-#include "http.h"
+#include "base/err.h"
+#include "http/http.h"
 #include "identify.h"
 
 struct receive {

@@ -10,9 +10,9 @@
 
 #include "aws/imds.h"
 #include "aws/ssm.h"
-#include "handover.h"
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "exchange/handover.h"
 
 #define ANSWER_LIMIT (16UL * 1024)
 

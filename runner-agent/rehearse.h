@@ -6,7 +6,7 @@
  * for its code to be read and linked.
  */
 
-#include "err.h"
+#include "base/err.h"
 
 struct http_call;
 

@@ -15,16 +15,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "container.h"
+#include "agent.h"
+#include "base/mem.h"
 #include "exits.h"
-#include "launch/client.h"
-#include "mem.h"
+#include "starter/client.h"
 
 #define STARTS_MAX 4
 #define RESTART_FIRST_MS 1000
 #define RESTART_MOST_MS 5000
 
-/* From SIGKILL on: the kernel needs no longer, so it is launch that does not answer. */
+/* From SIGKILL on: the kernel needs no longer, so it is the starter that does not answer. */
 #define KILLED_LIMIT_MS 5000
 
 /* A runner that updates itself ends first; a script of its own swaps its files, and leaves this
@@ -103,7 +103,7 @@ static int on_end_time(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* To launch, this is the end of what still runs. */
+/* To the starter, this is the end of what still runs. */
 static void disconnect(struct agent *agent)
 {
         struct run *run = &agent->run;
@@ -154,7 +154,7 @@ static int on_kill_time(sd_event_source *source, uint64_t usec, void *userdata)
                 return 0;
         }
         log_warning(agent_log(agent), "the runner did not end in time, it is killed");
-        launch_client_signal(run->socket, SIGKILL);
+        starter_client_signal(run->socket, SIGKILL);
         run->was_killed = true;
         agent_timer(agent, &run->kill_timer, KILLED_LIMIT_MS, on_kill_time);
         return 0;
@@ -166,7 +166,7 @@ void run_stop(struct agent *agent, int64_t grace_ms)
 
         if (run->source) {
                 if (!run->is_stopping)
-                        launch_client_signal(run->socket, SIGINT);
+                        starter_client_signal(run->socket, SIGINT);
                 if (!run->was_killed)
                         agent_timer(agent, &run->kill_timer, grace_ms, on_kill_time);
         } else if (!run->is_stopping) {
@@ -188,25 +188,25 @@ static void runner_started(struct agent *agent, pid_t pid)
                 run->events->started(agent);
 }
 
-static void on_answer(struct agent *agent, const struct launch_answer *answer)
+static void on_answer(struct agent *agent, const struct starter_answer *answer)
 {
         struct err err;
 
-        switch ((enum launch_event)answer->event) {
-        case LAUNCH_STARTED:
+        switch ((enum starter_event)answer->event) {
+        case STARTER_STARTED:
                 runner_started(agent, answer->value);
                 break;
-        case LAUNCH_EXITED:
+        case STARTER_EXITED:
                 end_runner(agent, answer->value, 0);
                 break;
-        case LAUNCH_KILLED:
+        case STARTER_KILLED:
                 end_runner(agent, -1, answer->value);
                 break;
-        case LAUNCH_FAILED:
+        case STARTER_FAILED:
                 err_set(&err, -ENOEXEC, "the runner cannot be started: %s", answer->text);
                 lose_runner(agent, &err, EXITS_END);
                 break;
-        case LAUNCH_EVENTS:
+        case STARTER_EVENTS:
                 break;
         }
 }
@@ -214,9 +214,9 @@ static void on_answer(struct agent *agent, const struct launch_answer *answer)
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
         struct agent *agent = userdata;
-        struct launch_answer answer;
+        struct starter_answer answer;
         struct err err;
-        int r = launch_client_read(fd, &answer, &err);
+        int r = starter_client_read(fd, &answer, &err);
 
         (void)source;
         (void)events;
@@ -227,7 +227,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *u
         return 0;
 }
 
-static int ask(struct agent *agent, struct launch_client *ret, struct err *err)
+static int ask(struct agent *agent, struct starter_client *ret, struct err *err)
 {
         const struct agent_config *config = &agent->config;
         _cleanup_free_ char *path = mem_format("PATH=%s", config->path);
@@ -235,14 +235,14 @@ static int ask(struct agent *agent, struct launch_client *ret, struct err *err)
                 mem_format("ACTIONS_RUNNER_INPUT_JITCONFIG=%s", agent->handover.jit_config);
         /* Never an argument: those can be read by every user. */
         char *variables[] = {path, (char *)"LANG=C.UTF-8", jit_config, NULL};
-        int r = launch_client_ask(
+        int r = starter_client_ask(
                 config->socket, config->directory, config->command, variables, ret, err);
 
         mem_free_secret(jit_config);
         return r;
 }
 
-static int watch_runner(struct agent *agent, const struct launch_client *client)
+static int watch_runner(struct agent *agent, const struct starter_client *client)
 {
         struct run *run = &agent->run;
         int r = sd_event_add_io(
@@ -262,7 +262,7 @@ static int watch_runner(struct agent *agent, const struct launch_client *client)
 static void start_runner(struct agent *agent)
 {
         struct run *run = &agent->run;
-        struct launch_client client;
+        struct starter_client client;
         struct err err;
         int r = ask(agent, &client, &err);
         enum exits_next next = r == -E2BIG || r == -EINVAL ? EXITS_END : EXITS_AGAIN;

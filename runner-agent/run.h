@@ -5,9 +5,10 @@
  * Third stage: the runner.
  *
  * In: the hand-over's JIT configuration. Out: the runner's life as events, its output in the log,
- * and how it ended. launch, which is runner.service, starts it, so that the agent's sandbox does
- * not bind it; a connection to launch stands for the runner, and lives as long. A runner that ends
- * with an exit code that asks for it is started again, a few times, as long as it has run no job.
+ * and how it ended. the starter, which is runner.service, starts it, so that the agent's sandbox
+ * does not bind it; a connection to the starter stands for the runner, and lives as long. A runner
+ * that ends with an exit code that asks for it is started again, a few times, as long as it has run
+ * no job.
  */
 
 #include <stdbool.h>
@@ -15,7 +16,7 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
-#include "err.h"
+#include "base/err.h"
 
 struct agent;
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "container.h"
+#include "agent.h"
 
 /* AWS takes signatures that are five minutes old. */
 #define LIMIT_MS (60 * MSEC_PER_SEC)

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#include "http.h"
+#include "http/http.h"
 
 struct agent;
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "container.h"
+#include "agent.h"
 
 #define DELAY_MS 1000
 #define LINE_MAX_SIZE 4352 /* a path, and what is before it */

@@ -7,9 +7,9 @@
 
 #include "watch.h"
 
+#include "agent.h"
 #include "aws/imds.h"
-#include "container.h"
-#include "mem.h"
+#include "base/mem.h"
 
 /* EC2 takes the machine at the time of the notice; reports and the clean-up come before. */
 #define SPOT_RESERVE_MS (8 * MSEC_PER_SEC)

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "http.h"
-#include "report.h"
+#include "exchange/report.h"
+#include "http/http.h"
 
 struct agent;
 

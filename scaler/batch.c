@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aws/sqs.h"
-#include "json.h"
+#include "base/json.h"
+#include "queue/send.h"
 
 #define AGAIN_SECONDS 15
 #define AGAIN_MAX_SECONDS 240
@@ -106,14 +106,13 @@ static int bury(struct scaler *scaler, const struct record *record, struct err *
                 .source = record->source,
                 .cause = record->err.text,
         };
-        int r = scaler_queue_url("DEAD_LETTER_QUEUE_URL", &message.queue_url, err);
 
-        return r < 0 ? r : scaler_send(scaler, &message, err);
+        return queue_send(scaler, "DEAD_LETTER_QUEUE_URL", &message, err);
 }
 
 /* The URL of the queue with that ARN, for the caller to free; NULL for what is not a queue's ARN.
  */
-static char *queue_url(const char *arn)
+static char *url_of_arn(const char *arn)
 {
         char region[32];
         char account[16];
@@ -130,7 +129,7 @@ static char *queue_url(const char *arn)
  * for functions that hang. This one has ended, so it comes again after 15 s, 60 s, 240 s. */
 static void hasten(struct scaler *scaler, const struct record *record)
 {
-        _cleanup_free_ char *url = queue_url(record->source);
+        _cleanup_free_ char *url = url_of_arn(record->source);
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         unsigned seconds = AGAIN_SECONDS;
         struct aws *aws;

@@ -12,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
+#include "aws/ec2.h"
+#include "aws/metric.h"
 #include "github/github.h"
-#include "job.h"
-#include "metric.h"
+#include "job/job.h"
+#include "job/token_requests.h"
+#include "machine/leftovers.h"
 
 static void emit_run_time(struct scaler *scaler, const struct job *job)
 {
@@ -48,7 +50,7 @@ static int terminate(struct scaler *scaler, const struct job *job, const struct 
         if (r == 0)
                 r = scaler_aws(scaler, &aws, err);
         if (r == 0)
-                r = cleanup_token(scaler, github, job->installation, err);
+                r = token_need_now(scaler, github, job->installation, err);
         if (r < 0)
                 return r;
         call = github_delete_runner(github, job->installation, scope, job->runner_id);
@@ -61,7 +63,7 @@ static int terminate(struct scaler *scaler, const struct job *job, const struct 
         }
         if (r < 0)
                 return r;
-        return cleanup_instances(scaler, aws, (const char *const *)&job->runner_name, 1, err);
+        return leftovers_terminate(scaler, aws, (const char *const *)&job->runner_name, 1, err);
 }
 
 static int handle_one(
@@ -74,7 +76,7 @@ static int handle_one(
         log_info(&scaler->log, "job completed", LOG_NUMBER("job", job->id),
                 LOG_TEXT("repository", job->repository), LOG_TEXT("instance", job->runner_name),
                 LOG_TEXT("conclusion", job->conclusion));
-        if (!spec || !spec->terminate_on_completed || !cleanup_is_instance(job->runner_name) ||
+        if (!spec || !spec->terminate_on_completed || !ec2_is_instance_id(job->runner_name) ||
                 job->runner_id == 0)
                 return 0;
         r = terminate(scaler, job, spec, err);
@@ -96,15 +98,15 @@ static void delete_parameters(struct scaler *scaler, const struct config *config
         int r;
 
         for (size_t i = 0; i < batch->n_records; i++)
-                if (cleanup_is_instance(jobs[i].runner_name))
+                if (ec2_is_instance_id(jobs[i].runner_name))
                         instances[n++] = jobs[i].runner_name;
         if (n == 0)
                 return;
         r = scaler_aws(scaler, &aws, &err);
         if (r == 0)
-                r = cleanup_parameters(scaler, aws, config->prefix, instances, n, &err);
+                r = leftovers_delete_parameters(scaler, aws, config->prefix, instances, n, &err);
         for (size_t i = 0; r < 0 && i < batch->n_records; i++)
-                if (batch->records[i].result == 0 && cleanup_is_instance(jobs[i].runner_name))
+                if (batch->records[i].result == 0 && ec2_is_instance_id(jobs[i].runner_name))
                         record_fail(scaler, &batch->records[i], r, &err);
 }
 

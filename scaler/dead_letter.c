@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aws/sqs.h"
-#include "job.h"
-#include "json.h"
-#include "notify/notify.h"
+#include "base/json.h"
+#include "job/job.h"
+#include "queue/send.h"
+#include "queue/tell.h"
 
 #define CAUSE_UNKNOWN \
         "not recorded: the function crashed or ran out of time; its log has the message id"
@@ -70,7 +70,7 @@ static int tell(struct scaler *scaler, const struct record *record, struct err *
         notification_fact(&notification, "Cause", record->cause ? record->cause : CAUSE_UNKNOWN);
         notification_fact(&notification, "Queue", queue_name(record->dead_source));
         notification_fact(&notification, "Message", record->message_id);
-        return scaler_tell(scaler, &notification, err);
+        return tell_people(scaler, &notification, err);
 }
 
 static int keep(struct scaler *scaler, const struct record *record, struct err *err)
@@ -80,9 +80,8 @@ static int keep(struct scaler *scaler, const struct record *record, struct err *
                 .source = record->dead_source,
                 .cause = record->cause ? record->cause : CAUSE_UNKNOWN,
         };
-        int r = scaler_queue_url("KEPT_QUEUE_URL", &message.queue_url, err);
 
-        return r < 0 ? r : scaler_send(scaler, &message, err);
+        return queue_send(scaler, "KEPT_QUEUE_URL", &message, err);
 }
 
 void dead_letter_handle(struct scaler *scaler, struct batch *batch)

@@ -15,9 +15,9 @@
 
 #include <cjson/cJSON.h>
 
-#include "container.h"
-#include "err.h"
+#include "base/err.h"
 #include "lambda/runtime.h"
+#include "scaler.h"
 
 /* One message of a batch. Strings are borrowed from the batch. */
 struct record {

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "aws/ec2.h"
-#include "cleanup.h"
-#include "job.h"
-#include "metric.h"
+#include "aws/metric.h"
+#include "job/job.h"
+#include "machine/leftovers.h"
 
 static void emit_queue_time(struct scaler *scaler, const struct job *job)
 {
@@ -58,7 +58,7 @@ static int handle_one(struct scaler *scaler, const struct record *record, struct
         emit_queue_time(scaler, &job);
         log_info(&scaler->log, "job started", LOG_NUMBER("job", job.id),
                 LOG_TEXT("repository", job.repository), LOG_TEXT("instance", job.runner_name));
-        if (!job.url || !cleanup_is_instance(job.runner_name))
+        if (!job.url || !ec2_is_instance_id(job.runner_name))
                 return 0; /* another kind of runner took it */
         return tag_instance(scaler, &job, err);
 }

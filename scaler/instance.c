@@ -12,13 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent_report.h"
 #include "aws/ec2.h"
-#include "cleanup.h"
-#include "json.h"
-#include "metric.h"
-#include "tell_instance.h"
-#include "unread.h"
+#include "aws/metric.h"
+#include "base/json.h"
+#include "job/handle_report.h"
+#include "job/token_requests.h"
+#include "job/unread.h"
+#include "machine/leftovers.h"
+#include "machine/tell_machine.h"
 
 /* What an event asks for. */
 enum kind {
@@ -84,7 +85,7 @@ static int note_machine(struct machines *machines, struct record *record, enum k
 
         if (r < 0)
                 return err_prefix(err, r, "EC2's event");
-        if (!cleanup_is_instance(id))
+        if (!ec2_is_instance_id(id))
                 return err_set(err, -EBADMSG, "EC2's event: \"%.40s\" is not an instance id", id);
         if (kind == KIND_ENDED && (!state || strcmp(state, "terminated") != 0))
                 return 0;
@@ -104,7 +105,7 @@ static int read_event(struct machines *machines, struct record *record, struct e
                 return r;
         kind = kind_of(event);
         if (kind == KIND_REPORT)
-                return agent_report_handle(machines->scaler, json_get(event, "detail"), err);
+                return handle_report(machines->scaler, json_get(event, "detail"), err);
         if (kind != KIND_UNKNOWN)
                 return note_machine(machines, record, kind, event, err);
         return err_set(err, -EBADMSG, "unknown event: source \"%.80s\", detail-type \"%.80s\"",
@@ -153,7 +154,7 @@ static int find_and_delete(struct machines *machines, const struct machine *mach
         int r = scaler_github(machines->scaler, &github, err);
 
         if (r == 0)
-                r = cleanup_token(machines->scaler, github, installation, err);
+                r = token_need_now(machines->scaler, github, installation, err);
         if (r < 0)
                 return r;
         find = github_find_runner(github, installation, scope, machine->id);
@@ -234,7 +235,7 @@ static int clean_up_parameters(struct machines *machines, struct err *err)
                 else
                         idle[n_idle++] = machine->id;
         }
-        r = cleanup_parameters(
+        r = leftovers_delete_parameters(
                 machines->scaler, machines->aws, machines->config->prefix, worked, n_worked, err);
         return r < 0 ? r
                      : unread_handovers(machines->scaler, machines->aws, machines->config, idle,

@@ -13,15 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "check.h"
-#include "cli.h"
-#include "container.h"
-#include "doctor.h"
+#include "cli/cli.h"
+#include "commands/commands.h"
 #include "handler.h"
-#include "ladder.h"
 #include "lambda/runtime.h"
-#include "retry.h"
-#include "setup.h"
+#include "scaler.h"
 
 struct handler {
         const char *name;

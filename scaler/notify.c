@@ -6,75 +6,19 @@
  * here, which is enough because one message group means one process at a time.
  */
 
-#include "notify.h"
+#include "handler.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "digest.h"
-#include "handler.h"
-#include "json.h"
-#include "notify/notify.h"
-#include "reference.h"
+#include "base/json.h"
+#include "config/reference.h"
+#include "notify/notification.h"
 
-#define TOLD_MAX 64
-#define TOLD_KEPT_MS (15 * 60 * MSEC_PER_SEC)
+#define SHOWN_KEPT_MS (15 * 60 * MSEC_PER_SEC)
 #define URLS_MAX 32
-
-struct told {
-        struct {
-                char key[DIGEST_HEX_SIZE];
-                int64_t until_ms; /* monotonic */
-        } items[TOLD_MAX];
-        size_t next;
-};
-
-void told_free(struct told *told)
-{
-        free(told);
-}
-
-void told_id(char *id, size_t size, const char *key, int64_t quarter)
-{
-        char text[512];
-        char hex[DIGEST_HEX_SIZE];
-        int n = snprintf(text, sizeof(text), "%lld %s", (long long)quarter, key ? key : "");
-
-        digest_sha256_hex(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1, hex);
-        snprintf(id, size, "%s", hex);
-}
-
-/* Whether KEY was told already; notes it if not. */
-static bool was_told(struct scaler *scaler, const char *key)
-{
-        int64_t now = clock_monotonic_ms(scaler->clock);
-        struct told *told;
-        char hex[DIGEST_HEX_SIZE];
-
-        if (!key)
-                return false;
-        if (!scaler->told)
-                scaler->told = mem_alloc(sizeof(struct told));
-        told = scaler->told;
-        digest_sha256_hex(key, strlen(key), hex);
-        for (size_t i = 0; i < TOLD_MAX; i++)
-                if (told->items[i].until_ms > now && strcmp(told->items[i].key, hex) == 0)
-                        return true;
-        memcpy(told->items[told->next].key, hex, sizeof(hex));
-        told->items[told->next].until_ms = now + TOLD_KEPT_MS;
-        told->next = (told->next + 1) % TOLD_MAX;
-        return false;
-}
-
-static void forget(struct scaler *scaler)
-{
-        size_t last = (scaler->told->next + TOLD_MAX - 1) % TOLD_MAX;
-
-        scaler->told->items[last].until_ms = 0;
-        scaler->told->next = last;
-}
 
 /* One notification on its way to all URLs of all channels. */
 struct telling {
@@ -123,7 +67,7 @@ static int start_configured(struct scaler *scaler, struct telling *telling,
 }
 
 /* One channel that took it is enough: a second try would show it twice there. */
-static int settle(struct scaler *scaler, const struct telling *telling, struct err *err)
+static int read_answers(struct scaler *scaler, const struct telling *telling, struct err *err)
 {
         size_t shown = 0;
         int r = 0;
@@ -163,26 +107,27 @@ static int show(struct scaler *scaler, const struct notification *notification, 
         if (telling.n == 0)
                 log_warning(&scaler->log, "nobody is told: no channel is configured",
                         LOG_TEXT("set", "TEAMS_WEBHOOK_URLS or SLACK_WEBHOOK_URLS"));
-        return settle(scaler, &telling, err);
+        return read_answers(scaler, &telling, err);
 }
 
 static int handle_one(struct scaler *scaler, const struct record *record, struct err *err)
 {
         _cleanup_json_ cJSON *json = NULL;
         struct notification notification = {0};
+        int64_t now = clock_monotonic_ms(scaler->clock);
         int r = notification_parse(record->body, strlen(record->body), &notification, &json, err);
 
         if (r < 0)
                 return r;
-        if (was_told(scaler, notification.key)) {
+        if (notification.key && recent_has(&scaler->shown, notification.key, now)) {
                 log_info(&scaler->log, "told already", LOG_TEXT("title", notification.title));
                 return 0;
         }
         log_info(&scaler->log, "notification", LOG_TEXT("title", notification.title),
                 LOG_TEXT("text", notification.text), LOG_TEXT("url", notification.url));
         r = show(scaler, &notification, err);
-        if (r < 0 && notification.key)
-                forget(scaler);
+        if (r == 0 && notification.key)
+                recent_note(&scaler->shown, notification.key, now + SHOWN_KEPT_MS);
         return r;
 }
 

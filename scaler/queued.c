@@ -15,14 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compensate.h"
-#include "hand_over.h"
-#include "job.h"
-#include "json.h"
-#include "launch.h"
-#include "metric.h"
-#include "park.h"
-#include "token.h"
+#include "aws/metric.h"
+#include "base/json.h"
+#include "job/compensate.h"
+#include "job/job.h"
+#include "job/launch.h"
+#include "job/park.h"
+#include "job/registration.h"
+#include "job/token_requests.h"
 
 /* One message and how far it came. */
 struct item {
@@ -30,7 +30,7 @@ struct item {
         struct job job;
         bool readable;
         struct launch *launch;
-        struct hand_over hand_over; /* once launched */
+        struct registration registration; /* once launched */
         bool launched;
 };
 
@@ -43,7 +43,7 @@ struct queued {
         size_t n_items;
         struct launch *launches;
         size_t n_launches;
-        const struct hand_over **failed; /* to be taken back */
+        const struct registration **failed; /* to be taken back */
         size_t n_failed;
 };
 
@@ -53,7 +53,7 @@ struct queued {
 static void read_items(struct queued *queued, struct batch *batch)
 {
         queued->items = mem_alloc(batch->n_records * sizeof(struct item));
-        queued->failed = mem_alloc(batch->n_records * sizeof(struct hand_over *));
+        queued->failed = mem_alloc(batch->n_records * sizeof(struct registration *));
         for (size_t i = 0; i < batch->n_records; i++) {
                 struct record *record = &batch->records[i];
                 struct item *item = &queued->items[queued->n_items++];
@@ -86,7 +86,7 @@ static bool belongs_to(const struct launch *launch, const struct config_spec *sp
         return launch->spec == spec && strcmp(launch->scope, scope) == 0 &&
                launch->installation == job->installation &&
                strcmp(launch->instance_type, job->instance_type) == 0 &&
-               launch->pool == (size_t)job->pool;
+               launch->offer == (size_t)job->offer;
 }
 
 /* The item that holds the job. */
@@ -101,7 +101,7 @@ static void on_launched(struct launch *launch, const struct ec2_instance *instan
         struct item *item = item_of(launch->jobs[index]);
 
         item->launched = true;
-        item->hand_over = (struct hand_over){
+        item->registration = (struct registration){
                 .scaler = queued->scaler,
                 .aws = queued->aws,
                 .github = queued->tokens.github,
@@ -113,9 +113,9 @@ static void on_launched(struct launch *launch, const struct ec2_instance *instan
                 .instance = *instance,
                 .launched_ms = clock_wall_ms(queued->scaler->clock),
         };
-        item->hand_over.instance.tags = NULL;
-        item->hand_over.instance.n_tags = 0;
-        tokens_when_ready(&queued->tokens, &item->hand_over);
+        item->registration.instance.tags = NULL;
+        item->registration.instance.n_tags = 0;
+        tokens_when_ready(&queued->tokens, &item->registration);
 }
 
 static struct launch *launch_for(
@@ -136,7 +136,7 @@ static struct launch *launch_for(
                 .spec = spec,
                 .instance_type = job->instance_type,
                 .installation = job->installation,
-                .pool = (size_t)job->pool,
+                .offer = (size_t)job->offer,
                 .jobs = mem_alloc(queued->n_items * sizeof(struct job *)),
                 .launched = on_launched,
                 .userdata = queued,
@@ -191,18 +191,18 @@ static void start_launch(struct queued *queued, struct launch *launch)
 static void emit_launched(struct queued *queued, const struct item *item)
 {
         const struct job *job = &item->job;
-        int64_t launched = item->hand_over.launched_ms;
+        int64_t launched = item->registration.launched_ms;
         const struct metric metrics[] = {
                 {"Launched", METRIC_COUNT, 1},
                 {"WebhookToLaunched", METRIC_MILLISECONDS,
                         job->webhook_ms > 0 ? launched - job->webhook_ms : 0},
                 {"LaunchedToHandedOver", METRIC_MILLISECONDS,
                         clock_wall_ms(queued->scaler->clock) - launched},
-                {"Failovers", METRIC_COUNT, (int64_t)item->launch->pool},
+                {"Failovers", METRIC_COUNT, (int64_t)item->launch->offer},
         };
         const struct log_field properties[] = {
                 LOG_NUMBER("job", job->id),
-                LOG_TEXT("instance", item->hand_over.instance.id),
+                LOG_TEXT("instance", item->registration.instance.id),
                 LOG_TEXT("repository", job->repository),
         };
 
@@ -212,18 +212,19 @@ static void emit_launched(struct queued *queued, const struct item *item)
 
 static void settle_launched(struct queued *queued, struct item *item)
 {
-        if (item->hand_over.state == HAND_OVER_DONE) {
+        if (item->registration.state == REGISTRATION_DONE) {
                 log_info(&queued->scaler->log, "handed over",
-                        LOG_TEXT("instance", item->hand_over.instance.id),
+                        LOG_TEXT("instance", item->registration.instance.id),
                         LOG_NUMBER("job", item->job.id),
                         LOG_TEXT("repository", item->job.repository),
-                        LOG_NUMBER("runner", item->hand_over.runner_id));
+                        LOG_NUMBER("runner", item->registration.runner_id));
                 emit_launched(queued, item);
                 return;
         }
-        err_prefix(&item->hand_over.err, 0, "job %lld", (long long)item->job.id);
-        record_fail(queued->scaler, item->record, item->hand_over.result, &item->hand_over.err);
-        queued->failed[queued->n_failed++] = &item->hand_over;
+        err_prefix(&item->registration.err, 0, "job %lld", (long long)item->job.id);
+        record_fail(
+                queued->scaler, item->record, item->registration.result, &item->registration.err);
+        queued->failed[queued->n_failed++] = &item->registration;
 }
 
 static void settle(struct queued *queued, struct item *item)
@@ -252,7 +253,7 @@ static void queued_release(struct queued *queued)
 {
         for (size_t i = 0; i < queued->n_items; i++) {
                 job_release(&queued->items[i].job);
-                hand_over_release(&queued->items[i].hand_over);
+                registration_release(&queued->items[i].registration);
         }
         for (size_t i = 0; i < queued->n_launches; i++)
                 free(queued->launches[i].jobs);

@@ -14,11 +14,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "aws/sqs.h"
-#include "delivery.h"
+#include "base/json.h"
 #include "github/webhook.h"
-#include "job.h"
-#include "json.h"
+#include "job/delivery.h"
+#include "job/job.h"
+#include "queue/send.h"
 
 /* What the answer says. */
 struct reply {
@@ -86,17 +86,14 @@ static int queue_job(struct scaler *scaler, const struct job *job, struct err *e
         char group[24];
         char id[48];
         struct sqs_message message = {.body = body};
-        int r = scaler_queue_url(queue_variables[job->action], &message.queue_url, err);
 
-        if (r < 0)
-                return r;
         if (job->action == JOB_QUEUED) {
                 snprintf(group, sizeof(group), "%lld", (long long)job->id);
                 snprintf(id, sizeof(id), "%lld-%lld", (long long)job->id, (long long)job->attempt);
                 message.group = group;
                 message.deduplication_id = id;
         }
-        return scaler_send(scaler, &message, err);
+        return queue_send(scaler, queue_variables[job->action], &message, err);
 }
 
 /* Whether the configuration knows where the delivery comes from. */

@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clock.h"
-#include "err.h"
-#include "http.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "http/http.h"
 
 struct aws_credentials {
         char *access_key;    /* owned */

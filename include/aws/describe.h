@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-#include "aws/aws.h"
-#include "aws/ec2.h"
+#include "aws.h"
+#include "ec2.h"
 
 /* No list holds more; what is more is an error. */
 #define EC2_DESCRIBED_MAX 2000

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "aws/aws.h"
+#include "aws.h"
 
 /* "i-" and 17 digits, and room for what EC2 may add */
 #define EC2_ID_SIZE 32
@@ -100,3 +100,6 @@ int ec2_create_tags_answer(const struct http_call *call, struct err *err);
 int ec2_parse_instances(const char *xml, size_t size, struct ec2_instances *ret, struct err *err);
 /* Pure parser of <Response><Errors><Error>: 0, or -EBADMSG (RET is untouched then). */
 int ec2_parse_error(const char *xml, size_t size, struct aws_error *ret);
+
+/* Whether TEXT (may be NULL) looks like an instance id, as all our runners' names do. */
+bool ec2_is_instance_id(const char *text);

@@ -6,7 +6,7 @@
  * https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
  */
 
-#include "aws/aws.h"
+#include "aws.h"
 
 /* One event on the default bus; DETAIL is a JSON object as text. */
 struct http_call *events_put(

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "aws/aws.h"
+#include "aws.h"
 
 /* Positive result: the path does not exist (yet). */
 #define IMDS_NOT_FOUND 1

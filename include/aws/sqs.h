@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "aws/aws.h"
+#include "aws.h"
 
 #define SQS_DELAY_MAX_SECONDS 900
 

@@ -10,8 +10,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "aws/aws.h"
-#include "buf.h"
+#include "aws.h"
+#include "base/buf.h"
 
 /* A value above this many bytes needs the Advanced tier, which ends at SSM_ADVANCED_MAX. */
 #define SSM_STANDARD_MAX 4096

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "github/github.h"
+#include "github.h"
 
 /* What an App may do and hears of, as far as the scaler needs it. */
 enum {

@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clock.h"
-#include "err.h"
-#include "http.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "http/http.h"
 
 /* Where runners are registered: "repos/OWNER/REPO" or "orgs/ORG". */
 #define GITHUB_SCOPE_SIZE 256

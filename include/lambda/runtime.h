@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "buf.h"
-#include "clock.h"
-#include "err.h"
-#include "http.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "http/http.h"
 
 struct lambda_event {
         const char *body; /* JSON; followed by a NUL */

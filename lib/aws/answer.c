@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "aws/ec2.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 /* -- text ---------------------------------------------------------------------------------------
  */

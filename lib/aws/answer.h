@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "aws/aws.h"
-#include "json.h"
+#include "base/json.h"
 
 /* Judge of calls that may be repeated: throttling and AWS's own failures are worth another try. */
 enum http_verdict aws_judge(const struct http_call *call);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "answer.h"
-#include "mem.h"
+#include "base/mem.h"
 
 #define TRIES_MAX 3
 #define QUERY_VERSION "2016-11-15"

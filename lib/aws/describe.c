@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "answer.h"
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
 
 #define ANSWER_MAX (8UL * 1024 * 1024)
 #define FORM_MAX (256UL * 1024)

@@ -11,7 +11,7 @@
 
 #include "answer.h"
 #include "aws/describe.h"
-#include "mem.h"
+#include "base/mem.h"
 #include "xml.h"
 
 struct field {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "answer.h"
-#include "mem.h"
+#include "base/mem.h"
 
 /* A described instance takes 5 to 8 KB, and there may be a hundred. */
 #define ANSWER_MAX (8UL * 1024 * 1024)
@@ -303,4 +303,11 @@ const char *ec2_instance_tag(const struct ec2_instance *instance, const char *ke
                 if (strcmp(instance->tags[i].key, key) == 0)
                         return instance->tags[i].value;
         return NULL;
+}
+
+bool ec2_is_instance_id(const char *text)
+{
+        return text && strncmp(text, "i-", 2) == 0 &&
+               strspn(text + 2, "0123456789abcdef") == strlen(text + 2) && strlen(text) > 9 &&
+               strlen(text) < EC2_ID_SIZE;
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "answer.h"
-#include "mem.h"
+#include "base/mem.h"
 #include "xml.h"
 
 #define INSTANCES_MAX 1000

@@ -10,8 +10,8 @@
 #include <errno.h>
 
 #include "answer.h"
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
 
 /* The only event's entry in the answer when it was not taken, else NULL. */
 static const cJSON *failed_entry(const cJSON *answer)

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "answer.h"
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
 
 #define ADDRESS "http://169.254.169.254"
 #define TOKEN_SECONDS "21600"

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "answer.h"
-#include "json.h"
-#include "mem.h"
-#include "utf8.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/utf8.h"
 
 #define RECEIVE_MAX 10
 /* Ten messages of 1 MiB, escaped. */

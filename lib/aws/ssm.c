@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "answer.h"
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
 
 /* The call of ACTION on the parameter NAME. */
 static struct http_call *call_on_name(

@@ -11,7 +11,7 @@
 #include <expat.h>
 #include <stddef.h>
 
-#include "err.h"
+#include "base/err.h"
 
 #define XML_PATH_MAX 512
 #define XML_TEXT_MAX 2048

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "base/mem.h"
 #include "call.h"
-#include "json.h"
-#include "mem.h"
 
 /* A hundred installations with their accounts take some 300 KB. */
 #define ANSWER_LIMIT ((size_t)2 * 1024 * 1024)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "base/json.h"
 
 #define TRIES_MAX 3
 #define ANSWER_LIMIT ((size_t)256 * 1024)

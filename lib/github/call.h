@@ -5,9 +5,9 @@
  * What all calls to GitHub have in common. Private to lib/github.
  */
 
-#include "err.h"
+#include "base/err.h"
 #include "github/github.h"
-#include "http.h"
+#include "http/http.h"
 
 /* The token that a call for INSTALLATION is made with, however near its end it is; NULL when none
  * is kept. Borrowed. */

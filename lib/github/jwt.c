@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "json.h"
+#include "base/json.h"
 
 /* GitHub's clock and ours may differ; it accepts ten minutes at the most. */
 #define ISSUED_BEFORE_SECONDS INT64_C(60)

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "call.h"
-#include "json.h"
 
 /* A configuration is about 4.3 KB of base64; an SSM parameter ends at 8 KB. */
 #define JITCONFIG_SIZE_MAX ((size_t)16 * 1024)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "base/json.h"
 
 #define TRIES_MAX 3
 #define ANSWER_LIMIT ((size_t)64 * 1024)

@@ -8,8 +8,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "err.h"
-#include "http.h"
+#include "base/err.h"
+#include "http/http.h"
 
 /* NAME is a literal: "Teams". */
 struct http_call *channel_call(const char *name, const char *url, const cJSON *message);

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "channel.h"
-#include "json.h"
-#include "notify/notify.h"
+#include "notify/notification.h"
 #include "text.h"
 
 /* A section's text ends at 3,000 characters, and so many fields fit into one section. */

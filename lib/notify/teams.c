@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "channel.h"
-#include "json.h"
-#include "notify/notify.h"
+#include "notify/notification.h"
 #include "text.h"
 
 #define TEAMS_SIZE_MAX (28 * 1024)

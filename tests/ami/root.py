@@ -18,7 +18,7 @@ UNITS = {
     "runner-agent.service": "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=basic.target\n",
     "runner-agent-deadline.timer": "[Timer]\nOnBootSec=7h\n[Install]\nWantedBy=timers.target\n",
     "runner-agent-deadline.service": "[Service]\nExecStart=/bin/true\n",
-    "runner.socket": "[Socket]\nListenSequentialPacket=/run/runner-agent/launch.socket\n",
+    "runner.socket": "[Socket]\nListenSequentialPacket=/run/runner-agent/starter.socket\n",
     "runner.service": "[Service]\nExecStart=/bin/true\nUser=runner\n",
 }
 # GitHub's runner, as far as the image meets it: a program that answers `warmup`.

@@ -209,7 +209,7 @@ def agent(bench: Bench) -> Iterator[Figure]:
     folder = bench.peer.answers("agent")
     answers.write_agent(folder)
     at_once, later, peak, present, own = [], [], [], [], []
-    launcher = Launcher(Path(bench.program("bin/launch")), bench.peer.folder)
+    launcher = Launcher(Path(bench.program("bin/starter")), bench.peer.folder)
     for _ in bench.runs(20):
         for latency, values in ((0, at_once), (50, later)):
             run = run_agent(bench, folder, launcher, latency)

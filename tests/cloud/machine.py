@@ -206,7 +206,7 @@ class Machine:
         config = json.loads(json.dumps(self.setup.config))
         runner = config.setdefault("runner", {})
         runner.setdefault("directory", str(self.directory / "runner"))
-        path = self.launcher.path if self.launcher else self.directory / "launch.socket"
+        path = self.launcher.path if self.launcher else self.directory / "starter.socket"
         runner.setdefault("socket", str(path))
         return config
 

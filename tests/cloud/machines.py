@@ -39,7 +39,7 @@ class Machines:
         self.setup: Setup = Setup(
             [str(cloud.programs / "runner-agent")],
             default_config(),
-            launch=cloud.programs / "launch",
+            launch=cloud.programs / "starter",
         )
         self._known: set[str] = set()
         self._stopped = False

@@ -21,8 +21,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCALER = ROOT / os.environ.get("BUILD", "build") / "bin" / "scaler"
-SCHEMA = json.loads((ROOT / "scaler/config.schema.json").read_text())
-EXAMPLE = ROOT / "scaler/config.example.json"
+SCHEMA = json.loads((ROOT / "scaler/config/config.schema.json").read_text())
+EXAMPLE = ROOT / "scaler/config/config.example.json"
 
 Steps = tuple[str | int, ...]
 GITHUB = ("github",)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = {
     "usr/bin/scaler",
     "usr/bin/runner-agent",
-    "usr/lib/runner-agent/launch",
+    "usr/lib/runner-agent/starter",
     "usr/lib/systemd/system/poweroff.target.d/runner-agent.conf",
     "usr/lib/systemd/system/runner.service",
     "usr/lib/systemd/system/runner.slice",
@@ -67,7 +67,7 @@ def test_programs_run_from_there(installed):
 def test_units_name_the_installed_programs(installed):
     units = installed / "usr/lib/systemd/system"
     assert "ExecStart=/usr/bin/runner-agent" in (units / "runner-agent.service").read_text()
-    assert "=/usr/lib/runner-agent/launch\n" in (units / "runner.service").read_text()
+    assert "=/usr/lib/runner-agent/starter\n" in (units / "runner.service").read_text()
     texts = [unit.read_text() for unit in units.rglob("*.*") if unit.is_file()]
     assert not [text for text in texts if re.search("@[a-z]+@", text)]
 

@@ -15,7 +15,7 @@ from cloud.settings import BUILD
 
 PROGRAMS = BUILD / "bin"
 COMPLETION = Path(__file__).resolve().parents[2] / "scaler" / "completion"
-EXAMPLE = COMPLETION.parent / "config.example.json"
+EXAMPLE = COMPLETION.parent / "config/config.example.json"
 HANDLERS = ["webhook", "queued", "in_progress", "completed", "instance", "dead_letter", "notify"]
 
 

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../runner-agent/config.h"
-#include "../../runner-agent/output.h"
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "output.h"
+#include "settings.h"
 
 static void on_line(void *userdata, const char *line)
 {

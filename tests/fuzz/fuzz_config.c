@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
-#include "mem.h"
+#include "base/mem.h"
+#include "config/config.h"
 
 #define CHECK(condition)          \
         do {                      \

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../scaler/handler.h"
-#include "json.h"
-#include "report.h"
+#include "base/json.h"
+#include "exchange/report.h"
+#include "handler.h"
 
 /* -- a network of refusals ------------------------------------------------------------------------
  */

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "handover.h"
-#include "json.h"
-#include "mem.h"
-#include "report.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "exchange/handover.h"
+#include "exchange/report.h"
 
 static void read_handover(const char *text, size_t size)
 {

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../scaler/handler.h"
-#include "../../scaler/job.h"
-#include "json.h"
-#include "notify/notify.h"
+#include "base/json.h"
+#include "handler.h"
+#include "job/job.h"
+#include "notify/notification.h"
 
 static void read_body(const char *body)
 {

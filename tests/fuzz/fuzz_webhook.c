@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../scaler/delivery.h"
-#include "../../scaler/job.h"
-#include "json.h"
+#include "base/json.h"
+#include "job/delivery.h"
+#include "job/job.h"
 
 /* What a queue gets must come out of it as it went in. */
 static void send_through_queue(const struct job *job)

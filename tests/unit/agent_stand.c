@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "agent_stand.h"
-#include "mem.h"
+#include "base/mem.h"
 
 #define TURNS_MAX 500
 

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../../runner-agent/container.h"
+#include "agent.h"
 #include "script.h"
 
 #define TOKEN_URL "/latest/api/token"

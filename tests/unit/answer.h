@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "http.h"
+#include "http/http.h"
 
 /* CALL got this answer; HEADERS are whole lines, or NULL. */
 static inline void answer_with_headers(

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clock.h"
-#include "http.h"
+#include "base/clock.h"
+#include "http/http.h"
 
 struct script;
 

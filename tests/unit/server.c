@@ -24,7 +24,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include "buf.h"
+#include "base/buf.h"
 
 #define REQUEST_MAX 65536
 #define PATIENCE_MS 5000

@@ -20,7 +20,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-#include "json.h"
+#include "base/json.h"
 
 static const char config[] =
         "{\"prefix\":\"/p\",\"github\":{\"installations\":[4711],\"repositories\":[\"o/*\"]},"

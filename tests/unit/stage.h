@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../scaler/handler.h"
+#include "handler.h"
 #include "script.h"
 
 #define STAGE_SQS "https://sqs.eu-central-1.amazonaws.com/"

@@ -16,7 +16,7 @@
 #include <errno.h>
 
 #include "agent_stand.h"
-#include "mem.h"
+#include "base/mem.h"
 
 /* The script's clock begins at 2026-01-02T03:04:05Z. */
 #define NOW_MS INT64_C(1767323045000)

@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "../../runner-agent/config.h"
-#include "mem.h"
+#include "base/mem.h"
+#include "settings.h"
 
 static int parse(const char *text, struct agent_config *ret, struct buf *faults)
 {
@@ -36,7 +36,7 @@ static void test_everything_may_be_left_out(void **state)
         assert_string_equal(config.command[0], "/opt/actions-runner/bin/Runner.Listener");
         assert_string_equal(config.command[1], "run");
         assert_null(config.command[2]);
-        assert_string_equal(config.socket, "/run/runner-agent/launch.socket");
+        assert_string_equal(config.socket, "/run/runner-agent/starter.socket");
         assert_int_equal(config.identify_limit_seconds, 120);
         assert_int_equal(config.parameter_limit_seconds, 600);
         assert_int_equal(config.idle_limit_seconds, 300);

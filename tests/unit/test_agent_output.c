@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#include "../../runner-agent/output.h"
-#include "buf.h"
-#include "json.h"
-#include "mem.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "output.h"
 
 /* -- lines ----------------------------------------------------------------------------------- */
 

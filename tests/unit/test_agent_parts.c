@@ -18,13 +18,13 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "../../runner-agent/container.h"
-#include "../../runner-agent/exits.h"
-#include "../../runner-agent/journal.h"
-#include "../../runner-agent/rehearse.h"
-#include "../../runner-agent/trim.h"
-#include "http.h"
-#include "mem.h"
+#include "agent.h"
+#include "base/mem.h"
+#include "exits.h"
+#include "http/http.h"
+#include "journal.h"
+#include "rehearse.h"
+#include "trim.h"
 
 /* -- exit codes ------------------------------------------------------------------------------ */
 

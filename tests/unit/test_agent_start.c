@@ -16,7 +16,7 @@
 #include <errno.h>
 
 #include "agent_stand.h"
-#include "mem.h"
+#include "base/mem.h"
 
 /* -- identify -------------------------------------------------------------------------------- */
 

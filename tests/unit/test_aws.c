@@ -18,7 +18,7 @@
 
 #include "answer.h"
 #include "aws/aws.h"
-#include "mem.h"
+#include "base/mem.h"
 #include "script.h"
 
 #define KEY "AKIDEXAMPLE"

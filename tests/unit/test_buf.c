@@ -15,7 +15,7 @@
 
 #include <errno.h>
 
-#include "buf.h"
+#include "base/buf.h"
 
 static void adds_up_to_the_limit(void **state)
 {

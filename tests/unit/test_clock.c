@@ -13,8 +13,8 @@
 
 #include <errno.h>
 
-#include "clock.h"
-#include "mem.h"
+#include "base/clock.h"
+#include "base/mem.h"
 
 #define NOON INT64_C(1767355200000) /* 2026-01-02T12:00:00Z */
 

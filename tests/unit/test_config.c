@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "config.h"
-#include "mem.h"
+#include "base/mem.h"
+#include "config/config.h"
 
 /* What a spec cannot do without. */
 #define SPEC                                                                                 \

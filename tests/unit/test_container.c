@@ -15,7 +15,8 @@
 
 #include <errno.h>
 
-#include "notify/notify.h"
+#include "notify/notification.h"
+#include "queue/tell.h"
 #include "stage.h"
 
 #define MINUTE_MS INT64_C(60000)
@@ -138,7 +139,7 @@ static void people_are_told_once_a_quarter(void **state)
         script_sleep(stage->script, 10 * MINUTE_MS - 5000); /* 03:14:00 */
         for (int i = 0; i < 3; i++) {
                 script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 200, STAGE_SENT);
-                assert_int_equal(scaler_tell(&stage->scaler, &notification, &err), 0);
+                assert_int_equal(tell_people(&stage->scaler, &notification, &err), 0);
                 id = strstr(script_last_body(stage->script), "MessageDeduplicationId");
                 assert_non_null(id);
                 if (i == 0)

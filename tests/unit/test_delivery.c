@@ -15,8 +15,8 @@
 
 #include <errno.h>
 
-#include "../../scaler/delivery.h"
-#include "json.h"
+#include "base/json.h"
+#include "job/delivery.h"
 
 #define POST "\"requestContext\":{\"http\":{\"method\":\"POST\"}}"
 

@@ -17,7 +17,7 @@
 
 #include "answer.h"
 #include "aws/describe.h"
-#include "mem.h"
+#include "base/mem.h"
 
 static const char templates[] =
         "<DescribeLaunchTemplateVersionsResponse><requestId>1</requestId><launchTemplateVersionSet>"

@@ -18,7 +18,7 @@
 
 #include "answer.h"
 #include "aws/ec2.h"
-#include "mem.h"
+#include "base/mem.h"
 #include "script.h"
 
 #define ENDPOINT "https://ec2.eu-central-1.amazonaws.com/"

@@ -17,7 +17,7 @@
 #include <errno.h>
 
 #include "aws/ec2.h"
-#include "mem.h"
+#include "base/mem.h"
 
 #define XMLNS " xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\""
 

@@ -14,8 +14,8 @@
 
 #include <errno.h>
 
-#include "err.h"
-#include "json.h"
+#include "base/err.h"
+#include "base/json.h"
 
 static void returns_the_code_and_keeps_the_text(void **state)
 {

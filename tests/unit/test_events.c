@@ -17,7 +17,7 @@
 
 #include "answer.h"
 #include "aws/events.h"
-#include "mem.h"
+#include "base/mem.h"
 #include "script.h"
 
 #define TAKEN "{\"FailedEntryCount\":0,\"Entries\":[{\"EventId\":\"11710aed\"}]}"

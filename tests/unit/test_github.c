@@ -16,8 +16,8 @@
 
 #include <errno.h>
 
+#include "base/json.h"
 #include "github/github.h"
-#include "json.h"
 #include "script.h"
 
 #define API "https://ghes.example.com/api/v3"

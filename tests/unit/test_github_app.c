@@ -16,8 +16,8 @@
 #include <errno.h>
 
 #include "answer.h"
+#include "base/mem.h"
 #include "github/app.h"
-#include "mem.h"
 
 static int set_up(void **state)
 {

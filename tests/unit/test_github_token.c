@@ -19,8 +19,8 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include "base/json.h"
 #include "github/github.h"
-#include "json.h"
 #include "script.h"
 
 #define API "https://api.github.com"

@@ -16,8 +16,8 @@
 
 #include <errno.h>
 
-#include "handover.h"
-#include "mem.h"
+#include "base/mem.h"
+#include "exchange/handover.h"
 
 #define VALID                                                   \
         "{\"version\":1,\"jit_config\":\"QUJD\",\"prefix\":\"/" \

@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-#include "http.h"
+#include "http/http.h"
 #include "script.h"
 
 #define URL "https://example.test/a"

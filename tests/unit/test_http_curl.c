@@ -18,7 +18,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "http.h"
+#include "http/http.h"
 #include "server.h"
 
 struct place {

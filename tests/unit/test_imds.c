@@ -18,7 +18,7 @@
 
 #include "answer.h"
 #include "aws/imds.h"
-#include "mem.h"
+#include "base/mem.h"
 #include "script.h"
 
 #define ADDRESS "http://169.254.169.254"

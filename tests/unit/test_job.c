@@ -15,8 +15,8 @@
 
 #include <errno.h>
 
-#include "../../scaler/job.h"
-#include "json.h"
+#include "base/json.h"
+#include "job/job.h"
 
 #define WHOLE                                                                                    \
         "{\"action\":\"completed\",\"repository\":{\"full_name\":\"o/r\"},\"installation\":{"    \
@@ -69,7 +69,7 @@ static void travels_through_a_queue_unchanged(void **state)
         job.delivery = mem_string("d-1");
         job.webhook_ms = 5;
         job.tries = 2;
-        job.pool = 3;
+        job.offer = 3;
         message = job_print(&job);
         assert_int_equal(job_parse(message, strlen(message), &back, &err), 0);
         assert_int_equal(back.id, JSON_INTEGER_MAX);
@@ -256,7 +256,7 @@ static void messages_are_checked_as_well(void **state)
                 "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\",\"labels\":[],"
                 "\"tries\":-1}",
                 "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\",\"labels\":[],"
-                "\"pool\":\"1\"}",
+                "\"offer\":\"1\"}",
         };
 
         (void)state;

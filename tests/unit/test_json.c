@@ -15,7 +15,7 @@
 
 #include <errno.h>
 
-#include "json.h"
+#include "base/json.h"
 
 static cJSON *parsed(const char *text)
 {

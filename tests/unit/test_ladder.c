@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "../../scaler/ladder.h"
-#include "mem.h"
+#include "base/mem.h"
+#include "job/ladder.h"
 
 /* The ladder of TYPE as one line; valid until the next call. */
 static const char *ladder(const char *type)

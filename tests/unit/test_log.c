@@ -17,9 +17,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "json.h"
-#include "log.h"
-#include "metric.h"
+#include "aws/metric.h"
+#include "base/json.h"
+#include "base/log.h"
 
 static int64_t fixed_ms(const struct clock *clock)
 {

@@ -16,8 +16,8 @@
 
 #include <errno.h>
 
-#include "json.h"
-#include "notify/notify.h"
+#include "base/json.h"
+#include "notify/notification.h"
 #include "script.h"
 
 #define URL "https://prod-1.westeurope.example.com/workflows/abc?sig=TOPSECRET"

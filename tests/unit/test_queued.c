@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Queued jobs: launched together, from the first pool that has capacity, and handed over; and
+ * Queued jobs: launched together, from the first offer that has capacity, and handed over; and
  * whatever goes wrong, the right message fails and nothing is left behind.
  */
 
@@ -17,7 +17,7 @@
 
 #include <errno.h>
 
-#include "json.h"
+#include "base/json.h"
 #include "stage.h"
 
 #define JIT_URL STAGE_GITHUB "/repos/o/r/actions/runners/generate-jitconfig"
@@ -259,7 +259,7 @@ static void capacity_climbs_the_ladder_over_the_subnets(void **state)
         assert_logged(stage, "\"Failovers\":4");
 
         /* What had no capacity a moment ago is not asked again; a full subnet says nothing about
-         * the pool. */
+         * the offer. */
         expect_launch(stage, TYPE("m7a.large", "b"), 2, 2);
         expect_hand_over(stage, 2);
         assert_string_equal(run_one(stage, job(2, "linux")), STAGE_NONE_FAILED);
@@ -331,7 +331,7 @@ static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
 }
 
 /* What EC2 refused a moment ago is not asked again, and does not count as a try; later it is. */
-static void empty_pools_are_left_alone_for_two_minutes(void **state)
+static void empty_offers_are_left_alone_for_two_minutes(void **state)
 {
         struct stage *stage = *state;
 
@@ -356,13 +356,13 @@ static void empty_pools_are_left_alone_for_two_minutes(void **state)
 static void throttling_is_waited_out_and_nobody_told(void **state)
 {
         struct stage *stage = *state;
-        const char *body = job_with(1, "linux", ",\"tries\":2,\"pool\":1");
+        const char *body = job_with(1, "linux", ",\"tries\":2,\"offer\":1");
 
         for (int i = 0; i < 6; i++)
                 expect_refusal(stage, TYPE("m7i.large", "b"), 503, "RequestLimitExceeded");
         expect_parked(stage, "\"DelaySeconds\":10}");
         assert_string_equal(run_one(stage, body), STAGE_NONE_FAILED);
-        assert_contains(script_last_body(stage->script), "\\\"tries\\\":2,\\\"pool\\\":1,");
+        assert_contains(script_last_body(stage->script), "\\\"tries\\\":2,\\\"offer\\\":1,");
 }
 
 static void out_of_time_the_next_event_goes_on(void **state)
@@ -372,7 +372,7 @@ static void out_of_time_the_next_event_goes_on(void **state)
         scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 21000);
         expect_refusal(stage, TYPE("m7i.large", "a"), 500, "InsufficientInstanceCapacity");
         script_latency(stage->script, 2000);
-        expect_parked(stage, "\\\"pool\\\":1,");
+        expect_parked(stage, "\\\"offer\\\":1,");
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
         assert_null(strstr(script_last_body(stage->script), "DelaySeconds"));
         assert_null(strstr(script_last_body(stage->script), "tries"));
@@ -415,7 +415,7 @@ static void tokens_are_the_same_for_the_same_try_only(void **state)
 {
         struct stage *stage = *state;
         const char *const others[] = {job(2, "linux"), job_with(1, "linux", ",\"tries\":1"),
-                job_with(1, "linux", ",\"pool\":1"), job(1, "fallback")};
+                job_with(1, "linux", ",\"offer\":1"), job(1, "fallback")};
         char token[65];
         char other[65];
 
@@ -654,7 +654,7 @@ int main(void)
                 TEST(on_demand_is_the_last_resort),
                 TEST(a_quota_leaves_only_the_other_market),
                 TEST(without_capacity_jobs_are_parked_and_people_told_once),
-                TEST(empty_pools_are_left_alone_for_two_minutes),
+                TEST(empty_offers_are_left_alone_for_two_minutes),
                 TEST(throttling_is_waited_out_and_nobody_told),
                 TEST(out_of_time_the_next_event_goes_on),
                 TEST(a_job_that_cannot_be_parked_comes_again),

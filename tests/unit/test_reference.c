@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "aws/aws.h"
-#include "reference.h"
+#include "config/reference.h"
 #include "script.h"
 
 struct place {

@@ -15,9 +15,9 @@
 
 #include <errno.h>
 
-#include "json.h"
-#include "mem.h"
-#include "report.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "exchange/report.h"
 
 static int parse(const char *text, struct report *ret, struct err *err)
 {

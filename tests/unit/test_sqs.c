@@ -18,8 +18,8 @@
 
 #include "answer.h"
 #include "aws/sqs.h"
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
 
 #define QUEUE "https://sqs.eu-central-1.amazonaws.com/123456789012/queued"
 

@@ -17,7 +17,7 @@
 
 #include "answer.h"
 #include "aws/ssm.h"
-#include "mem.h"
+#include "base/mem.h"
 
 #define NAME "/scale-agent/runners/i-0123456789abcdef0"
 #define SECRET "ZW5jb2RlZF9qaXRfY29uZmln"

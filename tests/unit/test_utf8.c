@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "mem.h"
-#include "utf8.h"
+#include "base/mem.h"
+#include "base/utf8.h"
 
 static void knows_the_size_of_a_character(void **state)
 {

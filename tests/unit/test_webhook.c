@@ -18,7 +18,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "json.h"
+#include "base/json.h"
 #include "stage.h"
 
 #define JOB(action, status, labels)                                                            \

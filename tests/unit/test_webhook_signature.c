@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "github/webhook.h"
-#include "mem.h"
 
 /* From GitHub's documentation. */
 #define SECRET "It's a Secret to Everybody"

@@ -19,7 +19,7 @@ from .bench_machine import BenchError, Boot
 
 AGENT = "/usr/bin/runner-agent"
 RUNNER = "/bin/Runner.Listener"  # by a relative path on a stock machine
-LAUNCH = "/usr/lib/runner-agent/launch"
+LAUNCH = "/usr/lib/runner-agent/starter"
 HAND_OVER = "hand-over received"
 TLS = 443
 TASK = re.compile(r"^\s*(\S+)-(\d+) +\[\d+\] +\S+ +([\d.]+): (.*)$")

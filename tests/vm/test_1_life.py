@@ -21,7 +21,7 @@ env | grep -c -e JITCONFIG -e AWS_ || true
 sudo -n true 2>/dev/null && echo sudo || echo no sudo
 cat /proc/$PPID/cmdline | tr '\\0' '\\n' | wc -c
 cat /proc/self/oom_score_adj
-[ -w /run/runner-agent/launch.socket ] && echo socket || echo no socket
+[ -w /run/runner-agent/starter.socket ] && echo socket || echo no socket
 """
 
 

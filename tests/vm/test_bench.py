@@ -8,7 +8,7 @@ from .bench_series import RUNNER as TO_RUNNER
 from .bench_series import Series, compare_with_neighbours
 from .bench_times import our_times
 
-LAUNCH, RUNNER = "/usr/lib/runner-agent/launch", "/opt/actions-runner/bin/Runner.Listener"
+LAUNCH, RUNNER = "/usr/lib/runner-agent/starter", "/opt/actions-runner/bin/Runner.Listener"
 JOURNAL = '{{"__REALTIME_TIMESTAMP":"1000{0:06}","__MONOTONIC_TIMESTAMP":"{0}","MESSAGE":"{1}"}}\n'
 
 

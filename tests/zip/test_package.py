@@ -19,7 +19,7 @@ from cloud.metadata import Facts, Metadata
 from cloud.serve import Answer, Server
 from cloud.tls import make_certificates
 
-PROGRAMS = ["/usr/bin/runner-agent", "/usr/lib/runner-agent/launch"]
+PROGRAMS = ["/usr/bin/runner-agent", "/usr/lib/runner-agent/starter"]
 UNITS = "/usr/lib/systemd/system"
 DATA = [
     f"{UNITS}/poweroff.target.d/runner-agent.conf",
@@ -199,9 +199,9 @@ def test_the_agent_tells_the_version_of_the_package(root, deb):
 
 
 def test_launch_starts(root):
-    ended = run(root, "/usr/lib/runner-agent/launch")
+    ended = run(root, "/usr/lib/runner-agent/starter")
     assert ended.returncode != 0
-    assert "launch" in ended.stdout
+    assert "starter" in ended.stdout
 
 
 # -- in a system ----------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * EC2 instance types, "FAMILY.SIZE", and what this project has to know about their families: the
+ * architecture, the sizes from small to large, and who stands in for whom when there is no
+ * capacity. The table serves the configuration's checks and the ladder (scaler/job/ladder.h). Sizes
+ * are those of EC2's service model, shape InstanceType, without bare metal.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* "u7inh-32tb.480xlarge" and its NUL: no type is longer */
+#define INSTANCE_TYPE_SIZE 32
+
+enum instance_architecture {
+        INSTANCE_X86,
+        INSTANCE_ARM64,
+};
+
+struct instance_family {
+        const char *name;    /* "m7i" */
+        const char *sizes;   /* "large xlarge 2xlarge": in order, a blank between them */
+        const char *sibling; /* family of the same kind from the other x86 maker, or NULL */
+        const char *climbs;  /* family whose larger sizes follow, NULL: this one */
+        enum instance_architecture architecture;
+};
+
+/* Whether TYPE is written as an instance type is: "m7i.large", "u-12tb1.metal". One that nobody has
+ * heard of may be; EC2 has new ones each month. */
+bool instance_type_is_plausible(const char *type);
+
+/* The family of TYPE (or a family's name alone), or NULL for one that the table lacks. */
+const struct instance_family *instance_family_find(const char *type);
+
+/* All families, ended by one without a name. */
+extern const struct instance_family instance_families[];
+
+/* Where the first LENGTH bytes of SIZE are in FAMILY's sizes, or NULL when it has no such size. */
+const char *instance_size_find(
+        const struct instance_family *family, const char *size, size_t length);
+
+/* "arm64" or "x86". */
+const char *instance_architecture_name(enum instance_architecture architecture);

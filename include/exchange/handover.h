@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The hand-over: what the scaler leaves for one machine in the SSM parameter
+ * PREFIX/runners/INSTANCE, and the agent reads: the runner's JIT configuration, the job that the
+ * machine was launched for, its limits, and the times so far.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/err.h"
+
+/* The tag of the parameter that names the one instance which may read it. */
+#define HANDOVER_TAG "scale-agent:instance"
+
+/* The job that a machine was launched for. GitHub may give it another of the same labels. */
+struct handover_job {
+        int64_t id;
+        int64_t run_id;
+        int64_t attempt;
+        int64_t installation; /* 0: none */
+        int64_t relaunches;   /* machines that ended without having run a job for it */
+        char *repository;     /* "OWNER/REPO"; owned, as all strings here */
+        char *name;
+        char *url;
+        char *instance_type; /* where its ladder starts */
+};
+
+/* Epoch milliseconds, 0 = not yet. */
+struct handover_times {
+        int64_t queued;      /* GitHub queued the job */
+        int64_t webhook;     /* its delivery arrived */
+        int64_t launched;    /* RunInstances answered */
+        int64_t handed_over; /* the parameter was written */
+};
+
+struct handover {
+        char *jit_config; /* secret */
+        char *prefix;
+        char *spec;
+        char *scope; /* "repos/OWNER/REPO" or "orgs/ORG" */
+        int64_t runner_id;
+        int64_t idle_limit_seconds; /* no job for so long: give up */
+        int64_t job_limit_seconds;  /* a job longer than this is stopped */
+        struct handover_job job;
+        struct handover_times times;
+};
+
+void handover_release(struct handover *handover);
+
+/* The parameter's name; the caller frees. */
+char *handover_parameter(const char *prefix, const char *instance);
+
+/* As the parameter's value, which is secret; the caller frees. */
+char *handover_print(const struct handover *handover);
+
+/* Reads a value: 0, or -EBADMSG (RET is untouched then). Pure. */
+int handover_parse(const char *text, size_t size, struct handover *ret, struct err *err);
+
+/* Shared with reports: the job as a JSON object, and back. A job without an id is an error. */
+cJSON *handover_job_print(const struct handover_job *job);
+int handover_job_parse(const cJSON *object, struct handover_job *ret, struct err *err);
+void handover_job_release(struct handover_job *job);

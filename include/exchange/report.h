@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The agent's reports, sent as EventBridge events and read by the scaler's `instance` handler.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/err.h"
+#include "handover.h"
+
+#define REPORT_SOURCE "scale-agent.runner"
+#define REPORT_DETAIL_TYPE "Runner Report"
+
+enum report_stage {
+        REPORT_READY, /* the runner listens for jobs */
+        REPORT_JOB_STARTED,
+        REPORT_FINISHED,    /* a job ran to its end, whatever its result */
+        REPORT_FAILED,      /* no job ran, or the runner or agent failed: see the reason */
+        REPORT_INTERRUPTED, /* EC2 takes the spot instance back */
+        REPORT_STAGES,
+};
+
+/* The moments of a machine's life after the hand-over; epoch milliseconds, 0 = not (yet). */
+enum report_time {
+        REPORT_TIME_KERNEL,         /* the kernel started */
+        REPORT_TIME_AGENT,          /* the agent started */
+        REPORT_TIME_IDENTIFIED,     /* metadata read */
+        REPORT_TIME_RECEIVED,       /* hand-over read */
+        REPORT_TIME_RUNNER_STARTED, /* the runner's process started */
+        REPORT_TIME_LISTENING,      /* "Listening for Jobs" */
+        REPORT_TIME_JOB_STARTED,
+        REPORT_TIME_JOB_FINISHED,
+        REPORT_TIME_FINISHED, /* this report */
+        REPORT_TIMES,
+};
+
+struct report {
+        enum report_stage stage;
+        char *prefix; /* owned, as all strings here */
+        char *instance_id;
+        char *instance_type;
+        char *zone;
+        char *reason; /* on failed and interrupted */
+        char *spec;   /* from here on: absent without a hand-over */
+        char *scope;
+        int64_t runner_id;
+        struct handover_job job; /* id 0: none */
+        char *job_name;          /* of the job that ran, as the runner printed it */
+        char *result;      /* "Succeeded", "Failed", "Canceled", … as the runner printed it */
+        int64_t exit_code; /* of the runner; -1: it did not exit */
+        struct handover_times before;
+        int64_t times[REPORT_TIMES];
+};
+
+void report_release(struct report *report);
+
+const char *report_stage_name(enum report_stage stage);
+
+/* The event's detail as JSON text; the caller frees. */
+char *report_print(const struct report *report);
+
+/* Reads an event's detail: 0, or -EBADMSG (RET is untouched then). Pure. */
+int report_parse(const cJSON *detail, struct report *ret, struct err *err);

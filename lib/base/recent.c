@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Keys that are remembered for a while, in a ring.
+ */
+
+#include "base/recent.h"
+
+#include <string.h>
+
+void recent_note(struct recent *recent, const char *key, int64_t until_ms)
+{
+        digest_sha256_hex(key, strlen(key), recent->items[recent->next].digest);
+        recent->items[recent->next].until_ms = until_ms;
+        recent->next = (recent->next + 1) % RECENT_MAX;
+}
+
+bool recent_has(const struct recent *recent, const char *key, int64_t now_ms)
+{
+        char digest[DIGEST_HEX_SIZE];
+
+        digest_sha256_hex(key, strlen(key), digest);
+        for (size_t i = 0; i < RECENT_MAX; i++)
+                if (recent->items[i].until_ms > now_ms &&
+                        strcmp(recent->items[i].digest, digest) == 0)
+                        return true;
+        return false;
+}

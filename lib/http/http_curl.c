@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * libcurl's transport. Its multi interface tells which sockets and which timer matter
+ * (CURLMOPT_SOCKETFUNCTION, CURLMOPT_TIMERFUNCTION); an epoll descriptor holds the sockets, so that
+ * waiting here and an event loop elsewhere are the same thing. Connections stay in the multi
+ * handle's cache between calls, and libcurl opens a new one when a kept one turns out to be dead.
+ */
+
+#include "http/http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "http_trust.h"
+
+#define IDLE_HANDLES_MAX 16
+/* Of a batch of ten, with room for the services beside; libcurl would keep four. */
+#define IDLE_CONNECTIONS_MAX 32L
+#define EVENTS_AT_ONCE 32
+
+/* One try under way. */
+struct attempt {
+        CURL *easy;
+        struct curl_slist *headers;
+        struct http_call *call;
+        char error[CURL_ERROR_SIZE];
+};
+
+struct curl_transport {
+        struct http_transport transport;
+        CURLM *multi;
+        CURLSH *share; /* TLS sessions, so that the next connection to a host is resumed */
+        int epoll_fd;
+        int64_t timer_due_ms; /* -1: none */
+        char *user_agent;
+        struct http_trust trust;
+        CURL *idle[IDLE_HANDLES_MAX];
+        size_t n_idle;
+};
+
+/* -- what libcurl calls --------------------------------------------------------------------------
+ */
+
+static int on_socket(CURL *easy, curl_socket_t socket, int what, void *userdata, void *known)
+{
+        struct curl_transport *curl = userdata;
+        struct epoll_event event = {.data.fd = socket};
+
+        (void)easy;
+        if (what == CURL_POLL_REMOVE) {
+                epoll_ctl(curl->epoll_fd, EPOLL_CTL_DEL, socket, NULL);
+                return 0;
+        }
+        if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+                event.events |= EPOLLIN;
+        if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+                event.events |= EPOLLOUT;
+        if (epoll_ctl(curl->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event) < 0)
+                return -1;
+        curl_multi_assign(curl->multi, socket, curl);
+        return 0;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *userdata)
+{
+        struct curl_transport *curl = userdata;
+
+        (void)multi;
+        curl->timer_due_ms = timeout_ms < 0 ? -1 : clock_monotonic_ms(&clock_system) + timeout_ms;
+        return 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *userdata)
+{
+        struct attempt *attempt = userdata;
+
+        return buf_add(&attempt->call->answer, bytes, size * count) < 0 ? 0 : size * count;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
+{
+        struct attempt *attempt = userdata;
+
+        /* A new status line: what came before was an interim answer. */
+        if (size * count > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+                buf_clear(&attempt->call->answer_headers);
+        return buf_add(&attempt->call->answer_headers, bytes, size * count) < 0 ? 0 : size * count;
+}
+
+/* -- a try ----------------------------------------------------------------------------------------
+ */
+
+static CURL *take_handle(struct curl_transport *curl)
+{
+        return curl->n_idle > 0 ? curl->idle[--curl->n_idle] : curl_easy_init();
+}
+
+static void return_handle(struct curl_transport *curl, CURL *easy)
+{
+        if (curl->n_idle == IDLE_HANDLES_MAX) {
+                curl_easy_cleanup(easy);
+                return;
+        }
+        curl_easy_reset(easy);
+        curl->idle[curl->n_idle++] = easy;
+}
+
+static struct curl_slist *header_list(const struct http_call *call)
+{
+        struct curl_slist *list = NULL;
+        _cleanup_free_ char *lines = mem_string(buf_string(&call->headers));
+        char *rest = lines;
+        char *line;
+
+        while ((line = strsep(&rest, "\n")))
+                if (*line)
+                        list = curl_slist_append(list, line);
+        if (lines)
+                explicit_bzero(lines, call->headers.size);
+        return list;
+}
+
+static void free_attempt(struct curl_transport *curl, struct attempt *attempt)
+{
+        attempt->call->transport_data = NULL;
+        for (struct curl_slist *item = attempt->headers; item; item = item->next)
+                explicit_bzero(item->data, strlen(item->data));
+        curl_slist_free_all(attempt->headers);
+        return_handle(curl, attempt->easy);
+        free(attempt);
+}
+
+static void set_request(CURL *easy, const struct http_call *call)
+{
+        bool is_post = strcmp(call->method, "POST") == 0;
+
+        curl_easy_setopt(easy, CURLOPT_URL, buf_string(&call->url));
+        if (call->has_body || is_post) {
+                curl_easy_setopt(easy, CURLOPT_POSTFIELDS, buf_string(&call->body));
+                curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.size);
+        }
+        if (!is_post && strcmp(call->method, "GET") != 0)
+                curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+        if (call->sign_scope) {
+                curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, call->sign_scope);
+                curl_easy_setopt(easy, CURLOPT_USERNAME, call->sign_key);
+                curl_easy_setopt(easy, CURLOPT_PASSWORD, call->sign_secret);
+        }
+}
+
+static void set_limits(CURL *easy, const struct http *http, const struct http_call *call)
+{
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)http_call_try_ms(http, call));
+        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout_ms);
+        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+        /* Otherwise a call that timed out waits for its look-up of a name, for 10 s or more. */
+        curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075500
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+static void set_trust(CURL *easy, const struct curl_transport *curl)
+{
+        curl_easy_setopt(easy, CURLOPT_USERAGENT, curl->user_agent);
+        curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+        curl_easy_setopt(easy, CURLOPT_SHARE, curl->share);
+        curl_easy_setopt(easy, CURLOPT_CAINFO, curl->trust.file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, curl->trust.directory);
+}
+
+static void set_answer(CURL *easy, struct attempt *attempt)
+{
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->headers);
+        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+        curl_easy_setopt(easy, CURLOPT_WRITEDATA, attempt);
+        curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+        curl_easy_setopt(easy, CURLOPT_HEADERDATA, attempt);
+        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, attempt->error);
+        curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt);
+}
+
+/* libcurl would begin with the next dispatch: now, before whatever the caller does next. What is at
+ * its end already is told then. */
+static void begin(struct curl_transport *curl)
+{
+        int running;
+
+        curl_multi_socket_action(curl->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        curl->timer_due_ms = clock_monotonic_ms(&clock_system);
+}
+
+static void curl_start(struct http_transport *transport, struct http *http, struct http_call *call)
+{
+        struct curl_transport *curl = (struct curl_transport *)transport;
+        struct attempt *attempt;
+        CURL *easy = take_handle(curl);
+
+        if (!easy)
+                abort();
+        attempt = mem_alloc(sizeof(*attempt));
+        attempt->easy = easy;
+        attempt->call = call;
+        attempt->headers = header_list(call);
+        call->transport_data = attempt;
+        set_request(easy, call);
+        set_limits(easy, http, call);
+        set_trust(easy, curl);
+        set_answer(easy, attempt);
+        if (curl_multi_add_handle(curl->multi, easy) != CURLM_OK)
+                abort(); /* no memory, or a handle used twice */
+        begin(curl);
+}
+
+static void curl_cancel(struct http_transport *transport, struct http_call *call)
+{
+        struct curl_transport *curl = (struct curl_transport *)transport;
+        struct attempt *attempt = call->transport_data;
+
+        curl_multi_remove_handle(curl->multi, attempt->easy);
+        free_attempt(curl, attempt);
+}
+
+/* -- its end --------------------------------------------------------------------------------------
+ */
+
+static int errno_of(CURLcode code)
+{
+        static const struct {
+                CURLcode code;
+                int result;
+        } table[] = {
+                {CURLE_OPERATION_TIMEDOUT, -ETIMEDOUT},
+                {CURLE_COULDNT_RESOLVE_HOST, -EHOSTUNREACH},
+                {CURLE_COULDNT_CONNECT, -ECONNREFUSED},
+                {CURLE_SEND_ERROR, -ECONNRESET},
+                {CURLE_RECV_ERROR, -ECONNRESET},
+                {CURLE_GOT_NOTHING, -ECONNRESET},
+                {CURLE_PARTIAL_FILE, -ECONNRESET},
+                {CURLE_SSL_CONNECT_ERROR, -ECONNRESET},
+                {CURLE_HTTP2, -ECONNRESET},
+                {CURLE_HTTP2_STREAM, -ECONNRESET},
+                {CURLE_URL_MALFORMAT, -EINVAL},
+                {CURLE_UNSUPPORTED_PROTOCOL, -EINVAL},
+                {CURLE_PEER_FAILED_VERIFICATION, -EKEYREJECTED},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+                if (table[i].code == code)
+                        return table[i].result;
+        return -EPROTO;
+}
+
+/* The reason in words. The host is named, never the URL, which may be a secret as a whole. */
+static int fail_attempt(
+        const struct curl_transport *curl, const struct attempt *attempt, CURLcode code)
+{
+        struct http_call *call = attempt->call;
+        const char *reason = attempt->error[0] ? attempt->error : curl_easy_strerror(code);
+
+        if (call->answer.overflow)
+                return err_set(&call->err, -E2BIG, "%s: the answer is larger than %zu bytes",
+                        call->what, call->answer_limit);
+        if (code == CURLE_PEER_FAILED_VERIFICATION)
+                return err_set(&call->err, errno_of(code),
+                        "%s: no answer: %s; trusted are the authorities in %s (SSL_CERT_FILE and "
+                        "SSL_CERT_DIR name others)",
+                        call->what, reason, http_trust_place(&curl->trust));
+        return err_set(&call->err, errno_of(code), "%s: no answer: %s", call->what, reason);
+}
+
+static void end_attempt(
+        struct curl_transport *curl, struct http *http, struct attempt *attempt, CURLcode code)
+{
+        struct http_call *call = attempt->call;
+        int result = 0;
+        long status = 0;
+
+        if (code == CURLE_OK)
+                curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &status);
+        else
+                result = fail_attempt(curl, attempt, code);
+        call->status = (int)status;
+        curl_multi_remove_handle(curl->multi, attempt->easy);
+        free_attempt(curl, attempt);
+        http_tried(http, call, result);
+}
+
+static void curl_dispatch(struct http_transport *transport, struct http *http)
+{
+        struct curl_transport *curl = (struct curl_transport *)transport;
+        struct epoll_event events[EVENTS_AT_ONCE];
+        struct attempt *attempt;
+        CURLMsg *message;
+        int running;
+        int left;
+        int n = epoll_wait(curl->epoll_fd, events, EVENTS_AT_ONCE, 0);
+
+        for (int i = 0; i < n; i++) {
+                int mask = (events[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+                           (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                           (events[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+
+                curl_multi_socket_action(curl->multi, events[i].data.fd, mask, &running);
+        }
+        if (curl->timer_due_ms >= 0 && curl->timer_due_ms <= clock_monotonic_ms(&clock_system)) {
+                curl->timer_due_ms = -1;
+                curl_multi_socket_action(curl->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        }
+        while ((message = curl_multi_info_read(curl->multi, &left))) {
+                if (message->msg != CURLMSG_DONE)
+                        continue;
+                curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&attempt);
+                end_attempt(curl, http, attempt, message->data.result);
+        }
+}
+
+static int curl_fd(struct http_transport *transport)
+{
+        return ((struct curl_transport *)transport)->epoll_fd;
+}
+
+static int64_t curl_timeout_ms(struct http_transport *transport)
+{
+        struct curl_transport *curl = (struct curl_transport *)transport;
+        int64_t left;
+
+        if (curl->timer_due_ms < 0)
+                return -1;
+        left = curl->timer_due_ms - clock_monotonic_ms(&clock_system);
+        return left > 0 ? left : 0;
+}
+
+static void curl_wait(struct http_transport *transport, int64_t timeout_ms)
+{
+        struct curl_transport *curl = (struct curl_transport *)transport;
+        struct epoll_event event;
+
+        epoll_wait(curl->epoll_fd, &event, 1, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
+}
+
+static void curl_free_transport(struct http_transport *transport)
+{
+        struct curl_transport *curl = (struct curl_transport *)transport;
+
+        while (curl->n_idle > 0)
+                curl_easy_cleanup(curl->idle[--curl->n_idle]);
+        if (curl->multi)
+                curl_multi_cleanup(curl->multi);
+        curl_share_cleanup(curl->share);
+        if (curl->epoll_fd >= 0)
+                close(curl->epoll_fd);
+        free(curl->user_agent);
+        http_trust_release(&curl->trust);
+        free(curl);
+}
+
+/* GnuTLS asks a program this before it prepares itself, which takes a fortieth of our start and a
+ * twelfth of our memory. Distributions' libcurl brings it along for protocols that we do not speak.
+ * https://www.gnutls.org/manual/html_node/Initialization.html */
+__attribute__((visibility("default"))) int _gnutls_global_init_skip(void);
+
+int _gnutls_global_init_skip(void)
+{
+        return 1;
+}
+
+/* Leaves out the texts of libcrypto's own errors: no message of ours shows them, and TLS has texts
+ * of its own. libcurl would load them. */
+static void prepare_openssl(void)
+{
+        OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
+}
+
+int http_curl_new(const char *user_agent, struct http_transport **ret_transport, struct err *err)
+{
+        struct curl_transport *curl = mem_alloc(sizeof(*curl));
+
+        curl->transport = (struct http_transport){
+                .start = curl_start,
+                .cancel = curl_cancel,
+                .fd = curl_fd,
+                .timeout_ms = curl_timeout_ms,
+                .dispatch = curl_dispatch,
+                .wait = curl_wait,
+                .free = curl_free_transport,
+        };
+        curl->timer_due_ms = -1;
+        curl->user_agent = mem_string(user_agent);
+        curl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        prepare_openssl();
+        curl->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
+        if (curl->epoll_fd < 0 || !curl->multi) {
+                curl_free_transport(&curl->transport);
+                return err_set(err, -ENOMEM, "HTTP: libcurl could not be started");
+        }
+        http_trust_init(&curl->trust);
+        curl->share = curl_share_init();
+        curl_share_setopt(curl->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+        curl_multi_setopt(curl->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
+        curl_multi_setopt(curl->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+        curl_multi_setopt(curl->multi, CURLMOPT_SOCKETDATA, curl);
+        curl_multi_setopt(curl->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+        curl_multi_setopt(curl->multi, CURLMOPT_TIMERDATA, curl);
+        *ret_transport = &curl->transport;
+        return 0;
+}

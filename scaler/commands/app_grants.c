@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What a configuration needs of its GitHub App, and asking GitHub about it.
+ */
+
+#include "app_grants.h"
+
+unsigned app_needs(const struct config *config)
+{
+        unsigned needs = GITHUB_MAY_READ_ACTIONS | GITHUB_HEARS_JOBS;
+
+        for (size_t i = 0; config && i < config->n_specs; i++)
+                needs |= config->specs[i].organization ? GITHUB_MAY_RUN_ORGANIZATION
+                                                       : GITHUB_MAY_ADMINISTER;
+        return needs;
+}
+
+struct http_call *app_ask(
+        struct scaler *scaler, struct github *github, app_question question, struct err *err)
+{
+        struct http_call *call;
+
+        if (question(github, &call, err) < 0)
+                return NULL;
+        http_perform(scaler_http(scaler), call);
+        return call;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The command `scaler check`: reads a configuration from a file, from standard input, or from where
+ * the functions would read it, and prints every fault, one a line, as compilers do.
+ */
+
+#include "commands.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "config/reference.h"
+#include "scaler.h"
+
+enum {
+        EXIT_VALID = 0,
+        EXIT_UNREADABLE = 1,
+        EXIT_FAULTS = 2,
+};
+
+enum { JSON, N_OPTIONS };
+
+static int read_standard_input(struct buf *text, struct err *err)
+{
+        char bytes[4096];
+        size_t size;
+
+        while ((size = fread(bytes, 1, sizeof(bytes), stdin)) > 0)
+                if (buf_add(text, bytes, size) < 0)
+                        return err_set(err, -EFBIG, "standard input is larger than %zu bytes",
+                                text->limit);
+        return ferror(stdin) ? err_set(err, -errno, "standard input: %m") : 0;
+}
+
+static int read_reference(const char *reference, struct buf *text, struct err *err)
+{
+        _cleanup_(scaler_release) struct scaler scaler;
+        struct aws *aws = NULL;
+        int r;
+
+        scaler_init(&scaler);
+        if (strncmp(reference, "ssm:", 4) == 0) {
+                r = scaler_aws(&scaler, &aws, err);
+                if (r < 0)
+                        return r;
+        }
+        return reference_resolve(reference, aws ? scaler_http(&scaler) : NULL, aws, text, err);
+}
+
+/* 0, or what reading failed with: positive where there is nothing. */
+static int read_document(const char *name, struct buf *text, struct err *err)
+{
+        _cleanup_free_ char *reference = NULL;
+
+        if (strcmp(name, "-") == 0)
+                return read_standard_input(text, err);
+        if (strncmp(name, "ssm:", 4) == 0)
+                return read_reference(name, text, err);
+        reference = mem_format("file:%s", name);
+        return read_reference(reference, text, err);
+}
+
+static void print_faults(const char *name, const struct config_faults *faults)
+{
+        for (size_t i = 0; i < faults->count; i++)
+                printf("%s: %s%s%s\n", name, faults->items[i].path,
+                        *faults->items[i].path ? ": " : "", faults->items[i].text);
+        printf("%s: %zu fault%s%s\n", name, faults->count, faults->count == 1 ? "" : "s",
+                faults->count == CONFIG_FAULTS_MAX ? ", and perhaps more" : "");
+}
+
+/* CONFIG: NULL where there are faults. */
+static void print_json(
+        const char *name, const struct config *config, const struct config_faults *faults)
+{
+        _cleanup_json_ cJSON *answer = cJSON_CreateObject();
+        _cleanup_free_ char *text = NULL;
+        cJSON *list;
+
+        json_add_string(answer, "file", name);
+        json_add_boolean(answer, "valid", config != NULL);
+        if (config)
+                json_add_integer(answer, "specs", (int64_t)config->n_specs);
+        list = cJSON_AddArrayToObject(answer, "faults");
+        for (size_t i = 0; i < faults->count; i++) {
+                cJSON *fault = cJSON_CreateObject();
+
+                json_add_string(fault, "path", faults->items[i].path);
+                json_add_string(fault, "text", faults->items[i].text);
+                cJSON_AddItemToArray(list, fault);
+        }
+        text = json_print(answer);
+        (void)puts(text);
+}
+
+static int check(const char *name, const struct buf *text, bool json)
+{
+        _cleanup_(config_faults_release) struct config_faults faults = {0};
+        _cleanup_(config_freep) struct config *config = NULL;
+        int r = config_parse(buf_string(text), text->size, &config, &faults, NULL);
+
+        if (json)
+                print_json(name, config, &faults);
+        else if (r < 0)
+                print_faults(name, &faults);
+        else
+                printf("%s: valid: %zu spec%s\n", name, config->n_specs,
+                        config->n_specs == 1 ? "" : "s");
+        return r < 0 ? EXIT_FAULTS : EXIT_VALID;
+}
+
+static int check_main(int argc, char *argv[])
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(REFERENCE_LIMIT);
+        const char *values[N_OPTIONS] = {0};
+        const char *name = NULL;
+        struct err err = {0};
+        int code = cli_parse(&check_command, argc, argv, values, &name);
+
+        if (code != CLI_GO_ON)
+                return code;
+        if (read_document(name, &text, &err) != 0) {
+                fprintf(stderr, "scaler check: %s\n", err.text);
+                return EXIT_UNREADABLE;
+        }
+        return check(strcmp(name, "-") == 0 ? "standard input" : name, &text, values[JSON]);
+}
+
+static const struct cli_option options[] = {
+        [JSON] = {"json", NULL, "print one JSON object", false},
+        [N_OPTIONS] = {0},
+};
+
+static const struct cli_exit exits[] = {
+        {EXIT_VALID, "valid"},
+        {EXIT_UNREADABLE, "it cannot be read"},
+        {EXIT_FAULTS, "it has faults, or wrong usage"},
+        {0},
+};
+
+const struct cli check_command = {
+        .program = "scaler",
+        .name = "check",
+        .brief = "report every fault of a configuration",
+        .text = "Checks a configuration and prints every fault with its place. FILE is a path, - "
+                "for "
+                "standard input, or ssm:/NAME for an SSM parameter.",
+        .operand = "FILE",
+        .options = options,
+        .exits = exits,
+        .main = check_main,
+};

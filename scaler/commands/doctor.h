@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * `scaler doctor`: looks at a deployment from end to end, as its functions would. Each check is a
+ * row of the table in doctor.c and fills one finding. A check that lacks what an earlier one did
+ * not find says so and is skipped: a failed check is a line, not an end.
+ */
+
+#include <stdbool.h>
+
+#include "app_grants.h"
+#include "aws/describe.h"
+#include "base/buf.h"
+#include "commands.h"
+#include "github/app.h"
+#include "scaler.h"
+
+enum finding_result {
+        FINDING_OK,
+        FINDING_FAILED,
+        FINDING_SKIPPED,
+};
+
+struct finding {
+        enum finding_result result;
+        struct buf text;
+        const char *advice; /* what to do; a literal, or NULL */
+};
+
+/* Each adds to the text. What failed stays failed. */
+void finding_say(struct finding *finding, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+void finding_fail(struct finding *finding, const char *advice, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+void finding_skip(struct finding *finding, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+struct doctor {
+        struct scaler scaler;
+        const char *config_reference; /* of --config, or NULL */
+        const char *prefix;           /* of --prefix, or NULL */
+
+        /* What the checks found so far; NULL and empty: nothing. */
+        struct aws *aws;
+        const struct config *config;
+        struct github *github;
+        struct github_app app;          /* with a name when GitHub accepted it */
+        struct ec2_template *templates; /* one for each spec; without an id: not there */
+        struct ec2_subnets subnets;
+};
+
+/* Whether there is what a check needs; else it is skipped, and told. */
+bool doctor_has_aws(const struct doctor *doctor, struct finding *finding); /* and config */
+bool doctor_has_app(const struct doctor *doctor, struct finding *finding);
+
+/* doctor_config.c */
+void doctor_check_aws(struct doctor *doctor, struct finding *finding);
+void doctor_check_config(struct doctor *doctor, struct finding *finding);
+void doctor_check_webhook_secret(struct doctor *doctor, struct finding *finding);
+void doctor_check_github_secret(struct doctor *doctor, struct finding *finding);
+
+/* doctor_github.c */
+void doctor_check_app(struct doctor *doctor, struct finding *finding);
+void doctor_check_permissions(struct doctor *doctor, struct finding *finding);
+void doctor_check_installations(struct doctor *doctor, struct finding *finding);
+void doctor_check_token(struct doctor *doctor, struct finding *finding);
+void doctor_check_hook(struct doctor *doctor, struct finding *finding);
+void doctor_check_deliveries(struct doctor *doctor, struct finding *finding);
+
+/* doctor_machine.c */
+void doctor_check_templates(struct doctor *doctor, struct finding *finding);
+void doctor_check_images(struct doctor *doctor, struct finding *finding);
+void doctor_check_profile(struct doctor *doctor, struct finding *finding);
+void doctor_check_subnets(struct doctor *doctor, struct finding *finding);
+
+/* doctor_capacity.c */
+void doctor_check_types(struct doctor *doctor, struct finding *finding);
+void doctor_check_quota(struct doctor *doctor, struct finding *finding);

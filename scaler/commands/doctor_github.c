@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Doctor: what GitHub says of the App (or personal token) and of its webhook.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "doctor.h"
+
+/* A job waits so long at GitHub; what failed earlier does not matter any more. */
+#define JOB_WAITS_MS (24 * 3600 * MSEC_PER_SEC)
+
+/* A personal token is tried on so many scopes. */
+#define SCOPES_MAX 5
+
+static struct http_call *ask(struct doctor *doctor, app_question question, struct err *err)
+{
+        return app_ask(&doctor->scaler, doctor->github, question, err);
+}
+
+/* -- the App ----------------------------------------------------------------------------------- */
+
+void doctor_check_app(struct doctor *doctor, struct finding *finding)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct err err;
+
+        if (doctor->config && !doctor->config->app_id)
+                finding_skip(finding, "a personal token is used, no App");
+        else if (!doctor->github)
+                finding_skip(finding, "there is no private key to ask with");
+        if (finding->result == FINDING_SKIPPED)
+                return;
+        call = ask(doctor, github_get_app, &err);
+        if (!call || github_get_app_answer(call, &doctor->app, &err) < 0)
+                finding_fail(finding,
+                        "compare github.app_id with the App's settings at GitHub; `scaler setup` "
+                        "stores its private key",
+                        "App %s: %s", doctor->config->app_id, err.text);
+        else
+                finding_say(finding, "GitHub accepts App %s, %s of %s", doctor->config->app_id,
+                        doctor->app.name, doctor->app.owner);
+}
+
+void doctor_check_permissions(struct doctor *doctor, struct finding *finding)
+{
+        _cleanup_buf_ struct buf names = BUF_INIT(512);
+        unsigned needs = app_needs(doctor->config);
+        unsigned missing = needs & ~doctor->app.grants;
+
+        if (!doctor_has_app(doctor, finding))
+                return;
+        github_name_grants(missing ? missing : needs, &names);
+        if (missing)
+                finding_fail(finding, APP_GRANTS_ADVICE, "the App lacks %s", buf_string(&names));
+        else
+                finding_say(finding, "%s", buf_string(&names));
+}
+
+/* -- installations ----------------------------------------------------------------------------- */
+
+static void judge_installation(const struct doctor *doctor,
+        const struct github_installation *installation, struct finding *finding)
+{
+        _cleanup_buf_ struct buf names = BUF_INIT(512);
+        unsigned missing = app_needs(doctor->config) & doctor->app.grants & ~installation->grants;
+
+        if (!config_allows_installation(doctor->config, installation->id))
+                return;
+        github_name_grants(missing, &names);
+        if (installation->suspended)
+                finding_fail(finding, "GitHub, the account's settings: GitHub Apps, unsuspend",
+                        "%s (%" PRId64 ") is suspended", installation->account, installation->id);
+        else if (missing)
+                finding_fail(finding,
+                        "an owner of the account accepts the new permissions: settings, GitHub "
+                        "Apps",
+                        "%s (%" PRId64 ") lacks %s", installation->account, installation->id,
+                        buf_string(&names));
+        else
+                finding_say(finding, "%s (%" PRId64 ")", installation->account, installation->id);
+}
+
+static bool is_installed(
+        const struct github_installations *installations, const char *account, size_t size)
+{
+        for (size_t i = 0; i < installations->count; i++)
+                if (strlen(installations->items[i].account) == size &&
+                        strncasecmp(installations->items[i].account, account, size) == 0)
+                        return true;
+        return false;
+}
+
+static bool has_id(const struct github_installations *installations, int64_t id)
+{
+        for (size_t i = 0; i < installations->count; i++)
+                if (installations->items[i].id == id)
+                        return true;
+        return false;
+}
+
+/* What the configuration names must be among the INSTALLATIONS. */
+static void judge_absent(const struct config *config,
+        const struct github_installations *installations, struct finding *finding)
+{
+        for (size_t i = 0; i < config->n_installations; i++)
+                if (!has_id(installations, config->installations[i]))
+                        finding_fail(finding,
+                                "compare github.installations with the installations' URLs at "
+                                "GitHub",
+                                "there is no installation %" PRId64, config->installations[i]);
+        for (size_t i = 0; i < config->n_repositories; i++) {
+                const char *name = config->repositories[i];
+                size_t size = strcspn(name, "/");
+
+                if (!is_installed(installations, name, size))
+                        finding_fail(finding, "GitHub, the App's settings: Install App",
+                                "the App is not installed for %.*s (%s)", (int)size, name, name);
+        }
+}
+
+void doctor_check_installations(struct doctor *doctor, struct finding *finding)
+{
+        _cleanup_(github_installations_release) struct github_installations installations = {0};
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct err err;
+
+        if (!doctor_has_app(doctor, finding))
+                return;
+        call = ask(doctor, github_list_installations, &err);
+        if (!call || github_list_installations_answer(call, &installations, &err) < 0) {
+                finding_fail(finding, NULL, "%s", err.text);
+                return;
+        }
+        for (size_t i = 0; i < installations.count; i++)
+                judge_installation(doctor, &installations.items[i], finding);
+        if (installations.count < 100)
+                judge_absent(doctor->config, &installations, finding);
+}
+
+/* -- a personal token -------------------------------------------------------------------------- */
+
+/* Looks for a runner that there is not: who may not look is told so. */
+static void try_token(struct doctor *doctor, const char *scope, struct finding *finding)
+{
+        _cleanup_(http_call_freep) struct http_call *call =
+                github_find_runner(doctor->github, 0, scope, "scaler-doctor");
+        struct err err;
+        int64_t id;
+
+        http_perform(scaler_http(&doctor->scaler), call);
+        if (github_find_runner_answer(call, "scaler-doctor", &id, &err) < 0)
+                finding_fail(finding, NULL, "%s", err.text);
+        else
+                finding_say(finding, "%s", scope);
+}
+
+void doctor_check_token(struct doctor *doctor, struct finding *finding)
+{
+        const struct config *config = doctor->config;
+        unsigned tried = 0;
+
+        if (config && config->app_id)
+                finding_skip(finding, "an App is used");
+        else if (!config || !doctor->github)
+                finding_skip(finding, "there is no token to ask with");
+        if (!config || finding->result == FINDING_SKIPPED)
+                return;
+        for (size_t i = 0; i < config->n_specs && tried < SCOPES_MAX; i++)
+                if (config->specs[i].organization) {
+                        _cleanup_free_ char *scope =
+                                mem_format("orgs/%s", config->specs[i].organization);
+
+                        try_token(doctor, scope, finding);
+                        tried++;
+                }
+        for (size_t i = 0; i < config->n_repositories && tried < SCOPES_MAX; i++)
+                if (!strchr(config->repositories[i], '*')) {
+                        _cleanup_free_ char *scope =
+                                mem_format("repos/%s", config->repositories[i]);
+
+                        try_token(doctor, scope, finding);
+                        tried++;
+                }
+        if (tried == 0)
+                finding_skip(finding, "the configuration names no repository to try it on");
+}
+
+/* -- the webhook ------------------------------------------------------------------------------- */
+
+void doctor_check_hook(struct doctor *doctor, struct finding *finding)
+{
+        static const char advice[] = "GitHub, the App's settings: Webhook; active, the stack's "
+                                     "WebhookUrl, the secret, SSL verification enabled";
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct github_hook hook = {0};
+        struct err err;
+
+        if (!doctor_has_app(doctor, finding))
+                return;
+        call = ask(doctor, github_get_hook, &err);
+        if (!call || github_hook_answer(call, &hook, &err) < 0) {
+                finding_fail(finding, advice, "%s", err.text);
+                return;
+        }
+        finding_say(finding, "%s", hook.url);
+        if (!hook.url[0])
+                finding_fail(finding, advice, "it has no URL");
+        else if (strncmp(hook.url, "https://", 8) != 0)
+                finding_fail(finding, advice, "its URL is %s, without TLS", hook.url);
+        if (!hook.has_secret)
+                finding_fail(finding, advice, "it has no secret, so every delivery is refused");
+        if (hook.is_insecure)
+                finding_fail(finding, advice, "it does not check the certificate of its URL");
+}
+
+/* -- deliveries -------------------------------------------------------------------------------- */
+
+static const char *explain_status(int code)
+{
+        static const struct {
+                int code;
+                const char *text;
+        } table[] = {
+                {0, "the URL did not answer: compare it with the stack's WebhookUrl"},
+                {401, "the App's webhook secret is not the one that is stored: `scaler setup`"},
+                {403, "repository or installation are not configured, or the function URL may not "
+                      "be called"},
+                {404, "the URL is not that of the stack: compare it with WebhookUrl"},
+                {503, "the function could not reach its queue or secret: see its log, and deliver "
+                      "again"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+                if (table[i].code == code)
+                        return table[i].text;
+        return "see the delivery in the App's settings, Advanced, and the log of the function";
+}
+
+/* Whether a newer attempt of the delivery at INDEX is in the list. */
+static bool was_repeated(const struct github_deliveries *deliveries, size_t index)
+{
+        for (size_t i = 0; i < index; i++)
+                if (strcmp(deliveries->items[i].guid, deliveries->items[index].guid) == 0)
+                        return true;
+        return false;
+}
+
+static void judge_deliveries(const struct doctor *doctor,
+        const struct github_deliveries *deliveries, struct finding *finding)
+{
+        int64_t since = clock_wall_ms(doctor->scaler.clock) - JOB_WAITS_MS;
+        const struct github_delivery *failed = NULL;
+        unsigned count = 0;
+        unsigned n_failed = 0;
+        char time[CLOCK_TEXT_SIZE];
+
+        for (size_t i = 0; i < deliveries->count && deliveries->items[i].at_ms >= since; i++) {
+                const struct github_delivery *delivery = &deliveries->items[i];
+
+                if (was_repeated(deliveries, i))
+                        continue;
+                count++;
+                if (delivery->status_code / 100 == 2)
+                        continue;
+                n_failed++;
+                failed = failed ? failed : delivery;
+        }
+        if (failed)
+                finding_fail(finding, explain_status(failed->status_code),
+                        "%u of the last %u failed, the newest at %s: %s %s, %s", n_failed, count,
+                        clock_format(failed->at_ms, time), failed->event, failed->action,
+                        failed->status);
+        else if (count > 0)
+                finding_say(finding, "the last %u of 24 hours arrived", count);
+        else
+                finding_skip(finding, "there was none in 24 hours");
+}
+
+void doctor_check_deliveries(struct doctor *doctor, struct finding *finding)
+{
+        _cleanup_(github_deliveries_release) struct github_deliveries deliveries = {0};
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct err err;
+
+        if (!doctor_has_app(doctor, finding))
+                return;
+        call = ask(doctor, github_list_deliveries, &err);
+        if (!call || github_list_deliveries_answer(call, &deliveries, &err) < 0)
+                finding_fail(finding, NULL, "%s", err.text);
+        else
+                judge_deliveries(doctor, &deliveries, finding);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The command `scaler setup`.
+ */
+
+#include "setup.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static const char *const names[] = {
+        [SETUP_PRIVATE_KEY] = "github/private-key",
+        [SETUP_WEBHOOK_SECRET] = "github/webhook-secret",
+        [SETUP_TEAMS] = "notify/teams-webhook-urls",
+        [SETUP_SLACK] = "notify/slack-webhook-urls",
+        [SETUP_CONFIG] = "config",
+};
+
+static void setup_release(struct setup *setup)
+{
+        for (size_t i = 0; i < SETUP_ITEMS; i++) {
+                free(setup->items[i].parameter);
+                mem_free_secret(setup->items[i].present);
+                mem_free_secret(setup->items[i].value);
+        }
+        github_release(&setup->github);
+        config_free(setup->config);
+        free(setup->app_id);
+        scaler_release(&setup->scaler);
+}
+
+/* The configuration says which App: what is left to be said there. */
+static void print_configuration(const struct setup *setup)
+{
+        const struct setup_item *item = &setup->items[SETUP_CONFIG];
+        const char *app_id = setup->config ? setup->config->app_id : NULL;
+
+        if ((item->value || item->present) && app_id && strcmp(app_id, setup->app_id) == 0)
+                return;
+        printf("to do: the configuration (%s) needs \"github\": {\"app_id\": \"%s\", ...}; "
+               "`scaler setup --config FILE` checks a file and stores it there\n",
+                item->parameter, setup->app_id);
+}
+
+/* Something failed before anything was changed. */
+static int give_up(int code, const struct err *err)
+{
+        fprintf(stderr, "scaler setup: %s\nNothing was changed.\n", err->text);
+        return code;
+}
+
+static int change(struct setup *setup)
+{
+        struct err err;
+        int r = setup_store(setup, &err);
+
+        if (r == 0)
+                r = setup_hook(setup, &err);
+        if (r < 0) {
+                fprintf(stderr, "scaler setup: %s\nWhat is said to be stored is; run it again.\n",
+                        err.text);
+                return 1;
+        }
+        print_configuration(setup);
+        printf("`scaler doctor` checks all of it.\n");
+        return 0;
+}
+
+static int run(struct setup *setup)
+{
+        struct err err;
+        int r;
+
+        if (setup_read(setup, &err) < 0)
+                return give_up(1, &err);
+        r = setup_gather(setup, &err);
+        if (r == 0)
+                r = setup_confirm(setup, &err);
+        if (r < 0)
+                return give_up(r == -ENODATA || r == -EINVAL ? CLI_WRONG_USAGE : 1, &err);
+        if (setup_verify(setup, &err) < 0)
+                return give_up(1, &err);
+        return change(setup);
+}
+
+enum {
+        APP_ID,
+        KEY_FILE,
+        CONFIG,
+        WEBHOOK_URL,
+        GENERATE_SECRET,
+        SET_WEBHOOK,
+        PREFIX,
+        YES,
+        N_OPTIONS,
+};
+
+static void take_options(struct setup *setup, const char *const *values)
+{
+        const char *url = values[WEBHOOK_URL] ? values[WEBHOOK_URL] : getenv("WEBHOOK_URL");
+
+        setup->prefix = values[PREFIX] ? values[PREFIX] : "/scale-agent";
+        setup->app_id = mem_string(values[APP_ID]);
+        setup->key_file = values[KEY_FILE];
+        setup->config_file = values[CONFIG];
+        setup->webhook_url = url && *url ? url : NULL;
+        setup->generate_secret = values[GENERATE_SECRET];
+        setup->set_webhook = values[SET_WEBHOOK];
+        setup->yes = values[YES];
+        setup->asks = isatty(STDIN_FILENO);
+        for (size_t i = 0; i < SETUP_ITEMS; i++)
+                setup->items[i].parameter = mem_format("%s/%s", setup->prefix, names[i]);
+}
+
+static int setup_main(int argc, char *argv[])
+{
+        const char *values[N_OPTIONS] = {0};
+        _cleanup_(setup_release) struct setup setup = {0};
+        int code = cli_parse(&setup_command, argc, argv, values, NULL);
+
+        scaler_init(&setup.scaler);
+        if (code != CLI_GO_ON)
+                return code;
+        if (values[PREFIX] && (values[PREFIX][0] != '/' || !values[PREFIX][1]))
+                return cli_wrong(&setup_command, "--prefix: it begins with a slash: /scale-agent");
+        if (values[WEBHOOK_URL] && strncmp(values[WEBHOOK_URL], "https://", 8) != 0)
+                return cli_wrong(&setup_command, "--webhook-url: https:// is needed");
+        (void)signal(SIGPIPE, SIG_IGN);
+        take_options(&setup, values);
+        return run(&setup);
+}
+
+static const struct cli_option options[] = {
+        [APP_ID] = {"app-id", "ID", "the GitHub App's id or client id", false},
+        [KEY_FILE] = {"key-file", "FILE", "the App's private key (.pem)", false},
+        [CONFIG] = {"config", "FILE", "store this configuration as well, if it is valid", false},
+        [WEBHOOK_URL] = {"webhook-url", "URL",
+                "the stack's output WebhookUrl (default: WEBHOOK_URL)", false},
+        [GENERATE_SECRET] = {"generate-secret", NULL, "make a webhook secret", false},
+        [SET_WEBHOOK] = {"set-webhook", NULL,
+                "set URL and secret of the App's webhook at GitHub as well", false},
+        [PREFIX] = {"prefix", "PREFIX",
+                "where SSM parameters are, as the stack's prefix with a slash before it (default: "
+                "/scale-agent)",
+                false},
+        [YES] = {"yes", NULL, "replace what exists without a question", false},
+        [N_OPTIONS] = {0},
+};
+
+static const struct cli_exit exits[] = {
+        {0, "done"},
+        {1, "GitHub or AWS refused"},
+        {2, "wrong usage, or something is missing and nobody can be asked"},
+        {0},
+};
+
+const struct cli setup_command = {
+        .program = "scaler",
+        .name = "setup",
+        .brief = "try the GitHub App's secrets and store them for the functions",
+        .text = "Asks for what was not given, tries the App at GitHub (key accepted, permissions "
+                "sufficient, subscribed to workflow_job), stores the secrets as SSM SecureStrings, "
+                "and says what is left to be done. Nothing is changed before all of it is good. "
+                "What exists stays unless it is replaced after a question, and is never printed.\n"
+                "Instead of being asked, set GITHUB_PRIVATE_KEY, GITHUB_WEBHOOK_SECRET, "
+                "TEAMS_WEBHOOK_URLS and SLACK_WEBHOOK_URLS to values or references (file:/PATH). "
+                "Needs AWS_REGION and credentials in the environment.",
+        .options = options,
+        .exits = exits,
+        .main = setup_main,
+};

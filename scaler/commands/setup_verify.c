@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Setup: does GitHub accept the App, and may the App do what the scaler does?
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "app_grants.h"
+#include "base/mem.h"
+#include "setup.h"
+
+static int verify_app(struct setup *setup, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call =
+                app_ask(&setup->scaler, &setup->github, github_get_app, err);
+        int r = call ? github_get_app_answer(call, &setup->app, err) : -EINVAL;
+
+        if (r < 0)
+                return err_prefix(err, r, "App %s", setup->app_id);
+        printf("ok: GitHub accepts App %s: %s of %s\n", setup->app_id, setup->app.name,
+                setup->app.owner);
+        return 0;
+}
+
+static int verify_grants(struct setup *setup, struct err *err)
+{
+        _cleanup_buf_ struct buf names = BUF_INIT(512);
+        const unsigned either = GITHUB_MAY_ADMINISTER | GITHUB_MAY_RUN_ORGANIZATION;
+        unsigned needs = app_needs(setup->config);
+        unsigned missing = needs & ~setup->app.grants;
+
+        github_name_grants(missing ? missing : needs, &names);
+        if (missing)
+                return err_set(err, -EACCES, "App %s lacks %s: %s", setup->app_id,
+                        buf_string(&names), APP_GRANTS_ADVICE);
+        if (!(setup->app.grants & either))
+                return err_set(err, -EACCES,
+                        "App %s may register no runners; it needs administration: write for "
+                        "repositories, or organization_self_hosted_runners: write for an "
+                        "organization: %s",
+                        setup->app_id, APP_GRANTS_ADVICE);
+        printf("ok: it has %s\n", buf_string(&names));
+        return 0;
+}
+
+/* An App that is installed nowhere hears of nothing; that can be done later. */
+static int verify_installations(struct setup *setup, struct err *err)
+{
+        _cleanup_(github_installations_release) struct github_installations installations = {0};
+        _cleanup_(http_call_freep) struct http_call *call =
+                app_ask(&setup->scaler, &setup->github, github_list_installations, err);
+        int r = call ? github_list_installations_answer(call, &installations, err) : -EINVAL;
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < installations.count; i++)
+                printf("ok: it is installed for %s\n", installations.items[i].account);
+        if (installations.count == 0)
+                printf("to do: install it: GitHub, the App's settings, Install App (%s)\n",
+                        setup->app.url);
+        return 0;
+}
+
+int setup_verify(struct setup *setup, struct err *err)
+{
+        const struct setup_item *key = &setup->items[SETUP_PRIVATE_KEY];
+        const char *api_url = getenv("GITHUB_API_URL");
+        int r;
+
+        github_init_app(&setup->github, setup->scaler.clock,
+                api_url && *api_url ? api_url : "https://api.github.com", setup->app_id,
+                key->value ? key->value : key->present);
+        r = verify_app(setup, err);
+        if (r == 0)
+                r = verify_grants(setup, err);
+        if (r == 0)
+                r = verify_installations(setup, err);
+        return r;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The configuration, from its text to struct config. The tables of config_fields.c say what each
+ * field may be; here is what concerns several of them.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "aws/instance_type.h"
+#include "base/json.h"
+#include "config_fields.h"
+
+/* -- what several fields must agree on -------------------------------------------------------- */
+
+static void check_name(const struct config *config, size_t index, const struct config_place *place,
+        struct config_faults *faults)
+{
+        const struct config_place at = {.parent = place, .name = "name"};
+        const char *name = config->specs[index].name;
+
+        for (size_t i = 0; name && i < index; i++) {
+                const char *other = config->specs[i].name;
+
+                if (other && strcmp(name, other) == 0) {
+                        config_fault_add(faults, &at,
+                                "a name of its own is needed, specs[%zu] is called %s already", i,
+                                name);
+                        return;
+                }
+        }
+}
+
+/* Deliveries come from the configured repositories, so that a spec of an organization that owns
+ * none of them would never get a job. */
+static void check_organization(const struct config *config, const struct config_spec *spec,
+        const struct config_place *place, struct config_faults *faults)
+{
+        const struct config_place at = {.parent = place, .name = "organization"};
+        size_t length = spec->organization ? strlen(spec->organization) : 0;
+
+        for (size_t i = 0; i < config->n_repositories; i++) {
+                const char *repository = config->repositories[i];
+
+                if (length == 0 || !repository)
+                        return;
+                if (strncasecmp(repository, spec->organization, length) == 0 &&
+                        repository[length] == '/')
+                        return;
+        }
+        if (length > 0 && config->n_repositories > 0)
+                config_fault_add(faults, &at,
+                        "an owner of one of github.repositories is needed, found \"%s\"",
+                        spec->organization);
+}
+
+static void check_runner_group(const struct config_spec *spec, const struct config_place *place,
+        struct config_faults *faults)
+{
+        const struct config_place at = {.parent = place, .name = "runner_group_id"};
+
+        if (!spec->organization && spec->runner_group_id > 1)
+                config_fault_add(faults, &at,
+                        "1 is needed without an organization, since a repository has no other "
+                        "group, found %" PRId64,
+                        spec->runner_group_id);
+}
+
+/* All types of a spec start from one image, which is of one architecture. */
+static void check_architectures(const struct config_spec *spec, const struct config_place *place,
+        struct config_faults *faults)
+{
+        const struct config_place types = {.parent = place, .name = "instance_types"};
+        const struct instance_family *own, *other;
+
+        own = spec->instance_type ? instance_family_find(spec->instance_type) : NULL;
+        for (size_t i = 0; own && i < spec->n_instance_types; i++) {
+                const struct config_place at = {.parent = &types, .index = i};
+                const char *type = spec->instance_types[i];
+
+                other = type ? instance_family_find(type) : NULL;
+                if (other && other->architecture != own->architecture)
+                        config_fault_add(faults, &at,
+                                "a type of the same architecture as %s (%s) is needed, found %s "
+                                "(%s)",
+                                spec->instance_type, instance_architecture_name(own->architecture),
+                                type, instance_architecture_name(other->architecture));
+        }
+}
+
+static void check_specs(const struct config *config, struct config_faults *faults)
+{
+        const struct config_place specs = {.name = "specs"};
+
+        for (size_t i = 0; i < config->n_specs; i++) {
+                const struct config_place place = {.parent = &specs, .index = i};
+                const struct config_spec *spec = &config->specs[i];
+
+                check_name(config, i, &place, faults);
+                check_organization(config, spec, &place, faults);
+                check_runner_group(spec, &place, faults);
+                check_architectures(spec, &place, faults);
+        }
+}
+
+/* -- from text to struct ---------------------------------------------------------------------- */
+
+/* cJSON knows how far it came in a text that is not JSON; people count lines. */
+static void add_syntax_fault(
+        const char *text, size_t size, const struct err *err, struct config_faults *faults)
+{
+        size_t line = 1, column = 1;
+        const char *end = NULL;
+
+        if (!json_is_utf8(text, size)) {
+                config_fault_add(faults, NULL, "%s", err->text);
+                return;
+        }
+        cJSON_Delete(cJSON_ParseWithLengthOpts(text, size, &end, false));
+        for (const char *at = text; end && at < end; at++) {
+                column = *at == '\n' ? 1 : column + 1;
+                line += *at == '\n';
+        }
+        config_fault_add(faults, NULL, "%s (line %zu, column %zu)", err->text, line, column);
+}
+
+int config_parse(const char *text, size_t size, struct config **ret_config,
+        struct config_faults *ret_faults, struct err *err)
+{
+        _cleanup_(config_faults_release) struct config_faults faults = {0};
+        _cleanup_(config_freep) struct config *config = mem_alloc(sizeof(*config));
+        _cleanup_json_ cJSON *document = NULL;
+        struct err syntax = {0};
+
+        if (json_parse(text, size, "the configuration", &document, &syntax) < 0) {
+                add_syntax_fault(text, size, &syntax, &faults);
+        } else {
+                config_read_object(&config_document, document, config, NULL, &faults);
+                check_specs(config, &faults);
+        }
+        if (faults.count == 0) {
+                *ret_config = MEM_STEAL(config);
+                return 0;
+        }
+        (void)err_set(err, -EINVAL, "configuration: %s%s%s (`scaler check` lists all faults: %zu)",
+                faults.items[0].path, *faults.items[0].path ? ": " : "", faults.items[0].text,
+                faults.count);
+        if (ret_faults) {
+                *ret_faults = faults;
+                faults = (struct config_faults){0};
+        }
+        return -EINVAL;
+}
+
+void config_free(struct config *config)
+{
+        if (!config)
+                return;
+        config_release_object(&config_document, config);
+        free(config);
+}
+
+void config_freep(struct config **config)
+{
+        config_free(*config);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The scaler's configuration: one JSON document. config.c holds a table of its fields, from which
+ * both reading and checking follow; scaler/config/config.schema.json says the same to editors.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct config_tag {
+        char *key;
+        char *value;
+};
+
+/* One kind of runner. */
+struct config_spec {
+        char *name;
+        char **labels; /* what the runner offers; n_labels of them */
+        size_t n_labels;
+        char *organization; /* NULL: runners belong to the job's repository */
+        int64_t runner_group_id;
+        char *instance_type;   /* where the ladder starts */
+        char **instance_types; /* further types that a job may name as a label */
+        size_t n_instance_types;
+        char *launch_template;
+        char *launch_template_version;
+        char **subnets;
+        size_t n_subnets;
+        bool on_demand_fallback;
+        bool terminate_on_completed;
+        int64_t idle_limit_seconds;
+        int64_t job_limit_seconds;
+        struct config_tag *tags;
+        size_t n_tags;
+};
+
+struct config {
+        char *prefix;           /* "/scale-agent" */
+        char *app_id;           /* NULL: a personal token is used */
+        int64_t *installations; /* none: any */
+        size_t n_installations;
+        char **repositories; /* "OWNER/REPO" or "OWNER" followed by a slash and a star */
+        size_t n_repositories;
+        struct config_spec *specs;
+        size_t n_specs;
+};
+
+void config_free(struct config *config);
+void config_freep(struct config **config);
+
+/* One fault of a document. */
+struct config_fault {
+        char *path; /* "specs[0].subnets" */
+        char *text; /* what is allowed, and what was found */
+};
+
+struct config_faults {
+        struct config_fault *items; /* owned */
+        size_t count;
+};
+
+/* No more faults than this are collected. */
+#define CONFIG_FAULTS_MAX 1000
+
+void config_faults_release(struct config_faults *faults);
+
+/*
+ * Reads a document. Returns 0 and a configuration, or -EINVAL with all faults in *ret_faults (may
+ * be NULL) and the first of them in ERR. What is not JSON is one fault at path "".
+ */
+int config_parse(const char *text, size_t size, struct config **ret_config,
+        struct config_faults *ret_faults, struct err *err);
+
+/* Whether a delivery from REPOSITORY ("OWNER/REPO") through INSTALLATION (0: none) is configured.
+ */
+bool config_allows_repository(const struct config *config, const char *repository);
+bool config_allows_installation(const struct config *config, int64_t installation);
+
+/* The spec of that name, or NULL. */
+const struct config_spec *config_spec_by_name(const struct config *config, const char *name);
+
+/*
+ * The spec for a job with LABELS (its runs-on): the first whose labels include all of the job's,
+ * case ignored, where labels that name an instance type the spec allows are passed over. A job
+ * without labels (its runs-on names a runner group only) suits every spec. NULL: the job is not
+ * ours, or it wants two instance types at once. *ret_instance_type (borrowed from the spec) is the
+ * type that the job named, or the spec's own.
+ */
+const struct config_spec *config_match(const struct config *config, const char *const *labels,
+        size_t n_labels, const char **ret_instance_type);

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Private to scaler/config: the description of a configuration document. config_fields.c holds the
+ * tables, config_value.c and config_read.c read and check by them, config.c adds what concerns
+ * several fields.
+ */
+
+#include <cjson/cJSON.h>
+
+#include "config.h"
+
+enum config_kind {
+        CONFIG_TEXT,           /* char * */
+        CONFIG_TEXT_OR_NUMBER, /* char *: written as a string, or as a whole number */
+        CONFIG_NUMBER,         /* int64_t: a whole one */
+        CONFIG_BOOLEAN,        /* bool */
+        CONFIG_TEXTS,          /* char **, and its size_t count */
+        CONFIG_NUMBERS,        /* int64_t *, and its count */
+        CONFIG_TAGS,           /* struct config_tag *, and its count */
+        CONFIG_OBJECT,         /* members of the same struct, described by a table of their own */
+        CONFIG_OBJECTS,     /* array of structs described by a table of their own, and its count */
+        CONFIG_PASSED_OVER, /* a string that is for others */
+};
+
+struct config_field {
+        const char *name;
+        enum config_kind kind;
+        bool required;
+        bool ignore_case;    /* lists: two that differ in case only are the same */
+        const char *allowed; /* "a name of …": what one value must be, for faults */
+        const char *item;    /* lists: what one of them is called: "repository" */
+        const char *items;   /* and several */
+        int64_t min;         /* numbers: the value; texts: characters; also of each in a list */
+        int64_t max;
+        size_t count_min; /* lists: how many */
+        size_t count_max;
+        bool (*is_valid)(const char *text); /* texts: beyond the number of characters */
+        const char *allowed_key;            /* tags: what a key must be */
+        bool (*is_valid_key)(const char *text);
+        const char *default_text;
+        int64_t default_number;
+        size_t offset; /* in the struct */
+        size_t count_offset;
+        const struct config_object *object; /* of CONFIG_OBJECT and CONFIG_OBJECTS */
+};
+
+struct config_object {
+        const struct config_field *fields;
+        size_t n_fields;
+        size_t size; /* of the struct */
+};
+
+/* The whole document: struct config. */
+extern const struct config_object config_document;
+
+/* Formats that both a field and a caller of config.h want. */
+bool config_is_repository(const char *text); /* OWNER/REPO */
+
+/* Where in the document a value is: a chain that lives on the stack, written only for a fault. */
+struct config_place {
+        const struct config_place *parent; /* NULL: the document itself */
+        const char *name;                  /* member NAME, or NULL: element INDEX */
+        size_t index;
+};
+
+/* Adds a fault at PLACE; beyond CONFIG_FAULTS_MAX none is added. */
+void config_fault_add(struct config_faults *faults, const struct config_place *place,
+        const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* As above: "ALLOWED is needed, found …", where VALUE (may be NULL) is what was found. */
+void config_fault_add_needed(struct config_faults *faults, const struct config_place *place,
+        const char *allowed, const cJSON *value);
+
+/* The name in FIELDS that somebody who wrote NAME may have meant, or NULL. */
+const char *config_suggest(const struct config_object *object, const char *name);
+
+/* Reads one value, or one element of a list, into SLOT, and adds what is wrong to FAULTS. VALUE may
+ * be NULL: nothing was found. */
+void config_read_value(const struct config_field *field, const cJSON *value, void *slot,
+        const struct config_place *place, struct config_faults *faults);
+
+/* Fills the struct at BASE, which is zeroed, from VALUE, and adds what is wrong to FAULTS. What was
+ * wrong stays zero. */
+void config_read_object(const struct config_object *object, const cJSON *value, void *base,
+        const struct config_place *place, struct config_faults *faults);
+
+/* Frees everything that the struct at BASE owns. */
+void config_release_object(const struct config_object *object, void *base);

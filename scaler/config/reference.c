@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Settings that are kept elsewhere: "ssm:/NAME", "file:/PATH", "env:NAME".
+ */
+
+#include "reference.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/aws.h"
+#include "aws/ssm.h"
+#include "http/http.h"
+
+/* env: may lead to another reference; a circle must end. */
+#define DEPTH_MAX 4
+
+struct resolver {
+        struct http *http;
+        struct aws *aws;
+        struct buf *ret;
+        unsigned depth;
+        struct err *err;
+};
+
+static int resolve(struct resolver *resolver, const char *reference);
+
+/* Editors end files with one, and `aws ssm put-parameter --value file://…` keeps it. */
+static void drop_line_break(struct buf *value)
+{
+        if (value->size > 0 && value->data[value->size - 1] == '\n')
+                value->data[--value->size] = '\0';
+        if (value->size > 0 && value->data[value->size - 1] == '\r')
+                value->data[--value->size] = '\0';
+}
+
+static int resolve_ssm(struct resolver *resolver, const char *name)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        int r;
+
+        if (!resolver->aws)
+                return err_set(resolver->err, -EINVAL,
+                        "ssm:%s: SSM parameters cannot be read here; use file: or env:", name);
+        call = ssm_get_parameter(resolver->aws, name);
+        http_perform(resolver->http, call);
+        r = ssm_get_parameter_answer(call, resolver->ret, resolver->err);
+        if (r < 0)
+                return err_prefix(resolver->err, r, "SSM parameter %s", name);
+        if (r == SSM_NOT_FOUND) {
+                err_set(resolver->err, 0, "SSM parameter %s does not exist", name);
+                return REFERENCE_ABSENT;
+        }
+        drop_line_break(resolver->ret);
+        return 0;
+}
+
+static int resolve_file(struct resolver *resolver, const char *path)
+{
+        FILE *file = fopen(path, "re");
+        char bytes[4096];
+        size_t n;
+        int r = 0;
+
+        if (!file) {
+                r = errno == ENOENT ? REFERENCE_ABSENT : -errno;
+                return err_set(resolver->err, r, "file %s cannot be opened: %m", path);
+        }
+        while (!resolver->ret->overflow && (n = fread(bytes, 1, sizeof(bytes), file)) > 0)
+                buf_add(resolver->ret, bytes, n);
+        if (ferror(file))
+                r = err_set(resolver->err, -EIO, "file %s cannot be read: %m", path);
+        else if (resolver->ret->overflow)
+                r = err_set(resolver->err, -EFBIG, "file %s is larger than %zu bytes", path,
+                        resolver->ret->limit);
+        fclose(file);
+        explicit_bzero(bytes, sizeof(bytes));
+        drop_line_break(resolver->ret);
+        return r;
+}
+
+static int resolve_env(struct resolver *resolver, const char *name)
+{
+        const char *value = getenv(name);
+
+        if (!value || !*value) {
+                err_set(resolver->err, 0, "environment variable %s is not set", name);
+                return REFERENCE_ABSENT;
+        }
+        if (++resolver->depth > DEPTH_MAX)
+                return err_set(resolver->err, -ELOOP,
+                        "environment variable %s: references lead in a circle", name);
+        return resolve(resolver, value);
+}
+
+static int resolve(struct resolver *resolver, const char *reference)
+{
+        static const struct {
+                const char *prefix;
+                int (*resolve)(struct resolver *resolver, const char *name);
+        } kinds[] = {
+                {"ssm:", resolve_ssm},
+                {"file:", resolve_file},
+                {"env:", resolve_env},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+                if (strncmp(reference, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+                        return kinds[i].resolve(resolver, reference + strlen(kinds[i].prefix));
+        if (buf_add_string(resolver->ret, reference) < 0)
+                return err_set(resolver->err, -EFBIG, "a setting is larger than %zu bytes",
+                        resolver->ret->limit);
+        return 0;
+}
+
+int reference_resolve(
+        const char *reference, struct http *http, struct aws *aws, struct buf *ret, struct err *err)
+{
+        struct resolver resolver = {.http = http, .aws = aws, .ret = ret, .err = err};
+
+        buf_clear(ret);
+        return resolve(&resolver, reference);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * References: how a setting names a secret or a document that is kept elsewhere.
+ *
+ *      ssm:/scale-agent/config       the decrypted value of an SSM parameter
+ *      file:/etc/scale-agent.json    a file
+ *      env:NAME                      an environment variable, which may hold a reference again
+ *      anything else                 the value itself
+ *
+ * A line break at the end of a parameter or file is not part of the value.
+ */
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct aws;
+struct http;
+
+/* Positive result: what the reference names is not there. */
+#define REFERENCE_ABSENT 1
+
+/* No reference resolves to more than this many bytes. */
+#define REFERENCE_LIMIT ((size_t)1024 * 1024)
+
+/*
+ * Resolves REFERENCE into RET (emptied first). AWS may be NULL when no ssm: reference is expected;
+ * one is an error then. Returns 0, REFERENCE_ABSENT (no such parameter, file or variable; ERR says
+ * which, for callers that need it), or a negative errno.
+ */
+int reference_resolve(const char *reference, struct http *http, struct aws *aws, struct buf *ret,
+        struct err *err);

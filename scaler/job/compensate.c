@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Taking back: runner, parameter and instance of a failed hand-over, all at the same time.
+ */
+
+#include "compensate.h"
+
+#include <stdlib.h>
+
+#include "aws/ec2.h"
+#include "aws/ssm.h"
+#include "github/github.h"
+#include "machine/leftovers.h"
+
+static void on_runner_deleted(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        const struct registration *registration = userdata;
+        struct err err;
+        int r = github_delete_runner_answer(call, &err);
+
+        if (r < 0)
+                log_error(&registration->scaler->log,
+                        "runner of a failed hand-over not deregistered",
+                        LOG_TEXT("instance", registration->instance.id),
+                        LOG_TEXT("error", err.text));
+}
+
+static void deregister(const struct registration *registration)
+{
+        struct http_call *call;
+
+        if (registration->runner_id == 0)
+                return;
+        call = github_delete_runner(registration->github, registration->installation,
+                registration->scope, registration->runner_id);
+        call->done = on_runner_deleted;
+        call->userdata = (void *)registration;
+        http_start(scaler_http(registration->scaler), call);
+}
+
+void compensate(struct scaler *scaler, struct aws *aws, const struct registration *const *failed,
+        size_t n_failed)
+{
+        _cleanup_free_ const char **ids = mem_alloc(n_failed * sizeof(*ids));
+        struct err err;
+
+        if (n_failed == 0)
+                return;
+        for (size_t i = 0; i < n_failed; i++) {
+                ids[i] = failed[i]->instance.id;
+                deregister(failed[i]);
+        }
+        if (leftovers_delete_parameters(
+                    scaler, aws, failed[0]->config->prefix, ids, n_failed, &err) < 0)
+                log_error(&scaler->log, "parameters of failed hand-overs not deleted",
+                        LOG_TEXT("error", err.text));
+        if (leftovers_terminate(scaler, aws, ids, n_failed, &err) < 0)
+                log_error(&scaler->log, "instances of failed hand-overs not terminated",
+                        LOG_TEXT("error", err.text));
+        http_finish(scaler_http(scaler));
+        for (size_t i = 0; i < n_failed; i++)
+                log_info(&scaler->log, "taken back", LOG_TEXT("instance", ids[i]),
+                        LOG_NUMBER("job", failed[i]->job->id));
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Reading a delivery: function URL event, headers of any case, base64, JSON or form body.
+ */
+
+#include "delivery.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+
+void delivery_release(struct delivery *delivery)
+{
+        cJSON_Delete(delivery->json);
+        buf_release(&delivery->body);
+        *delivery = (struct delivery){0};
+}
+
+/* Function URLs pass header names in lower case, people's own events may not. */
+static const char *header(const cJSON *event, const char *name)
+{
+        const cJSON *headers = json_get(event, "headers");
+
+        return cJSON_GetStringValue(cJSON_GetObjectItem(headers, name));
+}
+
+static int decode_base64(const char *text, struct buf *ret, struct err *err)
+{
+        size_t size = strlen(text);
+        _cleanup_free_ unsigned char *bytes = mem_alloc(size / 4 * 3 + 4);
+        int decoded =
+                size % 4 == 0 ? EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)size) : -1;
+
+        if (decoded < 0)
+                return err_set(err, -EBADMSG, "the body is not base64, although the event says so");
+        /* EVP_DecodeBlock counts the padding as bytes. */
+        if (size > 0 && text[size - 1] == '=')
+                decoded -= text[size - 2] == '=' ? 2 : 1;
+        return buf_add(ret, bytes, (size_t)decoded);
+}
+
+static int read_body(const cJSON *event, struct buf *ret, struct err *err)
+{
+        const char *body = json_string(event, "body");
+
+        *ret = (struct buf)BUF_INIT(DELIVERY_MAX);
+        if (!body)
+                return 0;
+        /* 4 characters of base64 are 3 bytes. */
+        if (strlen(body) / 4 * 3 > DELIVERY_MAX)
+                return -EFBIG;
+        if (json_boolean(event, "isBase64Encoded", false))
+                return decode_base64(body, ret, err);
+        return buf_add_string(ret, body);
+}
+
+int delivery_parse(const char *event, size_t size, struct delivery *ret, struct err *err)
+{
+        struct delivery delivery = {0};
+        const char *method;
+        int r = json_parse(event, size, "the event", &delivery.json, err);
+
+        if (r < 0)
+                return 400;
+        method = json_string(delivery.json, "requestContext.http.method");
+        if (!method || strcasecmp(method, "POST") != 0) {
+                err_set(err, 0, "only POST is accepted here; this URL is for GitHub's webhook");
+                delivery_release(&delivery);
+                return 405;
+        }
+        r = read_body(delivery.json, &delivery.body, err);
+        if (r == -EFBIG || r == -ENOBUFS) {
+                err_set(err, 0, "the body is larger than 25 MB");
+                delivery_release(&delivery);
+                return 413;
+        }
+        if (r < 0) {
+                delivery_release(&delivery);
+                return 400;
+        }
+        delivery.event = header(delivery.json, "x-github-event");
+        delivery.id = header(delivery.json, "x-github-delivery");
+        delivery.signature = header(delivery.json, "x-hub-signature-256");
+        delivery.type = header(delivery.json, "content-type");
+        *ret = delivery;
+        return 0;
+}
+
+/* Decodes the form field that begins at TEXT, up to the next "&". */
+static int decode_form(const char *text, struct buf *ret)
+{
+        _cleanup_free_ char *encoded = mem_format("%.*s", (int)strcspn(text, "&"), text);
+        char *decoded;
+        int size;
+        int r;
+
+        for (char *plus = strchr(encoded, '+'); plus; plus = strchr(plus, '+'))
+                *plus = ' ';
+        decoded = curl_easy_unescape(NULL, encoded, 0, &size);
+        if (!decoded)
+                return -EBADMSG;
+        r = buf_add(ret, decoded, (size_t)size);
+        curl_free(decoded);
+        return r;
+}
+
+/* The value of form field `payload`, still encoded; NULL without one. */
+static const char *form_payload(const char *form)
+{
+        static const char name[] = "payload=";
+
+        while (form && strncmp(form, name, sizeof(name) - 1) != 0) {
+                form = strchr(form, '&');
+                if (form)
+                        form++;
+        }
+        return form ? form + sizeof(name) - 1 : NULL;
+}
+
+int delivery_payload(const struct delivery *delivery, cJSON **ret, struct err *err)
+{
+        _cleanup_buf_ struct buf decoded = BUF_INIT(DELIVERY_MAX);
+        static const char form[] = "application/x-www-form-urlencoded";
+        const char *encoded;
+
+        if (!delivery->type || strncasecmp(delivery->type, form, sizeof(form) - 1) != 0)
+                return json_parse(
+                        buf_string(&delivery->body), delivery->body.size, "the body", ret, err);
+        encoded = form_payload(buf_string(&delivery->body));
+        if (!encoded)
+                return err_set(err, -EBADMSG, "the form has no field `payload`");
+        if (decode_form(encoded, &decoded) < 0)
+                return err_set(err, -EBADMSG, "the form field `payload` is not url-encoded");
+        return json_parse(buf_string(&decoded), decoded.size, "the form field `payload`", ret, err);
+}

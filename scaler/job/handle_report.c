@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What an agent reports: metrics for each stage of its machine's life, its job back to the queue
+ * when the machine ends before a job started, and a word to people when the agent failed.
+ */
+
+#include "handle_report.h"
+
+#include "exchange/report.h"
+#include "give_back.h"
+#include "machine/report_metrics.h"
+#include "machine/tell_machine.h"
+
+/* GitHub gives a waiting job to a listening runner at once, and one that a runner dropped to the
+ * next after a minute. */
+#define LISTENED_ENOUGH_MS (60 * MSEC_PER_SEC)
+
+/* Whether no job started on it. */
+static bool was_idle(const struct report *report)
+{
+        return report->times[REPORT_TIME_JOB_STARTED] == 0;
+}
+
+/* Whether its runner listened for so long without a job that none can be waiting for it: the job
+ * was cancelled, or another runner took it. */
+static bool listened_in_vain(const struct report *report)
+{
+        int64_t since = report->times[REPORT_TIME_LISTENING];
+
+        return was_idle(report) && since > 0 &&
+               report->times[REPORT_TIME_FINISHED] - since >= LISTENED_ENOUGH_MS;
+}
+
+/* A machine ended, and not because its job did. */
+static int handle_early_end(struct scaler *scaler, const struct report *report, struct err *err)
+{
+        bool in_vain = listened_in_vain(report);
+        bool given = false;
+        int r = 0;
+
+        if (report->job.id > 0 && was_idle(report) && !in_vain)
+                r = give_back(scaler, &report->job, report->spec, &report->before, &given, err);
+        if (r < 0 || report->stage != REPORT_FAILED)
+                return r;
+        return in_vain ? tell_idle(scaler, report, err) : tell_failed(scaler, report, given, err);
+}
+
+int handle_report(struct scaler *scaler, const cJSON *detail, struct err *err)
+{
+        _cleanup_(report_release) struct report report = {0};
+        int r = report_parse(detail, &report, err);
+
+        if (r < 0)
+                return err_prefix(err, r, "agent's report");
+        log_info(&scaler->log, "agent reports", LOG_TEXT("stage", report_stage_name(report.stage)),
+                LOG_TEXT("instance", report.instance_id), LOG_TEXT("reason", report.reason),
+                LOG_NUMBER("job", report.job.id), LOG_TEXT("repository", report.job.repository),
+                LOG_TEXT("result", report.result));
+        report_metrics_emit(scaler, &report);
+        if (report.stage == REPORT_FAILED || report.stage == REPORT_INTERRUPTED)
+                return handle_early_end(scaler, &report, err);
+        return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Part of `instance`: the report of an agent (include/report.h).
+ */
+
+#include <cjson/cJSON.h>
+
+#include "base/err.h"
+#include "scaler.h"
+
+/* Handles the detail of a report's event: 0 or negative. */
+int handle_report(struct scaler *scaler, const cJSON *detail, struct err *err);

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A job out of GitHub's delivery, and as the queue message between the functions. Both have the
+ * same members under other names, so each is a table of where a member is found.
+ */
+
+#include "job.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+/* GitHub allows 100 labels of 256 characters on a runner. */
+#define LABELS_MAX 100
+
+static const char *const action_names[] = {
+        [JOB_QUEUED] = "queued",
+        [JOB_IN_PROGRESS] = "in_progress",
+        [JOB_COMPLETED] = "completed",
+        [JOB_OTHER] = "other",
+};
+
+static enum job_action action_parse(const char *name)
+{
+        size_t i = 0;
+
+        while (i < JOB_OTHER && strcmp(name, action_names[i]) != 0)
+                i++;
+        return (enum job_action)i;
+}
+
+void job_release(struct job *job)
+{
+        for (size_t i = 0; i < job->n_labels; i++)
+                free(job->labels[i]);
+        free(job->labels);
+        free(job->repository);
+        free(job->name);
+        free(job->url);
+        free(job->delivery);
+        free(job->runner_name);
+        free(job->conclusion);
+        free(job->spec);
+        free(job->instance_type);
+        *job = (struct job){0};
+}
+
+struct integer_member {
+        size_t offset;
+        const char *in_delivery; /* NULL: not there */
+        const char *in_message;
+        bool needed;
+};
+
+static const struct integer_member integers[] = {
+        {offsetof(struct job, id), "workflow_job.id", "id", true},
+        {offsetof(struct job, run_id), "workflow_job.run_id", "run_id", true},
+        {offsetof(struct job, attempt), "workflow_job.run_attempt", "attempt", false},
+        {offsetof(struct job, installation), "installation.id", "installation", false},
+        {offsetof(struct job, runner_id), "workflow_job.runner_id", "runner_id", false},
+        {offsetof(struct job, queued_ms), NULL, "queued_ms", false},
+        {offsetof(struct job, started_ms), NULL, "started_ms", false},
+        {offsetof(struct job, completed_ms), NULL, "completed_ms", false},
+        {offsetof(struct job, webhook_ms), NULL, "webhook_ms", false},
+        {offsetof(struct job, tries), NULL, "tries", false},
+        {offsetof(struct job, offer), NULL, "offer", false},
+        {offsetof(struct job, relaunches), NULL, "relaunches", false},
+};
+
+struct string_member {
+        size_t offset;
+        const char *in_delivery;
+        const char *in_message;
+        bool needed;
+};
+
+static const struct string_member strings[] = {
+        {offsetof(struct job, repository), "repository.full_name", "repository", true},
+        {offsetof(struct job, name), "workflow_job.name", "name", false},
+        {offsetof(struct job, url), "workflow_job.html_url", "url", false},
+        {offsetof(struct job, runner_name), "workflow_job.runner_name", "runner_name", false},
+        {offsetof(struct job, conclusion), "workflow_job.conclusion", "conclusion", false},
+        {offsetof(struct job, delivery), NULL, "delivery", false},
+        {offsetof(struct job, spec), NULL, "spec", false},
+        {offsetof(struct job, instance_type), NULL, "instance_type", false},
+};
+
+static int64_t *integer_at(const struct job *job, size_t offset)
+{
+        return (int64_t *)((char *)job + offset);
+}
+
+static char **string_at(const struct job *job, size_t offset)
+{
+        return (char **)((char *)job + offset);
+}
+
+/* None of them is negative, and what is needed is not 0. */
+static int read_integer(
+        const cJSON *object, const char *path, bool needed, int64_t *ret, struct err *err)
+{
+        const cJSON *value = json_get(object, path);
+        int64_t number;
+        int r;
+
+        if (!needed && (!value || cJSON_IsNull(value)))
+                return 0;
+        r = json_need_integer(object, path, &number, err);
+        if (r < 0)
+                return r;
+        if (number < needed)
+                return err_set(err, -EBADMSG, "%s: a number from %d on is needed, found %lld", path,
+                        needed, (long long)number);
+        *ret = number;
+        return 0;
+}
+
+/* GitHub says "no runner" with null, and with an empty string. */
+static int read_string(
+        const cJSON *object, const char *path, bool needed, char **ret, struct err *err)
+{
+        const cJSON *value = json_get(object, path);
+        const char *text;
+        int r;
+
+        if (!needed && (!value || cJSON_IsNull(value) ||
+                               (cJSON_IsString(value) && value->valuestring[0] == '\0')))
+                return 0;
+        r = json_need_string(object, path, &text, err);
+        if (r == 0)
+                *ret = mem_string(text);
+        return r;
+}
+
+static int read_labels(const cJSON *labels, struct job *job, struct err *err)
+{
+        const cJSON *label;
+
+        if (!cJSON_IsArray(labels))
+                return err_set(err, -EBADMSG, "labels: a list is needed, found %s",
+                        json_type_name(labels));
+        if (cJSON_GetArraySize(labels) > LABELS_MAX)
+                return err_set(err, -EBADMSG, "labels: at most %d are allowed, found %d",
+                        LABELS_MAX, cJSON_GetArraySize(labels));
+        cJSON_ArrayForEach (label, labels) {
+                if (!cJSON_IsString(label))
+                        return err_set(err, -EBADMSG, "labels[%zu]: a string is needed, found %s",
+                                job->n_labels, json_type_name(label));
+                job->labels = mem_resize(job->labels, job->n_labels + 1, sizeof(char *));
+                job->labels[job->n_labels++] = mem_string(label->valuestring);
+        }
+        return 0;
+}
+
+/* An absent or null time is 0; GitHub sends started_at before anything was started. */
+static int read_time(const cJSON *body, const char *path, int64_t *ret, struct err *err)
+{
+        const char *text = json_string(body, path);
+
+        if (text && clock_parse(text, ret) < 0)
+                return err_set(err, -EBADMSG,
+                        "%s: a time such as 2026-01-02T03:04:05Z is needed, "
+                        "found \"%.40s\"",
+                        path, text);
+        return 0;
+}
+
+static int read_members(const cJSON *object, bool delivery, struct job *job, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < ARRAY_SIZE(integers); i++) {
+                const char *path = delivery ? integers[i].in_delivery : integers[i].in_message;
+
+                if (path)
+                        r = read_integer(object, path, integers[i].needed,
+                                integer_at(job, integers[i].offset), err);
+        }
+        for (size_t i = 0; r == 0 && i < ARRAY_SIZE(strings); i++) {
+                const char *path = delivery ? strings[i].in_delivery : strings[i].in_message;
+
+                if (path)
+                        r = read_string(object, path, strings[i].needed,
+                                string_at(job, strings[i].offset), err);
+        }
+        if (r == 0)
+                r = read_labels(
+                        json_get(object, delivery ? "workflow_job.labels" : "labels"), job, err);
+        return r;
+}
+
+static int read_delivery(const cJSON *body, struct job *job, struct err *err)
+{
+        const char *action;
+        const char *status;
+        int r;
+
+        r = json_need_string(body, "action", &action, err);
+        if (r == 0)
+                r = read_members(body, true, job, err);
+        if (r == 0)
+                r = read_time(body, "workflow_job.created_at", &job->queued_ms, err);
+        if (r == 0)
+                r = read_time(body, "workflow_job.started_at", &job->started_ms, err);
+        if (r == 0)
+                r = read_time(body, "workflow_job.completed_at", &job->completed_ms, err);
+        if (r < 0)
+                return r;
+        job->action = action_parse(action);
+        status = json_string(body, "workflow_job.status");
+        job->held = job->action == JOB_QUEUED && status && strcmp(status, "queued") != 0;
+        if (job->attempt == 0)
+                job->attempt = 1;
+        return 0;
+}
+
+int job_from_delivery(const cJSON *body, struct job *ret, struct err *err)
+{
+        struct job job = {0};
+        int r = read_delivery(body, &job, err);
+
+        if (r < 0) {
+                job_release(&job);
+                return r;
+        }
+        *ret = job;
+        return 0;
+}
+
+char *job_print(const struct job *job)
+{
+        _cleanup_json_ cJSON *object = cJSON_CreateObject();
+        cJSON *labels;
+
+        json_add_string(object, "action", action_names[job->action]);
+        for (size_t i = 0; i < ARRAY_SIZE(integers); i++)
+                if (*integer_at(job, integers[i].offset) != 0)
+                        json_add_integer(object, integers[i].in_message,
+                                *integer_at(job, integers[i].offset));
+        for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
+                json_add_string(object, strings[i].in_message, *string_at(job, strings[i].offset));
+        labels = cJSON_AddArrayToObject(object, "labels");
+        for (size_t i = 0; i < job->n_labels; i++)
+                cJSON_AddItemToArray(labels, cJSON_CreateString(job->labels[i]));
+        return json_print(object);
+}
+
+int job_parse(const char *text, size_t size, struct job *ret, struct err *err)
+{
+        _cleanup_json_ cJSON *object = NULL;
+        struct job job = {0};
+        const char *action;
+        int r;
+
+        r = json_parse(text, size, "the job's message", &object, err);
+        if (r < 0)
+                return r;
+        r = json_need_string(object, "action", &action, err);
+        if (r == 0)
+                r = read_members(object, false, &job, err);
+        if (r < 0) {
+                job_release(&job);
+                return err_prefix(err, r, "the job's message");
+        }
+        job.action = action_parse(action);
+        *ret = job;
+        return 0;
+}
+
+struct handover_job job_for_handover(const struct job *job)
+{
+        return (struct handover_job){
+                .id = job->id,
+                .run_id = job->run_id,
+                .attempt = job->attempt,
+                .installation = job->installation,
+                .relaunches = job->relaunches,
+                .repository = job->repository,
+                .name = job->name,
+                .url = job->url,
+                .instance_type = job->instance_type,
+        };
+}
+
+void job_scope(
+        const struct job *job, const struct config_spec *spec, char scope[static GITHUB_SCOPE_SIZE])
+{
+        if (spec->organization)
+                snprintf(scope, GITHUB_SCOPE_SIZE, "orgs/%s", spec->organization);
+        else
+                snprintf(scope, GITHUB_SCOPE_SIZE, "repos/%s", job->repository);
+}

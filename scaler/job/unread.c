@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Hand-overs that nobody read: what `instance` does about machines that ended too early.
+ */
+
+#include "unread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/ssm.h"
+#include "exchange/handover.h"
+#include "give_back.h"
+#include "machine/leftovers.h"
+#include "machine/tell_machine.h"
+
+static int settle(struct scaler *scaler, const char *instance, const char *value, struct err *err)
+{
+        _cleanup_(handover_release) struct handover handover = {0};
+        bool given = false;
+        int r = handover_parse(value, strlen(value), &handover, err);
+
+        if (r < 0) {
+                log_error(&scaler->log, "a hand-over that nobody read cannot be read here either",
+                        LOG_TEXT("instance", instance), LOG_TEXT("error", err->text));
+                return 0; /* it is deleted all the same */
+        }
+        r = give_back(scaler, &handover.job, handover.spec, &handover.times, &given, err);
+        if (r < 0)
+                return r;
+        return tell_unread(scaler, instance, &handover, given, err);
+}
+
+static int settle_some(struct scaler *scaler, struct aws *aws, const struct config *config,
+        const char *const *instances, size_t n, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        _cleanup_(ssm_free_parameters) cJSON *found = NULL;
+        const char *left[SSM_NAMES_MAX];
+        char *names[SSM_NAMES_MAX];
+        size_t n_left = 0;
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                names[i] = handover_parameter(config->prefix, instances[i]);
+        call = ssm_get_parameters(aws, (const char *const *)names, n);
+        http_perform(scaler_http(scaler), call);
+        r = ssm_get_parameters_answer(call, &found, err);
+        for (size_t i = 0; i < n; i++) {
+                const char *value =
+                        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(found, names[i]));
+
+                if (r == 0 && value) {
+                        left[n_left++] = instances[i];
+                        r = settle(scaler, instances[i], value, err);
+                }
+                free(names[i]);
+        }
+        if (r < 0 || n_left == 0)
+                return r;
+        return leftovers_delete_parameters(scaler, aws, config->prefix, left, n_left, err);
+}
+
+int unread_handovers(struct scaler *scaler, struct aws *aws, const struct config *config,
+        const char *const *instances, size_t n_instances, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < n_instances && r == 0; i += SSM_NAMES_MAX) {
+                size_t n = n_instances - i < SSM_NAMES_MAX ? n_instances - i : SSM_NAMES_MAX;
+
+                r = settle_some(scaler, aws, config, instances + i, n, err);
+        }
+        return r;
+}

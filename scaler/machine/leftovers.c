@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Parameters and instances that are to be gone.
+ */
+
+#include "leftovers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "aws/ec2.h"
+#include "aws/ssm.h"
+#include "exchange/handover.h"
+
+static int delete_some(struct scaler *scaler, struct aws *aws, const char *prefix,
+        const char *const *instances, size_t n, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        char *names[SSM_NAMES_MAX];
+        size_t deleted = 0;
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                names[i] = handover_parameter(prefix, instances[i]);
+        call = ssm_delete_parameters(aws, (const char *const *)names, n);
+        for (size_t i = 0; i < n; i++)
+                free(names[i]);
+        http_perform(scaler_http(scaler), call);
+        r = ssm_delete_parameters_answer(call, &deleted, err);
+        if (r == 0 && deleted > 0)
+                log_warning(&scaler->log, "parameters deleted that machines left behind",
+                        LOG_NUMBER("count", (int64_t)deleted));
+        return r;
+}
+
+int leftovers_delete_parameters(struct scaler *scaler, struct aws *aws, const char *prefix,
+        const char *const *instances, size_t n_instances, struct err *err)
+{
+        int result = 0;
+
+        for (size_t i = 0; i < n_instances; i += SSM_NAMES_MAX) {
+                size_t n = n_instances - i < SSM_NAMES_MAX ? n_instances - i : SSM_NAMES_MAX;
+                int r = delete_some(scaler, aws, prefix, instances + i, n, err);
+
+                if (r < 0)
+                        result = r;
+        }
+        return result;
+}
+
+static int terminate(struct scaler *scaler, struct aws *aws, const char *const *instances,
+        size_t n_instances, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call =
+                ec2_terminate_instances(aws, instances, n_instances);
+
+        http_perform(scaler_http(scaler), call);
+        return ec2_terminate_instances_answer(call, err);
+}
+
+int leftovers_terminate(struct scaler *scaler, struct aws *aws, const char *const *instances,
+        size_t n_instances, struct err *err)
+{
+        int result = n_instances > 0 ? terminate(scaler, aws, instances, n_instances, err) : 0;
+
+        if (result != -ENOENT || n_instances == 1)
+                return result;
+        /* EC2 does not know one of them, and ended none: each alone. */
+        result = 0;
+        for (size_t i = 0; i < n_instances; i++) {
+                int r = terminate(scaler, aws, &instances[i], 1, err);
+
+                if (r < 0)
+                        result = r;
+        }
+        return result;
+}

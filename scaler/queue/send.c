@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * One message to one of the stack's queues.
+ */
+
+#include "send.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int queue_url(const char *variable, const char **ret, struct err *err)
+{
+        const char *url = getenv(variable);
+
+        if (!url || !*url)
+                return err_set(err, -ENOENT,
+                        "environment variable %s is not set: it must hold a queue's URL", variable);
+        *ret = url;
+        return 0;
+}
+
+int queue_send_message(struct scaler *scaler, const struct sqs_message *message, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct aws *aws;
+        int r = scaler_aws(scaler, &aws, err);
+
+        if (r < 0)
+                return r;
+        call = sqs_send_message(aws, message);
+        http_perform(scaler_http(scaler), call);
+        return sqs_send_message_answer(call, err);
+}
+
+int queue_send(
+        struct scaler *scaler, const char *variable, struct sqs_message *message, struct err *err)
+{
+        int r = queue_url(variable, &message->queue_url, err);
+
+        return r < 0 ? r : queue_send_message(scaler, message, err);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Opens what a handler asks for, once.
+ */
+
+#include "scaler.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/reference.h"
+
+#define CONFIG_KEPT_MS (5 * 60 * MSEC_PER_SEC)
+#define SECRETS_READ_AGAIN_MS (60 * MSEC_PER_SEC)
+#define GITHUB_API_URL_DEFAULT "https://api.github.com"
+
+void scaler_init(struct scaler *scaler)
+{
+        const char *level = getenv("LOG_LEVEL");
+
+        *scaler = (struct scaler){
+                .clock = &clock_system,
+                .log_fd = STDERR_FILENO,
+                .webhook_secrets = BUF_INIT(4096),
+        };
+        log_json_sink_init(&scaler->sink, scaler->log_fd, scaler->clock);
+        scaler->log = (struct log){.sink = &scaler->sink.sink, .level = LOG_LEVEL_INFO};
+        if (level && log_level_parse(level, &scaler->log.level) < 0)
+                log_warning(&scaler->log, "LOG_LEVEL must be error, warning, info or debug",
+                        LOG_TEXT("found", level));
+}
+
+void scaler_forget_github(struct scaler *scaler)
+{
+        if (!scaler->github)
+                return;
+        github_release(scaler->github);
+        free(MEM_STEAL(scaler->github));
+}
+
+void scaler_release(struct scaler *scaler)
+{
+        scaler_forget_github(scaler);
+        config_free(MEM_STEAL(scaler->config));
+        if (scaler->aws)
+                aws_release(scaler->aws);
+        free(MEM_STEAL(scaler->aws));
+        http_free(MEM_STEAL(scaler->http));
+        buf_release(&scaler->webhook_secrets);
+}
+
+void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)
+{
+        scaler->deadline_ms = deadline_ms;
+        scaler->config_used = false;
+        log_context_clear(&scaler->log);
+}
+
+int64_t scaler_time_left(const struct scaler *scaler)
+{
+        return scaler->deadline_ms > 0 ? scaler->deadline_ms - clock_wall_ms(scaler->clock)
+                                       : INT64_MAX;
+}
+
+struct http *scaler_http(struct scaler *scaler)
+{
+        struct http_transport *transport;
+        struct err err;
+
+        if (scaler->http)
+                return scaler->http;
+        if (http_curl_new("scale-agent", &transport, &err) < 0) {
+                log_error(&scaler->log, err.text);
+                abort();
+        }
+        scaler->http = http_new(transport, scaler->clock);
+        return scaler->http;
+}
+
+int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
+{
+        _cleanup_free_ struct aws *aws = NULL;
+        int r;
+
+        if (!scaler->aws) {
+                aws = mem_alloc(sizeof(*aws));
+                r = aws_init(aws, NULL, err);
+                if (r < 0)
+                        return r;
+                r = aws_credentials_from_environment(&aws->credentials, err);
+                if (r < 0) {
+                        aws_release(aws);
+                        return r;
+                }
+                scaler->aws = MEM_STEAL(aws);
+        }
+        *ret = scaler->aws;
+        return 0;
+}
+
+/* AWS is opened only for ssm: references, and for env: references, which may lead to one. */
+int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
+{
+        const char *reference = getenv(name);
+        struct aws *aws = NULL;
+        int r;
+
+        if (!reference || !*reference) {
+                err_set(err, 0, "environment variable %s is not set", name);
+                return REFERENCE_ABSENT;
+        }
+        if (strncmp(reference, "ssm:", 4) == 0) {
+                r = scaler_aws(scaler, &aws, err);
+                if (r < 0)
+                        return err_prefix(err, r, "%s", name);
+        } else if (strncmp(reference, "env:", 4) == 0) {
+                (void)scaler_aws(scaler, &aws, NULL);
+        }
+        r = reference_resolve(reference, scaler_http(scaler), aws, ret, err);
+        return r < 0 ? err_prefix(err, r, "%s", name) : r;
+}
+
+/* The same where there is no doing without it. */
+static int need_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
+{
+        int r = scaler_variable(scaler, name, ret, err);
+
+        return r == REFERENCE_ABSENT ? err_prefix(err, -ENOENT, "%s", name) : r;
+}
+
+static int read_config(struct scaler *scaler, struct config **ret, struct err *err)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(REFERENCE_LIMIT);
+        int r = need_variable(scaler, "SCALE_AGENT_CONFIG", &text, err);
+
+        if (r < 0)
+                return r;
+        r = config_parse(buf_string(&text), text.size, ret, NULL, err);
+        return r < 0 ? err_prefix(err, r, "configuration (SCALE_AGENT_CONFIG)") : 0;
+}
+
+int scaler_config(struct scaler *scaler, const struct config **ret, struct err *err)
+{
+        int64_t now = clock_monotonic_ms(scaler->clock);
+        struct config *fresh = NULL;
+        int r = 0;
+
+        if (!scaler->config ||
+                (!scaler->config_used && now - scaler->config_read_ms > CONFIG_KEPT_MS)) {
+                r = read_config(scaler, &fresh, err);
+                if (r < 0 && !scaler->config)
+                        return r;
+                if (r < 0) {
+                        log_warning(&scaler->log, "configuration not read again, the old one stays",
+                                LOG_TEXT("error", err->text));
+                } else {
+                        config_free(scaler->config);
+                        scaler->config = fresh;
+                }
+                scaler->config_read_ms = now;
+        }
+        scaler->config_used = true;
+        *ret = scaler->config;
+        return 0;
+}
+
+static int open_github(struct scaler *scaler, struct github *github, struct err *err)
+{
+        _cleanup_buf_ struct buf secret = BUF_INIT(16 * 1024);
+        const char *api_url = getenv("GITHUB_API_URL");
+        const struct config *config;
+        int r;
+
+        if (!api_url || !*api_url)
+                api_url = GITHUB_API_URL_DEFAULT;
+        r = scaler_config(scaler, &config, err);
+        if (r < 0)
+                return r;
+        r = need_variable(
+                scaler, config->app_id ? "GITHUB_PRIVATE_KEY" : "GITHUB_TOKEN", &secret, err);
+        if (r < 0)
+                return r;
+        if (config->app_id)
+                github_init_app(
+                        github, scaler->clock, api_url, config->app_id, buf_string(&secret));
+        else
+                github_init_token(github, scaler->clock, api_url, buf_string(&secret));
+        return 0;
+}
+
+int scaler_github(struct scaler *scaler, struct github **ret, struct err *err)
+{
+        _cleanup_free_ struct github *github = NULL;
+        int r;
+
+        if (!scaler->github) {
+                github = mem_alloc(sizeof(*github));
+                r = open_github(scaler, github, err);
+                if (r < 0)
+                        return r;
+                scaler->github = MEM_STEAL(github);
+        }
+        *ret = scaler->github;
+        return 0;
+}
+
+int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, struct err *err)
+{
+        int64_t now = clock_monotonic_ms(scaler->clock);
+        _cleanup_buf_ struct buf fresh = BUF_INIT(scaler->webhook_secrets.limit);
+        bool present = scaler->webhook_secrets.size > 0;
+        int r;
+
+        if (again && present && now - scaler->webhook_secrets_read_ms < SECRETS_READ_AGAIN_MS) {
+                *ret = NULL;
+                return 0;
+        }
+        if (again || !present) {
+                scaler->webhook_secrets_read_ms = now;
+                r = need_variable(scaler, "GITHUB_WEBHOOK_SECRET", &fresh, err);
+                if (r < 0)
+                        return r; /* what was read before stays good */
+                buf_release(&scaler->webhook_secrets);
+                scaler->webhook_secrets = fresh;
+                fresh = (struct buf)BUF_INIT(0);
+        }
+        *ret = buf_string(&scaler->webhook_secrets);
+        return 0;
+}

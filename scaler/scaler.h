@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The container: everything that a handler may need, handed from main to every part. A dependency
+ * is opened by its accessor on first use and lives until the process ends, so a handler that needs
+ * no GitHub never reads its key, and a warm invocation opens nothing. A test presets the member.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aws/aws.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/recent.h"
+#include "config/config.h"
+#include "github/github.h"
+#include "http/http.h"
+
+struct scaler {
+        /* Warm: lives as long as the process. */
+        const struct clock *clock;
+        struct log_json_sink sink;
+        struct log log;
+        int log_fd; /* logs and metrics */
+        struct http *http;
+        struct aws *aws;
+        struct config *config;
+        int64_t config_read_ms; /* monotonic */
+        struct github *github;
+        bool github_refused; /* key or token: read again, and launch nothing before they are good */
+        struct buf webhook_secrets;
+        int64_t webhook_secrets_read_ms;
+        struct recent empty_offers; /* that had no capacity a short while ago */
+        struct recent shown;        /* notifications that people have seen */
+
+        /* Of one event. */
+        int64_t deadline_ms; /* wall clock: when Lambda ends the process; 0 = never */
+        bool config_used;    /* borrowed by someone: not replaced before the next event */
+};
+
+/* Opens nothing. */
+void scaler_init(struct scaler *scaler);
+void scaler_release(struct scaler *scaler);
+
+/* Forgets what belonged to the last event. */
+void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms);
+/* Milliseconds until the event's deadline; INT64_MAX without one. */
+int64_t scaler_time_left(const struct scaler *scaler);
+
+/* The network. */
+struct http *scaler_http(struct scaler *scaler);
+
+/* AWS with the credentials of the environment: 0, or negative without region or credentials. */
+int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err);
+
+/* The configuration that SCALE_AGENT_CONFIG refers to, borrowed until the event's end. It is read
+ * again every five minutes; when that fails, the old one stays and a warning is logged. */
+int scaler_config(struct scaler *scaler, const struct config **ret, struct err *err);
+
+/* GitHub, as an App when the configuration has an app_id, else with GITHUB_TOKEN. */
+int scaler_github(struct scaler *scaler, struct github **ret, struct err *err);
+/* Closes it, so that the next use reads the key again: after GitHub refused the present one. */
+void scaler_forget_github(struct scaler *scaler);
+
+/* The webhook's secrets, one a line, from GITHUB_WEBHOOK_SECRET. AGAIN: read them again if that was
+ * not done within the last minute (a secret may have been replaced); *ret is NULL if it was. */
+int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, struct err *err);
+
+/* The value of what environment variable NAME refers to (reference.h): 0, REFERENCE_ABSENT, or
+ * negative. */
+int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err);
