@@ -204,10 +204,11 @@ $(build)/bench/vm-runner: $(call objects,tests/vm/bench-runner.c)
 
 # These prepare the machine first, and only then look for libraries: hence a second make.
 again = $(MAKE) --no-print-directory
+in_parallel = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 test: ## every test (SANITIZE=address,undefined for instrumented programs); ends with a count
 	$(q)tests/prepare test
-	$(q)$(again) all unit-programs
+	$(q)$(again) $(in_parallel) all unit-programs
 	$(q)$(python) -m tests.run --build $(build)
 
 # Of the unit tests, those whose code is mostly a library's run with the zip's libraries as well.
@@ -215,11 +216,11 @@ library_tests := http_curl github_token webhook_signature json ec2_xml
 test-build: override ARCH := $(host_arch)
 test-build: ## make build and make package for both architectures, and their tests; takes minutes
 	$(q)tests/prepare test-build
-	$(q)$(again) build ARCH=x86_64
-	$(q)$(again) build ARCH=arm64
-	$(q)$(again) package ARCH=x86_64
-	$(q)$(again) package ARCH=arm64
-	$(q)PKG_CONFIG_LIBDIR=$(libraries) $(again) $(for_lambda) \
+	$(q)$(again) $(in_parallel) build ARCH=x86_64
+	$(q)$(again) $(in_parallel) build ARCH=arm64
+	$(q)$(again) $(in_parallel) package ARCH=x86_64
+	$(q)$(again) $(in_parallel) package ARCH=arm64
+	$(q)PKG_CONFIG_LIBDIR=$(libraries) $(again) $(in_parallel) $(for_lambda) \
 		$(library_tests:%=build/zip/$(ARCH)/unit/test_%)
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/zip
 
@@ -232,19 +233,19 @@ test-packer: packer ## packer/ as Packer reads it, and make ami
 
 test-vm: ## the image's scripts, and their machines in QEMU (needs root, no KVM); takes minutes
 	$(q)tests/prepare test-vm
-	$(q)$(again) all
-	$(q)$(again) package
+	$(q)$(again) $(in_parallel) all
+	$(q)$(again) $(in_parallel) package
 	$(q)PACKAGE=build/runner-agent-$(ARCH).deb tests/vm/image
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/ami tests/vm
 
 valgrind: ## the unit tests under valgrind
 	$(q)tests/prepare test
-	$(q)$(again) unit-programs
+	$(q)$(again) $(in_parallel) unit-programs
 	$(q)$(python) -m tests.run --build $(build) --valgrind
 
 fuzz: ## each fuzz target for FUZZ_SECONDS=60
 	$(q)tests/prepare fuzz
-	$(q)$(again) CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzz-programs
+	$(q)$(again) $(in_parallel) CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzz-programs
 	$(q)$(python) -m tests.run_fuzz --build build/fuzzer-no-link-address-undefined \
 		--seconds $(FUZZ_SECONDS)
 
@@ -272,20 +273,28 @@ scripts := ami/install ami/common.sh ami/checks.sh $(wildcard ami/steps/*) \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
 
-lint: ## warnings as errors, clang-format, clang-tidy, ruff, shellcheck, cfn-lint
+lint: ## warnings as errors, includes, clang-format, clang-tidy, ruff, shellcheck, cfn-lint
 	$(q)tests/prepare lint
-	$(q)$(again) build=build/lint CFLAGS='$(CFLAGS) -Werror' all unit-programs
-	$(q)$(again) build=build/lint lint-sources
+	$(q)$(again) $(in_parallel) build=build/lint lint-objects lint-sources
 
+lint-objects: override CFLAGS += -Werror
+lint-objects: $(call objects,$(filter %.c,$(c_files)))
+	@:
+
+# All of a list, or with ONLY="FILE..." what of these is in it.
+lint_of = $(if $(filter undefined,$(origin ONLY)),$(1),$(filter $(ONLY),$(1)))
 lint-sources:
-	$(call say,FORMAT,'clang-format')clang-format --dry-run -Werror $(c_files)
-	$(call say,TIDY,'clang-tidy')printf '%s\n' $(tidy_files) | \
-		xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(ours)' tidy 2>&1 | \
-		{ ! grep -E '(warning|error):' -A 6; }
+	$(call say,TREE,'tests/lint_tree.py')$(python) -m tests.lint_tree
+	$(call say,FORMAT,'clang-format')printf '%s\n' $(call lint_of,$(c_files)) | \
+		xargs -r clang-format --dry-run -Werror
+	$(call say,TIDY,'clang-tidy')found=$$(printf '%s\n' $(call lint_of,$(tidy_files)) | \
+		xargs -r -P $(shell nproc) -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(ours)' tidy 2>&1) || \
+		{ echo "$$found"; exit 1; }
 	$(call say,RUFF,'tests')build/venv/bin/ruff check $(ruff) && \
 		build/venv/bin/ruff format --check $(ruff)
-	$(call say,SHELL,'shellcheck')shellcheck -x $(scripts)
-	$(call say,CFN,'scaler/template.yaml')build/venv/bin/cfn-lint scaler/template.yaml
+	$(call say,SHELL,'shellcheck')printf '%s\n' $(call lint_of,$(scripts)) | xargs -r shellcheck -x
+	$(call say,CFN,'scaler/template.yaml')printf '%s\n' $(call lint_of,scaler/template.yaml) | \
+		xargs -r build/venv/bin/cfn-lint
 
 format: ## format C and Python in place
 	$(q)tests/prepare lint
@@ -338,7 +347,7 @@ help: ## this list
 
 force:
 .PHONY: all build unit-programs fuzz-programs bench-programs test test-build valgrind fuzz bench bench-vm lint \
-	lint-sources man format install-packages demo install install-agent package clean \
+	lint-objects lint-sources man format install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-vm
 .DELETE_ON_ERROR:
