@@ -41,7 +41,7 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 # libcrypto has the most symbols: found first, they cost the least time at each start.
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
-needs_packages := $(filter-out clean help install-packages build package demo test test-build valgrind lint \
+needs_packages := $(filter-out clean help install-packages build package demo check test test-build valgrind lint \
 	format fuzz bench bench-vm upload deploy rollback stack destroy ami packer test-packer test-vm,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
@@ -206,6 +206,12 @@ $(build)/bench/vm-runner: $(call objects,tests/vm/bench-runner.c)
 again = $(MAKE) --no-print-directory
 in_parallel = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
+check: ## lint what changed, run the unit tests and a few flow tests of each stage; a minute
+	$(q)tests/prepare lint test
+	$(q)$(again) $(in_parallel) build=build/lint ONLY="$$(tests/changed | tr '\n' ' ')" lint-objects lint-sources
+	$(q)$(again) $(in_parallel) all unit-programs
+	$(q)$(python) -m tests.run --build $(build) --quick
+
 test: ## every test (SANITIZE=address,undefined for instrumented programs); ends with a count
 	$(q)tests/prepare test
 	$(q)$(again) $(in_parallel) all unit-programs
@@ -269,7 +275,7 @@ tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := ami/install ami/common.sh ami/checks.sh $(wildcard ami/steps/*) \
 	ami/files/usr/lib/scale-agent/grow-root ami/files/usr/lib/scale-agent/launch-key \
 	$(addprefix tests/vm/,root enter image guest/make-stock bench-user-data) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
-	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/packer/tools .ci/run \
+	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/changed tests/packer/tools .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
 
@@ -346,7 +352,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: all build unit-programs fuzz-programs bench-programs test test-build valgrind fuzz bench bench-vm lint \
+.PHONY: all build unit-programs fuzz-programs bench-programs check test test-build valgrind fuzz bench bench-vm lint \
 	lint-objects lint-sources man format install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-vm

@@ -9,11 +9,10 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import Popen
-from typing import Any
 
 VALGRIND = [
     "valgrind",
@@ -37,6 +36,10 @@ class Count:
         return Count(
             self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped
         )
+
+    def __str__(self) -> str:
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
 
 
 def run_unit(program: Path, valgrind: bool) -> Count:
@@ -65,54 +68,77 @@ def run_units(build: Path, valgrind: bool) -> Count:
         return sum(pool.map(lambda path: run_unit(path, valgrind), programs), Count())
 
 
-# Two at a time, since they wait more than they work. What tests the equipment, the scripts and the
-# template needs plain programs only; with others, the flow tests are the two halves.
+# -- tests in Python ------------------------------------------------------------------------------
+
 FLOW = "tests/flow"
-BESIDE = ["tests/cloud", f"{FLOW}/test_deploy.py", f"{FLOW}/test_template.py"]
-SECOND_HALF = sorted(map(str, Path(FLOW).glob("test_[5-9]*.py")))
-SECOND_HALF += [f"{FLOW}/test_{name}.py" for name in ("doctor", "roles", "secrets")]
+# What tests the equipment, the scripts and the template needs plain programs only.
+PLAIN_ONLY = ["tests/cloud", f"{FLOW}/test_deploy.py", f"{FLOW}/test_template.py"]
+LANES = 2  # pytest processes, each with a cloud of its own
+# The files that take longest begin first, so that the lanes end together.
+LONGEST = ["deploy", "doctor"]
+# What `make check` runs: one or two quick files for each stage of a job's life.
+QUICK = ["1_webhook", "2_queued", "3_in_progress", "4_agent", "5_completed", "6_instance"]
+SLOWEST_SHOWN = 8
 
 
-def start_pytest(build: Path, name: str, arguments: list[str], **options: Any) -> Popen[bytes]:
-    """Starts one pytest, which writes what it counted to BUILD/NAME.xml."""
-    report = build / f"{name}.xml"
+def flow_file(name: str) -> str:
+    """Give the path of a file of flow tests."""
+    return f"{FLOW}/test_{name}.py"
+
+
+def python_files(is_plain: bool, is_quick: bool) -> list[str]:
+    """List the files to run, those first that take longest."""
+    if is_quick:
+        return [flow_file(name) for name in QUICK]
+    found = sorted([*Path(FLOW).glob("test_*.py"), *Path("tests/cloud").rglob("test_*.py")])
+    files = [str(path) for path in found]
+    if not is_plain:
+        files = [path for path in files if not path.startswith(tuple(PLAIN_ONLY))]
+    first = [flow_file(name) for name in LONGEST]
+    return sorted(files, key=lambda path: first.index(path) if path in first else len(first))
+
+
+def run_pytest(build: Path, is_quick: bool) -> Count:
+    """Runs files of tests in lanes: each lane takes the next file when it has finished one."""
+    is_plain = build == Path("build")
+    if not is_plain:
+        print(f"only with plain programs: {', '.join(PLAIN_ONLY)}", flush=True)
+    report = build / "flow.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-n", str(LANES), "--dist", "loadfile", "--no-loadscope-reorder"]
     command += [f"--junitxml={report}", "-c", "tests/pyproject.toml", "--rootdir=tests"]
-    return Popen([*command, *arguments], env={**os.environ, "BUILD": str(build)}, **options)
+    command += python_files(is_plain, is_quick)
+    status = subprocess.run(
+        command, env={**os.environ, "BUILD": str(build)}, check=False
+    ).returncode
+    return read_report(report, status)
 
 
-def read_count(build: Path, name: str, status: int) -> Count:
-    """Reads what one pytest counted."""
-    report = build / f"{name}.xml"
-    if not report.exists():
-        return Count(failed=1)
+def read_report(report: Path, status: int) -> Count:
+    """Reads what pytest counted, and prints which files took longest."""
     total = Count()
-    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
-        bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        skipped = int(suite.get("skipped", 0))
-        good = int(suite.get("tests", 0)) - bad - skipped
-        total += Count(good, bad, skipped)
-    if status != 0 and total.failed == 0:
-        total.failed = 1
+    seconds: Counter[str] = Counter()
+    if report.exists():
+        root = ElementTree.parse(report).getroot()
+        for suite in root.iter("testsuite"):
+            bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped = int(suite.get("skipped", 0))
+            total += Count(int(suite.get("tests", 0)) - bad - skipped, bad, skipped)
+        for case in root.iter("testcase"):
+            seconds[file_of(case.get("classname", ""))] += float(case.get("time", 0))
+    if status != 0 or not report.exists():
+        total.failed = max(total.failed, 1)
+    print(f"{sum(seconds.values()):.0f} s of tests in {LANES} lanes; the slowest files:")
+    for path, took in seconds.most_common(SLOWEST_SHOWN):
+        print(f"{took:6.0f} s  {path}", flush=True)
     return total
 
 
-def run_pytest(build: Path) -> Count:
-    """Runs the flow tests, and beside them the local cloud's own, or a half of the flow tests."""
-    plain = build == Path("build")
-    if not plain:
-        print(f"only with plain programs: {', '.join(BESIDE)}", flush=True)
-    second = BESIDE if plain else SECOND_HALF
-    first = [FLOW, *(f"--ignore={path}" for path in {*BESIDE, *second})]
-    log = build / "beside.log"
-    with log.open("wb") as output:
-        other = start_pytest(build, "beside", second, stdout=output, stderr=output)
-        main = start_pytest(build, "flow", first)
-        total = read_count(build, "flow", main.wait())
-        total += read_count(build, "beside", other.wait())
-    print(log.read_text(errors="replace"), end="", flush=True)
-    return total
+def file_of(class_name: str) -> str:
+    """Names the file of a test: its name is flow.test_x, or flow.test_x.TestY in a class."""
+    module, _, last = class_name.rpartition(".")
+    return f"tests/{(class_name if last.startswith('test_') else module).replace('.', '/')}.py"
 
 
 def main() -> int:
@@ -120,12 +146,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.run", description=__doc__)
     parser.add_argument("--build", type=Path, default=Path("build"), help="where programs are")
     parser.add_argument("--valgrind", action="store_true", help="only unit programs, in valgrind")
+    parser.add_argument("--quick", action="store_true", help="of the flow tests only a few files")
     options = parser.parse_args()
     total = run_units(options.build, options.valgrind)
     if not options.valgrind:
-        total += run_pytest(options.build)
-    skipped = f", {total.skipped} skipped" if total.skipped else ""
-    print(f"{total.passed} passed, {total.failed} failed{skipped}", flush=True)
+        total += run_pytest(options.build, options.quick)
+    print(total, flush=True)
     return 1 if total.failed or not total.passed else 0
 
 
