@@ -25,6 +25,7 @@ TARGETS = ["all", "unit-programs", "fuzz-programs", "bench-programs", "build/ben
 LIB = ["base", "http", "cli", "aws", "github", "notify", "lambda", "exchange"]
 BELOW_MACHINE = ["queue", "container", "config", *LIB]
 BELOW_HANDLERS = ["job", "machine", *BELOW_MACHINE]
+BELOW_STAGES = ["settings", "starter", *LIB]
 
 # room, the files in it, the rooms that it may include
 ROOMS: list[tuple[str, str, list[str]]] = [
@@ -37,7 +38,11 @@ ROOMS: list[tuple[str, str, list[str]]] = [
     ("config", "scaler/config/*", LIB),
     ("handlers", "scaler/*.[ch]", BELOW_HANDLERS),
     ("starter", "runner-agent/starter/*", ["base"]),
-    ("agent", "runner-agent/*", ["starter", *LIB]),
+    ("settings", "runner-agent/settings.[ch]", ["starter", *LIB]),
+    ("agent", "runner-agent/agent.[ch]", ["life", "stages", *BELOW_STAGES]),
+    ("agent main", "runner-agent/main.c", ["agent", "life", "stages", *BELOW_STAGES]),
+    ("life", "runner-agent/life.[ch]", ["agent", "stages", *BELOW_STAGES]),
+    ("stages", "runner-agent/*", ["agent", *BELOW_STAGES]),
     ("base", "*/base/*", []),
     ("http", "*/http/*", ["base"]),
     ("cli", "*/cli/*", ["base"]),
