@@ -89,29 +89,6 @@ def off(root, generator):
     return path.is_symlink() and str(path.readlink()) == "/dev/null"
 
 
-def test_only_what_reads_fstab_runs_before_the_first_unit(image):
-    folders = [image / "usr/lib/systemd/system-generators", image / "etc/systemd/system-generators"]
-    names = {path.name for folder in folders for path in folder.iterdir()}
-    assert {name for name in names if not off(image, name)} == {"systemd-fstab-generator"}
-
-
-@pytest.mark.parametrize(
-    ("generator", "name", "text"),
-    [("systemd-sysv-generator", "etc/init.d/old-daemon", "#!/bin/sh\n"),
-     ("systemd-cryptsetup-generator", "etc/crypttab", "# name device\ndata /dev/nvme1n1 none\n"),
-     ("systemd-rc-local-generator", "etc/rc.local", "#!/bin/sh\n")],
-)  # fmt: skip
-def test_generator_stays_for_who_needs_it(changed, generator, name, text):
-    root = changed
-    (root / name).write_text(text)
-    (root / name).chmod(0o755)
-    assert root.install("services").status == 0
-    assert not off(root, generator)
-    (root / name).unlink()
-    assert root.install("services").status == 0
-    assert off(root, generator)
-
-
 def test_what_a_job_has_besides_comes_behind_the_agent_and_is_not_lost(image):
     late = ["dev-mqueue.mount", "sys-fs-fuse-connections.mount", "modprobe@.service"]
     for unit in late:

@@ -74,16 +74,6 @@ def _entries(options: argparse.Namespace, folder: str) -> list[list[str]]:
     return [line.split("/")[1:] for line in done.stdout.splitlines() if line.startswith("/")]
 
 
-def _links_to_null(options: argparse.Namespace, folder: str) -> list[str]:
-    """What is turned off in a folder of our disk, by links to /dev/null, but for cloud-init."""
-    links = [
-        words[4]
-        for words in _entries(options, folder)
-        if words[1] == "120777" and words[5] == LINK_TO_NULL
-    ]
-    return [f"{folder}/{name}" for name in links if not name.startswith("cloud-")]
-
-
 def _drop_ins(options: argparse.Namespace, name: str) -> list[str]:
     """Every drop-in of this name, of whatever unit."""
     folders = [words[4] for words in _entries(options, UNITS) if words[4].endswith(".d")]
@@ -111,12 +101,12 @@ def _file(path: str, content: bytes) -> Callable[[argparse.Namespace], Change]:
 
 
 def _units(options: argparse.Namespace) -> Change:
-    return Change(remove=_links_to_null(options, UNITS))
-
-
-def _generators(options: argparse.Namespace) -> Change:
-    links = _links_to_null(options, GENERATORS)
-    return Change(remove=[link for link in links if not link.endswith("/netplan")])
+    masked = [
+        words[4]
+        for words in _entries(options, UNITS)
+        if words[1] == "120777" and words[5] == LINK_TO_NULL
+    ]
+    return Change(remove=[f"{UNITS}/{name}" for name in masked if not name.startswith("cloud-")])
 
 
 def _hostname(_options: argparse.Namespace) -> Change:
@@ -201,7 +191,6 @@ MEASURES = {
         lambda _: Change(remove=[f"{UNITS}/chrony.service.d/after-agent.conf"]),
     ),
     "units": Measure("what is masked, but cloud-init, is as Debian has it", _units),
-    "generators": Measure("Debian's generators run, but cloud-init's and netplan's", _generators),
     "devices": Measure(
         "udev is shown all devices at once, and in Debian's order",
         lambda _: Change(
