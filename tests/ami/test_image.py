@@ -2,7 +2,6 @@
 """What ami/install makes of a stock Debian 12: a machine that runs one job, and starts fast."""
 
 import json
-import re
 import stat
 import subprocess
 
@@ -103,15 +102,6 @@ def test_driver_of_the_network_is_loaded_first(image):
     assert "ena" in names
     (modules,) = (image / "lib/modules").iterdir()
     assert all(list(modules.rglob(f"{name}.ko*")) for name in names)
-
-
-def test_every_device_is_shown_to_udev_first_or_later(image):
-    first = image.text("etc/systemd/system/systemd-udev-trigger.service.d/network-first.conf")
-    later = image.text("etc/systemd/system/other-devices.service")
-    assert image.enabled("other-devices.service")
-    matched = set(re.findall("--subsystem-match=([a-z]+)", first))
-    assert {"net", "block"} <= matched
-    assert matched == set(re.findall("--subsystem-nomatch=([a-z]+)", later))
 
 
 def test_log_is_in_memory_and_on_the_console(image):
@@ -270,8 +260,8 @@ def test_each_machine_gets_an_id_and_the_presets_are_not_applied(image):
 
 def test_units_are_such_as_systemd_takes(image):
     units = ["runner-metadata-guard.service", "grow-root.service", "runner.service",
-             "other-devices.service", "systemd-udev-trigger.service", "systemd-udevd.service",
-             "systemd-networkd.service", "systemd-resolved.service"]  # fmt: skip
+             "systemd-udevd.service", "systemd-networkd.service",
+             "systemd-resolved.service"]  # fmt: skip
     said = image.run("systemd-analyze", "verify", "--man=no", *units)
     assert (said.status, said.output) == (0, "")
 

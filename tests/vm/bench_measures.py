@@ -191,15 +191,6 @@ MEASURES = {
         lambda _: Change(remove=[f"{UNITS}/chrony.service.d/after-agent.conf"]),
     ),
     "units": Measure("what is masked, but cloud-init, is as Debian has it", _units),
-    "devices": Measure(
-        "udev is shown all devices at once, and in Debian's order",
-        lambda _: Change(
-            remove=[
-                f"{UNITS}/systemd-udev-trigger.service.d/network-first.conf",
-                f"{UNITS}/sysinit.target.wants/other-devices.service",
-            ]
-        ),
-    ),
     "driver": Measure(
         "the network's driver is loaded by udev",
         lambda _: Change(remove=["/etc/modules-load.d/90-runner.conf"]),
