@@ -97,13 +97,6 @@ def test_what_a_job_has_besides_comes_behind_the_agent_and_is_not_lost(image):
         assert "\nAfter=runner-agent.service\n" in drop_in
 
 
-def test_driver_of_the_network_is_loaded_first(image):
-    names = image.text("etc/modules-load.d/90-runner.conf").split()
-    assert "ena" in names
-    (modules,) = (image / "lib/modules").iterdir()
-    assert all(list(modules.rglob(f"{name}.ko*")) for name in names)
-
-
 def test_log_is_in_memory_and_on_the_console(image):
     shown = image.run("systemd-analyze", "cat-config", "systemd/journald.conf").output
     assert "\nStorage=volatile" in shown

@@ -191,10 +191,6 @@ MEASURES = {
         lambda _: Change(remove=[f"{UNITS}/chrony.service.d/after-agent.conf"]),
     ),
     "units": Measure("what is masked, but cloud-init, is as Debian has it", _units),
-    "driver": Measure(
-        "the network's driver is loaded by udev",
-        lambda _: Change(remove=["/etc/modules-load.d/90-runner.conf"]),
-    ),
     "later": Measure("mounts that can wait for the agent do not", _later),
     "first": Measure(
         "no unit comes before others",
