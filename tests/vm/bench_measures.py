@@ -192,10 +192,6 @@ MEASURES = {
     ),
     "units": Measure("what is masked, but cloud-init, is as Debian has it", _units),
     "later": Measure("mounts that can wait for the agent do not", _later),
-    "first": Measure(
-        "no unit comes before others",
-        lambda options: Change(remove=_drop_ins(options, "first.conf")),
-    ),
     "names": Measure(
         "systemd-resolved has temporary files of its own, and waits for their folder",
         lambda _: Change(remove=[f"{UNITS}/systemd-resolved.service.d/no-tmp.conf"]),
