@@ -192,8 +192,4 @@ MEASURES = {
     ),
     "units": Measure("what is masked, but cloud-init, is as Debian has it", _units),
     "later": Measure("mounts that can wait for the agent do not", _later),
-    "names": Measure(
-        "systemd-resolved has temporary files of its own, and waits for their folder",
-        lambda _: Change(remove=[f"{UNITS}/systemd-resolved.service.d/no-tmp.conf"]),
-    ),
 }
