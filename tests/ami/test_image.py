@@ -69,13 +69,11 @@ def test_power_button_is_heard(image):
     assert image.exists("usr/lib/systemd/system/systemd-logind.service")
 
 
-def test_one_time_service_asks_ec2_and_waits_for_the_agent(image):
+def test_one_time_service_asks_ec2(image):
     assert image.enabled("chrony.service")
     assert not image.exists("usr/lib/systemd/system/systemd-timesyncd.service")
     assert "169.254.169.123" in image.text("etc/chrony/sources.d/ec2.sources")
     assert "\npool" not in image.text("etc/chrony/chrony.conf")
-    drop_in = image.text("etc/systemd/system/chrony.service.d/after-agent.conf")
-    assert "After=runner-agent.service" in drop_in
 
 
 def test_cloud_init_is_not_on_the_way(image):

@@ -74,14 +74,13 @@ def _entries(options: argparse.Namespace, folder: str) -> list[list[str]]:
     return [line.split("/")[1:] for line in done.stdout.splitlines() if line.startswith("/")]
 
 
-def _drop_ins(options: argparse.Namespace, name: str) -> list[str]:
-    """Every drop-in of this name, of whatever unit."""
+def _later(options: argparse.Namespace) -> Change:
     folders = [words[4] for words in _entries(options, UNITS) if words[4].endswith(".d")]
     found = []
     for folder in folders:
-        if name in [words[4] for words in _entries(options, f"{UNITS}/{folder}")]:
-            found.append(f"{UNITS}/{folder}/{name}")
-    return found
+        if "after-agent.conf" in [words[4] for words in _entries(options, f"{UNITS}/{folder}")]:
+            found.append(f"{UNITS}/{folder}/after-agent.conf")
+    return Change(remove=found)
 
 
 def _cloud_init(_options: argparse.Namespace) -> Change:
@@ -125,11 +124,6 @@ def _checked(_options: argparse.Namespace) -> Change:
 def _journal(_options: argparse.Namespace) -> Change:
     kept = b"[Journal]\nStorage=persistent\nForwardToConsole=yes\n"
     return Change(files={JOURNAL: (kept, 0o644)}, remove=[f"{UNITS}/systemd-journal-flush.service"])
-
-
-def _later(options: argparse.Namespace) -> Change:
-    drop_ins = _drop_ins(options, "after-agent.conf")
-    return Change(remove=[path for path in drop_ins if "/chrony" not in path])
 
 
 # In the order of the table in ami/README.md.
@@ -185,10 +179,6 @@ MEASURES = {
     "authorities": Measure(
         "the agent reads all authorities, instead of the one it needs",
         _file(AGENT_DROP_IN, BUNDLE),
-    ),
-    "chrony": Measure(
-        "chrony does not wait for the agent",
-        lambda _: Change(remove=[f"{UNITS}/chrony.service.d/after-agent.conf"]),
     ),
     "units": Measure("what is masked, but cloud-init, is as Debian has it", _units),
     "later": Measure("mounts that can wait for the agent do not", _later),
