@@ -40,11 +40,6 @@ GROWN = b"""[Unit]
 DefaultDependencies=no
 Before=runner-agent.service
 """
-DHCP = b"""[Match]
-Name=en* eth*
-[Network]
-DHCP=yes
-"""
 FSTAB = b"/dev/nvme0n1p1 / ext4 rw,discard,errors=remount-ro 0 1\n"
 MOUNTED_AGAIN = b"""[Unit]
 After=systemd-remount-fs.service
@@ -143,7 +138,6 @@ MEASURES = {
             remove=[NETWORK, f"{GENERATORS}/netplan"],
         ),
     ),
-    "network-file": Measure("networkd is told nothing but DHCP=yes", _file(NETWORK, DHCP)),
     "hostname": Measure("the machine has no name, and takes what DHCP says", _hostname),
     "quiet": Measure(
         "the kernel and systemd tell on the console what they do",
