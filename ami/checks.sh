@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # from common.sh
 # SPDX-License-Identifier: MIT
-# What ami/install looks at before it changes anything: who runs it, on what, with which settings, the
-# agent's package, the runner's archive (downloaded, and its checksum compared), and the disk space. All
-# faults of the settings are told at once.
+# What ami/install checks before it changes anything: user, system, settings, the agent's package, the
+# runner's archive (downloads it and compares its checksum), and disk space. It reports all faults of the
+# settings at once.
 
 mib=1048576
 
@@ -15,7 +15,7 @@ check_who_and_where() {
       "use Debian 12, Ubuntu 24.04 or Amazon Linux 2023"
   fi
   if [ -z "$runner_arch" ]; then
-    fail "this machine is a $(uname -m); GitHub's runner is used on x86_64 and aarch64" "use one of these"
+    fail "this machine is $(uname -m); the image is made for x86_64 and aarch64" "use one of these"
   fi
 }
 
@@ -39,24 +39,24 @@ check_settings() {
   check_switch JOB_METADATA "$JOB_METADATA" deny allow
   check_switch SSH "$SSH" no yes
   if ! [[ $PREFIX =~ ^(/[A-Za-z0-9_.-]+)+$ ]]; then
-    fault "PREFIX is '$PREFIX'; it is a path of SSM parameters, such as /scale-agent"
+    fault "PREFIX is '$PREFIX'; it must be a path of SSM parameters, such as /scale-agent"
   fi
   for package in $EXTRA_PACKAGES; do
     if ! [[ $package =~ ^[A-Za-z0-9][A-Za-z0-9+._:-]*$ ]]; then
-      fault "EXTRA_PACKAGES holds '$package', which is no package's name"
+      fault "EXTRA_PACKAGES holds '$package', which is not a package name"
     fi
   done
   if wants runner; then
     if ! [[ $RUNNER_VERSION =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]]; then
-      fault "RUNNER_VERSION is '$RUNNER_VERSION'; it is the version of a release, such as 2.330.0"
+      fault "RUNNER_VERSION is '$RUNNER_VERSION'; it must be the version of a release, such as 2.330.0"
     fi
     if ! [[ $RUNNER_SHA256 =~ ^[0-9a-fA-F]{64}$ ]]; then
-      fault "RUNNER_SHA256 is '$RUNNER_SHA256'; it is the archive's SHA-256, 64 hexadecimal digits"
+      fault "RUNNER_SHA256 is '$RUNNER_SHA256'; it must be the archive's SHA-256, 64 hexadecimal digits"
     fi
   fi
 }
 
-# The units that the image turns on; the agent's package has to bring them.
+# The agent's package must contain the units that the image enables.
 agent_units=(runner-agent.service runner-agent-deadline.timer runner.socket runner.service)
 
 check_agent_package() {
@@ -65,7 +65,7 @@ check_agent_package() {
   if [ "$distribution" = amazon ]; then kind=rpm; fi
   case $AGENT_PACKAGE in
     '')
-      fault "AGENT_PACKAGE is missing; it is the agent's .$kind (make package builds it)"
+      fault "AGENT_PACKAGE is missing; it must name the agent's .$kind (make package builds it)"
       return
       ;;
     *."$kind") ;;
@@ -89,7 +89,7 @@ check_agent_package() {
     list=$(rpm -qpl "$AGENT_PACKAGE" 2>/dev/null) || list=
   fi
   if [ -z "$name" ] || [ -z "$list" ]; then
-    fault "AGENT_PACKAGE $AGENT_PACKAGE cannot be read as a .$kind; build or copy it again"
+    fault "AGENT_PACKAGE $AGENT_PACKAGE cannot be read as a .$kind; build it or copy it again"
   elif [ "$name" != runner-agent ]; then
     fault "AGENT_PACKAGE $AGENT_PACKAGE is the package $name, not runner-agent"
   elif [ "$arch" != "$package_arch" ] && [ "$arch" != all ] && [ "$arch" != noarch ]; then
@@ -97,7 +97,7 @@ check_agent_package() {
   else
     for unit in "${agent_units[@]}"; do
       if ! grep -qE "(^|/)lib/systemd/system/$unit\$" <<<"$list"; then
-        fault "AGENT_PACKAGE $AGENT_PACKAGE has no $unit; it is too old for this image, build it again"
+        fault "AGENT_PACKAGE $AGENT_PACKAGE has no $unit; it is too old for this image: build a new one"
       fi
     done
   fi
@@ -106,13 +106,13 @@ check_agent_package() {
 check_tools() {
   local tool needed=(systemctl tar gzip sha256sum df stat useradd)
   if [ "$distribution" = amazon ]; then needed+=(dnf rpm); else needed+=(apt-get dpkg-deb); fi
-  # a bare root without init gets one with the packages
+  # a bare root has no init until step packages installs one
   if [ "$distribution" = debian ] && wants packages; then needed=("${needed[@]:1}"); fi
   if wants runner && [[ $RUNNER_ARCHIVE == *://* ]]; then
-    have curl || have wget || fault "neither curl nor wget is here to fetch RUNNER_ARCHIVE; install curl"
+    have curl || have wget || fault "RUNNER_ARCHIVE is a URL, and neither curl nor wget is installed; install curl"
   fi
   for tool in "${needed[@]}"; do
-    have "$tool" || fault "the program $tool is missing; this is no stock system"
+    have "$tool" || fault "the program $tool is missing; this is not a stock system"
   done
 }
 
@@ -120,7 +120,7 @@ tell_faults() {
   local text
   if [ ${#faults[@]} -eq 0 ]; then return; fi
   for text in "${faults[@]}"; do printf '%s: %s\n' "$me" "$text" >&2; done
-  fail "nothing was changed" "mend this and run it again; ami/install --help tells all settings"
+  fail "nothing was changed" "correct this and run it again; ami/install --help lists all settings"
 }
 
 # -- the runner's archive -----------------------------------------------------------------------------
@@ -149,7 +149,7 @@ check_runner_archive() {
       say "fetching $from"
       fetch "$from" "$runner_checked" ||
         fail "the runner's archive could not be fetched from $from" \
-          "look at the address, RUNNER_VERSION and the way out of this machine; nothing was changed"
+          "check the address, RUNNER_VERSION and this machine's network; nothing was changed"
       ;;
     *)
       if [ ! -f "$from" ]; then
@@ -162,11 +162,11 @@ check_runner_archive() {
   found=${found%% *}
   if [ "$found" != "${RUNNER_SHA256,,}" ]; then
     fail "the runner's archive from $from has the SHA-256 $found, not RUNNER_SHA256 ${RUNNER_SHA256,,}" \
-      "take both from one release's page; if they are, do not trust this archive. Nothing was changed"
+      "take both from the same release page; if they are, do not trust this archive. Nothing was changed"
   fi
-  # not grep -q: it would not read to the end, and tar would fail
+  # not grep -q, which stops reading at the first match: tar would fail
   if ! tar -tzf "$runner_checked" 2>/dev/null | grep -xE '(\./)?bin/Runner\.Listener' >/dev/null; then
-    fail "the archive $from holds no bin/Runner.Listener" "name GitHub's runner for Linux; nothing was changed"
+    fail "the archive $from holds no bin/Runner.Listener" "use GitHub's runner for Linux; nothing was changed"
   fi
 }
 
@@ -175,12 +175,12 @@ room_for() { # FOLDER BYTES
   local free
   free=$(df --output=avail -B1 "$1" | tail -n 1)
   if [ "$free" -lt "$2" ]; then
-    fail "the file system of $1 has $((free / mib)) MiB free, and $(($2 / mib)) MiB are needed" \
-      "make room, or use a larger volume; nothing was changed"
+    fail "the file system of $1 has $((free / mib)) MiB free, and needs $(($2 / mib)) MiB" \
+      "free some space, or use a larger volume; nothing was changed"
   fi
 }
 
-# Sums up what is needed per file system, since /, /opt, /var and /tmp may be one or several.
+# Adds up the need of each file system: /, /opt, /var and /tmp may be one or several.
 declare -A need=() place=()
 needs() { # FOLDER BYTES
   local folder=$1 device
@@ -210,7 +210,7 @@ check_space() {
   done
 }
 
-# A build instance may still be at its own first boot, with packages of its own to install.
+# A build instance may still be in its own first boot, installing packages.
 wait_for_cloud_init() {
   if systemd_runs && have cloud-init; then cloud-init status --wait >/dev/null 2>&1 || true; fi
 }

@@ -1,8 +1,8 @@
-# shellcheck shell=bash disable=SC2034 # what the steps use
+# shellcheck shell=bash disable=SC2034 # the steps use them
 # SPDX-License-Identifier: MIT
-# What ami/install and its steps share: the settings with their defaults, failures that say what to do,
-# and the few ways in which a step changes the system. Every change is of a kind that can be made twice,
-# and a file is never half-written: it is made beside its place and renamed.
+# What ami/install and its steps share: the settings with their defaults, failures that name the next step,
+# and the few ways in which a step changes the system. Each change can be made twice, and no file is ever
+# half-written: it is written beside its place and renamed.
 set -euo pipefail
 umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -32,27 +32,27 @@ fail() { # WHAT [NEXT STEP]
   exit 1
 }
 
-# What no message was written for: where, and with which status.
+# Reports a failure that no message was written for.
 unexpected() { # LINE COMMAND STATUS
   printf '%s: line %s: this failed with status %s: %s\n' "$me" "$1" "$3" "$2" >&2
-  printf '  next: read what it said above; every step can be run again: ami/install STEP...\n' >&2
+  printf '  next: read its output above; every step can be run again: ami/install STEP...\n' >&2
 }
 trap 'unexpected "$LINENO" "$BASH_COMMAND" "$?"' ERR
 set -E
 
-# Runs a command; its output is shown only when it fails.
+# Runs a command, and shows its output only when it fails.
 quietly() {
   local output status=0
   output=$("$@" 2>&1) || status=$?
   if [ "$status" -eq 0 ]; then return; fi
   printf '%s\n' "$output" | tail -n 30 >&2
-  fail "this failed with status $status: $*" "what it said is above; when that is mended, run ami/install again"
+  fail "this failed with status $status: $*" "its output is above; fix the cause and run ami/install again"
 }
 
 have() { command -v "$1" >/dev/null; }
 
 # -- the system ---------------------------------------------------------------------------------------
-# One of debian, ubuntu, amazon; nothing where it is another one, or another version.
+# Prints debian, ubuntu or amazon; nothing for another distribution or version.
 find_distribution() {
   local id version
   [ -r /etc/os-release ] || return 0
@@ -68,7 +68,7 @@ find_distribution() {
 }
 distribution=$(find_distribution)
 
-# As the system's packages call the architecture, and as the runner's releases do.
+# The names of the architecture in the system's packages and in the runner's releases.
 case $(uname -m) in
   x86_64) package_arch=amd64 runner_arch=x64 ;;
   aarch64) package_arch=arm64 runner_arch=arm64 ;;
@@ -76,11 +76,11 @@ case $(uname -m) in
 esac
 if [ "$distribution" = amazon ]; then package_arch=$(uname -m); fi
 
-# Tells whether systemd runs here: on a build instance it does, in a folder entered by chroot not.
+# True on a build instance, false in a folder entered by chroot.
 systemd_runs() { [ -d /run/systemd/system ]; }
 
 # -- files --------------------------------------------------------------------------------------------
-# Writes standard input to FILE, when it is not there already.
+# Writes standard input to FILE, unless FILE has this content already.
 put() { # FILE [MODE]
   local file=$1 mode=${2:-644} new
   mkdir -p "${file%/*}"
@@ -95,7 +95,7 @@ put() { # FILE [MODE]
   fi
 }
 
-# Puts a file of ami/files at its place; the folder names are those of the system.
+# Copies a file of ami/files to the same path of the system.
 put_file() { # PATH [MODE]
   put "$1" "${2:-644}" <"$here/files$1"
 }
@@ -115,7 +115,7 @@ unit_exists() { # UNIT
   [ -x "/etc/init.d/${unit%.service}" ]
 }
 
-# Works in a chroot as well. What runs goes on running: an image is about its next boot.
+# Works in a chroot as well. A unit that runs goes on running: what matters is the image's next boot.
 mask() { # UNIT
   if [ "$(readlink "$unit_dir/$1" 2>/dev/null)" = /dev/null ]; then return 0; fi
   if [ -e "$unit_dir/$1" ]; then rm -f "$unit_dir/$1"; fi
@@ -126,7 +126,7 @@ unmask() { # UNIT
   if [ "$(readlink "$unit_dir/$1" 2>/dev/null)" = /dev/null ]; then rm -f "$unit_dir/$1"; fi
 }
 
-# Again from the start: an older version of the unit may have belonged to another target.
+# Enables anew: an older version of the unit may have belonged to another target.
 enable() { # UNIT
   unmask "$1"
   quietly systemctl --no-reload reenable "$1"
@@ -137,15 +137,15 @@ disable() { # UNIT
 }
 
 # -- packages -----------------------------------------------------------------------------------------
-# Installs packages, by name or as files ("./x.deb"), with what they cannot do without and no more.
-# Nothing that is installed is started: the policy says no while packages are set up.
+# Installs packages, by name or as files ("./x.deb"), with their dependencies and no recommendations.
+# No service is started by it: policy-rc.d forbids that while packages are set up.
 install_packages() { # PACKAGE...
   if [ "$distribution" = amazon ]; then
     quietly dnf install -y --setopt=install_weak_deps=False "$@"
     return
   fi
   if [ ! -e "$policy" ] || grep -q ami/install "$policy"; then
-    printf '#!/bin/sh\n# for the time of ami/install: nothing is started\nexit 101\n' | put "$policy" 755
+    printf '#!/bin/sh\n# while ami/install runs: no service is started\nexit 101\n' | put "$policy" 755
     trap 'rm -f "$policy"' EXIT
   fi
   DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 quietly apt-get install -y \
@@ -156,7 +156,7 @@ install_packages() { # PACKAGE...
 }
 policy=/usr/sbin/policy-rc.d
 
-# The lists of packages; a build instance may be reading them itself just after its boot.
+# Updates the package lists; just after its boot, a build instance may be doing that itself.
 update_packages() {
   local try
   if [ "$distribution" = amazon ]; then return; fi
@@ -167,9 +167,9 @@ update_packages() {
   quietly apt-get update -o APT::Update::Error-Mode=any
 }
 
-# systemd-resolved's package makes /etc/resolv.conf a link to what resolved writes when it runs. It does
-# not run here before the next boot: until then the name servers of before are put there.
-keep_names() { # FILE with the name servers of before
+# systemd-resolved's package makes /etc/resolv.conf a link to a file that resolved writes when it runs,
+# which is not before the next boot. Until then, that file gets the previous name servers.
+keep_names() { # FILE with the previous name servers
   local link=/etc/resolv.conf target=/run/systemd/resolve/stub-resolv.conf
   if [ -L "$link" ] && [ ! -e "$link" ] && [ -s "$1" ]; then
     mkdir -p "${target%/*}"

@@ -126,7 +126,7 @@ def test_what_an_interrupted_run_left_does_not_disturb(changed, interrupted):
     root = changed
     (root / "opt/actions-runner").rename(root / f"opt/actions-runner{interrupted}")
     policy = root / "usr/sbin/policy-rc.d"
-    policy.write_text("#!/bin/sh\n# for the time of ami/install: nothing is started\nexit 101\n")
+    policy.write_text("#!/bin/sh\n# while ami/install runs: no service is started\nexit 101\n")
     ended = root.install("agent", "runner")
     assert ended.status == 0, ended.output
     assert [path.name for path in (root / "opt").iterdir()] == ["actions-runner"]
