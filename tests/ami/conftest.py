@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A stock Debian 12, made once and kept below build/, and the image that ami/install makes of it.
+"""A stock Debian 12, made once and kept below build/, and the image that ami/install makes from it.
 
-All of this needs root, and a kernel that lets root make namespaces. Where it is not so, the tests
-are skipped and say why.
+All of this needs root, and a kernel that lets root make namespaces. Without them, the tests are
+skipped and say why.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from ami.root import PROJECT, Root, debian_arch, make_inputs
 
-# What a cloud's Debian has beyond the smallest one, as far as ami/install has to do with it.
+# What Debian's cloud image has beyond the smallest Debian, as far as it concerns ami/install.
 STOCK = ["systemd-sysv", "udev", "dbus", "cron", "ifupdown", "openssh-server", "curl"]
 ROOTS = PROJECT / "build/roots"
 
 
 def missing() -> str:
-    """Why these tests cannot run here, or nothing."""
+    """Return why these tests cannot run here; empty when they can."""
     if os.geteuid() != 0:
         return "only root can make and enter a root folder of Debian; run these as root"
     if not shutil.which("debootstrap"):
@@ -46,7 +46,7 @@ def _possible() -> None:
 
 
 def make_base(path: Path) -> None:
-    """Makes the stock system at a path, or nothing at all."""
+    """Make the stock system; the path exists only once it is complete."""
     making = path.with_suffix(".new")
     shutil.rmtree(making, ignore_errors=True)
     making.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def make_base(path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for roots, emptied at the end: they are large."""
+    """A folder for roots, which are large; removed at the end."""
     folder = tmp_path_factory.mktemp("ami")
     yield folder
     subprocess.run(["rm", "-rf", folder], check=True)
@@ -76,7 +76,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def stock(work: Path) -> Root:
-    """A stock Debian 12, which no test changes."""
+    """A stock Debian 12 that no test changes."""
     sources = [PROJECT / "tests/vm/root", Path("/etc/apt/sources.list.d/debian.sources")]
     key = hashlib.sha256(" ".join(STOCK).encode())
     for source in sources:
@@ -90,7 +90,7 @@ def stock(work: Path) -> Root:
 
 @pytest.fixture(scope="session")
 def first(stock: Root, work: Path) -> tuple[Root, str]:
-    """The image that ami/install makes with its defaults, and what it said; no test changes it."""
+    """The image that ami/install makes with its defaults, and its output; no test changes it."""
     root = stock.copy(work / "image")
     before = {
         "root/.ssh/authorized_keys": "ssh-ed25519 AAAA builder\n",
@@ -119,11 +119,11 @@ def first(stock: Root, work: Path) -> tuple[Root, str]:
 
 @pytest.fixture(scope="session")
 def image(first: tuple[Root, str]) -> Root:
-    """The image alone."""
+    """The image without the output."""
     return first[0]
 
 
 @pytest.fixture(scope="module")
 def changed(image: Root, work: Path, request: pytest.FixtureRequest) -> Root:
-    """A copy of the image that the tests of one file share; each leaves it good for the next."""
+    """A copy of the image for the tests of one file; each leaves it usable for the next."""
     return image.copy(work / request.module.__name__)

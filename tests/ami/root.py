@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Root folders of Debian 12, in which ami/install runs by chroot, and what tests see there."""
+"""Root folders of Debian 12 in which ami/install runs by chroot, and what tests look up in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNITS = {
     "runner.socket": "[Socket]\nListenSequentialPacket=/run/runner-agent/starter.socket\n",
     "runner.service": "[Service]\nExecStart=/bin/true\nUser=runner\n",
 }
-# GitHub's runner, as far as the image meets it: a program that answers `warmup`.
+# Stands in for GitHub's runner: a program that answers `warmup`.
 LISTENER = """#!/bin/sh
 mkdir -p _diag
 [ "$1" = warmup ] && [ "$(id -un)" = runner ] && [ -w . ] && [ "$HOME" = /home/runner ]
@@ -29,7 +29,7 @@ mkdir -p _diag
 
 
 def debian_arch() -> str:
-    """The architecture of the machine, as Debian calls it."""
+    """Return Debian's name of this machine's architecture."""
     return {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 
 
@@ -43,7 +43,7 @@ class Ended:
 
 @dataclass
 class Root:
-    """A root folder, with the inputs of ami/install shown at /in and ami itself at /ami."""
+    """A root folder, with the inputs of ami/install mounted at /in, and ami/ at /ami."""
 
     path: Path
     inputs: Path
@@ -53,7 +53,7 @@ class Root:
         return self.path / name.lstrip("/")
 
     def run(self, *command: str, network: bool = True, **environment: str) -> Ended:
-        """Runs a command by chroot; without network, it has a network namespace of its own."""
+        """Run a command by chroot; without network, in a network namespace of its own."""
         enter = [] if network else ["unshare", "--net"]
         enter += [str(PROJECT / "tests/vm/enter"), str(self.path), *command]
         bind = f"{PROJECT / 'ami'}:/ami {self.inputs}:/in"
@@ -69,17 +69,17 @@ class Root:
         return Ended(ended.returncode, ended.stdout.decode(errors="replace"))
 
     def install(self, *arguments: str, **settings: str) -> Ended:
-        """Runs ami/install with good settings, but for those that are given."""
+        """Run ami/install with good settings, except for those given."""
         merged = {**self.settings, **settings}
         return self.run("/ami/install", *arguments, **merged)
 
     def copy(self, path: Path) -> Root:
-        """A copy of the root that a test may change."""
+        """Copy the root; a test may change the copy."""
         subprocess.run(["cp", "-a", "--reflink=auto", self.path, path], check=True)
         return Root(path, self.inputs, dict(self.settings))
 
     def tree(self) -> dict[str, tuple[object, ...]]:
-        """Everything in the root: kind, owner, size, time of change and target of links."""
+        """List everything in the root: mode, owner, size, time of change and target of links."""
         found = {}
         for folder, folders, files in os.walk(self.path):
             for name in folders + files:
@@ -93,7 +93,7 @@ class Root:
         return found
 
     def contents(self) -> dict[str, str]:
-        """The checksum of every file and the target of every link."""
+        """Return mode, owner and content of everything: files by checksum, links by target."""
         found = {}
         for name, (mode, uid, gid, *_) in self.tree().items():
             path = self / name
@@ -107,26 +107,26 @@ class Root:
         return found
 
     def text(self, name: str) -> str:
-        """A file's text."""
+        """Read a file."""
         return (self / name).read_text()
 
     def exists(self, name: str) -> bool:
-        """Tells whether there is something, a link into nowhere as well."""
+        """Tell whether a name exists, also as a broken link."""
         return os.path.lexists(self / name)
 
     def masked(self, unit: str) -> bool:
-        """Tells whether systemd would refuse to start the unit."""
+        """Tell whether the unit is masked: systemd refuses to start it."""
         path = self / f"etc/systemd/system/{unit}"
         return path.is_symlink() and str(path.readlink()) == "/dev/null"
 
     def enabled(self, unit: str) -> bool:
-        """Tells whether a target or another unit wants the unit."""
+        """Tell whether a target or another unit wants the unit."""
         wants = (self / "etc/systemd/system").glob("*.wants/*")
         return any(path.name == unit for path in wants) and not self.masked(unit)
 
 
 def make_archive(path: Path, listener: str = LISTENER) -> str:
-    """Makes an archive as GitHub's runner comes, and returns its SHA-256."""
+    """Make an archive like that of GitHub's runner, and return its SHA-256."""
     content = path.parent / f"{path.name}.d"
     (content / "bin").mkdir(parents=True, exist_ok=True)
     for name in ("bin/Runner.Listener", "run.sh"):
@@ -139,7 +139,7 @@ def make_archive(path: Path, listener: str = LISTENER) -> str:
 
 
 def make_package(path: Path, name: str = "runner-agent", arch: str = "", units: int = 5) -> None:
-    """Makes a package with the agent's units, and nothing at work in them."""
+    """Make a package with the agent's units, which do nothing."""
     content = path.parent / f"{path.name}.d"
     (content / "DEBIAN").mkdir(parents=True)
     (content / "DEBIAN/control").write_text(
@@ -159,7 +159,7 @@ def make_package(path: Path, name: str = "runner-agent", arch: str = "", units: 
 
 
 def make_inputs(folder: Path) -> dict[str, str]:
-    """Makes what ami/install is given, and returns the settings that name it."""
+    """Make the inputs of ami/install, and return the settings that name them."""
     folder.mkdir(parents=True, exist_ok=True)
     make_package(folder / "agent.deb")
     built = PROJECT / f"build/runner-agent-{os.uname().machine.replace('aarch64', 'arm64')}.deb"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Everything is checked before anything is changed: what is wrong is named, and the tree stays."""
+"""Everything is checked before anything is changed: each fault is named, and the tree stays."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def untouched(stock, work):
 
 @pytest.fixture(scope="module")
 def unchanged(stock, untouched):
-    """Further inputs, and a check that nothing in the stock system has changed."""
+    """Run ami/install with bad inputs, and check that it refuses and changes nothing."""
     inputs = stock.inputs
     make_package(inputs / "other.deb", name="other")
     make_package(inputs / "foreign.deb", arch=OTHER_ARCH[debian_arch()])
@@ -151,7 +151,7 @@ def test_not_root_is_refused(untouched):
 def test_full_disk_is_found_before_it_is_full(untouched, folder):
     mount = f"mount -t tmpfs -o size=4k tmpfs {folder} && exec /ami/install"
     if folder == "/var/tmp":
-        # only an archive that is fetched needs room there
+        # only a downloaded archive needs space there
         mount = f"RUNNER_ARCHIVE=http://127.0.0.1:1/ && export RUNNER_ARCHIVE && {mount}"
     before = untouched.tree()
     ended = untouched.run("sh", "-c", mount, **untouched.settings)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What the steps ask of Ubuntu 24.04 and Amazon Linux 2023, whose archives are not at hand.
+"""What the steps ask of Ubuntu 24.04 and Amazon Linux 2023, without their archives.
 
-A Debian says that it is the other system, and stand-ins record what apt and dnf are asked.
-This shows which packages and units are named, and that the scripts take the right turns. It cannot
-show that these packages exist, nor that such a system boots: an image built on EC2 does.
+A Debian claims to be the other system, and stand-ins record what apt and dnf are asked for. This
+shows which packages and units are named, and that the scripts take the right branches. It cannot
+show that these packages exist or that such a system boots: an image built on EC2 does.
 """
 
 import pytest
@@ -19,7 +19,7 @@ PROGRAMS = {
     "grubby": RECORD,
     "update-grub": RECORD,
     "gpasswd": RECORD,
-    # what is asked about the package, at the check
+    # answers the checks of the package
     "rpm": RECORD
     + """case "$*" in
         *NAME*) printf runner-agent ;;
@@ -27,7 +27,7 @@ PROGRAMS = {
         -qpl*) for unit in runner-agent.service runner-agent-deadline.timer runner.socket \\
             runner.service; do echo /usr/lib/systemd/system/$unit; done ;;
         esac""",
-    # one file a certificate, as p11-kit does
+    # like p11-kit, one file per certificate
     "trust": RECORD
     + """for folder; do :; done
         mkdir "$folder" && cd /usr/share/ca-certificates/mozilla || exit 1
@@ -38,19 +38,19 @@ UNITS = {
     "amazon": ["chronyd.service", "sshd.service", "amazon-ssm-agent.service", "tmp.mount",
                "policy-routes@.service", "docker.socket", "docker.service"],
 }  # fmt: skip
-UNIT = "[Unit]\nDescription=stands in\n[Service]\nExecStart=/bin/true\n[Install]\n"
+UNIT = "[Unit]\nDescription=stand-in\n[Service]\nExecStart=/bin/true\n[Install]\n"
 
 
 @pytest.fixture(scope="module", params=["ubuntu", "amazon"])
 def asked(request, image, work):
-    """One of the systems after ami/install, its name, and what was asked."""
+    """One of the systems after ami/install, its name, and the recorded calls."""
     root = image.copy(work / request.param)
     (root / "usr/lib/os-release").write_text(RELEASES[request.param])
     for name, text in PROGRAMS.items():
         (root / f"usr/local/sbin/{name}").write_text(text)
         (root / f"usr/local/sbin/{name}").chmod(0o755)
     for unit in UNITS[request.param]:
-        # some have been turned off for Debian before
+        # some are masked in the Debian image
         (root / f"etc/systemd/system/{unit}").unlink(missing_ok=True)
         (root / f"usr/lib/systemd/system/{unit}").write_text(UNIT + "WantedBy=multi-user.target\n")
     (root / "opt/actions-runner/.version").unlink()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The metadata guard at work, in networks of its own: a machine, a container behind it, and beyond
-it EC2's metadata service and name server at their real addresses.
+"""The metadata guard in network namespaces: a machine, a container behind it, and beyond it EC2's
+metadata service and name server at their real addresses.
 """
 
 import pytest
@@ -14,7 +14,7 @@ for listening, address in zip(held, ("169.254.169.254", "169.254.169.253", "fd00
 print("ready", flush=True)
 threading.Event().wait()
 """
-# Asks as often as told, and says how often each outcome came, and fails when a refusal took long.
+# Connects as often as told, prints how often each outcome came, and fails if a refusal took long.
 ASK = """
 import collections, socket, sys, time
 address, times = sys.argv[1], int(sys.argv[2])
@@ -74,7 +74,7 @@ container() { ip netns exec container "$@"; }
 
 @pytest.fixture(scope="module")
 def machine(changed):
-    """Runs a script on a machine with these networks, and returns what it said."""
+    """Runs a script on a machine with these networks, and returns its output."""
     root = changed
     (root / "srv/serve.py").write_text(SERVE)
     (root / "srv/ask.py").write_text(ASK)
@@ -103,7 +103,7 @@ def test_containers_do_not_reach_it(machine, address):
 
 
 def test_user_of_a_namespace_does_not_reach_it(machine):
-    # whose number outside is neither root's nor the runner's
+    # its number outside the namespace is neither root's nor the runner's
     other = "setpriv --reuid=100000 --clear-groups python3 /srv/ask.py 169.254.169.254 1"
     assert machine(f"guard; {other}") == ["1 ConnectionRefusedError"]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What ami/install makes of a stock Debian 12: a machine that runs one job, and starts fast."""
+"""What ami/install makes of a stock Debian 12: a machine that runs one job and starts fast."""
 
 import json
 import stat
@@ -30,7 +30,7 @@ def test_runner_is_unpacked_for_its_user_and_says_its_version(image):
     for path in [home, *home.rglob("*")]:
         assert (path.stat().st_uid, path.stat().st_gid) == (uid, gid) or path.name == ".version"
     assert image.text("opt/actions-runner/.version").split()[0] == "2.330.0"
-    assert not (home / "_diag").exists(), "what the build's own run left"
+    assert not (home / "_diag").exists(), "left by the build's own run"
     assert not list((image / "opt").glob("actions-runner.*"))
 
 
@@ -120,9 +120,7 @@ def test_boot_loader_does_not_wait_and_kernel_is_quiet(image):
     timeout, _, line = image.run("sh", "-c", script).output.strip().partition(":")
     assert timeout == "0"
     assert {"quiet", "fsck.mode=skip", "panic=-1"} <= set(line.split())
-    assert "rw" in line.split(), (
-        "the agent's sandbox does not wait for a root that is mounted again"
-    )
+    assert "rw" in line.split(), "else the agent's sandbox waits until the root is mounted again"
     assert line.split("console=")[-1].startswith("ttyS0")
 
 
@@ -137,7 +135,7 @@ def test_initramfs_has_what_nitro_boots_from_and_little_else(image, stock):
 
 
 PARTITION = "5ca1eab1-0000-4000-8000-000000000001"
-# As GRUB does: an entry has an initrd where there is one, else the root's partition.
+# Like GRUB: an entry has an initrd where there is one, else the root's partition.
 GRUB = {
     "update-grub": """#!/bin/sh
         . /etc/default/grub.d/90-runner.cfg
@@ -157,7 +155,7 @@ GRUB = {
 
 @pytest.fixture
 def with_grub(changed):
-    """A root with a boot loader, on a partition as EC2 has it."""
+    """A root with a boot loader, on a partition as on EC2."""
     root = changed
     for name, text in GRUB.items():
         (root / f"usr/local/sbin/{name}").write_text(text)
@@ -174,7 +172,7 @@ def with_grub(changed):
 
 
 def boots(root):
-    """What GRUB has, and whether there is an initramfs."""
+    """Run step boot; return GRUB's configuration, and whether there is an initramfs."""
     ended = root.install("boot")
     assert ended.status == 0, ended.output
     return root.text("boot/grub/grub.cfg"), bool(list((root / "boot").glob("initrd.img-*")))
@@ -186,7 +184,7 @@ def test_kernel_that_can_find_the_root_itself_starts_without_an_initramfs(with_g
         assert not initramfs
         assert f"root=PARTUUID={PARTITION} ro " in grub
         assert "rootwait" in grub
-    # nor does one come back with a package that asks for an update
+    # nor does a package that updates the initramfs bring one back
     assert with_grub.run("update-initramfs", "-u").status == 0
     assert not list((with_grub / "boot").glob("initrd.img-*"))
 
@@ -205,7 +203,7 @@ def test_kernel_without_the_drivers_keeps_the_initramfs(with_grub):
     text = modules.read_text()
     modules.write_text("".join(line for line in text.splitlines(True) if "ext4" not in line))
     try:
-        # lsinitramfs of this kernel has no module of it either, and says so
+        # the initramfs of this kernel has no such module, either
         ended = with_grub.install("boot")
         assert list((with_grub / "boot").glob("initrd.img-*"))
         assert ended.status != 0
@@ -244,7 +242,7 @@ def test_logs_and_caches_are_empty(image):
 
 
 def test_each_machine_gets_an_id_and_the_presets_are_not_applied(image):
-    # systemd: empty is no first boot; missing or "uninitialized" is one, and applies presets
+    # to systemd, an empty id is no first boot; a missing or "uninitialized" one is, with presets
     assert (image / "etc/machine-id").stat().st_size == 0
     assert str((image / "var/lib/dbus/machine-id").readlink()) == "/etc/machine-id"
 
@@ -260,7 +258,7 @@ def test_programs_of_the_image_can_be_run(image):
     assert stat.S_IMODE(mode) == 0o755
 
 
-# What a second run may write again: package databases and caches of programs that packages run.
+# A second run may write these again: package databases, and caches of programs that packages run.
 WRITTEN_AGAIN = (
     "/var/lib/dpkg", "/var/cache/ldconfig", "/var/log", "/var/lib/apt", "/var/cache/debconf",
     "/etc/ld.so.cache", "/var/lib/initramfs-tools", "/boot/initrd.img-",

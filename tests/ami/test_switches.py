@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the settings turn on, and that turning them off again takes it away."""
+"""What the settings turn on, and that turning them off again removes it."""
 
 import json
 
@@ -55,7 +55,7 @@ def test_ssh_has_keys_of_its_own_and_takes_the_launch_key(changed):
     assert root.enabled("ssh-host-keys.service")
     assert not list((root / "etc/ssh").glob("ssh_host_*"))
     assert root.run("systemd-analyze", "verify", "--man=no", "ssh-host-keys.service").status == 0
-    # what the machine does at its first boot
+    # as the machine does at its first boot
     script = "ssh-keygen -A && mkdir -p /run/sshd && sshd -T -C user=admin,host=a,addr=127.0.0.1"
     said = root.run("sh", "-c", script)
     assert said.status == 0, said.output

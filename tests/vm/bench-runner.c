@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Stands for Runner.Listener on the machines of `make bench-vm`, and costs nothing: the first thing
- * it does is to look at what the agent has used of the processor until then. It writes that to
- * /tmp/runner-started, tells the host by a connection to GitHub's address, prints what a runner
- * prints until its job has started, and waits for its end. Linked statically.
+ * Stands in for Runner.Listener on the machines of `make bench-vm`, and costs nothing. First it
+ * writes the processor time that the agent has used so far to /tmp/runner-started. Then it tells
+ * the host by connecting to GitHub's address, prints what a runner prints until its job has
+ * started, and waits for its end. Linked statically.
  */
 
 #include <arpa/inet.h>
@@ -32,7 +32,7 @@ static void copy(FILE *to, const char *name)
         fclose(from);
 }
 
-/* What the processes of the agent's unit have used: name, state, and times in clock ticks. */
+/* What the agent's unit and its processes have used: cpu.stat, and stat and schedstat of each. */
 static void note_agent(FILE *to)
 {
         FILE *pids = fopen(AGENT_PIDS, "re");
@@ -53,7 +53,7 @@ static void note_agent(FILE *to)
         fclose(pids);
 }
 
-/* Where something else sets up the network again, there is a time without. */
+/* Retries: where something sets up the network again, it is down for a while. */
 static void tell_host(void)
 {
         struct sockaddr_in github = {.sin_family = AF_INET, .sin_port = htons(443)};

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """From the kernel's start to the runner's, in a stock image and in ours: `make bench-vm`.
 
-The same Debian 12 is booted in turn, stock, ours, stock, ours, one machine at a time, by QEMU
-without hardware acceleration: the times are many times those of EC2, but the work is the same.
+QEMU boots the same Debian 12 in turn, stock, ours, stock, ours, one machine at a time and without
+hardware acceleration: the times are many times those of EC2, but the work is the same.
 --measures boots our image with single measures of ami/ undone instead.
 """
 
@@ -38,25 +38,24 @@ PROMISED_RATIO = 3.0
 PROMISED_SHARE = 0.050
 
 DEFINITIONS = """\
-All times are the machines' own (CLOCK_MONOTONIC, from the kernel's start on): the median of {runs}
-boots, with the least and the most. A program has started when the kernel has executed it. The
-runner is a stand-in that costs nothing; its hand-over waits in SSM before the boot.
+All times are from the machines' own clock (CLOCK_MONOTONIC, which begins with the kernel): the
+median of {runs} boots, with least and most. A program has started when the kernel has executed it.
+The runner is a stand-in that costs nothing; its hand-over is in SSM before the boot.
   stock   Debian 12 as it is on EC2. cloud-init runs tests/vm/bench-user-data: ten questions to the
-          metadata service, four processes of the AWS CLI; nothing installed, nothing waited for.
+          metadata service, four runs of the AWS CLI; it installs nothing and waits for nothing.
   ours    the same Debian 12 after ami/install.
   agent → runner started  from the execution of runner-agent to that of the runner; of that:
     no network yet        before the kernel had the route that the first call needs.
-    calls under way       the time in which at least one call was under way, of those that lead to
-                          the hand-over: from looking up the name and connecting (from the
-                          question, where the connection is open) until the agent has received the
-                          answer. TLS is in it.
-    system not ready      the agent has the hand-over, and runner.service, which starts the runner,
-                          is not started yet: it waits for what a job needs of the system.
-    own share             what is left: the agent itself, and the start of the runner; in parts
-                          until the first call, among the calls, and from the hand-over on.
+    calls under way       while at least one of the calls that lead to the hand-over was under way:
+                          from looking up the name and connecting (on an open connection, from the
+                          question) until the agent has received the answer; includes TLS.
+    system not ready      the agent has the hand-over, but runner.service, which starts the runner,
+                          has not started yet: it waits for what a job needs of the system.
+    own share             the rest: the agent itself, and the start of the runner; in parts until
+                          the first call, among the calls, and from the hand-over on.
     own share, strict     the same, but of the calls only the time in which an answer was awaited,
-                          from a question's last part on: TLS itself counts as the agent's.
-  CPU time of the agent   what its unit has used until the runner's start, its sandbox included."""
+                          from the last part of a question on: TLS itself counts as the agent's.
+  CPU time of the agent   what its unit has used until the runner's start, including its sandbox."""
 
 
 # -- stock and ours -----------------------------------------------------------------------------
@@ -124,9 +123,9 @@ def undo(bench: Bench, options: argparse.Namespace, folder: Path, load: Load) ->
     take(bench, [kept], 1, load)
     effects = compare_with_neighbours(kept, list(series.values()))
     print(
-        f"{RUNNER}, in seconds: the median of {options.runs} boots, with the least and the most.\n"
-        "The host's speed changes within minutes: hence the effect compares each boot with those\n"
-        "with all measures right before and after it."
+        f"{RUNNER}, in seconds: the median of {options.runs} boots, with least and most.\n"
+        "The host's speed changes within minutes: hence the effect compares each boot with the\n"
+        "boots right before and after it, which had all measures."
     )
     print(f"{'with all measures':<24}{cell(kept.values(RUNNER))}{'effect':>10}   what is undone")
     for (name, one), effect in zip(series.items(), effects, strict=True):
@@ -143,12 +142,12 @@ def undo(bench: Bench, options: argparse.Namespace, folder: Path, load: Load) ->
 
 
 def refuse(text: str) -> None:
-    """End, with the reason and what to do."""
+    """End with the reason and the next step."""
     sys.exit(f"bench-vm: {text}")
 
 
 def check(options: argparse.Namespace) -> None:
-    """Look for all that is needed before anything is begun."""
+    """Check that everything needed is there, before anything begins."""
     if missing := missing_tools():
         refuse(
             f"missing programs: {', '.join(missing)}; install the packages qemu-system-x86, "
@@ -157,9 +156,9 @@ def check(options: argparse.Namespace) -> None:
     images = {options.image: "tests/vm/image", options.stock: "tests/vm/image stock"}
     for image, command in images.items():
         if not (image / "disk.raw").exists():
-            refuse(f"there is no image in {image}; as root, `{command}` makes it")
+            refuse(f"there is no image in {image}; make it with `{command}`, as root")
         if not os.access(image / "ca.key", os.R_OK):
-            refuse(f"{image} is root's; run this as root or with sudo")
+            refuse(f"only root can read {image}; run this as root or with sudo")
     if not options.runner.exists():
         refuse(f"{options.runner} is missing; make bench-vm builds it")
     for name in options.measures:
@@ -175,9 +174,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--image", type=Path, default=Path("build/vm/image"))
     parser.add_argument("--stock", type=Path, default=Path("build/vm/stock"))
     parser.add_argument("--runner", type=Path, default=build / "bench" / "vm-runner")
-    parser.add_argument("--json", type=Path, help="where the figures are written")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument(
-        "--measures", nargs="*", help=f"measures to undo, or all: {' '.join(MEASURES)}"
+        "--measures", nargs="*", help=f"measures to undo, or all; there are: {' '.join(MEASURES)}"
     )
     options = parser.parse_args()
     options.only_measures = options.measures is not None
@@ -193,12 +192,12 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Measures what was asked for."""
+    """Measure what was asked for."""
     options = parse()
     check(options)
     load = Load()
     before = round(os.getloadavg()[0], 2)
-    say(f"load average {before:.2f} before it begins; a pair of boots takes minutes")
+    say(f"load average {before:.2f} before the first boot; a pair of boots takes minutes")
     work = options.image.resolve().parent
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=work) as folder,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Boots one machine for `make bench-vm`, and asks it for its own clock's times.
+"""Boots one machine for `make bench-vm`, and asks it for times of its own clock.
 
-The machine has all that it will need before it starts: the instance is in the local cloud, its
-hand-over in SSM. The kernel traces the start of programs; ours traces new routes and threads too,
-and the system calls by which programs connect, send and receive, which slows all of them down.
+All that the machine needs is there before it starts: the instance in the local cloud, and its
+hand-over in SSM. The kernel traces the start of programs. In our image it also traces new routes
+and threads, and the system calls that connect, send and receive, which slows down all programs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BOOT_SECONDS = 600.0
 CONFIG_PATH = "/stock"
 JIT_CONFIG = "eyJiZW5jaCI6InRoZSBqdXN0LWluLXRpbWUgY29uZmlndXJhdGlvbiBvZiBhIHJ1bm5lciJ9" * 48
 
-# What a machine is asked when its runner has started: once, and nothing while it boots.
+# Asked once, when the runner has started; nothing is asked while the machine boots.
 QUESTIONS = (
     "cat /tmp/runner-started; "
     "cat /run/bench 2>/dev/null; "
@@ -55,12 +55,12 @@ QUESTIONS = (
 
 
 class BenchError(Exception):
-    """A machine did not get as far as its runner, or a measure cannot be taken."""
+    """A machine did not reach its runner, or its times cannot be read."""
 
 
 @dataclass
 class Change:
-    """What is other than on the image: files (content and mode), and names to be removed."""
+    """What differs from the image: files (content, mode), names to remove, arguments, initrd."""
 
     files: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     remove: list[str] = field(default_factory=list)
@@ -71,18 +71,18 @@ class Change:
 
 @dataclass
 class Boot:
-    """What one machine told."""
+    """What one machine answered."""
 
     text: str
 
 
 class BenchMachines(VirtualMachines):
-    """The machines of a cloud, with user data where the bench says so."""
+    """The machines of a cloud, with the bench's user data."""
 
     user_data = ""
 
     def __init__(self, cloud: Cloud) -> None:
-        Machines.__init__(self, cloud)  # the ways out of a machine are the bench's, by image
+        Machines.__init__(self, cloud)  # the bench opens the gates, which differ by image
         self.gates = {}
 
     def _facts(self, instance: dict[str, Any], request: dict[str, str], at: float) -> Facts:
@@ -91,7 +91,7 @@ class BenchMachines(VirtualMachines):
 
 
 def make_variant(image: Path, target: Path, change: Change) -> Path:
-    """Copy an image, with other files on its disk; gives the folder to boot from."""
+    """Copy an image and change the copy; return the folder to boot from."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     disk = target / "disk.raw"
@@ -103,12 +103,12 @@ def make_variant(image: Path, target: Path, change: Change) -> Path:
         (target / "initrd").symlink_to(initrd.resolve())
     words = (image / "cmdline").read_text().split()
     if missing := set(change.without) - set(words):
-        raise BenchError(f"the kernel is not told {' '.join(missing)} by {image}/cmdline")
+        raise BenchError(f"{image}/cmdline has no {' '.join(missing)} that could be left out")
     kept = [word for word in words if word not in change.without]
     (target / "cmdline").write_text(" ".join([*kept, change.append]) + "\n")
     for path in change.remove:
         if "Type: " not in _debugfs(disk, [f"stat {path}"]):
-            raise BenchError(f"{path} is to be removed, and is not on the disk of {image}")
+            raise BenchError(f"{path} cannot be removed: it is not on the disk of {image}")
     commands = [f"rm {path}" for path in [*change.remove, *change.files]]
     for number, (path, (content, mode)) in enumerate(change.files.items()):
         source = target / f"file-{number}"
@@ -125,7 +125,7 @@ def make_variant(image: Path, target: Path, change: Change) -> Path:
 
 
 def _debugfs(disk: Path, commands: list[str]) -> str:
-    """Change a file system; what is there already, or not there, is no failure."""
+    """Run commands of debugfs; a name that exists already, or does not, is no failure."""
     done = subprocess.run(
         ["debugfs", "-w", "-f", "/dev/stdin", root_of(disk)],
         input="\n".join(commands),
@@ -137,12 +137,12 @@ def _debugfs(disk: Path, commands: list[str]) -> str:
 
 
 def runner_on_disk(program: Path) -> dict[str, tuple[bytes, int]]:
-    """Put the bench's own runner at the place of GitHub's."""
+    """Replace GitHub's runner by the bench's own."""
     return {RUNNER: (program.read_bytes(), 0o755)}
 
 
 class Bench:
-    """A local cloud, in which one machine at a time is booted."""
+    """A local cloud that boots one machine at a time."""
 
     def __init__(self, cloud: Cloud):
         self.cloud = cloud
@@ -151,7 +151,7 @@ class Bench:
         self._put_parameters()
 
     def boot(self, image: Path, user_data: str = "") -> Boot:
-        """Boot an image until its runner has started, ask it, and pull its plug."""
+        """Boot an image until its runner has started, ask it for its times, and cut its power."""
         self.cloud.aws.policies = None if user_data else self._policies
         with self._ways(image, NOTE_STARTS + ("" if user_data else NOTE_CALLS)) as runner:
             machine = self._launch(image, user_data)
@@ -165,7 +165,7 @@ class Bench:
 
     @contextmanager
     def _ways(self, image: Path, note: str) -> Iterator[socket.socket]:
-        """Open what the image's names lead to; the runner connects when it has started."""
+        """Open the gates for the image's names, and the socket that the runner will connect to."""
         gate = Gate(make_context(image, ROLES), int(self.cloud.aws_url.rpartition(":")[2]))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ways = {AWS_ADDRESS: gate.port, GITHUB_ADDRESS: listener.getsockname()[1]}
@@ -176,7 +176,7 @@ class Bench:
                 ways=ways,
                 boot_seconds=0.0,
                 append=f"hand {note}",
-                nice=-10,  # its processors are not shared with the cloud that answers it
+                nice=-10,  # the cloud that answers it must not take its processors
             )
             try:
                 yield listener
@@ -205,7 +205,7 @@ class Bench:
         return self.machines.all[name]  # type: ignore[return-value]
 
     def _put_parameters(self) -> None:
-        """Put what a stock machine reads, and let its role do so."""
+        """Put the parameters that a stock machine reads, and let its role read them."""
         client, stack = self.cloud.client, self.cloud.stack
         for name, value in (("run_as", "runner"), ("token_path", f"{stack.prefix}/runners")):
             client("ssm").put_parameter(Name=f"{CONFIG_PATH}/{name}", Value=value, Type="String")
@@ -250,7 +250,7 @@ def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
 
 
 def _await_runner(listener: socket.socket, machine: VirtualMachine) -> None:
-    """Wait for the runner's connection; the machine's end, or its silence, is a failure."""
+    """Wait for the runner's connection; fail when the machine ends or stays silent."""
     listener.settimeout(1.0)
     for _ in range(int(BOOT_SECONDS)):
         try:
@@ -260,7 +260,7 @@ def _await_runner(listener: socket.socket, machine: VirtualMachine) -> None:
             if not machine.off.is_set():
                 continue
         raise BenchError(
-            f"the machine went off before its runner started ({machine.reason})"
+            f"the machine was off before its runner started ({machine.reason})"
             f"{_last_words(machine)}"
         )
     raise BenchError(f"no runner within {BOOT_SECONDS:.0f} s{_last_words(machine)}")

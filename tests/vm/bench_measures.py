@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Single measures of ami/, each undone on a built disk: `make bench-vm WITHOUT="NAME..."`.
 
-What is undone is put back to what Debian does without ami/ (ami/README.md lists the measures); all
-else stays.
+To undo a measure is to restore what Debian does; everything else stays. ami/README.md lists them.
 """
 
 from __future__ import annotations
@@ -52,14 +51,14 @@ Environment=SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 
 @dataclass
 class Measure:
-    """A measure: what it means to undo it, for people, and for a disk."""
+    """What undoing a measure means, in words and for a disk."""
 
     text: str
     change: Callable[[argparse.Namespace], Change]
 
 
 def _entries(options: argparse.Namespace, folder: str) -> list[list[str]]:
-    """List a folder of our disk: inode, mode, user, group, name, size of each."""
+    """List a folder of our disk: inode, mode, user, group, name and size of each entry."""
     done = subprocess.run(
         ["debugfs", "-R", f"ls -p {folder}", root_of(options.image / "disk.raw")],
         capture_output=True,
@@ -121,9 +120,22 @@ def _journal(_options: argparse.Namespace) -> Change:
     return Change(files={JOURNAL: (kept, 0o644)}, remove=[f"{UNITS}/systemd-journal-flush.service"])
 
 
-# In the order of the table in ami/README.md.
+# In the order of the tables in ami/README.md.
 MEASURES = {
     "cloud-init": Measure("cloud-init runs, without user data", _cloud_init),
+    "first-boot": Measure(
+        'the machine id is "uninitialized": a first boot, with presets',
+        _file("/etc/machine-id", b"uninitialized\n"),
+    ),
+    "initramfs": Measure(
+        "there is an initramfs, with few drivers (MODULES=list)",
+        lambda options: Change(initrd=options.image / "initrd.unused"),
+    ),
+    "grow-root": Measure(
+        "the root grows before the agent starts",
+        _file(f"{UNITS}/grow-root.service.d/bench.conf", GROWN),
+    ),
+    "later": Measure("mounts that can wait for the agent do not wait", _later),
     "online": Measure(
         "the agent starts after network-online.target, which waits",
         lambda _: Change(
@@ -132,23 +144,23 @@ MEASURES = {
         ),
     ),
     "netplan": Measure(
-        "the network is netplan's, its generator runs",
+        "netplan's generator configures the network",
         lambda _: Change(
             files={"/etc/netplan/90-default.yaml": (NETPLAN, 0o600)},
             remove=[NETWORK, f"{GENERATORS}/netplan"],
         ),
     ),
-    "hostname": Measure("the machine has no name, and takes what DHCP says", _hostname),
+    "hostname": Measure("the machine has no name, and takes the one from DHCP", _hostname),
     "quiet": Measure(
-        "the kernel and systemd tell on the console what they do",
+        "kernel and systemd print on the console what they do",
         lambda _: Change(
             without=["quiet", "loglevel=3", "systemd.show_status=no"],
             remove=["/etc/systemd/system.conf.d/90-runner.conf"],
         ),
     ),
-    "initramfs": Measure(
-        "there is an initramfs, with few drivers (MODULES=list)",
-        lambda options: Change(initrd=options.image / "initrd.unused"),
+    "console": Measure(
+        "the journal does not go to the console",
+        _file(JOURNAL, b"[Journal]\nStorage=volatile\n"),
     ),
     "initramfs-most": Measure(
         "there is an initramfs, with every driver (MODULES=most)",
@@ -157,23 +169,10 @@ MEASURES = {
     "fsck": Measure(
         "the root is read-only, checked, and mounted again, before the agent starts", _checked
     ),
-    "grow-root": Measure(
-        "the root grows before the agent starts",
-        _file(f"{UNITS}/grow-root.service.d/bench.conf", GROWN),
-    ),
     "journal": Measure("the journal is kept on the disk as well", _journal),
-    "console": Measure(
-        "the journal is not told on the console",
-        _file(JOURNAL, b"[Journal]\nStorage=volatile\n"),
-    ),
-    "first-boot": Measure(
-        'the machine\'s id is "uninitialized": a first boot, with presets',
-        _file("/etc/machine-id", b"uninitialized\n"),
-    ),
     "authorities": Measure(
-        "the agent reads all authorities, instead of the one it needs",
+        "the agent reads all authorities instead of the one it needs",
         _file(AGENT_DROP_IN, BUNDLE),
     ),
-    "units": Measure("what is masked, but cloud-init, is as Debian has it", _units),
-    "later": Measure("mounts that can wait for the agent do not", _later),
+    "units": Measure("masked units, except cloud-init, are as in Debian", _units),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Series of boots for `make bench-vm`: one machine after the other, in turn, and what they took."""
+"""Series of boots for `make bench-vm`: one machine at a time, each kind in turn, and the times."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from statistics import median
 from .bench_machine import Bench, Boot
 
 RUNNER = "kernel → runner started"
-QUIET = 0.10  # of a processor: more work of others than this disturbs
+QUIET = 0.10  # of a processor: other work beyond this disturbs
 
 
 @dataclass
 class Series:
-    """One kind of machine, what makes its image, and what its boots took."""
+    """One kind of machine: what makes its image, and the times of its boots."""
 
     name: str
     make: Callable[[], Path]
@@ -37,26 +37,26 @@ class Series:
 
 @dataclass
 class Load:
-    """How much of the processors others have used during the boots, in processors."""
+    """How many processors other work has used during the boots."""
 
     others: list[float] = field(default_factory=list)
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Note what others use in the meantime."""
+        """Note what other work uses meanwhile."""
         begin = time.monotonic(), _busy(), _used()
         yield
         seconds, busy, used = time.monotonic() - begin[0], _busy() - begin[1], _used() - begin[2]
         self.others.append(max(0.0, (busy - used) / seconds))
 
     def warning(self) -> str:
-        """What to say of it to who reads the figures; empty when it was quiet."""
+        """Return a warning for the reader of the figures; empty when it was quiet."""
         most = max(self.others, default=0.0)
         if most <= QUIET:
             return ""
         return (
             f"WARNING: other work used up to {most:.1f} of this machine's {os.cpu_count()} "
-            "processors meanwhile: the figures are provisional; repeat it on a quiet machine"
+            "processors meanwhile; do not rely on these figures, repeat it on a quiet machine"
         )
 
 
@@ -67,7 +67,7 @@ def _busy() -> float:
 
 
 def _used() -> float:
-    """Of this process and of its children that have ended: the virtual machines."""
+    """Processor time of this process and of its ended children: the virtual machines."""
     used = 0.0
     for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
         usage = resource.getrusage(who)
@@ -76,12 +76,12 @@ def _used() -> float:
 
 
 def say(text: str) -> None:
-    """Tell the progress, beside the table."""
+    """Print progress, apart from the table."""
     print(f"bench-vm: {text}", file=sys.stderr, flush=True)
 
 
 def take(bench: Bench, series: list[Series], times: int, load: Load) -> None:
-    """Boot each kind in turn, so often."""
+    """Boot each kind in turn, this many times."""
     total = len(series) * times
     for number in range(total):
         one = series[number % len(series)]
@@ -92,13 +92,13 @@ def take(bench: Bench, series: list[Series], times: int, load: Load) -> None:
         one.boots.append(one.read(boot))
         say(
             f"{number + 1} of {total}: {one.name}: runner started after "
-            f"{one.boots[-1][RUNNER]:.2f} s (in all {time.monotonic() - began:.0f} s; others used "
-            f"{load.others[-1]:.1f} processors)"
+            f"{one.boots[-1][RUNNER]:.2f} s (took {time.monotonic() - began:.0f} s in all; other "
+            f"work used {load.others[-1]:.1f} processors)"
         )
 
 
 def compare_with_neighbours(kept: Series, others: list[Series]) -> list[float]:
-    """By how many seconds the others are later, of boots in turn: kept, an other, …, kept."""
+    """By how many seconds the others are later; the boots were kept, other, kept, …, kept."""
     neighbours = [(before + after) / 2 for before, after in pairwise(kept.values(RUNNER))]
     typical = median(kept.values(RUNNER))
     effects = []
@@ -109,7 +109,7 @@ def compare_with_neighbours(kept: Series, others: list[Series]) -> list[float]:
 
 
 def cell(values: list[float]) -> str:
-    """A median with the least and the most, for a table."""
+    """A median with least and most, for a table."""
     if not values:
         return f"{'–':>28}"
     return f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f})".rjust(28)

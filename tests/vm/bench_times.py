@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What a boot took, read from what the machine told: all times are seconds of its own clock.
+"""The times of a boot, read from the machine's answer: all are seconds of its own clock.
 
-CLOCK_MONOTONIC begins when the kernel does. The start of a program is when the kernel has executed
-it (trace event sched_process_exec); a line of the journal has the time at which it was sent. The
-agent's calls are seen where it makes them, at its system calls: what lies beyond, the emulated
-network and the other side, is the latency of a call.
+CLOCK_MONOTONIC begins when the kernel does. A program starts when the kernel has executed it (trace
+event sched_process_exec); a line of the journal has the time at which it was sent. The agent's
+calls are timed at its system calls: everything beyond them, the emulated network and the other
+side, is the latency of a call.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ TLS = 443
 TASK = re.compile(r"^\s*(\S+)-(\d+) +\[\d+\] +\S+ +([\d.]+): (.*)$")
 ENTER = re.compile(r"sys_(\w+)\(fd: (\w+)")
 EXIT = re.compile(r"sys_recvfrom -> 0x(\w+)")
-SIZE_MAX = 1 << 31  # more is an error
+SIZE_MAX = 1 << 31  # a larger result is an error
 
 
 @dataclass
 class Event:
-    """Something at one of the agent's connections: it was begun, or bytes were sent or received."""
+    """One of the agent's connections was begun, or sent or received bytes."""
 
     at: float
     kind: str
@@ -38,7 +38,7 @@ class Event:
 
 @dataclass
 class Connection:
-    """A TCP connection of the agent's, to a port."""
+    """A TCP connection of the agent to a port."""
 
     port: int
     events: list[Event] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Connection:
 
 @dataclass
 class Told:
-    """A machine's answer, taken apart."""
+    """A machine's answer, parsed."""
 
     lines: dict[str, list[str]]
     execs: list[tuple[float, str]] = field(default_factory=list)
@@ -55,28 +55,28 @@ class Told:
     journal: list[tuple[float, str]] = field(default_factory=list)
 
     def exec(self, name: str) -> float:
-        """When a program was executed for the first time."""
+        """Return when a program was first executed."""
         found = [at for at, file in self.execs if file.endswith(name)]
         if not found:
-            raise BenchError(f"the machine has not executed {name}, or its trace was cut")
+            raise BenchError(f"the machine has not executed {name}, or its trace was cut off")
         return found[0]
 
     def line(self, text: str) -> float:
-        """When a line that begins with this, or has it, was sent to the journal."""
+        """Return when the first line that contains this was sent to the journal."""
         found = [at for at, line in self.journal if text in line]
         if not found:
             raise BenchError(f'the journal has no line "{text}"')
         return found[0]
 
     def noted(self, name: str) -> float:
-        """A time that a program noted itself."""
+        """Return a time that a program noted itself."""
         if name not in self.lines:
-            raise BenchError(f"the machine has not noted when: {name}")
+            raise BenchError(f'the machine has not noted the time "{name}"')
         return float(self.lines[name][0])
 
 
 def take_apart(text: str) -> Told:
-    """Read what the machine answered to the questions."""
+    """Parse the machine's answer to the questions."""
     notes, _, rest = text.partition("== trace\n")
     trace, _, journal = rest.partition("== journal\n")
     lines: dict[str, list[str]] = {}
@@ -107,25 +107,25 @@ def _pairs(words: str) -> Iterator[tuple[str, str]]:
 
 
 class Calls:
-    """Follows the agent's system calls, by descriptor."""
+    """Follows the agent's system calls by descriptor."""
 
     def __init__(self, told: Told) -> None:
         self._all = told.connections
         self._open: dict[int, Connection] = {}
         self.main = 0  # thread
-        self._look_up = 0.0  # when that of the next connection's name began
-        self._last: dict[int, tuple[float, int]] = {}  # of each thread: when, which descriptor
+        self._look_up = 0.0  # when looking up the next connection's name began
+        self._last: dict[int, tuple[float, int]] = {}  # each thread's last call: time, descriptor
 
     def see(self, thread: int, at: float, event: str) -> None:
         """Take the next event of one of the agent's threads."""
         if event.startswith("task_newtask"):
-            self._look_up = at  # by libcurl, in a thread; the agent has no others
+            self._look_up = at  # libcurl's thread, the only one beside the agent's own
         elif thread != self.main:
             return
         elif "newstate=TCP_SYN_SENT" in event and thread in self._last:
             begun, descriptor = self._last[thread]
             port = int(dict(_pairs(event))["dport"])
-            if port == TLS:  # the metadata service is connected to by its address
+            if port == TLS:  # the metadata service has no name to look up
                 begun = self._look_up or begun
                 self._look_up = 0.0
             self._open[descriptor] = Connection(port, [Event(begun, "begun")])
@@ -153,7 +153,7 @@ def _line(entry: dict[str, str]) -> tuple[float, str]:
 
 @dataclass
 class Waits:
-    """How long calls were under way, and how long of that an answer was being waited for."""
+    """How long calls were under way, and how much of that was spent waiting for an answer."""
 
     under_way: float
     waited: float
@@ -177,7 +177,7 @@ def waits(told: Told, end: float) -> Waits:
 
 
 def _calls(port: int, events: list[Event]) -> list[tuple[float, float]]:
-    """Begin and end of each call; with TLS, all of the connection up to here is one call."""
+    """Return begin and end of each call; with TLS, the whole connection so far is one call."""
     if port == TLS:
         return [(events[0].at, events[-1].at)]
     found = []
@@ -190,7 +190,7 @@ def _calls(port: int, events: list[Event]) -> list[tuple[float, float]]:
 
 
 def _answers(events: list[Event]) -> list[tuple[float, float]]:
-    """From the last part of a question to each part of what came back."""
+    """Return the times from the last part of a question to each part of its answer."""
     return [(a.at, b.at) for a, b in pairwise(events) if b.kind == "received"]
 
 
@@ -203,7 +203,7 @@ def _union(intervals: list[tuple[float, float]]) -> float:
 
 
 def stock_times(boot: Boot) -> dict[str, float]:
-    """The times of a stock machine."""
+    """Return the times of a stock machine."""
     told = take_apart(boot.text)
     runner = told.exec(RUNNER)
     return {
@@ -214,13 +214,13 @@ def stock_times(boot: Boot) -> dict[str, float]:
 
 
 def our_times(boot: Boot) -> dict[str, float]:
-    """The times of our machine, and what the agent had a part in."""
+    """Return the times of our machine, and the agent's part in them."""
     told = take_apart(boot.text)
     runner = told.exec(RUNNER)
     agent = told.exec(AGENT)
     calls = waits(told, told.line(HAND_OVER))
     received = calls.last
-    # the last route that came before the first call is the one that it needed
+    # the first call needed the last route before it
     route = max((at for at in told.routes if at <= calls.first), default=agent)
     address = max(0.0, route - agent)
     ready = max(0.0, told.exec(LAUNCH) - received)
@@ -246,5 +246,5 @@ def our_times(boot: Boot) -> dict[str, float]:
 
 
 def cpu_time(told: Told) -> float:
-    """What the agent's unit had used of the processor when its runner started."""
+    """Return the processor time that the agent's unit had used when the runner started."""
     return int(told.lines["usage_usec"][0]) / 1e6

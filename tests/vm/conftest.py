@@ -20,7 +20,7 @@ LAST_LINES = 80
 @pytest.fixture
 def cloud(local_cloud: Cloud) -> Iterator[Cloud]:
     """An empty cloud whose machines are virtual."""
-    assert IMAGE.exists(), f"{IMAGE} is missing: tests/vm/image makes it"
+    assert IMAGE.exists(), f"{IMAGE} is missing; tests/vm/image makes it"
     local_cloud.reset(make_github=GitHub, make_machines=VirtualMachines)
     yield local_cloud
     local_cloud.machines.stop()
@@ -28,7 +28,7 @@ def cloud(local_cloud: Cloud) -> Iterator[Cloud]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
-    """Show the end of each machine's console below the report of a test that failed."""
+    """Add the life of each machine and the end of its console to the report of a failed test."""
     report = yield
     cloud = getattr(item, "funcargs", {}).get("local_cloud")
     if report.failed and cloud is not None and cloud.machines is not None:

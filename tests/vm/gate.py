@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The way from a machine to AWS and GitHub: TLS at their real names, ended here.
+"""The way from a machine to AWS and GitHub: their real names, with TLS that ends here.
 
-The machine's network leads the addresses that its /etc/hosts has for these names to a gate, which
-shows a certificate of the authority that the image trusts, and passes on what comes to the local
-cloud. So the programs on the machine run without any setting that production has not.
+The machine's /etc/hosts has addresses for these names, and its network leads them to a gate. The
+gate shows a certificate of the authority that the image trusts, and passes everything on to the
+local cloud. So the programs on the machine need no setting that production does not have.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LIFETIME = datetime.timedelta(days=1)
 
 
 def make_context(authority: Path, names: list[str]) -> ssl.SSLContext:
-    """Make a server's context for these names; `authority` has ca.pem and ca.key."""
+    """Make a server's context for these names, signed by ca.pem and ca.key in `authority`."""
     issuer = x509.load_pem_x509_certificate((authority / "ca.pem").read_bytes())
     issuer_key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -59,7 +59,7 @@ def make_context(authority: Path, names: list[str]) -> ssl.SSLContext:
 
 
 class Gate:
-    """Ends TLS on a port of the loopback and passes everything on to another one."""
+    """Ends TLS on a loopback port, and passes everything on to another port."""
 
     def __init__(self, context: ssl.SSLContext, target: int) -> None:
         self.target = target

@@ -3,8 +3,8 @@
 
     with Cloud(make_github=GitHub, make_machines=VirtualMachines) as cloud: ...
 
-The guest knows AWS and GitHub by their real names; hosts and certificates of the image lead these
-to the gates that are opened here.
+The guest knows AWS and GitHub by their real names; the image's /etc/hosts and certificates lead
+them to the gates opened here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AWS_ADDRESS, GITHUB_ADDRESS = "169.254.169.20:443", "169.254.169.21:443"
 
 
 class VirtualMachines(Machines):
-    """Boots what RunInstances made."""
+    """Boots the instances that RunInstances made."""
 
     make = VirtualMachine
 

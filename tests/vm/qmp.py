@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Talks to a running QEMU: power button, network cable, start of the processors.
 
-QEMU's monitor protocol (QMP) is one JSON object a line; events come between answers.
+QEMU's monitor protocol (QMP) is one JSON object per line; events come between answers.
 https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html
 """
 
@@ -30,7 +30,7 @@ class Qmp:
         self.run("qmp_capabilities")
 
     def run(self, command: str, **arguments: Any) -> Any:
-        """Run a command and give its answer."""
+        """Run a command and return its answer."""
         request = {"execute": command, "arguments": arguments}
         try:
             self._stream.sendall(json.dumps(request).encode() + b"\n")
@@ -44,7 +44,7 @@ class Qmp:
             raise QmpError(f"{command}: {error}") from error
 
     def close(self) -> None:
-        """Leave the monitor; the machine goes on."""
+        """Leave the monitor; the machine keeps running."""
         self._stream.close()
 
     def _read(self) -> dict[str, Any]:

@@ -4,8 +4,8 @@
     stand = Stand(cloud).queue(script="id -un")
     stand.ends("success")
 
-Emulation is slow, and its speed is whatever the machine below leaves it: nothing here is about
-time, and every wait is long enough for a busy machine.
+Emulation is slow, and its speed depends on the host's load: no test here is about time, and every
+wait is long enough for a busy host.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ END_SECONDS = 180.0
 
 
 class Stand:
-    """Where one machine is tried."""
+    """A test of one machine."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -35,23 +35,23 @@ class Stand:
         self.machine: VirtualMachine
 
     def set_up(self, **changes: Any) -> Stand:
-        """Change how the machine is set up; see VmSetup."""
+        """Change fields of the machine's VmSetup."""
         setup = dataclasses.replace(self.cloud.machines.setup, **changes)
         self.cloud.machines.setup = setup
         return self
 
     def with_hand(self) -> Stand:
-        """Have the image's end of the hand started."""
+        """Start the guest's end of the hand, for machine.hand()."""
         return self.set_up(append=f"{self.cloud.machines.setup.append} hand".strip())
 
     def queue(self, **options: Any) -> Stand:
-        """Let GitHub queue a job, and wait for its machine to be on."""
+        """Let GitHub queue a job, and wait until its machine is on."""
         self.job = self.cloud.github.queue_job(REPOSITORY, LABELS, **options)
         self.machine = self._machine()
         return self
 
     def launch_alone(self) -> Stand:
-        """Launch a machine for which nobody makes a hand-over."""
+        """Launch a machine that gets no hand-over."""
         ec2 = self.cloud.client("ec2")
         answer = ec2.run_instances(
             ImageId=ec2.describe_images(Owners=["self"])["Images"][0]["ImageId"],
@@ -77,7 +77,7 @@ class Stand:
         return self
 
     def asked_in_vain(self) -> Stand:
-        """Wait until the agent has looked for its parameter, and there was none."""
+        """Wait until the agent has asked for its parameter and got none."""
 
         def has_asked() -> bool:
             calls = self.cloud.calls.of("ssm", "GetParameter")
@@ -87,7 +87,7 @@ class Stand:
         return self
 
     def hand_over(self, **options: Any) -> Stand:
-        """Make what a machine that was launched alone waits for: a job, a runner, a parameter."""
+        """Give a machine that was launched alone what it waits for: job, runner and parameter."""
         self.job = self.cloud.github.queue_job(REPOSITORY, LABELS, announce=False, **options)
         scope, name = f"repos/{REPOSITORY}", self.machine.id
         body = {"name": name, "labels": LABELS, "runner_group_id": 1}
@@ -126,7 +126,7 @@ class Stand:
         return next(iter(self.cloud.machines.all.values()))
 
     def runs(self) -> Stand:
-        """Wait until the job runs."""
+        """Wait until the job is running."""
         started = self.cloud.github.wait(lambda: self.job.state != "queued", BOOT_SECONDS)
         assert started and self.job.state == "in_progress", self.job
         return self
@@ -139,7 +139,7 @@ class Stand:
         return self
 
     def powers_off(self) -> Stand:
-        """Wait until the machine has powered itself off, and see that nothing is left."""
+        """Wait until the machine has powered itself off, and check that nothing is left."""
         assert self.machine.off.wait(BOOT_SECONDS + END_SECONDS), "the machine is still on"
         assert "pulled" not in [moment.stage for moment in self.machine.moments]
         assert self.cloud.idle(60), self.cloud.busy()

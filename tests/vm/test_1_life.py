@@ -11,7 +11,7 @@ from .stand import Stand
 
 AGENT_CONFIG = "/etc/runner-agent/config.json"
 
-# What a job may rely on, and what it must not have.
+# What a job can rely on, and what it must not have.
 LOOK_AROUND = """
 id -un
 pwd

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What a machine may find at its boot, and what its jobs must not reach."""
+"""What a machine may meet at its boot, and what its jobs must not reach."""
 
 from __future__ import annotations
 
 from .stand import Stand
 
-# Through the shell's own sockets: no tool's proxy or retry is in between.
+# The shell's own sockets, so that no tool's proxy or retries are in between.
 REACH_METADATA = """
 reach() { (exec 3<>"/dev/tcp/$1/80") 2>/dev/null && echo "$1 reached" || echo "$1 refused"; }
 for second in 1 2 3 4 5 6 7 8; do reach 169.254.169.254; sleep 1; done

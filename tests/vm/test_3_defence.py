@@ -17,7 +17,7 @@ def signal_agent(stand: Stand, name: str) -> None:
 
 
 def lost(stand: Stand) -> None:
-    """The job went with its machine: GitHub fails it, and the machine has powered itself off."""
+    """Check that the job failed because its machine was lost, and that the machine is off."""
     stand.ends("failure")
     assert stand.machine.reason == SHUT_DOWN
 

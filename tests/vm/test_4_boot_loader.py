@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""From a machine's firmware on: UEFI, GRUB, and the kernel as step boot of ami/install left it.
+"""A boot from the firmware on: UEFI, GRUB, and the kernel as step boot of ami/install left it.
 
-The other tests have QEMU start the kernel. Here a disk gets its boot loader as Debian's image for
-EC2 has it, and the step runs on a machine that is on, as where Packer builds an image.
+In the other tests QEMU starts the kernel. Here a disk gets the boot loader that Debian's image for
+EC2 has, and the step runs on a running machine, as when Packer builds an image.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ tr ' ' '\\n' </proc/cmdline | grep -e ^BOOT_IMAGE -e ^root=
 
 
 def scripts() -> dict[str, tuple[bytes, int]]:
-    """All of ami/, for a machine's disk."""
+    """Return all files of ami/ for a machine's disk."""
     files = [path for path in (PROJECT / "ami").rglob("*") if path.is_file()]
     return {
         f"/root/{path.relative_to(PROJECT)}": (path.read_bytes(), path.stat().st_mode & 0o777)
@@ -50,7 +50,7 @@ def scripts() -> dict[str, tuple[bytes, int]]:
 
 
 def set_up_boot(stand: Stand) -> None:
-    """Install GRUB, then have step boot take the initramfs away, and power the machine off."""
+    """Install GRUB, let step boot remove the initramfs, and power the machine off."""
     machine = stand.launch_alone().machine
     assert machine.hand(INSTALL_GRUB, STEP_SECONDS).endswith("done\n")
     assert "initrd" in machine.hand(ENTRY)
@@ -64,7 +64,7 @@ def set_up_boot(stand: Stand) -> None:
 
 @pytest.fixture
 def disk(local_cloud, tmp_path):
-    """An image with GRUB on its disk, on which step boot has run; only firmware can start it."""
+    """Make an image with GRUB, on which step boot has run; only firmware can start it."""
     change = Change(files=scripts(), remove=[WANTED])  # no agent powers this machine off
     image = make_variant(IMAGE, tmp_path / "image", change)
     local_cloud.reset(make_github=GitHub, make_machines=VirtualMachines)

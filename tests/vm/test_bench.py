@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `make bench-vm` reads out of a machine's answer; no machine is booted."""
+"""What `make bench-vm` reads from a machine's answer; no machine is booted."""
 
 import pytest
 
@@ -40,9 +40,9 @@ def receives(at, descriptor, size=200):
 
 
 def answer(agent=5.0, launch=7.0, network=4.5):
-    """What a machine would tell: two questions to the metadata service, then one to SSM by TLS."""
+    """A machine's answer: two calls to the metadata service, then one to SSM over TLS."""
     trace = route(0.1) + route(network) + execs(agent, "/usr/bin/runner-agent")
-    trace += event(5.1, "task_newtask: pid=8 comm=runner-agent clone_flags=3d0f00")  # for nobody
+    trace += event(5.1, "task_newtask: pid=8 comm=runner-agent clone_flags=3d0f00")  # no connect
     trace += connects(5.2, 10, 80) + sends(5.3, 10)
     trace += receives(5.35, 10, -11)  # not yet
     trace += sends(5.36, 11)  # another socket's
@@ -52,7 +52,7 @@ def answer(agent=5.0, launch=7.0, network=4.5):
     trace += event(5.76, "sys_connect(fd: d, uservaddr: 7ffe, addrlen: 6e)", "runner-agent-10")
     trace += connects(5.8, 11, 443) + sends(5.9, 11) + receives(6.0, 11)
     trace += sends(6.3, 11) + receives(6.4, 11)  # after 0.3 s of computing for TLS
-    trace += route(6.7)  # IPv6's, for which nobody waits
+    trace += route(6.7)  # for IPv6; nobody waits for it
     trace += execs(launch, LAUNCH) + execs(7.1, RUNNER)
     trace += sends(8.0, 10) + receives(9.0, 10)  # after the hand-over: nothing waits for it
     journal = JOURNAL.format(6_500_000, "hand-over received")
