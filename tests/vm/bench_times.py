@@ -19,7 +19,7 @@ from .bench_machine import BenchError, Boot
 
 AGENT = "/usr/bin/runner-agent"
 RUNNER = "/bin/Runner.Listener"  # by a relative path on a stock machine
-LAUNCH = "/usr/lib/runner-agent/starter"
+STARTER = "/usr/lib/runner-agent/starter"
 HAND_OVER = "hand-over received"
 TLS = 443
 TASK = re.compile(r"^\s*(\S+)-(\d+) +\[\d+\] +\S+ +([\d.]+): (.*)$")
@@ -223,7 +223,7 @@ def our_times(boot: Boot) -> dict[str, float]:
     # the first call needed the last route before it
     route = max((at for at in told.routes if at <= calls.first), default=agent)
     address = max(0.0, route - agent)
-    ready = max(0.0, told.exec(LAUNCH) - received)
+    ready = max(0.0, told.exec(STARTER) - received)
     span = runner - agent
     share = span - address - calls.under_way - ready
     before = max(0.0, calls.first - agent - address)

@@ -27,13 +27,13 @@ cat /proc/self/oom_score_adj
 
 def test_a_job_runs_and_the_machine_powers_itself_off(cloud):
     stand = Stand(cloud).queue(script=LOOK_AROUND).ends("success")
-    user, folder, unit, places, secrets, sudo, argv, oom, launch = stand.job.output.splitlines()
+    user, folder, unit, places, secrets, sudo, argv, oom, starter = stand.job.output.splitlines()
     assert (user, folder, unit) == ("runner", "/opt/actions-runner", "runner.slice/runner.service")
     assert places == "/home/runner C.UTF-8"
     assert secrets == "0"
     assert sudo == "no sudo"
     assert int(argv) < 200
-    assert (oom, launch) == ("500", "no socket")
+    assert (oom, starter) == ("500", "no socket")
     assert stand.machine.reason == SHUT_DOWN
     assert stand.stages() == ["ready", "job_started", "finished"]
 

@@ -8,7 +8,7 @@ from .bench_series import RUNNER as TO_RUNNER
 from .bench_series import Series, compare_with_neighbours
 from .bench_times import our_times
 
-LAUNCH, RUNNER = "/usr/lib/runner-agent/starter", "/opt/actions-runner/bin/Runner.Listener"
+STARTER, RUNNER = "/usr/lib/runner-agent/starter", "/opt/actions-runner/bin/Runner.Listener"
 JOURNAL = '{{"__REALTIME_TIMESTAMP":"1000{0:06}","__MONOTONIC_TIMESTAMP":"{0}","MESSAGE":"{1}"}}\n'
 
 
@@ -39,7 +39,7 @@ def receives(at, descriptor, size=200):
     return event(at - 0.0001, entered) + event(at, f"sys_recvfrom -> 0x{size % (1 << 64):x}")
 
 
-def answer(agent=5.0, launch=7.0, network=4.5):
+def answer(agent=5.0, starter=7.0, network=4.5):
     """A machine's answer: two calls to the metadata service, then one to SSM over TLS."""
     trace = route(0.1) + route(network) + execs(agent, "/usr/bin/runner-agent")
     trace += event(5.1, "task_newtask: pid=8 comm=runner-agent clone_flags=3d0f00")  # no connect
@@ -53,7 +53,7 @@ def answer(agent=5.0, launch=7.0, network=4.5):
     trace += connects(5.8, 11, 443) + sends(5.9, 11) + receives(6.0, 11)
     trace += sends(6.3, 11) + receives(6.4, 11)  # after 0.3 s of computing for TLS
     trace += route(6.7)  # for IPv6; nobody waits for it
-    trace += execs(launch, LAUNCH) + execs(7.1, RUNNER)
+    trace += execs(starter, STARTER) + execs(7.1, RUNNER)
     trace += sends(8.0, 10) + receives(9.0, 10)  # after the hand-over: nothing waits for it
     journal = JOURNAL.format(6_500_000, "hand-over received")
     notes = "usage_usec 40000\nstat 9 (runner-agent) S\n"
@@ -80,7 +80,7 @@ def test_an_agent_that_is_there_before_the_network_does_not_wait_for_itself():
 
 
 def test_a_runner_service_that_was_there_first_costs_nothing():
-    times = our_times(answer(launch=6.0))
+    times = our_times(answer(starter=6.0))
     assert times["  system not ready"] == 0
 
 
