@@ -26,6 +26,7 @@ from cloud.metadata import Facts
 from cloud.stack import REGION
 
 from .gate import Gate, make_context
+from .handover import put_handover
 from .machine import VirtualMachine, VmSetup, root_of
 from .machines import AWS_ADDRESS, AWS_NAMES, GITHUB_ADDRESS, VirtualMachines
 
@@ -42,6 +43,7 @@ NOTE_CALLS = "".join(
 ) + " kprobe_event=p:route,fib_table_insert"  # fmt: skip
 BOOT_SECONDS = 600.0
 CONFIG_PATH = "/stock"
+JOB = {"id": 1, "run_id": 2, "attempt": 1, "repository": "octo-org/one", "name": "b"}
 JIT_CONFIG = "eyJiZW5jaCI6InRoZSBqdXN0LWluLXRpbWUgY29uZmlndXJhdGlvbiBvZiBhIHJ1bm5lciJ9" * 48
 
 # Asked once, when the runner has started; nothing is asked while the machine boots.
@@ -197,7 +199,10 @@ class Bench:
             TagSpecifications=[{"ResourceType": "instance", "Tags": _tags(tags)}],
         )  # fmt: skip
         name = answer["Instances"][0]["InstanceId"]
-        self._put_handover(name)
+        put_handover(
+            self.cloud, name, jit_config=JIT_CONFIG, job=JOB, idle_limit_seconds=300,
+            job_limit_seconds=21600,
+        )  # fmt: skip
         self.machines.user_data = user_data
         self.machines.launched([name], {"MetadataOptions.InstanceMetadataTags": "enabled"})
         if not self.machines.wait(lambda: name in self.machines.all, 30):
@@ -215,29 +220,6 @@ class Bench:
             RoleName=arn.rpartition("/")[2],
             PolicyName="stock",
             PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
-        )
-
-    def _put_handover(self, name: str) -> None:
-        cloud = self.cloud
-        arn = f"arn:aws:ec2:{cloud.region}:{cloud.account}:instance/{name}"
-        handover = {
-            "version": 1,
-            "jit_config": JIT_CONFIG,
-            "runner_id": 23,
-            "prefix": cloud.stack.prefix,
-            "spec": "linux-x64",
-            "scope": "repos/octo-org/one",
-            "job": {"id": 1, "run_id": 2, "attempt": 1, "repository": "octo-org/one", "name": "b"},
-            "idle_limit_seconds": 300,
-            "job_limit_seconds": 21600,
-            "times": {},
-        }
-        cloud.client("ssm").put_parameter(
-            Name=f"{cloud.stack.prefix}/runners/{name}",
-            Value=json.dumps(handover),
-            Type="SecureString",
-            Tier="Advanced",
-            Tags=_tags({"scale-agent:instance": arn}),
         )
 
     def _log(self) -> str:

@@ -18,6 +18,7 @@ from cloud.cloud import Cloud
 from cloud.github import INSTALLATION
 from cloud.jobs import Job
 
+from .handover import put_handover
 from .machine import VirtualMachine, wait_until
 
 REPOSITORY = "octo-org/one"
@@ -92,14 +93,13 @@ class Stand:
         scope, name = f"repos/{REPOSITORY}", self.machine.id
         body = {"name": name, "labels": LABELS, "runner_group_id": 1}
         runner, jit_config = self.cloud.github.registry.register(scope, body)
-        document = {
-            "version": 1,
-            "jit_config": jit_config,
-            "runner_id": runner.id,
-            "prefix": self.cloud.stack.prefix,
-            "spec": "linux-x64",
-            "scope": scope,
-            "job": {
+        put_handover(
+            self.cloud,
+            name,
+            jit_config=jit_config,
+            runner_id=runner.id,
+            scope=scope,
+            job={
                 "id": self.job.id,
                 "run_id": self.job.run_id,
                 "attempt": 1,
@@ -107,17 +107,9 @@ class Stand:
                 "name": self.job.name,
                 "url": f"https://github.com/{REPOSITORY}/actions/runs/{self.job.run_id}",
             },
-            "idle_limit_seconds": 600,
-            "job_limit_seconds": 600,
-            "times": {"queued": 1, "webhook": 2, "launched": 3, "handed_over": 4},
-        }
-        arn = f"arn:aws:ec2:{self.cloud.region}:{self.cloud.account}:instance/{name}"
-        self.cloud.client("ssm").put_parameter(
-            Name=f"{self.cloud.stack.prefix}/runners/{name}",
-            Value=json.dumps(document),
-            Type="SecureString",
-            Tier="Advanced",
-            Tags=[{"Key": "scale-agent:instance", "Value": arn}],
+            idle_limit_seconds=600,
+            job_limit_seconds=600,
+            times={"queued": 1, "webhook": 2, "launched": 3, "handed_over": 4},
         )
         return self
 
