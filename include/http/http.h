@@ -8,9 +8,9 @@
  * its answer; this part carries it: deadline, bounded answer, retries with full-jitter back-off,
  * Retry-After, connections kept between calls and between warm invocations, TLS verified, SigV4.
  *
- *      _cleanup_(http_call_freep) struct http_call *call = ssm_get(aws, name);
- *      http_perform(http, call);
- *      r = ssm_get_answer(call, &value, &err);
+ *      _cleanup_(http_call_freep) struct http_call *call =
+ *              http_perform(http, ssm_get_parameter(aws, name));
+ *      r = ssm_get_parameter_answer(call, &value, &err);
  *
  * Many in parallel: http_start() each of them, with a `done` that may start others, then
  * http_finish(), which returns when none is left. In a program with an event loop, http_fd() is
@@ -143,8 +143,8 @@ void http_set_random(struct http *http, uint32_t (*random)(uint32_t below));
 void http_start(struct http *http, struct http_call *call);
 /* Ends CALL early without calling its `done`. Nothing happens for one that has ended. */
 void http_cancel(struct http *http, struct http_call *call);
-/* Begins CALL and returns when it has ended; other calls go on meanwhile. Returns call->result. */
-int http_perform(struct http *http, struct http_call *call);
+/* Begins CALL, waits until it has ended, and returns it; other calls go on meanwhile. */
+struct http_call *http_perform(struct http *http, struct http_call *call);
 /* Returns when CALL, started before, has ended. */
 void http_await(struct http *http, struct http_call *call);
 /* Returns when no call is left. */

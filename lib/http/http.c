@@ -257,11 +257,11 @@ void http_await(struct http *http, struct http_call *call)
                 wait_and_dispatch(http);
 }
 
-int http_perform(struct http *http, struct http_call *call)
+struct http_call *http_perform(struct http *http, struct http_call *call)
 {
         http_start(http, call);
         http_await(http, call);
-        return call->result;
+        return call;
 }
 
 void http_finish(struct http *http)

@@ -77,23 +77,23 @@ static struct http_call *error_call(
 static int serve_one(
         const struct runtime *runtime, lambda_handler handler, void *userdata, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *next = next_call(runtime);
+        _cleanup_(http_call_freep) struct http_call *next =
+                http_perform(runtime->http, next_call(runtime));
         _cleanup_(http_call_freep) struct http_call *reply = NULL;
         _cleanup_buf_ struct buf answer = BUF_INIT(LAMBDA_ANSWER_MAX);
         struct lambda_event event = {0};
         struct err reason = {0};
         int r;
 
-        http_perform(runtime->http, next);
         r = read_event(next, &event, err);
         if (r < 0)
                 return r;
         r = handler(userdata, &event, &answer, &reason);
         if (r == 0 && answer.overflow)
                 r = err_set(&reason, -EFBIG, "the answer is larger than %zu bytes", answer.limit);
-        reply = r < 0 ? error_call(runtime, event.request_id, r, &reason)
-                      : response_call(runtime, event.request_id, &answer);
-        http_perform(runtime->http, reply);
+        reply = http_perform(
+                runtime->http, r < 0 ? error_call(runtime, event.request_id, r, &reason)
+                                     : response_call(runtime, event.request_id, &answer));
         /* 202 is success; an event whose time was over is refused, and the next one follows. */
         return reply->result < 0 ? http_call_fail(reply, err) : 0;
 }

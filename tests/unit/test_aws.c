@@ -442,7 +442,7 @@ static void perform(struct aws *aws, int status, const char *body, unsigned trie
 
         for (unsigned i = 0; i < tries; i++)
                 script_expect(script, "POST", "https://ssm.", NULL, status, body);
-        assert_int_equal(http_perform(http, call), 0);
+        assert_int_equal(http_perform(http, call)->result, 0);
         http_free(http);
 }
 
@@ -479,7 +479,7 @@ static void a_lost_connection_is_tried_again(void **state)
 
         script_expect_failure(script, "POST", "https://ssm.", -ECONNRESET);
         script_expect(script, "POST", "https://ssm.", NULL, 200, "{}");
-        assert_int_equal(http_perform(http, call), 0);
+        assert_int_equal(http_perform(http, call)->result, 0);
         assert_int_equal(call->tries, 2);
         http_free(http);
 }

@@ -135,7 +135,7 @@ static void perform(struct http_call *call, int status, const char *body, unsign
 
         for (unsigned i = 0; i < tries; i++)
                 script_expect(script, "POST", ENDPOINT, NULL, status, body);
-        assert_int_equal(http_perform(http, call), 0);
+        assert_int_equal(http_perform(http, call)->result, 0);
         http_free(http);
 }
 

@@ -93,7 +93,7 @@ static void perform(struct aws *aws, int status, const char *body, unsigned trie
         for (unsigned i = 0; i < tries; i++)
                 script_expect(script, "POST", "https://events.eu-central-1.amazonaws.com/", NULL,
                         status, body);
-        assert_int_equal(http_perform(http, call), 0);
+        assert_int_equal(http_perform(http, call)->result, 0);
         http_free(http);
 }
 

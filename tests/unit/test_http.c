@@ -70,7 +70,7 @@ static void an_answer_ends_the_call(void **state)
         struct place *place = *state;
 
         script_expect_headers(place->script, "GET", URL, NULL, 404, "X-A: 1\r\nx-b:  2 \r\n", "no");
-        assert_int_equal(http_perform(place->http, place->call), 0);
+        assert_int_equal(http_perform(place->http, place->call)->result, 0);
         assert_int_equal(place->call->status, 404);
         assert_string_equal(buf_string(&place->call->answer), "no");
         assert_int_equal(place->call->tries, 1);
@@ -85,7 +85,7 @@ static void what_passes_is_tried_again(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(passing); i++) {
                 script_expect(place->script, "GET", URL, NULL, passing[i], "wait");
                 script_expect(place->script, "GET", URL, NULL, 200, "ok");
-                assert_int_equal(http_perform(place->http, place->call), 0);
+                assert_int_equal(http_perform(place->http, place->call)->result, 0);
                 assert_int_equal(place->call->status, 200);
                 assert_string_equal(buf_string(&place->call->answer), "ok");
                 assert_int_equal(place->call->tries, 2);
@@ -99,7 +99,7 @@ static void what_does_not_pass_is_not(void **state)
 
         for (size_t i = 0; i < ARRAY_SIZE(lasting); i++) {
                 script_expect(place->script, "GET", URL, NULL, lasting[i], "");
-                assert_int_equal(http_perform(place->http, place->call), 0);
+                assert_int_equal(http_perform(place->http, place->call)->result, 0);
                 assert_int_equal(place->call->tries, 1);
         }
 }
@@ -112,11 +112,11 @@ static void lost_connections_are_tried_again(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(lost); i++) {
                 script_expect_failure(place->script, "GET", URL, lost[i]);
                 script_expect(place->script, "GET", URL, NULL, 200, "ok");
-                assert_int_equal(http_perform(place->http, place->call), 0);
+                assert_int_equal(http_perform(place->http, place->call)->result, 0);
                 assert_int_equal(place->call->status, 200);
         }
         script_expect_failure(place->script, "GET", URL, -EKEYREJECTED);
-        assert_int_equal(http_perform(place->http, place->call), -EKEYREJECTED);
+        assert_int_equal(http_perform(place->http, place->call)->result, -EKEYREJECTED);
         assert_int_equal(place->call->tries, 1);
 }
 
@@ -127,7 +127,7 @@ static void tries_are_counted(void **state)
 
         for (int i = 0; i < 3; i++)
                 script_expect_failure(place->script, "GET", URL, -ECONNRESET);
-        assert_int_equal(http_perform(place->http, place->call), -ECONNRESET);
+        assert_int_equal(http_perform(place->http, place->call)->result, -ECONNRESET);
         assert_int_equal(place->call->tries, 3);
         assert_int_equal(http_call_fail(place->call, &err), -ECONNRESET);
         assert_string_equal(err.text, "Test: no answer: scripted failure");
@@ -247,7 +247,7 @@ static void no_try_is_waited_for_beyond_the_deadline(void **state)
 
         place->call->timeout_ms = 1000;
         script_expect_headers(place->script, "GET", URL, NULL, 503, "Retry-After: 1\r\n", "busy");
-        assert_int_equal(http_perform(place->http, place->call), 0);
+        assert_int_equal(http_perform(place->http, place->call)->result, 0);
         assert_int_equal(place->call->status, 503);
         assert_string_equal(buf_string(&place->call->answer), "busy");
         assert_int_equal(passed_ms(place), 1);
@@ -281,7 +281,7 @@ static void too_large_an_answer_is_an_error(void **state)
 
         place->call->answer_limit = 3;
         script_expect(place->script, "GET", URL, NULL, 200, "four");
-        assert_int_equal(http_perform(place->http, place->call), -E2BIG);
+        assert_int_equal(http_perform(place->http, place->call)->result, -E2BIG);
         assert_non_null(strstr(place->call->err.text, "larger than 3 bytes"));
         assert_int_equal(place->call->tries, 1);
 }
@@ -349,7 +349,7 @@ static void one_that_waits_holds_up_no_other(void **state)
         script_expect(place->script, "GET", "/b", NULL, 200, "");
         script_latency(place->script, 50);
         http_start(place->http, place->call);
-        assert_int_equal(http_perform(place->http, other), 0);
+        assert_int_equal(http_perform(place->http, other)->result, 0);
         assert_int_equal(passed_ms(place), 50);
         assert_int_equal(place->call->state, HTTP_CALL_WAITING);
         http_await(place->http, place->call);

@@ -85,7 +85,7 @@ static void perform_ok(struct place *place, const char *path)
 {
         struct http_call *call = new_call(place, "GET", path);
 
-        if (http_perform(place->http, call) < 0)
+        if (http_perform(place->http, call)->result < 0)
                 fail_msg("%s: %s", path, call->err.text);
         assert_int_equal(call->status, 200);
         assert_string_equal(buf_string(&call->answer), "ok");
@@ -103,7 +103,7 @@ static void sends_headers_and_body(void **state)
 
         http_call_header(call, "X-Mine", "1");
         http_call_body(call, "application/json", "{\"a\":1}", 7);
-        assert_int_equal(http_perform(place->http, call), 0);
+        assert_int_equal(http_perform(place->http, call)->result, 0);
         sent = buf_string(&call->answer);
         assert_int_equal(strncmp(sent, "POST /echo HTTP/1.1\r\n", 21), 0);
         assert_non_null(strstr(sent, "X-Mine: 1\r\n"));
@@ -122,7 +122,7 @@ static void other_methods_have_no_body(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
                 struct http_call *call = new_call(place, methods[i], "/echo");
 
-                assert_int_equal(http_perform(place->http, call), 0);
+                assert_int_equal(http_perform(place->http, call)->result, 0);
                 assert_memory_equal(buf_string(&call->answer), methods[i], strlen(methods[i]));
                 assert_string_equal(strstr(buf_string(&call->answer), "\r\n\r\n"), "\r\n\r\n");
                 http_call_free(call);
@@ -140,7 +140,7 @@ static void signs_for_aws(void **state)
         call->sign_secret = mem_string("wJalrXUtnFEMI");
         http_call_header(call, "X-Amz-Security-Token", "token");
         http_call_body(call, "application/x-amz-json-1.1", "{}", 2);
-        assert_int_equal(http_perform(place->http, call), 0);
+        assert_int_equal(http_perform(place->http, call)->result, 0);
         sent = buf_string(&call->answer);
         assert_non_null(strstr(sent, "Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"));
         assert_non_null(strstr(sent, "/eu-central-1/ssm/aws4_request"));
@@ -151,7 +151,7 @@ static void signs_for_aws(void **state)
 
         /* The handle is used again: nothing of the signature may stick to it. */
         call = new_call(place, "GET", "/echo");
-        assert_int_equal(http_perform(place->http, call), 0);
+        assert_int_equal(http_perform(place->http, call)->result, 0);
         assert_null(strstr(buf_string(&call->answer), "Authorization"));
         assert_null(strstr(buf_string(&call->answer), "x-amz"));
         http_call_free(call);
@@ -196,7 +196,7 @@ static void a_connection_closed_under_a_request_is_survived(void **state)
 
 static void assert_fails(struct place *place, struct http_call *call, int result, const char *text)
 {
-        assert_int_equal(http_perform(place->http, call), result);
+        assert_int_equal(http_perform(place->http, call)->result, result);
         assert_int_equal(call->status, 0);
         if (!strstr(call->err.text, text))
                 fail_msg("\"%s\" does not say \"%s\"", call->err.text, text);
@@ -210,7 +210,7 @@ static void too_large_an_answer_is_not_read(void **state)
         struct http_call *call = new_call(place, "GET", "/bytes/1000000");
 
         call->answer_limit = 1000000;
-        assert_int_equal(http_perform(place->http, call), 0);
+        assert_int_equal(http_perform(place->http, call)->result, 0);
         assert_int_equal(call->answer.size, 1000000);
         http_call_free(call);
         call = new_call(place, "GET", "/bytes/1000001");
@@ -260,7 +260,7 @@ static void interim_answers_are_passed_over(void **state)
         struct http_call *call = new_call(place, "GET", "/early");
         char value[8] = "";
 
-        assert_int_equal(http_perform(place->http, call), 0);
+        assert_int_equal(http_perform(place->http, call)->result, 0);
         assert_int_equal(call->status, 200);
         assert_true(http_call_answer_header(call, "x-test", value, sizeof(value)));
         assert_string_equal(value, "yes");

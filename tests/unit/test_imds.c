@@ -86,11 +86,11 @@ static void a_busy_service_is_asked_again(void **state)
         script_expect_failure(script, "PUT", ADDRESS, -ETIMEDOUT);
         script_expect(script, "PUT", ADDRESS, NULL, 503, "");
         script_expect(script, "PUT", ADDRESS, NULL, 200, TOKEN);
-        assert_int_equal(http_perform(http, token), 0);
+        assert_int_equal(http_perform(http, token)->result, 0);
         assert_int_equal(token->status, 200);
         script_expect(script, "GET", ADDRESS, NULL, 500, "");
         script_expect(script, "GET", ADDRESS, NULL, 404, "");
-        assert_int_equal(http_perform(http, spot), 0);
+        assert_int_equal(http_perform(http, spot)->result, 0);
         assert_int_equal(spot->status, 404);
         http_free(http);
 }
