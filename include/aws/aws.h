@@ -63,19 +63,3 @@ struct http_call *aws_json_call(
 /* A query call to EC2: FORM is what follows "Action=…&Version=…", "&Name=value" pairs, encoded. */
 struct http_call *aws_query_call(
         struct aws *aws, enum aws_service service, const char *action, const char *form);
-
-struct aws_error {
-        char code[96];     /* "ParameterNotFound", without namespace or suffix */
-        char message[512]; /* AWS's own words */
-};
-
-/* Positive result: AWS answered with an error, which is in *ret_error. */
-#define AWS_REFUSED 1
-
-/* Reads the outcome of a call: 0 for 2xx, AWS_REFUSED, or a negative errno when there was no answer
- * or one that is neither success nor an AWS error. Pure. */
-int aws_outcome(const struct http_call *call, struct aws_error *ret_error, struct err *err);
-
-/* Turns a refusal that the caller does not handle into text and -EREMOTEIO (-EACCES for missing
- * permission, with the hint which action to allow). */
-int aws_refused(const struct http_call *call, const struct aws_error *error, struct err *err);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "aws.h"
-#include "ec2.h"
+#include "ec2_instances.h"
 
 /* No list holds more; what is more is an error. */
 #define EC2_DESCRIBED_MAX 2000

@@ -9,10 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "answer.h"
 #include "aws.h"
-
-/* "i-" and 17 digits, and room for what EC2 may add */
-#define EC2_ID_SIZE 32
+#include "ec2_instances.h"
 
 /* What an error of RunInstances asks the caller to do. */
 enum ec2_error_class {
@@ -49,29 +48,6 @@ struct ec2_launch {
  * the metadata. The client token makes it safe to repeat. */
 struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *launch);
 
-struct ec2_instance {
-        char id[EC2_ID_SIZE];
-        char type[32];
-        char zone[32];
-        char account[16]; /* the owner, for the instance's ARN; may be "" */
-        char state[24];   /* "pending", "running", "terminated", … */
-        bool spot;
-        struct {
-                char key[129];
-                char value[257]; /* cut where it is longer in UTF-8 */
-        } * tags;                /* owned */
-        size_t n_tags;
-};
-
-struct ec2_instances {
-        struct ec2_instance *items; /* owned */
-        size_t count;
-};
-
-void ec2_instances_release(struct ec2_instances *instances);
-/* The value of tag KEY, or NULL. Borrowed. */
-const char *ec2_instance_tag(const struct ec2_instance *instance, const char *key);
-
 /* 0, AWS_REFUSED (classify ret_error->code), or negative. -EBADMSG: XML that is cut off, has no
  * instance, or more than 1,000. */
 int ec2_run_instances_answer(const struct http_call *call, struct ec2_instances *ret,
@@ -94,12 +70,3 @@ struct http_call *ec2_create_tags(
 /* Positive result: no such instance. */
 #define EC2_NO_INSTANCE 1
 int ec2_create_tags_answer(const struct http_call *call, struct err *err);
-
-/* Pure parser behind the answers above, to RunInstances and DescribeInstances alike: 0, also for an
- * empty list, or -EBADMSG (RET is untouched then). */
-int ec2_parse_instances(const char *xml, size_t size, struct ec2_instances *ret, struct err *err);
-/* Pure parser of <Response><Errors><Error>: 0, or -EBADMSG (RET is untouched then). */
-int ec2_parse_error(const char *xml, size_t size, struct aws_error *ret);
-
-/* Whether TEXT (may be NULL) looks like an instance id, as all our runners' names do. */
-bool ec2_is_instance_id(const char *text);

@@ -16,6 +16,7 @@
 #include "mem.h"
 
 #define _cleanup_json_ _cleanup_(json_freep)
+#define _cleanup_json_secret_ _cleanup_(json_free_secret)
 
 /* Integers beyond this are not exact as JSON numbers, and are refused (RFC 8259, section 6). */
 #define JSON_INTEGER_MAX INT64_C(9007199254740991)
@@ -64,3 +65,7 @@ bool json_is_utf8(const char *bytes, size_t size);
 
 /* For _cleanup_json_. */
 void json_freep(cJSON **value);
+
+/* For _cleanup_json_secret_: overwrites all strings of a value that holds a secret, and frees it.
+ */
+void json_free_secret(cJSON **value);

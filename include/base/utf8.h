@@ -14,5 +14,9 @@ size_t utf8_character(const char *text, size_t size);
 /* SIZE, or less where the last of these bytes are only a part of a character. */
 size_t utf8_fit(const char *text, size_t size);
 
+/* Copies SIZE bytes into TO and ends them with a NUL; what does not fit into TO_SIZE is cut off, at
+ * the end of a character. */
+void utf8_copy(char *to, size_t to_size, const char *from, size_t size);
+
 /* Writes a question mark over each byte that is not part of a well-formed character. */
 void utf8_repair(char *text);

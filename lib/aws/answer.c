@@ -7,39 +7,48 @@
  * https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html#operation-error-serialization
  */
 
-#include "answer.h"
+#include "aws/answer.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "aws/ec2.h"
 #include "base/utf8.h"
+#include "xml.h"
 
-/* -- text ---------------------------------------------------------------------------------------
- */
+/* -- errors in XML ---------------------------------------------------------------------------- */
 
-void aws_copy_text(char *to, size_t to_size, const char *from, size_t size)
+static bool ends_with(const char *text, const char *end)
 {
-        if (size >= to_size)
-                size = utf8_fit(from, to_size - 1);
-        memcpy(to, from, size);
-        to[size] = '\0';
+        size_t size = strlen(text);
+        size_t end_size = strlen(end);
+
+        return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
-static void wipe_strings(const cJSON *item)
+/* EC2 writes <Response><Errors><Error>, what stands before it <ErrorResponse><Error>. */
+static void close_error(struct xml_walker *walker)
 {
-        for (; item; item = item->next) {
-                if (item->valuestring)
-                        explicit_bzero(item->valuestring, strlen(item->valuestring));
-                wipe_strings(item->child);
-        }
+        struct aws_error *error = walker->userdata;
+
+        if (ends_with(walker->path, "/Error/Code"))
+                utf8_copy(error->code, sizeof(error->code), walker->text, walker->text_size);
+        else if (ends_with(walker->path, "/Error/Message"))
+                utf8_copy(error->message, sizeof(error->message), walker->text, walker->text_size);
 }
 
-void aws_json_free_secret(cJSON **object)
+int aws_parse_xml_error(const char *xml, size_t size, struct aws_error *ret)
 {
-        wipe_strings(*object);
-        cJSON_Delete(*object);
+        struct aws_error error = {0};
+        struct xml_walker walker = {.close = close_error, .userdata = &error};
+        int r = xml_walk(&walker, xml, size, NULL);
+
+        if (r < 0)
+                return r;
+        if (error.code[0] == '\0')
+                return -EBADMSG;
+        *ret = error;
+        return 0;
 }
 
 /* -- errors -------------------------------------------------------------------------------------
@@ -55,7 +64,7 @@ static void copy_code(struct aws_error *error, const char *text)
                 size -= (size_t)(hash + 1 - text);
                 text = hash + 1;
         }
-        aws_copy_text(error->code, sizeof(error->code), text, size);
+        utf8_copy(error->code, sizeof(error->code), text, size);
 }
 
 /* One line only: the further lines of a refused signature show the request's headers, and so the
@@ -63,7 +72,7 @@ static void copy_code(struct aws_error *error, const char *text)
 static void copy_message(struct aws_error *error, const char *text)
 {
         if (text)
-                aws_copy_text(error->message, sizeof(error->message), text, strcspn(text, "\r\n"));
+                utf8_copy(error->message, sizeof(error->message), text, strcspn(text, "\r\n"));
 }
 
 static void read_json_error(const struct http_call *call, struct aws_error *error)
@@ -94,7 +103,7 @@ static void read_error(const struct http_call *call, struct aws_error *ret)
         *ret = (struct aws_error){0};
         if (body[strspn(body, " \t\r\n")] != '<')
                 read_json_error(call, ret);
-        else if (ec2_parse_error(body, call->answer.size, ret) == 0)
+        else if (aws_parse_xml_error(body, call->answer.size, ret) == 0)
                 ret->message[strcspn(ret->message, "\r\n")] = '\0';
 }
 

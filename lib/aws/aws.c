@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
+#include "aws/answer.h"
 #include "base/mem.h"
 
 #define TRIES_MAX 3

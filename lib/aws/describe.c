@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "answer.h"
+#include "aws/answer.h"
 #include "base/json.h"
 #include "base/mem.h"
 

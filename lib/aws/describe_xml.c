@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
 #include "aws/describe.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "xml.h"
 
 struct field {
@@ -119,7 +119,7 @@ static void close_element(struct xml_walker *walker)
                 const struct field *field = &reader->list->fields[i];
 
                 if (strcmp(path, field->path) == 0)
-                        aws_copy_text(
+                        utf8_copy(
                                 item + field->offset, field->size, walker->text, walker->text_size);
         }
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
+#include "aws/answer.h"
 #include "base/mem.h"
 
 /* A described instance takes 5 to 8 KB, and there may be a hundred. */
@@ -284,30 +284,4 @@ int ec2_create_tags_answer(const struct http_call *call, struct err *err)
         if (strcmp(error.code, "InvalidInstanceID.NotFound") == 0)
                 return EC2_NO_INSTANCE;
         return aws_refused(call, &error, err);
-}
-
-/* -- instances ----------------------------------------------------------------------------------
- */
-
-void ec2_instances_release(struct ec2_instances *instances)
-{
-        for (size_t i = 0; i < instances->count; i++)
-                free(instances->items[i].tags);
-        free(instances->items);
-        *instances = (struct ec2_instances){0};
-}
-
-const char *ec2_instance_tag(const struct ec2_instance *instance, const char *key)
-{
-        for (size_t i = 0; i < instance->n_tags; i++)
-                if (strcmp(instance->tags[i].key, key) == 0)
-                        return instance->tags[i].value;
-        return NULL;
-}
-
-bool ec2_is_instance_id(const char *text)
-{
-        return text && strncmp(text, "i-", 2) == 0 &&
-               strspn(text + 2, "0123456789abcdef") == strlen(text + 2) && strlen(text) > 9 &&
-               strlen(text) < EC2_ID_SIZE;
 }

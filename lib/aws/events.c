@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#include "answer.h"
+#include "aws/answer.h"
 #include "base/json.h"
 #include "base/mem.h"
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
+#include "aws/answer.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/utf8.h"

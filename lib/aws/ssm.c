@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
+#include "aws/answer.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -194,7 +194,7 @@ struct http_call *ssm_get_parameters(struct aws *aws, const char *const *names, 
 
 void ssm_free_parameters(cJSON **parameters)
 {
-        aws_json_free_secret(parameters);
+        json_free_secret(parameters);
 }
 
 int ssm_get_parameters_answer(const struct http_call *call, cJSON **ret_parameters, struct err *err)

@@ -227,3 +227,18 @@ void json_freep(cJSON **value)
 {
         cJSON_Delete(*value);
 }
+
+static void wipe_strings(const cJSON *item)
+{
+        for (; item; item = item->next) {
+                if (item->valuestring)
+                        explicit_bzero(item->valuestring, strlen(item->valuestring));
+                wipe_strings(item->child);
+        }
+}
+
+void json_free_secret(cJSON **value)
+{
+        wipe_strings(*value);
+        cJSON_Delete(*value);
+}

@@ -64,6 +64,14 @@ size_t utf8_fit(const char *text, size_t size)
         return utf8_character(text + begin - 1, size - begin + 1) > 0 ? size : begin - 1;
 }
 
+void utf8_copy(char *to, size_t to_size, const char *from, size_t size)
+{
+        if (size >= to_size)
+                size = utf8_fit(from, to_size - 1);
+        memcpy(to, from, size);
+        to[size] = '\0';
+}
+
 void utf8_repair(char *text)
 {
         size_t size = strlen(text);

@@ -131,21 +131,10 @@ char *handover_parameter(const char *prefix, const char *instance)
         return mem_format("%s/runners/%s", prefix, instance);
 }
 
-/* Frees a tree of which one member is secret. */
-static void free_document(cJSON **document)
-{
-        char *secret =
-                cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*document, "jit_config"));
-
-        if (secret)
-                explicit_bzero(secret, strlen(secret));
-        cJSON_Delete(*document);
-}
-
 char *handover_print(const struct handover *handover)
 {
         struct handover *fields = (struct handover *)handover; /* only read here */
-        _cleanup_(free_document) cJSON *document = cJSON_CreateObject();
+        _cleanup_json_secret_ cJSON *document = cJSON_CreateObject();
         cJSON *times;
 
         json_add_integer(document, "version", HANDOVER_VERSION);
@@ -225,7 +214,7 @@ static int parse_document(const cJSON *document, struct handover *handover, stru
 
 int handover_parse(const char *text, size_t size, struct handover *ret, struct err *err)
 {
-        _cleanup_(free_document) cJSON *document = NULL;
+        _cleanup_json_secret_ cJSON *document = NULL;
         _cleanup_(handover_release) struct handover handover = {0};
         int r;
 

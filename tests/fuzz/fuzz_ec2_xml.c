@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else {
                 CHECK(instances.count == 4711 && err.text[0]);
         }
-        if (ec2_parse_error(xml, size, &error) == 0) {
+        if (aws_parse_xml_error(xml, size, &error) == 0) {
                 CHECK(error.code[0] && strlen(error.message) < sizeof(error.message));
                 (void)ec2_classify(error.code);
         } else {

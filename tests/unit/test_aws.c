@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "answer.h"
+#include "aws/answer.h"
 #include "aws/aws.h"
 #include "base/mem.h"
 #include "script.h"

@@ -228,7 +228,7 @@ static void document_types_are_refused(void **state)
         (void)state;
         assert_int_equal(parse(bomb, &instances, &err), -EBADMSG);
         assert_non_null(strstr(err.text, "document type at byte"));
-        assert_int_equal(ec2_parse_error(bomb_error, strlen(bomb_error), &error), -EBADMSG);
+        assert_int_equal(aws_parse_xml_error(bomb_error, strlen(bomb_error), &error), -EBADMSG);
         assert_string_equal(error.code, "untouched");
 }
 
@@ -248,9 +248,9 @@ static void errors_are_read_or_refused(void **state)
 
         (void)state;
         for (size_t i = 0; i < ARRAY_SIZE(none); i++)
-                assert_int_equal(ec2_parse_error(none[i], strlen(none[i]), &error), -EBADMSG);
+                assert_int_equal(aws_parse_xml_error(none[i], strlen(none[i]), &error), -EBADMSG);
         assert_string_equal(error.code, "untouched");
-        assert_int_equal(ec2_parse_error(xml, strlen(xml), &error), 0);
+        assert_int_equal(aws_parse_xml_error(xml, strlen(xml), &error), 0);
         assert_string_equal(error.code, "VcpuLimitExceeded");
         assert_string_equal(error.message,
                 "You have requested more vCPU capacity than your current vCPU limit of 5 allows.");

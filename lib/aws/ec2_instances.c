@@ -1,22 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What we take from EC2's XML: the instances in the answers to RunInstances and DescribeInstances,
- * and the code and message of an error. Each is told by its path.
+ * Takes the instances out of EC2's XML. RunInstances and DescribeInstances nest them differently, so
+ * every element is recognised by its path.
  */
 
-#include "aws/ec2.h"
+#include "aws/ec2_instances.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "xml.h"
 
 #define INSTANCES_MAX 1000
 #define TAGS_MAX 64
+
+void ec2_instances_release(struct ec2_instances *instances)
+{
+        for (size_t i = 0; i < instances->count; i++)
+                free(instances->items[i].tags);
+        free(instances->items);
+        *instances = (struct ec2_instances){0};
+}
+
+const char *ec2_instance_tag(const struct ec2_instance *instance, const char *key)
+{
+        for (size_t i = 0; i < instance->n_tags; i++)
+                if (strcmp(instance->tags[i].key, key) == 0)
+                        return instance->tags[i].value;
+        return NULL;
+}
+
+bool ec2_is_instance_id(const char *text)
+{
+        return text && strncmp(text, "i-", 2) == 0 &&
+               strspn(text + 2, "0123456789abcdef") == strlen(text + 2) && strlen(text) > 9 &&
+               strlen(text) < EC2_ID_SIZE;
+}
+
+/* -- parsing ----------------------------------------------------------------------------------- */
 
 /* What follows PREFIX in TEXT; NULL when it does not begin with it. */
 static const char *after(const char *text, const char *prefix)
@@ -25,9 +50,6 @@ static const char *after(const char *text, const char *prefix)
 
         return strncmp(text, prefix, size) == 0 ? text + size : NULL;
 }
-
-/* -- instances ----------------------------------------------------------------------------------
- */
 
 #define IN_INSTANCE "/instancesSet/item"
 #define IN_TAG "/tagSet/item"
@@ -124,7 +146,7 @@ static void take_whole(struct xml_walker *walker, char *to, size_t size)
         if (walker->text_size >= size)
                 xml_refuse(walker, "a value is too long");
         else
-                aws_copy_text(to, size, walker->text, walker->text_size);
+                utf8_copy(to, size, walker->text, walker->text_size);
 }
 
 static bool text_is(const struct xml_walker *walker, const char *text)
@@ -141,9 +163,9 @@ static void close_in_tag(struct xml_walker *walker, struct ec2_instance *instanc
                 return;
         tag = &instance->tags[instance->n_tags - 1];
         if (strcmp(path, "/key") == 0)
-                aws_copy_text(tag->key, sizeof(tag->key), walker->text, walker->text_size);
+                utf8_copy(tag->key, sizeof(tag->key), walker->text, walker->text_size);
         else if (strcmp(path, "/value") == 0)
-                aws_copy_text(tag->value, sizeof(tag->value), walker->text, walker->text_size);
+                utf8_copy(tag->value, sizeof(tag->value), walker->text, walker->text_size);
 }
 
 static bool is_instance_id(const char *id)
@@ -209,42 +231,5 @@ int ec2_parse_instances(const char *xml, size_t size, struct ec2_instances *ret,
                 return r;
         }
         *ret = reader.found;
-        return 0;
-}
-
-/* -- errors -------------------------------------------------------------------------------------
- */
-
-static bool ends_with(const char *text, const char *end)
-{
-        size_t size = strlen(text);
-        size_t end_size = strlen(end);
-
-        return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
-/* EC2 writes <Response><Errors><Error>, what stands before it <ErrorResponse><Error>. */
-static void close_error(struct xml_walker *walker)
-{
-        struct aws_error *error = walker->userdata;
-
-        if (ends_with(walker->path, "/Error/Code"))
-                aws_copy_text(error->code, sizeof(error->code), walker->text, walker->text_size);
-        else if (ends_with(walker->path, "/Error/Message"))
-                aws_copy_text(
-                        error->message, sizeof(error->message), walker->text, walker->text_size);
-}
-
-int ec2_parse_error(const char *xml, size_t size, struct aws_error *ret)
-{
-        struct aws_error error = {0};
-        struct xml_walker walker = {.close = close_error, .userdata = &error};
-        int r = xml_walk(&walker, xml, size, NULL);
-
-        if (r < 0)
-                return r;
-        if (error.code[0] == '\0')
-                return -EBADMSG;
-        *ret = error;
         return 0;
 }

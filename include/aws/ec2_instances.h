@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Instances as EC2 tells of them, in its answers to RunInstances and DescribeInstances.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* "i-" and 17 digits, and room for what EC2 may add */
+#define EC2_ID_SIZE 32
+
+/* Whether TEXT (may be NULL) looks like an instance id, as all our runners' names do. */
+bool ec2_is_instance_id(const char *text);
+
+struct ec2_instance {
+        char id[EC2_ID_SIZE];
+        char type[32];
+        char zone[32];
+        char account[16]; /* the owner, for the instance's ARN; may be "" */
+        char state[24];   /* "pending", "running", "terminated", … */
+        bool spot;
+        struct {
+                char key[129];
+                char value[257]; /* cut where it is longer in UTF-8 */
+        } * tags;                /* owned */
+        size_t n_tags;
+};
+
+struct ec2_instances {
+        struct ec2_instance *items; /* owned */
+        size_t count;
+};
+
+void ec2_instances_release(struct ec2_instances *instances);
+/* The value of tag KEY, or NULL. Borrowed. */
+const char *ec2_instance_tag(const struct ec2_instance *instance, const char *key);
+
+/* Pure parser of both answers: 0, also for an empty list, or -EBADMSG (RET is untouched then). */
+int ec2_parse_instances(const char *xml, size_t size, struct ec2_instances *ret, struct err *err);
