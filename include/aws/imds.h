@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "aws.h"
+#include "ec2_instances.h"
 
 /* Positive result: the path does not exist (yet). */
 #define IMDS_NOT_FOUND 1
@@ -30,7 +31,7 @@ int imds_text_answer(const struct http_call *call, char **ret_text, struct err *
 #define IMDS_PATH_SPOT_ACTION "meta-data/spot/instance-action"
 
 struct imds_identity {
-        char instance_id[32];
+        char instance_id[EC2_ID_SIZE];
         char instance_type[32];
         char zone[32];
         char region[32];

@@ -53,7 +53,6 @@ static const char *after(const char *text, const char *prefix)
 
 #define IN_INSTANCE "/instancesSet/item"
 #define IN_TAG "/tagSet/item"
-#define ID_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 struct instances_reader {
         struct ec2_instances found;
@@ -168,18 +167,12 @@ static void close_in_tag(struct xml_walker *walker, struct ec2_instance *instanc
                 utf8_copy(tag->value, sizeof(tag->value), walker->text, walker->text_size);
 }
 
-static bool is_instance_id(const char *id)
-{
-        return id[0] == 'i' && id[1] == '-' && id[2] != '\0' &&
-               id[2 + strspn(id + 2, ID_CHARACTERS)] == '\0';
-}
-
 static void close_in_instance(
         struct xml_walker *walker, struct ec2_instance *instance, const char *path)
 {
         const char *in_tag = after(path, IN_TAG);
 
-        if (*path == '\0' && !is_instance_id(instance->id))
+        if (*path == '\0' && !ec2_is_instance_id(instance->id))
                 xml_refuse(walker, "an instance has no usable id");
         else if (in_tag)
                 close_in_tag(walker, instance, in_tag);

@@ -193,6 +193,9 @@ int imds_identity_answer(const struct http_call *call, struct imds_identity *ret
                 if (r < 0)
                         return err_prefix(err, r, "%s", what);
         }
+        if (!ec2_is_instance_id(identity.instance_id))
+                return err_set(err, -EBADMSG, "%s: instanceId: \"%s\" is no instance id", what,
+                        identity.instance_id);
         *ret = identity;
         return 0;
 }

@@ -23,7 +23,7 @@ static void check_instances(const struct ec2_instances *instances)
         for (size_t i = 0; i < instances->count; i++) {
                 const struct ec2_instance *instance = &instances->items[i];
 
-                CHECK(strncmp(instance->id, "i-", 2) == 0 && instance->id[2]);
+                CHECK(ec2_is_instance_id(instance->id));
                 CHECK(!strpbrk(instance->id, "/.# \n"));
                 CHECK(strlen(instance->type) < sizeof(instance->type));
                 CHECK(strlen(instance->zone) < sizeof(instance->zone));

@@ -32,9 +32,11 @@
 #define SCHEDULED "<instanceLifecycle>scheduled</instanceLifecycle>"
 #define SPOT "<instanceLifecycle>spot</instanceLifecycle>"
 
-#define TWO "<instancesSet>" INSTANCE("i-a", SCHEDULED) INSTANCE("i-b", SPOT) "</instancesSet>"
-#define THIRD "<instancesSet>" INSTANCE("i-c", SPOT) "</instancesSet>"
-#define FOURTH "<instancesSet>" INSTANCE("i-d", "") "</instancesSet>"
+#define TWO                                                \
+        "<instancesSet>" INSTANCE("i-0000000a", SCHEDULED) \
+                INSTANCE("i-0000000b", SPOT) "</instancesSet>"
+#define THIRD "<instancesSet>" INSTANCE("i-0000000c", SPOT) "</instancesSet>"
+#define FOURTH "<instancesSet>" INSTANCE("i-0000000d", "") "</instancesSet>"
 
 static const char run_answer[] =
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<RunInstancesResponse" XMLNS ">\n"
@@ -59,7 +61,7 @@ static void a_launch_names_its_instances(void **state)
         (void)state;
         assert_int_equal(parse(run_answer, &instances, NULL), 0);
         assert_int_equal(instances.count, 2);
-        assert_string_equal(instances.items[0].id, "i-a");
+        assert_string_equal(instances.items[0].id, "i-0000000a");
         assert_string_equal(instances.items[0].type, "m7i.large");
         assert_string_equal(instances.items[0].zone, "eu-central-1a");
         assert_string_equal(instances.items[0].state, "pending");
@@ -69,7 +71,7 @@ static void a_launch_names_its_instances(void **state)
         assert_string_equal(ec2_instance_tag(&instances.items[0], "Name"), "ci & co");
         assert_string_equal(ec2_instance_tag(&instances.items[0], "scale-agent:spec"), "linux-x64");
         assert_null(ec2_instance_tag(&instances.items[0], "scale-agent"));
-        assert_string_equal(instances.items[1].id, "i-b");
+        assert_string_equal(instances.items[1].id, "i-0000000b");
         assert_string_equal(instances.items[1].account, "123456789012");
         assert_true(instances.items[1].spot);
 }
@@ -84,7 +86,7 @@ static void owners_belong_to_their_reservation(void **state)
         assert_int_equal(instances.count, 4);
         for (size_t i = 0; i < 4; i++)
                 assert_string_equal(instances.items[i].account, owners[i]);
-        assert_string_equal(instances.items[3].id, "i-d");
+        assert_string_equal(instances.items[3].id, "i-0000000d");
         assert_true(instances.items[2].spot);
         assert_false(instances.items[3].spot);
 }
@@ -143,9 +145,10 @@ static void there_are_bounds(void **state)
 {
         static const char list[] = "<RunInstancesResponse><instancesSet>";
         static const char list_end[] = "</instancesSet></RunInstancesResponse>";
-        static const char item[] = "<item><instanceId>i-1</instanceId></item>";
-        static const char tags[] = "<RunInstancesResponse><instancesSet><item><instanceId>i-1"
-                                   "</instanceId><tagSet>";
+        static const char item[] = "<item><instanceId>i-00000001</instanceId></item>";
+        static const char tags[] =
+                "<RunInstancesResponse><instancesSet><item><instanceId>i-00000001"
+                "</instanceId><tagSet>";
         static const char tags_end[] = "</tagSet></item></instancesSet></RunInstancesResponse>";
         static const char tag[] = "<item><key>k</key><value>v</value></item>";
         _cleanup_free_ char *enough = repeat(list, item, 1000, list_end);
@@ -178,9 +181,9 @@ static void long_texts_are_refused_or_cut(void **state)
         static const char end[] = "</item></instancesSet></RunInstancesResponse>";
         _cleanup_free_ char *id = repeat(begin, "0123456789", 3, "</instanceId>");
         _cleanup_free_ char *id_xml = repeat(id, end, 1, "");
-        _cleanup_free_ char *value = repeat(
-                "<RunInstancesResponse><instancesSet><item><instanceId>i-1</instanceId><tagSet>"
-                "<item><key>k</key><value>x",
+        _cleanup_free_ char *value = repeat("<RunInstancesResponse><instancesSet><item><instanceId>"
+                                            "i-00000001</instanceId><tagSet>"
+                                            "<item><key>k</key><value>x",
                 "\xc3\xa4", 5000, "</value></item></tagSet>");
         _cleanup_free_ char *value_xml = repeat(value, end, 1, "");
         _cleanup_(ec2_instances_release) struct ec2_instances instances = {0};
@@ -195,7 +198,8 @@ static void long_texts_are_refused_or_cut(void **state)
 /* The id becomes a parameter's name and a runner's name. */
 static void ids_that_are_none_are_refused(void **state)
 {
-        static const char *const ids[] = {"", "i-", "x-1", "i-1/../2", "i-1 ", "i-1&#10;"};
+        static const char *const ids[] = {
+                "", "i-", "i-1", "x-00000001", "i-00000001/../2", "i-00000001 ", "i-00000001&#10;"};
         struct ec2_instances instances = {0};
         struct err err;
 
@@ -214,7 +218,7 @@ static void ids_that_are_none_are_refused(void **state)
 static void document_types_are_refused(void **state)
 {
         static const char bomb[] =
-                "<?xml version=\"1.0\"?><!DOCTYPE RunInstancesResponse [<!ENTITY a \"i-1\">"
+                "<?xml version=\"1.0\"?><!DOCTYPE RunInstancesResponse [<!ENTITY a \"i-00000001\">"
                 "<!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;\">]><RunInstancesResponse>"
                 "<instancesSet><item><instanceId>&a;</instanceId></item></instancesSet>"
                 "</RunInstancesResponse>";
