@@ -16,6 +16,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "exchange/handover.h"
 #include "starter/message.h"
 
 #define FILE_LIMIT (64UL * 1024)
@@ -97,16 +98,6 @@ void agent_config_release(struct agent_config *config)
 
 /* -- reading one value ----------------------------------------------------------------------- */
 
-static bool is_prefix(const char *text)
-{
-        static const char allowed[] =
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/";
-        size_t size = strlen(text);
-
-        return size > 1 && size <= 200 && text[0] == '/' && text[size - 1] != '/' &&
-               text[strspn(text, allowed)] == '\0';
-}
-
 static bool is_text(const cJSON *value)
 {
         return cJSON_IsString(value) && value->valuestring[0] != '\0' &&
@@ -119,7 +110,7 @@ static bool read_text(const struct field *field, const cJSON *value, char **memb
                 return false;
         if (field->type == FIELD_PATH && value->valuestring[0] != '/')
                 return false;
-        if (field->type == FIELD_PREFIX && !is_prefix(value->valuestring))
+        if (field->type == FIELD_PREFIX && !handover_is_prefix(value->valuestring))
                 return false;
         free(*member);
         *member = mem_string(value->valuestring);
@@ -186,7 +177,7 @@ static void add_fault(struct buf *faults, const struct field *field, const cJSON
                 [FIELD_OBJECT] = "an object",
                 [FIELD_TEXT] = "a text",
                 [FIELD_PATH] = "an absolute path",
-                [FIELD_PREFIX] = "a path of letters, digits and -._/ such as /scale-agent",
+                [FIELD_PREFIX] = HANDOVER_PREFIX_NEEDED,
                 [FIELD_COMMAND] = "a list of texts, an absolute path first,",
         };
         double number = cJSON_GetNumberValue(value);

@@ -7,6 +7,7 @@
  * machine was launched for, its limits, and the times so far.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,16 @@ struct handover {
 };
 
 void handover_release(struct handover *handover);
+
+/* Whether TEXT may be the prefix of our parameters. SSM keeps names that begin with "aws" or "ssm"
+ * for itself, and takes paths of 15 parts, of which two are ours.
+ * https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html */
+bool handover_is_prefix(const char *text);
+#define HANDOVER_PREFIX_MAX 200
+/* For errors: what is needed. */
+#define HANDOVER_PREFIX_NEEDED                                                                \
+        "an SSM path such as /scale-agent (at most 200 letters, digits, _ . - in at most 13 " \
+        "parts, the first not beginning with aws or ssm)"
 
 /* The parameter's name; the caller frees. */
 char *handover_parameter(const char *prefix, const char *instance);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -17,6 +18,8 @@
 #define HANDOVER_VERSION 1
 #define LIMIT_MAX_SECONDS INT64_C(604800)
 
+#define PREFIX_PARTS_MAX 13
+#define PART_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 #define BASE64_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_"
 
 struct integer_field {
@@ -124,6 +127,24 @@ void handover_release(struct handover *handover)
         free(handover->scope);
         handover_job_release(&handover->job);
         *handover = (struct handover){0};
+}
+
+bool handover_is_prefix(const char *text)
+{
+        unsigned parts = 0;
+
+        if (strlen(text) > HANDOVER_PREFIX_MAX || strncasecmp(text, "/aws", 4) == 0 ||
+                strncasecmp(text, "/ssm", 4) == 0)
+                return false;
+        while (*text == '/') {
+                size_t length = strspn(text + 1, PART_CHARACTERS);
+
+                if (length == 0)
+                        return false;
+                text += 1 + length;
+                parts++;
+        }
+        return *text == '\0' && parts >= 1 && parts <= PREFIX_PARTS_MAX;
 }
 
 char *handover_parameter(const char *prefix, const char *instance)

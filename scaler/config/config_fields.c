@@ -13,6 +13,7 @@
 
 #include "aws/instance_type.h"
 #include "base/json.h"
+#include "exchange/handover.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
@@ -34,25 +35,6 @@ static bool is_name(const char *text)
 static bool is_owner(const char *text)
 {
         return is_made_of(text, LETTERS DIGITS "_-");
-}
-
-/* SSM keeps names that begin with "aws" or "ssm" for itself, and takes paths of 15 parts, of which
- * two are ours. */
-static bool is_prefix(const char *text)
-{
-        unsigned parts = 0;
-
-        if (strncasecmp(text, "/aws", 4) == 0 || strncasecmp(text, "/ssm", 4) == 0)
-                return false;
-        while (*text == '/') {
-                size_t length = strspn(text + 1, NAME);
-
-                if (length == 0)
-                        return false;
-                text += 1 + length;
-                parts++;
-        }
-        return *text == '\0' && parts >= 1 && parts <= 13;
 }
 
 /* The part after OWNER/ in TEXT, or NULL when there is none. */
@@ -332,11 +314,10 @@ static const struct config_field document_fields[] = {
         {
                 .name = "prefix",
                 .kind = CONFIG_TEXT,
-                .allowed = "an SSM path such as /scale-agent (at most 200 letters, digits, _ . - "
-                           "in at most 13 parts, the first not beginning with aws or ssm)",
+                .allowed = HANDOVER_PREFIX_NEEDED,
                 .min = 2,
-                .max = 200,
-                .is_valid = is_prefix,
+                .max = HANDOVER_PREFIX_MAX,
+                .is_valid = handover_is_prefix,
                 .default_text = "/scale-agent",
                 AT(prefix),
         },

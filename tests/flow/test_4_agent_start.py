@@ -142,7 +142,7 @@ def test_ssm_that_answers_garbage_is_asked_again(floor):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ('{"prefix": "x"}', "prefix: a path of letters, digits and -._/ such as /scale-agent"),
+        ('{"prefix": "x"}', "prefix: an SSM path such as /scale-agent (at most 200"),
         ('{"runner": {"comand": []}}', "runner.comand: there is no such setting"),
         ('{"runner": {"command": ["run"]}}', "runner.command: a list of texts"),
         ('{"idle_limit_seconds": 0}', "idle_limit_seconds: a whole number from 1 to"),
