@@ -121,8 +121,7 @@ static char *url_of_arn(const char *arn)
         if (!arn ||
                 sscanf(arn, "arn:%*[^:]:sqs:%31[^:]:%15[^:]:%95[^:]", region, account, name) != 3)
                 return NULL;
-        return mem_format("https://sqs.%s.amazonaws.com%s/%s/%s", region,
-                strncmp(region, "cn-", 3) == 0 ? ".cn" : "", account, name);
+        return mem_format("https://sqs.%s.%s/%s/%s", region, aws_domain(region), account, name);
 }
 
 /* A message that failed would stay hidden for the queue's whole visibility time-out, which is made

@@ -45,6 +45,13 @@ void aws_release(struct aws *aws);
 /* Replaces the credentials: takes the members of CREDENTIALS over, and empties it. */
 void aws_set_credentials(struct aws *aws, struct aws_credentials *credentials);
 
+/* The partition that ARNs of REGION name: "aws", "aws-cn" or "aws-us-gov".
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html */
+const char *aws_partition(const char *region);
+
+/* What host names of services in REGION end with: "amazonaws.com" or "amazonaws.com.cn". */
+const char *aws_domain(const char *region);
+
 /* The services that this project calls. */
 enum aws_service {
         AWS_EC2,            /* query protocol, XML answers, version 2016-11-15 */

@@ -102,6 +102,37 @@ void aws_set_credentials(struct aws *aws, struct aws_credentials *credentials)
         *credentials = (struct aws_credentials){0};
 }
 
+/* -- partitions -------------------------------------------------------------------------------- */
+
+static const struct partition {
+        const char *regions; /* what the names of its regions begin with */
+        const char *name;
+        const char *domain;
+} partitions[] = {
+        {"cn-", "aws-cn", "amazonaws.com.cn"},
+        {"us-gov-", "aws-us-gov", "amazonaws.com"},
+        {"", "aws", "amazonaws.com"},
+};
+
+static const struct partition *find_partition(const char *region)
+{
+        const struct partition *partition = partitions;
+
+        while (strncmp(region, partition->regions, strlen(partition->regions)) != 0)
+                partition++; /* the last one takes every region */
+        return partition;
+}
+
+const char *aws_partition(const char *region)
+{
+        return find_partition(region)->name;
+}
+
+const char *aws_domain(const char *region)
+{
+        return find_partition(region)->domain;
+}
+
 /* -- calls --------------------------------------------------------------------------------------
  */
 
@@ -113,8 +144,8 @@ static char *endpoint(const struct aws *aws, enum aws_service service)
         size_t size;
 
         if (!url)
-                return mem_format("https://%s.%s.amazonaws.com%s", services[service].name,
-                        aws->region, strncmp(aws->region, "cn-", 3) == 0 ? ".cn" : "");
+                return mem_format("https://%s.%s.%s", services[service].name, aws->region,
+                        aws_domain(aws->region));
         size = strlen(url);
         while (size > 0 && url[size - 1] == '/')
                 size--;

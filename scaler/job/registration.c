@@ -61,11 +61,8 @@ static bool may_clear(struct registration *registration)
 static char *instance_arn(const struct registration *registration)
 {
         const char *region = registration->aws->region;
-        const char *partition = strncmp(region, "cn-", 3) == 0       ? "aws-cn"
-                                : strncmp(region, "us-gov-", 7) == 0 ? "aws-us-gov"
-                                                                     : "aws";
 
-        return mem_format("arn:%s:ec2:%s:%s:instance/%s", partition, region,
+        return mem_format("arn:%s:ec2:%s:%s:instance/%s", aws_partition(region), region,
                 registration->instance.account, registration->instance.id);
 }
 
