@@ -11,11 +11,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from tests.cloud.function_url import event_of
-from tests.cloud.jobs import Job
+from tests.cloud.aws.function_url import event_of
+from tests.cloud.github.jobs import Job
+from tests.cloud.github.tls import make_app_key, make_certificates
+from tests.cloud.github.webhooks import Webhooks, workflow_job_body
 from tests.cloud.serve import Request
-from tests.cloud.tls import make_app_key, make_certificates
-from tests.cloud.webhooks import Webhooks, workflow_job_body
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
 
-from tests.cloud.launcher import Launcher
+from tests.cloud.machines.runner_service import RunnerService
 
 from . import answers
 from .runs import BenchError, Call, Peer, Run
@@ -209,20 +209,20 @@ def agent(bench: Bench) -> Iterator[Figure]:
     folder = bench.peer.answers("agent")
     answers.write_agent(folder)
     at_once, later, peak, present, own = [], [], [], [], []
-    launcher = Launcher(Path(bench.program("bin/starter")), bench.peer.folder)
+    service = RunnerService(Path(bench.program("bin/starter")), bench.peer.folder)
     for _ in bench.runs(20):
         for latency, values in ((0, at_once), (50, later)):
-            run = run_agent(bench, folder, launcher, latency)
+            run = run_agent(bench, folder, service, latency)
             started = run.first("runner").received
             values.append((started - latency * MS * calls_before_runner(run)) / MS)
             peak.append(run.peak_kib / 1024)
     for _ in bench.runs(5):
-        run = run_agent(bench, folder, launcher, 0, settle_ms=2500)
+        run = run_agent(bench, folder, service, 0, settle_ms=2500)
         present.append(run.present_kib / 1024)
         own.append(run.own_kib / 1024)
-    launcher.process.terminate()
-    launcher.process.wait()
-    launcher.forget()
+    service.process.terminate()
+    service.process.wait()
+    service.forget()
     runs = f"{len(at_once)} runs"
     settled = f"{len(present)} runs, 2.5 s after the runner's start"
     yield Figure("agent: fork to runner started", "ms", at_once, f"{runs}, no latency", 30)
@@ -237,7 +237,7 @@ def agent(bench: Bench) -> Iterator[Figure]:
 
 
 def run_agent(
-    bench: Bench, folder: Path, launcher: Launcher, latency: int, settle_ms: int = 300
+    bench: Bench, folder: Path, service: RunnerService, latency: int, settle_ms: int = 300
 ) -> Run:
     """One agent, until its runner has a job and all is reported."""
     signals = bench.peer.folder / "signals"
@@ -245,7 +245,7 @@ def run_agent(
     runner = {
         "command": [bench.program("bench/runner"), str(signals)],
         "directory": str(bench.peer.folder),
-        "socket": str(launcher.path),
+        "socket": str(service.path),
     }
     config.write_text(json.dumps({"runner": runner}))
     return bench.peer.run(

@@ -19,20 +19,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import grants, settings
-from .aws import Aws, Calls
-from .events import EventBus, Poller
+from . import settings
+from .aws import grants
+from .aws.events import EventBus, Poller
+from .aws.function_url import FunctionUrl
+from .aws.lambda_host import Host
+from .aws.policy import Policies
+from .aws.proxy import Aws, Calls
+from .aws.sandbox import FunctionError, Sandbox
+from .aws.services import Launches, Messages
+from .aws.stack import ACCOUNT, REGION, Moto, Stack
+from .aws.template import Function, Queue
 from .fault_sets import SETS
 from .faults import Faults
-from .function_url import FunctionUrl
-from .functions import FunctionError, Sandbox
 from .hooks import Hooks
-from .hosts import Host
-from .policy import Policies
-from .services import Launches, Messages
 from .settings import Options
-from .stack import ACCOUNT, REGION, Moto, Stack
-from .template import Function, Queue
 from .view import Log, View
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from .aws import Hook
+from .aws.proxy import Hook
+from .aws.services import instance_ids
+from .aws.wire import Call
 from .serve import Answer
-from .services import instance_ids
-from .wire import Call
 
 if TYPE_CHECKING:
     from .cloud import Cloud

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .stack import Stack
-from .template import Function
+from .aws.stack import Stack
+from .aws.template import Function
 
 if TYPE_CHECKING:
     from .cloud import Cloud
     from .faults import Faults
-    from .github import GitHub
-    from .machines import Machines
+    from .github.stand_in import GitHub
+    from .machines.fleet import Machines
 
 BUILD = Path(__file__).resolve().parents[2] / os.environ.get("BUILD", "build")
 

@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .events import Poller
-from .hosts import Host
-from .stack import Stack
-from .template import Queue
+from .aws.events import Poller
+from .aws.lambda_host import Host
+from .aws.stack import Stack
+from .aws.template import Queue
 
 if TYPE_CHECKING:
-    from .github import GitHub
-    from .machines import Machines
+    from .github.stand_in import GitHub
+    from .machines.fleet import Machines
 
 ENDING = ("terminated", "shutting-down")
 COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]

@@ -22,8 +22,8 @@ import pytest
 from helpers import Inbox
 
 from cloud.cloud import Cloud
-from cloud.github import GitHub
-from cloud.machines import Machines
+from cloud.github.stand_in import GitHub
+from cloud.machines.fleet import Machines
 from cloud.settings import INHERITED, function_environment
 
 MakeCloud = Callable[..., Cloud]

@@ -18,7 +18,7 @@ from typing import Any
 from helpers import LABELS, REPOSITORY, until
 
 from cloud.cloud import Cloud
-from cloud.machine import SHUT_DOWN, Machine
+from cloud.machines.machine import SHUT_DOWN, Machine
 
 SCOPE = f"repos/{REPOSITORY}"
 LISTENS = "echo '2026-11-23 18:00:00Z: Listening for Jobs'"

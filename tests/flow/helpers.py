@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from cloud.aws.wire import Call
 from cloud.cloud import Cloud
 from cloud.serve import Answer, Request, Server
-from cloud.wire import Call
 
 REPOSITORY = "octo-org/one"
 LABELS = ["self-hosted", "linux", "x64"]

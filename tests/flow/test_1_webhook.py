@@ -10,8 +10,8 @@ import pytest
 from helpers import LABELS, REPOSITORY, complaints, configure, log, sent
 
 from cloud.faults import Cut, Error, Throttle
-from cloud.jobs import Job
-from cloud.webhooks import FORM, post, sign
+from cloud.github.jobs import Job
+from cloud.github.webhooks import FORM, post, sign
 
 QUEUES = {"queued": "QueuedQueue", "in_progress": "InProgressQueue", "completed": "CompletedQueue"}
 

@@ -25,7 +25,7 @@ from helpers import (
 
 from cloud.fault_sets import CONFLICT
 from cloud.faults import Body, Cut, Error, Latency, Throttle
-from cloud.github import GitHub
+from cloud.github.stand_in import GitHub
 
 JITCONFIG = ("github", "actions/generate-runner-jitconfig-*")
 TOKEN = ("github", "apps/create-installation-access-token")

@@ -12,7 +12,7 @@ import pytest
 from floor import ENDS, LISTENS, PATIENT, STARTS, Floor, assert_ended_well
 from helpers import LABELS, REPOSITORY, until
 
-from cloud.machines import Machines
+from cloud.machines.fleet import Machines
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_
 from helpers import LABELS, REPOSITORY, until
 
 from cloud.faults import Cut, Error, Throttle
-from cloud.machine import SHUT_DOWN
-from cloud.machines import Machines
-from cloud.tokens import iso
+from cloud.machines.fleet import Machines
+from cloud.machines.machine import SHUT_DOWN
+from cloud.serve import iso
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well, assert_failed
 from helpers import LABELS, REPOSITORY
 
-from cloud.machines import Machines
+from cloud.machines.fleet import Machines
 
 
 @pytest.fixture

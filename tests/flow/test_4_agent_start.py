@@ -16,7 +16,7 @@ from helpers import LABELS, REPOSITORY
 
 from cloud.cloud import Cloud
 from cloud.faults import Body, Cut, Error, Throttle
-from cloud.machines import Machines
+from cloud.machines.fleet import Machines
 
 
 @pytest.fixture

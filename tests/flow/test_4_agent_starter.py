@@ -18,8 +18,8 @@ import pytest
 from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well, assert_failed
 from helpers import LABELS, REPOSITORY, until
 
-from cloud.launcher import Launcher
-from cloud.machines import Machines
+from cloud.machines.fleet import Machines
+from cloud.machines.runner_service import RunnerService
 from cloud.settings import BUILD
 
 STARTER = BUILD / "bin" / "starter"
@@ -97,7 +97,7 @@ class Client:
             self._pipe = -1
 
 
-class Server(Launcher):
+class Server(RunnerService):
     """launch, and what it is asked for."""
 
     def start(self, script: str, folder: str = "/", **environment: str) -> Client:
@@ -358,7 +358,7 @@ def floor(make_stage):
 
 def test_the_runner_is_no_child_of_the_agent(floor):
     floor.script("echo parent $PPID", LISTENS, STARTS, ENDS).put().run()
-    assert f"parent {floor.machine.launcher.process.pid}" in floor.text()
+    assert f"parent {floor.machine.runner_service.process.pid}" in floor.text()
     floor.report("ready", "job_started", "finished")
 
 
@@ -367,7 +367,7 @@ def test_the_configuration_is_told_to_the_runner_only(floor):
     floor.put().run()
     assert job.state == "completed"
     assert floor.report("ready", "job_started", "finished")["result"] == "Succeeded"
-    assert floor.jit_config[:40] not in floor.text() + floor.machine.launcher.log.read_text()
+    assert floor.jit_config[:40] not in floor.text() + floor.machine.runner_service.log.read_text()
     assert_ended_well(floor)
 
 
@@ -384,8 +384,8 @@ def test_nobody_starts_the_runner(floor):
 
 
 def stop_launch(floor: Floor) -> None:
-    assert until(lambda: floor.machine.launcher is not None, 10)
-    floor.machine.launcher.process.send_signal(signal.SIGSTOP)
+    assert until(lambda: floor.machine.runner_service is not None, 10)
+    floor.machine.runner_service.process.send_signal(signal.SIGSTOP)
 
 
 def test_a_runner_service_that_never_comes_is_given_up(floor):
@@ -409,7 +409,7 @@ def test_a_runner_service_that_dies_in_the_job_is_told(floor):
     floor.script("echo runner $$", LISTENS, STARTS, STUBBORN).put().switch_on()
     assert floor.says("Running job")
     pid = runner_of(floor)
-    floor.machine.launcher.process.kill()
+    floor.machine.runner_service.process.kill()
     floor.ended()
     stages = ("ready", "job_started", "failed")
     assert_failed(floor, "the connection to runner.service ended", stages=stages)

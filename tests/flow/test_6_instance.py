@@ -21,7 +21,7 @@ from helpers import (
 
 from cloud.faults import Body, Error, Event, Throttle
 from cloud.hooks import ENDED
-from cloud.machines import SPOT_WARNING
+from cloud.machines.fleet import SPOT_WARNING
 
 TIMES = {
     "queued": 1000, "webhook": 2000, "launched": 4000, "handed_over": 4500,

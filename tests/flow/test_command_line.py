@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from helpers import batch, job_message
 
-from cloud.functions import FunctionError
+from cloud.aws.sandbox import FunctionError
 
 HANDLERS = ["webhook", "queued", "in_progress", "completed", "instance", "dead_letter", "notify"]
 BATCHES = HANDLERS[1:]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud.stack import ACCOUNT, REGION, Moto
+from cloud.aws.stack import ACCOUNT, REGION, Moto
 
 PROJECT = Path(__file__).resolve().parents[2]
 # The AWS CLI of the machine, unless tests/prepare had to install one.

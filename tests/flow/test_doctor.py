@@ -11,8 +11,8 @@ from helpers import configure
 from person import other_key, owner_environment
 
 from cloud.faults import Body
-from cloud.github import INSTALLATION
-from cloud.webhooks import Delivery
+from cloud.github.stand_in import INSTALLATION
+from cloud.github.webhooks import Delivery
 
 NAMES = [
     "aws-credentials", "configuration", "webhook-secret", "github-secret", "github-app",

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from helpers import job_message, queued
 
-from cloud import template
+from cloud.aws import template
 
 DOCUMENT = template.load()
 RESOURCES = DOCUMENT["Resources"]

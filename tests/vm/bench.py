@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from cloud.cloud import Cloud
-from cloud.github import GitHub
+from cloud.github.stand_in import GitHub
 
 from .bench_machine import (
     HERE,

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloud.aws.stack import REGION
 from cloud.cloud import Cloud
-from cloud.machine import TERMINATED
-from cloud.machines import Machines
-from cloud.metadata import Facts
-from cloud.stack import REGION
+from cloud.machines.fleet import Machines
+from cloud.machines.machine import TERMINATED
+from cloud.machines.metadata import Facts
 
 from .gate import Gate, make_context
 from .handover import put_handover

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloud.cloud import Cloud
-from cloud.github import GitHub
+from cloud.github.stand_in import GitHub
 
 from .machine import VirtualMachine
 from .machines import IMAGE, VirtualMachines

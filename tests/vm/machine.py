@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloud.machine import SHUT_DOWN, Machine, Setup
+from cloud.machines.machine import SHUT_DOWN, Machine, Setup
 
 from .qmp import Qmp, QmpError
 

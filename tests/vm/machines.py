@@ -13,8 +13,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cloud.machines import Machines
-from cloud.stack import REGION
+from cloud.aws.stack import REGION
+from cloud.machines.fleet import Machines
 
 from .gate import Gate, make_context
 from .machine import VirtualMachine, VmSetup

@@ -15,8 +15,8 @@ import json
 from typing import Any
 
 from cloud.cloud import Cloud
-from cloud.github import INSTALLATION
-from cloud.jobs import Job
+from cloud.github.jobs import Job
+from cloud.github.stand_in import INSTALLATION
 
 from .handover import put_handover
 from .machine import VirtualMachine, wait_until

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from cloud.machine import SHUT_DOWN, SPOT_TAKEN, TERMINATED
+from cloud.machines.machine import SHUT_DOWN, SPOT_TAKEN, TERMINATED
 
 from .stand import Stand
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud.github import GitHub
+from cloud.github.stand_in import GitHub
 
 from .bench_machine import Change, make_variant
 from .machine import Firmware

@@ -12,7 +12,7 @@ import elf
 import pytest
 from tree import PROJECT
 
-from cloud.template import load
+from cloud.aws.template import load
 
 SIZE_LIMIT = 2_200_000
 

@@ -15,9 +15,9 @@ from package import Deb, Rpm, read
 from tree import PROJECT, Root, trust
 
 from cloud.faults import Faults
-from cloud.metadata import Facts, Metadata
+from cloud.github.tls import make_certificates
+from cloud.machines.metadata import Facts, Metadata
 from cloud.serve import Answer, Server
-from cloud.tls import make_certificates
 
 PROGRAMS = ["/usr/bin/runner-agent", "/usr/lib/runner-agent/starter"]
 UNITS = "/usr/lib/systemd/system"

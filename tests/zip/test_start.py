@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from cloud.functions import Sandbox
+from cloud.aws.sandbox import Sandbox
+from cloud.github.tls import make_app_key, make_certificates
 from cloud.serve import Answer, Server
-from cloud.tls import make_app_key, make_certificates
 
 RUNNER = "i-0123456789abcdef0"
 TERMINATED = f"""<TerminateInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloud.functions import Sandbox
-from cloud.template import Function
+from cloud.aws.sandbox import Sandbox
+from cloud.aws.template import Function
 
 PROJECT = Path(__file__).resolve().parents[2]
 TASK = "/var/task"

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""Moto, and the stack of scaler/template.yaml in it.
+
+Moto starts once and is emptied between tests. `create` fills it as the owner of an account would:
+an image, two subnets, the stack, the configuration and the secrets. After that signatures and
+permissions are checked; the owner goes on with an access key, everyone else with a role's session.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import Credentials
+
+from . import template
+from .wire import Session
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+STACK_NAME = "scale-agent"
+START_SECONDS = 60
+ADMINISTRATOR = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+
+
+class Moto:
+    """The process, and clients that reach it directly as the owner of the account."""
+
+    def __init__(self, log: Path):
+        self.log = log
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        environment |= {"MOTO_ACCOUNT_ID": ACCOUNT, "AWS_DEFAULT_REGION": REGION}
+        environment |= {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+        environment |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+        with log.open("w") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cloud.aws.moto_server"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        importlib.import_module("moto.events.models")  # slow, so do it while moto starts
+        self._session = boto3.Session("setup", "setup", region_name=REGION)
+        self._clients: dict[str, Any] = {}
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        if not line.isdigit():
+            raise RuntimeError(f"moto's server did not start: {self.last_error()}")
+        self.port = int(line)
+
+    def last_error(self) -> str:
+        """Give the last line that moto wrote to its standard error, other than its access log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return next((line for line in reversed(lines) if " HTTP/1." not in line), "")
+
+    @property
+    def url(self) -> str:
+        """Where moto listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str) -> Any:
+        """Give a boto3 client of the owner, straight to moto."""
+        if service not in self._clients:
+            config = Config(
+                proxies={}, retries={"max_attempts": 1}, parameter_validation=False,
+                max_pool_connections=32,
+            )  # fmt: skip
+            self._clients[service] = self._session.client(
+                service, endpoint_url=self.url, config=config
+            )
+        return self._clients[service]
+
+    def act_as(self, access_key: str, secret_key: str) -> None:
+        """Let the clients sign with another key of the owner's."""
+        credentials = self._session.get_credentials()
+        credentials.access_key, credentials.secret_key = access_key, secret_key
+
+    def control(self, path: str, body: str = "") -> None:
+        """Post to moto's own API."""
+        headers = {"Content-Type": "text/plain"}
+        url = f"{self.url}/moto-api/{path}"
+        request = urllib.request.Request(url, body.encode(), headers, method="POST")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=START_SECONDS) as answer:
+            answer.read()
+
+    def stop(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Stack:
+    """One stack: the resolved template, and sessions of its roles."""
+
+    def __init__(
+        self,
+        moto: Moto,
+        parameters: dict[str, str] | None = None,
+        path: Path = template.DEFAULT_PATH,
+    ):
+        self.moto = moto
+        self.document = template.load(path)
+        self.sessions: dict[str, Session] = {}
+        moto.control("reset")
+        moto.control("reset-auth", "inf")
+        self._become_owner()
+        self.subnets = self._subnets()
+        given = {**self._requisites(), **(parameters or {})}
+        physical = self._create(given)
+        self.template = template.Template(self.document, given, physical, REGION, ACCOUNT)
+        self._give_policies()
+        self.prefix = "/" + self.template.resolve({"Ref": "Prefix"})
+
+    def close_setup(self) -> None:
+        """Check signatures and permissions from now on."""
+        self.moto.control("reset-auth", "0")
+
+    def _become_owner(self) -> None:
+        iam = self.moto.client("iam")
+        iam.create_user(UserName="owner")
+        iam.put_user_policy(
+            UserName="owner", PolicyName="all", PolicyDocument=json.dumps(ADMINISTRATOR)
+        )
+        key = iam.create_access_key(UserName="owner")["AccessKey"]
+        self.moto.act_as(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def _subnets(self) -> list[str]:
+        found = self.moto.client("ec2").describe_subnets()["Subnets"]
+        found.sort(key=lambda subnet: subnet["AvailabilityZone"])
+        return [subnet["SubnetId"] for subnet in found[:2]]
+
+    def _requisites(self) -> dict[str, str]:
+        ec2, s3 = self.moto.client("ec2"), self.moto.client("s3")
+        where = {"LocationConstraint": REGION}
+        s3.create_bucket(Bucket="code", CreateBucketConfiguration=where)
+        s3.put_object(Bucket="code", Key="scaler.zip", Body=b"not looked at")
+        image = ec2.register_image(Name="runner", Architecture="x86_64")["ImageId"]
+        vpc = ec2.describe_subnets(SubnetIds=self.subnets)["Subnets"][0]["VpcId"]
+        return {
+            "CodeBucket": "code",
+            "CodeKey": "scaler.zip",
+            "ImageId": image,
+            "VpcId": vpc,
+            "SubnetIds": ",".join(self.subnets),
+        }
+
+    def _create(self, parameters: dict[str, str]) -> dict[str, str]:
+        formation = self.moto.client("cloudformation")
+        formation.create_stack(
+            StackName=STACK_NAME,
+            TemplateBody=json.dumps(template.for_moto(self.document)),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+            ],
+        )
+        status = formation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]["StackStatus"]
+        if status != "CREATE_COMPLETE":
+            raise RuntimeError(f"moto could not create the stack of the template: {status}")
+        resources = formation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+        return {
+            one["LogicalResourceId"]: one["PhysicalResourceId"]
+            for one in resources
+            if "LogicalResourceId" in one
+        }
+
+    def _give_policies(self) -> None:
+        for role, statements in self.template.statements().items():
+            self.moto.client("iam").put_role_policy(
+                RoleName=self.template.physical[role],
+                PolicyName="all",
+                PolicyDocument=json.dumps(template.open_policy(statements)),
+            )
+
+    def assume(self, role: str, session: str = "local", seconds: int = 3600) -> dict[str, str]:
+        """Open a session of a role, known by its logical id in the template."""
+        arn = self.template.resolve({"Fn::GetAtt": [role, "Arn"]})
+        answer = self.moto.client("sts").assume_role(
+            RoleArn=arn, RoleSessionName=session, DurationSeconds=seconds
+        )["Credentials"]
+        credentials = Credentials(
+            answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"]
+        )
+        self.sessions[answer["AccessKeyId"]] = Session(role, session, credentials)
+        return {
+            "AccessKeyId": answer["AccessKeyId"],
+            "SecretAccessKey": answer["SecretAccessKey"],
+            "Token": answer["SessionToken"],
+            "Expiration": answer["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }

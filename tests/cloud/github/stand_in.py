@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""GitHub, as far as a scaler and its runners can tell.
+
+It is the REST API over TLS, the webhooks, the queue of jobs, and the broker that runners listen to.
+
+    github = GitHub(directory)
+    github.start()
+    github.webhooks.url = "http://127.0.0.1:9000/"
+    job = github.queue_job("octo-org/one", ["self-hosted", "linux", "x64"])
+    github.wait(lambda: job.state == "completed", 30)
+
+All state is there to be looked at: `jobs`, `registry`, `doorman`, `api.calls`,
+`webhooks.deliveries`; `violations` lists what GitHub's own description of its API says against
+either side.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..faults import Faults
+from ..serve import Server
+from .api import Api
+from .broker import Broker
+from .jobs import Job, Jobs
+from .openapi import github_description
+from .registry import Registry
+from .tls import make_certificates
+from .tokens import Doorman, Installation
+from .webhooks import Webhooks, examples
+
+INSTALLATION = 4711
+ACCOUNT = "octo-org"
+
+
+class GitHub:
+    """Start it, point the programs to `api_url` and `ca_file`, and queue jobs."""
+
+    def __init__(self, directory: Path, faults: Faults | None = None, base_path: str = "") -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.faults = faults or Faults()
+        self.violations: list[str] = []
+        self.description = github_description()
+        examples("workflow_job")  # read before the first delivery needs them
+        self.doorman = Doorman()
+        self.doorman.installations[INSTALLATION] = Installation(INSTALLATION, ACCOUNT)
+        self.registry = Registry()
+        self.webhooks = Webhooks(secrets.token_hex(20), INSTALLATION, self.doorman.app_id)
+        self.jobs = Jobs(self.registry, self._announce)
+        self.broker = Broker(self.registry, self.jobs)
+        self.api = Api(self, base_path.rstrip("/"), self.faults)
+        self.ca_file, tls = make_certificates(directory)
+        self._server = Server(self.api.answer, tls, "github")
+        self.api_url = f"https://localhost:{self._server.port}{self.api.base_path}"
+
+    @property
+    def app_id(self) -> int:
+        """The id of the App that the webhooks belong to."""
+        return self.doorman.app_id
+
+    @property
+    def private_key(self) -> str:
+        """The App's private key as PEM."""
+        return self.doorman.private_key
+
+    @property
+    def personal_token(self) -> str:
+        """A person's token that may do all that the App may."""
+        return self.doorman.personal_token
+
+    @property
+    def webhook_secret(self) -> str:
+        """What deliveries are signed with."""
+        return self.webhooks.secret
+
+    def start(self) -> GitHub:
+        """Serve the API and the runners."""
+        self._server.start()
+        self.broker.start()
+        return self
+
+    def stop(self) -> None:
+        """End every connection."""
+        self.webhooks.stop()
+        self._server.stop()
+        self.broker.stop()
+
+    def queue_job(self, repository: str, labels: list[str], **options: Any) -> Job:
+        """A workflow wants a job to run; see `Jobs.queue` for the options."""
+        return self.jobs.queue(repository, labels, **options)
+
+    def cancel_job(self, job: Job) -> None:
+        """A person cancels a job."""
+        self.jobs.cancel(job)
+
+    def wait(self, condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+        """Wait until something is true of the jobs and runners; False when the time is over."""
+        with self.jobs.changed:
+            return self.jobs.changed.wait_for(condition, seconds)
+
+    def left(self) -> list[str]:
+        """Runners that are still registered."""
+        with self.registry.lock:
+            runners = list(self.registry.runners.values())
+        states = [(r, "busy" if r.busy else "online" if r.online else "offline") for r in runners]
+        return [f"runner {r.name} ({r.scope}, {state})" for r, state in states]
+
+    def _announce(self, job: Job, action: str) -> None:
+        body = self.webhooks.body(job, action)
+        self.violations += self.description.check_webhook(action, body)
+        delivery = self.webhooks.deliver("workflow_job", action, body, job.id)
+        if self.faults.duplicate:
+            self.webhooks.redeliver(delivery, "duplicate")

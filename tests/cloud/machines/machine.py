@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: MIT
+"""The life of one machine: boot, systemd's part around the agent, and its end.
+
+A machine is the processes of two sessions (in the sense of setsid), the agent's and that of
+runner.service, with a metadata service of its own. One
+thread runs it and waits for whatever comes first: the agent's end, `shutdown -h now`, the agent's
+words to systemd (sd_notify), a command from outside, or a time that was set. As in the unit file,
+an agent that fails or stops to answer the watchdog powers the machine off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import json
+import os
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .metadata import Metadata
+from .runner_service import RunnerService
+
+HERE = Path(__file__).resolve().parent
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SHUT_DOWN = "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
+TERMINATED = "Client.UserInitiatedShutdown: User initiated shutdown"
+SPOT_TAKEN = "Server.SpotInstanceTermination: Spot instance termination"
+DIED = "Server.InternalError: Internal error on launch or while running"
+SHUTDOWN_COMES_SECONDS = 1.0
+
+
+@dataclass
+class Moment:
+    """Something that happened to a machine."""
+
+    at: float
+    instance_id: str
+    stage: str
+    detail: str = ""
+
+
+@dataclass
+class Setup:
+    """How machines are set up; tests change what they need before a launch."""
+
+    agent: list[str]
+    config: dict[str, object]
+    launch: Path | None = None  # runner.service; without one, nobody starts a runner
+    environment: dict[str, str] = field(default_factory=dict)
+    boot_seconds: float = 0.3
+    watchdog_seconds: float = 10.0
+    stop_seconds: float = 2.0
+
+
+class Machine:
+    """One machine; `ended` is called in its thread when it is off, with the reason."""
+
+    def __init__(
+        self,
+        directory: Path,
+        metadata: Metadata,
+        setup: Setup,
+        ended: Callable[[Machine], None],
+        tell: Callable[[Moment], None],
+    ) -> None:
+        self.directory = directory
+        self.metadata = metadata
+        self.setup = setup
+        self.facts = metadata.facts
+        self.id = metadata.facts.instance_id
+        self.moments: list[Moment] = []
+        self.reason = ""
+        self.exit_code: int | None = None
+        self.status_text = ""
+        self.pings = 0
+        self.off = threading.Event()
+        self.agent: subprocess.Popen[bytes] | None = None
+        self.runner_service: RunnerService | None = None
+        self._tell = tell
+        self._ended = ended
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._alarms: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._lock = threading.Lock()
+        self._ping_limit = float("inf")
+        self._power = -1
+        self._pidfd = -1
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._notify_name = f"scale-agent/{self.id}/{secrets.token_hex(4)}"
+        self._notify.bind(f"\0{self._notify_name}")
+
+    @property
+    def state(self) -> str:
+        """Where the machine is in its life: its latest stage."""
+        return self.moments[-1].stage if self.moments else "new"
+
+    def start(self) -> None:
+        """Switch the machine on."""
+        where = self.facts.subnet or self.facts.zone
+        self.note("on", f"{self.facts.instance_type} in {where}", self.facts.launched)
+        self.at(self.setup.boot_seconds, self._boot)
+        threading.Thread(target=self._live, name=f"machine-{self.id}", daemon=True).start()
+
+    def end(self, reason: str, gently: bool = True) -> None:
+        """Switch the machine off from outside: as by TerminateInstances, or without a word."""
+        self.at(0, lambda: self._stop(reason, gently))
+
+    def at(self, seconds: float, action: Callable[[], None]) -> None:
+        """Have the machine's thread do something after a while."""
+        with self._lock:
+            if not self.off.is_set():
+                entry = (time.monotonic() + seconds, next(self._order), action)
+                heapq.heappush(self._alarms, entry)
+                os.eventfd_write(self._wake, 1)
+
+    def note(self, stage: str, detail: str = "", at: float | None = None) -> None:
+        """Record what happens, or happened."""
+        moment = Moment(time.time() if at is None else at, self.id, stage, detail)
+        self.moments.append(moment)
+        self._tell(moment)
+
+    def _live(self) -> None:
+        try:
+            self.metadata.start()
+            while not self.off.is_set():
+                self._turn()
+        except Exception as error:  # nobody above us in this thread could tell
+            self._stop(f"{DIED} ({error!r})", False)
+        finally:
+            self.metadata.stop()
+            self._notify.close()
+            if self.runner_service is not None:
+                self.runner_service.forget()
+            for descriptor in (self._wake, self._power, self._pidfd):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self._ended(self)
+
+    def _turn(self) -> None:
+        """Wait for the next thing that happens, and let it happen."""
+        poll = select.poll()
+        handlers = {
+            self._wake: lambda: os.eventfd_read(self._wake),
+            self._notify.fileno(): self._hear,
+            self._power: self._powered_off,
+            self._pidfd: self._agent_ended,
+        }
+        for descriptor in handlers:
+            if descriptor >= 0:
+                poll.register(descriptor, select.POLLIN)
+        ready = [descriptor for descriptor, _ in poll.poll(self._patience() * 1000)]
+        for descriptor in sorted(ready, key=list(handlers).index):
+            if not self.off.is_set():
+                handlers[descriptor]()
+        while not self.off.is_set() and (action := self._due()):
+            action()
+        if not self.off.is_set() and time.monotonic() > self._ping_limit:
+            self.note("watchdog", "no ping from the agent")
+            self._stop(f"{SHUT_DOWN} (FailureAction=poweroff: watchdog)", False)
+
+    def _patience(self) -> float:
+        with self._lock:
+            first = self._alarms[0][0] if self._alarms else float("inf")
+        return max(0.0, min(first, self._ping_limit, time.monotonic() + 60) - time.monotonic())
+
+    def _due(self) -> Callable[[], None] | None:
+        with self._lock:
+            if self._alarms and self._alarms[0][0] <= time.monotonic():
+                return heapq.heappop(self._alarms)[2]
+        return None
+
+    def _boot(self) -> None:
+        programs = self.directory / "bin"
+        programs.mkdir(parents=True)
+        (self.directory / "runner").mkdir()
+        (programs / "shutdown").symlink_to(HERE / "shutdown")
+        os.mkfifo(self.directory / "power")
+        self._power = os.open(self.directory / "power", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        if self.setup.launch is not None:
+            self.runner_service = RunnerService(self.setup.launch, self.directory)
+        config = self.directory / "config.json"
+        config.write_text(json.dumps(self._config(), indent=2))
+        with (self.directory / "agent.log").open("wb") as log:
+            self.agent = subprocess.Popen(
+                [*self.setup.agent, "--config", str(config)],
+                env=self._environment(),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._pidfd = os.pidfd_open(self.agent.pid)
+        self.note("agent", f"pid {self.agent.pid}")
+
+    def _config(self) -> dict[str, object]:
+        config = json.loads(json.dumps(self.setup.config))
+        runner = config.setdefault("runner", {})
+        runner.setdefault("directory", str(self.directory / "runner"))
+        path = self.runner_service.path if self.runner_service else self.directory / "starter.socket"
+        runner.setdefault("socket", str(path))
+        return config
+
+    def _environment(self) -> dict[str, str]:
+        return self.setup.environment | {
+            "PATH": f"{self.directory / 'bin'}:{SYSTEM_PATH}",
+            "LANG": "C.UTF-8",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.metadata.url,
+            "NOTIFY_SOCKET": f"@{self._notify_name}",
+            "WATCHDOG_USEC": str(int(self.setup.watchdog_seconds * 1e6)),
+        }
+
+    def _hear(self) -> None:
+        """Read what the agent says to systemd."""
+        for line in self._notify.recv(65536).decode(errors="replace").splitlines():
+            name, _, value = line.partition("=")
+            if line in ("READY=1", "WATCHDOG=1"):
+                self._ping_limit = time.monotonic() + self.setup.watchdog_seconds
+            if line == "WATCHDOG=1":
+                self.pings += 1
+            elif name == "STATUS":
+                self.status_text = value
+                self.note("status", value)
+            elif line == "READY=1":
+                self.note("ready")
+            elif line == "STOPPING=1":
+                self.note("stopping")
+
+    def _powered_off(self) -> None:
+        words = os.read(self._power, 4096).decode(errors="replace").strip()
+        self.note("shutdown", words)
+        if words.startswith(("-h now", "-P now", "now")):
+            self._stop(SHUT_DOWN)
+
+    def _agent_ended(self) -> None:
+        os.close(self._pidfd)
+        self._pidfd = -1
+        self._ping_limit = float("inf")
+        assert self.agent is not None
+        self.exit_code = self.agent.wait()
+        if self.exit_code == 0:
+            # its child `shutdown` may still be on its way
+            self.at(SHUTDOWN_COMES_SECONDS, self._forgotten)
+            return
+        how = f"exit code {self.exit_code}" if self.exit_code > 0 else signal_name(-self.exit_code)
+        self.note("agent failed", how)
+        self._stop(f"{SHUT_DOWN} (FailureAction=poweroff: {how})")
+
+    def _forgotten(self) -> None:
+        self.note("still on", "the agent ended without shutting the machine down")
+
+    def _stop(self, reason: str, gently: bool = True) -> None:
+        if self.off.is_set():
+            return
+        self.reason = reason
+        if gently:
+            self._signal(signal.SIGTERM)
+            self._wait_for_processes()
+        self._signal(signal.SIGKILL)
+        for process in self._started():
+            process.wait()
+        if self.agent is not None:
+            self.exit_code = self.agent.returncode
+        self._wait_for_processes()
+        self.note("off", reason)
+        with self._lock:
+            self.off.set()
+
+    def _wait_for_processes(self) -> None:
+        end = time.monotonic() + self.setup.stop_seconds
+        pause = 0.01
+        while time.monotonic() < end:
+            for process in self._started():
+                process.poll()
+            if not self._processes():
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, 0.2)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _started(self) -> list[subprocess.Popen[bytes]]:
+        found = [self.agent, self.runner_service.process if self.runner_service else None]
+        return [process for process in found if process is not None]
+
+    def _processes(self) -> list[int]:
+        """The live processes of this machine."""
+        sessions = {process.pid for process in self._started()}
+        return [pid for pid in _pids() if _session(pid) in sessions] if sessions else []
+
+
+def signal_name(number: int) -> str:
+    """How a process that ended by a signal is told of."""
+    with contextlib.suppress(ValueError):
+        return f"killed by {signal.Signals(number).name}"
+    return f"killed by signal {number}"
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _session(pid: int) -> int:
+    """The session of a process; 0 for one that is gone or waits to be reaped."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return 0
+    return 0 if fields[0] == "Z" else int(fields[3])
