@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ..settings import INHERITED
 
-# exec keeps the shell's pid, which LISTEN_PID has to be
-SCRIPT = 'eval "exec 3<&$1 $1<&-"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0"'
+# Moves the listener to descriptor 3. exec keeps the shell's pid, which LISTEN_PID has to be.
+SCRIPT = '[ "$1" = 3 ] || eval "exec 3<&$1 $1<&-"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0"'
 
 
 class RunnerService:
