@@ -18,12 +18,12 @@ SCRIPT = '[ "$1" = 3 ] || eval "exec 3<&$1 $1<&-"; LISTEN_PID=$$ LISTEN_FDS=1 ex
 
 
 class RunnerService:
-    """The program `launch`, listening at `path`; it writes to DIRECTORY/launch.log."""
+    """The starter, listening at `path`; it writes to DIRECTORY/starter.log."""
 
     def __init__(self, program: Path, directory: Path):
         # not in DIRECTORY: the path of a socket has 107 characters at the most
         self.path = Path(tempfile.mkdtemp(prefix="launch-", dir="/tmp")) / "socket"
-        self.log = directory / "launch.log"
+        self.log = directory / "starter.log"
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
             self.log.open("wb") as log,

@@ -46,6 +46,6 @@ def test_whatever_its_number_was_the_listener_is_descriptor_3(tmp_path, descript
         cwd=tmp_path,
         check=True,
     )
-    socket, *descriptors = (tmp_path / "launch.log").read_text().split()
+    socket, *descriptors = (tmp_path / "starter.log").read_text().split()
     assert socket.startswith("socket:")
     assert str(descriptor) not in descriptors or descriptor == 3
