@@ -141,8 +141,7 @@ static void hasten(struct scaler *scaler, const struct record *record)
                 seconds *= 4;
         r = scaler_aws(scaler, &aws, &err);
         if (r == 0) {
-                call = sqs_hide_message(aws, url, record->receipt, seconds);
-                http_perform(scaler_http(scaler), call);
+                call = scaler_call(scaler, sqs_hide_message(aws, url, record->receipt, seconds));
                 r = sqs_hide_message_answer(call, &err);
         }
         if (r < 0)

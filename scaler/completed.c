@@ -53,8 +53,8 @@ static int terminate(struct scaler *scaler, const struct job *job, const struct 
                 r = token_need_now(scaler, github, job->installation, err);
         if (r < 0)
                 return r;
-        call = github_delete_runner(github, job->installation, scope, job->runner_id);
-        http_perform(scaler_http(scaler), call);
+        call = scaler_call(
+                scaler, github_delete_runner(github, job->installation, scope, job->runner_id));
         r = github_delete_runner_answer(call, err);
         if (r == GITHUB_RUNNER_BUSY) {
                 log_info(&scaler->log, "runner took another job, its machine stays",

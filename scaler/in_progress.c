@@ -40,8 +40,7 @@ static int tag_instance(struct scaler *scaler, const struct job *job, struct err
 
         if (r < 0)
                 return r;
-        call = ec2_create_tags(aws, job->runner_name, &tag, 1);
-        http_perform(scaler_http(scaler), call);
+        call = scaler_call(scaler, ec2_create_tags(aws, job->runner_name, &tag, 1));
         r = ec2_create_tags_answer(call, err);
         return r < 0 ? err_prefix(err, r, "instance %s, job %lld", job->runner_name,
                                (long long)job->id)

@@ -130,8 +130,8 @@ static int describe(struct machines *machines, struct err *err)
 
         for (size_t i = 0; i < machines->count; i++)
                 ids[i] = machines->items[i].id;
-        call = ec2_describe_instances(machines->aws, ids, machines->count);
-        http_perform(scaler_http(machines->scaler), call);
+        call = scaler_call(
+                machines->scaler, ec2_describe_instances(machines->aws, ids, machines->count));
         r = ec2_describe_instances_answer(call, &machines->described, err);
         if (r < 0)
                 return r;
@@ -148,7 +148,6 @@ static int find_and_delete(struct machines *machines, const struct machine *mach
 {
         _cleanup_(http_call_freep) struct http_call *find = NULL;
         _cleanup_(http_call_freep) struct http_call *delete = NULL;
-        struct http *http = scaler_http(machines->scaler);
         struct github *github;
         int64_t runner_id = 0;
         int r = scaler_github(machines->scaler, &github, err);
@@ -157,13 +156,13 @@ static int find_and_delete(struct machines *machines, const struct machine *mach
                 r = token_need_now(machines->scaler, github, installation, err);
         if (r < 0)
                 return r;
-        find = github_find_runner(github, installation, scope, machine->id);
-        http_perform(http, find);
+        find = scaler_call(
+                machines->scaler, github_find_runner(github, installation, scope, machine->id));
         r = github_find_runner_answer(find, machine->id, &runner_id, err);
         if (r != 0)
                 return r < 0 ? r : 0;
-        delete = github_delete_runner(github, installation, scope, runner_id);
-        http_perform(http, delete);
+        delete = scaler_call(
+                machines->scaler, github_delete_runner(github, installation, scope, runner_id));
         r = github_delete_runner_answer(delete, err);
         if (r == 0)
                 log_warning(&machines->scaler->log, "runner deregistered that its machine left",

@@ -81,6 +81,12 @@ struct http *scaler_http(struct scaler *scaler)
         return scaler->http;
 }
 
+struct http_call *scaler_call(struct scaler *scaler, struct http_call *call)
+{
+        http_perform(scaler_http(scaler), call);
+        return call;
+}
+
 int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
 {
         _cleanup_free_ struct aws *aws = NULL;

@@ -53,6 +53,8 @@ int64_t scaler_time_left(const struct scaler *scaler);
 
 /* The network. */
 struct http *scaler_http(struct scaler *scaler);
+/* Performs CALL and returns it, for its answer to be read and for the caller to free. */
+struct http_call *scaler_call(struct scaler *scaler, struct http_call *call);
 
 /* AWS with the credentials of the environment: 0, or negative without region or credentials. */
 int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err);

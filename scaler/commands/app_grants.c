@@ -23,6 +23,6 @@ struct http_call *app_ask(
 
         if (question(github, &call, err) < 0)
                 return NULL;
-        http_perform(scaler_http(scaler), call);
+        scaler_call(scaler, call);
         return call;
 }

@@ -72,8 +72,8 @@ static int read_offerings(struct doctor *doctor, const struct config_spec *spec,
                 if (zone)
                         zones[n_zones++] = zone;
         }
-        call = ec2_describe_offerings(doctor->aws, types, n_rungs, zones, n_zones);
-        http_perform(scaler_http(&doctor->scaler), call);
+        call = scaler_call(&doctor->scaler,
+                ec2_describe_offerings(doctor->aws, types, n_rungs, zones, n_zones));
         return ec2_describe_offerings_answer(call, ret, err);
 }
 
@@ -186,13 +186,12 @@ static void judge_quota(
         struct doctor *doctor, const struct quota *quota, const char *type, struct finding *finding)
 {
         _cleanup_(http_call_freep) struct http_call *call =
-                quotas_get(doctor->aws, "ec2", quota->code);
+                scaler_call(&doctor->scaler, quotas_get(doctor->aws, "ec2", quota->code));
         long needed = vcpus_of(type);
         struct err err;
         double value;
         int r;
 
-        http_perform(scaler_http(&doctor->scaler), call);
         r = quotas_get_answer(call, &value, &err);
         if (r == QUOTAS_NOT_FOUND)
                 finding_say(finding, "AWS tells no value of %s (%s)", quota->name, quota->code);

@@ -147,12 +147,11 @@ void doctor_check_installations(struct doctor *doctor, struct finding *finding)
 /* Looks for a runner that there is not: who may not look is told so. */
 static void try_token(struct doctor *doctor, const char *scope, struct finding *finding)
 {
-        _cleanup_(http_call_freep) struct http_call *call =
-                github_find_runner(doctor->github, 0, scope, "scaler-doctor");
+        _cleanup_(http_call_freep) struct http_call *call = scaler_call(
+                &doctor->scaler, github_find_runner(doctor->github, 0, scope, "scaler-doctor"));
         struct err err;
         int64_t id;
 
-        http_perform(scaler_http(&doctor->scaler), call);
         if (github_find_runner_answer(call, "scaler-doctor", &id, &err) < 0)
                 finding_fail(finding, NULL, "%s", err.text);
         else

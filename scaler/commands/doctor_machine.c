@@ -46,12 +46,12 @@ static size_t same_template(const struct config *config, size_t index)
 static void read_template(struct doctor *doctor, size_t index, struct finding *finding)
 {
         const struct config_spec *spec = &doctor->config->specs[index];
-        _cleanup_(http_call_freep) struct http_call *call = ec2_describe_template(
-                doctor->aws, spec->launch_template, spec->launch_template_version);
+        _cleanup_(http_call_freep) struct http_call *call = scaler_call(
+                &doctor->scaler, ec2_describe_template(doctor->aws, spec->launch_template,
+                                         spec->launch_template_version));
         struct err err;
         int r;
 
-        http_perform(scaler_http(&doctor->scaler), call);
         r = ec2_describe_template_answer(call, &doctor->templates[index], &err);
         if (r == EC2_NO_TEMPLATE)
                 finding_fail(finding,
@@ -156,8 +156,8 @@ void doctor_check_images(struct doctor *doctor, struct finding *finding)
                 if (strncmp(doctor->templates[i].image, "ami-", 4) == 0)
                         ids_add(&ids, doctor->templates[i].image);
         if (ids.count > 0) {
-                call = ec2_describe_images(doctor->aws, ids.items, ids.count);
-                http_perform(scaler_http(&doctor->scaler), call);
+                call = scaler_call(
+                        &doctor->scaler, ec2_describe_images(doctor->aws, ids.items, ids.count));
                 if (ec2_describe_images_answer(call, &images, &err) < 0) {
                         finding_fail(finding, NULL, "%s", err.text);
                         return;
@@ -243,8 +243,8 @@ void doctor_check_subnets(struct doctor *doctor, struct finding *finding)
         for (size_t i = 0; i < config->n_specs; i++)
                 for (size_t j = 0; j < config->specs[i].n_subnets; j++)
                         ids_add(&ids, config->specs[i].subnets[j]);
-        call = ec2_describe_subnets(doctor->aws, ids.items, ids.count);
-        http_perform(scaler_http(&doctor->scaler), call);
+        call = scaler_call(
+                &doctor->scaler, ec2_describe_subnets(doctor->aws, ids.items, ids.count));
         if (ec2_describe_subnets_answer(call, &doctor->subnets, &err) < 0) {
                 finding_fail(finding, NULL, "%s", err.text);
                 return;

@@ -95,8 +95,7 @@ static int find_destination(struct retry *retry, const char *name, struct err *e
 
         if (retry->destination_name && strcmp(retry->destination_name, name) == 0)
                 return 0;
-        call = sqs_get_queue_url(retry->aws, name);
-        http_perform(scaler_http(retry->scaler), call);
+        call = scaler_call(retry->scaler, sqs_get_queue_url(retry->aws, name));
         r = sqs_get_queue_url_answer(call, &url, err);
         if (r < 0)
                 return err_prefix(err, r, "queue %s", name);
@@ -127,10 +126,9 @@ static int send_back(
 
 static int delete_kept(struct retry *retry, const struct sqs_received *letter, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *call =
-                sqs_delete_message(retry->aws, retry->queue_url, letter->receipt);
+        _cleanup_(http_call_freep) struct http_call *call = scaler_call(
+                retry->scaler, sqs_delete_message(retry->aws, retry->queue_url, letter->receipt));
 
-        http_perform(scaler_http(retry->scaler), call);
         return sqs_delete_message_answer(call, err);
 }
 
@@ -166,7 +164,7 @@ static void show_again(struct retry *retry)
                         sqs_hide_message(retry->aws, retry->queue_url, retry->stay[i], 0);
 
                 if (r == 0)
-                        http_perform(scaler_http(retry->scaler), call);
+                        scaler_call(retry->scaler, call);
                 if (r == 0)
                         r = sqs_hide_message_answer(call, &err);
                 free(retry->stay[i]);
@@ -184,8 +182,8 @@ static int move_some(struct retry *retry, struct err *err)
         _cleanup_(sqs_received_list_release) struct sqs_received_list letters = {0};
         int r;
 
-        call = sqs_receive_messages(retry->aws, retry->queue_url, HIDDEN_SECONDS);
-        http_perform(scaler_http(retry->scaler), call);
+        call = scaler_call(
+                retry->scaler, sqs_receive_messages(retry->aws, retry->queue_url, HIDDEN_SECONDS));
         r = sqs_receive_messages_answer(call, &letters, err);
         if (r < 0)
                 return r;

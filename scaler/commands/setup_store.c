@@ -25,8 +25,7 @@ int setup_read(struct setup *setup, struct err *err)
                 return r;
         for (size_t i = 0; i < SETUP_ITEMS; i++)
                 names[i] = setup->items[i].parameter;
-        call = ssm_get_parameters(setup->aws, names, SETUP_ITEMS);
-        http_perform(scaler_http(&setup->scaler), call);
+        call = scaler_call(&setup->scaler, ssm_get_parameters(setup->aws, names, SETUP_ITEMS));
         r = ssm_get_parameters_answer(call, &found, err);
         if (r < 0)
                 return r;
@@ -62,7 +61,7 @@ static int store(struct setup *setup, enum setup_name name, struct err *err)
                                              : mem_string(item->value);
         call = ssm_replace_parameter(setup->aws, item->parameter, value);
         mem_free_secret(value);
-        http_perform(scaler_http(&setup->scaler), call);
+        scaler_call(&setup->scaler, call);
         r = ssm_put_parameter_answer(call, err);
         if (r < 0)
                 return err_prefix(err, r, "%s", item->parameter);
@@ -89,7 +88,7 @@ static int set_hook(struct setup *setup, const char *secret, struct err *err)
 
         if (r < 0)
                 return r;
-        http_perform(scaler_http(&setup->scaler), call);
+        scaler_call(&setup->scaler, call);
         r = github_hook_answer(call, &hook, err);
         if (r == 0)
                 printf("ok: GitHub signs deliveries to %s with the secret\n",

@@ -133,6 +133,6 @@ int token_need_now(
         r = github_access_token(github, installation, &call, err);
         if (r < 0)
                 return r;
-        http_perform(scaler_http(scaler), call);
+        scaler_call(scaler, call);
         return github_access_token_answer(github, call, installation, err);
 }

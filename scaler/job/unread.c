@@ -44,8 +44,7 @@ static int settle_some(struct scaler *scaler, struct aws *aws, const struct conf
 
         for (size_t i = 0; i < n; i++)
                 names[i] = handover_parameter(config->prefix, instances[i]);
-        call = ssm_get_parameters(aws, (const char *const *)names, n);
-        http_perform(scaler_http(scaler), call);
+        call = scaler_call(scaler, ssm_get_parameters(aws, (const char *const *)names, n));
         r = ssm_get_parameters_answer(call, &found, err);
         for (size_t i = 0; i < n; i++) {
                 const char *value =

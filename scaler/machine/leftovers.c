@@ -26,7 +26,7 @@ static int delete_some(struct scaler *scaler, struct aws *aws, const char *prefi
         call = ssm_delete_parameters(aws, (const char *const *)names, n);
         for (size_t i = 0; i < n; i++)
                 free(names[i]);
-        http_perform(scaler_http(scaler), call);
+        scaler_call(scaler, call);
         r = ssm_delete_parameters_answer(call, &deleted, err);
         if (r == 0 && deleted > 0)
                 log_warning(&scaler->log, "parameters deleted that machines left behind",
@@ -53,9 +53,8 @@ static int terminate(struct scaler *scaler, struct aws *aws, const char *const *
         size_t n_instances, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call =
-                ec2_terminate_instances(aws, instances, n_instances);
+                scaler_call(scaler, ec2_terminate_instances(aws, instances, n_instances));
 
-        http_perform(scaler_http(scaler), call);
         return ec2_terminate_instances_answer(call, err);
 }
 

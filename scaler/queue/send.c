@@ -28,8 +28,7 @@ int queue_send_message(struct scaler *scaler, const struct sqs_message *message,
 
         if (r < 0)
                 return r;
-        call = sqs_send_message(aws, message);
-        http_perform(scaler_http(scaler), call);
+        call = scaler_call(scaler, sqs_send_message(aws, message));
         return sqs_send_message_answer(call, err);
 }
 
