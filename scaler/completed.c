@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "aws/ec2.h"
-#include "aws/metric.h"
 #include "github/github.h"
 #include "job/job.h"
 #include "job/token_requests.h"
@@ -31,8 +30,8 @@ static void emit_run_time(struct scaler *scaler, const struct job *job)
         };
 
         if (job->runner_name && job->started_ms > 0 && job->completed_ms >= job->started_ms)
-                metric_emit(scaler->log_fd, scaler->clock, job->spec, &metric, 1, properties,
-                        ARRAY_SIZE(properties));
+                scaler_emit_metrics(
+                        scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
 }
 
 /* Deregisters first: GitHub refuses that for a runner with a job, and then its machine stays. */

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "aws/ec2.h"
-#include "aws/metric.h"
 #include "job/job.h"
 #include "machine/leftovers.h"
 
@@ -26,8 +25,8 @@ static void emit_queue_time(struct scaler *scaler, const struct job *job)
         };
 
         if (job->queued_ms > 0 && job->started_ms >= job->queued_ms)
-                metric_emit(scaler->log_fd, scaler->clock, job->spec, &metric, 1, properties,
-                        ARRAY_SIZE(properties));
+                scaler_emit_metrics(
+                        scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
 }
 
 /* A machine that is gone needs no tag. */

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "aws/ec2.h"
-#include "aws/metric.h"
 #include "base/json.h"
 #include "job/handle_report.h"
 #include "job/token_requests.h"
@@ -195,7 +194,7 @@ static int handle_warning(struct machines *machines, const struct machine *machi
         const struct metric metric = {"SpotWarning", METRIC_COUNT, 1};
         const struct log_field properties[] = {LOG_TEXT("instance", machine->id)};
 
-        metric_emit(machines->scaler->log_fd, machines->scaler->clock,
+        scaler_emit_metrics(machines->scaler,
                 ec2_instance_tag(machine->instance, "scale-agent:spec"), &metric, 1, properties, 1);
         if (!ec2_instance_tag(machine->instance, "scale-agent:job-url"))
                 return 0; /* no job yet: nothing was lost that a person could see */

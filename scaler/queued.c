@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aws/metric.h"
 #include "base/json.h"
 #include "job/compensate.h"
 #include "job/job.h"
@@ -206,8 +205,8 @@ static void emit_launched(struct queued *queued, const struct item *item)
                 LOG_TEXT("repository", job->repository),
         };
 
-        metric_emit(queued->scaler->log_fd, queued->scaler->clock, item->launch->spec->name,
-                metrics, ARRAY_SIZE(metrics), properties, ARRAY_SIZE(properties));
+        scaler_emit_metrics(queued->scaler, item->launch->spec->name, metrics, ARRAY_SIZE(metrics),
+                properties, ARRAY_SIZE(properties));
 }
 
 static void settle_launched(struct queued *queued, struct item *item)

@@ -87,6 +87,14 @@ struct http_call *scaler_call(struct scaler *scaler, struct http_call *call)
         return call;
 }
 
+void scaler_emit_metrics(const struct scaler *scaler, const char *spec,
+        const struct metric *metrics, size_t n_metrics, const struct log_field *properties,
+        size_t n_properties)
+{
+        metric_emit(
+                scaler->log_fd, scaler->clock, spec, metrics, n_metrics, properties, n_properties);
+}
+
 int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
 {
         _cleanup_free_ struct aws *aws = NULL;

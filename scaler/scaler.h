@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "aws/aws.h"
+#include "aws/metric.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -55,6 +56,11 @@ int64_t scaler_time_left(const struct scaler *scaler);
 struct http *scaler_http(struct scaler *scaler);
 /* Performs CALL and returns it, for its answer to be read and for the caller to free. */
 struct http_call *scaler_call(struct scaler *scaler, struct http_call *call);
+
+/* Writes METRICS to the log, with dimension SPEC (may be NULL): see aws/metric.h. */
+void scaler_emit_metrics(const struct scaler *scaler, const char *spec,
+        const struct metric *metrics, size_t n_metrics, const struct log_field *properties,
+        size_t n_properties);
 
 /* AWS with the credentials of the environment: 0, or negative without region or credentials. */
 int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err);

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 
-#include "aws/metric.h"
 #include "queue/send.h"
 #include "queue/tell.h"
 
@@ -91,8 +90,7 @@ static void emit_parked(struct scaler *scaler, const struct job *job)
                 LOG_TEXT("repository", job->repository),
         };
 
-        metric_emit(scaler->log_fd, scaler->clock, job->spec, &metric, 1, properties,
-                ARRAY_SIZE(properties));
+        scaler_emit_metrics(scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
 }
 
 int park(struct scaler *scaler, struct job *job, const struct launch *launch, struct err *err)

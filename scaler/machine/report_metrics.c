@@ -8,8 +8,6 @@
 
 #include <stddef.h>
 
-#include "aws/metric.h"
-
 #define BEFORE(member) offsetof(struct report, before.member)
 #define AT(moment) (offsetof(struct report, times) + sizeof(int64_t) * (moment))
 
@@ -66,6 +64,5 @@ void report_metrics_emit(struct scaler *scaler, const struct report *report)
                         metrics[n++] = (struct metric){
                                 durations[i].name, METRIC_MILLISECONDS, to > from ? to - from : 0};
         }
-        metric_emit(scaler->log_fd, scaler->clock, report->spec, metrics, n, properties,
-                ARRAY_SIZE(properties));
+        scaler_emit_metrics(scaler, report->spec, metrics, n, properties, ARRAY_SIZE(properties));
 }
