@@ -90,6 +90,23 @@ void record_fail(struct scaler *scaler, struct record *record, int result, const
                 LOG_TEXT("error", record->err.text), LOG_NUMBER("receives", record->receive_count));
 }
 
+void batch_each(struct scaler *scaler, struct batch *batch, record_handler handle, void *userdata)
+{
+        for (size_t i = 0; i < batch->n_records; i++) {
+                struct err err;
+                int r = handle(scaler, &batch->records[i], userdata, &err);
+
+                if (r < 0)
+                        record_fail(scaler, &batch->records[i], r, &err);
+        }
+}
+
+void batch_fail(struct scaler *scaler, struct batch *batch, int result, const struct err *err)
+{
+        for (size_t i = 0; i < batch->n_records; i++)
+                record_fail(scaler, &batch->records[i], result, err);
+}
+
 /* Whether SQS would not deliver this record again. */
 static bool is_last_receive(const struct record *record)
 {

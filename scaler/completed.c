@@ -18,6 +18,20 @@
 #include "job/token_requests.h"
 #include "machine/leftovers.h"
 
+/* A batch, and the job of each of its records. */
+struct completed {
+        struct batch *batch;
+        const struct config *config;
+        struct job *jobs; /* as many as records; all zero where a record cannot be read */
+};
+
+static void completed_release(struct completed *completed)
+{
+        for (size_t i = 0; completed->jobs && i < completed->batch->n_records; i++)
+                job_release(&completed->jobs[i]);
+        free(completed->jobs);
+}
+
 static void emit_run_time(struct scaler *scaler, const struct job *job)
 {
         const struct metric metric = {
@@ -65,8 +79,8 @@ static int terminate(struct scaler *scaler, const struct job *job, const struct 
         return leftovers_terminate(scaler, aws, (const char *const *)&job->runner_name, 1, err);
 }
 
-static int handle_one(
-        struct scaler *scaler, const struct config *config, struct job *job, struct err *err)
+static int handle_job(
+        struct scaler *scaler, const struct config *config, const struct job *job, struct err *err)
 {
         const struct config_spec *spec = job->spec ? config_spec_by_name(config, job->spec) : NULL;
         int r;
@@ -86,10 +100,20 @@ static int handle_one(
                      : 0;
 }
 
-/* Deletes the parameters of all machines of the batch; a failure fails those records. */
-static void delete_parameters(struct scaler *scaler, const struct config *config,
-        struct batch *batch, const struct job *jobs)
+static int handle_one(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
+        struct completed *completed = userdata;
+        struct job *job = &completed->jobs[record - completed->batch->records];
+        int r = job_parse(record->body, strlen(record->body), job, err);
+
+        return r < 0 ? r : handle_job(scaler, completed->config, job, err);
+}
+
+/* Deletes the parameters of all machines of the batch; a failure fails those records. */
+static void delete_parameters(struct scaler *scaler, struct completed *completed)
+{
+        const struct job *jobs = completed->jobs;
+        struct batch *batch = completed->batch;
         _cleanup_free_ const char **instances = mem_alloc(batch->n_records * sizeof(char *));
         struct aws *aws;
         struct err err;
@@ -103,7 +127,8 @@ static void delete_parameters(struct scaler *scaler, const struct config *config
                 return;
         r = scaler_aws(scaler, &aws, &err);
         if (r == 0)
-                r = leftovers_delete_parameters(scaler, aws, config->prefix, instances, n, &err);
+                r = leftovers_delete_parameters(
+                        scaler, aws, completed->config->prefix, instances, n, &err);
         for (size_t i = 0; r < 0 && i < batch->n_records; i++)
                 if (batch->records[i].result == 0 && ec2_is_instance_id(jobs[i].runner_name))
                         record_fail(scaler, &batch->records[i], r, &err);
@@ -111,24 +136,15 @@ static void delete_parameters(struct scaler *scaler, const struct config *config
 
 void completed_handle(struct scaler *scaler, struct batch *batch)
 {
-        _cleanup_free_ struct job *jobs = mem_alloc(batch->n_records * sizeof(struct job));
-        const struct config *config = NULL;
+        _cleanup_(completed_release) struct completed completed = {.batch = batch};
         struct err err;
-        int opened = scaler_config(scaler, &config, &err);
+        int r = scaler_config(scaler, &completed.config, &err);
 
-        for (size_t i = 0; i < batch->n_records; i++) {
-                struct record *record = &batch->records[i];
-                int r = opened;
-
-                if (r == 0)
-                        r = job_parse(record->body, strlen(record->body), &jobs[i], &err);
-                if (r == 0)
-                        r = handle_one(scaler, config, &jobs[i], &err);
-                if (r < 0)
-                        record_fail(scaler, record, r, &err);
+        if (r < 0) {
+                batch_fail(scaler, batch, r, &err);
+                return;
         }
-        if (opened == 0)
-                delete_parameters(scaler, config, batch, jobs);
-        for (size_t i = 0; i < batch->n_records; i++)
-                job_release(&jobs[i]);
+        completed.jobs = mem_alloc(batch->n_records * sizeof(struct job));
+        batch_each(scaler, batch, handle_one, &completed);
+        delete_parameters(scaler, &completed);
 }

@@ -84,20 +84,19 @@ static int keep(struct scaler *scaler, const struct record *record, struct err *
         return queue_send(scaler, "KEPT_QUEUE_URL", &message, err);
 }
 
+static int handle_one(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+{
+        int r;
+
+        (void)userdata;
+        log_error(&scaler->log, "dead letter", LOG_TEXT("message_id", record->message_id),
+                LOG_TEXT("queue", queue_name(record->dead_source)),
+                LOG_TEXT("cause", record->cause ? record->cause : CAUSE_UNKNOWN));
+        r = tell(scaler, record, err);
+        return r < 0 ? r : keep(scaler, record, err);
+}
+
 void dead_letter_handle(struct scaler *scaler, struct batch *batch)
 {
-        for (size_t i = 0; i < batch->n_records; i++) {
-                struct record *record = &batch->records[i];
-                struct err err;
-                int r;
-
-                log_error(&scaler->log, "dead letter", LOG_TEXT("message_id", record->message_id),
-                        LOG_TEXT("queue", queue_name(record->dead_source)),
-                        LOG_TEXT("cause", record->cause ? record->cause : CAUSE_UNKNOWN));
-                r = tell(scaler, record, &err);
-                if (r == 0)
-                        r = keep(scaler, record, &err);
-                if (r < 0)
-                        record_fail(scaler, record, r, &err);
-        }
+        batch_each(scaler, batch, handle_one, NULL);
 }

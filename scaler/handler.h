@@ -48,6 +48,16 @@ void batch_release(struct batch *batch);
 /* Marks RECORD as failed, and logs why. RESULT is negative. */
 void record_fail(struct scaler *scaler, struct record *record, int result, const struct err *err);
 
+/* Handles RECORD: 0, or negative with the reason in ERR. */
+typedef int (*record_handler)(
+        struct scaler *scaler, struct record *record, void *userdata, struct err *err);
+
+/* Calls HANDLE for each record of BATCH, and marks the record as failed when it fails. */
+void batch_each(struct scaler *scaler, struct batch *batch, record_handler handle, void *userdata);
+
+/* Marks all records of BATCH as failed: what every one of them needs cannot be had. */
+void batch_fail(struct scaler *scaler, struct batch *batch, int result, const struct err *err);
+
 typedef void (*batch_handler)(struct scaler *scaler, struct batch *batch);
 
 /* Runs HANDLER over the event's batch and writes SQS's answer. */

@@ -46,11 +46,12 @@ static int tag_instance(struct scaler *scaler, const struct job *job, struct err
                      : 0;
 }
 
-static int handle_one(struct scaler *scaler, const struct record *record, struct err *err)
+static int handle_one(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
         _cleanup_(job_release) struct job job = {0};
         int r = job_parse(record->body, strlen(record->body), &job, err);
 
+        (void)userdata;
         if (r < 0)
                 return r;
         emit_queue_time(scaler, &job);
@@ -63,11 +64,5 @@ static int handle_one(struct scaler *scaler, const struct record *record, struct
 
 void in_progress_handle(struct scaler *scaler, struct batch *batch)
 {
-        for (size_t i = 0; i < batch->n_records; i++) {
-                struct err err;
-                int r = handle_one(scaler, &batch->records[i], &err);
-
-                if (r < 0)
-                        record_fail(scaler, &batch->records[i], r, &err);
-        }
+        batch_each(scaler, batch, handle_one, NULL);
 }

@@ -94,8 +94,9 @@ static int note_machine(struct machines *machines, struct record *record, enum k
         return 0;
 }
 
-static int read_event(struct machines *machines, struct record *record, struct err *err)
+static int read_event(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
+        struct machines *machines = userdata;
         _cleanup_json_ cJSON *event = NULL;
         enum kind kind;
         int r = json_parse(record->body, strlen(record->body), "the event", &event, err);
@@ -104,7 +105,7 @@ static int read_event(struct machines *machines, struct record *record, struct e
                 return r;
         kind = kind_of(event);
         if (kind == KIND_REPORT)
-                return handle_report(machines->scaler, json_get(event, "detail"), err);
+                return handle_report(scaler, json_get(event, "detail"), err);
         if (kind != KIND_UNKNOWN)
                 return note_machine(machines, record, kind, event, err);
         return err_set(err, -EBADMSG, "unknown event: source \"%.80s\", detail-type \"%.80s\"",
@@ -262,15 +263,14 @@ void instance_handle(struct scaler *scaler, struct batch *batch)
 {
         _cleanup_(machines_release) struct machines machines = {.scaler = scaler};
         struct err err;
-        int opened = scaler_config(scaler, &machines.config, &err);
+        int r = scaler_config(scaler, &machines.config, &err);
 
-        machines.items = mem_alloc(batch->n_records * sizeof(struct machine));
-        for (size_t i = 0; i < batch->n_records; i++) {
-                int r = opened < 0 ? opened : read_event(&machines, &batch->records[i], &err);
-
-                if (r < 0)
-                        record_fail(scaler, &batch->records[i], r, &err);
+        if (r < 0) {
+                batch_fail(scaler, batch, r, &err);
+                return;
         }
+        machines.items = mem_alloc(batch->n_records * sizeof(struct machine));
+        batch_each(scaler, batch, read_event, &machines);
         if (machines.count > 0)
                 handle_machines(&machines);
 }

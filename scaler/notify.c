@@ -110,13 +110,14 @@ static int show(struct scaler *scaler, const struct notification *notification, 
         return read_answers(scaler, &telling, err);
 }
 
-static int handle_one(struct scaler *scaler, const struct record *record, struct err *err)
+static int handle_one(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
         _cleanup_json_ cJSON *json = NULL;
         struct notification notification = {0};
         int64_t now = clock_monotonic_ms(scaler->clock);
         int r = notification_parse(record->body, strlen(record->body), &notification, &json, err);
 
+        (void)userdata;
         if (r < 0)
                 return r;
         if (notification.key && recent_has(&scaler->shown, notification.key, now)) {
@@ -133,11 +134,5 @@ static int handle_one(struct scaler *scaler, const struct record *record, struct
 
 void notify_handle(struct scaler *scaler, struct batch *batch)
 {
-        for (size_t i = 0; i < batch->n_records; i++) {
-                struct err err;
-                int r = handle_one(scaler, &batch->records[i], &err);
-
-                if (r < 0)
-                        record_fail(scaler, &batch->records[i], r, &err);
-        }
+        batch_each(scaler, batch, handle_one, NULL);
 }

@@ -49,21 +49,23 @@ struct queued {
 /* -- reading the batch ----------------------------------------------------------------------------
  */
 
+static int read_item(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+{
+        struct queued *queued = userdata;
+        struct item *item = &queued->items[queued->n_items++];
+        int r = job_parse(record->body, strlen(record->body), &item->job, err);
+
+        (void)scaler;
+        item->record = record;
+        item->readable = r == 0;
+        return r;
+}
+
 static void read_items(struct queued *queued, struct batch *batch)
 {
         queued->items = mem_alloc(batch->n_records * sizeof(struct item));
         queued->failed = mem_alloc(batch->n_records * sizeof(struct registration *));
-        for (size_t i = 0; i < batch->n_records; i++) {
-                struct record *record = &batch->records[i];
-                struct item *item = &queued->items[queued->n_items++];
-                struct err err;
-                int r = job_parse(record->body, strlen(record->body), &item->job, &err);
-
-                item->record = record;
-                item->readable = r == 0;
-                if (r < 0)
-                        record_fail(queued->scaler, record, r, &err);
-        }
+        batch_each(queued->scaler, batch, read_item, queued);
 }
 
 /* Whether the same job is earlier in the batch: one instance serves both messages. */
@@ -280,8 +282,7 @@ void queued_handle(struct scaler *scaler, struct batch *batch)
         int r = open_dependencies(&queued, &err);
 
         if (r < 0) {
-                for (size_t i = 0; i < batch->n_records; i++)
-                        record_fail(scaler, &batch->records[i], r, &err);
+                batch_fail(scaler, batch, r, &err);
                 return;
         }
         read_items(&queued, batch);
