@@ -63,7 +63,7 @@ static int terminate(struct scaler *scaler, const struct job *job, const struct 
         if (r == 0)
                 r = scaler_aws(scaler, &aws, err);
         if (r == 0)
-                r = token_need_now(scaler, github, job->installation, err);
+                r = ensure_token(scaler, github, job->installation, err);
         if (r < 0)
                 return r;
         call = scaler_call(

@@ -15,7 +15,7 @@
 #include "base/json.h"
 #include "job/job.h"
 #include "queue/send.h"
-#include "queue/tell.h"
+#include "queue/tell_people.h"
 
 #define CAUSE_UNKNOWN \
         "not recorded: the function crashed or ran out of time; its log has the message id"

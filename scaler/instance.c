@@ -18,7 +18,7 @@
 #include "job/token_requests.h"
 #include "job/unread.h"
 #include "machine/leftovers.h"
-#include "machine/tell_machine.h"
+#include "machine/notifications.h"
 
 /* What an event asks for. */
 enum kind {
@@ -153,7 +153,7 @@ static int find_and_delete(struct machines *machines, const struct machine *mach
         int r = scaler_github(machines->scaler, &github, err);
 
         if (r == 0)
-                r = token_need_now(machines->scaler, github, installation, err);
+                r = ensure_token(machines->scaler, github, installation, err);
         if (r < 0)
                 return r;
         find = scaler_call(
@@ -168,9 +168,9 @@ static int find_and_delete(struct machines *machines, const struct machine *mach
                 log_warning(&machines->scaler->log, "runner deregistered that its machine left",
                         LOG_TEXT("instance", machine->id), LOG_NUMBER("runner", runner_id));
         /* Busy: the machine went in the middle of a job. GitHub fails it and forgets the runner. */
-        return r == GITHUB_RUNNER_BUSY
-                       ? tell_lost(machines->scaler, machine->instance, "its machine ended", err)
-                       : r;
+        return r == GITHUB_RUNNER_BUSY ? tell_job_lost(machines->scaler, machine->instance,
+                                                 "its machine ended", err)
+                                       : r;
 }
 
 static int handle_ended(struct machines *machines, const struct machine *machine, struct err *err)
@@ -199,7 +199,7 @@ static int handle_warning(struct machines *machines, const struct machine *machi
                 ec2_instance_tag(machine->instance, "scale-agent:spec"), &metric, 1, properties, 1);
         if (!ec2_instance_tag(machine->instance, "scale-agent:job-url"))
                 return 0; /* no job yet: nothing was lost that a person could see */
-        return tell_lost(
+        return tell_job_lost(
                 machines->scaler, machine->instance, "EC2 takes its spot instance back", err);
 }
 

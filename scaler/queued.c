@@ -37,7 +37,7 @@ struct queued {
         struct scaler *scaler;
         const struct config *config;
         struct aws *aws;
-        struct tokens tokens;
+        struct token_requests tokens;
         struct item *items;
         size_t n_items;
         struct launch *launches;
@@ -116,7 +116,7 @@ static void on_launched(struct launch *launch, const struct ec2_instance *instan
         };
         item->registration.instance.tags = NULL;
         item->registration.instance.n_tags = 0;
-        tokens_when_ready(&queued->tokens, &item->registration);
+        token_requests_register(&queued->tokens, &item->registration);
 }
 
 static struct launch *launch_for(
@@ -180,7 +180,7 @@ static void group_items(struct queued *queued)
 /* Nothing is launched that could not be handed over. */
 static void start_launch(struct queued *queued, struct launch *launch)
 {
-        if (tokens_check(&queued->tokens, launch->installation, &launch->err) < 0)
+        if (token_requests_check(&queued->tokens, launch->installation, &launch->err) < 0)
                 launch->outcome = LAUNCH_FAILED;
         else
                 launch_start(launch);
@@ -261,7 +261,7 @@ static void queued_release(struct queued *queued)
         free(queued->items);
         free(queued->failed);
         free(queued->launches);
-        tokens_release(&queued->tokens);
+        token_requests_release(&queued->tokens);
 }
 
 static int open_dependencies(struct queued *queued, struct err *err)
@@ -271,7 +271,7 @@ static int open_dependencies(struct queued *queued, struct err *err)
         if (r == 0)
                 r = scaler_aws(queued->scaler, &queued->aws, err);
         if (r == 0)
-                r = tokens_init(&queued->tokens, queued->scaler, err);
+                r = token_requests_init(&queued->tokens, queued->scaler, err);
         return r;
 }
 
@@ -288,7 +288,7 @@ void queued_handle(struct scaler *scaler, struct batch *batch)
         read_items(&queued, batch);
         group_items(&queued);
         for (size_t i = 0; i < queued.n_launches; i++)
-                tokens_need(&queued.tokens, queued.launches[i].installation);
+                token_requests_add(&queued.tokens, queued.launches[i].installation);
         for (size_t i = 0; i < queued.n_launches; i++)
                 start_launch(&queued, &queued.launches[i]);
         http_finish(scaler_http(scaler));

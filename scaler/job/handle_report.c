@@ -9,8 +9,8 @@
 
 #include "exchange/report.h"
 #include "give_back.h"
+#include "machine/notifications.h"
 #include "machine/report_metrics.h"
-#include "machine/tell_machine.h"
 
 /* GitHub gives a waiting job to a listening runner at once, and one that a runner dropped to the
  * next after a minute. */
@@ -43,7 +43,8 @@ static int handle_early_end(struct scaler *scaler, const struct report *report, 
                 r = give_back(scaler, &report->job, report->spec, &report->before, &given, err);
         if (r < 0 || report->stage != REPORT_FAILED)
                 return r;
-        return in_vain ? tell_idle(scaler, report, err) : tell_failed(scaler, report, given, err);
+        return in_vain ? tell_no_job_came(scaler, report, err)
+                       : tell_agent_failed(scaler, report, given, err);
 }
 
 int handle_report(struct scaler *scaler, const cJSON *detail, struct err *err)

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "queue/send.h"
-#include "queue/tell.h"
+#include "queue/tell_people.h"
 
 #define DELAY_FIRST_SECONDS 30
 #define THROTTLED_DELAY_SECONDS 10

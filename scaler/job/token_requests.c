@@ -1,63 +1,64 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Installation tokens, bought side by side with launching.
+ * Requests GitHub's installation tokens while EC2 launches.
  */
 
 #include "token_requests.h"
 
 #include <stdlib.h>
 
-int tokens_init(struct tokens *tokens, struct scaler *scaler, struct err *err)
+int token_requests_init(struct token_requests *requests, struct scaler *scaler, struct err *err)
 {
-        *tokens = (struct tokens){.scaler = scaler};
-        /* Its key may have been replaced since GitHub refused it. */
+        *requests = (struct token_requests){.scaler = scaler};
+        /* Somebody may have replaced the key that GitHub refused. */
         if (scaler->github_refused)
                 scaler_forget_github(scaler);
-        return scaler_github(scaler, &tokens->github, err);
+        return scaler_github(scaler, &requests->github, err);
 }
 
-void tokens_release(struct tokens *tokens)
+void token_requests_release(struct token_requests *requests)
 {
-        for (size_t i = 0; i < tokens->n_requests; i++)
-                free(tokens->requests[i]);
-        free(tokens->requests);
-        free(tokens->waiting);
-        *tokens = (struct tokens){0};
+        for (size_t i = 0; i < requests->n_items; i++)
+                free(requests->items[i]);
+        free(requests->items);
+        free(requests->waiting);
+        *requests = (struct token_requests){0};
 }
 
-static struct token_request *request_of(const struct tokens *tokens, int64_t installation)
+static struct token_request *find_request(
+        const struct token_requests *requests, int64_t installation)
 {
-        for (size_t i = 0; i < tokens->n_requests; i++)
-                if (tokens->requests[i]->installation == installation)
-                        return tokens->requests[i];
+        for (size_t i = 0; i < requests->n_items; i++)
+                if (requests->items[i]->installation == installation)
+                        return requests->items[i];
         return NULL;
 }
 
-/* Starts, or fails, those that waited for this token. */
-static void release_waiting(struct tokens *tokens, const struct token_request *request)
+/* Starts, or fails, the registrations that waited for this token. */
+static void release_waiting(struct token_requests *requests, const struct token_request *request)
 {
         size_t kept = 0;
 
-        for (size_t i = 0; i < tokens->n_waiting; i++) {
-                struct registration *registration = tokens->waiting[i];
+        for (size_t i = 0; i < requests->n_waiting; i++) {
+                struct registration *registration = requests->waiting[i];
 
                 if (registration->installation != request->installation)
-                        tokens->waiting[kept++] = registration;
+                        requests->waiting[kept++] = registration;
                 else if (request->result < 0)
                         registration_fail(registration, request->result, &request->err);
                 else
                         registration_start(registration);
         }
-        tokens->n_waiting = kept;
+        requests->n_waiting = kept;
 }
 
 static void end_request(struct token_request *request, int result)
 {
         request->ended = true;
         request->result = result;
-        request->tokens->scaler->github_refused = result < 0;
-        release_waiting(request->tokens, request);
+        request->requests->scaler->github_refused = result < 0;
+        release_waiting(request->requests, request);
 }
 
 static void on_token(struct http_call *answered, void *userdata)
@@ -65,27 +66,35 @@ static void on_token(struct http_call *answered, void *userdata)
         _cleanup_(http_call_freep) struct http_call *call = answered;
         struct token_request *request = userdata;
 
-        end_request(request, github_access_token_answer(request->tokens->github, call,
+        end_request(request, github_access_token_answer(request->requests->github, call,
                                      request->installation, &request->err));
 }
 
-void tokens_need(struct tokens *tokens, int64_t installation)
+static struct token_request *add_request(struct token_requests *requests, int64_t installation)
 {
-        bool doubtful = tokens->scaler->github_refused;
-        struct http *http = scaler_http(tokens->scaler);
+        struct token_request *request = mem_alloc(sizeof(*request));
+
+        request->installation = installation;
+        request->requests = requests;
+        requests->items =
+                mem_resize(requests->items, requests->n_items + 1, sizeof(*requests->items));
+        requests->items[requests->n_items++] = request;
+        return request;
+}
+
+void token_requests_add(struct token_requests *requests, int64_t installation)
+{
+        bool was_refused = requests->scaler->github_refused;
+        struct http *http = scaler_http(requests->scaler);
         struct token_request *request;
         struct http_call *call;
         int r;
 
-        if (github_kept_token(tokens->github, installation) || request_of(tokens, installation))
+        if (github_kept_token(requests->github, installation) ||
+                find_request(requests, installation))
                 return;
-        request = mem_alloc(sizeof(*request));
-        request->installation = installation;
-        request->tokens = tokens;
-        tokens->requests =
-                mem_resize(tokens->requests, tokens->n_requests + 1, sizeof(*tokens->requests));
-        tokens->requests[tokens->n_requests++] = request;
-        r = github_access_token(tokens->github, installation, &call, &request->err);
+        request = add_request(requests, installation);
+        r = github_access_token(requests->github, installation, &call, &request->err);
         if (r < 0) {
                 end_request(request, r);
                 return;
@@ -93,13 +102,14 @@ void tokens_need(struct tokens *tokens, int64_t installation)
         call->done = on_token;
         call->userdata = request;
         http_start(http, call);
-        if (doubtful)
+        if (was_refused)
                 http_finish(http);
 }
 
-int tokens_check(const struct tokens *tokens, int64_t installation, struct err *err)
+int token_requests_check(
+        const struct token_requests *requests, int64_t installation, struct err *err)
 {
-        const struct token_request *request = request_of(tokens, installation);
+        const struct token_request *request = find_request(requests, installation);
 
         if (!request || request->result == 0)
                 return 0;
@@ -107,22 +117,22 @@ int tokens_check(const struct tokens *tokens, int64_t installation, struct err *
         return request->result;
 }
 
-void tokens_when_ready(struct tokens *tokens, struct registration *registration)
+void token_requests_register(struct token_requests *requests, struct registration *registration)
 {
-        const struct token_request *request = request_of(tokens, registration->installation);
+        const struct token_request *request = find_request(requests, registration->installation);
 
         if (!request || (request->ended && request->result == 0)) {
                 registration_start(registration);
         } else if (request->ended) {
                 registration_fail(registration, request->result, &request->err);
         } else {
-                tokens->waiting = mem_resize(
-                        tokens->waiting, tokens->n_waiting + 1, sizeof(*tokens->waiting));
-                tokens->waiting[tokens->n_waiting++] = registration;
+                requests->waiting = mem_resize(
+                        requests->waiting, requests->n_waiting + 1, sizeof(*requests->waiting));
+                requests->waiting[requests->n_waiting++] = registration;
         }
 }
 
-int token_need_now(
+int ensure_token(
         struct scaler *scaler, struct github *github, int64_t installation, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;

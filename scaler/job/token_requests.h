@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Installation tokens for one event: bought while EC2 launches, kept by struct github while the
- * process is warm. What needs one waits here until it has come.
+ * The installation tokens that one batch needs: requested while EC2 launches, and kept by struct
+ * github as long as the process is warm. A registration whose token is under way waits here.
  */
 
 #include <stdint.h>
@@ -15,35 +15,36 @@
 struct token_request {
         int64_t installation;
         bool ended;
-        int result; /* 0, or negative: GitHub gave none */
+        int result; /* 0, or negative: GitHub refused */
         struct err err;
-        struct tokens *tokens;
+        struct token_requests *requests; /* that it is one of */
 };
 
-struct tokens {
+struct token_requests {
         struct scaler *scaler;
         struct github *github;
-        struct token_request **requests; /* owned */
-        size_t n_requests;
+        struct token_request **items; /* owned */
+        size_t n_items;
         struct registration **waiting; /* borrowed */
         size_t n_waiting;
 };
 
 /* Opens GitHub: 0 or negative. */
-int tokens_init(struct tokens *tokens, struct scaler *scaler, struct err *err);
-void tokens_release(struct tokens *tokens);
+int token_requests_init(struct token_requests *requests, struct scaler *scaler, struct err *err);
+void token_requests_release(struct token_requests *requests);
 
-/* Begins to buy a token for INSTALLATION unless one is kept or under way. After GitHub refused one
- * lately, the answer is awaited here, so that nothing is launched that cannot be used. */
-void tokens_need(struct tokens *tokens, int64_t installation);
+/* Requests a token for INSTALLATION unless one is kept or under way. If GitHub refused the last
+ * one, this waits for the answer, so that nothing is launched that cannot be registered. */
+void token_requests_add(struct token_requests *requests, int64_t installation);
 
-/* 0 as long as nothing speaks against INSTALLATION, or negative once GitHub refused it a token. */
-int tokens_check(const struct tokens *tokens, int64_t installation, struct err *err);
+/* Negative once GitHub has refused a token for INSTALLATION, else 0. */
+int token_requests_check(
+        const struct token_requests *requests, int64_t installation, struct err *err);
 
-/* Starts HAND_OVER now, or when its token has come; fails it when none comes. */
-void tokens_when_ready(struct tokens *tokens, struct registration *registration);
+/* Starts REGISTRATION now or when its token arrives; fails it when the token is refused. */
+void token_requests_register(struct token_requests *requests, struct registration *registration);
 
-/* For handlers that need one token only: buys one for INSTALLATION now unless one is kept. 0 or
- * negative. */
-int token_need_now(
+/* For handlers that need a single token: requests one for INSTALLATION, and waits, unless one is
+ * kept. 0 or negative. */
+int ensure_token(
         struct scaler *scaler, struct github *github, int64_t installation, struct err *err);

@@ -13,7 +13,7 @@
 #include "exchange/handover.h"
 #include "give_back.h"
 #include "machine/leftovers.h"
-#include "machine/tell_machine.h"
+#include "machine/notifications.h"
 
 static int settle(struct scaler *scaler, const char *instance, const char *value, struct err *err)
 {
@@ -29,7 +29,7 @@ static int settle(struct scaler *scaler, const char *instance, const char *value
         r = give_back(scaler, &handover.job, handover.spec, &handover.times, &given, err);
         if (r < 0)
                 return r;
-        return tell_unread(scaler, instance, &handover, given, err);
+        return tell_handover_unread(scaler, instance, &handover, given, err);
 }
 
 static int settle_some(struct scaler *scaler, struct aws *aws, const struct config *config,

@@ -16,7 +16,7 @@
 #include <errno.h>
 
 #include "notify/notification.h"
-#include "queue/tell.h"
+#include "queue/tell_people.h"
 #include "stage.h"
 
 #define MINUTE_MS INT64_C(60000)

@@ -4,7 +4,7 @@
  * Notifications, on their way to `notify`.
  */
 
-#include "tell.h"
+#include "tell_people.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,18 +4,19 @@
  * Notifications about machines.
  */
 
-#include "tell_machine.h"
+#include "notifications.h"
 
 #include <stdio.h>
 
-#include "queue/tell.h"
+#include "queue/tell_people.h"
 
 static const char given_back[] = "Its job is given another machine.";
 static const char not_given_back[] =
         "Its job still waits on GitHub if no other runner took it: mend "
         "the cause, then deliver the job's `queued` webhook again.";
 
-int tell_failed(struct scaler *scaler, const struct report *report, bool given, struct err *err)
+int tell_agent_failed(
+        struct scaler *scaler, const struct report *report, bool given, struct err *err)
 {
         bool started = report->times[REPORT_TIME_JOB_STARTED] > 0;
         struct notification notification = {
@@ -42,7 +43,7 @@ int tell_failed(struct scaler *scaler, const struct report *report, bool given, 
         return tell_people(scaler, &notification, err);
 }
 
-int tell_idle(struct scaler *scaler, const struct report *report, struct err *err)
+int tell_no_job_came(struct scaler *scaler, const struct report *report, struct err *err)
 {
         struct notification notification = {
                 .severity = NOTIFICATION_INFO,
@@ -64,7 +65,7 @@ int tell_idle(struct scaler *scaler, const struct report *report, struct err *er
         return tell_people(scaler, &notification, err);
 }
 
-int tell_lost(struct scaler *scaler, const struct ec2_instance *instance, const char *how,
+int tell_job_lost(struct scaler *scaler, const struct ec2_instance *instance, const char *how,
         struct err *err)
 {
         struct notification notification = {
@@ -90,8 +91,8 @@ int tell_lost(struct scaler *scaler, const struct ec2_instance *instance, const 
         return tell_people(scaler, &notification, err);
 }
 
-int tell_unread(struct scaler *scaler, const char *instance, const struct handover *handover,
-        bool given, struct err *err)
+int tell_handover_unread(struct scaler *scaler, const char *instance,
+        const struct handover *handover, bool given, struct err *err)
 {
         struct notification notification = {
                 .severity = given ? NOTIFICATION_WARNING : NOTIFICATION_ERROR,
