@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "job/handle_report.h"
 #include "job/token_requests.h"
-#include "job/unread.h"
+#include "job/handle_unread.h"
 #include "machine/leftovers.h"
 #include "machine/notifications.h"
 
@@ -237,7 +237,7 @@ static int clean_up_parameters(struct machines *machines, struct err *err)
         r = leftovers_delete_parameters(
                 machines->scaler, machines->aws, machines->config->prefix, worked, n_worked, err);
         return r < 0 ? r
-                     : unread_handovers(machines->scaler, machines->aws, machines->config, idle,
+                     : handle_unread_handovers(machines->scaler, machines->aws, machines->config, idle,
                                n_idle, err);
 }
 

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "job/compensate.h"
+#include "job/undo_launches.h"
 #include "job/job.h"
 #include "job/launch.h"
 #include "job/park.h"
@@ -295,5 +295,5 @@ void queued_handle(struct scaler *scaler, struct batch *batch)
         for (size_t i = 0; i < queued.n_items; i++)
                 if (queued.items[i].launch)
                         settle(&queued, &queued.items[i]);
-        compensate(scaler, queued.aws, queued.failed, queued.n_failed);
+        undo_launches(scaler, queued.aws, queued.failed, queued.n_failed);
 }

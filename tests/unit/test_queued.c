@@ -533,7 +533,7 @@ static void without_a_configuration_the_instance_goes(void **state)
         expect_terminated(stage, "InstanceId.1=i-00000002");
         assert_string_equal(run(stage, messages, 3), FAILED("b"));
         assert_logged(stage, "\"error\":\"job 2: instance i-00000002: ");
-        assert_logged(stage, "\"message\":\"taken back\",\"instance\":\"i-00000002\",\"job\":2");
+        assert_logged(stage, "\"message\":\"launch undone\",\"instance\":\"i-00000002\",\"job\":2");
 }
 
 static void without_a_parameter_the_runner_goes_as_well(void **state)

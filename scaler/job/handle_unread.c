@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Hand-overs that nobody read: what `instance` does about machines that ended too early.
+ * Gives back the jobs whose machines ended too early to read their hand-over.
  */
 
-#include "unread.h"
+#include "handle_unread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,31 +15,31 @@
 #include "machine/leftovers.h"
 #include "machine/notifications.h"
 
-static int settle(struct scaler *scaler, const char *instance, const char *value, struct err *err)
+static int handle_value(
+        struct scaler *scaler, const char *instance, const char *value, struct err *err)
 {
         _cleanup_(handover_release) struct handover handover = {0};
-        bool given = false;
+        bool given_back = false;
         int r = handover_parse(value, strlen(value), &handover, err);
 
         if (r < 0) {
-                log_error(&scaler->log, "a hand-over that nobody read cannot be read here either",
+                log_error(&scaler->log, "unread hand-over cannot be parsed and is deleted",
                         LOG_TEXT("instance", instance), LOG_TEXT("error", err->text));
-                return 0; /* it is deleted all the same */
+                return 0;
         }
-        r = give_back(scaler, &handover.job, handover.spec, &handover.times, &given, err);
-        if (r < 0)
-                return r;
-        return tell_handover_unread(scaler, instance, &handover, given, err);
+        r = give_back(scaler, &handover.job, handover.spec, &handover.times, &given_back, err);
+        return r < 0 ? r : tell_handover_unread(scaler, instance, &handover, given_back, err);
 }
 
-static int settle_some(struct scaler *scaler, struct aws *aws, const struct config *config,
+/* As many INSTANCES as one call to SSM takes. */
+static int handle_some(struct scaler *scaler, struct aws *aws, const struct config *config,
         const char *const *instances, size_t n, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         _cleanup_(ssm_free_parameters) cJSON *found = NULL;
-        const char *left[SSM_NAMES_MAX];
+        const char *unread[SSM_NAMES_MAX];
         char *names[SSM_NAMES_MAX];
-        size_t n_left = 0;
+        size_t n_unread = 0;
         int r;
 
         for (size_t i = 0; i < n; i++)
@@ -51,17 +51,17 @@ static int settle_some(struct scaler *scaler, struct aws *aws, const struct conf
                         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(found, names[i]));
 
                 if (r == 0 && value) {
-                        left[n_left++] = instances[i];
-                        r = settle(scaler, instances[i], value, err);
+                        unread[n_unread++] = instances[i];
+                        r = handle_value(scaler, instances[i], value, err);
                 }
                 free(names[i]);
         }
-        if (r < 0 || n_left == 0)
+        if (r < 0 || n_unread == 0)
                 return r;
-        return leftovers_delete_parameters(scaler, aws, config->prefix, left, n_left, err);
+        return leftovers_delete_parameters(scaler, aws, config->prefix, unread, n_unread, err);
 }
 
-int unread_handovers(struct scaler *scaler, struct aws *aws, const struct config *config,
+int handle_unread_handovers(struct scaler *scaler, struct aws *aws, const struct config *config,
         const char *const *instances, size_t n_instances, struct err *err)
 {
         int r = 0;
@@ -69,7 +69,7 @@ int unread_handovers(struct scaler *scaler, struct aws *aws, const struct config
         for (size_t i = 0; i < n_instances && r == 0; i += SSM_NAMES_MAX) {
                 size_t n = n_instances - i < SSM_NAMES_MAX ? n_instances - i : SSM_NAMES_MAX;
 
-                r = settle_some(scaler, aws, config, instances + i, n, err);
+                r = handle_some(scaler, aws, config, instances + i, n, err);
         }
         return r;
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Taking back: runner, parameter and instance of a failed hand-over, all at the same time.
+ * Removes runners, parameters and instances; the runners all at the same time.
  */
 
-#include "compensate.h"
+#include "undo_launches.h"
 
 #include <stdlib.h>
 
-#include "aws/ec2.h"
-#include "aws/ssm.h"
 #include "github/github.h"
 #include "machine/leftovers.h"
 
@@ -22,7 +20,7 @@ static void on_runner_deleted(struct http_call *answered, void *userdata)
 
         if (r < 0)
                 log_error(&registration->scaler->log,
-                        "runner of a failed hand-over not deregistered",
+                        "launch not undone: the runner is still registered",
                         LOG_TEXT("instance", registration->instance.id),
                         LOG_TEXT("error", err.text));
 }
@@ -40,7 +38,7 @@ static void deregister(const struct registration *registration)
         http_start(scaler_http(registration->scaler), call);
 }
 
-void compensate(struct scaler *scaler, struct aws *aws, const struct registration *const *failed,
+void undo_launches(struct scaler *scaler, struct aws *aws, const struct registration *const *failed,
         size_t n_failed)
 {
         _cleanup_free_ const char **ids = mem_alloc(n_failed * sizeof(*ids));
@@ -54,13 +52,13 @@ void compensate(struct scaler *scaler, struct aws *aws, const struct registratio
         }
         if (leftovers_delete_parameters(
                     scaler, aws, failed[0]->config->prefix, ids, n_failed, &err) < 0)
-                log_error(&scaler->log, "parameters of failed hand-overs not deleted",
+                log_error(&scaler->log, "launches not undone: their parameters are not deleted",
                         LOG_TEXT("error", err.text));
         if (leftovers_terminate(scaler, aws, ids, n_failed, &err) < 0)
-                log_error(&scaler->log, "instances of failed hand-overs not terminated",
+                log_error(&scaler->log, "launches not undone: their instances are not terminated",
                         LOG_TEXT("error", err.text));
         http_finish(scaler_http(scaler));
         for (size_t i = 0; i < n_failed; i++)
-                log_info(&scaler->log, "taken back", LOG_TEXT("instance", ids[i]),
+                log_info(&scaler->log, "launch undone", LOG_TEXT("instance", ids[i]),
                         LOG_NUMBER("job", failed[i]->job->id));
 }
