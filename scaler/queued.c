@@ -16,12 +16,12 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "job/undo_launches.h"
 #include "job/job.h"
 #include "job/launch.h"
 #include "job/park.h"
 #include "job/registration.h"
 #include "job/token_requests.h"
+#include "job/undo_launches.h"
 
 /* One message and how far it came. */
 struct item {
@@ -172,7 +172,7 @@ static void group_items(struct queued *queued)
         for (size_t i = 0; i < queued->n_items; i++) {
                 struct item *item = &queued->items[i];
 
-                if (item->readable && !park_is_over(queued->scaler, &item->job))
+                if (item->readable && !job_has_expired(queued->scaler, &item->job))
                         group_item(queued, item);
         }
 }
@@ -239,13 +239,13 @@ static void settle(struct queued *queued, struct item *item)
         }
         if (item->launch->outcome == LAUNCH_FAILED) {
                 if (&item->job == item->launch->jobs[item->launch->n_launched])
-                        park_tell(queued->scaler, item->launch);
+                        tell_jobs_wait(queued->scaler, item->launch);
                 err = item->launch->err;
                 err_prefix(&err, 0, "job %lld could not be launched", (long long)item->job.id);
                 record_fail(queued->scaler, item->record, -EREMOTEIO, &err);
                 return;
         }
-        r = park(queued->scaler, &item->job, item->launch, &err);
+        r = park_job(queued->scaler, &item->job, item->launch, &err);
         if (r < 0)
                 record_fail(queued->scaler, item->record, r, &err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Reading a delivery: function URL event, headers of any case, base64, JSON or form body.
+ * Reads a delivery: the function URL's event, its headers in any case, base64, JSON or a form.
  */
 
 #include "delivery.h"
@@ -22,7 +22,7 @@ void delivery_release(struct delivery *delivery)
         *delivery = (struct delivery){0};
 }
 
-/* Function URLs pass header names in lower case, people's own events may not. */
+/* Function URLs pass header names in lower case; events made by hand may not. */
 static const char *header(const cJSON *event, const char *name)
 {
         const cJSON *headers = json_get(event, "headers");
@@ -39,7 +39,7 @@ static int decode_base64(const char *text, struct buf *ret, struct err *err)
 
         if (decoded < 0)
                 return err_set(err, -EBADMSG, "the body is not base64, although the event says so");
-        /* EVP_DecodeBlock counts the padding as bytes. */
+        /* EVP_DecodeBlock counts the padding too. */
         if (size > 0 && text[size - 1] == '=')
                 decoded -= text[size - 2] == '=' ? 2 : 1;
         return buf_add(ret, bytes, (size_t)decoded);
@@ -52,7 +52,7 @@ static int read_body(const cJSON *event, struct buf *ret, struct err *err)
         *ret = (struct buf)BUF_INIT(DELIVERY_MAX);
         if (!body)
                 return 0;
-        /* 4 characters of base64 are 3 bytes. */
+        /* 4 characters of base64 hold 3 bytes. */
         if (strlen(body) / 4 * 3 > DELIVERY_MAX)
                 return -EFBIG;
         if (json_boolean(event, "isBase64Encoded", false))
@@ -92,7 +92,7 @@ int delivery_parse(const char *event, size_t size, struct delivery *ret, struct 
         return 0;
 }
 
-/* Decodes the form field that begins at TEXT, up to the next "&". */
+/* Decodes the form field at TEXT, which ends before the next "&". */
 static int decode_form(const char *text, struct buf *ret)
 {
         _cleanup_free_ char *encoded = mem_format("%.*s", (int)strcspn(text, "&"), text);
@@ -110,7 +110,7 @@ static int decode_form(const char *text, struct buf *ret)
         return r;
 }
 
-/* The value of form field `payload`, still encoded; NULL without one. */
+/* The value of the form field `payload`, still encoded, or NULL. */
 static const char *form_payload(const char *form)
 {
         static const char name[] = "payload=";

@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* GitHub sends at most 25 MB. */
+/* GitHub's limit for a delivery. */
 #define DELIVERY_MAX (25 * 1024 * 1024)
 
 struct delivery {
@@ -28,10 +28,10 @@ struct delivery {
 
 void delivery_release(struct delivery *delivery);
 
-/* Reads the function URL's event: 0, or the HTTP status to answer with (400, 405, 413) and the
+/* Reads the function URL's event: 0, or the HTTP status to answer with (400, 405, 413), with the
  * reason in ERR. Pure. */
 int delivery_parse(const char *event, size_t size, struct delivery *ret, struct err *err);
 
-/* The JSON in the body, which is sent as such or as the form field `payload`: 0 or -EBADMSG. Only
+/* Reads the JSON in the body, which is all of it or its form field `payload`: 0 or -EBADMSG. Only
  * for deliveries whose signature is valid. Pure. */
 int delivery_payload(const struct delivery *delivery, cJSON **ret, struct err *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A job goes back to the queue, by the parked queue: the first queue would take it for the delivery
- * that it has seen already.
+ * Sends a job to the parked queue, from which it comes back to `queued`. queued.fifo would drop it
+ * as a duplicate of the first delivery.
  */
 
 #include "give_back.h"
@@ -11,7 +11,7 @@
 #include "job.h"
 #include "queue/send.h"
 
-static bool is_worth_it(
+static bool may_be_given_back(
         const struct config *config, const struct handover_job *job, const char *spec)
 {
         return job->id > 0 && job->relaunches < GIVE_BACK_MAX && job->repository &&
@@ -20,7 +20,7 @@ static bool is_worth_it(
 }
 
 int give_back(struct scaler *scaler, const struct handover_job *job, const char *spec,
-        const struct handover_times *times, bool *ret_given, struct err *err)
+        const struct handover_times *times, bool *ret_given_back, struct err *err)
 {
         const struct job message_job = {
                 .action = JOB_QUEUED,
@@ -44,8 +44,8 @@ int give_back(struct scaler *scaler, const struct handover_job *job, const char 
 
         if (r < 0)
                 return r;
-        if (!is_worth_it(config, job, spec)) {
-                *ret_given = false;
+        if (!may_be_given_back(config, job, spec)) {
+                *ret_given_back = false;
                 return 0;
         }
         r = queue_send(scaler, "PARKED_QUEUE_URL", &message, err);
@@ -54,6 +54,6 @@ int give_back(struct scaler *scaler, const struct handover_job *job, const char 
         log_info(&scaler->log, "job given back", LOG_NUMBER("job", job->id),
                 LOG_TEXT("repository", job->repository), LOG_TEXT("spec", spec),
                 LOG_NUMBER("relaunches", message_job.relaunches));
-        *ret_given = true;
+        *ret_given_back = true;
         return 0;
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Giving a job back: a machine that ended without having run a job leaves one job too many in
- * GitHub's queue, so the job that it was launched for is launched again, a few times.
+ * Giving a job back: when a machine ends without having run a job, one job more than machines waits
+ * at GitHub. So the job that the machine was launched for is queued again, up to GIVE_BACK_MAX
+ * times.
  */
 
 #include <stdbool.h>
@@ -12,10 +13,10 @@
 #include "exchange/handover.h"
 #include "scaler.h"
 
-/* A job is given back so often; after that its machines, not the moment, are what is wrong. */
+/* After so many machines that ended too early, bad luck is not the cause. */
 #define GIVE_BACK_MAX 3
 
-/* Queues JOB again: 0 with *ret_given, which is false for a job that was given back often enough or
- * is not configured any more; or negative. */
+/* Queues JOB again. 0, with *ret_given_back false if the job was given back too often or is no
+ * longer configured; or negative. */
 int give_back(struct scaler *scaler, const struct handover_job *job, const char *spec,
-        const struct handover_times *times, bool *ret_given, struct err *err);
+        const struct handover_times *times, bool *ret_given_back, struct err *err);

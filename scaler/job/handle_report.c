@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What an agent reports: metrics for each stage of its machine's life, its job back to the queue
- * when the machine ends before a job started, and a word to people when the agent failed.
+ * What follows from an agent's report: metrics of the stage that its machine has reached. When the
+ * machine ends before a job started, the job is given back; when the agent failed, people are told.
  */
 
 #include "handle_report.h"
@@ -12,18 +12,18 @@
 #include "machine/notifications.h"
 #include "machine/report_metrics.h"
 
-/* GitHub gives a waiting job to a listening runner at once, and one that a runner dropped to the
- * next after a minute. */
+/* GitHub assigns a waiting job to a listening runner at once, and a job that another runner dropped
+ * after a minute. */
 #define LISTENED_ENOUGH_MS (60 * MSEC_PER_SEC)
 
-/* Whether no job started on it. */
+/* Whether no job has started on the machine. */
 static bool was_idle(const struct report *report)
 {
         return report->times[REPORT_TIME_JOB_STARTED] == 0;
 }
 
-/* Whether its runner listened for so long without a job that none can be waiting for it: the job
- * was cancelled, or another runner took it. */
+/* Whether the runner listened so long without a job that none can be waiting: the job was
+ * cancelled, or another runner took it. */
 static bool listened_in_vain(const struct report *report)
 {
         int64_t since = report->times[REPORT_TIME_LISTENING];
@@ -32,19 +32,20 @@ static bool listened_in_vain(const struct report *report)
                report->times[REPORT_TIME_FINISHED] - since >= LISTENED_ENOUGH_MS;
 }
 
-/* A machine ended, and not because its job did. */
+/* The machine ends before its job has. */
 static int handle_early_end(struct scaler *scaler, const struct report *report, struct err *err)
 {
         bool in_vain = listened_in_vain(report);
-        bool given = false;
+        bool given_back = false;
         int r = 0;
 
         if (report->job.id > 0 && was_idle(report) && !in_vain)
-                r = give_back(scaler, &report->job, report->spec, &report->before, &given, err);
+                r = give_back(
+                        scaler, &report->job, report->spec, &report->before, &given_back, err);
         if (r < 0 || report->stage != REPORT_FAILED)
                 return r;
         return in_vain ? tell_no_job_came(scaler, report, err)
-                       : tell_agent_failed(scaler, report, given, err);
+                       : tell_agent_failed(scaler, report, given_back, err);
 }
 
 int handle_report(struct scaler *scaler, const cJSON *detail, struct err *err)

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Part of `instance`: the report of an agent (include/report.h).
+ * Part of `instance`: the report of an agent (exchange/report.h).
  */
 
 #include <cjson/cJSON.h>
@@ -10,5 +10,5 @@
 #include "base/err.h"
 #include "scaler.h"
 
-/* Handles the detail of a report's event: 0 or negative. */
+/* Handles DETAIL, the report within EventBridge's event: 0 or negative. */
 int handle_report(struct scaler *scaler, const cJSON *detail, struct err *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A job out of GitHub's delivery, and as the queue message between the functions. Both have the
- * same members under other names, so each is a table of where a member is found.
+ * Reads a job from GitHub's delivery, and writes and reads it as the queue message between the
+ * functions. Both hold the same members under different names, so a table says where each is.
  */
 
 #include "job.h"
@@ -100,7 +100,7 @@ static char **string_at(const struct job *job, size_t offset)
         return (char **)((char *)job + offset);
 }
 
-/* None of them is negative, and what is needed is not 0. */
+/* No number is negative, and a needed one is not 0. */
 static int read_integer(
         const cJSON *object, const char *path, bool needed, int64_t *ret, struct err *err)
 {
@@ -120,7 +120,7 @@ static int read_integer(
         return 0;
 }
 
-/* GitHub says "no runner" with null, and with an empty string. */
+/* GitHub writes "no runner" as null or as an empty string. */
 static int read_string(
         const cJSON *object, const char *path, bool needed, char **ret, struct err *err)
 {
@@ -157,16 +157,15 @@ static int read_labels(const cJSON *labels, struct job *job, struct err *err)
         return 0;
 }
 
-/* An absent or null time is 0; GitHub sends started_at before anything was started. */
+/* An absent or null time is 0. GitHub sends started_at before anything has started. */
 static int read_time(const cJSON *body, const char *path, int64_t *ret, struct err *err)
 {
         const char *text = json_string(body, path);
 
         if (text && clock_parse(text, ret) < 0)
                 return err_set(err, -EBADMSG,
-                        "%s: a time such as 2026-01-02T03:04:05Z is needed, "
-                        "found \"%.40s\"",
-                        path, text);
+                        "%s: a time such as 2026-01-02T03:04:05Z is needed, found \"%.40s\"", path,
+                        text);
         return 0;
 }
 

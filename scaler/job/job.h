@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A job as it travels through the queues: made by `webhook` from GitHub's delivery, read by
- * `queued`, `in_progress` and `completed`.
+ * A job as it travels through the queues: `webhook` makes it from GitHub's delivery; `queued`,
+ * `in_progress` and `completed` read it.
  * https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
  */
 
@@ -22,12 +22,12 @@ enum job_action {
         JOB_QUEUED,
         JOB_IN_PROGRESS,
         JOB_COMPLETED,
-        JOB_OTHER, /* waiting, and what GitHub may add */
+        JOB_OTHER, /* "waiting", and what GitHub may add */
 };
 
 struct job {
         enum job_action action;
-        bool held; /* queued, but held back by an environment's gate */
+        bool held; /* queued, but an environment has yet to approve it */
         int64_t id;
         int64_t run_id;
         int64_t attempt;
@@ -38,20 +38,20 @@ struct job {
         char *delivery; /* X-GitHub-Delivery */
         char **labels;  /* the job's runs-on */
         size_t n_labels;
-        char *runner_name; /* NULL as long as no runner has it */
+        char *runner_name; /* NULL until a runner has taken it */
         int64_t runner_id; /* 0: none */
-        char *conclusion;  /* of a completed job */
+        char *conclusion;  /* "success", …; NULL until it is completed */
         int64_t queued_ms; /* epoch milliseconds; 0 = unknown */
         int64_t started_ms;
         int64_t completed_ms;
-        int64_t webhook_ms; /* the delivery arrived */
+        int64_t webhook_ms; /* when the delivery arrived */
 
         /* Set by the scaler. */
         char *spec;          /* name of the spec that it matched */
         char *instance_type; /* where its ladder starts */
-        int64_t tries;       /* times that it was parked */
+        int64_t tries;       /* how often it was parked for capacity */
         int64_t relaunches;  /* machines that ended without having run a job for it */
-        int64_t offer;       /* where on the ladder the next try goes on */
+        int64_t offer;       /* index of the offer where the next try begins */
 };
 
 void job_release(struct job *job);
@@ -63,9 +63,9 @@ int job_from_delivery(const cJSON *body, struct job *ret, struct err *err);
 char *job_print(const struct job *job);
 int job_parse(const char *text, size_t size, struct job *ret, struct err *err);
 
-/* The part that a machine is told. Borrows the strings. */
+/* What the hand-over says of the job. Borrows the strings. */
 struct handover_job job_for_handover(const struct job *job);
 
-/* Where the job's runner is registered under SPEC: "orgs/ORG", or "repos/OWNER/REPO". */
+/* Where a runner of SPEC for the job is registered: "orgs/ORG" or "repos/OWNER/REPO". */
 void job_scope(const struct job *job, const struct config_spec *spec,
         char scope[static GITHUB_SCOPE_SIZE]);

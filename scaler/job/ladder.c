@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Building a ladder. ladder.h describes the order, lib/aws/instance_type.c knows the families.
+ * Builds ladders. ladder.h describes the order; lib/aws/instance_type.c has the table of families.
  */
 
 #include "ladder.h"
@@ -18,7 +18,7 @@ struct ladder {
         size_t max;
 };
 
-/* Adds FAMILY.SIZE, where the family has that size and the ladder does not have it yet. */
+/* Adds FAMILY.SIZE if the family has that size and the ladder does not have it yet. */
 static void ladder_add(struct ladder *ladder, const struct instance_family *family,
         const char *size, size_t length)
 {
@@ -38,7 +38,7 @@ static const struct instance_family *family_or_null(const char *name)
         return name ? instance_family_find(name) : NULL;
 }
 
-/* Adds the types that stand in for FAMILY.SIZE: its sibling, and all that is larger. */
+/* Adds the types that may replace FAMILY.SIZE: its sibling, and all larger ones. */
 static void ladder_climb(
         struct ladder *ladder, const struct instance_family *family, const char *size)
 {

@@ -11,8 +11,8 @@
  *      flex      m7i-flex.large, m7a.large, and then as from m7i.large
  *      Graviton, and x86 families without a sibling: their own larger sizes
  *
- * A sibling that lacks a size is passed over there (c5.9xlarge has no c5a.9xlarge). Bare metal is
- * never a stand-in. A type that the table of families lacks is a ladder of one rung.
+ * A size that the sibling lacks is skipped (c5.9xlarge has no c5a.9xlarge). Bare metal is
+ * never a substitute. A type that the table of families lacks is a ladder of one rung.
  */
 
 #include <stddef.h>
@@ -23,7 +23,7 @@ struct ladder_rung {
         char type[INSTANCE_TYPE_SIZE];
 };
 
-/* No ladder has more rungs. */
+/* No ladder is longer. */
 #define LADDER_MAX 32
 
 /* Writes up to MAX rungs, TYPE itself first, and returns how many. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Second stage of a job's life: an instance for each job, from the first offer that has capacity.
- * What EC2's error codes mean is a table in lib/aws/ec2.c; what follows from them is here.
+ * Second stage of a job's life: takes an instance for each job from the first offer that has
+ * capacity. lib/aws/ec2.c has the table of EC2's error codes; here is what follows from each class.
  */
 
 #include "launch.h"
@@ -13,16 +13,16 @@
 
 #include "base/digest.h"
 
-/* What must be left of the event's time to begin another RunInstances and hand over. */
+/* With less of the event's time left, no RunInstances is started: the hand-over needs some too. */
 #define TIME_NEEDED_MS (20 * MSEC_PER_SEC)
-/* A client token is used up by instances that are gone; so many others are tried. */
+/* A client token whose instances have ended launches nothing: retry with up to 3 fresh ones. */
 #define SALT_MAX 3
-/* RunInstances refills at two requests a second for the whole account, so patience pays. */
+/* The account's bucket for RunInstances refills at two requests a second, so retries succeed. */
 #define THROTTLED_TRIES 6
 #define TAGS_MAX 50
 
-/* How long an offer that had no capacity is passed over, so that a burst does not ask EC2 again for
- * what it just refused. */
+/* An offer without capacity is skipped for so long: a burst of jobs does not repeat the request
+ * that EC2 has just refused. */
 #define EMPTY_KEPT_MS (2 * 60 * MSEC_PER_SEC)
 #define OFFER_NAME_SIZE 96
 
@@ -76,7 +76,7 @@ const char *launch_outcome_name(enum launch_outcome outcome)
         return names[outcome];
 }
 
-/* The same jobs in the same offer make the same token, so that a lost answer launches nothing
+/* The same jobs and offer make the same token, so that a retry after a lost answer launches nothing
  * twice. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html */
 static void make_token(
         const struct launch *launch, const struct offer *offer, char token[static DIGEST_HEX_SIZE])
@@ -141,39 +141,16 @@ static void log_launched(
                 LOG_NUMBER("offer", (int64_t)launch->offer));
 }
 
-/* A token brings the instances of its first use back, also while they shut down. */
+/* RunInstances with a used token returns the instances of its first use, even those ending. */
 static bool is_ending(const struct ec2_instance *instance)
 {
         return instance->state[0] && strcmp(instance->state, "pending") != 0 &&
                strcmp(instance->state, "running") != 0;
 }
 
-static void climb(struct launch *launch, const struct offer *offer, enum ec2_error_class class);
-
-static void take_instances(
-        struct launch *launch, const struct ec2_instances *instances, const struct offer *offer)
-{
-        size_t before = launch->n_launched;
-
-        for (size_t i = 0; i < instances->count && launch->n_launched < launch->n_jobs; i++) {
-                if (is_ending(&instances->items[i]))
-                        continue;
-                log_launched(launch, &instances->items[i], offer);
-                launch->launched(launch, &instances->items[i], launch->n_launched);
-                launch->n_launched++;
-        }
-        if (launch->n_launched == launch->n_jobs) {
-                launch->outcome = LAUNCH_DONE;
-        } else if (launch->n_launched == before) {
-                err_set(&launch->err, 0, "RunInstances: EC2 shows instances that have ended");
-                climb(launch, offer, EC2_ERROR_TOKEN_USED);
-        } else {
-                launch->offer++; /* this offer gave what it had */
-        }
-}
-
-/* What a refusal means for the way up the ladder. */
-static void climb(struct launch *launch, const struct offer *offer, enum ec2_error_class class)
+/* Where to go on after a refusal. */
+static void after_refusal(
+        struct launch *launch, const struct offer *offer, enum ec2_error_class class)
 {
         char name[OFFER_NAME_SIZE];
 
@@ -187,7 +164,7 @@ static void climb(struct launch *launch, const struct offer *offer, enum ec2_err
                 launch->offer++;
                 break;
         case EC2_ERROR_QUOTA:
-                /* One limit for all types of a market: only the other market may help. */
+                /* A market's limit covers all its types: only the other market may help. */
                 if (offer->spot && launch->spec->on_demand_fallback)
                         launch->offer = offers_per_market(launch);
                 else
@@ -207,13 +184,36 @@ static void climb(struct launch *launch, const struct offer *offer, enum ec2_err
         }
 }
 
-static void refused(struct launch *launch, const struct offer *offer, const struct http_call *call,
-        const struct aws_error *error)
+static void take_instances(
+        struct launch *launch, const struct ec2_instances *instances, const struct offer *offer)
+{
+        size_t before = launch->n_launched;
+
+        for (size_t i = 0; i < instances->count && launch->n_launched < launch->n_jobs; i++) {
+                if (is_ending(&instances->items[i]))
+                        continue;
+                log_launched(launch, &instances->items[i], offer);
+                launch->launched(launch, &instances->items[i], launch->n_launched);
+                launch->n_launched++;
+        }
+        if (launch->n_launched == launch->n_jobs) {
+                launch->outcome = LAUNCH_DONE;
+        } else if (launch->n_launched == before) {
+                err_set(&launch->err, 0, "RunInstances: EC2 returned instances that have ended");
+                after_refusal(launch, offer, EC2_ERROR_TOKEN_USED);
+        } else {
+                launch->offer++; /* this offer gave all that it had */
+        }
+}
+
+static void handle_refusal(struct launch *launch, const struct offer *offer,
+        const struct http_call *call, const struct aws_error *error)
 {
         aws_refused(call, error, &launch->err);
-        climb(launch, offer, ec2_classify(error->code));
+        after_refusal(launch, offer, ec2_classify(error->code));
         log_warning(&launch->scaler->log,
-                launch->outcome == LAUNCH_UNDER_WAY ? "offer refused, next one" : "offer refused",
+                launch->outcome == LAUNCH_UNDER_WAY ? "EC2 refused the launch, trying another"
+                                                    : "EC2 refused the launch",
                 LOG_TEXT("code", error->code), LOG_TEXT("type", offer->type),
                 LOG_TEXT("subnet", offer->subnet),
                 LOG_TEXT("market", offer->spot ? "spot" : "on-demand"),
@@ -232,7 +232,7 @@ static void on_answer(struct http_call *answered, void *userdata)
         if (r == 0)
                 take_instances(launch, &instances, &offer);
         else if (r == AWS_REFUSED)
-                refused(launch, &offer, call, &error);
+                handle_refusal(launch, &offer, call, &error);
         else
                 launch->outcome = call->result < 0 ? LAUNCH_THROTTLED : LAUNCH_FAILED;
         if (launch->outcome == LAUNCH_UNDER_WAY)
@@ -261,7 +261,8 @@ static void try_offer(struct launch *launch)
         skip_empty_offers(launch);
         if (launch->offer >= n_offers(launch)) {
                 if (!launch->err.text[0])
-                        err_set(&launch->err, 0, "every offer was out of capacity minutes ago");
+                        err_set(&launch->err, 0,
+                                "no type had capacity in any subnet a few minutes ago");
                 launch->outcome = LAUNCH_NO_CAPACITY;
                 return;
         }

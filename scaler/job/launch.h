@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Launching: one RunInstances for all jobs of a batch that want the same, and on refusal the next
- * offer. The offers are the ladder of types, each over the spec's subnets, as spot; and then all of
- * them again on demand where the spec allows it.
+ * Launching: one RunInstances for all jobs of a batch that want the same, and when EC2 refuses it,
+ * another one for the next offer. An offer is an instance type, a subnet and a market. They are
+ * tried in this order: each type of the ladder in each of the spec's subnets as spot, and then, if
+ * the spec allows it, all of them again on demand.
  */
 
 #include <stddef.h>
@@ -21,11 +22,11 @@
 enum launch_outcome {
         LAUNCH_UNDER_WAY,
         LAUNCH_DONE,        /* an instance for every job */
-        LAUNCH_NO_CAPACITY, /* no offer has any left */
+        LAUNCH_NO_CAPACITY, /* no offer has any */
         LAUNCH_QUOTA,       /* the account's limit is reached */
-        LAUNCH_THROTTLED,   /* EC2 does not answer, or wants to be asked less often */
-        LAUNCH_NO_TIME,     /* the event's time is nearly over: go on from `offer` */
-        LAUNCH_FAILED,      /* EC2 refused for good: see err */
+        LAUNCH_THROTTLED,   /* EC2 throttles, or does not answer */
+        LAUNCH_NO_TIME, /* the event's time is nearly over: go on from `offer` in the next one */
+        LAUNCH_FAILED,  /* EC2 refused for good: see err */
 };
 
 struct launch {
@@ -39,25 +40,25 @@ struct launch {
         int64_t installation;
         const struct job **jobs; /* borrowed */
         size_t n_jobs;
-        size_t offer; /* where to begin; moves on */
+        size_t offer; /* index of the first one to try; moves on */
         /* Called for each instance, with the index of the job that it is for. */
         void (*launched)(struct launch *launch, const struct ec2_instance *instance, size_t job);
         void *userdata;
 
         /* Results. */
         enum launch_outcome outcome;
-        size_t n_launched; /* the first so many jobs have an instance */
-        bool was_asked;    /* EC2 was; false when every offer was known to have no capacity */
-        struct err err;    /* what EC2 said last */
+        size_t n_launched; /* jobs[0] to jobs[n_launched - 1] have an instance */
+        bool was_asked;    /* false: EC2 was not, since every offer is known to be empty */
+        struct err err;    /* EC2's last refusal */
 
         /* Private to launch.c. */
         struct ladder_rung rungs[LADDER_MAX];
         size_t n_rungs;
-        unsigned salt; /* makes another client token */
+        unsigned salt; /* makes a fresh client token for the same jobs and offer */
 };
 
-/* "no capacity", "quota reached", … for people. */
+/* For people: "no capacity", "quota reached", … */
 const char *launch_outcome_name(enum launch_outcome outcome);
 
-/* Begins; the network is driven by the caller (http_finish). The outcome may be known at once. */
+/* Starts; the caller drives the network (http_finish). The outcome may be known on return. */
 void launch_start(struct launch *launch);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Parking jobs until there is capacity: how long, and what people are told.
+ * How long a job is parked, and what people are told about it.
  */
 
 #include "park.h"
@@ -16,7 +16,7 @@
 /* https://docs.github.com/en/actions/reference/limits: a job waits for a runner this long. */
 #define QUEUED_MAX_MS (24 * 60 * 60 * MSEC_PER_SEC)
 
-bool park_is_over(struct scaler *scaler, const struct job *job)
+bool job_has_expired(struct scaler *scaler, const struct job *job)
 {
         int64_t since = job->queued_ms > 0 ? job->queued_ms : job->webhook_ms;
 
@@ -27,7 +27,7 @@ bool park_is_over(struct scaler *scaler, const struct job *job)
         return true;
 }
 
-/* 30 s, 60 s, … 15 min for capacity; soon again where EC2 only wants patience. */
+/* 30 s, 60 s, … 15 min for capacity; a short delay where EC2 only throttles. */
 static unsigned delay_seconds(const struct job *job, enum launch_outcome outcome)
 {
         int64_t delay;
@@ -40,21 +40,23 @@ static unsigned delay_seconds(const struct job *job, enum launch_outcome outcome
         return delay < SQS_DELAY_MAX_SECONDS ? (unsigned)delay : SQS_DELAY_MAX_SECONDS;
 }
 
-/* What a person can do about it. */
+/* For people: what it means, and what to do. */
 static const char *advice(enum launch_outcome outcome)
 {
         if (outcome == LAUNCH_QUOTA)
-                return "The account's limit for these instances is reached. Ask for a higher one "
-                       "under Service Quotas, or let the spec fall back to on demand. The jobs are "
-                       "tried again by themselves.";
+                return "The account's limit for these instances is reached. "
+                       "Ask for a higher one under Service Quotas, "
+                       "or set on_demand_fallback for the spec. "
+                       "The jobs are retried automatically.";
         if (outcome == LAUNCH_FAILED)
-                return "Nothing can be launched until this is mended. The jobs are tried again, "
-                       "and become dead letters if that does not help.";
-        return "No offer of the ladder has capacity. Add subnets in other zones, another instance "
-               "type, or on_demand_fallback to the spec. The jobs are tried again by themselves.";
+                return "Nothing can be launched until this is fixed. "
+                       "The jobs are retried a few times and then become dead letters.";
+        return "No instance type of the ladder has capacity in any subnet of the spec. "
+               "Add subnets in other zones, choose another instance type, or set "
+               "on_demand_fallback. The jobs are retried automatically.";
 }
 
-void park_tell(struct scaler *scaler, const struct launch *launch)
+void tell_jobs_wait(struct scaler *scaler, const struct launch *launch)
 {
         struct notification notification = {.severity = NOTIFICATION_WARNING};
         char title[160];
@@ -79,7 +81,7 @@ void park_tell(struct scaler *scaler, const struct launch *launch)
         notification_fact(
                 &notification, "Repository", launch->jobs[launch->n_launched]->repository);
         notification_fact(&notification, "EC2 said last", launch->err.text);
-        (void)tell_people(scaler, &notification, &err); /* logged there; the jobs matter more */
+        (void)tell_people(scaler, &notification, &err); /* logs a failure; the jobs go on */
 }
 
 static void emit_parked(struct scaler *scaler, const struct job *job)
@@ -93,15 +95,15 @@ static void emit_parked(struct scaler *scaler, const struct job *job)
         scaler_emit_metrics(scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
 }
 
-int park(struct scaler *scaler, struct job *job, const struct launch *launch, struct err *err)
+int park_job(struct scaler *scaler, struct job *job, const struct launch *launch, struct err *err)
 {
         bool waits = launch->outcome == LAUNCH_NO_CAPACITY || launch->outcome == LAUNCH_QUOTA;
         struct sqs_message message = {.delay_seconds = delay_seconds(job, launch->outcome)};
         _cleanup_free_ char *body = NULL;
         int r;
 
-        /* Only a ladder that was climbed to its end is begun anew, and only where EC2 was asked
-         * that counts as a try. Jobs that merely come again keep their client token. */
+        /* A ladder that was climbed to its end starts over; if EC2 was asked, that was a try. In
+         * all other cases the job goes on where it was, with the same client token. */
         job->offer = waits ? 0 : (int64_t)launch->offer;
         job->tries += waits && launch->was_asked;
         body = job_print(job);
@@ -117,7 +119,7 @@ int park(struct scaler *scaler, struct job *job, const struct launch *launch, st
         if (waits) {
                 emit_parked(scaler, job);
                 if (job == launch->jobs[launch->n_launched])
-                        park_tell(scaler, launch);
+                        tell_jobs_wait(scaler, launch);
         }
         return 0;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Third stage of a job's life: instance launched -> runner registered -> parameter stored. Each
- * step is a call and what follows from its answer:
+ * Third stage of a job's life: from the launched instance to the registered runner and the stored
+ * hand-over. Each step is a call and what follows from its answer:
  *
  *      generate-jitconfig --> PutParameter --> done
- *        name taken: find the runner, delete it, ask again   (an earlier try whose answer was lost)
- *        parameter exists: delete it, put again              (the same)
+ *        name taken: find the runner, delete it, ask again
+ *        parameter exists: delete it, put it again
+ *
+ * An earlier try whose answer was lost leaves such a runner or parameter behind.
  */
 
 #include "registration.h"
@@ -48,16 +50,16 @@ static void fail(struct registration *registration, int result)
                 &registration->err);
 }
 
-/* Something left by an earlier try is in the way: true if that may be cleared once more. */
+/* An earlier try left something in the way: true if it may be deleted, which is done once. */
 static bool may_clear(struct registration *registration)
 {
-        if (registration->second_try)
+        if (registration->cleared)
                 return false;
-        registration->second_try = true;
+        registration->cleared = true;
         return true;
 }
 
-/* The instance's ARN, which its role's policy compares with the parameter's tag. */
+/* The instance's ARN, which the policy of its role compares with the tag of the parameter. */
 static char *instance_arn(const struct registration *registration)
 {
         const char *region = registration->aws->region;
@@ -66,8 +68,7 @@ static char *instance_arn(const struct registration *registration)
                 registration->instance.account, registration->instance.id);
 }
 
-/* -- the parameter --------------------------------------------------------------------------------
- */
+/* -- the parameter -- */
 
 static void on_deleted(struct http_call *answered, void *userdata)
 {
@@ -91,10 +92,9 @@ static void on_stored(struct http_call *answered, void *userdata)
         if (r == SSM_EXISTS && may_clear(registration)) {
                 begin(registration, ssm_delete_parameters(registration->aws, &name, 1), on_deleted);
         } else if (r == SSM_EXISTS) {
-                fail(registration, err_set(&registration->err, -EEXIST,
-                                           "SSM parameter %s exists, and exists again after it was "
-                                           "deleted",
-                                           name));
+                r = err_set(&registration->err, -EEXIST,
+                        "SSM parameter %s exists, and exists again after it was deleted", name);
+                fail(registration, r);
         } else if (r < 0) {
                 fail(registration, err_prefix(&registration->err, r, "SSM parameter %s", name));
         } else {
@@ -137,8 +137,7 @@ static char *print_value(
         return handover_print(&handover);
 }
 
-/* -- the runner -----------------------------------------------------------------------------------
- */
+/* -- the runner -- */
 
 static void on_runner_deleted(struct http_call *answered, void *userdata)
 {
@@ -147,7 +146,8 @@ static void on_runner_deleted(struct http_call *answered, void *userdata)
         int r = github_delete_runner_answer(call, &registration->err);
 
         if (r == GITHUB_RUNNER_BUSY)
-                r = err_set(&registration->err, -EBUSY, "a runner of its name runs a job already");
+                r = err_set(&registration->err, -EBUSY,
+                        "a runner of this name is already running a job");
         if (r < 0)
                 fail(registration, r);
         else
@@ -186,12 +186,12 @@ static void on_jitconfig(struct http_call *answered, void *userdata)
                                 registration->scope, registration->instance.id),
                         on_found);
         } else if (r == GITHUB_NAME_TAKEN) {
-                fail(registration,
-                        err_set(&registration->err, -EEXIST,
-                                "a runner of its name exists on GitHub, and exists again "
-                                "after it was deleted"));
+                r = err_set(&registration->err, -EEXIST,
+                        "a runner of this name exists on GitHub, "
+                        "and exists again after it was deleted");
+                fail(registration, r);
         } else if (r < 0) {
-                /* A token that was taken back must not stay in a warm process. */
+                /* A warm process must not keep a token that was revoked. */
                 if (r == -EKEYREJECTED) {
                         github_forget_token(registration->github, registration->installation);
                         registration->scaler->github_refused = true;
@@ -200,14 +200,14 @@ static void on_jitconfig(struct http_call *answered, void *userdata)
         } else {
                 registration->scaler->github_refused = false;
                 registration->runner_id = jit.runner_id;
-                registration->second_try = false;
+                registration->cleared = false;
                 registration->value = print_value(registration, &jit);
                 put_parameter(registration);
         }
 }
 
-/* The spec's labels and the instance type that the job was matched with: GitHub gives a job that
- * names a type only to a runner that has it as a label, whatever type was launched in its place. */
+/* The spec's labels, and the instance type that the job asked for: GitHub gives such a job only to
+ * a runner that has the type as a label, whatever type was launched in its place. */
 static size_t runner_labels(const struct registration *registration, const char **labels)
 {
         const struct config_spec *spec = registration->spec;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Handing over: for one launched instance, a JIT runner configuration from GitHub, named as the
- * instance, stored in the instance's SSM parameter. Many of these run at the same time.
+ * Registration: gets a JIT runner configuration from GitHub for one launched instance, under the
+ * instance's id as its name, and stores it as the instance's hand-over. Many run at the same time.
  */
 
 #include <stdint.h>
@@ -19,14 +19,14 @@ enum registration_state {
         REGISTRATION_WAITING, /* for its installation's token */
         REGISTRATION_UNDER_WAY,
         REGISTRATION_DONE,
-        REGISTRATION_FAILED, /* see err; the instance must be compensated */
+        REGISTRATION_FAILED, /* see err; the launch must be undone */
 };
 
 struct registration {
-        /* Set by the caller. Everything must live until the state is DONE or FAILED. */
+        /* Set by the caller. What is borrowed must live until the state is DONE or FAILED. */
         struct scaler *scaler;
         struct aws *aws;
-        struct github *github; /* set at the latest when it is started */
+        struct github *github; /* needed once it is started */
         const struct config *config;
         const struct config_spec *spec;
         const struct job *job;
@@ -38,19 +38,19 @@ struct registration {
         /* Results. */
         enum registration_state state;
         int64_t runner_id; /* 0: nothing was registered */
-        int result;        /* of a FAILED one, negative */
+        int result;        /* negative when FAILED */
         struct err err;
 
         /* Private to registration.c. */
-        char *parameter;
-        char *value;     /* secret */
-        bool second_try; /* a name or parameter was in the way once */
+        char *parameter; /* name of the SSM parameter */
+        char *value;     /* of the SSM parameter; secret */
+        bool cleared;    /* what an earlier try had left was deleted: that is done once */
 };
 
-/* Begins; the token of the installation must be kept by GITHUB. */
+/* Starts. GITHUB must hold the token of the installation. */
 void registration_start(struct registration *registration);
 
-/* Marks one as failed that never began. */
+/* Marks a registration that was never started as failed. */
 void registration_fail(struct registration *registration, int result, const struct err *err);
 
 void registration_release(struct registration *registration);

@@ -257,7 +257,7 @@ def test_twenty_jobs_at_once_take_few_calls(cloud):
     all_served(cloud, jobs)
     assert len(launches(cloud)) <= 8
     assert machines_of(cloud) == 20
-    assert "offer refused" not in str(log(cloud, "queued"))
+    assert "EC2 refused the launch" not in str(log(cloud, "queued"))
 
 
 def test_capacity_that_comes_and_goes(cloud):
