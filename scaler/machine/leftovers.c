@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Parameters and instances that are to be gone.
+ * Deletes parameters and terminates instances.
  */
 
 #include "leftovers.h"
@@ -65,7 +65,7 @@ int leftovers_terminate(struct scaler *scaler, struct aws *aws, const char *cons
 
         if (result != -ENOENT || n_instances == 1)
                 return result;
-        /* EC2 does not know one of them, and ended none: each alone. */
+        /* EC2 terminates none when it does not know one of them: one by one. */
         result = 0;
         for (size_t i = 0; i < n_instances; i++) {
                 int r = terminate(scaler, aws, &instances[i], 1, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Notifications about machines.
+ * Writes the notifications about machines.
  */
 
 #include "notifications.h"
@@ -10,21 +10,24 @@
 
 #include "queue/tell_people.h"
 
-static const char given_back[] = "Its job is given another machine.";
-static const char not_given_back[] =
-        "Its job still waits on GitHub if no other runner took it: mend "
-        "the cause, then deliver the job's `queued` webhook again.";
+#define JOB_LOST "GitHub marks its job as failed after some minutes; it can be run again there."
+
+/* What becomes of a job that has not started. */
+static const char *next_step(bool given_back)
+{
+        return given_back ? "Its job is given another machine."
+                          : "If no other runner takes its job, the job still waits on GitHub. "
+                            "Fix the cause, then redeliver the job's `queued` webhook.";
+}
 
 int tell_agent_failed(
-        struct scaler *scaler, const struct report *report, bool given, struct err *err)
+        struct scaler *scaler, const struct report *report, bool given_back, struct err *err)
 {
         bool started = report->times[REPORT_TIME_JOB_STARTED] > 0;
         struct notification notification = {
                 .severity = NOTIFICATION_ERROR,
-                .text = started ? "The machine powers itself off. GitHub marks its job as failed "
-                                  "after some minutes; it can be run again there."
-                        : given ? given_back
-                                : not_given_back,
+                .text = started ? "The machine powers itself off. " JOB_LOST
+                                : next_step(given_back),
                 .url = report->job.url,
         };
         char title[160];
@@ -47,8 +50,8 @@ int tell_no_job_came(struct scaler *scaler, const struct report *report, struct 
 {
         struct notification notification = {
                 .severity = NOTIFICATION_INFO,
-                .text = "That is usual after a cancelled job. If the job still waits on GitHub, "
-                        "compare its labels and runner group with those of the spec.",
+                .text = "This is normal after a job was cancelled. If the job still waits on "
+                        "GitHub, compare its labels and runner group with those of the spec.",
                 .url = report->job.url,
         };
         char title[160];
@@ -70,8 +73,7 @@ int tell_job_lost(struct scaler *scaler, const struct ec2_instance *instance, co
 {
         struct notification notification = {
                 .severity = NOTIFICATION_WARNING,
-                .text = "GitHub marks the job as failed after some minutes; it can be run again "
-                        "there.",
+                .text = JOB_LOST,
                 .url = ec2_instance_tag(instance, "scale-agent:job-url"),
         };
         char title[160];
@@ -92,11 +94,11 @@ int tell_job_lost(struct scaler *scaler, const struct ec2_instance *instance, co
 }
 
 int tell_handover_unread(struct scaler *scaler, const char *instance,
-        const struct handover *handover, bool given, struct err *err)
+        const struct handover *handover, bool given_back, struct err *err)
 {
         struct notification notification = {
-                .severity = given ? NOTIFICATION_WARNING : NOTIFICATION_ERROR,
-                .text = given ? given_back : not_given_back,
+                .severity = given_back ? NOTIFICATION_WARNING : NOTIFICATION_ERROR,
+                .text = next_step(given_back),
                 .url = handover->job.url,
         };
         char title[160];
@@ -110,7 +112,7 @@ int tell_handover_unread(struct scaler *scaler, const char *instance,
         notification_fact(&notification, "Repository", handover->job.repository);
         notification_fact(&notification, "Spec", handover->spec);
         notification_fact(&notification, "Look at",
-                "the image, the instance's console output, and "
+                "the image; the instance's console output; "
                 "whether EC2 took the spot instance back");
         return tell_people(scaler, &notification, err);
 }

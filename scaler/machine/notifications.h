@@ -2,25 +2,26 @@
 #pragma once
 
 /*
- * What people are told about machines: that an agent failed, and that a machine was lost with its
- * job. 0, or negative when they could not be told.
+ * What people are told about machines. Each function returns 0, or negative when the notification
+ * could not be queued.
  */
 
 #include "aws/ec2.h"
 #include "exchange/report.h"
 #include "scaler.h"
 
-/* GIVEN: the job was given back, so another machine comes for it. */
+/* The agent failed. GIVEN_BACK: its job was queued again, so another machine will come. */
 int tell_agent_failed(
-        struct scaler *scaler, const struct report *report, bool given, struct err *err);
+        struct scaler *scaler, const struct report *report, bool given_back, struct err *err);
 
-/* No job came to a runner: once per spec for a while, since cancelled jobs do that. */
+/* A runner got no job. Told once per spec for a while, since a cancelled job is enough. */
 int tell_no_job_came(struct scaler *scaler, const struct report *report, struct err *err);
 
-/* A machine ended, and its hand-over was never read. */
+/* A machine ended before its agent read the hand-over. */
 int tell_handover_unread(struct scaler *scaler, const char *instance,
-        const struct handover *handover, bool given, struct err *err);
+        const struct handover *handover, bool given_back, struct err *err);
 
-/* HOW ends the sentence "Job lost: …". One of the two events that can bring this is enough. */
+/* A machine ends in the middle of its job. HOW completes "Job lost: …". The spot warning and the
+ * end of the machine both cause this; people see it once. */
 int tell_job_lost(struct scaler *scaler, const struct ec2_instance *instance, const char *how,
         struct err *err);

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The metrics that follow from an agent's report: how long each stage of a machine's life took.
+ * The metrics of an agent's report: how long each stage of its machine's life took.
  */
 
 #include "exchange/report.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One message to one of the stack's queues.
+ * Sends a message to one of the stack's queues.
  */
 
 #include "send.h"

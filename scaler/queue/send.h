@@ -2,21 +2,21 @@
 #pragma once
 
 /*
- * Sending a message to one of the stack's queues. The template gives each function the URLs of the
- * queues that it sends to, as environment variables.
+ * Sending to the stack's own queues. The template gives each function the URLs of the queues that
+ * it sends to, as environment variables.
  */
 
 #include "aws/sqs.h"
 #include "base/err.h"
 #include "scaler.h"
 
-/* Sends MESSAGE to the queue whose URL is in environment variable VARIABLE: 0 or negative. Sets the
- * message's queue_url. */
+/* Sends MESSAGE to the queue whose URL is in environment variable VARIABLE, and sets its queue_url:
+ * 0 or negative. */
 int queue_send(
         struct scaler *scaler, const char *variable, struct sqs_message *message, struct err *err);
 
-/* The same for a message that has its queue_url. */
+/* The same for a MESSAGE that has a queue_url already. */
 int queue_send_message(struct scaler *scaler, const struct sqs_message *message, struct err *err);
 
-/* The queue URL in environment variable VARIABLE, borrowed: 0, or -ENOENT. */
+/* The queue URL in environment variable VARIABLE, borrowed: 0 or -ENOENT. */
 int queue_url(const char *variable, const char **ret, struct err *err);

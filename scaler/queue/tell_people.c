@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Notifications, on their way to `notify`.
+ * Sends notifications to `notify`.
  */
 
 #include "tell_people.h"
@@ -14,7 +14,7 @@
 
 #define QUARTER_MS (15 * 60 * MSEC_PER_SEC)
 
-/* The same for one key within one quarter of an hour. */
+/* The same id for one key within one quarter of an hour. */
 static void make_deduplication_id(
         const struct scaler *scaler, const char *key, char id[static DIGEST_HEX_SIZE])
 {

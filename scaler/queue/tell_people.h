@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * Telling people: a notification goes to notify.fifo, and `notify` shows it in every channel.
+ * Telling people: a notification goes to notify.fifo, from which `notify` posts it to all channels.
  */
 
 #include "base/err.h"
 #include "notify/notification.h"
 #include "scaler.h"
 
-/* Queues NOTIFICATION: 0 or negative. SQS drops a second one of the same key within the same
- * quarter of an hour. A failure is logged here, since most callers go on without it. */
+/* Queues NOTIFICATION: 0 or negative. SQS drops another one with the same key within a quarter of
+ * an hour. Logs a failure, since most callers go on. */
 int tell_people(struct scaler *scaler, const struct notification *notification, struct err *err);
