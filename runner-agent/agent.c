@@ -32,7 +32,7 @@ void agent_init(struct agent *agent)
                 .runner_log = {.level = LOG_LEVEL_INFO},
                 .runner_exit_code = -1,
         };
-        agent_config_init(&agent->config);
+        agent_settings_init(&agent->settings);
 }
 
 void agent_release(struct agent *agent)
@@ -52,7 +52,7 @@ void agent_release(struct agent *agent)
         http_free(agent->http);
         sd_event_unref(agent->event);
         aws_release(&agent->aws);
-        agent_config_release(&agent->config);
+        agent_settings_release(&agent->settings);
         handover_release(&agent->handover);
         mem_free_secret(agent->metadata_token);
         free(agent->job_name);

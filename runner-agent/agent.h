@@ -44,7 +44,7 @@ struct agent {
         struct log log;
         struct log runner_log; /* the runner's own lines */
         struct log_json_sink json_sink;
-        struct agent_config config;
+        struct agent_settings settings;
         bool shuts_down; /* false: --no-shutdown */
 
         bool is_identified; /* `identity` was read: this is an EC2 instance by proof */
@@ -72,7 +72,7 @@ struct agent {
         struct power_off power_off;
 };
 
-/* With the machine's clock, the default configuration, and nothing opened. */
+/* With the machine's clock, the default settings, and nothing opened. */
 void agent_init(struct agent *agent);
 /* Cancels what is under way. */
 void agent_release(struct agent *agent);

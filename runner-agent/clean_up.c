@@ -22,7 +22,7 @@ static void look_for_parameter(struct agent *agent);
 
 static char *parameter_name(const struct agent *agent)
 {
-        return handover_parameter(agent->config.prefix, agent->identity.instance_id);
+        return handover_parameter(agent->settings.prefix, agent->identity.instance_id);
 }
 
 static void end_clean_up(struct agent *agent, int result)

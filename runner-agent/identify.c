@@ -63,7 +63,7 @@ static void give_up(struct agent *agent)
 {
         struct identify *identify = &agent->identify;
         agent_done done = MEM_STEAL(identify->done);
-        long long seconds = agent->config.identify_limit_seconds;
+        long long seconds = agent->settings.identify_limit_seconds;
         struct err err;
 
         network_release(agent);
@@ -239,7 +239,7 @@ void identify_start(struct agent *agent, agent_done done)
 {
         agent->identify.done = done;
         agent->identify.deadline_ms = clock_monotonic_ms(agent->clock) +
-                                      agent->config.identify_limit_seconds * MSEC_PER_SEC;
+                                      agent->settings.identify_limit_seconds * MSEC_PER_SEC;
         network_watch(agent, on_network);
         start_call(agent, &agent->identify.token, imds_token(), on_token);
 }

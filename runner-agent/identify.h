@@ -36,7 +36,7 @@ struct identify {
         struct err err; /* of the latest failure */
 };
 
-/* Tries until the configuration's limit, since the network may come up late. When it fails,
+/* Tries until the settings' limit, since the network may come up late. When it fails,
  * agent->is_identified says whether this is an EC2 instance at all. */
 void identify_start(struct agent *agent, agent_done done);
 

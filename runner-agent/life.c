@@ -272,8 +272,9 @@ void life_signal(struct agent *agent, int number)
                 end(agent, REPORT_INTERRUPTED, err.text);
         else
                 stop(agent, REPORT_INTERRUPTED, err.text,
-                        agent->life.was_stopped ? 0
-                                                : agent->config.stop_grace_seconds * MSEC_PER_SEC);
+                        agent->life.was_stopped
+                                ? 0
+                                : agent->settings.stop_grace_seconds * MSEC_PER_SEC);
 }
 
 void life_release(struct agent *agent)

@@ -38,7 +38,7 @@ struct life {
 enum life_exit {
         LIFE_EXIT_DONE = 0,   /* a job ran, or EC2 or a person ended the machine */
         LIFE_EXIT_FAILED = 1, /* no job ran, a stage failed, or shutdown did */
-        LIFE_EXIT_NO_EC2 = 2, /* also for wrong arguments and configurations */
+        LIFE_EXIT_NO_EC2 = 2, /* also for wrong arguments and settings */
 };
 
 void life_start(struct agent *agent);

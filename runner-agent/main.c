@@ -17,7 +17,7 @@
 enum { CONFIG, NO_SHUTDOWN, N_OPTIONS };
 
 static const struct cli_option options[] = {
-        [CONFIG] = {"config", "FILE", "configuration, instead of " AGENT_CONFIG_FILE, false},
+        [CONFIG] = {"config", "FILE", "settings, instead of " AGENT_SETTINGS_FILE, false},
         [NO_SHUTDOWN] = {"no-shutdown", NULL,
                 "neither shut down nor set a wrong clock, for trying it by hand", false},
         [N_OPTIONS] = {0},
@@ -26,13 +26,12 @@ static const struct cli_option options[] = {
 static const struct cli_exit exits[] = {
         {0, "a job ran, or the machine was interrupted"},
         {LIFE_EXIT_FAILED, "no job ran, or something failed"},
-        {LIFE_EXIT_NO_EC2,
-                "wrong usage or configuration, or not on EC2 (nothing is shut down then)"},
+        {LIFE_EXIT_NO_EC2, "wrong usage or settings, or not on EC2 (nothing is shut down then)"},
         {0},
 };
 
 static const struct cli_word files[] = {
-        {AGENT_CONFIG_FILE, "the configuration (JSON); all of it is optional"},
+        {AGENT_SETTINGS_FILE, "the settings (JSON); all of them are optional"},
         {0},
 };
 
@@ -53,21 +52,21 @@ static const struct cli program = {
         .see_also = "scaler(1)",
 };
 
-static int load_config(const char *file, struct agent_config *ret)
+static int load_settings(const char *file, struct agent_settings *ret)
 {
         _cleanup_buf_ struct buf faults = BUF_INIT(64UL * 1024);
-        struct agent_config config;
-        int r = agent_config_load(file, &config, &faults);
+        struct agent_settings settings;
+        int r = agent_settings_load(file, &settings, &faults);
         char *rest = faults.data;
         char *line;
 
         if (r >= 0) {
-                agent_config_release(ret);
-                *ret = config;
+                agent_settings_release(ret);
+                *ret = settings;
                 return 0;
         }
         while ((line = strsep(&rest, "\n")) && *line)
-                fprintf(stderr, "runner-agent: %s: %s\n", file ? file : AGENT_CONFIG_FILE, line);
+                fprintf(stderr, "runner-agent: %s: %s\n", file ? file : AGENT_SETTINGS_FILE, line);
         return r;
 }
 
@@ -110,7 +109,7 @@ static int run(int argc, char **argv)
                 code = cli_parse(&program, argc, argv, values, NULL);
         if (code != CLI_GO_ON)
                 return code;
-        if (load_config(values[CONFIG], &agent.config) < 0)
+        if (load_settings(values[CONFIG], &agent.settings) < 0)
                 return LIFE_EXIT_NO_EC2;
         agent.version = VERSION;
         agent.shuts_down = !values[NO_SHUTDOWN];

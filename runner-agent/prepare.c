@@ -59,7 +59,7 @@ void prepare_start(struct agent *agent)
         struct err err;
 
         load_code();
-        load_runner(agent->config.command[0]);
+        load_runner(agent->settings.command[0]);
         tzset(); /* asked for by every function that knows dates */
         http_tls_prepare();
         if (rehearse(NOBODY, &question, &err) < 0) {

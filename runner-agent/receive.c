@@ -40,10 +40,10 @@ static void try_later(struct agent *agent)
                 agent_timer(agent, &receive->timer, delay, on_time);
                 return;
         }
-        name = handover_parameter(agent->config.prefix, agent->identity.instance_id);
+        name = handover_parameter(agent->settings.prefix, agent->identity.instance_id);
         err_set(&err, -ETIMEDOUT, "no hand-over in parameter %s within %lld s%s%s", name,
-                (long long)agent->config.parameter_limit_seconds, receive->err.text[0] ? ": " : "",
-                receive->err.text);
+                (long long)agent->settings.parameter_limit_seconds,
+                receive->err.text[0] ? ": " : "", receive->err.text);
         end_receive(agent, -ETIMEDOUT, &err);
 }
 
@@ -87,7 +87,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct agent *agent = userdata;
         _cleanup_free_ char *name =
-                handover_parameter(agent->config.prefix, agent->identity.instance_id);
+                handover_parameter(agent->settings.prefix, agent->identity.instance_id);
         struct http_call *call = ssm_get_parameter(agent_aws(agent), name);
 
         (void)source;
@@ -103,7 +103,7 @@ void receive_start(struct agent *agent, void (*waiting)(struct agent *agent), ag
         agent->receive.waiting = waiting;
         agent->receive.done = done;
         agent->receive.deadline_ms = clock_monotonic_ms(agent->clock) +
-                                     agent->config.parameter_limit_seconds * MSEC_PER_SEC;
+                                     agent->settings.parameter_limit_seconds * MSEC_PER_SEC;
         on_time(NULL, 0, agent);
 }
 

@@ -27,7 +27,7 @@ struct receive {
         bool was_seen;  /* there is a parameter to be deleted, whatever is in it */
 };
 
-/* Asks until the configuration's limit; WAITING is called when the first answer is that there is
+/* Asks until the settings' limit; WAITING is called when the first answer is that there is
  * nothing yet. A role's permission may take its time to arrive, so a refusal is asked again as
  * well; its text is part of the reason in the end. */
 void receive_start(struct agent *agent, void (*waiting)(struct agent *agent), agent_done done);

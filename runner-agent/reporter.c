@@ -27,7 +27,7 @@ static char *make_detail(const struct agent *agent, enum report_stage stage, con
         struct report report = {
                 /* Everything is borrowed: this report is printed, never released. */
                 .stage = stage,
-                .prefix = agent->has_handover ? handover->prefix : agent->config.prefix,
+                .prefix = agent->has_handover ? handover->prefix : agent->settings.prefix,
                 .instance_id = (char *)agent->identity.instance_id,
                 .instance_type = (char *)agent->identity.instance_type,
                 .zone = (char *)agent->identity.zone,

@@ -48,7 +48,7 @@ static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
 /* A file of an earlier update does not count. The agent cannot remove it: it may write nowhere. */
 static bool is_updated(const struct agent *agent)
 {
-        _cleanup_free_ char *file = mem_format("%s/%s", agent->config.directory, UPDATE_FILE);
+        _cleanup_free_ char *file = mem_format("%s/%s", agent->settings.directory, UPDATE_FILE);
         struct stat status;
 
         if (stat(file, &status) < 0)
@@ -229,14 +229,14 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *u
 
 static int ask(struct agent *agent, struct starter_client *ret, struct err *err)
 {
-        const struct agent_config *config = &agent->config;
-        _cleanup_free_ char *path = mem_format("PATH=%s", config->path);
+        const struct agent_settings *settings = &agent->settings;
+        _cleanup_free_ char *path = mem_format("PATH=%s", settings->path);
         char *jit_config =
                 mem_format("ACTIONS_RUNNER_INPUT_JITCONFIG=%s", agent->handover.jit_config);
         /* Never an argument: those can be read by every user. */
         char *variables[] = {path, (char *)"LANG=C.UTF-8", jit_config, NULL};
         int r = starter_client_ask(
-                config->socket, config->directory, config->command, variables, ret, err);
+                settings->socket, settings->directory, settings->command, variables, ret, err);
 
         mem_free_secret(jit_config);
         return r;

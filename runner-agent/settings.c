@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The agent's configuration, read before anything else. A table says what there is; everything that
+ * The agent's settings, read before anything else. A table says what there is; everything that
  * is wrong with a document is told at once.
  */
 
@@ -41,7 +41,7 @@ struct field {
         int64_t most;
 };
 
-#define MEMBER(name_) offsetof(struct agent_config, name_)
+#define MEMBER(name_) offsetof(struct agent_settings, name_)
 
 static const struct field fields[] = {
         {"prefix", FIELD_PREFIX, MEMBER(prefix), 0, 0},
@@ -65,13 +65,13 @@ static void free_command(char **command)
         free(command);
 }
 
-void agent_config_init(struct agent_config *config)
+void agent_settings_init(struct agent_settings *settings)
 {
         char **command = mem_alloc(3 * sizeof(*command));
 
         command[0] = mem_string("/opt/actions-runner/bin/Runner.Listener");
         command[1] = mem_string("run");
-        *config = (struct agent_config){
+        *settings = (struct agent_settings){
                 .prefix = mem_string("/scale-agent"),
                 .command = command,
                 .directory = mem_string("/opt/actions-runner"),
@@ -86,14 +86,14 @@ void agent_config_init(struct agent_config *config)
         };
 }
 
-void agent_config_release(struct agent_config *config)
+void agent_settings_release(struct agent_settings *settings)
 {
-        free(config->prefix);
-        free_command(config->command);
-        free(config->directory);
-        free(config->path);
-        free(config->socket);
-        *config = (struct agent_config){0};
+        free(settings->prefix);
+        free_command(settings->command);
+        free(settings->directory);
+        free(settings->path);
+        free(settings->socket);
+        *settings = (struct agent_settings){0};
 }
 
 /* -- reading one value ----------------------------------------------------------------------- */
@@ -149,10 +149,10 @@ static bool read_number(const struct field *field, const cJSON *parent, int64_t 
         return true;
 }
 
-static bool read_value(struct agent_config *config, const struct field *field,
+static bool read_value(struct agent_settings *settings, const struct field *field,
         const cJSON *document, const cJSON *value)
 {
-        void *member = (char *)config + field->offset;
+        void *member = (char *)settings + field->offset;
 
         switch (field->type) {
         case FIELD_OBJECT:
@@ -218,35 +218,36 @@ static void check_names(const cJSON *object, const char *parent, struct buf *fau
         }
 }
 
-int agent_config_parse(const char *text, size_t size, struct agent_config *ret, struct buf *faults)
+int agent_settings_parse(
+        const char *text, size_t size, struct agent_settings *ret, struct buf *faults)
 {
-        _cleanup_(agent_config_release) struct agent_config config = {0};
+        _cleanup_(agent_settings_release) struct agent_settings settings = {0};
         _cleanup_json_ cJSON *document = NULL;
         size_t before = faults->size;
         struct err err;
 
-        if (json_parse(text, size, "the configuration", &document, &err) < 0) {
+        if (json_parse(text, size, "the settings file", &document, &err) < 0) {
                 buf_add_format(faults, "%s\n", err.text);
                 return -EINVAL;
         }
         if (!cJSON_IsObject(document)) {
-                buf_add_format(faults, "the configuration: an object is needed, found %s\n",
+                buf_add_format(faults, "the settings file: an object is needed, found %s\n",
                         json_type_name(document));
                 return -EINVAL;
         }
-        agent_config_init(&config);
+        agent_settings_init(&settings);
         check_names(document, "", faults);
         check_names(json_get(document, "runner"), "runner.", faults);
         for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
                 const cJSON *value = json_get(document, fields[i].path);
 
-                if (value && !read_value(&config, &fields[i], document, value))
+                if (value && !read_value(&settings, &fields[i], document, value))
                         add_fault(faults, &fields[i], value);
         }
         if (faults->size > before || faults->overflow)
                 return -EINVAL;
-        *ret = config;
-        config = (struct agent_config){0};
+        *ret = settings;
+        settings = (struct agent_settings){0};
         return 0;
 }
 
@@ -268,18 +269,18 @@ static int read_file(const char *file, struct buf *content)
         return n < 0 ? (int)n : 0;
 }
 
-int agent_config_load(const char *file, struct agent_config *ret, struct buf *faults)
+int agent_settings_load(const char *file, struct agent_settings *ret, struct buf *faults)
 {
         _cleanup_buf_ struct buf content = BUF_INIT(FILE_LIMIT);
-        int r = read_file(file ? file : AGENT_CONFIG_FILE, &content);
+        int r = read_file(file ? file : AGENT_SETTINGS_FILE, &content);
 
         if (r == -ENOENT && !file) {
-                agent_config_init(ret);
+                agent_settings_init(ret);
                 return 0;
         }
         if (r < 0) {
                 buf_add_format(faults, "cannot be read: %s\n", strerror(-r));
                 return r;
         }
-        return agent_config_parse(buf_string(&content), content.size, ret, faults);
+        return agent_settings_parse(buf_string(&content), content.size, ret, faults);
 }

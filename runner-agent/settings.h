@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The agent's own configuration, which is part of the machine image: one JSON document of which
+ * The agent's settings, which are part of the machine image: one JSON document of which
  * every member may be left out. What differs from job to job comes with the hand-over instead.
  */
 
@@ -12,9 +12,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define AGENT_CONFIG_FILE "/etc/runner-agent/config.json"
+#define AGENT_SETTINGS_FILE "/etc/runner-agent/config.json"
 
-struct agent_config {
+struct agent_settings {
         char *prefix;    /* "/scale-agent"; owned, as all strings here */
         char **command;  /* the runner's program and arguments, ending with NULL */
         char *directory; /* where it starts */
@@ -29,17 +29,18 @@ struct agent_config {
 };
 
 /* The defaults. */
-void agent_config_init(struct agent_config *config);
-void agent_config_release(struct agent_config *config);
+void agent_settings_init(struct agent_settings *settings);
+void agent_settings_release(struct agent_settings *settings);
 
 /*
  * Reads a document over the defaults. Returns 0, or -EINVAL with a line "PATH: what is allowed, and
  * what was found" for each fault in FAULTS; RET is untouched then. Pure.
  */
-int agent_config_parse(const char *text, size_t size, struct agent_config *ret, struct buf *faults);
+int agent_settings_parse(
+        const char *text, size_t size, struct agent_settings *ret, struct buf *faults);
 
 /*
- * Reads FILE; NULL: AGENT_CONFIG_FILE, which may be absent. Returns 0, -EINVAL as above, or another
- * negative errno with its reason in FAULTS.
+ * Reads FILE; NULL: AGENT_SETTINGS_FILE, which may be absent. Returns 0, -EINVAL as above, or
+ * another negative errno with its reason in FAULTS.
  */
-int agent_config_load(const char *file, struct agent_config *ret, struct buf *faults);
+int agent_settings_load(const char *file, struct agent_settings *ret, struct buf *faults);

@@ -20,7 +20,7 @@ static int on_spot_time(sd_event_source *source, uint64_t usec, void *userdata);
 
 static int64_t grace_ms(const struct agent *agent)
 {
-        return agent->config.stop_grace_seconds * MSEC_PER_SEC;
+        return agent->settings.stop_grace_seconds * MSEC_PER_SEC;
 }
 
 /* -- limits ---------------------------------------------------------------------------------- */
@@ -28,13 +28,13 @@ static int64_t grace_ms(const struct agent *agent)
 static int64_t idle_limit_seconds(const struct agent *agent)
 {
         return agent->handover.idle_limit_seconds > 0 ? agent->handover.idle_limit_seconds
-                                                      : agent->config.idle_limit_seconds;
+                                                      : agent->settings.idle_limit_seconds;
 }
 
 static int64_t job_limit_seconds(const struct agent *agent)
 {
         return agent->handover.job_limit_seconds > 0 ? agent->handover.job_limit_seconds
-                                                     : agent->config.job_limit_seconds;
+                                                     : agent->settings.job_limit_seconds;
 }
 
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
@@ -106,8 +106,8 @@ void watch_job_finished(struct agent *agent)
 
 static void ask_later(struct agent *agent)
 {
-        agent_timer(agent, &agent->watch.spot_timer, agent->config.spot_poll_seconds * MSEC_PER_SEC,
-                on_spot_time);
+        agent_timer(agent, &agent->watch.spot_timer,
+                agent->settings.spot_poll_seconds * MSEC_PER_SEC, on_spot_time);
 }
 
 static void tell_notice(struct agent *agent, const struct imds_spot_action *action)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What the agent reads on its machine: its configuration, and whatever the runner prints, in pieces
+ * What the agent reads on its machine: its settings, and whatever the runner prints, in pieces
  * of any size.
  */
 
@@ -40,15 +40,15 @@ static void read_output(const char *text, size_t size)
         output_end(output, on_line, NULL);
 }
 
-static void read_config(const char *text, size_t size)
+static void read_settings(const char *text, size_t size)
 {
         _cleanup_buf_ struct buf faults = BUF_INIT(64UL * 1024);
-        _cleanup_(agent_config_release) struct agent_config config = {0};
-        int r = agent_config_parse(text, size, &config, &faults);
+        _cleanup_(agent_settings_release) struct agent_settings settings = {0};
+        int r = agent_settings_parse(text, size, &settings, &faults);
 
-        if ((r == 0) != (config.command != NULL) || (r == 0) != (faults.size == 0))
+        if ((r == 0) != (settings.command != NULL) || (r == 0) != (faults.size == 0))
                 abort();
-        if (r == 0 && (!config.command[0] || config.command[0][0] != '/'))
+        if (r == 0 && (!settings.command[0] || settings.command[0][0] != '/'))
                 abort();
 }
 
@@ -57,6 +57,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         read_output((const char *)data, size);
-        read_config((const char *)data, size);
+        read_settings((const char *)data, size);
         return 0;
 }

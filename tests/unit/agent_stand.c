@@ -28,7 +28,7 @@ int stand_make(void **state)
         stand->agent.clock = script_clock(stand->script);
         stand->agent.http = script_http(stand->script);
         stand->agent.log.level = LOG_LEVEL_ERROR;
-        stand->agent.config.identify_limit_seconds = 10;
+        stand->agent.settings.identify_limit_seconds = 10;
         *state = stand;
         return 0;
 }

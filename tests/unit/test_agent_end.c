@@ -199,7 +199,7 @@ static void test_an_ended_metadata_token_is_replaced(void **state)
         struct stand *stand = *state;
         struct agent *agent = &stand->agent;
 
-        stand->agent.config.spot_poll_seconds = 1;
+        stand->agent.settings.spot_poll_seconds = 1;
         script_expect(stand->script, "GET", SPOT_URL, NULL, 401, "");
         script_expect(stand->script, "PUT", TOKEN_URL, NULL, 200, "TOKEN2");
         script_expect(stand->script, "GET", ROLES_URL, NULL, 200, "runner");

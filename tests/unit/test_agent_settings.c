@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The agent's configuration: defaults that work, and every fault told at once.
+ * The agent's settings: defaults that work, and every fault told at once.
  */
 
 #include <setjmp.h>
@@ -20,29 +20,29 @@
 #include "base/mem.h"
 #include "settings.h"
 
-static int parse(const char *text, struct agent_config *ret, struct buf *faults)
+static int parse(const char *text, struct agent_settings *ret, struct buf *faults)
 {
-        return agent_config_parse(text, strlen(text), ret, faults);
+        return agent_settings_parse(text, strlen(text), ret, faults);
 }
 
 static void test_everything_may_be_left_out(void **state)
 {
         _cleanup_buf_ struct buf faults = BUF_INIT(4096);
-        _cleanup_(agent_config_release) struct agent_config config = {0};
+        _cleanup_(agent_settings_release) struct agent_settings settings = {0};
 
         (void)state;
-        assert_int_equal(parse("{}", &config, &faults), 0);
-        assert_string_equal(config.prefix, "/scale-agent");
-        assert_string_equal(config.command[0], "/opt/actions-runner/bin/Runner.Listener");
-        assert_string_equal(config.command[1], "run");
-        assert_null(config.command[2]);
-        assert_string_equal(config.socket, "/run/runner-agent/starter.socket");
-        assert_int_equal(config.identify_limit_seconds, 120);
-        assert_int_equal(config.parameter_limit_seconds, 600);
-        assert_int_equal(config.idle_limit_seconds, 300);
-        assert_int_equal(config.job_limit_seconds, 21600);
-        assert_int_equal(config.stop_grace_seconds, 30);
-        assert_int_equal(config.spot_poll_seconds, 5);
+        assert_int_equal(parse("{}", &settings, &faults), 0);
+        assert_string_equal(settings.prefix, "/scale-agent");
+        assert_string_equal(settings.command[0], "/opt/actions-runner/bin/Runner.Listener");
+        assert_string_equal(settings.command[1], "run");
+        assert_null(settings.command[2]);
+        assert_string_equal(settings.socket, "/run/runner-agent/starter.socket");
+        assert_int_equal(settings.identify_limit_seconds, 120);
+        assert_int_equal(settings.parameter_limit_seconds, 600);
+        assert_int_equal(settings.idle_limit_seconds, 300);
+        assert_int_equal(settings.job_limit_seconds, 21600);
+        assert_int_equal(settings.stop_grace_seconds, 30);
+        assert_int_equal(settings.spot_poll_seconds, 5);
 }
 
 static void test_everything_may_be_set(void **state)
@@ -54,22 +54,22 @@ static void test_everything_may_be_set(void **state)
                 "\"idle_limit_seconds\":3,\"job_limit_seconds\":4,\"stop_grace_seconds\":0,"
                 "\"spot_poll_seconds\":6}";
         _cleanup_buf_ struct buf faults = BUF_INIT(4096);
-        _cleanup_(agent_config_release) struct agent_config config = {0};
+        _cleanup_(agent_settings_release) struct agent_settings settings = {0};
 
         (void)state;
-        assert_int_equal(parse(text, &config, &faults), 0);
-        assert_string_equal(config.prefix, "/a/b-c");
-        assert_string_equal(config.command[2], "z");
-        assert_null(config.command[3]);
-        assert_string_equal(config.directory, "/d");
-        assert_string_equal(config.socket, "/s");
-        assert_string_equal(config.path, "/p:/q");
-        assert_int_equal(config.identify_limit_seconds, 1);
-        assert_int_equal(config.parameter_limit_seconds, 2);
-        assert_int_equal(config.idle_limit_seconds, 3);
-        assert_int_equal(config.job_limit_seconds, 4);
-        assert_int_equal(config.stop_grace_seconds, 0);
-        assert_int_equal(config.spot_poll_seconds, 6);
+        assert_int_equal(parse(text, &settings, &faults), 0);
+        assert_string_equal(settings.prefix, "/a/b-c");
+        assert_string_equal(settings.command[2], "z");
+        assert_null(settings.command[3]);
+        assert_string_equal(settings.directory, "/d");
+        assert_string_equal(settings.socket, "/s");
+        assert_string_equal(settings.path, "/p:/q");
+        assert_int_equal(settings.identify_limit_seconds, 1);
+        assert_int_equal(settings.parameter_limit_seconds, 2);
+        assert_int_equal(settings.idle_limit_seconds, 3);
+        assert_int_equal(settings.job_limit_seconds, 4);
+        assert_int_equal(settings.stop_grace_seconds, 0);
+        assert_int_equal(settings.spot_poll_seconds, 6);
 }
 
 static void test_faults_are_named(void **state)
@@ -78,8 +78,8 @@ static void test_faults_are_named(void **state)
                 const char *text;
                 const char *words;
         } cases[] = {
-                {"", "the configuration is empty"},
-                {"{", "the configuration is not JSON"},
+                {"", "the settings file is empty"},
+                {"{", "the settings file is not JSON"},
                 {"[]", "an object is needed, found a list"},
                 {"{\"x\":1}", "x: there is no such setting"},
                 {"{\"runner.path\":\"x\"}", "runner.path: there is no such setting"},
@@ -107,25 +107,25 @@ static void test_faults_are_named(void **state)
         (void)state;
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 _cleanup_buf_ struct buf faults = BUF_INIT(4096);
-                struct agent_config config = {.idle_limit_seconds = 4711};
+                struct agent_settings settings = {.idle_limit_seconds = 4711};
 
-                assert_int_equal(parse(cases[i].text, &config, &faults), -EINVAL);
+                assert_int_equal(parse(cases[i].text, &settings, &faults), -EINVAL);
                 if (!strstr(buf_string(&faults), cases[i].words))
                         fail_msg("\"%s\" does not say \"%s\"", buf_string(&faults), cases[i].words);
-                assert_int_equal(config.idle_limit_seconds, 4711);
+                assert_int_equal(settings.idle_limit_seconds, 4711);
         }
 }
 
 static void test_all_faults_are_told_at_once(void **state)
 {
         _cleanup_buf_ struct buf faults = BUF_INIT(4096);
-        struct agent_config config = {0};
+        struct agent_settings settings = {0};
         size_t lines = 0;
 
         (void)state;
         assert_int_equal(
                 parse("{\"a\":1,\"b\":2,\"prefix\":3,\"runner\":{\"directory\":4,\"path\":5}}",
-                        &config, &faults),
+                        &settings, &faults),
                 -EINVAL);
         for (const char *c = buf_string(&faults); *c; c++)
                 lines += *c == '\n';
@@ -135,26 +135,26 @@ static void test_all_faults_are_told_at_once(void **state)
 static void test_a_file_that_is_named_must_be_there(void **state)
 {
         _cleanup_buf_ struct buf faults = BUF_INIT(4096);
-        struct agent_config config = {0};
+        struct agent_settings settings = {0};
 
         (void)state;
-        assert_int_equal(agent_config_load("/nowhere/config.json", &config, &faults), -ENOENT);
+        assert_int_equal(agent_settings_load("/nowhere/config.json", &settings, &faults), -ENOENT);
         assert_non_null(strstr(buf_string(&faults), "No such file"));
-        assert_int_equal(agent_config_load("/", &config, &faults), -EISDIR);
+        assert_int_equal(agent_settings_load("/", &settings, &faults), -EISDIR);
 }
 
 static void test_a_huge_file_is_refused(void **state)
 {
-        char name[] = "/tmp/test_agent_config.XXXXXX";
+        char name[] = "/tmp/test_agent_settings.XXXXXX";
         _cleanup_buf_ struct buf faults = BUF_INIT(4096);
-        struct agent_config config = {0};
+        struct agent_settings settings = {0};
         int fd = mkstemp(name);
         int r;
 
         (void)state;
         assert_true(fd >= 0);
         assert_int_equal(ftruncate(fd, 1024L * 1024), 0);
-        r = agent_config_load(name, &config, &faults);
+        r = agent_settings_load(name, &settings, &faults);
         unlink(name);
         close(fd);
         assert_int_equal(r, -EFBIG);
