@@ -41,7 +41,7 @@ void agent_release(struct agent *agent)
         trim_release(agent);
         run_release(agent);
         receive_release(agent);
-        reports_release(agent);
+        reporter_release(agent);
         clean_up_release(agent);
         identify_release(agent);
         prepare_release(agent);

@@ -66,7 +66,7 @@ struct agent {
         struct run run;
         struct listen listen;
         struct watch watch;
-        struct reports reports;
+        struct reporter reporter;
         struct clean_up clean_up;
         struct trim trim;
         struct power_off power_off;

@@ -115,9 +115,9 @@ static void end(struct agent *agent, enum report_stage outcome, const char *reas
         if (!agent->is_identified)
                 life->exit_code = LIFE_EXIT_NO_EC2;
         if (!life->was_reported)
-                reports_send(agent, outcome, reason);
+                reporter_send(agent, outcome, reason);
         life->waiting = 2;
-        reports_finish(agent, END_LIMIT_MS, on_end_part);
+        reporter_finish(agent, END_LIMIT_MS, on_end_part);
         clean_up_finish(agent, END_LIMIT_MS, on_end_part);
 }
 
@@ -135,7 +135,7 @@ static void stop(struct agent *agent, enum report_stage outcome, const char *rea
                 log_warning(agent_log(agent), "stopping the runner", LOG_TEXT("reason", reason));
                 if (outcome == REPORT_INTERRUPTED) {
                         life->was_reported = true; /* now: later may be too late */
-                        reports_send(agent, outcome, reason);
+                        reporter_send(agent, outcome, reason);
                 }
         }
         run_stop(agent, grace);
@@ -152,7 +152,7 @@ static void on_listening(struct agent *agent)
 {
         sd_notify(0, "STATUS=Waiting for a job");
         watch_listening(agent);
-        reports_send(agent, REPORT_READY, NULL);
+        reporter_send(agent, REPORT_READY, NULL);
         clean_up_start(agent); /* not before: a machine that dies until now gives its job back */
 }
 
@@ -162,7 +162,7 @@ static void on_job_started(struct agent *agent)
         /* The runner cannot be started again from here on. */
         mem_free_secret(MEM_STEAL(agent->handover.jit_config));
         watch_job_started(agent);
-        reports_send(agent, REPORT_JOB_STARTED, NULL);
+        reporter_send(agent, REPORT_JOB_STARTED, NULL);
         clean_up_start(agent);
 }
 

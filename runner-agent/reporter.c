@@ -46,28 +46,28 @@ static char *make_detail(const struct agent *agent, enum report_stage stage, con
         return report_print(&report);
 }
 
-static void forget_first(struct reports *reports)
+static void forget_first(struct reporter *reporter)
 {
-        free(reports->waiting[0].detail);
-        reports->n_waiting--;
-        memmove(&reports->waiting[0], &reports->waiting[1],
-                reports->n_waiting * sizeof(reports->waiting[0]));
+        free(reporter->waiting[0].detail);
+        reporter->n_waiting--;
+        memmove(&reporter->waiting[0], &reporter->waiting[1],
+                reporter->n_waiting * sizeof(reporter->waiting[0]));
 }
 
 static void end_reports(struct agent *agent)
 {
-        struct reports *reports = &agent->reports;
-        agent_done done = MEM_STEAL(reports->done);
-        int r = reports->n_waiting > 0 ? -ETIMEDOUT : 0;
+        struct reporter *reporter = &agent->reporter;
+        agent_done done = MEM_STEAL(reporter->done);
+        int r = reporter->n_waiting > 0 ? -ETIMEDOUT : 0;
 
-        agent_timer_stop(&reports->timer);
-        agent_timer_stop(&reports->limit);
-        agent_call_drop(agent, &reports->call);
-        for (size_t i = 0; i < reports->n_waiting; i++)
+        agent_timer_stop(&reporter->timer);
+        agent_timer_stop(&reporter->limit);
+        agent_call_drop(agent, &reporter->call);
+        for (size_t i = 0; i < reporter->n_waiting; i++)
                 log_error(agent_log(agent), "report not sent",
-                        LOG_TEXT("stage", report_stage_name(reports->waiting[i].stage)),
-                        LOG_TEXT("error", reports->err.text));
-        done(agent, r, &reports->err);
+                        LOG_TEXT("stage", report_stage_name(reporter->waiting[i].stage)),
+                        LOG_TEXT("error", reporter->err.text));
+        done(agent, r, &reporter->err);
 }
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
@@ -86,8 +86,8 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
-        if (!agent->reports.err.text[0])
-                err_set(&agent->reports.err, 0, "EventBridge did not answer in time");
+        if (!agent->reporter.err.text[0])
+                err_set(&agent->reporter.err, 0, "EventBridge did not answer in time");
         end_reports(agent);
         return 0;
 }
@@ -95,77 +95,77 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 static void on_answer(struct http_call *call, void *userdata)
 {
         struct agent *agent = userdata;
-        struct reports *reports = &agent->reports;
-        const char *stage = report_stage_name(reports->waiting[0].stage);
-        int64_t most = reports->done ? RETRY_MOST_AT_END_MS : RETRY_MOST_MS;
-        int r = events_put_answer(call, &reports->err);
+        struct reporter *reporter = &agent->reporter;
+        const char *stage = report_stage_name(reporter->waiting[0].stage);
+        int64_t most = reporter->done ? RETRY_MOST_AT_END_MS : RETRY_MOST_MS;
+        int r = events_put_answer(call, &reporter->err);
 
-        agent_call_drop(agent, &reports->call);
+        agent_call_drop(agent, &reporter->call);
         if (r < 0) {
-                reports->failures++;
+                reporter->failures++;
                 log_debug(agent_log(agent), "report not taken", LOG_TEXT("stage", stage),
-                        LOG_TEXT("error", reports->err.text));
-                agent_timer(agent, &reports->timer,
-                        agent_backoff_ms(reports->failures, RETRY_FIRST_MS, most), on_time);
+                        LOG_TEXT("error", reporter->err.text));
+                agent_timer(agent, &reporter->timer,
+                        agent_backoff_ms(reporter->failures, RETRY_FIRST_MS, most), on_time);
                 return;
         }
         log_debug(agent_log(agent), "reported", LOG_TEXT("stage", stage));
-        reports->failures = 0;
-        reports->err.text[0] = '\0';
-        forget_first(reports);
-        if (reports->n_waiting > 0)
+        reporter->failures = 0;
+        reporter->err.text[0] = '\0';
+        forget_first(reporter);
+        if (reporter->n_waiting > 0)
                 send_first(agent);
-        else if (reports->done)
+        else if (reporter->done)
                 end_reports(agent);
 }
 
 static void send_first(struct agent *agent)
 {
-        struct reports *reports = &agent->reports;
+        struct reporter *reporter = &agent->reporter;
         struct http_call *call;
 
-        agent_timer_stop(&reports->timer);
+        agent_timer_stop(&reporter->timer);
         call = events_put(
-                agent_aws(agent), REPORT_SOURCE, REPORT_DETAIL_TYPE, reports->waiting[0].detail);
+                agent_aws(agent), REPORT_SOURCE, REPORT_DETAIL_TYPE, reporter->waiting[0].detail);
         call->tries_max = 1;
-        agent_call(agent, &reports->call, call, on_answer);
+        agent_call(agent, &reporter->call, call, on_answer);
 }
 
-void reports_send(struct agent *agent, enum report_stage stage, const char *reason)
+void reporter_send(struct agent *agent, enum report_stage stage, const char *reason)
 {
-        struct reports *reports = &agent->reports;
+        struct reporter *reporter = &agent->reporter;
 
-        if (!agent_has_aws(agent) || reports->n_waiting == REPORTS_MAX)
+        if (!agent_has_aws(agent) || reporter->n_waiting == REPORTER_QUEUE_MAX)
                 return;
-        reports->waiting[reports->n_waiting].stage = stage;
-        reports->waiting[reports->n_waiting].detail = make_detail(agent, stage, reason);
-        reports->n_waiting++;
-        if (!reports->call && !reports->timer)
+        reporter->waiting[reporter->n_waiting].stage = stage;
+        reporter->waiting[reporter->n_waiting].detail = make_detail(agent, stage, reason);
+        reporter->n_waiting++;
+        if (!reporter->call && !reporter->timer)
                 send_first(agent);
 }
 
-void reports_finish(struct agent *agent, int64_t limit_ms, agent_done done)
+void reporter_finish(struct agent *agent, int64_t limit_ms, agent_done done)
 {
-        struct reports *reports = &agent->reports;
+        struct reporter *reporter = &agent->reporter;
 
-        reports->done = done;
-        reports->failures = 0;
-        if (reports->n_waiting == 0) {
+        reporter->done = done;
+        reporter->failures = 0;
+        if (reporter->n_waiting == 0) {
                 end_reports(agent);
                 return;
         }
-        agent_timer(agent, &reports->limit, limit_ms, on_limit);
-        if (!reports->call)
+        agent_timer(agent, &reporter->limit, limit_ms, on_limit);
+        if (!reporter->call)
                 send_first(agent);
 }
 
-void reports_release(struct agent *agent)
+void reporter_release(struct agent *agent)
 {
-        struct reports *reports = &agent->reports;
+        struct reporter *reporter = &agent->reporter;
 
-        agent_call_drop(agent, &reports->call);
-        agent_timer_stop(&reports->timer);
-        agent_timer_stop(&reports->limit);
-        while (reports->n_waiting > 0)
-                forget_first(reports);
+        agent_call_drop(agent, &reporter->call);
+        agent_timer_stop(&reporter->timer);
+        agent_timer_stop(&reporter->limit);
+        while (reporter->n_waiting > 0)
+                forget_first(reporter);
 }

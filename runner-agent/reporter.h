@@ -19,13 +19,13 @@
 #include "identify.h"
 
 /* Never more than this many wait: a machine has fewer things to tell. */
-#define REPORTS_MAX 8
+#define REPORTER_QUEUE_MAX 8
 
-struct reports {
+struct reporter {
         struct {
                 enum report_stage stage;
                 char *detail; /* owned */
-        } waiting[REPORTS_MAX];
+        } waiting[REPORTER_QUEUE_MAX];
         size_t n_waiting;
         struct http_call *call; /* carries the first that waits */
         sd_event_source *timer;
@@ -36,9 +36,9 @@ struct reports {
 };
 
 /* REASON may be NULL. Does nothing when AWS cannot be called. */
-void reports_send(struct agent *agent, enum report_stage stage, const char *reason);
+void reporter_send(struct agent *agent, enum report_stage stage, const char *reason);
 
 /* Calls DONE when nothing waits any more, or when LIMIT_MS are over: negative then. */
-void reports_finish(struct agent *agent, int64_t limit_ms, agent_done done);
+void reporter_finish(struct agent *agent, int64_t limit_ms, agent_done done);
 
-void reports_release(struct agent *agent);
+void reporter_release(struct agent *agent);

@@ -27,9 +27,9 @@ static void test_reports_keep_their_order(void **state)
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 400, THROTTLED);
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"failed\\\"", 200, EVENT_TAKEN);
-        reports_send(&stand->agent, REPORT_READY, NULL);
-        reports_send(&stand->agent, REPORT_FAILED, "because");
-        reports_finish(&stand->agent, 4000, stand_done);
+        reporter_send(&stand->agent, REPORT_READY, NULL);
+        reporter_send(&stand->agent, REPORT_FAILED, "because");
+        reporter_finish(&stand->agent, 4000, stand_done);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_non_null(strstr(script_last_body(stand->script), "because"));
@@ -42,8 +42,8 @@ static void test_an_entry_that_was_refused_is_not_sent(void **state)
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200,
                 "{\"FailedEntryCount\":1,\"Entries\":[{\"ErrorCode\":\"InternalFailure\"}]}");
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
-        reports_send(&stand->agent, REPORT_READY, NULL);
-        reports_finish(&stand->agent, 4000, stand_done);
+        reporter_send(&stand->agent, REPORT_READY, NULL);
+        reporter_finish(&stand->agent, 4000, stand_done);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
 }
@@ -54,19 +54,19 @@ static void test_reports_give_up_in_time(void **state)
 
         stand->agent.log.level = LOG_LEVEL_ERROR;
         script_expect(stand->script, "POST", EVENTS_URL, NULL, 400, DENIED);
-        reports_send(&stand->agent, REPORT_READY, NULL);
-        reports_finish(&stand->agent, 20, stand_done);
+        reporter_send(&stand->agent, REPORT_READY, NULL);
+        reporter_finish(&stand->agent, 20, stand_done);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -ETIMEDOUT);
-        assert_int_equal(stand->agent.reports.n_waiting, 1);
+        assert_int_equal(stand->agent.reporter.n_waiting, 1);
 }
 
 static void test_without_credentials_nothing_is_reported(void **state)
 {
         struct stand *stand = *state;
 
-        reports_send(&stand->agent, REPORT_FAILED, "x");
-        reports_finish(&stand->agent, 1000, stand_done);
+        reporter_send(&stand->agent, REPORT_FAILED, "x");
+        reporter_finish(&stand->agent, 1000, stand_done);
         assert_int_equal(stand->told.calls, 1);
         assert_int_equal(stand->told.result, 0);
 }
@@ -75,11 +75,11 @@ static void test_more_reports_than_there_can_be_are_dropped(void **state)
 {
         struct stand *stand = *state;
 
-        for (size_t i = 0; i < REPORTS_MAX; i++)
+        for (size_t i = 0; i < REPORTER_QUEUE_MAX; i++)
                 script_expect(stand->script, "POST", EVENTS_URL, NULL, 200, EVENT_TAKEN);
-        for (size_t i = 0; i < REPORTS_MAX + 3; i++)
-                reports_send(&stand->agent, REPORT_READY, NULL);
-        reports_finish(&stand->agent, 4000, stand_done);
+        for (size_t i = 0; i < REPORTER_QUEUE_MAX + 3; i++)
+                reporter_send(&stand->agent, REPORT_READY, NULL);
+        reporter_finish(&stand->agent, 4000, stand_done);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
 }
