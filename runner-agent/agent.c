@@ -37,7 +37,7 @@ void agent_init(struct agent *agent)
 
 void agent_release(struct agent *agent)
 {
-        watch_release(agent);
+        alarm_release(agent);
         trim_release(agent);
         run_release(agent);
         receive_release(agent);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "alarm.h"
 #include "aws/aws.h"
 #include "aws/imds.h"
 #include "base/clock.h"
@@ -31,7 +32,6 @@
 #include "set_clock.h"
 #include "settings.h"
 #include "trim.h"
-#include "watch.h"
 
 struct agent {
         const struct clock *clock;
@@ -65,7 +65,7 @@ struct agent {
         struct receive receive;
         struct run run;
         struct listen listen;
-        struct watch watch;
+        struct alarm alarm;
         struct reporter reporter;
         struct clean_up clean_up;
         struct trim trim;

@@ -14,7 +14,7 @@
 
 #include "agent.h"
 #include "base/mem.h"
-#include "exits.h"
+#include "runner_exit.h"
 
 /* Neither EventBridge nor SSM keep a machine alive for longer than this. */
 #define END_LIMIT_MS (5 * MSEC_PER_SEC)
@@ -107,7 +107,7 @@ static void end(struct agent *agent, enum report_stage outcome, const char *reas
         if (life->stage >= LIFE_END)
                 return;
         enter(agent, LIFE_END);
-        watch_release(agent);
+        alarm_release(agent);
         receive_release(agent);
         agent_time(agent, REPORT_TIME_FINISHED);
         log_end(agent, outcome, reason);
@@ -144,14 +144,14 @@ static void stop(struct agent *agent, enum report_stage outcome, const char *rea
 static void on_started(struct agent *agent)
 {
         be_ready(agent);
-        watch_started(agent);
+        alarm_started(agent);
         trim_start(agent);
 }
 
 static void on_listening(struct agent *agent)
 {
         sd_notify(0, "STATUS=Waiting for a job");
-        watch_listening(agent);
+        alarm_listening(agent);
         reporter_send(agent, REPORT_READY, NULL);
         clean_up_start(agent); /* not before: a machine that dies until now gives its job back */
 }
@@ -161,7 +161,7 @@ static void on_job_started(struct agent *agent)
         sd_notifyf(0, "STATUS=Running job %.100s", agent->job_name);
         /* The runner cannot be started again from here on. */
         mem_free_secret(MEM_STEAL(agent->handover.jit_config));
-        watch_job_started(agent);
+        alarm_job_started(agent);
         reporter_send(agent, REPORT_JOB_STARTED, NULL);
         clean_up_start(agent);
 }
@@ -169,7 +169,7 @@ static void on_job_started(struct agent *agent)
 static void on_job_finished(struct agent *agent)
 {
         sd_notify(0, "STATUS=The job is done");
-        watch_job_finished(agent);
+        alarm_job_finished(agent);
 }
 
 static void on_ended(struct agent *agent, const struct err *err)
@@ -184,7 +184,7 @@ static void on_ended(struct agent *agent, const struct err *err)
         } else if (err) {
                 end(agent, REPORT_FAILED, err->text);
         } else {
-                exits_explain(agent->runner_exit_code, agent->run.signal,
+                runner_exit_explain(agent->runner_exit_code, agent->run.signal,
                         agent->times[REPORT_TIME_JOB_STARTED] != 0, agent->listen.last_line,
                         &explanation);
                 end(agent, REPORT_FAILED, explanation.text);
@@ -230,7 +230,7 @@ static void on_received(struct agent *agent, int result, const struct err *err)
         run_start(agent, &events); /* first of all: the job waits for it */
         if (agent->life.stage != LIFE_RUN)
                 return;
-        watch_start(agent, stop);
+        alarm_start(agent, stop);
         agent_timer(agent, &agent->life.ready_timer, READY_LATEST_MS, on_ready_time);
         enter(agent, LIFE_RUN);
         log_info(agent_log(agent), "hand-over received",

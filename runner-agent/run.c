@@ -17,7 +17,7 @@
 
 #include "agent.h"
 #include "base/mem.h"
-#include "exits.h"
+#include "runner_exit.h"
 #include "starter/client.h"
 
 #define STARTS_MAX 4
@@ -71,13 +71,13 @@ static int on_update_time(sd_event_source *source, uint64_t usec, void *userdata
 }
 
 /* There is no runner, or none any more. */
-static void go_on(struct agent *agent, enum exits_next next)
+static void go_on(struct agent *agent, enum runner_exit_next next)
 {
         struct run *run = &agent->run;
 
         if (run->is_stopping || agent->times[REPORT_TIME_JOB_STARTED] || run->starts >= STARTS_MAX)
-                next = EXITS_END;
-        if (next == EXITS_END) {
+                next = RUNNER_EXIT_FINAL;
+        if (next == RUNNER_EXIT_FINAL) {
                 agent_timer_stop(&run->kill_timer);
                 mem_free_secret(MEM_STEAL(agent->handover.jit_config));
                 run->events->ended(agent, run->err.text[0] ? &run->err : NULL);
@@ -87,7 +87,7 @@ static void go_on(struct agent *agent, enum exits_next next)
                 LOG_NUMBER("exit_code", agent->runner_exit_code), LOG_NUMBER("starts", run->starts),
                 LOG_TEXT("error", run->err.text));
         run->looks = 0;
-        if (next == EXITS_UPDATE)
+        if (next == RUNNER_EXIT_UPDATE)
                 agent_timer(agent, &run->timer, UPDATE_LOOK_MS, on_update_time);
         else
                 agent_timer(agent, &run->timer,
@@ -99,7 +99,7 @@ static int on_end_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
         (void)source;
         (void)usec;
-        go_on(userdata, EXITS_END);
+        go_on(userdata, RUNNER_EXIT_FINAL);
         return 0;
 }
 
@@ -123,11 +123,11 @@ static void end_runner(struct agent *agent, int exit_code, int signal)
         log_info(agent_log(agent), "the runner ended", LOG_NUMBER("exit_code", exit_code),
                 LOG_NUMBER("signal", signal));
         disconnect(agent);
-        go_on(agent, exits_next(exit_code));
+        go_on(agent, runner_exit_next(exit_code));
 }
 
 /* How it ends, or whether it ever began, is not known. */
-static void lose_runner(struct agent *agent, const struct err *err, enum exits_next next)
+static void lose_runner(struct agent *agent, const struct err *err, enum runner_exit_next next)
 {
         agent->run.err = *err;
         agent->run.signal = 0;
@@ -150,7 +150,7 @@ static int on_kill_time(sd_event_source *source, uint64_t usec, void *userdata)
         if (run->pid == 0 || run->was_killed) {
                 err_set(&err, -ETIMEDOUT, "runner.service did not %s the runner in time",
                         run->pid == 0 ? "start" : "end");
-                lose_runner(agent, &err, EXITS_END);
+                lose_runner(agent, &err, RUNNER_EXIT_FINAL);
                 return 0;
         }
         log_warning(agent_log(agent), "the runner did not end in time, it is killed");
@@ -204,7 +204,7 @@ static void on_answer(struct agent *agent, const struct starter_answer *answer)
                 break;
         case STARTER_FAILED:
                 err_set(&err, -ENOEXEC, "the runner cannot be started: %s", answer->text);
-                lose_runner(agent, &err, EXITS_END);
+                lose_runner(agent, &err, RUNNER_EXIT_FINAL);
                 break;
         case STARTER_EVENTS:
                 break;
@@ -221,7 +221,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *u
         (void)source;
         (void)events;
         if (r < 0)
-                lose_runner(agent, &err, EXITS_AGAIN);
+                lose_runner(agent, &err, RUNNER_EXIT_RESTART);
         else if (r > 0)
                 on_answer(agent, &answer);
         return 0;
@@ -265,7 +265,8 @@ static void start_runner(struct agent *agent)
         struct starter_client client;
         struct err err;
         int r = ask(agent, &client, &err);
-        enum exits_next next = r == -E2BIG || r == -EINVAL ? EXITS_END : EXITS_AGAIN;
+        enum runner_exit_next next =
+                r == -E2BIG || r == -EINVAL ? RUNNER_EXIT_FINAL : RUNNER_EXIT_RESTART;
 
         run->starts++;
         run->started_ms = clock_wall_ms(agent->clock);

@@ -27,7 +27,7 @@ struct run_events {
         void (*job_started)(struct agent *agent);  /* agent->job_name is set */
         void (*job_finished)(struct agent *agent); /* agent->result is set */
         /* The last event. ERR: why the runner could not be started, or be followed to its end; NULL
-         * when it ran and ended, see agent->runner_exit_code and exits.h. */
+         * when it ran and ended, see agent->runner_exit_code and runner_exit.h. */
         void (*ended)(struct agent *agent, const struct err *err);
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What the agent tells and watches while the runner works, and how it cleans up.
+ * What the agent reports and what alarms it while the runner works, and how it cleans up.
  */
 
 #include <setjmp.h>
@@ -154,7 +154,7 @@ static void test_nothing_is_deleted_that_was_not_there(void **state)
         assert_int_equal(script_requests(stand->script), 1);
 }
 
-/* -- watch ----------------------------------------------------------------------------------- */
+/* -- alarm ----------------------------------------------------------------------------------- */
 
 static void test_a_spot_notice_is_an_alarm(void **state)
 {
@@ -162,8 +162,8 @@ static void test_a_spot_notice_is_an_alarm(void **state)
 
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
-        watch_start(&stand->agent, stand_alarm);
-        watch_started(&stand->agent);
+        alarm_start(&stand->agent, stand_alarm);
+        alarm_started(&stand->agent);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.stage, REPORT_INTERRUPTED);
         assert_non_null(strstr(stand->told.err.text, "terminate at 2026-01-02T03:06:05.000Z"));
@@ -176,8 +176,8 @@ static void test_a_late_notice_leaves_less_time(void **state)
 
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"stop\",\"time\":\"2026-01-02T03:04:25Z\"}");
-        watch_start(&stand->agent, stand_alarm);
-        watch_started(&stand->agent);
+        alarm_start(&stand->agent, stand_alarm);
+        alarm_started(&stand->agent);
         stand_go_on_until(stand, 1);
         assert_in_range(stand->told.grace_ms, 11900, 12000);
 }
@@ -188,8 +188,8 @@ static void test_a_notice_in_the_past_leaves_none(void **state)
 
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:00:00Z\"}");
-        watch_start(&stand->agent, stand_alarm);
-        watch_started(&stand->agent);
+        alarm_start(&stand->agent, stand_alarm);
+        alarm_started(&stand->agent);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.grace_ms, 0);
 }
@@ -206,8 +206,8 @@ static void test_an_ended_metadata_token_is_replaced(void **state)
         script_expect(stand->script, "GET", ROLES_URL "runner", NULL, 200, CREDENTIALS);
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
-        watch_start(agent, stand_alarm);
-        watch_started(agent);
+        alarm_start(agent, stand_alarm);
+        alarm_started(agent);
         stand_go_on_until(stand, 1);
         assert_string_equal(agent->metadata_token, "TOKEN2");
         assert_non_null(strstr(script_last_headers(stand->script), "TOKEN2"));

@@ -20,10 +20,10 @@
 
 #include "agent.h"
 #include "base/mem.h"
-#include "exits.h"
 #include "http/http.h"
 #include "journal.h"
 #include "rehearse.h"
+#include "runner_exit.h"
 #include "trim.h"
 
 /* -- exit codes ------------------------------------------------------------------------------ */
@@ -31,15 +31,15 @@
 static void test_which_exit_code_deserves_another_start(void **state)
 {
         (void)state;
-        assert_int_equal(exits_next(0), EXITS_END);
-        assert_int_equal(exits_next(1), EXITS_END);
-        assert_int_equal(exits_next(2), EXITS_AGAIN);
-        assert_int_equal(exits_next(3), EXITS_UPDATE);
-        assert_int_equal(exits_next(4), EXITS_UPDATE);
-        assert_int_equal(exits_next(5), EXITS_END);
-        assert_int_equal(exits_next(7), EXITS_END);
-        assert_int_equal(exits_next(42), EXITS_END);
-        assert_int_equal(exits_next(-1), EXITS_END);
+        assert_int_equal(runner_exit_next(0), RUNNER_EXIT_FINAL);
+        assert_int_equal(runner_exit_next(1), RUNNER_EXIT_FINAL);
+        assert_int_equal(runner_exit_next(2), RUNNER_EXIT_RESTART);
+        assert_int_equal(runner_exit_next(3), RUNNER_EXIT_UPDATE);
+        assert_int_equal(runner_exit_next(4), RUNNER_EXIT_UPDATE);
+        assert_int_equal(runner_exit_next(5), RUNNER_EXIT_FINAL);
+        assert_int_equal(runner_exit_next(7), RUNNER_EXIT_FINAL);
+        assert_int_equal(runner_exit_next(42), RUNNER_EXIT_FINAL);
+        assert_int_equal(runner_exit_next(-1), RUNNER_EXIT_FINAL);
 }
 
 static void assert_explains(
@@ -47,7 +47,7 @@ static void assert_explains(
 {
         struct err err;
 
-        exits_explain(code, signal, had_job, last_line, &err);
+        runner_exit_explain(code, signal, had_job, last_line, &err);
         assert_string_equal(err.text, expected);
 }
 

@@ -19,11 +19,11 @@ struct agent;
 
 /* The runner is to be stopped within GRACE_MS. REASON is NULL for one that has done its job and
  * only does not end. */
-typedef void (*watch_alarm)(
+typedef void (*alarm_raised)(
         struct agent *agent, enum report_stage stage, const char *reason, int64_t grace_ms);
 
-struct watch {
-        watch_alarm alarm;
+struct alarm {
+        alarm_raised raised;
         sd_event_source *limit; /* idle limit, then job limit, then the limit for its end */
         sd_event_source *spot_timer;
         struct http_call *spot;
@@ -32,11 +32,11 @@ struct watch {
 
 /* The runner was asked for: from now on it must be started and find a job within the idle limit,
  * which begins anew when it listens. */
-void watch_start(struct agent *agent, watch_alarm alarm);
+void alarm_start(struct agent *agent, alarm_raised raised);
 /* It runs: spot notices are looked for. */
-void watch_started(struct agent *agent);
-void watch_listening(struct agent *agent);
-void watch_job_started(struct agent *agent);
-void watch_job_finished(struct agent *agent);
+void alarm_started(struct agent *agent);
+void alarm_listening(struct agent *agent);
+void alarm_job_started(struct agent *agent);
+void alarm_job_finished(struct agent *agent);
 
-void watch_release(struct agent *agent);
+void alarm_release(struct agent *agent);

@@ -5,7 +5,7 @@
  * takes this machine back.
  */
 
-#include "watch.h"
+#include "alarm.h"
 
 #include "agent.h"
 #include "aws/imds.h"
@@ -48,7 +48,7 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
         err_set(&err, 0, "%s %lld s",
                 listens ? "no job within" : "the runner did not listen within",
                 (long long)idle_limit_seconds(agent));
-        agent->watch.alarm(agent, REPORT_FAILED, err.text, grace_ms(agent));
+        agent->alarm.raised(agent, REPORT_FAILED, err.text, grace_ms(agent));
         return 0;
 }
 
@@ -61,7 +61,7 @@ static int on_job_too_long(sd_event_source *source, uint64_t usec, void *userdat
         (void)usec;
         err_set(&err, 0, "the job took longer than its limit of %lld s",
                 (long long)job_limit_seconds(agent));
-        agent->watch.alarm(agent, REPORT_FAILED, err.text, grace_ms(agent));
+        agent->alarm.raised(agent, REPORT_FAILED, err.text, grace_ms(agent));
         return 0;
 }
 
@@ -71,42 +71,42 @@ static int on_no_end(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
-        agent->watch.alarm(agent, REPORT_FINISHED, NULL, grace_ms(agent));
+        agent->alarm.raised(agent, REPORT_FINISHED, NULL, grace_ms(agent));
         return 0;
 }
 
-void watch_start(struct agent *agent, watch_alarm alarm)
+void alarm_start(struct agent *agent, alarm_raised raised)
 {
-        agent->watch.alarm = alarm;
-        agent_timer(agent, &agent->watch.limit, idle_limit_seconds(agent) * MSEC_PER_SEC, on_idle);
+        agent->alarm.raised = raised;
+        agent_timer(agent, &agent->alarm.limit, idle_limit_seconds(agent) * MSEC_PER_SEC, on_idle);
 }
 
-void watch_started(struct agent *agent)
+void alarm_started(struct agent *agent)
 {
         on_spot_time(NULL, 0, agent);
 }
 
-void watch_listening(struct agent *agent)
+void alarm_listening(struct agent *agent)
 {
-        agent_timer(agent, &agent->watch.limit, idle_limit_seconds(agent) * MSEC_PER_SEC, on_idle);
+        agent_timer(agent, &agent->alarm.limit, idle_limit_seconds(agent) * MSEC_PER_SEC, on_idle);
 }
 
-void watch_job_started(struct agent *agent)
+void alarm_job_started(struct agent *agent)
 {
-        agent_timer(agent, &agent->watch.limit, job_limit_seconds(agent) * MSEC_PER_SEC,
+        agent_timer(agent, &agent->alarm.limit, job_limit_seconds(agent) * MSEC_PER_SEC,
                 on_job_too_long);
 }
 
-void watch_job_finished(struct agent *agent)
+void alarm_job_finished(struct agent *agent)
 {
-        agent_timer(agent, &agent->watch.limit, grace_ms(agent), on_no_end);
+        agent_timer(agent, &agent->alarm.limit, grace_ms(agent), on_no_end);
 }
 
 /* -- spot notices ---------------------------------------------------------------------------- */
 
 static void ask_later(struct agent *agent)
 {
-        agent_timer(agent, &agent->watch.spot_timer,
+        agent_timer(agent, &agent->alarm.spot_timer,
                 agent->settings.spot_poll_seconds * MSEC_PER_SEC, on_spot_time);
 }
 
@@ -120,25 +120,25 @@ static void tell_notice(struct agent *agent, const struct imds_spot_action *acti
                 left = grace_ms(agent);
         err_set(&err, 0, "EC2 takes the spot instance back (%s at %s)", action->action,
                 clock_format(action->time_ms, time));
-        agent->watch.alarm(agent, REPORT_INTERRUPTED, err.text, left > 0 ? left : 0);
+        agent->alarm.raised(agent, REPORT_INTERRUPTED, err.text, left > 0 ? left : 0);
 }
 
 static void on_spot(struct http_call *call, void *userdata)
 {
         struct agent *agent = userdata;
-        struct watch *watch = &agent->watch;
+        struct alarm *alarm = &agent->alarm;
         struct imds_spot_action action;
         int status = call->status;
         struct err err;
         int r = imds_spot_answer(call, &action, &err);
 
-        agent_call_drop(agent, &watch->spot);
+        agent_call_drop(agent, &alarm->spot);
         if (r == 0) {
                 tell_notice(agent, &action);
                 return;
         }
-        watch->spot_failures = r < 0 ? watch->spot_failures + 1 : 0;
-        if (watch->spot_failures == SPOT_FAILURES_TOLD)
+        alarm->spot_failures = r < 0 ? alarm->spot_failures + 1 : 0;
+        if (alarm->spot_failures == SPOT_FAILURES_TOLD)
                 log_warning(agent_log(agent), "spot notices cannot be read",
                         LOG_TEXT("error", err.text));
         if (status == 401)
@@ -156,13 +156,13 @@ static int on_spot_time(sd_event_source *source, uint64_t usec, void *userdata)
         call->timeout_ms = SPOT_TIMEOUT_MS;
         call->try_timeout_ms = SPOT_TIMEOUT_MS;
         call->tries_max = 1;
-        agent_call(agent, &agent->watch.spot, call, on_spot);
+        agent_call(agent, &agent->alarm.spot, call, on_spot);
         return 0;
 }
 
-void watch_release(struct agent *agent)
+void alarm_release(struct agent *agent)
 {
-        agent_call_drop(agent, &agent->watch.spot);
-        agent_timer_stop(&agent->watch.limit);
-        agent_timer_stop(&agent->watch.spot_timer);
+        agent_call_drop(agent, &agent->alarm.spot);
+        agent_timer_stop(&agent->alarm.limit);
+        agent_timer_stop(&agent->alarm.spot_timer);
 }

@@ -5,7 +5,7 @@
  * job ran: 0 is also what a runner ends with that was told to end.
  */
 
-#include "exits.h"
+#include "runner_exit.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -17,24 +17,24 @@
 
 static const struct {
         int code;
-        enum exits_next next;
+        enum runner_exit_next next;
         const char *text;
 } exits[] = {
-        {0, EXITS_END, "it was removed, or told to end"},
-        {1, EXITS_END, "it gave up"},
-        {2, EXITS_AGAIN, "it could not work with GitHub, several times in a row"},
-        {3, EXITS_UPDATE, UPDATING},
-        {4, EXITS_UPDATE, UPDATING},
-        {5, EXITS_END, "another runner already has a session with its registration"},
-        {7, EXITS_END, "GitHub refuses its version: bake an image with the current runner"},
+        {0, RUNNER_EXIT_FINAL, "it was removed, or told to end"},
+        {1, RUNNER_EXIT_FINAL, "it gave up"},
+        {2, RUNNER_EXIT_RESTART, "it could not work with GitHub, several times in a row"},
+        {3, RUNNER_EXIT_UPDATE, UPDATING},
+        {4, RUNNER_EXIT_UPDATE, UPDATING},
+        {5, RUNNER_EXIT_FINAL, "another runner already has a session with its registration"},
+        {7, RUNNER_EXIT_FINAL, "GitHub refuses its version: bake an image with the current runner"},
 };
 
-enum exits_next exits_next(int64_t code)
+enum runner_exit_next runner_exit_next(int64_t code)
 {
         for (size_t i = 0; i < ARRAY_SIZE(exits); i++)
                 if (exits[i].code == code)
                         return exits[i].next;
-        return EXITS_END;
+        return RUNNER_EXIT_FINAL;
 }
 
 static const char *text_of(int64_t code)
@@ -45,7 +45,8 @@ static const char *text_of(int64_t code)
         return "an unknown exit code: is runner.command the runner's listener?";
 }
 
-void exits_explain(int64_t code, int signal, bool had_job, const char *last_line, struct err *ret)
+void runner_exit_explain(
+        int64_t code, int signal, bool had_job, const char *last_line, struct err *ret)
 {
         const char *said = last_line[0] ? "; it said last: " : "";
         const char *name = signal ? sigabbrev_np(signal) : NULL;
