@@ -22,10 +22,10 @@
 #include "http/http.h"
 #include "identify.h"
 #include "life.h"
-#include "listen.h"
 #include "network.h"
 #include "power_off.h"
 #include "prepare.h"
+#include "progress.h"
 #include "receive.h"
 #include "reporter.h"
 #include "run.h"
@@ -64,7 +64,7 @@ struct agent {
         struct network network;
         struct receive receive;
         struct run run;
-        struct listen listen;
+        struct progress progress;
         struct alarm alarm;
         struct reporter reporter;
         struct clean_up clean_up;

@@ -185,7 +185,7 @@ static void on_ended(struct agent *agent, const struct err *err)
                 end(agent, REPORT_FAILED, err->text);
         } else {
                 runner_exit_explain(agent->runner_exit_code, agent->run.signal,
-                        agent->times[REPORT_TIME_JOB_STARTED] != 0, agent->listen.last_line,
+                        agent->times[REPORT_TIME_JOB_STARTED] != 0, agent->progress.last_line,
                         &explanation);
                 end(agent, REPORT_FAILED, explanation.text);
         }

@@ -119,7 +119,7 @@ static void end_runner(struct agent *agent, int exit_code, int signal)
 {
         agent->run.signal = signal;
         agent->runner_exit_code = exit_code;
-        listen_finish(agent);
+        progress_finish(agent);
         log_info(agent_log(agent), "the runner ended", LOG_NUMBER("exit_code", exit_code),
                 LOG_NUMBER("signal", signal));
         disconnect(agent);
@@ -132,7 +132,7 @@ static void lose_runner(struct agent *agent, const struct err *err, enum runner_
         agent->run.err = *err;
         agent->run.signal = 0;
         agent->runner_exit_code = -1;
-        listen_finish(agent);
+        progress_finish(agent);
         disconnect(agent);
         go_on(agent, next);
 }
@@ -256,7 +256,7 @@ static int watch_runner(struct agent *agent, const struct starter_client *client
         run->socket = client->socket;
         /* Before its output: that it was started comes before what it says. */
         sd_event_source_set_priority(run->source, SD_EVENT_PRIORITY_IMPORTANT);
-        return listen_start(agent, client->output);
+        return progress_start(agent, client->output);
 }
 
 static void start_runner(struct agent *agent)
@@ -291,7 +291,7 @@ void run_release(struct agent *agent)
         struct run *run = &agent->run;
 
         disconnect(agent);
-        listen_release(agent);
+        progress_release(agent);
         agent_timer_stop(&run->timer);
         agent_timer_stop(&run->kill_timer);
 }

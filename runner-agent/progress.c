@@ -4,7 +4,7 @@
  * The runner's two outputs arrive in one pipe.
  */
 
-#include "listen.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -48,14 +48,14 @@ static void listening(struct agent *agent)
 }
 
 /* Cut between two characters, since it becomes part of a report. */
-static void keep_last_line(struct listen *listen, const char *line)
+static void keep_last_line(struct progress *progress, const char *line)
 {
         size_t size = strlen(line);
 
-        if (size >= sizeof(listen->last_line))
-                size = utf8_fit(line, sizeof(listen->last_line) - 1);
-        memcpy(listen->last_line, line, size);
-        listen->last_line[size] = '\0';
+        if (size >= sizeof(progress->last_line))
+                size = utf8_fit(line, sizeof(progress->last_line) - 1);
+        memcpy(progress->last_line, line, size);
+        progress->last_line[size] = '\0';
 }
 
 static void on_line(void *userdata, const char *line)
@@ -65,7 +65,7 @@ static void on_line(void *userdata, const char *line)
         _cleanup_free_ char *result = NULL;
 
         log_info(agent_runner_log(agent), line);
-        keep_last_line(&agent->listen, line);
+        keep_last_line(&agent->progress, line);
         switch (output_read(line, &name, &result)) {
         case OUTPUT_LISTENING:
                 listening(agent);
@@ -84,13 +84,13 @@ static void on_line(void *userdata, const char *line)
 /* Positive: there may be more; -EAGAIN: not now; 0 or another negative: never. */
 static int read_output(struct agent *agent)
 {
-        struct listen *listen = &agent->listen;
+        struct progress *progress = &agent->progress;
         char bytes[READ_SIZE];
-        ssize_t n = read(listen->fd, bytes, sizeof(bytes));
+        ssize_t n = read(progress->fd, bytes, sizeof(bytes));
 
         if (n < 0)
                 return errno == EINTR ? -EAGAIN : -errno;
-        output_add(&listen->output, bytes, (size_t)n, on_line, agent);
+        output_add(&progress->output, bytes, (size_t)n, on_line, agent);
         return n > 0;
 }
 
@@ -105,33 +105,33 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *use
         return 0;
 }
 
-int listen_start(struct agent *agent, int fd)
+int progress_start(struct agent *agent, int fd)
 {
         int r = sd_event_add_io(
-                agent_event(agent), &agent->listen.source, fd, EPOLLIN, on_output, agent);
+                agent_event(agent), &agent->progress.source, fd, EPOLLIN, on_output, agent);
 
         if (r < 0) {
                 close(fd);
                 return r;
         }
-        agent->listen.fd = fd;
+        agent->progress.fd = fd;
         return 0;
 }
 
-void listen_finish(struct agent *agent)
+void progress_finish(struct agent *agent)
 {
-        if (!agent->listen.source)
+        if (!agent->progress.source)
                 return;
         for (int i = 0; i < READS_AT_END && read_output(agent) > 0; i++)
                 ;
-        output_end(&agent->listen.output, on_line, agent);
-        listen_release(agent);
+        output_end(&agent->progress.output, on_line, agent);
+        progress_release(agent);
 }
 
-void listen_release(struct agent *agent)
+void progress_release(struct agent *agent)
 {
-        if (!agent->listen.source)
+        if (!agent->progress.source)
                 return;
-        agent->listen.source = sd_event_source_disable_unref(agent->listen.source);
-        close(agent->listen.fd);
+        agent->progress.source = sd_event_source_disable_unref(agent->progress.source);
+        close(agent->progress.fd);
 }

@@ -13,7 +13,7 @@
 
 struct agent;
 
-struct listen {
+struct progress {
         int fd; /* with `source` only */
         sd_event_source *source;
         struct output output;
@@ -21,9 +21,9 @@ struct listen {
 };
 
 /* Takes FD over. Returns 0 or a negative errno. */
-int listen_start(struct agent *agent, int fd);
+int progress_start(struct agent *agent, int fd);
 
 /* The runner has ended: reads what is left, and stops. */
-void listen_finish(struct agent *agent);
+void progress_finish(struct agent *agent);
 
-void listen_release(struct agent *agent);
+void progress_release(struct agent *agent);
