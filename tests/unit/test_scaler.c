@@ -15,8 +15,6 @@
 
 #include <errno.h>
 
-#include "notify/notification.h"
-#include "queue/tell_people.h"
 #include "stage.h"
 
 #define MINUTE_MS INT64_C(60000)
@@ -128,28 +126,6 @@ static void settings_may_lead_through_the_environment_to_ssm(void **state)
         assert_string_equal(buf_string(&value), "x");
 }
 
-static void people_are_told_once_a_quarter(void **state)
-{
-        struct stage *stage = *state;
-        const struct notification notification = {.title = "T", .text = "x", .key = "k"};
-        char first[128] = "";
-        const char *id;
-        struct err err;
-
-        script_sleep(stage->script, 10 * MINUTE_MS - 5000); /* 03:14:00 */
-        for (int i = 0; i < 3; i++) {
-                script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 200, STAGE_SENT);
-                assert_int_equal(tell_people(&stage->scaler, &notification, &err), 0);
-                id = strstr(script_last_body(stage->script), "MessageDeduplicationId");
-                assert_non_null(id);
-                if (i == 0)
-                        memcpy(first, id, 88);
-                assert_int_equal(strncmp(id, first, 88) == 0, i < 2);
-                script_sleep(stage->script, MINUTE_MS / 2);
-        }
-        assert_contains(script_last_body(stage->script), "\"MessageGroupId\":\"notify\"");
-}
-
 static void the_time_left_follows_the_deadline(void **state)
 {
         struct stage *stage = *state;
@@ -171,7 +147,6 @@ int main(void)
                 TEST(without_a_configuration_nothing_goes_on),
                 TEST(a_line_break_behind_a_token_does_not_matter),
                 TEST(settings_may_lead_through_the_environment_to_ssm),
-                TEST(people_are_told_once_a_quarter),
                 TEST(the_time_left_follows_the_deadline),
         };
 
