@@ -7,12 +7,10 @@
 #include "script.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "unit.h"
 
 #define EXPECTATIONS_MAX 256
 

@@ -9,22 +9,18 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include "base/buf.h"
+#include "unit.h"
 
 #define REQUEST_MAX 65536
 #define PATIENCE_MS 5000

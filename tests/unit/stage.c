@@ -6,21 +6,18 @@
 
 #include "stage.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
 #include "base/json.h"
+#include "unit.h"
 
 static const char config[] =
         "{\"prefix\":\"/p\",\"github\":{\"installations\":[4711],\"repositories\":[\"o/*\"]},"
@@ -143,24 +140,6 @@ const char *stage_log(struct stage *stage)
         stage->log = mem_alloc((size_t)size + 1);
         assert_int_equal(pread(stage->scaler.log_fd, stage->log, (size_t)size, 0), size);
         return stage->log;
-}
-
-void assert_logged(struct stage *stage, const char *text)
-{
-        if (!strstr(stage_log(stage), text))
-                fail_msg("not logged: %s\n%s", text, stage->log);
-}
-
-void assert_not_logged(struct stage *stage, const char *text)
-{
-        if (strstr(stage_log(stage), text))
-                fail_msg("logged: %s\n%s", text, stage->log);
-}
-
-void assert_contains(const char *text, const char *part)
-{
-        if (!strstr(text, part))
-                fail_msg("\"%s\" is not in: %s", part, text);
 }
 
 static cJSON *event_of(const struct stage_message *messages, size_t n)

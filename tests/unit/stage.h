@@ -10,6 +10,7 @@
 
 #include "handler.h"
 #include "script.h"
+#include "unit.h"
 
 #define STAGE_SQS "https://sqs.eu-central-1.amazonaws.com/"
 #define STAGE_SSM "https://ssm.eu-central-1.amazonaws.com/"
@@ -38,8 +39,8 @@ void stage_become_app(struct stage *stage);
 
 /* Everything logged so far, metrics included. */
 const char *stage_log(struct stage *stage);
-void assert_logged(struct stage *stage, const char *text);
-void assert_not_logged(struct stage *stage, const char *text);
+#define assert_logged(stage, text) assert_contains(stage_log(stage), text)
+#define assert_not_logged(stage, text) assert_lacks(stage_log(stage), text)
 
 /* One message of a batch. */
 struct stage_message {
@@ -57,5 +58,3 @@ const char *stage_one(struct stage *stage, batch_handler handler, const char *bo
 #define STAGE_NONE_FAILED "{\"batchItemFailures\":[]}"
 /* What SQS answers to SendMessage. */
 #define STAGE_SENT "{\"MessageId\":\"m\"}"
-
-void assert_contains(const char *text, const char *part);

@@ -4,18 +4,12 @@
  * Buffers: bounded, all or nothing, and wiped.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include <errno.h>
-
 #include "base/buf.h"
+#include "unit.h"
 
 static void adds_up_to_the_limit(void **state)
 {

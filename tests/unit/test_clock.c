@@ -4,17 +4,11 @@
  * Times as GitHub and AWS write them.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "unit.h"
 
 #define NOON INT64_C(1767355200000) /* 2026-01-02T12:00:00Z */
 

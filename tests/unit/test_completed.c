@@ -4,14 +4,8 @@
  * A job has ended: the second line of cleaning up.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "stage.h"
 

@@ -6,18 +6,13 @@
  */
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "config/config.h"
+#include "unit.h"
 
 /* What a spec cannot do without. */
 #define SPEC                                                                                 \

@@ -5,16 +5,11 @@
  * Documents are written with single quotes here.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "base/mem.h"
 #include "config/config.h"
+#include "unit.h"
 
 /* What a spec cannot do without. */
 #define SPEC                                                                                 \

@@ -4,19 +4,13 @@
  * Deliveries as the function URL passes them on, good and bad.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include <errno.h>
-
 #include "base/json.h"
 #include "job/delivery.h"
+#include "unit.h"
 
 #define POST "\"requestContext\":{\"http\":{\"method\":\"POST\"}}"
 

@@ -4,20 +4,14 @@
  * What EC2 describes, whole or broken, and the value of a quota.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "answer.h"
 #include "aws/describe.h"
 #include "base/mem.h"
+#include "unit.h"
 
 static const char templates[] =
         "<DescribeLaunchTemplateVersionsResponse><requestId>1</requestId><launchTemplateVersionSet>"
@@ -70,8 +64,8 @@ static void a_launch_template_is_read(void **state)
         struct ec2_template template = {0};
         struct err err;
 
-        assert_non_null(strstr(buf_string(&call->body),
-                "&LaunchTemplateId=lt-1&LaunchTemplateVersion.1=%24Default"));
+        assert_contains(buf_string(&call->body),
+                "&LaunchTemplateId=lt-1&LaunchTemplateVersion.1=%24Default");
         answer(call, 200, templates);
         assert_int_equal(ec2_describe_template_answer(call, &template, &err), 0);
         assert_string_equal(template.id, "lt-1");
@@ -90,7 +84,7 @@ static void a_template_that_is_missing_is_no_failure(void **state)
         struct ec2_template template = {0};
         struct err err;
 
-        assert_non_null(strstr(buf_string(&call->body), "&LaunchTemplateName=x%26y&"));
+        assert_contains(buf_string(&call->body), "&LaunchTemplateName=x%26y&");
         for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
                 _cleanup_free_ char *xml = mem_format(
                         "<Response><Errors><Error><Code>%s</Code></Error></Errors></Response>",
@@ -104,7 +98,7 @@ static void a_template_that_is_missing_is_no_failure(void **state)
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors>"
                 "</Response>");
         assert_int_equal(ec2_describe_template_answer(call, &template, &err), -EACCES);
-        assert_non_null(strstr(err.text, "allow ec2:DescribeLaunchTemplateVersions"));
+        assert_contains(err.text, "allow ec2:DescribeLaunchTemplateVersions");
 }
 
 static void lists_are_read_and_items_within_items_are_not(void **state)
@@ -146,9 +140,9 @@ static void what_is_asked_for_is_encoded(void **state)
         _cleanup_(http_call_freep) struct http_call *call =
                 ec2_describe_offerings(*state, types, 2, zones, 1);
 
-        assert_non_null(strstr(buf_string(&call->body),
+        assert_contains(buf_string(&call->body),
                 "&Filter.1.Name=location&Filter.1.Value.1=eu-central-1a&Filter.2.Name=instance-type"
-                "&Filter.2.Value.1=m7i.large&Filter.2.Value.2=a+b"));
+                "&Filter.2.Value.1=m7i.large&Filter.2.Value.2=a+b");
 }
 
 static void a_quota_has_a_value(void **state)
@@ -162,8 +156,8 @@ static void a_quota_has_a_value(void **state)
                 buf_string(&call->url), "https://servicequotas.eu-central-1.amazonaws.com/");
         assert_string_equal(
                 buf_string(&call->body), "{\"ServiceCode\":\"ec2\",\"QuotaCode\":\"L-34B43A08\"}");
-        assert_non_null(strstr(buf_string(&call->headers),
-                "X-Amz-Target: ServiceQuotasV20190624.GetServiceQuota\n"));
+        assert_contains(buf_string(&call->headers),
+                "X-Amz-Target: ServiceQuotasV20190624.GetServiceQuota\n");
         for (size_t i = 0; i < ARRAY_SIZE(garbage); i++) {
                 answer(call, 200, garbage[i]);
                 assert_int_equal(quotas_get_answer(call, &value, &err), -EBADMSG);

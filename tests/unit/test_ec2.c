@@ -5,21 +5,15 @@
  * answers.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "answer.h"
 #include "aws/ec2.h"
 #include "base/mem.h"
 #include "script.h"
+#include "unit.h"
 
 #define ENDPOINT "https://ec2.eu-central-1.amazonaws.com/"
 #define XMLNS " xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\""
@@ -291,7 +285,7 @@ static void a_launch_names_its_instances(void **state)
         assert_string_equal(instances.items[0].id, "i-0123456789abcdef0");
         answer(call, 200, "<RunInstancesResponse" XMLNS "><ownerId>123456789012</own");
         assert_int_equal(ec2_run_instances_answer(call, &instances, &error, &err), -EBADMSG);
-        assert_non_null(strstr(err.text, "RunInstances: "));
+        assert_contains(err.text, "RunInstances: ");
         assert_int_equal(instances.count, 1);
         answer_nothing(call, -ETIMEDOUT);
         assert_int_equal(ec2_run_instances_answer(call, &instances, &error, &err), -ETIMEDOUT);
@@ -310,7 +304,7 @@ static void an_empty_list_is_an_answer_only_when_describing(void **state)
         answer(launch, 200,
                 "<RunInstancesResponse" XMLNS "><instancesSet/></RunInstancesResponse>");
         assert_int_equal(ec2_run_instances_answer(launch, &instances, &error, &err), -EBADMSG);
-        assert_non_null(strstr(err.text, "RunInstances"));
+        assert_contains(err.text, "RunInstances");
         assert_int_equal(instances.count, 77);
 
         answer(describe, 200,
@@ -354,7 +348,7 @@ static void tags_need_an_instance(void **state)
         assert_int_equal(ec2_create_tags_answer(call, &err), EC2_NO_INSTANCE);
         answer(call, 400, busy);
         assert_int_equal(ec2_create_tags_answer(call, &err), -EREMOTEIO);
-        assert_non_null(strstr(err.text, "CreateTags with TagLimitExceeded"));
+        assert_contains(err.text, "CreateTags with TagLimitExceeded");
         answer(call, 200, "<CreateTagsResponse><return>true</return></CreateTagsResponse>");
         assert_int_equal(ec2_create_tags_answer(call, &err), 0);
 }
@@ -371,7 +365,7 @@ static void a_refused_description_is_an_error(void **state)
         assert_int_equal(ec2_describe_instances_answer(call, &instances, &err), -EREMOTEIO);
         answer(call, 200, "<html/>");
         assert_int_equal(ec2_describe_instances_answer(call, &instances, &err), -EBADMSG);
-        assert_non_null(strstr(err.text, "DescribeInstances: "));
+        assert_contains(err.text, "DescribeInstances: ");
         assert_int_equal(instances.count, 77);
 }
 

@@ -4,18 +4,12 @@
  * Error texts: one line, bounded, UTF-8 whatever they quote.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/json.h"
+#include "unit.h"
 
 static void returns_the_code_and_keeps_the_text(void **state)
 {

@@ -4,21 +4,15 @@
  * EventBridge: an event counts as sent only when EventBridge took it, not when it took the call.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "answer.h"
 #include "aws/events.h"
 #include "base/mem.h"
 #include "script.h"
+#include "unit.h"
 
 #define TAKEN "{\"FailedEntryCount\":0,\"Entries\":[{\"EventId\":\"11710aed\"}]}"
 #define FAILED(code)                                                  \
@@ -53,7 +47,7 @@ static void a_report_on_the_wire(void **state)
 {
         _cleanup_(http_call_freep) struct http_call *call = report(*state);
 
-        assert_non_null(strstr(buf_string(&call->headers), "X-Amz-Target: AWSEvents.PutEvents\n"));
+        assert_contains(buf_string(&call->headers), "X-Amz-Target: AWSEvents.PutEvents\n");
         assert_string_equal(buf_string(&call->body),
                 "{\"Entries\":[{\"Source\":\"scale-agent.runner\",\"DetailType\":\"Runner Report\","
                 "\"Detail\":\"{\\\"stage\\\":\\\"ready\\\"}\"}]}");
@@ -76,11 +70,11 @@ static void an_event_that_was_not_taken_is_an_error(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(garbage); i++) {
                 answer(call, 200, garbage[i]);
                 assert_int_equal(events_put_answer(call, &err), -EBADMSG);
-                assert_non_null(strstr(err.text, "PutEvents"));
+                assert_contains(err.text, "PutEvents");
         }
         answer(call, 400, "{\"__type\":\"AccessDeniedException\"}");
         assert_int_equal(events_put_answer(call, &err), -EACCES);
-        assert_non_null(strstr(err.text, "events:PutEvents"));
+        assert_contains(err.text, "events:PutEvents");
 }
 
 /* Makes the call, which is always answered so: it must be made so often and no more. */

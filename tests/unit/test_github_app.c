@@ -4,20 +4,14 @@
  * Answers of GitHub about an App: what it may do, where it is installed, how its webhook fares.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "answer.h"
 #include "base/mem.h"
 #include "github/app.h"
+#include "unit.h"
 
 static int set_up(void **state)
 {
@@ -84,7 +78,7 @@ static void refusals_say_what_to_check(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
                 answer(*state, refusals[i].status, "{\"message\":\"no\"}");
                 assert_int_equal(github_get_app_answer(*state, &app, &err), refusals[i].code);
-                assert_non_null(strstr(err.text, refusals[i].text));
+                assert_contains(err.text, refusals[i].text);
         }
         answer_nothing(*state, -ECONNREFUSED);
         assert_int_equal(github_get_app_answer(*state, &app, &err), -ECONNREFUSED);

@@ -5,20 +5,14 @@
  * refuses.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "base/json.h"
 #include "github/github.h"
 #include "script.h"
+#include "unit.h"
 
 #define API "https://ghes.example.com/api/v3"
 #define REPOSITORY "repos/octo-org/hello.world"
@@ -49,7 +43,7 @@ static int tear_down(void **state)
 {
         struct fixture *f = *state;
 
-        assert_null(strstr(f->err.text, TOKEN));
+        assert_lacks(f->err.text, TOKEN);
         github_release(&f->github);
         http_free(f->http);
         free(f);
@@ -91,12 +85,6 @@ static int remove_runner(struct fixture *f, const char *scope, int64_t id)
 
         http_perform(f->http, call);
         return github_delete_runner_answer(call, &f->err);
-}
-
-static void assert_error(const struct fixture *f, const char *text)
-{
-        if (!strstr(f->err.text, text))
-                fail_msg("expected \"%s\" in: %s", text, f->err.text);
 }
 
 static void expect_generate(struct fixture *f, int status, const char *headers, const char *answer)
@@ -184,8 +172,8 @@ static void test_answers_without_configuration(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
                 expect_generate(f, 201, "", answers[i]);
                 assert_int_equal(generate(f, REPOSITORY, &jitconfig), -EBADMSG);
-                assert_error(f, "generate-jitconfig: ");
-                assert_null(strstr(f->err.text, "YWJj"));
+                assert_contains(f->err.text, "generate-jitconfig: ");
+                assert_lacks(f->err.text, "YWJj");
                 assert_int_equal(jitconfig.runner_id, -1);
         }
 }
@@ -246,7 +234,7 @@ static void test_refusals_say_what_to_do(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 expect_generate(f, cases[i].status, "", cases[i].answer);
                 assert_int_equal(generate(f, cases[i].scope, NULL), cases[i].result);
-                assert_error(f, cases[i].text);
+                assert_contains(f->err.text, cases[i].text);
         }
 }
 
@@ -262,7 +250,7 @@ static void test_github_words_are_bounded(void **state)
                 words.data, words.data);
         expect_generate(f, 422, "", answer);
         assert_int_equal(generate(f, REPOSITORY, NULL), -EINVAL);
-        assert_error(f, "check the runner's name");
+        assert_contains(f->err.text, "check the runner's name");
         assert_true(json_is_utf8(f->err.text, strlen(f->err.text)));
         buf_release(&words);
 }
@@ -308,7 +296,7 @@ static void test_rate_limits_say_how_long(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 expect_generate(f, cases[i].status, cases[i].headers, cases[i].answer);
                 assert_int_equal(generate(f, REPOSITORY, NULL), -EAGAIN);
-                assert_error(f, cases[i].text);
+                assert_contains(f->err.text, cases[i].text);
         }
 }
 
@@ -339,7 +327,7 @@ static void test_server_errors_are_tried_three_times(void **state)
         for (int i = 0; i < 3; i++)
                 script_expect(f->script, "GET", "/actions/runners", NULL, 503, "unavailable");
         assert_int_equal(find(f, REPOSITORY, NAME, &id), -EPROTO);
-        assert_error(f, "503");
+        assert_contains(f->err.text, "503");
         assert_int_equal(id, -1);
 }
 
@@ -433,7 +421,7 @@ static void test_scopes_are_checked(void **state)
                 assert_string_equal(buf_string(&call->url), "");
                 call->result = -EINVAL;
                 assert_int_equal(github_delete_runner_answer(call, &f->err), -EINVAL);
-                assert_error(f, "repos/OWNER/REPOSITORY");
+                assert_contains(f->err.text, "repos/OWNER/REPOSITORY");
                 http_call_free(call);
         }
 }

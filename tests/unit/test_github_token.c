@@ -4,16 +4,10 @@
  * How the scaler identifies itself to GitHub: the App's JWT, and the tokens that it buys.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include <errno.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -22,6 +16,7 @@
 #include "base/json.h"
 #include "github/github.h"
 #include "script.h"
+#include "unit.h"
 
 #define API "https://api.github.com"
 #define MINUTE_MS INT64_C(60000)
@@ -199,8 +194,8 @@ static void assert_key_refused(const char *pem, const char *reason)
         github_init_app(&github, &clock_system, API, "1", pem);
         assert_int_equal(github_access_token(&github, 7, &call, &err), -EINVAL);
         assert_null(call);
-        assert_non_null(strstr(err.text, reason));
-        assert_non_null(strstr(err.text, "it must be the App's private key"));
+        assert_contains(err.text, reason);
+        assert_contains(err.text, "it must be the App's private key");
         github_release(&github);
 }
 
@@ -252,10 +247,9 @@ static void test_token_is_kept_until_five_minutes_before_its_end(void **state)
         script_expect(script, "POST", API "/app/installations/7/access_tokens", NULL, 201,
                 TOKEN_UNTIL_4("ghs_one"));
         assert_int_equal(buy(&github, http, 7, NULL), 0);
-        assert_non_null(strstr(script_last_headers(script), "Authorization: Bearer ey"));
-        assert_non_null(
-                strstr(script_last_headers(script), "Accept: application/vnd.github+json\n"));
-        assert_non_null(strstr(script_last_headers(script), "X-GitHub-Api-Version: 2022-11-28\n"));
+        assert_contains(script_last_headers(script), "Authorization: Bearer ey");
+        assert_contains(script_last_headers(script), "Accept: application/vnd.github+json\n");
+        assert_contains(script_last_headers(script), "X-GitHub-Api-Version: 2022-11-28\n");
 
         assert_string_equal(github_kept_token(&github, 7), "ghs_one");
         assert_null(github_kept_token(&github, 8));
@@ -305,7 +299,7 @@ static void test_personal_token(void **state)
         github_forget_token(&github, 0);
         assert_string_equal(github_kept_token(&github, 0), "ghp_personal");
         assert_int_equal(github_access_token(&github, 0, &call, &err), -ENOKEY);
-        assert_non_null(strstr(err.text, "no App is configured"));
+        assert_contains(err.text, "no App is configured");
         github_release(&github);
 }
 
@@ -318,7 +312,7 @@ static void test_delivery_without_installation(void **state)
 
         github_init_app(&github, &clock_system, API, "1", keys->rsa_pem);
         assert_int_equal(github_access_token(&github, 0, &call, &err), -EINVAL);
-        assert_non_null(strstr(err.text, "names no installation"));
+        assert_contains(err.text, "names no installation");
         github_release(&github);
 }
 
@@ -352,9 +346,9 @@ static void test_refused_tokens_say_what_to_check(void **state)
                 github_init_app(&github, script_clock(script), API, "12345", keys->rsa_pem);
                 script_expect(script, "POST", "/7/", NULL, cases[i].status, cases[i].answer);
                 assert_int_equal(buy(&github, http, 7, &err), cases[i].result);
-                assert_non_null(strstr(err.text, "GitHub App 12345 for installation 7"));
-                assert_non_null(strstr(err.text, cases[i].text));
-                assert_null(strstr(err.text, "ghs_"));
+                assert_contains(err.text, "GitHub App 12345 for installation 7");
+                assert_contains(err.text, cases[i].text);
+                assert_lacks(err.text, "ghs_");
                 assert_null(github_kept_token(&github, 7));
                 github_release(&github);
                 http_free(http);

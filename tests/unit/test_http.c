@@ -5,19 +5,13 @@
  * http.c waits, so each test can say how long that was.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include <errno.h>
-
 #include "http/http.h"
 #include "script.h"
+#include "unit.h"
 
 #define URL "https://example.test/a"
 
@@ -282,7 +276,7 @@ static void too_large_an_answer_is_an_error(void **state)
         place->call->answer_limit = 3;
         script_expect(place->script, "GET", URL, NULL, 200, "four");
         assert_int_equal(http_perform(place->http, place->call)->result, -E2BIG);
-        assert_non_null(strstr(place->call->err.text, "larger than 3 bytes"));
+        assert_contains(place->call->err.text, "larger than 3 bytes");
         assert_int_equal(place->call->tries, 1);
 }
 
@@ -427,7 +421,7 @@ static void a_useless_answer_is_quoted_from_its_beginning(void **state)
         for (int i = 0; i < 100; i++)
                 buf_add_string(&place->call->answer, "0123456789");
         assert_int_equal(http_call_fail(place->call, &err), -EPROTO);
-        assert_non_null(strstr(err.text, "HTTP status 502, beginning with \"<html>..0123"));
+        assert_contains(err.text, "HTTP status 502, beginning with \"<html>..0123");
         assert_in_range(strlen(err.text), 200, 300);
 }
 

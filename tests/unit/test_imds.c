@@ -5,21 +5,15 @@
  * may be missing, turned off, or answering something else.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "answer.h"
 #include "aws/imds.h"
 #include "base/mem.h"
 #include "script.h"
+#include "unit.h"
 
 #define ADDRESS "http://169.254.169.254"
 #define TOKEN "AQAEANRz0NvPDRw=="
@@ -107,10 +101,10 @@ static void a_machine_that_is_not_on_ec2_is_told_so(void **state)
         (void)state;
         answer_nothing(call, -ETIMEDOUT);
         assert_int_equal(imds_token_answer(call, &token, &err), -ETIMEDOUT);
-        assert_non_null(strstr(err.text, "is this an EC2 instance?"));
+        assert_contains(err.text, "is this an EC2 instance?");
         answer(call, 403, "");
         assert_int_equal(imds_token_answer(call, &token, &err), -EACCES);
-        assert_non_null(strstr(err.text, "turned off"));
+        assert_contains(err.text, "turned off");
         answer(call, 404, "<html>some other web server</html>");
         assert_int_equal(imds_token_answer(call, &token, &err), -EPROTO);
         assert_null(token);
@@ -216,7 +210,7 @@ static void an_identity_is_whole_and_plain_or_refused(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
                 answer(call, 200, bodies[i]);
                 assert_int_equal(imds_identity_answer(call, &identity, &err), -EBADMSG);
-                assert_non_null(strstr(err.text, "the instance's identity document"));
+                assert_contains(err.text, "the instance's identity document");
         }
         answer(call, 404, "");
         assert_int_equal(imds_identity_answer(call, &identity, &err), -ENOENT);
@@ -280,9 +274,9 @@ static void credentials_that_are_none_are_refused_and_not_shown(void **state)
                 answer(call, cases[i].status, cases[i].body);
                 assert_int_equal(
                         imds_credentials_answer(call, &credentials, &err), cases[i].result);
-                assert_non_null(strstr(err.text, cases[i].text));
-                assert_null(strstr(err.text, SECRET));
-                assert_null(strstr(err.text, SESSION));
+                assert_contains(err.text, cases[i].text);
+                assert_lacks(err.text, SECRET);
+                assert_lacks(err.text, SESSION);
                 assert_null(credentials.access_key);
         }
 }
@@ -320,7 +314,7 @@ static void a_broken_notice_is_an_error_and_no_notice(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
                 answer(call, 200, bodies[i]);
                 assert_int_equal(imds_spot_answer(call, &action, &err), -EBADMSG);
-                assert_non_null(strstr(err.text, "the spot notice"));
+                assert_contains(err.text, "the spot notice");
         }
         answer(call, 401, "");
         assert_int_equal(imds_spot_answer(call, &action, &err), -EKEYEXPIRED);

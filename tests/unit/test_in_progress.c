@@ -4,14 +4,8 @@
  * A runner took a job: its queue time, and the instance's tag.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "stage.h"
 

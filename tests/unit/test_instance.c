@@ -4,14 +4,8 @@
  * Machines: what their reports and their ends lead to.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "stage.h"
 

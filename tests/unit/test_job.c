@@ -4,19 +4,13 @@
  * Jobs: out of GitHub's deliveries, and through the queues and back.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include <errno.h>
-
 #include "base/json.h"
 #include "job/job.h"
+#include "unit.h"
 
 #define WHOLE                                                                                    \
         "{\"action\":\"completed\",\"repository\":{\"full_name\":\"o/r\"},\"installation\":{"    \
@@ -206,7 +200,7 @@ static void refuses_bad_members_by_name(void **state)
 
                 if (read_job(text, &job, &err) != -EBADMSG)
                         fail_msg("accepted: %s = %s", rows[i].member, rows[i].value);
-                assert_non_null(strstr(err.text, dot ? dot + 1 : rows[i].member));
+                assert_contains(err.text, dot ? dot + 1 : rows[i].member);
                 assert_null(job.repository);
                 assert_null(job.labels);
         }

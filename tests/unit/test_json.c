@@ -4,18 +4,12 @@
  * JSON from outside: what is refused, and what is said about it.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include <errno.h>
-
 #include "base/json.h"
+#include "unit.h"
 
 static cJSON *parsed(const char *text)
 {
@@ -34,8 +28,7 @@ static void assert_refused(const char *bytes, size_t size, const char *text)
 
         assert_int_equal(json_parse(bytes, size, "the body", &untouched, &err), -EBADMSG);
         assert_null(untouched);
-        if (!strstr(err.text, text))
-                fail_msg("\"%s\" does not say \"%s\"", err.text, text);
+        assert_contains(err.text, text);
 }
 
 static void refuses_what_is_not_json(void **state)
@@ -134,7 +127,7 @@ static void integers_are_exact_or_refused(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
                 assert_int_equal(json_integer(value, bad[i], 7), 7);
                 assert_int_equal(json_need_integer(value, bad[i], &number, &err), -EBADMSG);
-                assert_non_null(strstr(err.text, bad[i]));
+                assert_contains(err.text, bad[i]);
         }
         assert_int_equal(number, -1);
 }

@@ -4,17 +4,12 @@
  * The failover ladder: which types stand in for which, and in what order.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "job/ladder.h"
+#include "unit.h"
 
 /* The ladder of TYPE as one line; valid until the next call. */
 static const char *ladder(const char *type)

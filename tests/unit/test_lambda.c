@@ -4,19 +4,13 @@
  * The loop of the Lambda runtime.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include <errno.h>
-
 #include "lambda/runtime.h"
 #include "script.h"
+#include "unit.h"
 
 #define NEXT "http://127.0.0.1:9001/2018-06-01/runtime/invocation/next"
 #define INVOCATION "http://127.0.0.1:9001/2018-06-01/runtime/invocation/"
@@ -163,7 +157,7 @@ static void without_a_request_id_there_is_no_event(void **state)
 
         expect_event(place, "", "{}");
         assert_int_equal(run(place), -EPROTO);
-        assert_non_null(strstr(place->err.text, "no request id"));
+        assert_contains(place->err.text, "no request id");
         script_expect(place->script, "GET", NEXT, NULL, 403, "no");
         assert_int_equal(run(place), -EPROTO);
         assert_int_equal(place->events, 0);

@@ -4,22 +4,16 @@
  * Log lines and metrics, as CloudWatch gets them.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "aws/metric.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "unit.h"
 
 static int64_t fixed_ms(const struct clock *clock)
 {
@@ -88,13 +82,13 @@ static void context_is_in_every_message(void **state)
         log_context(&place->log, "delivery", "abc");
         log_context(&place->log, "job", "8");
         log_info(&place->log, "one");
-        assert_non_null(strstr(written(place), "\"one\",\"job\":\"8\",\"delivery\":\"abc\"}"));
+        assert_contains(written(place), "\"one\",\"job\":\"8\",\"delivery\":\"abc\"}");
         log_context(&place->log, "job", NULL);
         log_info(&place->log, "two");
-        assert_non_null(strstr(written(place), "\"two\",\"delivery\":\"abc\"}"));
+        assert_contains(written(place), "\"two\",\"delivery\":\"abc\"}");
         log_context_clear(&place->log);
         log_info(&place->log, "three");
-        assert_non_null(strstr(written(place), "\"three\"}"));
+        assert_contains(written(place), "\"three\"}");
 }
 
 /* A name twice in one object is for each reader something else. */
@@ -104,7 +98,7 @@ static void a_field_replaces_context_of_its_name(void **state)
 
         log_context(&place->log, "job", "7");
         log_info(&place->log, "one", LOG_NUMBER("job", 8));
-        assert_non_null(strstr(written(place), "\"one\",\"job\":8}"));
+        assert_contains(written(place), "\"one\",\"job\":8}");
 }
 
 static void context_is_bounded(void **state)
@@ -165,8 +159,8 @@ static void without_a_spec_there_is_no_dimension(void **state)
         metric_emit(place->fd, &fixed_clock, NULL, &metric, 0, NULL, 0);
         assert_string_equal(written(place), "");
         metric_emit(place->fd, &fixed_clock, NULL, &metric, 1, NULL, 0);
-        assert_non_null(strstr(written(place), "\"Dimensions\":[[]],"));
-        assert_null(strstr(place->text, "spec"));
+        assert_contains(written(place), "\"Dimensions\":[[]],");
+        assert_lacks(place->text, "spec");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)

@@ -5,20 +5,14 @@
  * webhook's URL stays secret.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "base/json.h"
 #include "notify/notification.h"
 #include "script.h"
+#include "unit.h"
 
 #define URL "https://prod-1.westeurope.example.com/workflows/abc?sig=TOPSECRET"
 
@@ -261,7 +255,7 @@ static void test_only_https_becomes_a_link(void **state)
                         const struct notification notification = {.title = "t", .url = urls[u]};
                         _cleanup_free_ char *body = body_of(&notify_channels[i], &notification);
 
-                        assert_null(strstr(body, "Open the job"));
+                        assert_lacks(body, "Open the job");
                 }
 }
 
@@ -306,11 +300,10 @@ static void assert_refused(const char *name, int status, const char *text, const
         struct err err = {0};
 
         assert_int_equal(answer(channel_named(name), status, text, &err), -EPROTO);
-        if (!strstr(err.text, expected))
-                fail_msg("expected \"%s\" in: %s", expected, err.text);
-        assert_null(strstr(err.text, "SECRET"));
-        assert_null(strstr(err.text, "example.com"));
-        assert_null(strstr(err.text, "abc"));
+        assert_contains(err.text, expected);
+        assert_lacks(err.text, "SECRET");
+        assert_lacks(err.text, "example.com");
+        assert_lacks(err.text, "abc");
 }
 
 static void test_refusals(void **state)
@@ -342,9 +335,9 @@ static void test_no_answer_keeps_the_url_secret(void **state)
 
                 call->result = err_set(&call->err, -ECONNREFUSED, "cannot connect to " URL);
                 assert_int_equal(notify_channels[i].answer(call, &err), -ECONNREFUSED);
-                assert_non_null(strstr(err.text, "did not answer: Connection refused"));
-                assert_non_null(strstr(err.text, notify_channels[i].variable));
-                assert_null(strstr(err.text, "example.com"));
+                assert_contains(err.text, "did not answer: Connection refused");
+                assert_contains(err.text, notify_channels[i].variable);
+                assert_lacks(err.text, "example.com");
         }
 }
 
@@ -432,7 +425,7 @@ static void test_parse_refuses(void **state)
                 assert_int_equal(parse(texts[i], &notification, &json, &err), -EBADMSG);
                 assert_null(json);
                 assert_string_equal(notification.title, "untouched");
-                assert_non_null(strstr(err.text, "the notification"));
+                assert_contains(err.text, "the notification");
         }
 }
 

@@ -4,14 +4,8 @@
  * Notifications on their way to people: every channel, and nobody twice.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "stage.h"
 

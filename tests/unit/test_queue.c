@@ -5,16 +5,9 @@
  * be sent is at least in the log.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "notify/notification.h"
 #include "queue/send.h"

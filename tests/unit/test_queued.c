@@ -5,17 +5,10 @@
  * whatever goes wrong, the right message fails and nothing is left behind.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "base/json.h"
 #include "stage.h"
@@ -374,8 +367,8 @@ static void out_of_time_the_next_event_goes_on(void **state)
         script_latency(stage->script, 2000);
         expect_parked(stage, "\\\"offer\\\":1,");
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
-        assert_null(strstr(script_last_body(stage->script), "DelaySeconds"));
-        assert_null(strstr(script_last_body(stage->script), "tries"));
+        assert_lacks(script_last_body(stage->script), "DelaySeconds");
+        assert_lacks(script_last_body(stage->script), "tries");
 }
 
 static void a_job_that_cannot_be_parked_comes_again(void **state)

@@ -5,16 +5,11 @@
  * it, and a full set makes room by forgetting the oldest.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/recent.h"
+#include "unit.h"
 
 #define UNTIL_MS 1000
 

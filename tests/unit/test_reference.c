@@ -4,22 +4,16 @@
  * Settings that are kept elsewhere.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 #include <unistd.h>
 
 #include "aws/aws.h"
 #include "config/reference.h"
 #include "script.h"
+#include "unit.h"
 
 struct place {
         struct script *script;
@@ -98,7 +92,7 @@ static void files_are_read(void **state)
         assert_int_equal(resolve_file(place, "seventeen letters", 17), -EFBIG);
         assert_int_equal(resolve(place, "file:/dev/zero"), -EFBIG);
         assert_int_equal(resolve(place, "file:/none/such"), REFERENCE_ABSENT);
-        assert_non_null(strstr(place->err.text, "/none/such"));
+        assert_contains(place->err.text, "/none/such");
         assert_true(resolve(place, "file:/") < 0);
 }
 
@@ -112,7 +106,7 @@ static void variables_may_refer_on(void **state)
         assert_string_equal(buf_string(&place->value), "value");
         setenv("TEST_B", "", 1);
         assert_int_equal(resolve(place, "env:TEST_A"), REFERENCE_ABSENT);
-        assert_non_null(strstr(place->err.text, "TEST_B is not set"));
+        assert_contains(place->err.text, "TEST_B is not set");
         setenv("TEST_B", "env:TEST_A", 1);
         assert_int_equal(resolve(place, "env:TEST_A"), -ELOOP);
 }
@@ -133,7 +127,7 @@ static void parameters_are_decrypted(void **state)
         script_expect(place->script, "POST", "https://ssm.", "/p/c", 400,
                 "{\"__type\":\"AccessDeniedException\"}");
         assert_int_equal(resolve(place, "ssm:/p/c"), -EACCES);
-        assert_non_null(strstr(place->err.text, "SSM parameter /p/c"));
+        assert_contains(place->err.text, "SSM parameter /p/c");
         script_expect(place->script, "POST", "https://ssm.", "/p/d", 200, "garbage");
         assert_int_equal(resolve(place, "ssm:/p/d"), -EBADMSG);
         assert_int_equal(

@@ -4,20 +4,14 @@
  * Reports: what the agent writes is what the scaler reads.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "base/json.h"
 #include "base/mem.h"
 #include "exchange/report.h"
+#include "unit.h"
 
 static int parse(const char *text, struct report *ret, struct err *err)
 {
@@ -132,8 +126,7 @@ static void test_faults_are_named(void **state)
                 struct err err = {0};
 
                 assert_int_equal(parse(cases[i].text, &report, &err), -EBADMSG);
-                if (!strstr(err.text, cases[i].words))
-                        fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].words);
+                assert_contains(err.text, cases[i].words);
                 assert_int_equal(report.runner_id, 4711);
                 assert_null(report.prefix);
         }

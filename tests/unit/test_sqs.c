@@ -5,21 +5,15 @@
  * that come back whole.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "answer.h"
 #include "aws/sqs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "unit.h"
 
 #define QUEUE "https://sqs.eu-central-1.amazonaws.com/123456789012/queued"
 
@@ -47,8 +41,7 @@ static void assert_sent(struct aws *aws, const struct sqs_message *message, cons
 {
         _cleanup_(http_call_freep) struct http_call *call = sqs_send_message(aws, message);
 
-        assert_non_null(
-                strstr(buf_string(&call->headers), "X-Amz-Target: AmazonSQS.SendMessage\n"));
+        assert_contains(buf_string(&call->headers), "X-Amz-Target: AmazonSQS.SendMessage\n");
         assert_string_equal(buf_string(&call->body), body);
 }
 
@@ -165,7 +158,7 @@ static void only_a_message_with_an_id_counts_as_sent(void **state)
                 "exist.");
         answer(call, 403, "{\"__type\":\"com.amazon.coral.service#AccessDeniedException\"}");
         assert_int_equal(sqs_send_message_answer(call, &err), -EACCES);
-        assert_non_null(strstr(err.text, "sqs:SendMessage"));
+        assert_contains(err.text, "sqs:SendMessage");
         answer_nothing(call, -ECONNREFUSED);
         assert_int_equal(sqs_send_message_answer(call, &err), -ECONNREFUSED);
 }
@@ -240,7 +233,7 @@ static void broken_messages_are_refused_with_their_place(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 answer(call, 200, cases[i].body);
                 assert_int_equal(sqs_receive_messages_answer(call, &list, &err), -EBADMSG);
-                assert_non_null(strstr(err.text, cases[i].text));
+                assert_contains(err.text, cases[i].text);
         }
         buf_add_string(&many, "{\"Messages\":[");
         for (int i = 0; i < 11; i++)

@@ -4,20 +4,14 @@
  * SSM parameters: what is stored and how, and that no value ever shows in an error.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
 
 #include "answer.h"
 #include "aws/ssm.h"
 #include "base/mem.h"
+#include "unit.h"
 
 #define NAME "/scale-agent/runners/i-0123456789abcdef0"
 #define SECRET "ZW5jb2RlZF9qaXRfY29uZmln"
@@ -48,8 +42,7 @@ static void a_parameter_is_read_decrypted(void **state)
         _cleanup_buf_ struct buf value = BUF_INIT(100);
         struct err err;
 
-        assert_non_null(
-                strstr(buf_string(&call->headers), "X-Amz-Target: AmazonSSM.GetParameter\n"));
+        assert_contains(buf_string(&call->headers), "X-Amz-Target: AmazonSSM.GetParameter\n");
         assert_string_equal(
                 buf_string(&call->body), "{\"Name\":\"" NAME "\",\"WithDecryption\":true}");
 
@@ -75,7 +68,7 @@ static void a_missing_parameter_is_told_apart_from_a_forbidden_one(void **state)
         assert_int_equal(value.size, 0);
         answer(call, 400, "{\"__type\":\"AccessDeniedException\",\"Message\":\"User: x\"}");
         assert_int_equal(ssm_get_parameter_answer(call, &value, &err), -EACCES);
-        assert_non_null(strstr(err.text, "ssm:GetParameter"));
+        assert_contains(err.text, "ssm:GetParameter");
         answer_nothing(call, -ETIMEDOUT);
         assert_int_equal(ssm_get_parameter_answer(call, &value, &err), -ETIMEDOUT);
 }
@@ -94,8 +87,8 @@ static void garbage_is_refused_and_not_shown(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
                 answer(call, 200, bodies[i]);
                 assert_int_equal(ssm_get_parameter_answer(call, &value, &err), -EBADMSG);
-                assert_non_null(strstr(err.text, "GetParameter: "));
-                assert_null(strstr(err.text, SECRET));
+                assert_contains(err.text, "GetParameter: ");
+                assert_lacks(err.text, SECRET);
                 assert_int_equal(value.size, 0);
         }
 }
@@ -110,7 +103,7 @@ static void a_value_beyond_the_limit_is_refused_as_a_whole(void **state)
         assert_int_equal(ssm_get_parameter_answer(call, &value, &err), -EFBIG);
         assert_int_equal(value.size, 0);
         assert_false(value.overflow);
-        assert_non_null(strstr(err.text, "10 bytes"));
+        assert_contains(err.text, "10 bytes");
 }
 
 /* -- storing -------------------------------------------------------------------------------------
@@ -127,8 +120,7 @@ static void a_parameter_is_stored_encrypted_and_tagged(void **state)
         _cleanup_(http_call_freep) struct http_call *call = put(*state, "{\"jit\":\"x\"}");
         struct err err;
 
-        assert_non_null(
-                strstr(buf_string(&call->headers), "X-Amz-Target: AmazonSSM.PutParameter\n"));
+        assert_contains(buf_string(&call->headers), "X-Amz-Target: AmazonSSM.PutParameter\n");
         assert_string_equal(buf_string(&call->body),
                 "{\"Name\":\"" NAME "\",\"Type\":\"SecureString\",\"Tier\":\"Standard\","
                 "\"Overwrite\":false,\"Value\":\"{\\\"jit\\\":\\\"x\\\"}\",\"Tags\":[{"
@@ -162,8 +154,8 @@ static void the_tier_follows_from_the_size(void **state)
                 memset(value, 'x', sizeof(value));
                 value[cases[i].size] = '\0';
                 call = put(*state, value);
-                assert_non_null(strstr(buf_string(&call->body), cases[i].tier));
-                assert_non_null(strstr(buf_string(&call->body), value));
+                assert_contains(buf_string(&call->body), cases[i].tier);
+                assert_contains(buf_string(&call->body), value);
                 answer(call, 200, "{\"Version\":1}");
                 assert_int_equal(ssm_put_parameter_answer(call, &err), 0);
         }
@@ -215,9 +207,9 @@ static void refusals_do_not_show_the_value(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 answer(call, cases[i].status, cases[i].body);
                 assert_true(ssm_put_parameter_answer(call, &err) < 0);
-                assert_null(strstr(err.text, SECRET));
-                assert_non_null(strstr(err.text, "PutParameter"));
-                assert_non_null(strstr(err.text, cases[i].shown));
+                assert_lacks(err.text, SECRET);
+                assert_contains(err.text, "PutParameter");
+                assert_contains(err.text, cases[i].shown);
         }
         answer_nothing(call, -ECONNRESET);
         assert_int_equal(ssm_put_parameter_answer(call, &err), -ECONNRESET);
@@ -231,8 +223,7 @@ static void deleting_what_is_gone_is_done(void **state)
         _cleanup_(http_call_freep) struct http_call *call = ssm_delete_parameter(*state, NAME);
         struct err err;
 
-        assert_non_null(
-                strstr(buf_string(&call->headers), "X-Amz-Target: AmazonSSM.DeleteParameter\n"));
+        assert_contains(buf_string(&call->headers), "X-Amz-Target: AmazonSSM.DeleteParameter\n");
         assert_string_equal(buf_string(&call->body), "{\"Name\":\"" NAME "\"}");
         answer(call, 200, "{}");
         assert_int_equal(ssm_delete_parameter_answer(call, &err), 0);
@@ -252,8 +243,7 @@ static void several_are_deleted_at_once(void **state)
         size_t deleted = 77;
         struct err err;
 
-        assert_non_null(
-                strstr(buf_string(&call->headers), "X-Amz-Target: AmazonSSM.DeleteParameters\n"));
+        assert_contains(buf_string(&call->headers), "X-Amz-Target: AmazonSSM.DeleteParameters\n");
         assert_string_equal(buf_string(&call->body), "{\"Names\":[\"/a/1\",\"/a/2\",\"/a/3\"]}");
         answer(call, 200,
                 "{\"DeletedParameters\":[\"/a/1\",\"/a/3\"],\"InvalidParameters\":[\"/a/2\"]}");

@@ -4,16 +4,11 @@
  * UTF-8: what is well-formed, and where a text may be cut.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "unit.h"
 
 static void knows_the_size_of_a_character(void **state)
 {

@@ -4,17 +4,12 @@
  * Who may start machines: only a delivery that is signed with one of our secrets.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/mem.h"
 #include "github/webhook.h"
+#include "unit.h"
 
 /* From GitHub's documentation. */
 #define SECRET "It's a Secret to Everybody"
