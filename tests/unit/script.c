@@ -269,6 +269,18 @@ void script_latency(struct script *script, int64_t ms)
         script->expectations[script->n - 1].latency_ms = ms;
 }
 
+void script_assert_tries(
+        struct http_call *call, const char *url, int status, const char *answer, unsigned tries)
+{
+        struct script *script = script_new();
+        struct http *http = script_http(script);
+
+        for (unsigned i = 0; i < tries; i++)
+                script_expect(script, call->method, url, NULL, status, answer);
+        assert_int_equal(http_perform(http, call), 0);
+        http_free(http);
+}
+
 unsigned script_requests(const struct script *script)
 {
         return script->requests;

@@ -41,6 +41,11 @@ void script_expect_failure(struct script *script, const char *method, const char
 /* The answer to the request expected last takes so long; default 1 ms. */
 void script_latency(struct script *script, int64_t ms);
 
+/* Performs CALL on a network of its own, where URL always gives this answer: fails the test unless
+ * the call is tried exactly TRIES times. */
+void script_assert_tries(
+        struct http_call *call, const char *url, int status, const char *answer, unsigned tries);
+
 /* How many requests were made so far. */
 unsigned script_requests(const struct script *script);
 /* The last request's headers and body, as text. */

@@ -17,6 +17,7 @@
 #include <openssl/rsa.h>
 
 #include "base/json.h"
+#include "fake_aws.h"
 #include "unit.h"
 
 static const char config[] =
@@ -46,10 +47,6 @@ static const struct {
         {"DEAD_LETTER_QUEUE_URL", "https://sqs.test/dead"},
         {"KEPT_QUEUE_URL", "https://sqs.test/kept"},
         {"MAX_RECEIVE_COUNT", "4"},
-        {"AWS_ENDPOINT_URL", NULL},
-        {"AWS_ENDPOINT_URL_SQS", NULL},
-        {"AWS_ENDPOINT_URL_SSM", NULL},
-        {"AWS_ENDPOINT_URL_EC2", NULL},
         {"LOG_LEVEL", NULL},
 };
 
@@ -61,16 +58,6 @@ void stage_configure(struct stage *stage, const char *json)
         if (config_parse(json, strlen(json), &stage->scaler.config, NULL, &err) < 0)
                 fail_msg("configuration: %s", err.text);
         stage->scaler.config_read_ms = clock_monotonic_ms(stage->scaler.clock);
-}
-
-static struct aws *fake_aws(void)
-{
-        struct aws *aws = mem_alloc(sizeof(*aws));
-
-        aws->region = mem_string("eu-central-1");
-        aws->credentials.access_key = mem_string("AKIDEXAMPLE");
-        aws->credentials.secret_key = mem_string("secret-of-aws");
-        return aws;
 }
 
 int stage_set_up(void **state)
@@ -91,7 +78,7 @@ int stage_set_up(void **state)
         scaler->http = script_http(stage->script);
         scaler->log_fd = memfd_create("log", MFD_CLOEXEC);
         log_json_sink_init(&scaler->sink, scaler->log_fd, scaler->clock);
-        scaler->aws = fake_aws();
+        scaler->aws = fake_aws_new();
         scaler->github = mem_alloc(sizeof(struct github));
         github_init_token(scaler->github, scaler->clock, STAGE_GITHUB, "token-of-github");
         stage_configure(stage, config);

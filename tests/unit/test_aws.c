@@ -13,25 +13,13 @@
 #include "aws/answer.h"
 #include "aws/aws.h"
 #include "base/mem.h"
+#include "fake_aws.h"
 #include "script.h"
 #include "unit.h"
 
-#define KEY "AKIDEXAMPLE"
+#define KEY "ASIAEXAMPLE"
 #define SECRET "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 #define TOKEN "IQoJb3JpZ2luX2VjE-session"
-
-static const char *const variables[] = {
-        "AWS_REGION",
-        "AWS_DEFAULT_REGION",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_ENDPOINT_URL",
-        "AWS_ENDPOINT_URL_EC2",
-        "AWS_ENDPOINT_URL_SSM",
-        "AWS_ENDPOINT_URL_SQS",
-        "AWS_ENDPOINT_URL_EVENTBRIDGE",
-};
 
 static void give_credentials(struct aws *aws, const char *token)
 {
@@ -47,22 +35,10 @@ static void give_credentials(struct aws *aws, const char *token)
 
 static int set_up(void **state)
 {
-        struct aws *aws = mem_alloc(sizeof(*aws));
+        int r = fake_aws_set_up(state);
 
-        for (size_t i = 0; i < ARRAY_SIZE(variables); i++)
-                unsetenv(variables[i]);
-        if (aws_init(aws, "eu-central-1", NULL) != 0)
-                return -1;
-        give_credentials(aws, TOKEN);
-        *state = aws;
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        aws_release(*state);
-        free(*state);
-        return 0;
+        give_credentials(*state, TOKEN);
+        return r;
 }
 
 /* -- settings ------------------------------------------------------------------------------------
@@ -427,18 +403,12 @@ static void refused_signatures_do_not_show_the_token(void **state)
 /* -- made again ----------------------------------------------------------------------------------
  */
 
-/* Makes a call that the service always answers so: it must be made so often and no more. */
-static void perform(struct aws *aws, int status, const char *body, unsigned tries)
+static void assert_tries(struct aws *aws, int status, const char *answer, unsigned tries)
 {
-        struct script *script = script_new();
-        struct http *http = script_http(script);
         _cleanup_(http_call_freep) struct http_call *call =
                 aws_json_call(aws, AWS_SSM, "GetParameter", "{}");
 
-        for (unsigned i = 0; i < tries; i++)
-                script_expect(script, "POST", "https://ssm.", NULL, status, body);
-        assert_int_equal(http_perform(http, call)->result, 0);
-        http_free(http);
+        script_assert_tries(call, "https://ssm.", status, answer, tries);
 }
 
 static void what_passes_by_itself_is_tried_again(void **state)
@@ -451,18 +421,18 @@ static void what_passes_by_itself_is_tried_again(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(passing); i++) {
                 _cleanup_free_ char *text = mem_format("{\"__type\":\"%s\"}", passing[i]);
 
-                perform(*state, 400, text, 3);
+                assert_tries(*state, 400, text, 3);
         }
         for (size_t i = 0; i < ARRAY_SIZE(lasting); i++) {
                 _cleanup_free_ char *text = mem_format("{\"__type\":\"%s\"}", lasting[i]);
 
-                perform(*state, 400, text, 1);
+                assert_tries(*state, 400, text, 1);
         }
-        perform(*state, 500, "{\"__type\":\"InternalServerError\"}", 3);
-        perform(*state, 503, "<html>busy</html>", 3);
-        perform(*state, 429, "", 3);
-        perform(*state, 404, "", 1);
-        perform(*state, 200, "{\"__type\":\"ThrottlingException\"}", 1);
+        assert_tries(*state, 500, "{\"__type\":\"InternalServerError\"}", 3);
+        assert_tries(*state, 503, "<html>busy</html>", 3);
+        assert_tries(*state, 429, "", 3);
+        assert_tries(*state, 404, "", 1);
+        assert_tries(*state, 200, "{\"__type\":\"ThrottlingException\"}", 1);
 }
 
 static void a_lost_connection_is_tried_again(void **state)
@@ -479,7 +449,7 @@ static void a_lost_connection_is_tried_again(void **state)
         http_free(http);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, fake_aws_tear_down)
 
 int main(void)
 {

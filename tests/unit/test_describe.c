@@ -11,6 +11,7 @@
 #include "answer.h"
 #include "aws/describe.h"
 #include "base/mem.h"
+#include "fake_aws.h"
 #include "unit.h"
 
 static const char templates[] =
@@ -38,24 +39,6 @@ static const char offerings[] =
         "m7i.large</instanceType><locationType>availability-zone</locationType><location>"
         "eu-central-1a</location></item></instanceTypeOfferingSet>"
         "</DescribeInstanceTypeOfferingsResponse>";
-
-static int set_up(void **state)
-{
-        struct aws *aws = mem_alloc(sizeof(*aws));
-
-        unsetenv("AWS_ENDPOINT_URL");
-        if (aws_init(aws, "eu-central-1", NULL) != 0)
-                return -1;
-        *state = aws;
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        aws_release(*state);
-        free(*state);
-        return 0;
-}
 
 static void a_launch_template_is_read(void **state)
 {
@@ -181,5 +164,5 @@ int main(void)
                 cmocka_unit_test(a_quota_has_a_value),
         };
 
-        return cmocka_run_group_tests(tests, set_up, tear_down);
+        return cmocka_run_group_tests(tests, fake_aws_set_up, fake_aws_tear_down);
 }

@@ -12,30 +12,12 @@
 #include "answer.h"
 #include "aws/ec2.h"
 #include "base/mem.h"
+#include "fake_aws.h"
 #include "script.h"
 #include "unit.h"
 
 #define ENDPOINT "https://ec2.eu-central-1.amazonaws.com/"
 #define XMLNS " xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\""
-
-static int set_up(void **state)
-{
-        struct aws *aws = mem_alloc(sizeof(*aws));
-
-        unsetenv("AWS_ENDPOINT_URL");
-        unsetenv("AWS_ENDPOINT_URL_EC2");
-        if (aws_init(aws, "eu-central-1", NULL) != 0)
-                return -1;
-        *state = aws;
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        aws_release(*state);
-        free(*state);
-        return 0;
-}
 
 /* -- error classes -------------------------------------------------------------------------------
  */
@@ -121,18 +103,6 @@ static struct http_call *launch_call(struct aws *aws)
                                       });
 }
 
-/* Makes CALL, which EC2 always answers so: it must be made so often and no more. */
-static void perform(struct http_call *call, int status, const char *body, unsigned tries)
-{
-        struct script *script = script_new();
-        struct http *http = script_http(script);
-
-        for (unsigned i = 0; i < tries; i++)
-                script_expect(script, "POST", ENDPOINT, NULL, status, body);
-        assert_int_equal(http_perform(http, call)->result, 0);
-        http_free(http);
-}
-
 /* Out of capacity comes as HTTP 500: asking again would only keep the job waiting. */
 static void only_what_passes_is_tried_again(void **state)
 {
@@ -144,7 +114,8 @@ static void only_what_passes_is_tried_again(void **state)
                 struct err err;
                 int status = classes[i].class == EC2_ERROR_CAPACITY ? 500 : 400;
 
-                perform(call, status, xml, classes[i].class == EC2_ERROR_RETRY ? 3 : 1);
+                script_assert_tries(
+                        call, ENDPOINT, status, xml, classes[i].class == EC2_ERROR_RETRY ? 3 : 1);
                 if (!*classes[i].code)
                         continue;
                 assert_int_equal(
@@ -174,7 +145,7 @@ static void unreadable_failures_of_a_server_are_tried_again(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 _cleanup_(http_call_freep) struct http_call *call = launch_call(*state);
 
-                perform(call, cases[i].status, cases[i].body, cases[i].tries);
+                script_assert_tries(call, ENDPOINT, cases[i].status, cases[i].body, cases[i].tries);
         }
 }
 
@@ -324,9 +295,9 @@ static void an_instance_that_is_gone_counts_as_terminated(void **state)
         _cleanup_(http_call_freep) struct http_call *two = ec2_terminate_instances(*state, ids, 2);
         struct err err;
 
-        perform(one, 400, unknown, 3);
+        script_assert_tries(one, ENDPOINT, 400, unknown, 3);
         assert_int_equal(ec2_terminate_instances_answer(one, &err), 0);
-        perform(two, 400, unknown, 3);
+        script_assert_tries(two, ENDPOINT, 400, unknown, 3);
         assert_int_equal(ec2_terminate_instances_answer(two, &err), -ENOENT);
         answer(one, 400, forbidden);
         assert_int_equal(ec2_terminate_instances_answer(one, &err), -EACCES);
@@ -369,7 +340,8 @@ static void a_refused_description_is_an_error(void **state)
         assert_int_equal(instances.count, 77);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) \
+        cmocka_unit_test_setup_teardown(function, fake_aws_set_up, fake_aws_tear_down)
 
 int main(void)
 {

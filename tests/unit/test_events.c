@@ -11,6 +11,7 @@
 #include "answer.h"
 #include "aws/events.h"
 #include "base/mem.h"
+#include "fake_aws.h"
 #include "script.h"
 #include "unit.h"
 
@@ -18,25 +19,6 @@
 #define FAILED(code)                                                  \
         "{\"FailedEntryCount\":1,\"Entries\":[{\"ErrorCode\":\"" code \
         "\",\"ErrorMessage\":\"because\"}]}"
-
-static int set_up(void **state)
-{
-        struct aws *aws = mem_alloc(sizeof(*aws));
-
-        unsetenv("AWS_ENDPOINT_URL");
-        unsetenv("AWS_ENDPOINT_URL_EVENTBRIDGE");
-        if (aws_init(aws, "eu-central-1", NULL) != 0)
-                return -1;
-        *state = aws;
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        aws_release(*state);
-        free(*state);
-        return 0;
-}
 
 static struct http_call *report(struct aws *aws)
 {
@@ -77,32 +59,27 @@ static void an_event_that_was_not_taken_is_an_error(void **state)
         assert_contains(err.text, "events:PutEvents");
 }
 
-/* Makes the call, which is always answered so: it must be made so often and no more. */
-static void perform(struct aws *aws, int status, const char *body, unsigned tries)
+static void assert_tries(struct aws *aws, int status, const char *answer, unsigned tries)
 {
-        struct script *script = script_new();
-        struct http *http = script_http(script);
         _cleanup_(http_call_freep) struct http_call *call = report(aws);
 
-        for (unsigned i = 0; i < tries; i++)
-                script_expect(script, "POST", "https://events.eu-central-1.amazonaws.com/", NULL,
-                        status, body);
-        assert_int_equal(http_perform(http, call)->result, 0);
-        http_free(http);
+        script_assert_tries(
+                call, "https://events.eu-central-1.amazonaws.com/", status, answer, tries);
 }
 
 static void what_may_be_taken_later_is_sent_again(void **state)
 {
-        perform(*state, 200, TAKEN, 1);
-        perform(*state, 200, FAILED("ThrottlingException"), 3);
-        perform(*state, 200, FAILED("InternalFailure"), 3);
-        perform(*state, 200, FAILED("MalformedDetail"), 1);
-        perform(*state, 200, "garbage", 1);
-        perform(*state, 500, "{\"__type\":\"InternalException\"}", 3);
-        perform(*state, 400, "{\"__type\":\"AccessDeniedException\"}", 1);
+        assert_tries(*state, 200, TAKEN, 1);
+        assert_tries(*state, 200, FAILED("ThrottlingException"), 3);
+        assert_tries(*state, 200, FAILED("InternalFailure"), 3);
+        assert_tries(*state, 200, FAILED("MalformedDetail"), 1);
+        assert_tries(*state, 200, "garbage", 1);
+        assert_tries(*state, 500, "{\"__type\":\"InternalException\"}", 3);
+        assert_tries(*state, 400, "{\"__type\":\"AccessDeniedException\"}", 1);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) \
+        cmocka_unit_test_setup_teardown(function, fake_aws_set_up, fake_aws_tear_down)
 
 int main(void)
 {

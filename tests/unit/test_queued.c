@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "fake_aws.h"
 #include "stage.h"
 
 #define JIT_URL STAGE_GITHUB "/repos/o/r/actions/runners/generate-jitconfig"
@@ -177,7 +178,7 @@ static void a_batch_is_one_launch(void **state)
         assert_logged(stage, "\"LaunchedToHandedOver\":");
         assert_not_logged(stage, "c2VjcmV0");
         assert_not_logged(stage, "token-of-github");
-        assert_not_logged(stage, "secret-of-aws");
+        assert_not_logged(stage, FAKE_AWS_SECRET);
 }
 
 static void what_differs_is_launched_apart(void **state)

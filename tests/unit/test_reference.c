@@ -12,13 +12,14 @@
 
 #include "aws/aws.h"
 #include "config/reference.h"
+#include "fake_aws.h"
 #include "script.h"
 #include "unit.h"
 
 struct place {
         struct script *script;
         struct http *http;
-        struct aws aws;
+        struct aws *aws;
         struct buf value;
         struct err err;
         char path[64];
@@ -30,9 +31,7 @@ static int set_up(void **state)
 
         place->script = script_new();
         place->http = script_http(place->script);
-        place->aws.region = mem_string("eu-central-1");
-        place->aws.credentials.access_key = mem_string("AKIDEXAMPLE");
-        place->aws.credentials.secret_key = mem_string("secret");
+        place->aws = fake_aws_new();
         place->value = (struct buf)BUF_INIT(16);
         snprintf(place->path, sizeof(place->path), "/tmp/test-reference-%d", (int)getpid());
         *state = place;
@@ -45,7 +44,8 @@ static int tear_down(void **state)
 
         unlink(place->path);
         http_free(place->http);
-        aws_release(&place->aws);
+        aws_release(place->aws);
+        free(place->aws);
         buf_release(&place->value);
         free(place);
         return 0;
@@ -53,7 +53,7 @@ static int tear_down(void **state)
 
 static int resolve(struct place *place, const char *reference)
 {
-        return reference_resolve(reference, place->http, &place->aws, &place->value, &place->err);
+        return reference_resolve(reference, place->http, place->aws, &place->value, &place->err);
 }
 
 static int resolve_file(struct place *place, const char *bytes, size_t size)

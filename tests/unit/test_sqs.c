@@ -13,26 +13,10 @@
 #include "aws/sqs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "fake_aws.h"
 #include "unit.h"
 
 #define QUEUE "https://sqs.eu-central-1.amazonaws.com/123456789012/queued"
-
-static int set_up(void **state)
-{
-        struct aws *aws = mem_alloc(sizeof(*aws));
-
-        if (aws_init(aws, "eu-central-1", NULL) != 0)
-                return -1;
-        *state = aws;
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        aws_release(*state);
-        free(*state);
-        return 0;
-}
 
 /* -- sending -------------------------------------------------------------------------------------
  */
@@ -274,7 +258,8 @@ static void the_other_calls(void **state)
         assert_string_equal(url, QUEUE);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) \
+        cmocka_unit_test_setup_teardown(function, fake_aws_set_up, fake_aws_tear_down)
 
 int main(void)
 {

@@ -11,27 +11,11 @@
 #include "answer.h"
 #include "aws/ssm.h"
 #include "base/mem.h"
+#include "fake_aws.h"
 #include "unit.h"
 
 #define NAME "/scale-agent/runners/i-0123456789abcdef0"
 #define SECRET "ZW5jb2RlZF9qaXRfY29uZmln"
-
-static int set_up(void **state)
-{
-        struct aws *aws = mem_alloc(sizeof(*aws));
-
-        if (aws_init(aws, "eu-central-1", NULL) != 0)
-                return -1;
-        *state = aws;
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        aws_release(*state);
-        free(*state);
-        return 0;
-}
 
 /* -- reading -------------------------------------------------------------------------------------
  */
@@ -261,7 +245,8 @@ static void several_are_deleted_at_once(void **state)
         assert_int_equal(deleted, 77);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) \
+        cmocka_unit_test_setup_teardown(function, fake_aws_set_up, fake_aws_tear_down)
 
 int main(void)
 {
