@@ -17,23 +17,21 @@
 #include <openssl/rsa.h>
 
 #include "base/json.h"
+#include "config_text.h"
 #include "fake_aws.h"
 #include "unit.h"
 
 static const char config[] =
-        "{\"prefix\":\"/p\",\"github\":{\"installations\":[4711],\"repositories\":[\"o/*\"]},"
-        "\"specs\":["
-        "{\"name\":\"linux\",\"labels\":[\"self-hosted\",\"linux\",\"x64\"],"
-        "\"instance_type\":\"m7i.large\",\"instance_types\":[\"m7i.2xlarge\"],"
-        "\"launch_template\":\"runner\",\"subnets\":[\"subnet-0000000a\",\"subnet-0000000b\"],"
-        "\"tags\":{\"team\":\"ci\"}},"
-        "{\"name\":\"fallback\",\"labels\":[\"self-hosted\",\"small\"],"
-        "\"instance_type\":\"t3.2xlarge\",\"launch_template\":\"runner\","
-        "\"subnets\":[\"subnet-0000000a\"],\"on_demand_fallback\":true},"
-        "{\"name\":\"organization\",\"labels\":[\"self-hosted\",\"org\"],"
-        "\"organization\":\"o\",\"runner_group_id\":7,\"instance_type\":\"m7g.large\","
-        "\"launch_template\":\"runner\",\"subnets\":[\"subnet-0000000a\"],"
-        "\"terminate_on_completed\":true}]}";
+        "{'prefix':'/p','github':{'installations':[4711],'repositories':['o/*']},"
+        "'specs':["
+        "{'name':'linux','labels':['self-hosted','linux','x64'],'launch_template':'runner',"
+        "'instance_type':'m7i.large','instance_types':['m7i.2xlarge'],"
+        "'subnets':['subnet-0000000a','subnet-0000000b'],'tags':{'team':'ci'}},"
+        "{'name':'fallback','labels':['self-hosted','small'],'launch_template':'runner',"
+        "'instance_type':'t3.2xlarge','subnets':['subnet-0000000a'],'on_demand_fallback':true},"
+        "{'name':'organization','labels':['self-hosted','org'],'launch_template':'runner',"
+        "'instance_type':'m7g.large','subnets':['subnet-0000000a'],"
+        "'organization':'o','runner_group_id':7,'terminate_on_completed':true}]}";
 
 static const struct {
         const char *name;
@@ -49,16 +47,6 @@ static const struct {
         {"MAX_RECEIVE_COUNT", "4"},
         {"LOG_LEVEL", NULL},
 };
-
-void stage_configure(struct stage *stage, const char *json)
-{
-        struct err err;
-
-        config_free(MEM_STEAL(stage->scaler.config));
-        if (config_parse(json, strlen(json), &stage->scaler.config, NULL, &err) < 0)
-                fail_msg("configuration: %s", err.text);
-        stage->scaler.config_read_ms = clock_monotonic_ms(stage->scaler.clock);
-}
 
 int stage_set_up(void **state)
 {
@@ -81,7 +69,8 @@ int stage_set_up(void **state)
         scaler->aws = fake_aws_new();
         scaler->github = mem_alloc(sizeof(struct github));
         github_init_token(scaler->github, scaler->clock, STAGE_GITHUB, "token-of-github");
-        stage_configure(stage, config);
+        scaler->config = config_of(config);
+        scaler->config_read_ms = clock_monotonic_ms(scaler->clock);
         scaler_begin_event(scaler, 0);
         *state = stage;
         return 0;

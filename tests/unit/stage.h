@@ -32,8 +32,6 @@ int stage_set_up(void **state);
 /* Fails the test when an expected request was not made. */
 int stage_tear_down(void **state);
 
-/* Replaces the configuration. */
-void stage_configure(struct stage *stage, const char *json);
 /* GitHub as an App with a fresh key and no token, instead of a personal token. */
 void stage_become_app(struct stage *stage);
 

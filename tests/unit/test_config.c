@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The configuration: what is read, what is refused and in which words. Documents are written with
- * single quotes here.
+ * The configuration: what is read, what is refused and in which words.
  */
 
 #include <errno.h>
@@ -12,40 +11,12 @@
 
 #include "base/mem.h"
 #include "config/config.h"
+#include "config_text.h"
 #include "unit.h"
-
-/* What a spec cannot do without. */
-#define SPEC                                                                                 \
-        "'name':'linux','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.large'," \
-        "'launch_template':'runner','subnets':['subnet-1']"
-#define GITHUB "'github':{'repositories':['octo-org/*','friends/one']}"
-#define DOCUMENT(specs) "{" GITHUB ",'specs':[" specs "]}"
-
-/* TEXT with double quotes; the caller frees. */
-static char *quoted(const char *text)
-{
-        char *copy = mem_string(text);
-
-        for (char *at = copy; *at; at++)
-                if (*at == '\'')
-                        *at = '"';
-        return copy;
-}
-
-static struct config *parse(const char *text)
-{
-        _cleanup_free_ char *document = quoted(text);
-        struct config *config = NULL;
-        struct err err = {0};
-
-        if (config_parse(document, strlen(document), &config, NULL, &err) < 0)
-                fail_msg("%s", err.text);
-        return config;
-}
 
 static struct config_faults parse_faults(const char *text)
 {
-        _cleanup_free_ char *document = quoted(text);
+        _cleanup_free_ char *document = config_text(text);
         struct config_faults faults = {0};
         struct config *config = NULL;
 
@@ -71,7 +42,7 @@ static void assert_fault(const char *text, const char *path, const char *words)
 
 static void test_defaults(void **state)
 {
-        _cleanup_(config_freep) struct config *config = parse(DOCUMENT("{" SPEC "}"));
+        _cleanup_(config_freep) struct config *config = config_of(CONFIG_OF("{" CONFIG_SPEC "}"));
         const struct config_spec *spec = &config->specs[0];
 
         (void)state;
@@ -93,7 +64,7 @@ static void test_defaults(void **state)
 
 static void test_every_field_is_read(void **state)
 {
-        _cleanup_(config_freep) struct config *config = parse(
+        _cleanup_(config_freep) struct config *config = config_of(
                 "{'$schema':'x','prefix':'/ci/runners',"
                 "'github':{'app_id':12345,'installations':[4711,9007199254740991],"
                 "'repositories':['Octo-Org/*']},"
@@ -163,34 +134,38 @@ static void test_words(void **state)
                 const char *words;
         } cases[] = {
                 {"[]", "", "an object is needed, found an empty list"},
-                {"{'specs':[{" SPEC "}]}", "github", "an object is needed, found nothing"},
-                {"{" GITHUB "}", "specs", "a list of specs is needed, found nothing"},
-                {"{" GITHUB ",'specs':[]}", "specs", "at least one spec is needed"},
-                {DOCUMENT("{" SPEC ",'idle_limit_seconds':29}"), "specs[0].idle_limit_seconds",
+                {"{'specs':[{" CONFIG_SPEC "}]}", "github", "an object is needed, found nothing"},
+                {"{" CONFIG_GITHUB "}", "specs", "a list of specs is needed, found nothing"},
+                {"{" CONFIG_GITHUB ",'specs':[]}", "specs", "at least one spec is needed"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'idle_limit_seconds':29}"),
+                        "specs[0].idle_limit_seconds",
                         "a whole number from 30 to 3600 is needed, found 29"},
-                {DOCUMENT("{" SPEC ",'idle_limit_seconds':30.5}"), "specs[0].idle_limit_seconds",
-                        "found 30.5"},
-                {DOCUMENT("{" SPEC ",'idle_limit_seconds':'60'}"), "specs[0].idle_limit_seconds",
-                        "found \"60\""},
-                {DOCUMENT("{" SPEC ",'job_limit_seconds':99999999999999999999}"),
+                {CONFIG_OF("{" CONFIG_SPEC ",'idle_limit_seconds':30.5}"),
+                        "specs[0].idle_limit_seconds", "found 30.5"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'idle_limit_seconds':'60'}"),
+                        "specs[0].idle_limit_seconds", "found \"60\""},
+                {CONFIG_OF("{" CONFIG_SPEC ",'job_limit_seconds':99999999999999999999}"),
                         "specs[0].job_limit_seconds", "a whole number from 60 to 432000 is needed"},
-                {DOCUMENT("{" SPEC ",'on_demand_fallback':0}"), "specs[0].on_demand_fallback",
-                        "true or false is needed, found 0"},
-                {DOCUMENT("{" SPEC ",'organization':null}"), "specs[0].organization", "found null"},
-                {DOCUMENT("{" SPEC ",'tags':['team']}"), "specs[0].tags",
+                {CONFIG_OF("{" CONFIG_SPEC ",'on_demand_fallback':0}"),
+                        "specs[0].on_demand_fallback", "true or false is needed, found 0"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'organization':null}"), "specs[0].organization",
+                        "found null"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'tags':['team']}"), "specs[0].tags",
                         "an object of tags is needed, found a list"},
-                {DOCUMENT("{" SPEC ",'tags':{'a':'1','a':'2'}}"), "specs[0].tags.a", "given twice"},
-                {DOCUMENT("{" SPEC ",'name':'other'}"), "specs[0].name", "given twice"},
-                {DOCUMENT("{" SPEC ",'instance_types':['m7i.large','m7i.large']}"),
+                {CONFIG_OF("{" CONFIG_SPEC ",'tags':{'a':'1','a':'2'}}"), "specs[0].tags.a",
+                        "given twice"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'name':'other'}"), "specs[0].name", "given twice"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'instance_types':['m7i.large','m7i.large']}"),
                         "specs[0].instance_types[1]", "the same instance type is at [0] already"},
-                {DOCUMENT("{" SPEC ",'instance_types':['c7i.large','m7g.large']}"),
+                {CONFIG_OF("{" CONFIG_SPEC ",'instance_types':['c7i.large','m7g.large']}"),
                         "specs[0].instance_types[1]",
                         "same architecture as m7i.large (x86) is needed, found m7g.large (arm64)"},
-                {DOCUMENT("{" SPEC ",'runner_group_id':2}"), "specs[0].runner_group_id",
+                {CONFIG_OF("{" CONFIG_SPEC ",'runner_group_id':2}"), "specs[0].runner_group_id",
                         "1 is needed without an organization"},
-                {DOCUMENT("{" SPEC ",'organization':'octo'}"), "specs[0].organization",
+                {CONFIG_OF("{" CONFIG_SPEC ",'organization':'octo'}"), "specs[0].organization",
                         "an owner of one of github.repositories is needed, found \"octo\""},
-                {DOCUMENT("{" SPEC "},{" SPEC "}"), "specs[1].name", "specs[0] is called linux"},
+                {CONFIG_OF("{" CONFIG_SPEC "},{" CONFIG_SPEC "}"), "specs[1].name",
+                        "specs[0] is called linux"},
         };
 
         (void)state;
@@ -221,7 +196,8 @@ static void test_suggestions(void **state)
 
         (void)state;
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                _cleanup_free_ char *text = mem_format(DOCUMENT("{%s,'%s':1}"), SPEC, cases[i].key);
+                _cleanup_free_ char *text =
+                        mem_format(CONFIG_OF("{%s,'%s':1}"), CONFIG_SPEC, cases[i].key);
                 _cleanup_free_ char *path = mem_format("specs[0].%s", cases[i].key);
 
                 assert_fault(text, path, cases[i].words);
@@ -231,9 +207,9 @@ static void test_suggestions(void **state)
 static void test_suggestions_for_beginnings(void **state)
 {
         (void)state;
-        assert_fault("{'github':{'repositories':['o/*'],'repos':[]},'specs':[{" SPEC "}]}",
+        assert_fault("{'github':{'repositories':['o/*'],'repos':[]},'specs':[{" CONFIG_SPEC "}]}",
                 "github.repos", "unknown; did you mean repositories?");
-        assert_fault("{'github':{'repositories':['o/*'],'app':1},'specs':[{" SPEC "}]}",
+        assert_fault("{'github':{'repositories':['o/*'],'app':1},'specs':[{" CONFIG_SPEC "}]}",
                 "github.app", "unknown; known here are app_id, installations, repositories");
 }
 
@@ -243,11 +219,12 @@ static void test_what_is_shown_is_safe(void **state)
         char name[200];
 
         (void)state;
-        assert_fault(DOCUMENT("{" SPEC ",'a\\u001b[2J':1}"), "specs[0][\"a?[2J\"]", "unknown");
+        assert_fault(
+                CONFIG_OF("{" CONFIG_SPEC ",'a\\u001b[2J':1}"), "specs[0][\"a?[2J\"]", "unknown");
         /* cut between characters: an e and its accent are two bytes, and stay together */
         memset(name, 'a', 59);
         memcpy(name + 59, "\xc3\xa9 and more", sizeof("\xc3\xa9 and more"));
-        text = mem_format(DOCUMENT("{%s,'%s':1}"), SPEC, name);
+        text = mem_format(CONFIG_OF("{%s,'%s':1}"), CONFIG_SPEC, name);
         name[59] = '\0';
         {
                 _cleanup_free_ char *path = mem_format("specs[0][\"%s\xe2\x80\xa6\"]", name);

@@ -2,47 +2,18 @@
 
 /*
  * Questions to the configuration: whose deliveries are accepted, and which spec a job gets.
- * Documents are written with single quotes here.
  */
 
 #include <string.h>
 
 #include "base/mem.h"
 #include "config/config.h"
+#include "config_text.h"
 #include "unit.h"
-
-/* What a spec cannot do without. */
-#define SPEC                                                                                 \
-        "'name':'linux','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.large'," \
-        "'launch_template':'runner','subnets':['subnet-1']"
-#define GITHUB "'github':{'repositories':['octo-org/*','friends/one']}"
-#define DOCUMENT(specs) "{" GITHUB ",'specs':[" specs "]}"
-
-/* TEXT with double quotes; the caller frees. */
-static char *quoted(const char *text)
-{
-        char *copy = mem_string(text);
-
-        for (char *at = copy; *at; at++)
-                if (*at == '\'')
-                        *at = '"';
-        return copy;
-}
-
-static struct config *parse(const char *text)
-{
-        _cleanup_free_ char *document = quoted(text);
-        struct config *config = NULL;
-        struct err err = {0};
-
-        if (config_parse(document, strlen(document), &config, NULL, &err) < 0)
-                fail_msg("%s", err.text);
-        return config;
-}
 
 static void test_repositories(void **state)
 {
-        _cleanup_(config_freep) struct config *config = parse(DOCUMENT("{" SPEC "}"));
+        _cleanup_(config_freep) struct config *config = config_of(CONFIG_OF("{" CONFIG_SPEC "}"));
 
         (void)state;
         assert_true(config_allows_repository(config, "octo-org/hello"));
@@ -62,9 +33,10 @@ static void test_repositories(void **state)
 
 static void test_installations(void **state)
 {
-        _cleanup_(config_freep) struct config *any = parse(DOCUMENT("{" SPEC "}"));
-        _cleanup_(config_freep) struct config *two = parse(
-                "{'github':{'repositories':['o/*'],'installations':[7,8]},'specs':[{" SPEC "}]}");
+        _cleanup_(config_freep) struct config *any = config_of(CONFIG_OF("{" CONFIG_SPEC "}"));
+        _cleanup_(config_freep) struct config *two = config_of(
+                "{'github':{'repositories':['o/*'],'installations':[7,8]},'specs':[{" CONFIG_SPEC
+                "}]}");
 
         (void)state;
         assert_true(config_allows_installation(any, 7));
@@ -75,7 +47,7 @@ static void test_installations(void **state)
 }
 
 /* Three specs, of which the first two offer the same labels. */
-static const char three_specs[] = DOCUMENT(
+static const char three_specs[] = CONFIG_OF(
         "{'name':'small','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.large',"
         "'instance_types':['m7i.2xlarge'],'launch_template':'abc','subnets':['subnet-1']},"
         "{'name':'large','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.8xlarge',"
@@ -114,7 +86,7 @@ static void test_match(void **state)
                 {{"linux", "m7i.2xlarge", "c7i.4xlarge"}, NULL, NULL},
                 {{"linux", "c7i.4xlarge", "C7i.4xlarge"}, "large", "c7i.4xlarge"},
         };
-        _cleanup_(config_freep) struct config *config = parse(three_specs);
+        _cleanup_(config_freep) struct config *config = config_of(three_specs);
 
         (void)state;
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -138,7 +110,7 @@ static void test_match(void **state)
 
 static void test_spec_by_name(void **state)
 {
-        _cleanup_(config_freep) struct config *config = parse(three_specs);
+        _cleanup_(config_freep) struct config *config = config_of(three_specs);
 
         (void)state;
         assert_ptr_equal(config_spec_by_name(config, "gpu"), &config->specs[2]);
