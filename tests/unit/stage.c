@@ -118,6 +118,11 @@ const char *stage_log(struct stage *stage)
         return stage->log;
 }
 
+void stage_expect_sent(struct stage *stage, const char *text)
+{
+        script_expect(stage->script, "POST", STAGE_SQS, text, 200, "{\"MessageId\":\"m\"}");
+}
+
 static cJSON *event_of(const struct stage_message *messages, size_t n)
 {
         cJSON *event = cJSON_CreateObject();

@@ -54,5 +54,10 @@ const char *stage_batch(
 const char *stage_one(struct stage *stage, batch_handler handler, const char *body);
 
 #define STAGE_NONE_FAILED "{\"batchItemFailures\":[]}"
-/* What SQS answers to SendMessage. */
-#define STAGE_SENT "{\"MessageId\":\"m\"}"
+#define STAGE_FAILED(id) "{\"batchItemFailures\":[{\"itemIdentifier\":\"" id "\"}]}"
+
+/* A message that contains TEXT (NULL: any) is sent, and SQS takes it. */
+void stage_expect_sent(struct stage *stage, const char *text);
+/* What the last request's body contains. */
+#define assert_sent(stage, part) assert_contains(script_last_body((stage)->script), part)
+#define assert_not_sent(stage, part) assert_lacks(script_last_body((stage)->script), part)

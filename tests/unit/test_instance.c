@@ -65,18 +65,17 @@ static void a_failed_agent_is_told(void **state)
 {
         struct stage *stage = *state;
 
-        script_expect(
-                stage->script, "POST", STAGE_SQS, "Runner i-00000001 failed", 200, STAGE_SENT);
+        stage_expect_sent(stage, "Runner i-00000001 failed");
         assert_string_equal(stage_one(stage, instance_handle,
                                     REPORT("failed", ",\"reason\":\"no disk\"" TOLD_JOB)),
                 STAGE_NONE_FAILED);
-        assert_contains(script_last_body(stage->script), "no disk");
-        assert_contains(script_last_body(stage->script), "https://github.test/1");
+        assert_sent(stage, "no disk");
+        assert_sent(stage, "https://github.test/1");
         script_expect(stage->script, "POST", STAGE_SQS, NULL, 400,
                 "{\"__type\":\"AccessDeniedException\"}");
         assert_string_equal(stage_one(stage, instance_handle,
                                     REPORT("failed", ",\"reason\":\"no disk\"" TOLD_JOB)),
-                "{\"batchItemFailures\":[{\"itemIdentifier\":\"m1\"}]}");
+                STAGE_FAILED("m1"));
 }
 
 /* The job that a machine was launched for. */
@@ -89,19 +88,18 @@ static void a_machine_that_failed_early_gives_its_job_back(void **state)
 {
         struct stage *stage = *state;
 
-        script_expect(stage->script, "POST", STAGE_SQS, "\\\"relaunches\\\":3", 200, STAGE_SENT);
-        script_expect(
-                stage->script, "POST", STAGE_SQS, "is given another machine", 200, STAGE_SENT);
+        stage_expect_sent(stage, "\\\"relaunches\\\":3");
+        stage_expect_sent(stage, "is given another machine");
         assert_string_equal(stage_one(stage, instance_handle,
                                     REPORT("failed", ",\"reason\":\"x\",\"job\":" JOB("2"))),
                 STAGE_NONE_FAILED);
         /* Three machines failed for it: the fault is not the machines'. */
-        script_expect(stage->script, "POST", STAGE_SQS, "still waits on GitHub", 200, STAGE_SENT);
+        stage_expect_sent(stage, "still waits on GitHub");
         assert_string_equal(stage_one(stage, instance_handle,
                                     REPORT("failed", ",\"reason\":\"y\",\"job\":" JOB("3"))),
                 STAGE_NONE_FAILED);
         /* A job that had started is GitHub's to end, and a person's to run again. */
-        script_expect(stage->script, "POST", STAGE_SQS, "can be run again there", 200, STAGE_SENT);
+        stage_expect_sent(stage, "can be run again there");
         assert_string_equal(
                 stage_one(stage, instance_handle, REPORT_STARTED("failed", ",\"job\":" JOB("0"))),
                 STAGE_NONE_FAILED);
@@ -112,14 +110,13 @@ static void a_machine_that_nobody_needed_gives_nothing_back(void **state)
 {
         struct stage *stage = *state;
 
-        script_expect(stage->script, "POST", STAGE_SQS, "\\\"relaunches\\\":1", 200, STAGE_SENT);
-        script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 200, STAGE_SENT);
+        stage_expect_sent(stage, "\\\"relaunches\\\":1");
+        stage_expect_sent(stage, "notify.fifo");
         assert_string_equal(
                 stage_one(stage, instance_handle,
                         REPORT_WITH("failed", ",\"finished\":71999", ",\"job\":" JOB("0"))),
                 STAGE_NONE_FAILED);
-        script_expect(stage->script, "POST", STAGE_SQS, "No job came to a runner of spec linux",
-                200, STAGE_SENT);
+        stage_expect_sent(stage, "No job came to a runner of spec linux");
         assert_string_equal(
                 stage_one(stage, instance_handle,
                         REPORT_WITH("failed", ",\"finished\":72000", ",\"job\":" JOB("0"))),
@@ -130,7 +127,7 @@ static void a_spot_loss_before_a_job_gives_the_job_back(void **state)
 {
         struct stage *stage = *state;
 
-        script_expect(stage->script, "POST", STAGE_SQS, "\\\"relaunches\\\":1", 200, STAGE_SENT);
+        stage_expect_sent(stage, "\\\"relaunches\\\":1");
         assert_string_equal(
                 stage_one(stage, instance_handle, REPORT("interrupted", ",\"job\":" JOB("0"))),
                 STAGE_NONE_FAILED);
@@ -150,9 +147,8 @@ static void a_hand_over_that_nobody_read_is_given_back(void **state)
 
         expect_described(stage, "i-00000001", OURS);
         script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200, parameters);
-        script_expect(stage->script, "POST", STAGE_SQS, "\\\"relaunches\\\":1", 200, STAGE_SENT);
-        script_expect(stage->script, "POST", STAGE_SQS, "ended before its agent came up", 200,
-                STAGE_SENT);
+        stage_expect_sent(stage, "\\\"relaunches\\\":1");
+        stage_expect_sent(stage, "ended before its agent came up");
         script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000001\"]}",
                 200, "{\"DeletedParameters\":[\"/p/runners/i-00000001\"]}");
         expect_found(stage, 200, "{\"runners\":[]}");
@@ -184,8 +180,7 @@ static void a_machine_that_took_its_job_along_is_told(void **state)
         script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
         expect_found(stage, 200, "{\"runners\":[{\"id\":23,\"name\":\"i-00000001\"}]}");
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 422, "{\"message\":\"busy\"}");
-        script_expect(
-                stage->script, "POST", STAGE_SQS, "Job lost: its machine ended", 200, STAGE_SENT);
+        stage_expect_sent(stage, "Job lost: its machine ended");
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
 }
@@ -198,11 +193,10 @@ static void a_spot_warning_is_told_where_a_job_runs(void **state)
         stage_one(stage, instance_handle, WARNING("i-00000001"));
         assert_logged(stage, "\"SpotWarning\":1");
         expect_described(stage, "i-00000001", WITH_JOB);
-        script_expect(stage->script, "POST", STAGE_SQS, "EC2 takes its spot instance back", 200,
-                STAGE_SENT);
+        stage_expect_sent(stage, "EC2 takes its spot instance back");
         assert_string_equal(
                 stage_one(stage, instance_handle, WARNING("i-00000001")), STAGE_NONE_FAILED);
-        assert_contains(script_last_body(stage->script), "https://github.test/1");
+        assert_sent(stage, "https://github.test/1");
 }
 
 /* Events come for every instance of the account. */

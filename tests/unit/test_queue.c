@@ -29,7 +29,7 @@ static void a_key_has_one_deduplication_id_in_each_quarter(void **state)
 
         script_sleep(stage->script, 20 * HALF_MINUTE_MS - 5000); /* 03:14:00 */
         for (int i = 0; i < 3; i++) {
-                script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 200, STAGE_SENT);
+                stage_expect_sent(stage, "notify.fifo");
                 assert_int_equal(tell_people(&stage->scaler, &notification, &err), 0);
                 id = strstr(script_last_body(stage->script), "MessageDeduplicationId");
                 assert_non_null(id);
@@ -38,7 +38,7 @@ static void a_key_has_one_deduplication_id_in_each_quarter(void **state)
                 assert_int_equal(strncmp(id, first, 88) == 0, i < 2);
                 script_sleep(stage->script, HALF_MINUTE_MS);
         }
-        assert_contains(script_last_body(stage->script), "\"MessageGroupId\":\"notify\"");
+        assert_sent(stage, "\"MessageGroupId\":\"notify\"");
 }
 
 static void what_people_are_not_told_is_logged(void **state)

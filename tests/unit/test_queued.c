@@ -87,16 +87,6 @@ static void expect_terminated(struct stage *stage, const char *ids)
                 "<TerminateInstancesResponse><instancesSet/></TerminateInstancesResponse>");
 }
 
-static void expect_parked(struct stage *stage, const char *text)
-{
-        script_expect(stage->script, "POST", STAGE_SQS, text, 200, STAGE_SENT);
-}
-
-static void expect_told(struct stage *stage, const char *text)
-{
-        script_expect(stage->script, "POST", STAGE_SQS, text, 200, STAGE_SENT);
-}
-
 /* -- what comes in --------------------------------------------------------------------------------
  */
 
@@ -128,8 +118,6 @@ static const char *run_one(struct stage *stage, const char *body)
 {
         return stage_one(stage, queued_handle, body);
 }
-
-#define FAILED(id) "{\"batchItemFailures\":[{\"itemIdentifier\":\"" id "\"}]}"
 
 static int64_t now_ms(struct stage *stage)
 {
@@ -167,12 +155,11 @@ static void a_batch_is_one_launch(void **state)
         assert_string_equal(run(stage, messages, 3), STAGE_NONE_FAILED);
         /* The three go side by side. */
         assert_int_equal(now_ms(stage) - before, 300);
-        assert_contains(script_last_body(stage->script),
-                "\"Tags\":[{\"Key\":\"scale-agent:instance\",\"Value\":"
-                "\"arn:aws:ec2:eu-central-1:123456789012:instance/i-00000003\"}]");
-        assert_contains(script_last_body(stage->script), "\\\"jit_config\\\":\\\"c2VjcmV0\\\"");
-        assert_contains(script_last_body(stage->script), "\\\"runner_id\\\":103");
-        assert_contains(script_last_body(stage->script), "\\\"id\\\":3,");
+        assert_sent(stage, "\"Tags\":[{\"Key\":\"scale-agent:instance\",\"Value\":"
+                           "\"arn:aws:ec2:eu-central-1:123456789012:instance/i-00000003\"}]");
+        assert_sent(stage, "\\\"jit_config\\\":\\\"c2VjcmV0\\\"");
+        assert_sent(stage, "\\\"runner_id\\\":103");
+        assert_sent(stage, "\\\"id\\\":3,");
         assert_logged(stage, "\"message\":\"handed over\",\"instance\":\"i-00000003\",\"job\":3");
         assert_logged(stage, "\"WebhookToLaunched\":1100");
         assert_logged(stage, "\"LaunchedToHandedOver\":");
@@ -298,8 +285,8 @@ static void a_quota_leaves_only_the_other_market(void **state)
         assert_string_equal(run_one(stage, job(1, "fallback")), STAGE_NONE_FAILED);
 
         expect_refusal(stage, TYPE("m7i.large", "a"), 400, "VcpuLimitExceeded");
-        expect_parked(stage, "sqs.test/parked");
-        expect_told(stage, "quota reached");
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "quota reached");
         assert_string_equal(run_one(stage, job(2, "linux")), STAGE_NONE_FAILED);
 }
 
@@ -314,9 +301,9 @@ static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
 
         for (int i = 0; i < 4; i++)
                 expect_refusal(stage, "MaxCount=2&", 500, "InsufficientInstanceCapacity");
-        expect_parked(stage, "\\\"tries\\\":1,");
-        expect_parked(stage, "\\\"tries\\\":4,");
-        expect_told(stage, "Jobs of spec fallback wait: no capacity");
+        stage_expect_sent(stage, "\\\"tries\\\":1,");
+        stage_expect_sent(stage, "\\\"tries\\\":4,");
+        stage_expect_sent(stage, "Jobs of spec fallback wait: no capacity");
         assert_string_equal(run(stage, messages, 2), STAGE_NONE_FAILED);
         assert_logged(stage, "\"tries\":1,\"delay_seconds\":30");
         assert_logged(stage, "\"tries\":4,\"delay_seconds\":240");
@@ -331,12 +318,12 @@ static void empty_offers_are_left_alone_for_two_minutes(void **state)
 
         for (int i = 0; i < 4; i++)
                 expect_refusal(stage, "MaxCount=1&", 500, "InsufficientInstanceCapacity");
-        expect_parked(stage, "\\\"tries\\\":1,");
-        expect_told(stage, "no capacity");
+        stage_expect_sent(stage, "\\\"tries\\\":1,");
+        stage_expect_sent(stage, "no capacity");
         assert_string_equal(run_one(stage, job(1, "fallback")), STAGE_NONE_FAILED);
 
-        expect_parked(stage, "\\\"tries\\\":1,");
-        expect_told(stage, "no capacity");
+        stage_expect_sent(stage, "\\\"tries\\\":1,");
+        stage_expect_sent(stage, "no capacity");
         assert_string_equal(
                 run_one(stage, job_with(1, "fallback", ",\"tries\":1")), STAGE_NONE_FAILED);
 
@@ -354,9 +341,9 @@ static void throttling_is_waited_out_and_nobody_told(void **state)
 
         for (int i = 0; i < 6; i++)
                 expect_refusal(stage, TYPE("m7i.large", "b"), 503, "RequestLimitExceeded");
-        expect_parked(stage, "\"DelaySeconds\":10}");
+        stage_expect_sent(stage, "\"DelaySeconds\":10}");
         assert_string_equal(run_one(stage, body), STAGE_NONE_FAILED);
-        assert_contains(script_last_body(stage->script), "\\\"tries\\\":2,\\\"offer\\\":1,");
+        assert_sent(stage, "\\\"tries\\\":2,\\\"offer\\\":1,");
 }
 
 static void out_of_time_the_next_event_goes_on(void **state)
@@ -366,10 +353,10 @@ static void out_of_time_the_next_event_goes_on(void **state)
         scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 21000);
         expect_refusal(stage, TYPE("m7i.large", "a"), 500, "InsufficientInstanceCapacity");
         script_latency(stage->script, 2000);
-        expect_parked(stage, "\\\"offer\\\":1,");
+        stage_expect_sent(stage, "\\\"offer\\\":1,");
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
-        assert_lacks(script_last_body(stage->script), "DelaySeconds");
-        assert_lacks(script_last_body(stage->script), "tries");
+        assert_not_sent(stage, "DelaySeconds");
+        assert_not_sent(stage, "tries");
 }
 
 static void a_job_that_cannot_be_parked_comes_again(void **state)
@@ -380,7 +367,7 @@ static void a_job_that_cannot_be_parked_comes_again(void **state)
                 expect_refusal(stage, "t3", 500, "InsufficientInstanceCapacity");
         script_expect(stage->script, "POST", STAGE_SQS, "parked", 400,
                 "{\"__type\":\"AccessDeniedException\"}");
-        assert_string_equal(run_one(stage, job(1, "fallback")), FAILED("m1"));
+        assert_string_equal(run_one(stage, job(1, "fallback")), STAGE_FAILED("m1"));
 }
 
 /* GitHub cancels what was queued for a day. */
@@ -445,7 +432,7 @@ static void a_used_token_is_replaced(void **state)
         last_token(stage, token);
         for (int i = 0; i < 4; i++)
                 expect_refusal(stage, TYPE("m7i.large", "a"), 400, "IdempotentInstanceTerminated");
-        assert_string_equal(run_one(stage, job(2, "linux")), FAILED("m1"));
+        assert_string_equal(run_one(stage, job(2, "linux")), STAGE_FAILED("m1"));
         last_token(stage, other);
         assert_string_not_equal(token, other);
 }
@@ -494,7 +481,7 @@ static void what_stays_in_the_way_is_given_up(void **state)
         script_expect(stage->script, "DELETE", RUNNERS_URL "/55", NULL, 204, "");
         expect_parameter_deleted(stage, 1);
         expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(run_one(stage, job(1, "linux")), FAILED("m1"));
+        assert_string_equal(run_one(stage, job(1, "linux")), STAGE_FAILED("m1"));
         assert_logged(stage, "exists again after it was deleted");
 }
 
@@ -525,7 +512,7 @@ static void without_a_configuration_the_instance_goes(void **state)
         expect_hand_over(stage, 3);
         expect_parameter_deleted(stage, 2);
         expect_terminated(stage, "InstanceId.1=i-00000002");
-        assert_string_equal(run(stage, messages, 3), FAILED("b"));
+        assert_string_equal(run(stage, messages, 3), STAGE_FAILED("b"));
         assert_logged(stage, "\"error\":\"job 2: instance i-00000002: ");
         assert_logged(stage, "\"message\":\"launch undone\",\"instance\":\"i-00000002\",\"job\":2");
 }
@@ -540,7 +527,7 @@ static void without_a_parameter_the_runner_goes_as_well(void **state)
         script_expect(stage->script, "DELETE", RUNNERS_URL "/101", NULL, 204, "");
         expect_parameter_deleted(stage, 1);
         expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(run_one(stage, job(1, "linux")), FAILED("m1"));
+        assert_string_equal(run_one(stage, job(1, "linux")), STAGE_FAILED("m1"));
         assert_not_logged(stage, "c2VjcmV0");
 }
 
@@ -575,7 +562,7 @@ static void a_refused_launch_fails_and_is_told_once(void **state)
                 {"a", job(1, "linux"), 0, NULL}, {"b", job(2, "linux"), 0, NULL}};
 
         expect_refusal(stage, "MaxCount=2", 403, "UnauthorizedOperation");
-        expect_told(stage, "Jobs of spec linux wait: refused");
+        stage_expect_sent(stage, "Jobs of spec linux wait: refused");
         assert_string_equal(run(stage, messages, 2),
                 "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"}]}");
         assert_logged(stage, "allow ec2:RunInstances");
@@ -591,11 +578,11 @@ static void without_a_token_nothing_more_is_launched(void **state)
         expect_launch(stage, NULL, 1, 1);
         expect_parameter_deleted(stage, 1);
         expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(run_one(stage, body), FAILED("m1"));
+        assert_string_equal(run_one(stage, body), STAGE_FAILED("m1"));
         /* From now on the token comes first. */
         script_expect(stage->script, "POST", "/access_tokens", NULL, 401, "{\"message\":\"bad\"}");
-        expect_told(stage, "refused");
-        assert_string_equal(run_one(stage, body), FAILED("m1"));
+        stage_expect_sent(stage, "refused");
+        assert_string_equal(run_one(stage, body), STAGE_FAILED("m1"));
         script_expect(stage->script, "POST", "/access_tokens", NULL, 201,
                 "{\"token\":\"ghs_x\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
         expect_launch(stage, NULL, 1, 1);
@@ -614,7 +601,7 @@ static void a_refused_token_is_read_again(void **state)
         script_expect(stage->script, "POST", JIT_URL, NULL, 401, "{\"message\":\"bad\"}");
         expect_parameter_deleted(stage, 1);
         expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(run_one(stage, job(1, "linux")), FAILED("m1"));
+        assert_string_equal(run_one(stage, job(1, "linux")), STAGE_FAILED("m1"));
         expect_launch(stage, NULL, 2, 2);
         expect_hand_over(stage, 2);
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);

@@ -100,14 +100,14 @@ static void a_queued_job_goes_to_its_queue(void **state)
 {
         struct stage *stage = *state;
 
-        script_expect(stage->script, "POST", STAGE_SQS, "queued.fifo", 200, STAGE_SENT);
+        stage_expect_sent(stage, "queued.fifo");
         assert_int_equal(deliver(stage, QUEUED, "current"), 202);
-        assert_contains(script_last_body(stage->script), "\"MessageGroupId\":\"11\"");
-        assert_contains(script_last_body(stage->script), "\"MessageDeduplicationId\":\"11-3\"");
-        assert_contains(script_last_body(stage->script), "\\\"spec\\\":\\\"linux\\\"");
-        assert_contains(script_last_body(stage->script), "\\\"instance_type\\\":\\\"m7i.large\\\"");
-        assert_contains(script_last_body(stage->script), "\\\"webhook_ms\\\":17673230");
-        assert_contains(script_last_body(stage->script), "\\\"delivery\\\":\\\"d-1\\\"");
+        assert_sent(stage, "\"MessageGroupId\":\"11\"");
+        assert_sent(stage, "\"MessageDeduplicationId\":\"11-3\"");
+        assert_sent(stage, "\\\"spec\\\":\\\"linux\\\"");
+        assert_sent(stage, "\\\"instance_type\\\":\\\"m7i.large\\\"");
+        assert_sent(stage, "\\\"webhook_ms\\\":17673230");
+        assert_sent(stage, "\\\"delivery\\\":\\\"d-1\\\"");
         assert_logged(stage, "\"job\":\"11\"");
         assert_logged(stage, "\"delivery\":\"d-1\"");
         assert_not_logged(stage, "current");
@@ -117,10 +117,10 @@ static void each_action_has_its_queue(void **state)
 {
         struct stage *stage = *state;
 
-        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/in_progress", 200, STAGE_SENT);
+        stage_expect_sent(stage, "sqs.test/in_progress");
         assert_int_equal(deliver(stage, JOB("in_progress", "in_progress", LINUX), "current"), 202);
-        assert_lacks(script_last_body(stage->script), "MessageGroupId");
-        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/completed", 200, STAGE_SENT);
+        assert_not_sent(stage, "MessageGroupId");
+        stage_expect_sent(stage, "sqs.test/completed");
         assert_int_equal(deliver(stage, JOB("completed", "completed", LINUX), "current"), 202);
 }
 
@@ -128,7 +128,7 @@ static void a_named_instance_type_counts(void **state)
 {
         struct stage *stage = *state;
 
-        script_expect(stage->script, "POST", STAGE_SQS, "m7i.2xlarge", 200, STAGE_SENT);
+        stage_expect_sent(stage, "m7i.2xlarge");
         assert_int_equal(
                 deliver(stage, JOB("queued", "queued", LINUX ",\"m7i.2xlarge\""), "current"), 202);
 }
@@ -226,7 +226,7 @@ static void both_secrets_are_good(void **state)
 {
         struct stage *stage = *state;
 
-        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        stage_expect_sent(stage, NULL);
         assert_int_equal(deliver(stage, QUEUED, "previous"), 202);
 }
 
@@ -241,12 +241,12 @@ static void a_new_secret_is_seen_within_a_minute(void **state)
         assert_int_equal(script_requests(stage->script), 1);
         script_sleep(stage->script, 60000);
         expect_secret(stage, 200, SECRET("new\\nold"));
-        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        stage_expect_sent(stage, NULL);
         assert_int_equal(deliver(stage, QUEUED, "new"), 202);
         /* Forgers do not make us ask again and again. */
         for (int i = 0; i < 10; i++)
                 assert_int_equal(deliver(stage, QUEUED, "forged"), 401);
-        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        stage_expect_sent(stage, NULL);
         assert_int_equal(deliver(stage, QUEUED, "old"), 202);
 }
 
@@ -257,13 +257,13 @@ static void a_secret_that_cannot_be_read_again_stays(void **state)
 
         setenv("GITHUB_WEBHOOK_SECRET", "ssm:/p/secret", 1);
         expect_secret(stage, 200, SECRET("good"));
-        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        stage_expect_sent(stage, NULL);
         assert_int_equal(deliver(stage, QUEUED, "good"), 202);
         script_sleep(stage->script, 60000);
         expect_secret(stage, 400, "{\"__type\":\"AccessDeniedException\"}");
         assert_int_equal(deliver(stage, QUEUED, "forged"), 401);
         assert_int_equal(deliver(stage, QUEUED, "forged"), 401);
-        script_expect(stage->script, "POST", STAGE_SQS, NULL, 200, STAGE_SENT);
+        stage_expect_sent(stage, NULL);
         assert_int_equal(deliver(stage, QUEUED, "good"), 202);
         assert_logged(stage, "webhook secret not read again");
 }
