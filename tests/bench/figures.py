@@ -74,7 +74,7 @@ def from_ssm(handler: str) -> dict[str, str]:
     )
 
 
-# -- webhook ----------------------------------------------------------------------------------
+# -- webhook --
 
 
 def starting(bench: Bench) -> Iterator[Figure]:
@@ -126,7 +126,7 @@ def warm(bench: Bench) -> Iterator[Figure]:
     yield Figure("webhook: peak memory (VmHWM)", "MiB", peak, each, 10)
 
 
-# -- queued -----------------------------------------------------------------------------------
+# -- queued --
 
 
 def queued(bench: Bench) -> Iterator[Figure]:
@@ -201,7 +201,7 @@ def tls(bench: Bench) -> Iterator[Figure]:
     yield Figure("queued, TLS: peak memory (VmHWM)", "MiB", peak, each)
 
 
-# -- agent ------------------------------------------------------------------------------------
+# -- agent --
 
 
 def agent(bench: Bench) -> Iterator[Figure]:

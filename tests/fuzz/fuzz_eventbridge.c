@@ -15,8 +15,7 @@
 #include "exchange/report.h"
 #include "handler.h"
 
-/* -- a network of refusals ------------------------------------------------------------------------
- */
+/* -- a network of refusals -- */
 
 static struct http_call *under_way;
 
@@ -79,8 +78,7 @@ static struct http_transport refusals = {
         .free = release,
 };
 
-/* -- the handler
- * ----------------------------------------------------------------------------------- */
+/* -- the handler -- */
 
 static const char config[] =
         "{\"github\":{\"repositories\":[\"o/*\"]},\"specs\":[{\"name\":\"linux\",\"labels\":"

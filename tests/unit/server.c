@@ -25,8 +25,7 @@
 #define REQUEST_MAX 65536
 #define PATIENCE_MS 5000
 
-/* -- bytes --------------------------------------------------------------------------------------
- */
+/* -- bytes -- */
 
 struct connection {
         struct server *server;
@@ -90,8 +89,7 @@ static bool receive_request(struct connection *connection)
         }
 }
 
-/* -- answers ------------------------------------------------------------------------------------
- */
+/* -- answers -- */
 
 static void answer(struct connection *connection, int status, const char *body, size_t size)
 {
@@ -151,8 +149,7 @@ static bool serve_request(struct connection *connection)
         return strncmp(path, "/close ", 7) != 0 && strncmp(path, "/cut ", 5) != 0;
 }
 
-/* -- connections --------------------------------------------------------------------------------
- */
+/* -- connections -- */
 
 static void *serve_connection(void *userdata)
 {

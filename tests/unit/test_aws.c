@@ -41,8 +41,7 @@ static int set_up(void **state)
         return r;
 }
 
-/* -- settings ------------------------------------------------------------------------------------
- */
+/* -- settings -- */
 
 static void region_comes_from_the_caller_or_the_environment(void **state)
 {
@@ -110,8 +109,7 @@ static void credentials_come_from_the_environment(void **state)
         assert_null(credentials.secret_key);
 }
 
-/* -- calls ---------------------------------------------------------------------------------------
- */
+/* -- calls -- */
 
 static void assert_url(const char *region, enum aws_service service, const char *url)
 {
@@ -198,8 +196,7 @@ static void query_calls_begin_with_action_and_version(void **state)
         assert_string_equal(call->sign_scope, "aws:amz:eu-central-1:ec2");
 }
 
-/* -- outcomes ------------------------------------------------------------------------------------
- */
+/* -- outcomes -- */
 
 /* The forms in which the services have answered. */
 static void errors_are_decoded_in_all_their_forms(void **state)
@@ -311,8 +308,7 @@ static void codes_and_messages_are_cut_between_characters(void **state)
         assert_int_equal(strlen(error.message), 510);
 }
 
-/* -- what people read ----------------------------------------------------------------------------
- */
+/* -- what people read -- */
 
 static void refusals_say_what_to_do(void **state)
 {
@@ -400,8 +396,7 @@ static void refused_signatures_do_not_show_the_token(void **state)
         assert_lacks(err.text, TOKEN);
 }
 
-/* -- made again ----------------------------------------------------------------------------------
- */
+/* -- made again -- */
 
 static void assert_tries(struct aws *aws, int status, const char *answer, unsigned tries)
 {

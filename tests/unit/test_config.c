@@ -38,7 +38,7 @@ static void assert_fault(const char *text, const char *path, const char *words)
                 fail_msg("%s\nalso %s: %s", text, faults.items[1].path, faults.items[1].text);
 }
 
-/* -- reading ----------------------------------------------------------------------------------- */
+/* -- reading -- */
 
 static void test_defaults(void **state)
 {
@@ -104,7 +104,7 @@ static void test_every_field_is_read(void **state)
         assert_string_equal(spec->tags[1].value, "");
 }
 
-/* -- refusing ---------------------------------------------------------------------------------- */
+/* -- refusing -- */
 
 static void test_all_faults_are_collected(void **state)
 {

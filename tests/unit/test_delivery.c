@@ -143,8 +143,7 @@ static void twentyfive_megabytes_are_the_limit(void **state)
         assert_int_equal(parse_large(DELIVERY_MAX + 3, true), 413);
 }
 
-/* -- the payload ---------------------------------------------------------------------------------
- */
+/* -- the payload -- */
 
 static int payload(const char *type, const char *body, cJSON **ret, struct err *err)
 {

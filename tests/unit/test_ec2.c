@@ -19,8 +19,7 @@
 #define ENDPOINT "https://ec2.eu-central-1.amazonaws.com/"
 #define XMLNS " xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\""
 
-/* -- error classes -------------------------------------------------------------------------------
- */
+/* -- error classes -- */
 
 static const struct {
         const char *code;
@@ -149,8 +148,7 @@ static void unreadable_failures_of_a_server_are_tried_again(void **state)
         }
 }
 
-/* -- forms ---------------------------------------------------------------------------------------
- */
+/* -- forms -- */
 
 static void a_spot_launch_on_the_wire(void **state)
 {
@@ -237,8 +235,7 @@ static void the_other_calls_on_the_wire(void **state)
                 "&Tag.1.Key=scale-agent%3Ajob-url&Tag.1.Value=https%3A%2F%2Fx%2Fy%3Fa%3Db");
 }
 
-/* -- answers ---------------------------------------------------------------------------
- */
+/* -- answers -- */
 
 static void a_launch_names_its_instances(void **state)
 {

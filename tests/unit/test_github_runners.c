@@ -93,7 +93,7 @@ static void expect_generate(struct fixture *f, int status, const char *headers, 
                 f->script, "POST", "/generate-jitconfig", NULL, status, headers, answer);
 }
 
-/* -- registering ------------------------------------------------------------------------------- */
+/* -- registering -- */
 
 static void test_generate(void **state)
 {
@@ -198,7 +198,7 @@ static void test_configuration_is_bounded(void **state)
         github_jitconfig_release(&jitconfig);
 }
 
-/* -- refusals ---------------------------------------------------------------------------------- */
+/* -- refusals -- */
 
 static void test_refusals_say_what_to_do(void **state)
 {
@@ -255,7 +255,7 @@ static void test_github_words_are_bounded(void **state)
         buf_release(&words);
 }
 
-/* -- rate limits ------------------------------------------------------------------------------- */
+/* -- rate limits -- */
 
 static void test_retry_after_is_obeyed_when_it_fits(void **state)
 {
@@ -331,7 +331,7 @@ static void test_server_errors_are_tried_three_times(void **state)
         assert_int_equal(id, -1);
 }
 
-/* -- finding and removing ---------------------------------------------------------------------- */
+/* -- finding and removing -- */
 
 static void test_find(void **state)
 {

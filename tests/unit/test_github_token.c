@@ -89,7 +89,7 @@ static int free_keys(void **state)
         return 0;
 }
 
-/* -- the JWT ----------------------------------------------------------------------------------- */
+/* -- the JWT -- */
 
 /* Decodes base64url of TEXT up to END; the caller frees. */
 static unsigned char *decode(const char *text, const char *end, size_t *ret_size)
@@ -219,7 +219,7 @@ static void test_unusable_keys_are_named(void **state)
         assert_key_refused("-----BEGIN OPENSSH PRIVATE KEY-----\n", "is in OpenSSH's format");
 }
 
-/* -- installation tokens ----------------------------------------------------------------------- */
+/* -- installation tokens -- */
 
 static int buy(struct github *github, struct http *http, int64_t installation, struct err *err)
 {

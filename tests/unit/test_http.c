@@ -56,8 +56,7 @@ static uint32_t shortest(uint32_t below)
         return 0;
 }
 
-/* -- tries --------------------------------------------------------------------------------------
- */
+/* -- tries -- */
 
 static void an_answer_ends_the_call(void **state)
 {
@@ -156,8 +155,7 @@ static void the_maker_judges_answers(void **state)
         assert_int_equal(place->call->tries, 2);
 }
 
-/* -- waiting ------------------------------------------------------------------------------------
- */
+/* -- waiting -- */
 
 static void waits_are_full_jitter(void **state)
 {
@@ -280,8 +278,7 @@ static void too_large_an_answer_is_an_error(void **state)
         assert_int_equal(place->call->tries, 1);
 }
 
-/* -- many ---------------------------------------------------------------------------------------
- */
+/* -- many -- */
 
 struct chain {
         struct http *http;
@@ -382,8 +379,7 @@ static void cancelled_calls_are_not_told(void **state)
         http_call_free(waiting);
 }
 
-/* -- one call -----------------------------------------------------------------------------------
- */
+/* -- one call -- */
 
 static void answer_headers_are_found(void **state)
 {

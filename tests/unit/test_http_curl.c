@@ -86,8 +86,7 @@ static void perform_ok(struct place *place, const char *path)
         http_call_free(call);
 }
 
-/* -- what is sent --------------------------------------------------------------------------------
- */
+/* -- what is sent -- */
 
 static void sends_headers_and_body(void **state)
 {
@@ -151,8 +150,7 @@ static void signs_for_aws(void **state)
         http_call_free(call);
 }
 
-/* -- connections ---------------------------------------------------------------------------------
- */
+/* -- connections -- */
 
 static void a_connection_is_kept(void **state)
 {
@@ -185,8 +183,7 @@ static void a_connection_closed_under_a_request_is_survived(void **state)
         assert_int_equal(atomic_load(&place->server->requests), 3);
 }
 
-/* -- failures ------------------------------------------------------------------------------------
- */
+/* -- failures -- */
 
 static void assert_fails(struct place *place, struct http_call *call, int result, const char *text)
 {
@@ -260,8 +257,7 @@ static void interim_answers_are_passed_over(void **state)
         http_call_free(call);
 }
 
-/* -- TLS -----------------------------------------------------------------------------------------
- */
+/* -- TLS -- */
 
 static void an_unknown_certificate_is_refused(void **state)
 {
@@ -322,8 +318,7 @@ static void stale_tls_connections_are_survived(void **state)
         assert_int_equal(atomic_load(&place->server->connections), 3);
 }
 
-/* -- many ----------------------------------------------------------------------------------------
- */
+/* -- many -- */
 
 static void calls_run_in_parallel(void **state)
 {
@@ -361,8 +356,7 @@ static void cancelled_calls_leave_nothing(void **state)
         http_call_free(left);
 }
 
-/* -- event loops ---------------------------------------------------------------------------------
- */
+/* -- event loops -- */
 
 static void poll_until_ended(struct http *http, const struct http_call *call)
 {

@@ -27,8 +27,7 @@ static int set_up(void **state)
         return 0;
 }
 
-/* -- calls ---------------------------------------------------------------------------------------
- */
+/* -- calls -- */
 
 static void the_token_comes_first(void **state)
 {
@@ -89,8 +88,7 @@ static void a_busy_service_is_asked_again(void **state)
         http_free(http);
 }
 
-/* -- token and texts -----------------------------------------------------------------------------
- */
+/* -- token and texts -- */
 
 static void a_machine_that_is_not_on_ec2_is_told_so(void **state)
 {
@@ -159,8 +157,7 @@ static void texts_are_found_or_not(void **state)
         assert_string_equal(text, "scale-agent-runner");
 }
 
-/* -- identity ------------------------------------------------------------------------------------
- */
+/* -- identity -- */
 
 #define IDENTITY(id, zone)                                                           \
         "{\n  \"accountId\" : \"123456789012\",\n  \"architecture\" : \"x86_64\",\n" \
@@ -217,8 +214,7 @@ static void an_identity_is_whole_and_plain_or_refused(void **state)
         assert_string_equal(identity.region, "untouched");
 }
 
-/* -- credentials ---------------------------------------------------------------------------------
- */
+/* -- credentials -- */
 
 #define CREDENTIALS(code, expiration)                                                    \
         "{\n  \"Code\" : \"" code "\",\n  \"LastUpdated\" : \"2026-11-23T18:00:00Z\",\n" \
@@ -281,8 +277,7 @@ static void credentials_that_are_none_are_refused_and_not_shown(void **state)
         }
 }
 
-/* -- spot notice ---------------------------------------------------------------------------------
- */
+/* -- spot notice -- */
 
 static void the_spot_notice_says_what_and_when(void **state)
 {

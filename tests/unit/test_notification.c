@@ -57,7 +57,7 @@ static const struct notify_channel *channel_named(const char *name)
         return NULL;
 }
 
-/* -- Teams ------------------------------------------------------------------------------------- */
+/* -- Teams -- */
 
 #define CARD_BEGIN                                                                         \
         "{\"type\":\"message\",\"attachments\":[{"                                         \
@@ -110,7 +110,7 @@ static void test_teams_shows_markdown_as_it_is(void **state)
                                      "true}]" CARD_END);
 }
 
-/* -- Slack ------------------------------------------------------------------------------------- */
+/* -- Slack -- */
 
 static void test_slack_blocks(void **state)
 {
@@ -145,7 +145,7 @@ static void test_slack_escapes(void **state)
                 "\"text\":\"<https://github.com/?a=1&amp;b=2|Open the job>\"}}]}");
 }
 
-/* -- limits ------------------------------------------------------------------------------------ */
+/* -- limits -- */
 
 /* COUNT times PIECE; the caller frees. */
 static char *repeat(const char *piece, size_t count)
@@ -272,7 +272,7 @@ static void test_facts_without_value_are_left_out(void **state)
         assert_int_equal(notification.n_facts, NOTIFICATION_FACTS_MAX);
 }
 
-/* -- answers ----------------------------------------------------------------------------------- */
+/* -- answers -- */
 
 static int answer(
         const struct notify_channel *channel, int status, const char *text, struct err *err)
@@ -358,7 +358,7 @@ static void test_too_many_messages_are_sent_later(void **state)
         http_free(http);
 }
 
-/* -- the queue message ------------------------------------------------------------------------- */
+/* -- the queue message -- */
 
 static void test_print(void **state)
 {

@@ -18,8 +18,7 @@
 #define RUNNERS_URL STAGE_GITHUB "/repos/o/r/actions/runners"
 #define TYPE(type, subnet) "InstanceType=" type "&SubnetId=subnet-0000000" subnet
 
-/* -- what is expected -----------------------------------------------------------------------------
- */
+/* -- what is expected -- */
 
 /* EC2 launches the instances FIRST to LAST. */
 static void expect_launch(struct stage *stage, const char *body, int first, int last)
@@ -87,8 +86,7 @@ static void expect_terminated(struct stage *stage, const char *ids)
                 "<TerminateInstancesResponse><instancesSet/></TerminateInstancesResponse>");
 }
 
-/* -- what comes in --------------------------------------------------------------------------------
- */
+/* -- what comes in -- */
 
 static const char *job_with(int id, const char *spec, const char *more)
 {
@@ -134,8 +132,7 @@ static void last_token(struct stage *stage, char token[static 65])
         assert_int_equal(strspn(token, "0123456789abcdef"), 64);
 }
 
-/* -- as it should be ------------------------------------------------------------------------------
- */
+/* -- as it should be -- */
 
 static void a_batch_is_one_launch(void **state)
 {
@@ -223,8 +220,7 @@ static void tokens_are_bought_while_ec2_launches(void **state)
         assert_not_logged(stage, "ghs_x");
 }
 
-/* -- the ladder -----------------------------------------------------------------------------------
- */
+/* -- the ladder -- */
 
 static void capacity_climbs_the_ladder_over_the_subnets(void **state)
 {
@@ -290,8 +286,7 @@ static void a_quota_leaves_only_the_other_market(void **state)
         assert_string_equal(run_one(stage, job(2, "linux")), STAGE_NONE_FAILED);
 }
 
-/* -- parking --------------------------------------------------------------------------------------
- */
+/* -- parking -- */
 
 static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
 {
@@ -389,8 +384,7 @@ static void old_jobs_are_dropped(void **state)
         assert_int_equal(script_requests(stage->script), 0);
 }
 
-/* -- idempotency ----------------------------------------------------------------------------------
- */
+/* -- idempotency -- */
 
 static void tokens_are_the_same_for_the_same_try_only(void **state)
 {
@@ -452,8 +446,7 @@ static void an_instance_that_ends_already_is_not_handed_over(void **state)
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
 }
 
-/* -- what was in the way
- * --------------------------------------------------------------------------- */
+/* -- what was in the way -- */
 
 static void a_taken_name_is_cleared(void **state)
 {
@@ -497,8 +490,7 @@ static void a_parameter_in_the_way_is_replaced(void **state)
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
 }
 
-/* -- taking back
- * ----------------------------------------------------------------------------------- */
+/* -- taking back -- */
 
 static void without_a_configuration_the_instance_goes(void **state)
 {
@@ -552,8 +544,7 @@ static void one_that_ec2_forgot_does_not_save_the_others(void **state)
         assert_not_logged(stage, "not terminated");
 }
 
-/* -- what nobody can mend here
- * ---------------------------------------------------------------------- */
+/* -- what nobody can mend here -- */
 
 static void a_refused_launch_fails_and_is_told_once(void **state)
 {

@@ -18,8 +18,7 @@
 
 #define QUEUE "https://sqs.eu-central-1.amazonaws.com/123456789012/queued"
 
-/* -- sending -------------------------------------------------------------------------------------
- */
+/* -- sending -- */
 
 static void assert_sent(struct aws *aws, const struct sqs_message *message, const char *body)
 {
@@ -147,8 +146,7 @@ static void only_a_message_with_an_id_counts_as_sent(void **state)
         assert_int_equal(sqs_send_message_answer(call, &err), -ECONNREFUSED);
 }
 
-/* -- receiving -----------------------------------------------------------------------------------
- */
+/* -- receiving -- */
 
 static void messages_are_received_with_their_attributes(void **state)
 {

@@ -17,8 +17,7 @@
 #define NAME "/scale-agent/runners/i-0123456789abcdef0"
 #define SECRET "ZW5jb2RlZF9qaXRfY29uZmln"
 
-/* -- reading -------------------------------------------------------------------------------------
- */
+/* -- reading -- */
 
 static void a_parameter_is_read_decrypted(void **state)
 {
@@ -90,8 +89,7 @@ static void a_value_beyond_the_limit_is_refused_as_a_whole(void **state)
         assert_contains(err.text, "10 bytes");
 }
 
-/* -- storing -------------------------------------------------------------------------------------
- */
+/* -- storing -- */
 
 static struct http_call *put(struct aws *aws, const char *value)
 {
@@ -199,8 +197,7 @@ static void refusals_do_not_show_the_value(void **state)
         assert_int_equal(ssm_put_parameter_answer(call, &err), -ECONNRESET);
 }
 
-/* -- deleting ------------------------------------------------------------------------------------
- */
+/* -- deleting -- */
 
 static void deleting_what_is_gone_is_done(void **state)
 {

@@ -93,8 +93,7 @@ static void assert_answer(struct stage *stage, const char *text)
         assert_contains(buf_string(&stage->answer), text);
 }
 
-/* -- queued --------------------------------------------------------------------------------------
- */
+/* -- queued -- */
 
 static void a_queued_job_goes_to_its_queue(void **state)
 {
@@ -133,8 +132,7 @@ static void a_named_instance_type_counts(void **state)
                 deliver(stage, JOB("queued", "queued", LINUX ",\"m7i.2xlarge\""), "current"), 202);
 }
 
-/* -- not queued ----------------------------------------------------------------------------------
- */
+/* -- not queued -- */
 
 static void what_is_not_ours_is_ignored(void **state)
 {
@@ -212,8 +210,7 @@ static void only_github_is_believed(void **state)
         assert_int_equal(deliver(stage, QUEUED, "current\nprevious"), 401);
 }
 
-/* -- secrets -------------------------------------------------------------------------------------
- */
+/* -- secrets -- */
 
 #define SECRET(value) "{\"Parameter\":{\"Value\":\"" value "\"}}"
 
@@ -268,8 +265,7 @@ static void a_secret_that_cannot_be_read_again_stays(void **state)
         assert_logged(stage, "webhook secret not read again");
 }
 
-/* -- what we owe ----------------------------------------------------------------------------------
- */
+/* -- what we owe -- */
 
 static void what_we_lack_is_our_fault(void **state)
 {

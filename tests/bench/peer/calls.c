@@ -25,7 +25,7 @@ static size_t n_calls;
 static struct answer answers[ANSWERS_MAX];
 static size_t n_answers;
 
-/* -- names ----------------------------------------------------------------------------------- */
+/* -- names -- */
 
 static const struct {
         const char *pattern;
@@ -104,7 +104,7 @@ bool call_is_lambda(const struct call *call)
         return call_is(call, "next") || call_is(call, "response") || call_is(call, "error");
 }
 
-/* -- answers --------------------------------------------------------------------------------- */
+/* -- answers -- */
 
 static void load_answer(int folder, const char *name)
 {
@@ -144,7 +144,7 @@ const struct answer *call_answer(const struct call *call)
         return &none;
 }
 
-/* -- the record ------------------------------------------------------------------------------ */
+/* -- the record -- */
 
 struct call *calls_add(const char *name, const char *request, clockid_t cpu)
 {

@@ -14,7 +14,7 @@
 #define NSEC_PER_SEC INT64_C(1000000000)
 #define CALL_NAME_SIZE 64
 
-/* -- options (main.c) ------------------------------------------------------------------------ */
+/* -- options (main.c) -- */
 
 struct options {
         const char *answers; /* folder of files, named as the calls */
@@ -32,7 +32,7 @@ void must(bool good, const char *what);
 
 int64_t now_ns(clockid_t clock);
 
-/* -- calls (calls.c) ------------------------------------------------------------------------- */
+/* -- calls (calls.c) -- */
 
 struct call {
         char name[CALL_NAME_SIZE];
@@ -64,7 +64,7 @@ const struct answer *call_answer(const struct call *call);
 
 void calls_print(int64_t begun_ns);
 
-/* -- the program that is measured (child.c) -------------------------------------------------- */
+/* -- the program that is measured (child.c) -- */
 
 struct child {
         int pid;
@@ -79,7 +79,7 @@ void child_print_end(struct child *child);
 void child_print_memory(const struct child *child);
 void child_kill(struct child *child);
 
-/* -- its calls (serve.c) --------------------------------------------------------------------- */
+/* -- its calls (serve.c) -- */
 
 /* Opens the servers, and sets the variables that lead the program to them. */
 void serve_open(const struct options *options);

@@ -26,7 +26,7 @@
 #define ANSWER_MAX 131072
 #define LIMIT_NS (60 * NSEC_PER_SEC)
 
-/* -- the services ---------------------------------------------------------------------------- */
+/* -- the services -- */
 
 static struct {
         const char *variable;
@@ -124,7 +124,7 @@ void serve_open(const struct options *options)
                 open_signals(options->signals);
 }
 
-/* -- one connection -------------------------------------------------------------------------- */
+/* -- one connection -- */
 
 static void on_connection(unsigned service)
 {
@@ -243,7 +243,7 @@ static void on_bytes(
                 send_answer(connection);
 }
 
-/* -- the loop -------------------------------------------------------------------------------- */
+/* -- the loop -- */
 
 static void on_signal(const struct options *options, const struct child *child)
 {
