@@ -11,7 +11,7 @@
 
 #include "notify/notification.h"
 #include "queue/send.h"
-#include "queue/tell.h"
+#include "queue/tell_people.h"
 #include "stage.h"
 
 #define HALF_MINUTE_MS INT64_C(30000)
