@@ -277,7 +277,7 @@ void script_assert_tries(
 
         for (unsigned i = 0; i < tries; i++)
                 script_expect(script, call->method, url, NULL, status, answer);
-        assert_int_equal(http_perform(http, call), 0);
+        assert_int_equal(http_perform(http, call)->result, 0);
         http_free(http);
 }
 
