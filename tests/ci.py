@@ -57,14 +57,14 @@ class Step:
 # In the order in which they begin, each in the lane that is free first. Two makes must not compile
 # into one folder at a time: of two steps that do so, the second waits for the first (`after`), and
 # is further down in this list.
-PREPARE = "tests/prepare lint fuzz test test-build test-packer test-vm"
+PREPARE = "tests/prepare lint fuzz test test-build test-packer test-vm package-x86_64 package-arm64"
 STEPS = [
     Step("prepare", PREPARE, counts=False),
     Step("programs", "make -j2 all unit-programs", after=["prepare"], counts=False),
     Step("test-build", "make test-build", after=["prepare"]),
     Step("lint", "make lint", counts=False),
-    Step("test-vm", "make test-vm", after=["programs", "test-build"]),
     Step("sanitizers", "make test SANITIZE=address,undefined"),
+    Step("test-vm", "make test-vm", after=["programs", "test-build"]),
     Step("test-packer", "make test-packer"),
     Step("fuzz", "make fuzz FUZZ_SECONDS=20"),
     Step("valgrind", "make valgrind", after=["programs"]),
