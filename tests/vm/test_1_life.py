@@ -9,7 +9,7 @@ from cloud.machines.machine import SHUT_DOWN, SPOT_TAKEN, TERMINATED
 
 from .stand import Stand
 
-AGENT_CONFIG = "/etc/runner-agent/config.json"
+AGENT_SETTINGS = "/etc/runner-agent/config.json"
 
 # What a job can rely on, and what it must not have.
 LOOK_AROUND = """
@@ -45,8 +45,8 @@ def test_a_job_that_fails_ends_its_machine_as_well(cloud):
 
 
 def test_a_machine_for_which_no_parameter_comes_powers_off(cloud):
-    config = {"parameter_limit_seconds": 5}
-    stand = Stand(cloud).set_up(files={AGENT_CONFIG: json.dumps(config)}).launch_alone()
+    settings = {"parameter_limit_seconds": 5}
+    stand = Stand(cloud).set_up(files={AGENT_SETTINGS: json.dumps(settings)}).launch_alone()
     stand.powers_off()
     (report,) = stand.reports()
     assert report["stage"] == "failed"
