@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import settings
 from .aws import grants
@@ -36,9 +36,6 @@ from .hooks import Hooks
 from .settings import Options
 from .view import Log, View
 
-if TYPE_CHECKING:
-    pass
-
 
 class Cloud(View):
     """One AWS account with the stack in it, a GitHub beside it, and the machines."""
@@ -49,6 +46,8 @@ class Cloud(View):
         self.directory = directory or Path(self._temporary.name)  # type: ignore[union-attr]
         self.region, self.account = REGION, ACCOUNT
         self.moto: Moto | None = None
+        self._prepared: Stack | None = None
+        self._github_port = 0  # kept, so that the stack that knows it can be used again
         self._running = False
 
     def __enter__(self) -> Cloud:
@@ -90,7 +89,7 @@ class Cloud(View):
     def _give_up(self) -> None:
         if self.moto is not None:
             self.moto.stop()
-            self.moto = None
+            self.moto = self._prepared = None
 
     def reset(self, **options: Any) -> Cloud:
         """Begin anew, with these options; what is not given is the default."""
@@ -101,15 +100,17 @@ class Cloud(View):
     def _set_up(self, moto: Moto) -> None:
         if self.options.make_github is not None:
             self.github = self.options.make_github(self.directory / "github", self.faults)
-            self.github.start()
+            self.github.start(self._github_port)
+            self._github_port = self.github.port
         self.environment = settings.environment(self.github, self.options.environment)
         parameters = {"GitHubApiUrl": self.github.api_url} if self.github else {}
-        self.stack = Stack(moto, parameters)
+        if self._prepared is None or self._prepared.parameters != parameters:
+            self._prepared = Stack(moto, parameters)
+        self.stack = self._prepared.serve()
         self.config = self.options.config or settings.configuration(self.stack, self.github)
         documents = settings.documents(self.config, self.github) | self.options.secrets
         for name, value in documents.items():
             self.put_document(name, value)
-        self.stack.close_setup()
 
     def _make_aws(self, moto: Moto) -> None:
         template = self.stack.template
@@ -140,9 +141,6 @@ class Cloud(View):
         template = self.stack.template
         functions = template.functions()
         self.functions = {function.handler: function for function in functions}
-        self._credentials = {
-            function.name: self.assume(function.role, function.handler) for function in functions
-        }
         self.hosts = {
             function.name: Host(function, self._sandbox, self._failed) for function in functions
         }
@@ -166,7 +164,7 @@ class Cloud(View):
         self.log("lambda", f"{handler} failed: {error}")
 
     def _sandbox(self, function: Function) -> Sandbox:
-        credentials = self._credentials[function.name]
+        credentials = self.stack.credentials[function.name]
         environment = settings.function_environment(
             function, credentials, self.region, self.aws_url, self.environment
         )

@@ -54,15 +54,17 @@ Handle = Callable[[Request], Answer | None]
 
 
 class Server:
-    """Serves `handle` on a free port of the loopback until it is stopped."""
+    """Serves `handle` on the loopback until it is stopped; on this port, or a free one."""
 
-    def __init__(self, handle: Handle, tls: ssl.SSLContext | None = None, name: str = "http"):
+    def __init__(
+        self, handle: Handle, tls: ssl.SSLContext | None = None, name: str = "http", port: int = 0
+    ):
         self.handle = handle
         self.tls = tls
         self.name = name
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = _listen(port)
         self.port: int = self._listener.getsockname()[1]
 
     def start(self) -> Server:
@@ -109,6 +111,13 @@ class Server:
             self._connections.discard(plain)
             self._connections.add(secured)
         return secured
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=128)
+    except OSError:  # someone else has it
+        return socket.create_server(("127.0.0.1", 0), backlog=128)
 
 
 class _Connection(BaseHTTPRequestHandler):

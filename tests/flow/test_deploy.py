@@ -82,7 +82,7 @@ class Account:
         shutil.copytree(PROJECT / "scaler" / "deploy", folder / "scaler" / "deploy")
         shutil.copy(PROJECT / "scaler" / "template.yaml", folder / "scaler")
         shutil.copy(PROJECT / "Makefile", folder)
-        moto.control("reset")
+        moto.serve()
         where = {"LocationConstraint": REGION}
         self.s3, self.ec2 = moto.client("s3"), moto.client("ec2")
         self.functions, self.stacks = moto.client("lambda"), moto.client("cloudformation")

@@ -1,15 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Runs moto's server in a process of its own, so that it does not share our interpreter's lock.
+"""Runs moto's server outside of our interpreter, whose lock it would share, with fresh accounts.
 
-Prints the port that it listens on, and ends when its standard input does, however its parent ended.
+Prints the port that it listens on, then takes commands on its standard input:
+
+    set up   what is called from now on is in every account that comes after
+    serve    end the account that was served, and fork one that begins with what was set up
+
+One thread serves the set-up, so that a fork is safe; as many as it takes serve an account. All of
+it ends when the standard input does, however the parent ended.
 """
 
+from __future__ import annotations
+
+import gc
 import os
+import select
+import signal
+import socket
 import sys
+import threading
 from typing import Any
 
-from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from moto.moto_api._internal import mock_random
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
 from moto.sqs.models import Queue, SQSBackend
+from werkzeug.serving import BaseWSGIServer, make_server
 
 
 def lock_queues() -> None:
@@ -32,14 +51,70 @@ def lock_queues() -> None:
     SQSBackend.receive_message = receive_message  # type: ignore[method-assign]
 
 
+class Accounts:
+    """The process that is set up, and the one that serves."""
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._set_up = self._server(threaded=False)
+        self._serving = 0
+        # Only we hold the writing end: an account that can read from the other one is on its own.
+        self._alone, self._alive = os.pipe()
+
+    def _server(self, threaded: bool) -> BaseWSGIServer:
+        return make_server(
+            "127.0.0.1", self.port, self._app, threaded,
+            request_handler=MotoRequestHandler, fd=self._listener.fileno(),
+        )  # fmt: skip
+
+    def run(self) -> None:
+        """Take commands, and calls while there is no account to serve them."""
+        commands = sys.stdin.fileno()
+        while True:
+            wanted = [commands] if self._serving else [commands, self._listener.fileno()]
+            ready = select.select(wanted, [], [])[0]
+            if commands in ready:
+                command = os.read(commands, 100)
+                if not command:
+                    break
+                self.end()
+                if command == b"serve\n":
+                    self._serve()
+                print("done", flush=True)
+            else:
+                self._set_up.handle_request()
+
+    def end(self) -> None:
+        """End the account that is served."""
+        if self._serving:
+            os.kill(self._serving, signal.SIGKILL)
+            os.waitpid(self._serving, 0)
+            self._serving = 0
+
+    def _serve(self) -> None:
+        gc.freeze()  # or the first collection would copy all memory that the two share
+        self._serving = os.fork()
+        if self._serving == 0:
+            os.close(self._alive)
+            threading.Thread(target=self._watch, daemon=True).start()
+            mock_random.seed()  # two accounts have no ids in common
+            self._server(threaded=True).serve_forever()
+
+    def _watch(self) -> None:
+        os.read(self._alone, 1)
+        os._exit(0)
+
+
 def main() -> None:
     """Serve until the standard input ends."""
     lock_queues()
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    print(server.get_host_and_port()[1], flush=True)
-    sys.stdin.read()
-    os._exit(0)  # there is nothing to be saved, and waiting for idle connections takes a second
+    accounts = Accounts()
+    print(accounts.port, flush=True)
+    accounts.run()
+    accounts.end()
+    os._exit(0)  # there is nothing to be saved
 
 
 if __name__ == "__main__":

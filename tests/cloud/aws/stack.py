@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: MIT
 """Moto, and the stack of scaler/template.yaml in it.
 
-Moto starts once and is emptied between tests. `create` fills it as the owner of an account would:
-an image, two subnets, the stack, the configuration and the secrets. After that signatures and
-permissions are checked; the owner goes on with an access key, everyone else with a role's session.
+A `Stack` is set up once, as the owner of an account would: an image, two subnets, the stack, and a
+session for each function. After that signatures and permissions are checked; the owner goes on with
+an access key, everyone else with a role's session. Each account that moto serves begins there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import importlib
 import json
 import os
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 STACK_NAME = "scale-agent"
 START_SECONDS = 60
+FUNCTION_SECONDS = 12 * 3600  # a session of ours lasts no longer than its tests
 ADMINISTRATOR = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -55,11 +59,29 @@ class Moto:
         importlib.import_module("moto.events.models")  # slow, so do it while moto starts
         self._session = boto3.Session("setup", "setup", region_name=REGION)
         self._clients: dict[str, Any] = {}
+        self.port = int(self._said(str.isdigit))
+
+    def set_up(self) -> None:
+        """Let what is called from now on be in every account that is served after."""
+        self._command("set up")
+
+    def serve(self) -> None:
+        """End the account that was served, and serve a fresh one: with what was set up, no more."""
+        self._command("serve")
+
+    def _command(self, text: str) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # `_said` tells why
+            self._process.stdin.write(f"{text}\n")
+            self._process.stdin.flush()
+        self._said("done".__eq__)
+
+    def _said(self, expected: Callable[[str], bool]) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline().strip()
-        if not line.isdigit():
-            raise RuntimeError(f"moto's server did not start: {self.last_error()}")
-        self.port = int(line)
+        if not expected(line):
+            raise RuntimeError(f"moto's server does not work: {self.last_error()}")
+        return line
 
     def last_error(self) -> str:
         """Give the last line that moto wrote to its standard error, other than its access log."""
@@ -109,7 +131,7 @@ class Moto:
 
 
 class Stack:
-    """One stack: the resolved template, and sessions of its roles."""
+    """One stack: the resolved template, sessions of its roles, credentials of its functions."""
 
     def __init__(
         self,
@@ -119,20 +141,40 @@ class Stack:
     ):
         self.moto = moto
         self.document = template.load(path)
+        self.parameters = parameters or {}
         self.sessions: dict[str, Session] = {}
+        moto.set_up()
         moto.control("reset")
         moto.control("reset-auth", "inf")
         self._become_owner()
         self.subnets = self._subnets()
-        given = {**self._requisites(), **(parameters or {})}
+        given = {**self._requisites(), **self.parameters}
         physical = self._create(given)
         self.template = template.Template(self.document, given, physical, REGION, ACCOUNT)
         self._give_policies()
         self.prefix = "/" + self.template.resolve({"Ref": "Prefix"})
+        self.credentials = {
+            one.name: self.assume(one.role, one.handler, FUNCTION_SECONDS)
+            for one in self.template.functions()
+        }
+        self._warm_up()
+        self.moto.control("reset-auth", "0")  # signatures and permissions are checked from now on
 
-    def close_setup(self) -> None:
-        """Check signatures and permissions from now on."""
-        self.moto.control("reset-auth", "0")
+    def serve(self) -> Stack:
+        """Serve a fresh account that has this stack, and give the stack of that account."""
+        self.moto.serve()
+        stack = copy.copy(self)
+        stack.sessions = dict(self.sessions)
+        return stack
+
+    def _warm_up(self) -> None:
+        """Call what the programs will, or each account would take its time over its first call."""
+        client = self.moto.client
+        client("ssm").get_parameters_by_path(Path=f"{self.prefix}/")
+        client("sqs").list_queues()
+        client("events").list_rules()
+        client("ec2").describe_instances()
+        client("ec2").describe_launch_templates()
 
     def _become_owner(self) -> None:
         iam = self.moto.client("iam")

@@ -52,9 +52,8 @@ class GitHub:
         self.jobs = Jobs(self.registry, self._announce)
         self.broker = Broker(self.registry, self.jobs)
         self.api = Api(self, base_path.rstrip("/"), self.faults)
-        self.ca_file, tls = make_certificates(directory)
-        self._server = Server(self.api.answer, tls, "github")
-        self.api_url = f"https://localhost:{self._server.port}{self.api.base_path}"
+        self.ca_file, self._tls = make_certificates(directory)
+        self._server: Server | None = None
 
     @property
     def app_id(self) -> int:
@@ -76,16 +75,28 @@ class GitHub:
         """What deliveries are signed with."""
         return self.webhooks.secret
 
-    def start(self) -> GitHub:
-        """Serve the API and the runners."""
-        self._server.start()
+    @property
+    def port(self) -> int:
+        """Where the API is served."""
+        assert self._server is not None, "start first"
+        return self._server.port
+
+    @property
+    def api_url(self) -> str:
+        """The address of the API."""
+        return f"https://localhost:{self.port}{self.api.base_path}"
+
+    def start(self, port: int = 0) -> GitHub:
+        """Serve the API and the runners; the API at this port, if it is free."""
+        self._server = Server(self.api.answer, self._tls, "github", port).start()
         self.broker.start()
         return self
 
     def stop(self) -> None:
         """End every connection."""
         self.webhooks.stop()
-        self._server.stop()
+        if self._server is not None:
+            self._server.stop()
         self.broker.stop()
 
     def queue_job(self, repository: str, labels: list[str], **options: Any) -> Job:

@@ -62,7 +62,6 @@ class World:
         self.received: list[Request] = []
         self.faults = Faults()
         self.github = GitHub(directory, self.faults, "/api/v3")
-        self.call = Client(self.github)
         self._sink = Server(self._receive)
 
     @contextlib.contextmanager
@@ -70,6 +69,7 @@ class World:
         """Serve for a while."""
         self._sink.start()
         self.github.start().webhooks.url = f"http://127.0.0.1:{self._sink.port}/"
+        self.call = Client(self.github)
         try:
             yield self
         finally:
