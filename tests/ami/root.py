@@ -12,6 +12,8 @@ import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloud.limits import PATIENCE
+
 PROJECT = Path(__file__).resolve().parents[2]
 VERSION = "2.330.0"
 UNITS = {
@@ -63,7 +65,7 @@ class Root:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            timeout=600,
+            timeout=2 * PATIENCE,
             check=False,
         )
         return Ended(ended.returncode, ended.stdout.decode(errors="replace"))

@@ -3,7 +3,7 @@
 
     with Cloud(make_github=GitHub, make_machines=Machines) as cloud:
         job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux", "x64"])
-        cloud.idle(30)
+        assert cloud.idle()
         assert cloud.left() == []
 
 What exists in it is read from scaler/template.yaml. `reset` gives a fresh cloud, with other

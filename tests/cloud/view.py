@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from .aws.events import Poller
 from .aws.lambda_host import Host
 from .aws.stack import Stack
 from .aws.template import Queue
+from .limits import PATIENCE, until
 
 if TYPE_CHECKING:
     from .github.stand_in import GitHub
@@ -126,11 +126,7 @@ class View:
             *(["events"] if self.pending() else []),
         ]
 
-    def idle(self, timeout: float = 30.0) -> bool:
+    def idle(self, timeout: float = PATIENCE) -> bool:
         """Wait until nothing is in flight; False when the time is over."""
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            if not self.busy() and not self.busy():  # twice, for what moved while we looked
-                return True
-            time.sleep(0.05)
-        return False
+        # twice, for what moved while we looked
+        return until(lambda: not self.busy() and not self.busy(), timeout)

@@ -23,6 +23,7 @@ from helpers import Inbox
 
 from cloud.cloud import Cloud
 from cloud.github.stand_in import GitHub
+from cloud.limits import PATIENCE
 from cloud.machines.fleet import Machines
 from cloud.settings import INHERITED, function_environment
 
@@ -96,7 +97,7 @@ def run_scaler(local_cloud: Cloud) -> Callable[..., subprocess.CompletedProcess[
             env=inherited() | own | environment,
             capture_output=True,
             text=not isinstance(event, bytes),
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
 

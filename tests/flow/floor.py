@@ -15,9 +15,10 @@ import json
 import threading
 from typing import Any
 
-from helpers import LABELS, REPOSITORY, until
+from helpers import LABELS, REPOSITORY
 
 from cloud.cloud import Cloud
+from cloud.limits import PATIENCE, until
 from cloud.machines.machine import SHUT_DOWN, Machine
 
 SCOPE = f"repos/{REPOSITORY}"
@@ -46,7 +47,7 @@ class Floor:
         self.machines.stop()
         for thread in threading.enumerate():
             if thread.name == f"machine-{self.id}":
-                thread.join(10)  # it still tells EC2
+                thread.join(PATIENCE)  # it still tells EC2
 
     def _order(self) -> None:
         ec2 = self.cloud.client("ec2")
@@ -121,9 +122,9 @@ class Floor:
         """Have the machine live its life to its end."""
         return self.switch_on().ended()
 
-    def ended(self, seconds: float = 40.0) -> Floor:
+    def ended(self) -> Floor:
         """Wait for the machine's end."""
-        assert self.machine.off.wait(seconds), self.text()
+        assert self.machine.off.wait(PATIENCE), self.text()
         return self
 
     def stages(self) -> list[str]:
@@ -152,9 +153,10 @@ class Floor:
         """List the agent's messages."""
         return [json.loads(line) for line in self.text().split("\n") if line]
 
-    def says(self, words: str, seconds: float = 20.0) -> bool:
+    def says(self, words: str) -> bool:
         """Wait until the agent writes something."""
-        return until(lambda: words in self.text(), seconds)
+        until(lambda: words in self.text() or self.machine.off.is_set())
+        return words in self.text()
 
 
 def assert_ended_well(floor: Floor) -> None:

@@ -11,16 +11,15 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from typing import Any
 
 from cloud.aws.wire import Call
 from cloud.cloud import Cloud
+from cloud.limits import until
 from cloud.serve import Answer, Request, Server
 
 REPOSITORY = "octo-org/one"
 LABELS = ["self-hosted", "linux", "x64"]
-PATIENCE = 60.0
 
 Document = dict[str, Any]
 
@@ -149,14 +148,6 @@ def parameter(cloud: Cloud, name: str) -> Document:
     """Read a hand-over."""
     found = cloud.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
     return found | {"Document": json.loads(found["Value"])}
-
-
-def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Wait for something to be true and give it; the last value when the time is over."""
-    end = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return found
 
 
 def _decoded(text: str) -> Any:

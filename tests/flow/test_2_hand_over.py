@@ -7,7 +7,6 @@ import json
 
 import pytest
 from helpers import (
-    PATIENCE,
     complaints,
     configure,
     forget,
@@ -20,12 +19,12 @@ from helpers import (
     queued,
     sent,
     told,
-    until,
 )
 
 from cloud.fault_sets import CONFLICT
 from cloud.faults import Body, Cut, Error, Latency, Throttle
 from cloud.github.stand_in import GitHub
+from cloud.limits import until
 
 JITCONFIG = ("github", "actions/generate-runner-jitconfig-*")
 TOKEN = ("github", "apps/create-installation-access-token")
@@ -166,7 +165,7 @@ def test_a_job_whose_hand_over_failed_is_served_by_the_next_try(cloud):
     cloud.faults.add(*JITCONFIG, times=1, fault=Body(b"{}", 201))
     job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"])
     assert until(lambda: job.state == "completed")
-    assert cloud.idle(PATIENCE)
+    assert cloud.idle()
     assert len(launches(cloud)) >= 2
     assert cloud.left() == []
 
@@ -242,7 +241,7 @@ def test_an_enterprise_server_below_a_path(make_cloud):
     assert cloud.github.api_url.endswith("/api/v3")
     job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"])
     assert until(lambda: job.state == "completed")
-    assert cloud.idle(PATIENCE)
+    assert cloud.idle()
     assert cloud.left() == []
     assert {call.path.startswith("/api/v3/") for call in cloud.github.api.calls} == {True}
     assert cloud.github.violations == []

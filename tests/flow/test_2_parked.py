@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from helpers import (
-    PATIENCE,
     attributes,
     batch,
     complaints,
@@ -20,10 +19,10 @@ from helpers import (
     queued,
     sent,
     told,
-    until,
 )
 
 from cloud.faults import Capacity, Error
+from cloud.limits import until
 
 RUN = ("ec2", "RunInstances")
 
@@ -115,6 +114,6 @@ def test_a_failed_message_comes_again_by_itself(cloud):
     cloud.faults.add(*RUN, times=1, fault=Error("InvalidParameterValue", 400))
     job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"])
     assert until(lambda: job.state == "completed")
-    assert cloud.idle(PATIENCE)
+    assert cloud.idle()
     assert cloud.left() == []
     assert [line["message"] for line in log(cloud, "queued")].count("launched") == 1

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from floor import ENDS, LISTENS, PATIENT, STARTS, Floor, assert_ended_well
-from helpers import LABELS, REPOSITORY, until
+from helpers import LABELS, REPOSITORY
 
+from cloud.limits import until
 from cloud.machines.fleet import Machines
 
 
@@ -143,7 +144,7 @@ def test_the_configuration_of_the_runner_is_seen_by_the_runner_only(floor):
     assert secret[:40] not in (processes / "environ").read_bytes()
     if b"__asan_init" not in (floor.cloud.programs / "runner-agent").read_bytes():
         # a sanitizer keeps memory that libcurl gave back, which else its next answer overwrites
-        assert until(lambda: secret not in memory(int(processes.name)), 5)
+        assert until(lambda: secret not in memory(int(processes.name)))
     floor.machine.agent.send_signal(signal.SIGTERM)
     floor.ended()
     assert floor.jit_config[:40] not in floor.text()

@@ -8,9 +8,10 @@ import time
 
 import pytest
 from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well
-from helpers import LABELS, REPOSITORY, until
+from helpers import LABELS, REPOSITORY
 
 from cloud.faults import Cut, Error, Throttle
+from cloud.limits import until
 from cloud.machines.fleet import Machines
 from cloud.machines.machine import SHUT_DOWN
 from cloud.serve import iso
@@ -64,7 +65,7 @@ def test_the_agent_is_told_to_end(floor, number):
 
 def test_the_agent_is_told_to_end_while_it_waits(floor):
     floor.switch_on()
-    assert until(lambda: "ready" in floor.stages(), 20)
+    assert until(lambda: "ready" in floor.stages())
     floor.machine.agent.send_signal(signal.SIGTERM)
     floor.ended()
     floor.report("interrupted")
@@ -76,7 +77,7 @@ def test_the_agent_is_told_to_end_while_it_waits(floor):
 
 def test_the_parameter_is_deleted_while_the_runner_starts(floor):
     floor.script(LISTENS, PATIENT).put().switch_on()
-    assert until(lambda: floor.cloud.parameters() == [], 20)
+    assert until(lambda: floor.cloud.parameters() == [])
     assert floor.machine.agent.poll() is None
 
 
@@ -105,7 +106,7 @@ def test_a_deletion_whose_answer_was_lost_is_a_deletion(floor):
 
 def test_a_parameter_that_was_written_twice_is_deleted_twice(floor):
     floor.script(LISTENS, STARTS, "sleep 1", ENDS).put().switch_on()
-    assert until(lambda: floor.cloud.parameters() == [], 20)
+    assert until(lambda: floor.cloud.parameters() == [])
     floor.put().ended()
     assert_ended_well(floor)
 
@@ -143,7 +144,7 @@ def test_a_shutdown_that_fails_is_left_to_systemd(floor):
 
 def test_by_hand_the_machine_stays_on(floor):
     floor.script(LISTENS, STARTS, ENDS).put().switch_on("--no-shutdown")
-    assert until(lambda: "still on" in floor.stages(), 20)
+    assert until(lambda: "still on" in floor.stages())
     assert "shutdown" not in floor.stages()
     floor.report("ready", "job_started", "finished")
     assert floor.cloud.parameters() == []

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from helpers import LABELS, REPOSITORY
 
 from cloud.cloud import Cloud
 from cloud.faults import Body, Cut, Error, Throttle
+from cloud.limits import PATIENCE, until
 from cloud.machines.fleet import Machines
 
 
@@ -45,7 +45,7 @@ def agent_alone(cloud: Cloud, folder: Path, endpoint: str) -> subprocess.Complet
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -86,13 +86,17 @@ def test_a_machine_without_a_role_goes(floor):
 
 def test_a_late_parameter_is_waited_for(floor):
     floor.cloud.github.queue_job(REPOSITORY, LABELS)
+
+    def refused():
+        return [call for call in floor.cloud.calls.of("ssm", "GetParameter") if call.error]
+
     floor.switch_on()
-    time.sleep(1.5)
+    assert until(lambda: len(refused()) >= 4)
     assert "ready" in floor.stages(), "the rest of the boot does not wait for a hand-over"
     floor.put().ended()
     floor.report("ready", "job_started", "finished")
-    asked = floor.cloud.calls.of("ssm", "GetParameter")
-    assert 4 <= len([call for call in asked if call.error]) <= 16
+    times = [call.time for call in refused()]
+    assert len([at for at in times if at - times[0] < 1.5]) <= 16
     assert_ended_well(floor)
 
 
@@ -164,7 +168,7 @@ def command(cloud: Cloud, *arguments: str) -> subprocess.CompletedProcess[str]:
         [program, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         env=cloud.environment,
     )

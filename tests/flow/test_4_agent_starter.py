@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well, assert_failed
-from helpers import LABELS, REPOSITORY, until
+from helpers import LABELS, REPOSITORY
 
+from cloud.limits import PATIENCE, until
 from cloud.machines.fleet import Machines
+from cloud.machines.processes import is_running
 from cloud.machines.runner_service import RunnerService
 from cloud.settings import BUILD
 
@@ -39,7 +41,7 @@ class Client:
 
     def __init__(self, path: Path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(20)
+        self.socket.settimeout(PATIENCE)
         self.socket.connect(str(path))
         self.output = b""
         self.pid = 0
@@ -120,7 +122,7 @@ class Server(RunnerService):
     def stop(self) -> int:
         """Tell it to end."""
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -131,14 +133,6 @@ def server(tmp_path) -> Iterator[Server]:
     ended = server.stop()
     server.forget()
     assert ended == 0, server.log.read_text()
-
-
-def is_running(pid: int) -> bool:
-    """Tell whether a process lives: not gone, and no zombie."""
-    try:
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
 
 
 # -- the end ----------------------------------------------------------------------------------
@@ -168,7 +162,7 @@ def test_a_kill_is_for_the_program_and_its_children(server):
     child = int(client.reads("up\n").output.split()[0])
     client.signal(signal.SIGKILL)
     assert client.ended() == (KILLED, signal.SIGKILL)
-    assert until(lambda: not is_running(child), 10)
+    assert until(lambda: not is_running(child))
 
 
 def test_a_signal_that_comes_too_late_does_not_hide_the_end(server):
@@ -184,14 +178,14 @@ def test_an_agent_that_goes_takes_the_program_and_its_children_with_it(server):
     client = server.start("sleep 300 & echo $! up; wait")
     child = int(client.reads("up\n").output.split()[0])
     client.close()
-    assert until(lambda: not is_running(client.pid) and not is_running(child), 10)
+    assert until(lambda: not is_running(client.pid) and not is_running(child))
     assert server.run("echo next") == "next\n"
 
 
 def test_what_a_program_leaves_behind_stays(server):
     # a runner that updates itself does so
     pid = int(server.run("sleep 300 >/dev/null 2>&1 & echo $!"))
-    time.sleep(0.2)
+    assert server.run("echo next") == "next\n"
     assert is_running(pid)
     os.kill(pid, signal.SIGKILL)
 
@@ -200,7 +194,7 @@ def test_a_server_that_dies_takes_the_program_with_it(server):
     client = server.start("exec sleep 300")
     server.process.kill()
     assert client.socket.recv(1024) == b""
-    assert until(lambda: not is_running(client.pid), 10)
+    assert until(lambda: not is_running(client.pid))
     server.stop = lambda: 0
 
 
@@ -310,7 +304,7 @@ def test_garbage_is_refused(server, packet, count, words):
     assert words in text
     assert words in server.log.read_text()
     assert server.run("echo next") == "next\n"
-    assert until(lambda: server.descriptors() == IDLE, 5)
+    assert until(lambda: server.descriptors() == IDLE)
 
 
 def test_garbage_while_the_program_runs_ends_it(server):
@@ -384,7 +378,7 @@ def test_nobody_starts_the_runner(floor):
 
 
 def stop_launch(floor: Floor) -> None:
-    assert until(lambda: floor.machine.runner_service is not None, 10)
+    assert until(lambda: floor.machine.runner_service is not None)
     floor.machine.runner_service.process.send_signal(signal.SIGSTOP)
 
 
@@ -422,7 +416,7 @@ def test_an_agent_that_is_killed_takes_the_runner_with_it(floor):
     pid = runner_of(floor)
     assert is_running(pid)
     floor.machine.agent.kill()
-    assert until(lambda: not is_running(pid), 10)
+    assert until(lambda: not is_running(pid))
     floor.ended()
     assert "FailureAction=poweroff" in floor.machine.reason
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 from helpers import (
-    PATIENCE,
     batch,
     complaints,
     configure,
@@ -16,11 +15,11 @@ from helpers import (
     metrics,
     queued,
     told,
-    until,
 )
 
 from cloud.faults import Body, Error, Event, Throttle
 from cloud.hooks import ENDED
+from cloud.limits import until
 from cloud.machines.fleet import SPOT_WARNING
 
 TIMES = {
@@ -291,7 +290,7 @@ def test_a_spot_loss_reaches_people_with_the_job_s_url(make_cloud, inboxes):
     cloud.faults.add("machine", "spot", times=1, fault=Event(3.0))
     job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"], run_seconds=300)
     assert until(lambda: job.state == "completed")
-    assert cloud.idle(PATIENCE)
+    assert cloud.idle()
     assert cloud.left() == []
     (message,) = inbox.messages
     card = message["attachments"][0]["content"]

@@ -7,7 +7,6 @@ import re
 
 import pytest
 from helpers import (
-    PATIENCE,
     attributes,
     batch,
     complaints,
@@ -16,10 +15,10 @@ from helpers import (
     job_url,
     sent,
     told,
-    until,
 )
 
 from cloud.faults import Cut, Error
+from cloud.limits import until
 
 RUN = ("ec2", "RunInstances")
 FATAL = Error("InvalidSubnetID.NotFound", 400, "The subnet ID does not exist")
@@ -160,7 +159,7 @@ def test_what_fails_for_good_is_told_kept_and_served_when_it_is_mended(make_clou
     assert re.match(r"moved \S+ to scale-agent-queued\.fifo: job", output)
     assert output.endswith("1 moved, 0 stay\n")
     assert until(lambda: job.state == "completed")
-    assert cloud.idle(PATIENCE)
+    assert cloud.idle()
     assert cloud.left() == []
 
 
@@ -173,7 +172,7 @@ def test_crashes_reach_people_by_sqs_itself(make_cloud):
     assert kept["Body"]["id"] == job.id
     assert attributes(kept)["source"] == cloud.queue("QueuedQueue").arn
     assert "crashed or ran out of time" in attributes(kept)["cause"]
-    assert cloud.idle(PATIENCE)
+    assert cloud.idle()
 
 
 def put_kept(cloud, body, source):

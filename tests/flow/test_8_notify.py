@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from helpers import PATIENCE, batch, complaints, failures, job_url, log, until
+from helpers import batch, complaints, failures, job_url, log
 
 from cloud.faults import Capacity
+from cloud.limits import until
 from cloud.serve import Answer
 
 TEAMS, SLACK = "notify/teams-webhook-urls", "notify/slack-webhook-urls"
@@ -197,7 +198,7 @@ def test_many_jobs_that_wait_are_told_once(make_cloud, inboxes):
     cloud.faults.add("ec2", "RunInstances", fault=Capacity())
     for _ in range(12):
         cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"])
-    assert until(lambda: cloud.messages() == {"ParkedQueue": 12}, PATIENCE)
+    assert until(lambda: cloud.messages() == {"ParkedQueue": 12})
     assert until(lambda: not cloud.hosts["scale-agent-notify"].busy)
     (message,) = inbox.messages
     title = message["attachments"][0]["content"]["body"][0]["text"]

@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 from helpers import (
     LABELS,
-    PATIENCE,
     REPOSITORY,
     complaints,
     configure,
@@ -14,20 +13,20 @@ from helpers import (
     log,
     metrics,
     sent,
-    until,
 )
 
 from cloud.faults import Capacity, Cut, Error, Event, Throttle
+from cloud.limits import until
 
 
 def queue_jobs(cloud, count, **options):
     return [cloud.github.queue_job(REPOSITORY, LABELS, **options) for _ in range(count)]
 
 
-def all_done(cloud, jobs, seconds=2 * PATIENCE):
-    done = until(lambda: all(job.state == "completed" for job in jobs), seconds)
+def all_done(cloud, jobs):
+    done = until(lambda: all(job.state == "completed" for job in jobs))
     assert done, [(job.id, job.state) for job in jobs]
-    assert cloud.idle(PATIENCE), cloud.busy()
+    assert cloud.idle(), cloud.busy()
     assert cloud.left() == []
     assert cloud.github.violations == []
 
@@ -140,7 +139,7 @@ def test_webhooks_that_come_late_doubled_and_in_another_order(cloud):
     webhooks.disturb("duplicate", "completed", times=1)
     jobs = queue_jobs(cloud, 5)
     all_done(cloud, jobs)
-    assert webhooks.wait(PATIENCE)
+    assert webhooks.wait()
     all_served(cloud, jobs)
     assert machines_of(cloud) == 5
 
@@ -151,7 +150,7 @@ def test_completed_before_in_progress_before_queued(cloud):
     for action in ("completed", "in_progress"):
         job.conclusion = "success" if action == "completed" else None
         webhooks.announce(job, action)
-        assert webhooks.wait(PATIENCE)
+        assert webhooks.wait()
     job.conclusion = None
     webhooks.announce(job, "queued")
     all_served(cloud, [job])
@@ -161,7 +160,7 @@ def test_a_lost_webhook_is_made_up_for_by_sending_it_again(cloud):
     webhooks = cloud.github.webhooks
     webhooks.disturb("lost", "queued")
     job = cloud.github.queue_job(REPOSITORY, LABELS)
-    assert cloud.idle(PATIENCE)
+    assert cloud.idle()
     assert job.state == "queued"
     webhooks.redeliver(webhooks.deliveries[0])
     all_served(cloud, [job])
@@ -189,7 +188,7 @@ def test_a_job_that_is_cancelled_while_it_waits_leaves_nothing(cloud):
             cloud.github.broker.expel(session.runner)  # as GitHub does after some idle minutes
         return cloud.idle(0.5)
 
-    assert until(quiet, 2 * PATIENCE)
+    assert until(quiet)
     all_done(cloud, [job])
     assert job.conclusion == "cancelled"
     assert machines_of(cloud) <= 4  # nobody knows that it is cancelled, but there is an end

@@ -10,6 +10,7 @@ import pytest
 from helpers import batch, job_message
 
 from cloud.aws.sandbox import FunctionError
+from cloud.limits import PATIENCE
 
 HANDLERS = ["webhook", "queued", "in_progress", "completed", "instance", "dead_letter", "notify"]
 BATCHES = HANDLERS[1:]
@@ -83,7 +84,7 @@ def test_an_answer_that_cannot_be_written_is_a_failure(local_cloud, run_scaler):
     for arguments in (["--help"], ["--version"], ["webhook"], ["ladder", "m7i.large"]):
         done = subprocess.run(
             ["/bin/sh", "-c", f'exec "{program}" "$@" > /dev/full', "sh", *arguments],
-            input=json.dumps(PING), capture_output=True, text=True, timeout=60, check=False,
+            input=json.dumps(PING), capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         assert (arguments, done.returncode) == (arguments, 1)
         assert "No space left" in done.stderr

@@ -19,6 +19,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from cloud.limits import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 SCALER = ROOT / os.environ.get("BUILD", "build") / "bin" / "scaler"
 SCHEMA = json.loads((ROOT / "scaler/config/config.schema.json").read_text())
@@ -172,7 +174,12 @@ def changed(changes: dict[Steps, Any]) -> Any:
 
 def check(text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [SCALER, "check", "-"], input=text, capture_output=True, text=True, timeout=20, check=False
+        [SCALER, "check", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
 
@@ -278,7 +285,7 @@ def test_schema_is_a_schema():
 
 def test_example_is_valid():
     result = subprocess.run(
-        [SCALER, "check", EXAMPLE], capture_output=True, text=True, timeout=20, check=False
+        [SCALER, "check", EXAMPLE], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (result.returncode, result.stdout) == (0, f"{EXAMPLE}: valid: 2 specs\n")
     assert VALIDATOR.is_valid(json.loads(EXAMPLE.read_text()))
@@ -304,7 +311,7 @@ def test_defaults_are_described_as_they_are():
 )
 def test_command_line(arguments: list[str], code: int, words: str):
     result = subprocess.run(
-        [SCALER, "check", *arguments], capture_output=True, text=True, timeout=20, check=False
+        [SCALER, "check", *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert result.returncode == code
     assert words in (result.stderr if code else result.stdout)

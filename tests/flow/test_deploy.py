@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from cloud.aws.stack import ACCOUNT, REGION, Moto
+from cloud.limits import PATIENCE
 
 PROJECT = Path(__file__).resolve().parents[2]
 # The AWS CLI of the machine, unless tests/prepare had to install one.
@@ -128,7 +129,7 @@ class Account:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                timeout=SECONDS,
+                timeout=PATIENCE,
                 check=False,
             )
         finally:

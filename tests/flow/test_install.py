@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud.limits import PATIENCE
 from cloud.settings import BUILD, INHERITED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ def make_install(destination: Path, **variables: str) -> set[str]:
     own = {name: os.environ[name] for name in INHERITED if name in os.environ}
     done = subprocess.run(
         ["make", "--no-print-directory", "install", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
         env={"PATH": os.environ["PATH"], "HOME": str(destination), **own},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,8 @@ from pathlib import Path
 import botocore.session
 import pytest
 
+from cloud.limits import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 SCALER = ROOT / os.environ.get("BUILD", "build") / "bin" / "scaler"
 
@@ -42,7 +44,7 @@ def sizes(family: str) -> list[str]:
 @cache
 def run(name: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [SCALER, "ladder", name], capture_output=True, text=True, timeout=20, check=False
+        [SCALER, "ladder", name], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
@@ -122,7 +124,11 @@ def test_every_rung_exists(family: str):
 )
 def test_what_is_no_type_is_refused(arguments: list[str], words: str):
     result = subprocess.run(
-        [SCALER, "ladder", *arguments], capture_output=True, text=True, timeout=20, check=False
+        [SCALER, "ladder", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr

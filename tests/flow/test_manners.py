@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from person import owner_environment
 
+from cloud.limits import PATIENCE
 from cloud.settings import BUILD
 
 PROGRAMS = BUILD / "bin"
@@ -22,7 +23,7 @@ HANDLERS = ["webhook", "queued", "in_progress", "completed", "instance", "dead_l
 def run(*command, **options):
     return subprocess.run(
         [str(part) for part in command],
-        capture_output=True, text=True, timeout=60, check=False, **options,
+        capture_output=True, text=True, timeout=PATIENCE, check=False, **options,
     )  # fmt: skip
 
 

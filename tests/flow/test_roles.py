@@ -10,7 +10,6 @@ import pytest
 from botocore.exceptions import ClientError
 from helpers import (
     LABELS,
-    PATIENCE,
     REPOSITORY,
     batch,
     complaints,
@@ -20,11 +19,11 @@ from helpers import (
     job_message,
     job_url,
     queued,
-    until,
 )
 
 from cloud.faults import Body, Capacity, Error, Throttle
 from cloud.hooks import ENDED
+from cloud.limits import until
 
 # What Lambda itself does with a function's role.
 LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -208,7 +207,7 @@ def test_nothing_is_denied_in_a_whole_life(cloud):
     cloud.faults.add("ssm", "PutParameter", times=1, fault=Error("ParameterLimitExceeded", 400))
     jobs = [cloud.github.queue_job(REPOSITORY, LABELS) for _ in range(3)]
     assert until(lambda: all(job.state == "completed" for job in jobs))
-    assert cloud.idle(PATIENCE)
+    assert cloud.idle()
     # A machine that looks for its parameter before it is there is told that it may not.
     assert set(denied(cloud)) <= {("RunnerRole", "ssm", "GetParameter")}
 

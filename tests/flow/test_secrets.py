@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers import LABELS, PATIENCE, REPOSITORY, batch, job_message, queued, until
+from helpers import LABELS, REPOSITORY, batch, job_message, queued
 
 from cloud.faults import Body, Capacity, Cut, Error, Event, Throttle
+from cloud.limits import until
 
 TEAMS = "notify/teams-webhook-urls"
 SLACK = "notify/slack-webhook-urls"
@@ -128,7 +129,7 @@ def test_a_good_day(make_cloud, inboxes):
     with command_lines() as lines:
         jobs = [cloud.github.queue_job(REPOSITORY, LABELS, run_seconds=1.0) for _ in range(3)]
         assert until(lambda: all(job.state == "completed" for job in jobs))
-        assert cloud.idle(PATIENCE)
+        assert cloud.idle()
     assert any("Runner.Listener" in line or "/runner run" in line for line in lines)
     assert_nothing_leaked(cloud, lines)
 
@@ -141,7 +142,7 @@ def test_a_personal_token(make_cloud):
     with command_lines() as lines:
         job = cloud.github.queue_job(REPOSITORY, LABELS)
         assert until(lambda: job.state == "completed")
-        assert cloud.idle(PATIENCE)
+        assert cloud.idle()
     assert_nothing_leaked(cloud, lines)
 
 
@@ -161,9 +162,9 @@ def test_a_bad_day(make_cloud, inboxes, faults):
     with command_lines() as lines:
         jobs = [cloud.github.queue_job(REPOSITORY, LABELS, run_seconds=2) for _ in range(3)]
         if faults == "dead":
-            assert until(lambda: cloud.messages() == {"KeptLetters": 3}, 2 * PATIENCE)
+            assert until(lambda: cloud.messages() == {"KeptLetters": 3})
         else:
-            assert until(lambda: all(job.state == "completed" for job in jobs), 2 * PATIENCE)
+            assert until(lambda: all(job.state == "completed" for job in jobs))
         assert until(lambda: not cloud.instances())
     letters = cloud.client("sqs").receive_message(
         QueueUrl=cloud.queue("KeptLetters").url,
@@ -256,7 +257,7 @@ def test_an_agent_that_gets_nonsense_does_not_quote_it(make_cloud):
     cloud.faults.add("events", "PutEvents", times=2, fault=Throttle())
     cloud.faults.add("ssm", "DeleteParameter", times=2, fault=Cut())
     assert until(lambda: len(cloud.hooks.ended) >= 2)
-    assert cloud.idle(PATIENCE)
+    assert cloud.idle()
     assert_nothing_leaked(cloud)
 
 

@@ -9,10 +9,12 @@ import pty
 import re
 import select
 import signal
-import time
+import termios
 
 import pytest
 from person import other_key, owner_environment
+
+from cloud.limits import PATIENCE, until
 
 URL = "https://example.lambda-url.eu-central-1.on.aws/"
 KEY = "/scale-agent/github/private-key"
@@ -249,26 +251,25 @@ class Terminal:
         if self.pid == 0:
             os.execve(program, [str(program), *arguments], environment)
 
-    def until(self, words, seconds=30.0):
-        """Read until these words are there, or the end; "" for the end."""
-        end = time.monotonic() + seconds
-        while not words or words not in self.seen:
-            assert time.monotonic() < end, self.seen
-            if not select.select([self.terminal], [], [], 0.5)[0]:
-                continue
-            try:
-                self.seen += os.read(self.terminal, 4096).decode()
-            except OSError:
-                assert not words, self.seen
-                break
+    def read(self):
+        """Read what is there next; False at the end."""
+        assert select.select([self.terminal], [], [], PATIENCE)[0], self.seen
+        try:
+            self.seen += os.read(self.terminal, 4096).decode()
+        except OSError:
+            return False
+        return True
 
     def answer(self, question, text):
-        self.until(question)
-        time.sleep(0.1)  # the terminal must be quiet before a secret is typed
+        while question not in self.seen or not self.seen.endswith(": "):
+            assert self.read(), self.seen
+        if "hidden" in self.seen.splitlines()[-1]:  # what is typed before it is quiet gets lost
+            assert until(lambda: not termios.tcgetattr(self.terminal)[3] & termios.ECHO)
         os.write(self.terminal, text.encode())
 
     def end(self):
-        self.until("")
+        while self.read():
+            pass
         _, status = os.waitpid(self.pid, 0)
         os.close(self.terminal)
         return os.waitstatus_to_exitcode(status)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cloud.limits import PATIENCE
+
 PROJECT = Path(__file__).resolve().parents[2]
 TOOLS = PROJECT / "build" / "tools" / "packer"
 
@@ -38,7 +40,7 @@ class Packer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
 

@@ -11,15 +11,15 @@ import pty
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
+from cloud.limits import PATIENCE, until
+
 PROJECT = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"
 IMAGE = "ami-0123456789abcdef0"
-SECONDS = 60
 
 PACKER = r"""#!/usr/bin/env bash
 case $1 in version) echo "${PACKER_SAYS-Packer v1.14.2}"; exit ;; esac
@@ -116,7 +116,7 @@ class Builder:
         """Run make ami and give its status and what it printed."""
         process, ours, theirs = self.start(answers, **settings)
         try:
-            text, _ = process.communicate(timeout=SECONDS)
+            text, _ = process.communicate(timeout=PATIENCE)
         finally:
             os.close(ours)
             os.close(theirs)
@@ -443,12 +443,11 @@ def test_an_old_manifest_is_no_image_of_this_build(builder):
 def test_ctrl_c_waits_for_packer_to_clean_up(builder):
     process, ours, theirs = builder.start(YES="1", BUILD_WAITS="1")
     try:
-        deadline = time.monotonic() + SECONDS
-        while not (builder.folder / "calls.waits").exists():
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.05)
+        waits = builder.folder / "calls.waits"
+        assert until(lambda: waits.exists() or process.poll() is not None)
+        assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)
-        text, _ = process.communicate(timeout=SECONDS)
+        text, _ = process.communicate(timeout=PATIENCE)
     finally:
         os.close(ours)
         os.close(theirs)

@@ -17,11 +17,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloud.limits import PATIENCE, until
 from cloud.machines.machine import SHUT_DOWN, Machine, Setup
 
 from .qmp import Qmp, QmpError
@@ -82,10 +82,10 @@ class VirtualMachine(Machine):
         log = self.directory / "console.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
-    def hand(self, command: str, seconds: float = 30.0) -> str:
+    def hand(self, command: str, seconds: float = PATIENCE) -> str:
         """Run a command of the shell as root in the guest, and give what it prints."""
         path = self.directory / "hand"
-        wait_until(path.exists, 10)  # QEMU makes it
+        until(path.exists)  # QEMU makes it
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as stream:
             stream.settimeout(seconds)
             stream.connect(str(path))
@@ -236,13 +236,3 @@ def missing_tools() -> list[str]:
     return [
         name for name in ("qemu-system-x86_64", "nc", "debugfs", "sfdisk") if not shutil.which(name)
     ]
-
-
-def wait_until(condition: Any, seconds: float, pause: float = 0.1) -> bool:
-    """Wait until something is true; False when the time is over."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(pause)
-    return True

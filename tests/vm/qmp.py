@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-CONNECT_SECONDS = 10.0
+from cloud.limits import PATIENCE
 
 
 class QmpError(Exception):
@@ -55,7 +55,7 @@ class Qmp:
 
 
 def _connect(path: Path) -> socket.socket:
-    end = time.monotonic() + CONNECT_SECONDS
+    end = time.monotonic() + PATIENCE
     while True:
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

@@ -17,14 +17,14 @@ from typing import Any
 from cloud.cloud import Cloud
 from cloud.github.jobs import Job
 from cloud.github.stand_in import INSTALLATION
+from cloud.limits import PATIENCE, until
 
 from .handover import put_handover
-from .machine import VirtualMachine, wait_until
+from .machine import VirtualMachine
 
 REPOSITORY = "octo-org/one"
 LABELS = ["self-hosted", "linux", "x64"]
-BOOT_SECONDS = 180.0
-END_SECONDS = 180.0
+MACHINE_PATIENCE = 2 * PATIENCE  # an emulated machine boots and works slowly
 
 
 class Stand:
@@ -84,7 +84,7 @@ class Stand:
             calls = self.cloud.calls.of("ssm", "GetParameter")
             return any(call.error and call.session == self.machine.id for call in calls)
 
-        assert wait_until(has_asked, BOOT_SECONDS)
+        assert until(has_asked, MACHINE_PATIENCE)
         return self
 
     def hand_over(self, **options: Any) -> Stand:
@@ -114,36 +114,34 @@ class Stand:
         return self
 
     def _machine(self) -> VirtualMachine:
-        assert self.cloud.machines.wait(lambda: self.cloud.machines.all, 30), "nothing was launched"
+        assert self.cloud.machines.wait(lambda: self.cloud.machines.all), "nothing was launched"
         return next(iter(self.cloud.machines.all.values()))
 
     def runs(self) -> Stand:
-        """Wait until the job is running."""
-        started = self.cloud.github.wait(lambda: self.job.state != "queued", BOOT_SECONDS)
+        """Wait until the job runs."""
+        started = self.cloud.github.wait(lambda: self.job.state != "queued", MACHINE_PATIENCE)
         assert started and self.job.state == "in_progress", self.job
         return self
 
-    def says(self, words: str, seconds: float = BOOT_SECONDS) -> Stand:
+    def says(self, words: str, seconds: float = MACHINE_PATIENCE) -> Stand:
         """Wait until the machine's console has these words."""
         machine = self.machine
-        wait_until(lambda: words in machine.console or machine.off.is_set(), seconds)
+        until(lambda: words in machine.console or machine.off.is_set(), seconds)
         assert words in machine.console
         return self
 
     def powers_off(self) -> Stand:
-        """Wait until the machine has powered itself off, and check that nothing is left."""
-        assert self.machine.off.wait(BOOT_SECONDS + END_SECONDS), "the machine is still on"
+        """Wait until the machine has powered itself off, and see that nothing is left."""
+        assert self.machine.off.wait(MACHINE_PATIENCE), "the machine is still on"
         assert "pulled" not in [moment.stage for moment in self.machine.moments]
-        assert self.cloud.idle(60), self.cloud.busy()
+        assert self.cloud.idle(), self.cloud.busy()
         assert self.cloud.left() == []
         assert list(self.cloud.machines.all) == [self.machine.id], "one machine was enough"
         return self
 
     def ends(self, conclusion: str) -> Stand:
         """Wait for the end of the job and of its machine."""
-        ended = self.cloud.github.wait(
-            lambda: self.job.state == "completed", BOOT_SECONDS + END_SECONDS
-        )
+        ended = self.cloud.github.wait(lambda: self.job.state == "completed", MACHINE_PATIENCE)
         assert ended, self.job
         assert self.job.conclusion == conclusion, self.job.output
         return self.powers_off()

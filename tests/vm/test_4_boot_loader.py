@@ -17,7 +17,7 @@ from cloud.github.stand_in import GitHub
 from .bench_machine import Change, make_variant
 from .machine import Firmware
 from .machines import IMAGE, VirtualMachines
-from .stand import Stand
+from .stand import MACHINE_PATIENCE, Stand
 
 PROJECT = Path(__file__).resolve().parents[2]
 FIRMWARE = Firmware(
@@ -25,7 +25,6 @@ FIRMWARE = Firmware(
 )
 WANTED = "/etc/systemd/system/basic.target.wants/runner-agent.service"
 ENTRY = "grep -E '^[[:space:]]*(linux|initrd)[[:space:]]' /boot/grub/grub.cfg"
-STEP_SECONDS = 300.0
 
 INSTALL_GRUB = """
     mkfs.vfat /dev/nvme0n1p15 && mkdir -p /boot/efi && mount /dev/nvme0n1p15 /boot/efi
@@ -52,12 +51,12 @@ def scripts() -> dict[str, tuple[bytes, int]]:
 def set_up_boot(stand: Stand) -> None:
     """Install GRUB, let step boot remove the initramfs, and power the machine off."""
     machine = stand.launch_alone().machine
-    assert machine.hand(INSTALL_GRUB, STEP_SECONDS).endswith("done\n")
+    assert machine.hand(INSTALL_GRUB, MACHINE_PATIENCE).endswith("done\n")
     assert "initrd" in machine.hand(ENTRY)
-    assert machine.hand("/root/ami/install boot && echo good", STEP_SECONDS).endswith("good\n")
+    assert machine.hand("/root/ami/install boot && echo good", MACHINE_PATIENCE).endswith("good\n")
     assert "initrd" not in machine.hand(ENTRY)
     ready = "systemctl enable runner-agent 2>/dev/null && umount /boot/efi && echo good"
-    assert machine.hand(ready, STEP_SECONDS) == "good\n"
+    assert machine.hand(ready, MACHINE_PATIENCE) == "good\n"
     machine.last_hand("systemctl poweroff")
     stand.powers_off()
 

@@ -16,6 +16,7 @@ from tree import PROJECT, Root, trust
 
 from cloud.faults import Faults
 from cloud.github.tls import make_certificates
+from cloud.limits import PATIENCE
 from cloud.machines.metadata import Facts, Metadata
 from cloud.serve import Answer, Server
 
@@ -72,7 +73,7 @@ def root(installed, architecture):
 
 def run(root, *arguments, **environment):
     return subprocess.run(
-        [*root.command, *arguments], check=False, env=environment, text=True, timeout=60,
+        [*root.command, *arguments], check=False, env=environment, text=True, timeout=PATIENCE,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 

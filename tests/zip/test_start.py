@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from cloud.aws.sandbox import Sandbox
 from cloud.github.tls import make_app_key, make_certificates
+from cloud.limits import PATIENCE
 from cloud.serve import Answer, Server
 
 RUNNER = "i-0123456789abcdef0"
@@ -98,7 +99,7 @@ def start(tree):
     """Start handlers; `start.lines` is what they wrote."""
     started: list[Sandbox] = []
 
-    def begin(handler, timeout=60.0, **environment):
+    def begin(handler, timeout=PATIENCE, **environment):
         started.append(tree.start(handler, environment, begin.lines.append, timeout))
         return started[-1]
 

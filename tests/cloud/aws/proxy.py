@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..faults import Body, Cut, Error, Fault, Faults, Latency, Partial, Throttle, Timeout
+from ..limits import PATIENCE
 from ..serve import Answer, Request, Server
 from . import services, wire
 from .policy import Policies
 from .wire import Call, Session
 
 HOP_HEADERS = ("connection", "transfer-encoding", "keep-alive", "server", "date", "content-length")
-FORWARD_SECONDS = 60.0
 
 # Told of each call that took effect, with moto's answer; must not block.
 Hook = Callable[[Call, Answer], None]
@@ -191,7 +191,7 @@ class Aws:
         return self._forward(wire.sign_again(request, wire.body_of(call, parameters), session))
 
     def _forward(self, request: Request) -> Answer | None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.moto_port, FORWARD_SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", self.moto_port, PATIENCE)
         try:
             connection.putrequest(
                 request.method, request.path, skip_host=True, skip_accept_encoding=True

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..limits import PATIENCE
 from ..serve import Answer, Request, Server
 from .template import Function
 
@@ -114,9 +115,9 @@ class Sandbox:
         self._drained.clear()
         try:
             Path(f"/proc/{self.pid}/fd/1").write_bytes(MARK)
-            self._drained.wait(STOP_SECONDS)
+            self._drained.wait(PATIENCE)
         except OSError:  # it has ended
-            self._reader.join(STOP_SECONDS)
+            self._reader.join(PATIENCE)
 
     def stop(self) -> int:
         """End the process, kindly at first; give its exit status."""

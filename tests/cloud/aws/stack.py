@@ -24,13 +24,13 @@ import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+from ..limits import PATIENCE
 from . import template
 from .wire import Session
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 STACK_NAME = "scale-agent"
-START_SECONDS = 60
 FUNCTION_SECONDS = 12 * 3600  # a session of ours lasts no longer than its tests
 ADMINISTRATOR = {
     "Version": "2012-10-17",
@@ -116,7 +116,7 @@ class Moto:
         url = f"{self.url}/moto-api/{path}"
         request = urllib.request.Request(url, body.encode(), headers, method="POST")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=START_SECONDS) as answer:
+        with opener.open(request, timeout=PATIENCE) as answer:
             answer.read()
 
     def stop(self) -> None:
@@ -124,7 +124,7 @@ class Moto:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

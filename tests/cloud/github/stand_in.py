@@ -7,7 +7,7 @@ It is the REST API over TLS, the webhooks, the queue of jobs, and the broker tha
     github.start()
     github.webhooks.url = "http://127.0.0.1:9000/"
     job = github.queue_job("octo-org/one", ["self-hosted", "linux", "x64"])
-    github.wait(lambda: job.state == "completed", 30)
+    assert github.wait(lambda: job.state == "completed")
 
 All state is there to be looked at: `jobs`, `registry`, `doorman`, `api.calls`,
 `webhooks.deliveries`; `violations` lists what GitHub's own description of its API says against
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..faults import Faults
+from ..limits import PATIENCE
 from ..serve import Server
 from .api import Api
 from .broker import Broker
@@ -107,7 +108,7 @@ class GitHub:
         """A person cancels a job."""
         self.jobs.cancel(job)
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    def wait(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
         """Wait until something is true of the jobs and runners; False when the time is over."""
         with self.jobs.changed:
             return self.jobs.changed.wait_for(condition, seconds)

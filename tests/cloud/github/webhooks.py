@@ -25,6 +25,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from ..limits import PATIENCE
 from ..serve import iso
 from .jobs import Job
 from .openapi import package_directory
@@ -141,7 +142,7 @@ class Webhooks:
         self._submit(again)
         return again
 
-    def wait(self, seconds: float = 15.0) -> bool:
+    def wait(self, seconds: float = PATIENCE) -> bool:
         """Wait until nothing is under way; False when the time is over."""
         with self._quiet:
             return self._quiet.wait_for(lambda: self._open == 0, seconds)

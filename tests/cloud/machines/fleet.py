@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..faults import Event, Latency
+from ..limits import PATIENCE
 from ..serve import iso
 from .machine import DIED, HERE, SPOT_TAKEN, TERMINATED, Machine, Moment, Setup
 from .metadata import Facts, Metadata
@@ -81,7 +82,7 @@ class Machines:
         """The machines that are on, and what they are doing, for people."""
         return [f"machine {m.id} is still on ({m.state})" for m in self.running()]
 
-    def wait(self, condition: Any, seconds: float = 30.0) -> bool:
+    def wait(self, condition: Any, seconds: float = PATIENCE) -> bool:
         """Wait until something is true of the machines; False when the time is over."""
         with self.changed:
             return self.changed.wait_for(condition, seconds)
@@ -94,7 +95,7 @@ class Machines:
         for machine in running:
             machine.end("the local cloud stops", gently=False)
         for machine in running:
-            machine.off.wait(5)
+            machine.off.wait(PATIENCE)
 
     def _launch(self, instance_ids: list[str], request: dict[str, str], at: float) -> None:
         try:

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import processes
 from .metadata import Metadata
 from .runner_service import RunnerService
 
@@ -251,7 +252,11 @@ class Machine:
             # its child `shutdown` may still be on its way
             self.at(SHUTDOWN_COMES_SECONDS, self._forgotten)
             return
-        how = f"exit code {self.exit_code}" if self.exit_code > 0 else signal_name(-self.exit_code)
+        how = (
+            f"exit code {self.exit_code}"
+            if self.exit_code > 0
+            else processes.signal_name(-self.exit_code)
+        )
         self.note("agent failed", how)
         self._stop(f"{SHUT_DOWN} (FailureAction=poweroff: {how})")
 
@@ -297,25 +302,4 @@ class Machine:
 
     def _processes(self) -> list[int]:
         """The live processes of this machine."""
-        sessions = {process.pid for process in self._started()}
-        return [pid for pid in _pids() if _session(pid) in sessions] if sessions else []
-
-
-def signal_name(number: int) -> str:
-    """How a process that ended by a signal is told of."""
-    with contextlib.suppress(ValueError):
-        return f"killed by {signal.Signals(number).name}"
-    return f"killed by signal {number}"
-
-
-def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def _session(pid: int) -> int:
-    """The session of a process; 0 for one that is gone or waits to be reaped."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return 0
-    return 0 if fields[0] == "Z" else int(fields[3])
+        return processes.of_sessions({process.pid for process in self._started()})

@@ -13,6 +13,7 @@ import pytest
 from botocore.config import Config
 
 from cloud.cloud import Cloud
+from cloud.limits import PATIENCE
 
 EXAMPLE = [sys.executable, "-I", "-S", str(Path(__file__).with_name("example_function.py"))]
 
@@ -33,7 +34,7 @@ def client(aws: Cloud) -> Client:
 
     def make(service: str, role: str, session: str = "local", **changed: Any) -> Any:
         given = aws.assume(role, session)
-        timeout = changed.get("timeout", 5)
+        timeout = changed.get("timeout", PATIENCE)
         config = Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=timeout)
         return boto3.client(
             service,

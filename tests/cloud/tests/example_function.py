@@ -45,6 +45,9 @@ def work(event: dict, request_id: str, headers: dict) -> object:
         return {**headers, "pid": os.getpid(), "stale": post("invocation/stale/response", b"1")}
     if verb == "sleep":
         time.sleep(event["seconds"])
+    if verb == "wait":
+        while not os.path.exists(event["for"]):  # noqa: PTH110 - pathlib takes its time to load
+            time.sleep(0.01)
     if verb == "crash":
         os._exit(3)
     if verb == "metric":

@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
+from cloud.limits import PATIENCE
+
 from ..faults import Faults
 from ..github.stand_in import GitHub
 from ..serve import Answer, Request, Server
@@ -115,5 +117,5 @@ def start_runner(configuration: str, *arguments: str) -> subprocess.Popen[bytes]
 
 def ended(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     """Wait for a runner; gives its exit code and output."""
-    output, _ = process.communicate(timeout=10)
+    output, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, output.decode(errors="replace")

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from cloud.demo.paint import Painter
 from cloud.demo.show import FAILED, MISUSED, OK, Demo, arguments, main
 from cloud.demo.story import Life, Line, _merged
 from cloud.github.jobs import Job
+from cloud.limits import PATIENCE
+from cloud.machines.processes import is_running
 from cloud.settings import BUILD
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,9 +44,9 @@ def start(build, *words):
     )
 
 
-def show(build, *words, seconds=120):
-    process = start(build, *words)
-    output, _ = process.communicate(timeout=seconds)
+def show(build, *words, limit=PATIENCE):
+    process = start(build, *words, "--limit", str(limit))
+    output, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, output
 
 
@@ -148,7 +149,7 @@ def test_failover_is_shown_and_every_job_is_served_once(build):
 
 
 def test_time_that_is_over_is_a_failure_with_reasons(build):
-    code, output = show(build, "--limit", "0.1")
+    code, output = show(build, limit=0.1)
     assert code == FAILED, output
     assert "never ran (still queued)" in output
     assert "All logs are in" in output
@@ -162,13 +163,12 @@ def test_interrupt_leaves_no_process(build):
         if "agent up" in line:
             break
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Stopping" in rest
     assert "Traceback" not in rest
-    time.sleep(0.1)
     found = [path for path in Path("/proc").glob("[0-9]*/cwd") if _leads_to(path, str(build))]
-    assert found == []
+    assert [path for path in found if is_running(int(path.parent.name))] == []
     assert list(build.iterdir()) == [build / "bin"]
 
 

@@ -133,7 +133,7 @@ def test_a_client_token_makes_a_launch_idempotent(aws, client):
     assert len(aws.instances()) == 3
     assert refused(launch, ec2, aws, 2)[0] == "IdempotentParameterMismatch"
     ec2.terminate_instances(InstanceIds=first)
-    assert aws.idle(5)
+    assert aws.idle()
     assert refused(launch, ec2, aws, 3)[0] == "IdempotentInstanceTerminated"
 
 
