@@ -57,7 +57,7 @@ def test_a_message_that_is_worked_on_stays_hidden_long_enough(name):
     assert source["ScalingConfig"]["MaximumConcurrency"] >= 2  # the least that Lambda takes
 
 
-@pytest.mark.parametrize("name", set(QUEUES) - LAST_QUEUES)
+@pytest.mark.parametrize("name", sorted(set(QUEUES) - LAST_QUEUES))
 def test_a_message_that_fails_becomes_a_dead_letter(name):
     redrive = QUEUES[name]["RedrivePolicy"]
     target = QUEUES[redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]]
