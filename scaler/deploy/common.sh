@@ -28,7 +28,8 @@ call() { "$AWS" "$@" 2>"$scratch/complaint"; }
 
 # What AWS said about the last call, without the words that are always the same.
 reason() {
-  sed -n -E 's/^An error occurred \(([^)]*)\) when calling the [A-Za-z]+ operation[^:]*: /\1: /; /./p' \
+  sed -n -E '/^For more information check /d
+    s/^An error occurred \(([^)]*)\) when calling the [A-Za-z]+ operation[^:]*: /\1: /; /./p' \
     "$scratch/complaint" | tail -n 1
 }
 
