@@ -22,6 +22,10 @@ fail() { # CAUSE [NEXT STEP]
   exit 1
 }
 
+# This machine's architecture, and this checkout's version, as everything here calls them.
+own_architecture() { uname -m | sed s/aarch64/arm64/; }
+own_version() { git describe --always --abbrev=12 --dirty 2>/dev/null || echo unknown; }
+
 # -- AWS --------------------------------------------------------------------------------------------
 # Calls AWS; what it complains about is kept for `reason`.
 call() { "$AWS" "$@" 2>"$scratch/complaint"; }
@@ -71,6 +75,12 @@ identify() {
   say "AWS account $account, region $AWS_REGION, as ${who#*$'\t'}"
 }
 
+# Prints the region's default VPC; nothing where there is none.
+default_vpc() {
+  must 'VPCs cannot be listed' ec2 describe-vpcs --filters Name=is-default,Values=true \
+    --query 'Vpcs[0].VpcId' --output text | sed 's/^None$//'
+}
+
 # -- questions --------------------------------------------------------------------------------------
 somebody_there() { [ -z "${YES:-}" ] && [ -t 0 ]; }
 
@@ -107,6 +117,16 @@ stack_status() { # NAME OR ID
 stack_parameter() { # NAME
   call cloudformation describe-stacks --stack-name "$STACK" --output text \
     --query "Stacks[0].Parameters[?ParameterKey=='$1'].ParameterValue | [0]" | sed 's/^None$//'
+}
+
+# Prints the names of the stack's functions; nothing when there is no stack.
+stack_functions() {
+  local status
+  status=$(stack_status "$STACK")
+  if [ "$status" = NONE ]; then return; fi
+  must "the functions of $STACK cannot be listed" cloudformation list-stack-resources \
+    --stack-name "$STACK" --output text --query \
+    "StackResourceSummaries[?ResourceType=='AWS::Lambda::Function'].[PhysicalResourceId]"
 }
 
 # Waits until CloudFormation is done and leaves the status in $status.

@@ -6,16 +6,6 @@
 #   scale-agent:deployed                          when; the same for all functions of one deployment
 declare -A sha=() arch=() arn=() code=() previous=() deployed=()
 
-# Lists the functions of the stack; nothing when there is no stack.
-stack_functions() {
-  local status
-  status=$(stack_status "$STACK")
-  if [ "$status" = NONE ]; then return; fi
-  must "the functions of $STACK cannot be listed" cloudformation list-stack-resources \
-    --stack-name "$STACK" --output text --query \
-    "StackResourceSummaries[?ResourceType=='AWS::Lambda::Function'].[PhysicalResourceId]"
-}
-
 # Asks which functions are meant and leaves their names in $functions; looks at each.
 choose_functions() { # QUESTION
   local all names function
