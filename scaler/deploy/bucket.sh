@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: MIT
-# The S3 bucket for upload and stack: Lambda reads the scaler's zip from it, CloudFormation the template.
+# The S3 bucket, for upload and stack: Lambda reads the scaler's zip from it, CloudFormation the template.
 
 # Sets BUCKET where it is not given, and checks that it belongs to this account and is in this region.
 choose_bucket() { # QUESTION [DEFAULT]
@@ -59,7 +59,7 @@ stored_checksum() { # KEY
     --query ChecksumSHA256 --output text; then return; fi
   case $(reason) in
     *"Not Found"* | *404*) ;;
-    *) fail "s3://$BUCKET/$1 cannot be looked at: $(reason)" "$(next_step "$(reason)")" ;;
+    *) fail "s3://$BUCKET/$1 cannot be read: $(reason)" "$(next_step "$(reason)")" ;;
   esac
 }
 

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# What the commands here share: the AWS CLI, who and where we are, questions, and failures that name
-# the cause and the next step. A command sources this file first; it then stands in the project's
-# root. Every command reads its settings from the environment, as make passes them on.
+# What the commands here and packer/ami share: the AWS CLI, account and region, questions, and failures
+# that name the cause and the next step. A command sources this file first, which changes to the project's
+# root. Settings come from the environment, where make puts them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -22,15 +22,15 @@ fail() { # CAUSE [NEXT STEP]
   exit 1
 }
 
-# This machine's architecture, and this checkout's version, as everything here calls them.
+# This machine's architecture in AWS's words, and this checkout's version.
 own_architecture() { uname -m | sed s/aarch64/arm64/; }
 own_version() { git describe --always --abbrev=12 --dirty 2>/dev/null || echo unknown; }
 
 # -- AWS --------------------------------------------------------------------------------------------
-# Calls AWS; what it complains about is kept for `reason`.
+# Calls AWS and keeps its error message for `reason`.
 call() { "$AWS" "$@" 2>"$scratch/complaint"; }
 
-# What AWS said about the last call, without the words that are always the same.
+# Prints why the last call failed, without the phrases that every message has.
 reason() {
   sed -n -E '/^For more information check /d
     s/^An error occurred \(([^)]*)\) when calling the [A-Za-z]+ operation[^:]*: /\1: /; /./p' \
@@ -49,7 +49,7 @@ next_step() { # REASON
   esac
 }
 
-# Calls AWS, or ends with its reason.
+# Calls AWS; a call that fails ends the command with AWS's reason.
 must() { # WHAT FAILED, ARGUMENTS
   local what=$1 why
   shift
@@ -58,7 +58,7 @@ must() { # WHAT FAILED, ARGUMENTS
   fail "$what: $why" "$(next_step "$why")"
 }
 
-# Finds the CLI, region and account, and says them. Changes nothing.
+# Finds and prints the AWS account and region. Changes nothing in AWS.
 identify() {
   local who
   if ! AWS=$(scaler/deploy/find-aws); then
@@ -67,10 +67,10 @@ identify() {
   fi
   AWS_REGION=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(call configure get region || true)}}
   if [ -z "$AWS_REGION" ]; then
-    fail 'no AWS region is set' "say which: make $command AWS_REGION=eu-central-1"
+    fail 'no AWS region is set' "name one: make $command AWS_REGION=eu-central-1"
   fi
-  export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION # version 1 reads the second one only
-  who=$(must 'AWS does not let us in' sts get-caller-identity --query '[Account,Arn]' --output text)
+  export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION # version 1 of the CLI reads only the latter
+  who=$(must 'signing in to AWS failed' sts get-caller-identity --query '[Account,Arn]' --output text)
   account=${who%%$'\t'*}
   say "AWS account $account, region $AWS_REGION, as ${who#*$'\t'}"
 }
@@ -84,14 +84,14 @@ default_vpc() {
 # -- questions --------------------------------------------------------------------------------------
 somebody_there() { [ -z "${YES:-}" ] && [ -t 0 ]; }
 
-# Asks for a value; where nobody can be asked, or with YES=1, the default is taken.
+# Asks for a value. Takes the default with YES=1 or without a terminal.
 ask() { # VARIABLE QUESTION DEFAULT
   local answer=''
   if somebody_there; then read -r -p "$2 [$3]: " answer || fail 'stopped; nothing was changed'; fi
   printf -v "$1" '%s' "${answer:-$3}"
 }
 
-# Asks for leave; YES=1 gives it, and nobody there does not.
+# Asks for permission. YES=1 grants it; without a terminal it is refused.
 confirm() { # QUESTION
   local answer=''
   if [ -n "${YES:-}" ]; then return; fi
@@ -104,13 +104,13 @@ confirm() { # QUESTION
 }
 
 # -- the stack --------------------------------------------------------------------------------------
-# Gives the stack's status, or NONE.
+# Prints the stack's status, or NONE.
 stack_status() { # NAME OR ID
   local query=(cloudformation describe-stacks --stack-name "$1")
   if call "${query[@]}" --query 'Stacks[0].StackStatus' --output text; then return; fi
   case $(reason) in
     *"does not exist"*) say NONE ;;
-    *) must "the stack $1 cannot be looked at" "${query[@]}" ;;
+    *) must "the stack $1 cannot be read" "${query[@]}" ;;
   esac
 }
 
@@ -129,7 +129,7 @@ stack_functions() {
     "StackResourceSummaries[?ResourceType=='AWS::Lambda::Function'].[PhysicalResourceId]"
 }
 
-# Waits until CloudFormation is done and leaves the status in $status.
+# Waits until CloudFormation has finished; leaves the status in $status.
 wait_for_stack() { # NAME OR ID
   local polls
   for ((polls = 0; polls < patience; polls++)); do
@@ -140,10 +140,10 @@ wait_for_stack() { # NAME OR ID
     esac
   done
   fail "$STACK is still $status after $((patience * poll_seconds)) s" \
-    "look at it in the console; make $command again when it is done"
+    "watch it in the console; when it has finished, make $command again"
 }
 
-# Lists resources that failed, with CloudFormation's reasons; of one operation where a token is given.
+# Lists resources that failed, with CloudFormation's reasons; a token limits the list to one operation.
 failed_resources() { # NAME OR ID, [TOKEN]
   local which="ends_with(ResourceStatus, '_FAILED') && LogicalResourceId != '$STACK'"
   if [ -n "${2:-}" ]; then which+=" && ClientRequestToken == '$2'"; fi

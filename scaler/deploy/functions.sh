@@ -1,18 +1,18 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: MIT
-# The functions of the stack and the code that they run, for deploy and rollback. What a function runs
-# and ran before is in tags of the function, so that any clone can go back:
+# The stack's functions and their code, for deploy and rollback. Tags of each function name its present
+# and its previous code, so that a rollback works from any clone:
 #   scale-agent:code, scale-agent:previous-code   s3://BUCKET/KEY
-#   scale-agent:deployed                          when; the same for all functions of one deployment
+#   scale-agent:deployed                          the time, the same for all functions of one deployment
 declare -A sha=() arch=() arn=() code=() previous=() deployed=()
 
-# Asks which functions are meant and leaves their names in $functions; looks at each.
+# Asks which functions are meant, leaves their names in $functions, and reads the state of each.
 choose_functions() { # QUESTION
   local all names function
   all=$(stack_functions | tr '\n' ' ')
   if [ -z "$all" ] && [ -z "${LAMBDA_FUNC_NAME:-}" ]; then
     fail "there is no stack $STACK in $AWS_REGION (account $account)" \
-      'make stack, or say where it is: STACK=…, AWS_REGION=…, AWS_PROFILE=…'
+      'make stack, or name another one: STACK=…, AWS_REGION=…, AWS_PROFILE=…'
   fi
   ask names "$1 (all: ${all:-no stack })" "${LAMBDA_FUNC_NAME:-all}"
   if [ "$names" = all ]; then names=$all; fi
@@ -28,7 +28,7 @@ look() { # FUNCTION ALL
     case $(reason) in
       *ResourceNotFound*) fail "there is no function $1 in $AWS_REGION; nothing was changed" \
         "name one of the stack's: ${2:-there is no stack $STACK}" ;;
-      *) fail "the function $1 cannot be looked at: $(reason)" "$(next_step "$(reason)")" ;;
+      *) fail "the function $1 cannot be read: $(reason)" "$(next_step "$(reason)")" ;;
     esac
   fi
   IFS=$'\t' read -r "sha[$1]" "arch[$1]" "arn[$1]" "code[$1]" "previous[$1]" "deployed[$1]" line \
@@ -37,7 +37,7 @@ look() { # FUNCTION ALL
   if [ "${code[$1]}" = None ]; then code[$1]=$(first_code "$1" "$2"); fi
 }
 
-# What a function runs that was never deployed to is what the stack was made with.
+# A function without tags has the code that the stack was created with.
 first_code() { # FUNCTION ALL
   case " $2 " in
     *" $1 "*) say "s3://$(stack_parameter CodeBucket)/$(stack_parameter CodeKey)" ;;
@@ -45,7 +45,7 @@ first_code() { # FUNCTION ALL
   esac
 }
 
-# Waits until an update is active; what stopped it is left in $scratch/complaint.
+# Waits until an update is active. `reason` prints what stopped it.
 wait_for_function() { # FUNCTION
   local polls state
   for ((polls = 0; polls < patience; polls++)); do
@@ -60,18 +60,18 @@ wait_for_function() { # FUNCTION
     esac
     sleep "$poll_seconds"
   done
-  say 'Lambda is still at it' >"$scratch/complaint"
+  say "Lambda did not finish within $((patience * poll_seconds)) s" >"$scratch/complaint"
   return 1
 }
 
-# Gives a function this code, waits until it is active, and checks the checksum where one is given.
+# Replaces a function's code, waits until it is active, and compares the checksum if one is given.
 replace_code() { # FUNCTION s3://BUCKET/KEY [CHECKSUM]
   local where=${2#s3://} now
   now=$(call lambda update-function-code --function-name "$1" --s3-bucket "${where%%/*}" \
     --s3-key "${where#*/}" --query CodeSha256 --output text) || return 1
   wait_for_function "$1" || return 1
   if [ -n "${3:-}" ] && [ "$now" != "$3" ]; then
-    say "Lambda took code with another checksum, $now" >"$scratch/complaint"
+    say "Lambda has code with another checksum, $now" >"$scratch/complaint"
     return 1
   fi
   show_change "$1" "$2" "$now"

@@ -291,7 +291,7 @@ def test_without_credentials_nothing_is_done(account, command):
     text = account.fails(
         command, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None, BUCKET=BUCKET, YES="1"
     )
-    assert "AWS does not let us in" in text and "credentials" in text
+    assert "signing in to AWS failed" in text and "credentials" in text
     assert "next: sign in" in text
     assert account.objects() == [] and account.status() == "NONE"
 
@@ -572,7 +572,7 @@ def test_a_stack_that_fails_says_which_resources_and_why(account):
     script.write_text(STAND_IN.replace("while IFS", status + "while IFS"))
     text = account.fails("stack", AMI=account.image, YES="1", **failing)
     assert "QueuedRole  AWS::IAM::Role  Role limit reached" in text
-    assert "was not made (ROLLBACK_COMPLETE)" in text and "make destroy" in text.split("next:")[1]
+    assert "was not created (ROLLBACK_COMPLETE)" in text and "make destroy" in text.split("next:")[1]
 
 
 def test_another_change_that_runs_is_waited_for_by_the_person(account):

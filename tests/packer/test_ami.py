@@ -321,7 +321,7 @@ def test_a_package_that_is_there_is_taken_as_it_is(builder):
         ({"PACKER": "/nowhere/packer"}, "is not HashiCorp's Packer", "PACKER="),
         ({"PACKER_SAYS": "Packer v1.9.5"}, "is version 1.9.5; packer/ needs 1.10", "newer"),
         ({"PACKER_SAYS": "cracklib"}, "is not HashiCorp's Packer", "PACKER="),
-        ({"NO_CREDENTIALS": "1"}, "AWS does not let us in", "sign in"),
+        ({"NO_CREDENTIALS": "1"}, "signing in to AWS failed", "sign in"),
         ({"AWS_REGION": None, "HOME": "/nowhere"}, "no AWS region is set", "AWS_REGION="),
         ({"DEFAULT_VPC": "None"}, f"there is no default VPC in {REGION}", "SUBNET="),
         ({"RUNNER_VERSION": "2.400.0"}, "the SHA-256 of that version's archive", "RUNNER_SHA256="),
