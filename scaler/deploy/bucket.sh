@@ -67,6 +67,6 @@ stored_checksum() { # KEY
 # part of the path, as in the AWS CLI's `cloudformation deploy`, so its name may contain dots.
 object_url() { # KEY
   local domain=amazonaws.com
-  case $AWS_REGION in cn-*) domain=amazonaws.com.cn ;; esac
+  if [ "$partition" = aws-cn ]; then domain+=.cn; fi
   say "https://s3.$AWS_REGION.$domain/$BUCKET/$1"
 }
