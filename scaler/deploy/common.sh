@@ -58,7 +58,7 @@ must() { # WHAT FAILED, ARGUMENTS
   fail "$what: $why" "$(next_step "$why")"
 }
 
-# Finds and prints the AWS account and region, and leaves the partition that ARNs name. Changes nothing in AWS.
+# Finds AWS account, region and partition (as ARNs name it), and prints who and where we are. Changes nothing.
 identify() {
   local who
   if ! AWS=$(scaler/deploy/find-aws); then
@@ -72,6 +72,7 @@ identify() {
   export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION # version 1 of the CLI reads only the latter
   who=$(must 'signing in to AWS failed' sts get-caller-identity --query '[Account,Arn]' --output text)
   account=${who%%$'\t'*}
+  # shellcheck disable=SC2034 # for the commands
   partition=$(cut -d : -f 2 <<<"$who")
   say "AWS account $account, region $AWS_REGION, as ${who#*$'\t'}"
 }
