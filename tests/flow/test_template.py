@@ -101,7 +101,7 @@ def test_the_dashboard_shows_metrics_that_there_are():
     widgets = json.loads(body)["widgets"]
     shown = set(re.findall(r'"(?:scale-agent|\.)", "(\w+)"', body))
     shown |= set(re.findall(r'MetricName=\\"(\w+)\\"', body))
-    sources = template.DEFAULT_PATH.parent.glob("*.c")
+    sources = template.DEFAULT_PATH.parent.rglob("*.c")
     known = set(re.findall(r'"([A-Z]\w+)"', "".join(path.read_text() for path in sources)))
     assert shown - known == set()
     wanted = {"QueueTime", "TimeToStart", "Failovers", "Parked", "SpotWarning", "MachineTime"}
