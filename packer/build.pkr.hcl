@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# What happens on the machine: ami/ and the agent's package go up, ami/install does the rest as root, and nothing
-# that was uploaded stays.
+# What happens on the machine: Packer uploads ami/ and the agent's package, runs ami/install as root, and removes
+# what it uploaded.
 locals {
   upload        = "/var/tmp/scale-agent-image"
   local_archive = var.runner_archive == "" || can(regex("^https?://", var.runner_archive)) ? "" : var.runner_archive
@@ -17,14 +17,14 @@ locals {
     PREFIX         = var.prefix
     SSH            = var.ssh ? "yes" : "no"
   }
-  # The conditions of the variables leave nothing in a value that ends a quotation.
+  # Single quotes suffice: the variables' conditions allow none in a value.
   environment = [for name, value in local.settings : "${name}='${value}'" if value != ""]
 }
 
 build {
   sources = ["source.amazon-ebs.runner"]
 
-  # 2 is "done, with warnings": then cloud-init is not in the way any more either.
+  # cloud-init must have finished; status 2 is "done, with warnings".
   provisioner "shell" {
     inline = [
       "cloud-init status --wait >/dev/null || [ $? -eq 2 ] || { cloud-init status --long >&2; exit 1; }",

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-# GitHub's runner that images get. Both lines change together, and the checksums are those of GitHub's release notes:
-# https://github.com/actions/runner/releases. GitHub stops giving jobs to versions that are some months old, so an
-# image lives no longer than that either.
+# The version of GitHub's runner in images. Version and checksums change together; GitHub's release notes have both:
+# https://github.com/actions/runner/releases. GitHub gives no jobs to versions that are some months old, so images
+# have to be built again before that.
 variable "runner_version" {
   type        = string
   default     = "2.338.0"
   description = "Version of GitHub's runner."
   validation {
     condition     = can(regex("^2\\.[0-9]+\\.[0-9]+$", var.runner_version))
-    error_message = "The version of GitHub's runner is not one, such as 2.338.0."
+    error_message = "The version of GitHub's runner is not a version, such as 2.338.0."
   }
 }
 

@@ -11,9 +11,9 @@ packer {
 }
 
 locals {
-  # Who publishes the image to begin with, and how it is called: wiki.debian.org/Cloud/AmazonEC2Image/Bookworm,
-  # documentation.ubuntu.com/aws, and Amazon Linux' own with the kernel that is its default. Not Amazon's minimal
-  # one: it is without the agent of Systems Manager.
+  # Publisher and name of the stock images: wiki.debian.org/Cloud/AmazonEC2Image/Bookworm,
+  # documentation.ubuntu.com/aws, and Amazon's own with the default kernel. Amazon's minimal image will not do: it
+  # has no agent of Systems Manager.
   bases = {
     "debian-12" = {
       owner = "136693071363"
@@ -94,13 +94,13 @@ source "amazon-ebs" "runner" {
     http_put_response_hop_limit = 1
   }
 
-  # A machine that Packer was not there to end, ends itself.
+  # If Packer cannot terminate the machine, the machine ends itself.
   shutdown_behavior = "terminate"
   user_data         = "#!/bin/sh\nexec systemd-run --on-active=2h systemctl poweroff\n"
   run_tags          = local.run_tags
   run_volume_tags   = local.run_tags
 
-  # Throughput makes the build quick. The image keeps it, unless a launch template says otherwise, as the stack's does.
+  # Throughput speeds the build up. The image keeps this value; launch templates override it, as the stack's does.
   launch_block_device_mappings {
     device_name           = local.base.root
     volume_type           = "gp3"
@@ -112,7 +112,7 @@ source "amazon-ebs" "runner" {
     delete_on_termination = true
   }
 
-  # -- what comes of it ---------------------------------------------------------------------------
+  # -- the image ----------------------------------------------------------------------------------
   ami_name                = "${local.name}-${formatdate("YYYYMMDD-hhmmss", local.time)}"
   ami_description         = "GitHub Actions runner ${var.runner_version} with scale-agent's runner-agent ${var.agent_version}"
   ami_virtualization_type = "hvm"

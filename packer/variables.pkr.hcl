@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: MIT
-# What may be chosen about an image. `make ami` sets these; by hand: packer build -var NAME=VALUE, a file of them
-# (-var-file), or the environment (PKR_VAR_NAME). A condition may look at its own variable only: what belongs
-# together is checked by packer/ami.
+# The settings of an image. `make ami` sets these; without it: packer build -var NAME=VALUE, a file of them
+# (-var-file), or the environment (PKR_VAR_NAME). A condition sees its own variable only, so
+# packer/ami checks those that depend on each other.
 
 # -- where and of what ----------------------------------------------------------------------------
 variable "region" {
   type        = string
-  description = "Region that the image is built in."
+  description = "Region in which the image is built."
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", var.region))
-    error_message = "The region is not one of AWS, such as eu-central-1."
+    error_message = "The region is not an AWS region, such as eu-central-1."
   }
 }
 
 variable "distribution" {
   type        = string
   default     = "debian-12"
-  description = "debian-12, ubuntu-24.04 or amazon-linux-2023; the newest image of it is what this one begins with."
+  description = "debian-12, ubuntu-24.04 or amazon-linux-2023; the build begins with its newest stock image."
   validation {
     condition     = contains(["debian-12", "ubuntu-24.04", "amazon-linux-2023"], var.distribution)
     error_message = "The distribution is none of debian-12, ubuntu-24.04 and amazon-linux-2023."
@@ -36,10 +36,10 @@ variable "architecture" {
 variable "source_ami" {
   type        = string
   default     = ""
-  description = "Image to begin with instead of the newest one; it has to be of the distribution and the architecture."
+  description = "Image to begin with instead of the newest stock image, of the same distribution and architecture."
   validation {
     condition     = can(regex("^(ami-[0-9a-f]{8,17})?$", var.source_ami))
-    error_message = "The image to begin with is not the id of one, such as ami-0123456789abcdef0."
+    error_message = "The image to begin with is not an image's id, such as ami-0123456789abcdef0."
   }
 }
 
@@ -53,7 +53,7 @@ variable "agent_package" {
   }
   validation {
     condition     = can(regex("^[A-Za-z0-9._/+~-]+$", var.agent_package)) && fileexists(abspath(var.agent_package))
-    error_message = "There is no such package of the runner-agent, `make package` builds it."
+    error_message = "There is no such package of the runner-agent; `make package` builds it."
   }
 }
 
@@ -70,19 +70,19 @@ variable "runner_archive" {
 variable "runner_sudo" {
   type        = bool
   default     = false
-  description = "Whether jobs may become root. A job that can also gets around the metadata guard."
+  description = "Whether jobs may use sudo. A job that is root can also remove the metadata guard."
 }
 
 variable "docker" {
   type        = bool
   default     = false
-  description = "Whether jobs have Docker; who reaches Docker is as good as root."
+  description = "Whether jobs have Docker, which makes them as good as root."
 }
 
 variable "build_tools" {
   type        = bool
   default     = true
-  description = "Whether git, a C compiler, make and the like are there."
+  description = "Whether the image has git, a C compiler, make and the like."
 }
 
 variable "extra_packages" {
@@ -91,14 +91,14 @@ variable "extra_packages" {
   description = "Further packages of the distribution."
   validation {
     condition     = can([for name in var.extra_packages : regex("^[A-Za-z0-9][A-Za-z0-9.+:_-]*$", name)])
-    error_message = "One of the extra packages does not have the name of a package."
+    error_message = "One of the extra packages is not a package's name."
   }
 }
 
 variable "job_metadata" {
   type        = string
   default     = "deny"
-  description = "deny keeps jobs from the instance metadata, and so from the machine's role; allow lets them."
+  description = "deny keeps jobs from the instance metadata, and so from the machine's role; allow does not."
   validation {
     condition     = contains(["deny", "allow"], var.job_metadata)
     error_message = "What jobs may do with the instance metadata is neither deny nor allow."
@@ -108,7 +108,7 @@ variable "job_metadata" {
 variable "ssh" {
   type        = bool
   default     = false
-  description = "Whether machines made from it have an SSH server, for the key pair that the launch names."
+  description = "Whether machines have an SSH server, for the key pair that the launch names."
 }
 
 variable "prefix" {
@@ -125,20 +125,20 @@ variable "prefix" {
 variable "instance_type" {
   type        = string
   default     = ""
-  description = "Type of the machine that builds; empty is m7i.large, or m7g.large for arm64."
+  description = "Type of the machine that builds; empty: m7i.large, or m7g.large for arm64."
   validation {
     condition     = can(regex("^([a-z0-9-]+\\.[a-z0-9-]+)?$", var.instance_type))
-    error_message = "The instance type is not one, such as m7i.large."
+    error_message = "The instance type is not a type, such as m7i.large."
   }
 }
 
 variable "subnet_id" {
   type        = string
   default     = ""
-  description = "Subnet to build in; empty is one of the default VPC. It has to reach the internet."
+  description = "Subnet to build in, which has to reach the internet; empty: one of the default VPC."
   validation {
     condition     = can(regex("^(subnet-[0-9a-f]{8,17})?$", var.subnet_id))
-    error_message = "The subnet is not the id of one, such as subnet-0123456789abcdef0."
+    error_message = "The subnet is not a subnet's id, such as subnet-0123456789abcdef0."
   }
 }
 
@@ -148,17 +148,17 @@ variable "vpc_id" {
   description = "VPC of the subnet; empty asks AWS for it."
   validation {
     condition     = can(regex("^(vpc-[0-9a-f]{8,17})?$", var.vpc_id))
-    error_message = "The VPC is not the id of one, such as vpc-0123456789abcdef0."
+    error_message = "The VPC is not a VPC's id, such as vpc-0123456789abcdef0."
   }
 }
 
 variable "ssh_interface" {
   type        = string
   default     = "public_ip"
-  description = "How Packer comes in: public_ip (from this machine's address only), private_ip, or session_manager."
+  description = "How Packer connects: public_ip (from this machine's address only), private_ip, or session_manager."
   validation {
     condition     = contains(["public_ip", "private_ip", "session_manager"], var.ssh_interface)
-    error_message = "The way in is none of public_ip, private_ip and session_manager."
+    error_message = "How Packer connects is none of public_ip, private_ip and session_manager."
   }
 }
 
@@ -168,7 +168,7 @@ variable "instance_profile" {
   description = "Instance profile of the machine that builds; session_manager needs one that Systems Manager accepts."
   validation {
     condition     = can(regex("^[A-Za-z0-9+=,.@_-]*$", var.instance_profile))
-    error_message = "The instance profile is not the name of one."
+    error_message = "The instance profile is not an instance profile's name."
   }
 }
 
@@ -176,7 +176,7 @@ variable "instance_profile" {
 variable "name" {
   type        = string
   default     = "scale-agent"
-  description = "Begins the image's name; distribution, architecture and time follow."
+  description = "Beginning of the image's name; distribution, architecture and time follow."
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._/-]{2,63}$", var.name))
     error_message = "The name is not 3 to 64 letters, digits, dots, slashes, hyphens and underscores."
@@ -186,7 +186,7 @@ variable "name" {
 variable "volume_size" {
   type        = number
   default     = 12
-  description = "GiB of the root volume; runners may have more, never less. Only what is written costs."
+  description = "GiB of the root volume; machines may have more, never less. Only written blocks cost."
   validation {
     condition     = var.volume_size >= 8 && var.volume_size <= 16384
     error_message = "The volume's size is not from 8 to 16384 GiB."
@@ -202,17 +202,17 @@ variable "encrypted" {
 variable "kms_key_id" {
   type        = string
   default     = ""
-  description = "Key for an encrypted image (id, ARN or alias/NAME); empty is the account's key for EBS."
+  description = "Key for an encrypted image (id, ARN or alias/NAME); empty: the account's key for EBS."
   validation {
     condition     = can(regex("^(alias/[A-Za-z0-9/_-]+|arn:[a-z-]+:kms:[A-Za-z0-9:/_-]+|(mrk-)?[0-9a-f-]{32,36})?$", var.kms_key_id))
-    error_message = "The KMS key is not an id, an ARN or alias/NAME."
+    error_message = "The KMS key is neither an id nor an ARN nor alias/NAME."
   }
 }
 
 variable "share_accounts" {
   type        = list(string)
   default     = []
-  description = "Accounts that may launch it; not possible with the account's own key for EBS."
+  description = "Accounts that may launch the image; impossible if the account's own key for EBS encrypts it."
   validation {
     condition     = can([for account in var.share_accounts : regex("^[0-9]{12}$", account)])
     error_message = "One of the accounts is not a number of 12 digits."
@@ -222,17 +222,17 @@ variable "share_accounts" {
 variable "copy_regions" {
   type        = list(string)
   default     = []
-  description = "Further regions that get a copy, with tags and permissions."
+  description = "Further regions that get a copy of the image, with its tags and permissions."
   validation {
     condition     = can([for name in var.copy_regions : regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", name)])
-    error_message = "One of the regions to copy to is not one of AWS, such as eu-west-1."
+    error_message = "One of the regions to copy to is not an AWS region, such as eu-west-1."
   }
 }
 
 variable "deprecate_days" {
   type        = number
   default     = 90
-  description = "Days until AWS lists the image as deprecated, 0 never. It can be launched all the same."
+  description = "Days until AWS lists the image as deprecated; 0: never. A deprecated image can be launched."
   validation {
     condition     = var.deprecate_days >= 0 && var.deprecate_days <= 3650
     error_message = "The days until it is deprecated are not from 0 to 3650."
@@ -245,7 +245,7 @@ variable "tags" {
   description = "Further tags of the image, its snapshots and the machine that builds it."
 }
 
-# -- what `make ami` knows ------------------------------------------------------------------------
+# -- set by `make ami` ----------------------------------------------------------------------------
 variable "agent_version" {
   type        = string
   default     = "unknown"
@@ -261,5 +261,5 @@ variable "git_revision" {
 variable "build_id" {
   type        = string
   default     = "by-hand"
-  description = "Names this build, in the tag scale-agent:image-build of all that it makes."
+  description = "Name of this build, in the tag scale-agent:image-build of all that it creates."
 }

@@ -371,7 +371,7 @@ def test_a_switch_is_yes_or_no(builder):
     text = builder.fails(YES="1", DOCKER="true")
     assert "DOCKER is true; it is yes or no" in text
     text = builder.fails(YES="1", IMAGE_NAME='a"b')
-    assert "IMAGE_NAME holds a quotation mark" in text
+    assert "IMAGE_NAME contains a quotation mark" in text
     assert not [one for one in builder.called() if one.startswith("packer ")]
 
 
@@ -380,7 +380,7 @@ def test_a_switch_is_yes_or_no(builder):
 
 def test_a_plugin_that_cannot_be_had(builder):
     text = builder.fails(YES="1", INIT_FAILS="Failed getting the plugin: no route to host")
-    assert "no route to host" in text and "did not get its plugin for AWS" in text
+    assert "no route to host" in text and "could not download its plugin for AWS" in text
     assert (
         "packer plugins install --path FILE github.com/hashicorp/amazon" in text.split("next:")[1]
     )
@@ -423,7 +423,7 @@ def test_what_a_build_left_is_named(builder):
     assert f"scale-agent:image-build={build}" in text
     assert f"Name=value,Values={build}" in builder.called()[-1]
     text = builder.fails(YES="1", BUILD_FAILS=OUTPUT, TAGS_FAIL="Could not connect to the endpoint")
-    assert "whether something is left cannot be seen: Could not connect" in text
+    assert "AWS does not say whether something of this build is left: Could not connect" in text
 
 
 def test_a_build_without_an_image_keeps_none(builder):
