@@ -55,10 +55,10 @@ def test_a_version_that_debian_has_no_more_is_told(tmp_path):
     pins = tmp_path / "pins"
     pins.write_text(PINS.read_text().replace("  cjson_1.7.15-", "  cjson_1.7.14-"))
     ended = fetch(pins, tmp_path / "empty")
-    if "could not be had" in ended.stdout:
+    if "list of source packages could not be fetched" in ended.stdout:
         pytest.skip("Debian's list of source packages cannot be reached")
     assert ended.returncode == 1
-    told = r"Debian has moved on:\nbuild: cjson 1\.7\.14-\S+ is pinned, and 1\.7\.15-\S+ is offered"
+    told = r"no longer offers .*:\nbuild: cjson 1\.7\.14-\S+ is pinned, and 1\.7\.15-\S+ is offered"
     assert re.search(told, ended.stdout)
     assert "scaler/zip/fetch --pin" in ended.stdout
 
