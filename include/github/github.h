@@ -71,6 +71,10 @@ int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err)
 #define GITHUB_NOT_FOUND 2
 #define GITHUB_RUNNER_BUSY 3 /* 422: it runs a job, so it stays */
 
+/* GitHub takes no more labels for a runner.
+ * https://docs.github.com/en/rest/actions/self-hosted-runners: generate-jitconfig */
+#define GITHUB_LABELS_MAX 100
+
 struct github_runner_request {
         int64_t installation;
         const char *scope;

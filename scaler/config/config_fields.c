@@ -14,6 +14,7 @@
 #include "aws/instance_type.h"
 #include "base/json.h"
 #include "exchange/handover.h"
+#include "github/github.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
@@ -128,7 +129,7 @@ static const struct config_field spec_fields[] = {
                 .min = 1,
                 .max = 256,
                 .count_min = 1,
-                .count_max = 100, /* GitHub's limit for a runner */
+                .count_max = GITHUB_LABELS_MAX,
                 .ignore_case = true,
                 .is_valid = is_without_control_characters,
                 LIST_AT(labels),

@@ -14,9 +14,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-
-/* GitHub allows 100 labels of 256 characters on a runner. */
-#define LABELS_MAX 100
+#include "github/github.h"
 
 static const char *const action_names[] = {
         [JOB_QUEUED] = "queued",
@@ -144,9 +142,9 @@ static int read_labels(const cJSON *labels, struct job *job, struct err *err)
         if (!cJSON_IsArray(labels))
                 return err_set(err, -EBADMSG, "labels: a list is needed, found %s",
                         json_type_name(labels));
-        if (cJSON_GetArraySize(labels) > LABELS_MAX)
+        if (cJSON_GetArraySize(labels) > GITHUB_LABELS_MAX)
                 return err_set(err, -EBADMSG, "labels: at most %d are allowed, found %d",
-                        LABELS_MAX, cJSON_GetArraySize(labels));
+                        GITHUB_LABELS_MAX, cJSON_GetArraySize(labels));
         cJSON_ArrayForEach (label, labels) {
                 if (!cJSON_IsString(label))
                         return err_set(err, -EBADMSG, "labels[%zu]: a string is needed, found %s",

@@ -21,9 +21,6 @@
 #include "aws/ssm.h"
 #include "exchange/handover.h"
 
-/* https://docs.github.com/en/rest/actions/self-hosted-runners: generate-jitconfig */
-#define GITHUB_LABELS_MAX 100
-
 static void ask_jitconfig(struct registration *registration);
 static void put_parameter(struct registration *registration);
 
