@@ -60,9 +60,6 @@ void json_add_integer(cJSON *object, const char *name, int64_t integer);
 void json_add_boolean(cJSON *object, const char *name, bool boolean);
 cJSON *json_add_object(cJSON *object, const char *name);
 
-/* Whether SIZE bytes are well-formed UTF-8. */
-bool json_is_utf8(const char *bytes, size_t size);
-
 /* For _cleanup_json_. */
 void json_freep(cJSON **value);
 

@@ -5,11 +5,18 @@
  * UTF-8 in what comes from outside: told apart from other bytes, and not cut within a character.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Size of the well-formed character that TEXT, of SIZE bytes, begins with (Unicode 15, table 3-7);
  * 0 when it begins with something else. */
 size_t utf8_character(const char *text, size_t size);
+
+/* Whether SIZE bytes are well-formed UTF-8. */
+bool utf8_is_valid(const char *bytes, size_t size);
+
+/* The number of characters in TEXT, which must be well-formed. */
+size_t utf8_count(const char *text);
 
 /* SIZE, or less where the last of these bytes are only a part of a character. */
 size_t utf8_fit(const char *text, size_t size);

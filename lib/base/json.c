@@ -14,37 +14,6 @@
 
 #include "base/utf8.h"
 
-/* How many of the first bytes are ASCII, in words: nearly all of them are. */
-static size_t ascii_words(const char *bytes, size_t size)
-{
-        const uint64_t high_bits = UINT64_C(0x8080808080808080);
-        uint64_t word = 0;
-        size_t n = 0;
-
-        while (size - n >= sizeof(word)) {
-                memcpy(&word, bytes + n, sizeof(word));
-                if (word & high_bits)
-                        break;
-                n += sizeof(word);
-        }
-        return n;
-}
-
-bool json_is_utf8(const char *bytes, size_t size)
-{
-        while (size > 0) {
-                size_t n = ascii_words(bytes, size);
-
-                if (n == 0)
-                        n = utf8_character(bytes, size);
-                if (n == 0)
-                        return false;
-                bytes += n;
-                size -= n;
-        }
-        return true;
-}
-
 /* Whether a string holds the escape \u0000, at which cJSON would cut it off. */
 static bool has_escaped_nul(const char *bytes, size_t size)
 {
@@ -71,7 +40,7 @@ int json_parse(const char *bytes, size_t size, const char *what, cJSON **ret_val
 
         if (size == 0)
                 return err_set(err, -EBADMSG, "%s is empty, JSON was expected", what);
-        if (!json_is_utf8(bytes, size))
+        if (!utf8_is_valid(bytes, size))
                 return err_set(err, -EBADMSG, "%s is not UTF-8", what);
         if (has_escaped_nul(bytes, size))
                 return err_set(err, -EBADMSG, "%s has the character \\u0000 in a string", what);

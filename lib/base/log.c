@@ -45,7 +45,6 @@ static void remove_context(struct log *log, size_t i)
 
 void log_context(struct log *log, const char *name, const char *text)
 {
-        size_t size;
         size_t i = 0;
 
         while (i < log->n_context && strcmp(log->context[i].name, name) != 0)
@@ -58,11 +57,7 @@ void log_context(struct log *log, const char *name, const char *text)
         if (i == LOG_CONTEXT_MAX)
                 return;
         log->context[i].name = name;
-        size = strnlen(text, LOG_CONTEXT_TEXT_MAX);
-        if (size == LOG_CONTEXT_TEXT_MAX)
-                size = utf8_fit(text, size - 1);
-        memcpy(log->context[i].text, text, size);
-        log->context[i].text[size] = '\0';
+        utf8_copy(log->context[i].text, LOG_CONTEXT_TEXT_MAX, text, strlen(text));
         if (i == log->n_context)
                 log->n_context++;
 }

@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -50,6 +51,46 @@ size_t utf8_character(const char *text, size_t size)
                 if (!is_between(bytes[i], 0x80, 0xbf))
                         return 0;
         return rows[row].size;
+}
+
+/* The size of the ASCII at the beginning, in whole words: nearly all texts are nothing else. */
+static size_t ascii_prefix(const char *bytes, size_t size)
+{
+        const uint64_t high_bits = UINT64_C(0x8080808080808080);
+        uint64_t word = 0;
+        size_t n = 0;
+
+        while (size - n >= sizeof(word)) {
+                memcpy(&word, bytes + n, sizeof(word));
+                if (word & high_bits)
+                        break;
+                n += sizeof(word);
+        }
+        return n;
+}
+
+bool utf8_is_valid(const char *bytes, size_t size)
+{
+        while (size > 0) {
+                size_t n = ascii_prefix(bytes, size);
+
+                if (n == 0)
+                        n = utf8_character(bytes, size);
+                if (n == 0)
+                        return false;
+                bytes += n;
+                size -= n;
+        }
+        return true;
+}
+
+size_t utf8_count(const char *text)
+{
+        size_t count = 0;
+
+        for (; *text; text++)
+                count += !is_between((unsigned char)*text, 0x80, 0xbf);
+        return count;
 }
 
 size_t utf8_fit(const char *text, size_t size)

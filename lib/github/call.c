@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 #define TRIES_MAX 3
 #define ANSWER_LIMIT ((size_t)256 * 1024)
@@ -52,15 +53,13 @@ void github_call_prepare(struct http_call *call, const char *bearer)
 
 /* -- GitHub's own words ------------------------------------------------------------------------ */
 
-/* Adds TEXT, cut between two characters of UTF-8 to at most DETAIL_SIZE bytes. */
+/* Adds TEXT, of which DETAIL_SIZE bytes at most. */
 static void add_words(struct buf *words, const char *separator, const char *text)
 {
-        size_t size = strnlen(text, DETAIL_SIZE + 1);
+        char detail[DETAIL_SIZE + 1];
 
-        if (size > DETAIL_SIZE)
-                for (size = DETAIL_SIZE; size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80;)
-                        size--;
-        buf_add_format(words, "%s%.*s", words->size > 0 ? separator : "", (int)size, text);
+        utf8_copy(detail, sizeof(detail), text, strlen(text));
+        buf_add_format(words, "%s%s", words->size > 0 ? separator : "", detail);
 }
 
 /* One of `errors`: a sentence, or an object of which any member may be missing. */

@@ -15,6 +15,7 @@
 
 #include "aws/instance_type.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "config_fields.h"
 
 /* -- what several fields must agree on -------------------------------------------------------- */
@@ -118,7 +119,7 @@ static void add_syntax_fault(
         size_t line = 1, column = 1;
         const char *end = NULL;
 
-        if (!json_is_utf8(text, size)) {
+        if (!utf8_is_valid(text, size)) {
                 config_fault_add(faults, NULL, "%s", err->text);
                 return;
         }

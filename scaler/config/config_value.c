@@ -8,21 +8,12 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "config_fields.h"
-
-/* Characters, not bytes: TEXT is UTF-8. */
-static int64_t count_characters(const char *text)
-{
-        int64_t count = 0;
-
-        for (; *text; text++)
-                count += ((unsigned char)*text & 0xc0) != 0x80;
-        return count;
-}
 
 static bool text_is_valid(const struct config_field *field, const char *text)
 {
-        int64_t length = count_characters(text);
+        int64_t length = (int64_t)utf8_count(text);
 
         return length >= field->min && length <= field->max &&
                (!field->is_valid || field->is_valid(text));

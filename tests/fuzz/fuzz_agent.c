@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "output.h"
 #include "settings.h"
 
@@ -22,7 +23,7 @@ static void on_line(void *userdata, const char *line)
         size_t size = strlen(line);
 
         (void)userdata;
-        if (size == 0 || size > OUTPUT_LINE_MAX + 3 || !json_is_utf8(line, size))
+        if (size == 0 || size > OUTPUT_LINE_MAX + 3 || !utf8_is_valid(line, size))
                 abort();
         if ((marker == OUTPUT_JOB_STARTED || marker == OUTPUT_JOB_FINISHED) != (name != NULL))
                 abort();

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "exchange/report.h"
 #include "handler.h"
 
@@ -119,7 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         scaler->config_used = true; /* never read again */
         instance_handle(scaler, &batch);
         if (record.result < 0 &&
-                (!record.err.text[0] || !json_is_utf8(record.err.text, strlen(record.err.text))))
+                (!record.err.text[0] || !utf8_is_valid(record.err.text, strlen(record.err.text))))
                 abort();
         free(body);
         return 0;

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "exchange/handover.h"
 #include "exchange/report.h"
 
@@ -23,7 +24,7 @@ static void read_handover(const char *text, size_t size)
         struct err err;
 
         if (handover_parse(text, size, &first, &err) < 0) {
-                if (first.jit_config || !json_is_utf8(err.text, strlen(err.text)))
+                if (first.jit_config || !utf8_is_valid(err.text, strlen(err.text)))
                         abort();
                 return;
         }
@@ -48,7 +49,7 @@ static void read_report(const char *text, size_t size)
         if (json_parse(text, size, "the event", &detail, &err) < 0)
                 return;
         if (report_parse(detail, &first, &err) < 0) {
-                if (first.instance_id || !json_is_utf8(err.text, strlen(err.text)))
+                if (first.instance_id || !utf8_is_valid(err.text, strlen(err.text)))
                         abort();
                 return;
         }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "handler.h"
 #include "job/job.h"
 #include "notify/notification.h"
@@ -21,7 +22,7 @@ static void read_body(const char *body)
         struct err err = {0};
 
         if (job_parse(body, strlen(body), &job, &err) < 0) {
-                if (!json_is_utf8(err.text, strlen(err.text)) || job.repository)
+                if (!utf8_is_valid(err.text, strlen(err.text)) || job.repository)
                         abort();
         } else {
                 _cleanup_free_ char *message = job_print(&job);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "job/delivery.h"
 #include "job/job.h"
 
@@ -38,7 +39,7 @@ static void read_payload(const struct delivery *delivery)
         if (delivery_payload(delivery, &body, &err) == 0 &&
                 job_from_delivery(body, &job, &err) == 0)
                 send_through_queue(&job);
-        else if (!err.text[0] || !json_is_utf8(err.text, strlen(err.text)))
+        else if (!err.text[0] || !utf8_is_valid(err.text, strlen(err.text)))
                 abort();
         job_release(&job);
 }

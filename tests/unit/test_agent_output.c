@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "output.h"
 
 /* -- lines ----------------------------------------------------------------------------------- */
@@ -76,7 +77,7 @@ static void count(void *userdata, const char *line)
 
         counts[0]++;
         counts[1] = strlen(line);
-        assert_true(json_is_utf8(line, strlen(line)));
+        assert_true(utf8_is_valid(line, strlen(line)));
 }
 
 static void test_long_lines_are_cut_between_characters(void **state)

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "unit.h"
 
 static void returns_the_code_and_keeps_the_text(void **state)
@@ -44,12 +45,12 @@ static void a_cut_leaves_no_part_of_a_character(void **state)
                 for (size_t i = shift; i + 3 < sizeof(long_text); i += 3)
                         memcpy(long_text + i, "€", sizeof("€"));
                 err_set(&err, -EIO, "%s", long_text);
-                assert_true(json_is_utf8(err.text, strlen(err.text)));
+                assert_true(utf8_is_valid(err.text, strlen(err.text)));
                 assert_in_range(strlen(err.text), ERR_TEXT_SIZE - 4, ERR_TEXT_SIZE - 1);
         }
         err_prefix(&err, -EIO, "job %d", 7);
         assert_memory_equal(err.text, "job 7: xxx", 10);
-        assert_true(json_is_utf8(err.text, strlen(err.text)));
+        assert_true(utf8_is_valid(err.text, strlen(err.text)));
 }
 
 /* Texts quote what came from outside, cut by a precision, and end in JSON answers and logs. */

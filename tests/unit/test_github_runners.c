@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "github/github.h"
 #include "script.h"
 #include "unit.h"
@@ -251,7 +252,7 @@ static void test_github_words_are_bounded(void **state)
         expect_generate(f, 422, "", answer);
         assert_int_equal(generate(f, REPOSITORY, NULL), -EINVAL);
         assert_contains(f->err.text, "check the runner's name");
-        assert_true(json_is_utf8(f->err.text, strlen(f->err.text)));
+        assert_true(utf8_is_valid(f->err.text, strlen(f->err.text)));
         buf_release(&words);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "unit.h"
 
 static cJSON *parsed(const char *text)
@@ -54,8 +55,8 @@ static void refuses_what_is_not_utf8(void **state)
         assert_refused("\"\xed\xa0\x80\"", 5, "not UTF-8");     /* a surrogate */
         assert_refused("\"\xf5\x80\x80\x80\"", 6, "not UTF-8"); /* beyond U+10FFFF */
         assert_refused("\"\xe2\x82", 3, "not UTF-8");           /* cut off */
-        assert_true(json_is_utf8("\xf0\x9f\x9a\x80 é €", 11));
-        assert_true(json_is_utf8("", 0));
+        assert_true(utf8_is_valid("\xf0\x9f\x9a\x80 é €", 11));
+        assert_true(utf8_is_valid("", 0));
 }
 
 static void refuses_what_is_nested_too_deep(void **state)

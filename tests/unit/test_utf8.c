@@ -55,6 +55,19 @@ static void cuts_between_characters(void **state)
         assert_int_equal(utf8_fit("\x80\x80\x80\x80", 4), 4);
 }
 
+static void copies_whole_characters(void **state)
+{
+        char text[5];
+
+        (void)state;
+        utf8_copy(text, sizeof(text), "ab€", 5);
+        assert_string_equal(text, "ab");
+        utf8_copy(text, sizeof(text), "a€", 4);
+        assert_string_equal(text, "a€");
+        utf8_copy(text, sizeof(text), "", 0);
+        assert_string_equal(text, "");
+}
+
 static void repairs(void **state)
 {
         char text[] = "a\xff\xc3\xa9\x80\xe2\x82";
@@ -70,6 +83,7 @@ int main(void)
                 cmocka_unit_test(knows_the_size_of_a_character),
                 cmocka_unit_test(refuses_what_is_malformed),
                 cmocka_unit_test(cuts_between_characters),
+                cmocka_unit_test(copies_whole_characters),
                 cmocka_unit_test(repairs),
         };
 
