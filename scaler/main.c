@@ -143,17 +143,6 @@ static int serve_lambda(struct serving *serving, const char *api)
         return 1;
 }
 
-static int read_stdin(struct buf *event)
-{
-        char bytes[65536];
-        size_t n;
-
-        while ((n = fread(bytes, 1, sizeof(bytes), stdin)) > 0)
-                if (buf_add(event, bytes, n) < 0)
-                        return -EFBIG;
-        return ferror(stdin) ? -EIO : 0;
-}
-
 static int serve_stdin(struct serving *serving)
 {
         _cleanup_buf_ struct buf input = BUF_INIT(LAMBDA_EVENT_MAX * 8);
@@ -164,7 +153,7 @@ static int serve_stdin(struct serving *serving)
 
         if (isatty(STDIN_FILENO))
                 fprintf(stderr, "scaler: reading the event from standard input\n");
-        r = read_stdin(&input);
+        r = buf_add_file(&input, stdin);
         if (r < 0) {
                 fprintf(stderr, "scaler: standard input cannot be read: %s\n", strerror(-r));
                 return 1;

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "mem.h"
 
@@ -36,6 +37,11 @@ int buf_add_format(struct buf *buf, const char *format, ...) __attribute__((form
 
 /* Adds STRING as application/x-www-form-urlencoded wants it (a space becomes "+"). */
 int buf_add_form(struct buf *buf, const char *string);
+
+/* Adds what FILE holds from here to its end: 0, -EFBIG beyond the limit, or what reading failed
+ * with.
+ */
+int buf_add_file(struct buf *buf, FILE *file);
 
 /* The content as a string, "" where nothing was added; valid until the buffer changes. */
 const char *buf_string(const struct buf *buf);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +100,19 @@ int buf_add_form(struct buf *buf, const char *string)
                         buf_add(buf, escaped, sizeof(escaped));
         }
         return buf->overflow ? -ENOBUFS : 0;
+}
+
+int buf_add_file(struct buf *buf, FILE *file)
+{
+        char bytes[65536];
+        size_t n;
+
+        while (!buf->overflow && (n = fread(bytes, 1, sizeof(bytes), file)) > 0)
+                buf_add(buf, bytes, n);
+        explicit_bzero(bytes, sizeof(bytes));
+        if (ferror(file))
+                return errno ? -errno : -EIO;
+        return buf->overflow ? -EFBIG : 0;
 }
 
 const char *buf_string(const struct buf *buf)

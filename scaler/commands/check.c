@@ -28,14 +28,11 @@ enum { JSON, N_OPTIONS };
 
 static int read_standard_input(struct buf *text, struct err *err)
 {
-        char bytes[4096];
-        size_t size;
+        int r = buf_add_file(text, stdin);
 
-        while ((size = fread(bytes, 1, sizeof(bytes), stdin)) > 0)
-                if (buf_add(text, bytes, size) < 0)
-                        return err_set(err, -EFBIG, "standard input is larger than %zu bytes",
-                                text->limit);
-        return ferror(stdin) ? err_set(err, -errno, "standard input: %m") : 0;
+        if (r == -EFBIG)
+                return err_set(err, r, "standard input is larger than %zu bytes", text->limit);
+        return r < 0 ? err_set(err, r, "standard input: %s", strerror(-r)) : 0;
 }
 
 static int read_reference(const char *reference, struct buf *text, struct err *err)

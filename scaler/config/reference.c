@@ -61,23 +61,19 @@ static int resolve_ssm(struct resolver *resolver, const char *name)
 static int resolve_file(struct resolver *resolver, const char *path)
 {
         FILE *file = fopen(path, "re");
-        char bytes[4096];
-        size_t n;
-        int r = 0;
+        int r;
 
         if (!file) {
                 r = errno == ENOENT ? REFERENCE_ABSENT : -errno;
                 return err_set(resolver->err, r, "file %s cannot be opened: %m", path);
         }
-        while (!resolver->ret->overflow && (n = fread(bytes, 1, sizeof(bytes), file)) > 0)
-                buf_add(resolver->ret, bytes, n);
-        if (ferror(file))
-                r = err_set(resolver->err, -EIO, "file %s cannot be read: %m", path);
-        else if (resolver->ret->overflow)
-                r = err_set(resolver->err, -EFBIG, "file %s is larger than %zu bytes", path,
-                        resolver->ret->limit);
+        r = buf_add_file(resolver->ret, file);
         fclose(file);
-        explicit_bzero(bytes, sizeof(bytes));
+        if (r == -EFBIG)
+                err_set(resolver->err, r, "file %s is larger than %zu bytes", path,
+                        resolver->ret->limit);
+        else if (r < 0)
+                err_set(resolver->err, r, "file %s cannot be read: %s", path, strerror(-r));
         drop_line_break(resolver->ret);
         return r;
 }
