@@ -97,6 +97,10 @@ bool http_call_answer_header(
  * beginning of the body. Returns call->result, or -EPROTO when there was an HTTP answer. */
 int http_call_fail(const struct http_call *call, struct err *err);
 
+/* For readers of answers: returns R, and where it is negative puts the call's `what` in front of
+ * the text. */
+int http_call_prefix(const struct http_call *call, int r, struct err *err);
+
 /* Overwrites what is secret, and frees. Accepts NULL. Never for a call that is under way: see
  * http_cancel(). */
 void http_call_free(struct http_call *call);

@@ -249,7 +249,7 @@ int aws_json_answer(const struct http_call *call, cJSON **ret_object, struct err
 
         r = json_parse(buf_string(&call->answer), call->answer.size, "AWS's answer", &answer, err);
         if (r < 0)
-                return err_prefix(err, r, "%s", call->what);
+                return http_call_prefix(call, r, err);
         if (!cJSON_IsObject(answer))
                 return err_set(err, -EBADMSG, "%s: AWS's answer is %s, an object was expected",
                         call->what, json_type_name(answer));

@@ -36,7 +36,6 @@ struct http_call *events_put(
         struct aws *aws, const char *source, const char *detail_type, const char *detail)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
         cJSON *entry = cJSON_CreateObject();
         struct http_call *call;
 
@@ -44,8 +43,7 @@ struct http_call *events_put(
         json_add_string(entry, "Source", source);
         json_add_string(entry, "DetailType", detail_type);
         json_add_string(entry, "Detail", detail);
-        text = json_print(body);
-        call = aws_json_call(aws, AWS_EVENTBRIDGE, "PutEvents", text);
+        call = aws_object_call(aws, AWS_EVENTBRIDGE, "PutEvents", body);
         call->judge = judge;
         return call;
 }

@@ -205,7 +205,7 @@ int github_generate_jitconfig_answer(
                 r = read_jitconfig(encoded, body, ret, err);
         if (encoded)
                 explicit_bzero((char *)encoded, strlen(encoded));
-        return r < 0 ? err_prefix(err, r, "%s", call->what) : 0;
+        return http_call_prefix(call, r, err);
 }
 
 /* -- finding ----------------------------------------------------------------------------------- */
@@ -233,7 +233,7 @@ int github_find_runner_answer(
                 return refused(call, err);
         r = json_parse(buf_string(&call->answer), call->answer.size, "GitHub's answer", &body, err);
         if (r < 0)
-                return err_prefix(err, r, "%s", call->what);
+                return http_call_prefix(call, r, err);
         runners = json_get(body, "runners");
         if (!cJSON_IsArray(runners))
                 return err_set(err, -EBADMSG, "%s: runners: a list is needed, found %s", call->what,

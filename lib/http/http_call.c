@@ -119,6 +119,11 @@ int http_call_fail(const struct http_call *call, struct err *err)
                 call->what, call->status, body);
 }
 
+int http_call_prefix(const struct http_call *call, int r, struct err *err)
+{
+        return r < 0 ? err_prefix(err, r, "%s", call->what) : r;
+}
+
 void http_call_free(struct http_call *call)
 {
         if (!call)
