@@ -109,7 +109,7 @@ static int app_answer(const struct http_call *call, bool list, cJSON **ret, stru
                 return github_refused(call, call->what, app_advice, err);
         r = json_parse(buf_string(&call->answer), call->answer.size, "GitHub's answer", &body, err);
         if (r < 0)
-                return err_prefix(err, r, "%s", call->what);
+                return http_call_prefix(call, r, err);
         if (!(list ? cJSON_IsArray(body) : cJSON_IsObject(body)))
                 return err_set(err, -EBADMSG, "%s: GitHub's answer is %s, %s is needed", call->what,
                         json_type_name(body), list ? "a list" : "an object");
@@ -123,6 +123,27 @@ static void copy(char *to, size_t size, const cJSON *object, const char *path)
         const char *text = json_string(object, path);
 
         (void)snprintf(to, size, "%s", text ? text : "");
+}
+
+/* Reads a list of items, each of ITEM_SIZE bytes and filled by READ. */
+static int list_answer(const struct http_call *call, size_t item_size,
+        void (*read)(const cJSON *object, void *item), void **ret_items, size_t *ret_count,
+        struct err *err)
+{
+        _cleanup_json_ cJSON *body = NULL;
+        const cJSON *object;
+        char *item;
+        int r = app_answer(call, true, &body, err);
+
+        if (r < 0)
+                return r;
+        *ret_count = (size_t)cJSON_GetArraySize(body);
+        *ret_items = item = mem_alloc((*ret_count + 1) * item_size);
+        cJSON_ArrayForEach (object, body) {
+                read(object, item);
+                item += item_size;
+        }
+        return 0;
 }
 
 /* -- the App ----------------------------------------------------------------------------------- */
@@ -159,28 +180,21 @@ int github_list_installations(struct github *github, struct http_call **ret_call
                 ret_call, err);
 }
 
+static void read_installation(const cJSON *object, void *item)
+{
+        struct github_installation *installation = item;
+
+        installation->id = json_integer(object, "id", 0);
+        copy(installation->account, sizeof(installation->account), object, "account.login");
+        installation->suspended = json_string(object, "suspended_at") != NULL;
+        installation->grants = read_grants(object);
+}
+
 int github_list_installations_answer(
         const struct http_call *call, struct github_installations *ret, struct err *err)
 {
-        _cleanup_json_ cJSON *body = NULL;
-        struct github_installation *items;
-        const cJSON *object;
-        size_t count = 0;
-        int r = app_answer(call, true, &body, err);
-
-        if (r < 0)
-                return r;
-        items = mem_alloc(((size_t)cJSON_GetArraySize(body) + 1) * sizeof(*items));
-        cJSON_ArrayForEach (object, body) {
-                struct github_installation *item = &items[count++];
-
-                item->id = json_integer(object, "id", 0);
-                copy(item->account, sizeof(item->account), object, "account.login");
-                item->suspended = json_string(object, "suspended_at") != NULL;
-                item->grants = read_grants(object);
-        }
-        *ret = (struct github_installations){items, count};
-        return 0;
+        return list_answer(call, sizeof(*ret->items), read_installation, (void **)&ret->items,
+                &ret->count, err);
 }
 
 void github_installations_release(struct github_installations *installations)
@@ -243,31 +257,24 @@ int github_list_deliveries(struct github *github, struct http_call **ret_call, s
                 ret_call, err);
 }
 
+static void read_delivery(const cJSON *object, void *item)
+{
+        struct github_delivery *delivery = item;
+
+        copy(delivery->guid, sizeof(delivery->guid), object, "guid");
+        copy(delivery->event, sizeof(delivery->event), object, "event");
+        copy(delivery->action, sizeof(delivery->action), object, "action");
+        copy(delivery->status, sizeof(delivery->status), object, "status");
+        delivery->status_code = (int)json_integer(object, "status_code", 0);
+        if (clock_parse(json_string(object, "delivered_at"), &delivery->at_ms) < 0)
+                delivery->at_ms = 0;
+}
+
 int github_list_deliveries_answer(
         const struct http_call *call, struct github_deliveries *ret, struct err *err)
 {
-        _cleanup_json_ cJSON *body = NULL;
-        struct github_delivery *items;
-        const cJSON *object;
-        size_t count = 0;
-        int r = app_answer(call, true, &body, err);
-
-        if (r < 0)
-                return r;
-        items = mem_alloc(((size_t)cJSON_GetArraySize(body) + 1) * sizeof(*items));
-        cJSON_ArrayForEach (object, body) {
-                struct github_delivery *item = &items[count++];
-
-                copy(item->guid, sizeof(item->guid), object, "guid");
-                copy(item->event, sizeof(item->event), object, "event");
-                copy(item->action, sizeof(item->action), object, "action");
-                copy(item->status, sizeof(item->status), object, "status");
-                item->status_code = (int)json_integer(object, "status_code", 0);
-                if (clock_parse(json_string(object, "delivered_at"), &item->at_ms) < 0)
-                        item->at_ms = 0;
-        }
-        *ret = (struct github_deliveries){items, count};
-        return 0;
+        return list_answer(
+                call, sizeof(*ret->items), read_delivery, (void **)&ret->items, &ret->count, err);
 }
 
 void github_deliveries_release(struct github_deliveries *deliveries)
