@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cjson/cJSON.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 #include "http/http.h"
@@ -66,6 +68,10 @@ enum aws_service {
  * repeated set tries_max to 1. */
 struct http_call *aws_json_call(
         struct aws *aws, enum aws_service service, const char *action, const char *body);
+
+/* The same with the JSON value that is to be sent; takes nothing over. */
+struct http_call *aws_object_call(
+        struct aws *aws, enum aws_service service, const char *action, const cJSON *body);
 
 /* A query call to EC2: FORM is what follows "Action=…&Version=…", "&Name=value" pairs, encoded. */
 struct http_call *aws_query_call(

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "aws/answer.h"
+#include "base/json.h"
 #include "base/mem.h"
 
 #define TRIES_MAX 3
@@ -177,6 +178,16 @@ struct http_call *aws_json_call(
 
         http_call_header(call, "X-Amz-Target", target);
         http_call_body(call, services[service].content_type, body, strlen(body));
+        return call;
+}
+
+struct http_call *aws_object_call(
+        struct aws *aws, enum aws_service service, const char *action, const cJSON *body)
+{
+        char *text = json_print(body);
+        struct http_call *call = aws_json_call(aws, service, action, text);
+
+        mem_free_secret(text);
         return call;
 }
 

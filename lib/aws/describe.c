@@ -13,6 +13,7 @@
 #include "aws/answer.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "form.h"
 
 #define ANSWER_MAX (8UL * 1024 * 1024)
 #define FORM_MAX (256UL * 1024)
@@ -25,33 +26,14 @@ static struct http_call *describe(struct aws *aws, const char *action, const str
         return call;
 }
 
-static void add_filter(struct buf *form, unsigned number, const char *name,
-        const char *const *values, size_t n_values)
-{
-        buf_add_format(form, "&Filter.%u.Name=%s", number, name);
-        for (size_t i = 0; i < n_values; i++) {
-                buf_add_format(form, "&Filter.%u.Value.%zu=", number, i + 1);
-                buf_add_form(form, values[i]);
-        }
-}
-
-/* 0 when there is a list to be read. */
-static int check_answer(const struct http_call *call, int parsed, struct err *err)
-{
-        return parsed < 0 ? err_prefix(err, parsed, "%s", call->what) : parsed;
-}
-
 /* -- launch templates -------------------------------------------------------------------------- */
 
 struct http_call *ec2_describe_template(struct aws *aws, const char *template, const char *version)
 {
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
 
-        buf_add_format(
-                &form, "&LaunchTemplate%s=", strncmp(template, "lt-", 3) == 0 ? "Id" : "Name");
-        buf_add_form(&form, template);
-        buf_add_string(&form, "&LaunchTemplateVersion.1=");
-        buf_add_form(&form, version);
+        form_add_template(&form, "", template);
+        form_add(&form, "LaunchTemplateVersion.1", version);
         return describe(aws, "DescribeLaunchTemplateVersions", &form);
 }
 
@@ -71,7 +53,7 @@ int ec2_describe_template_answer(
                 return r;
         r = ec2_parse_templates(buf_string(&call->answer), call->answer.size, ret, &count, err);
         if (r < 0)
-                return check_answer(call, r, err);
+                return http_call_prefix(call, r, err);
         return count > 0 ? 0 : EC2_NO_TEMPLATE;
 }
 
@@ -81,7 +63,7 @@ struct http_call *ec2_describe_images(struct aws *aws, const char *const *ids, s
 {
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
 
-        add_filter(&form, 1, "image-id", ids, n_ids);
+        form_add_filter(&form, 1, "image-id", ids, n_ids);
         return describe(aws, "DescribeImages", &form);
 }
 
@@ -93,14 +75,14 @@ int ec2_describe_images_answer(
         if (r < 0)
                 return r;
         r = ec2_parse_images(buf_string(&call->answer), call->answer.size, ret, err);
-        return check_answer(call, r, err);
+        return http_call_prefix(call, r, err);
 }
 
 struct http_call *ec2_describe_subnets(struct aws *aws, const char *const *ids, size_t n_ids)
 {
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
 
-        add_filter(&form, 1, "subnet-id", ids, n_ids);
+        form_add_filter(&form, 1, "subnet-id", ids, n_ids);
         return describe(aws, "DescribeSubnets", &form);
 }
 
@@ -112,7 +94,7 @@ int ec2_describe_subnets_answer(
         if (r < 0)
                 return r;
         r = ec2_parse_subnets(buf_string(&call->answer), call->answer.size, ret, err);
-        return check_answer(call, r, err);
+        return http_call_prefix(call, r, err);
 }
 
 struct http_call *ec2_describe_offerings(struct aws *aws, const char *const *types, size_t n_types,
@@ -121,8 +103,8 @@ struct http_call *ec2_describe_offerings(struct aws *aws, const char *const *typ
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
 
         buf_add_string(&form, "&LocationType=availability-zone&MaxResults=1000");
-        add_filter(&form, 1, "location", zones, n_zones);
-        add_filter(&form, 2, "instance-type", types, n_types);
+        form_add_filter(&form, 1, "location", zones, n_zones);
+        form_add_filter(&form, 2, "instance-type", types, n_types);
         return describe(aws, "DescribeInstanceTypeOfferings", &form);
 }
 
@@ -134,7 +116,7 @@ int ec2_describe_offerings_answer(
         if (r < 0)
                 return r;
         r = ec2_parse_offerings(buf_string(&call->answer), call->answer.size, ret, err);
-        return check_answer(call, r, err);
+        return http_call_prefix(call, r, err);
 }
 
 /* -- quotas ------------------------------------------------------------------------------------ */
@@ -142,12 +124,10 @@ int ec2_describe_offerings_answer(
 struct http_call *quotas_get(struct aws *aws, const char *service, const char *quota)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
 
         json_add_string(body, "ServiceCode", service);
         json_add_string(body, "QuotaCode", quota);
-        text = json_print(body);
-        return aws_json_call(aws, AWS_SERVICE_QUOTAS, "GetServiceQuota", text);
+        return aws_object_call(aws, AWS_SERVICE_QUOTAS, "GetServiceQuota", body);
 }
 
 int quotas_get_answer(const struct http_call *call, double *ret_value, struct err *err)

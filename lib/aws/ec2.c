@@ -13,6 +13,7 @@
 
 #include "aws/answer.h"
 #include "base/mem.h"
+#include "form.h"
 
 /* A described instance takes 5 to 8 KB, and there may be a hundred. */
 #define ANSWER_MAX (8UL * 1024 * 1024)
@@ -122,21 +123,6 @@ static enum http_verdict judge_terminate(const struct http_call *call)
 /* -- forms --------------------------------------------------------------------------------------
  */
 
-static void add_pair(struct buf *form, const char *name, const char *value)
-{
-        buf_add_format(form, "&%s=", name);
-        buf_add_form(form, value);
-}
-
-/* NAME.1, NAME.2, … */
-static void add_list(struct buf *form, const char *name, const char *const *values, size_t n_values)
-{
-        for (size_t i = 0; i < n_values; i++) {
-                buf_add_format(form, "&%s.%zu=", name, i + 1);
-                buf_add_form(form, values[i]);
-        }
-}
-
 static void add_tags(struct buf *form, const char *name, const struct ec2_tag *tags, size_t n_tags)
 {
         for (size_t i = 0; i < n_tags; i++) {
@@ -173,17 +159,14 @@ struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *la
 {
         static const char *const tagged[] = {"instance", "volume"};
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
-        bool is_id = strncmp(launch->launch_template, "lt-", 3) == 0;
         struct http_call *call;
 
         buf_add_format(&form, "&MinCount=1&MaxCount=%u", launch->count);
-        add_pair(&form,
-                is_id ? "LaunchTemplate.LaunchTemplateId" : "LaunchTemplate.LaunchTemplateName",
-                launch->launch_template);
-        add_pair(&form, "LaunchTemplate.Version", launch->launch_template_version);
-        add_pair(&form, "InstanceType", launch->instance_type);
-        add_pair(&form, "SubnetId", launch->subnet);
-        add_pair(&form, "ClientToken", launch->client_token);
+        form_add_template(&form, "LaunchTemplate.", launch->launch_template);
+        form_add(&form, "LaunchTemplate.Version", launch->launch_template_version);
+        form_add(&form, "InstanceType", launch->instance_type);
+        form_add(&form, "SubnetId", launch->subnet);
+        form_add(&form, "ClientToken", launch->client_token);
         buf_add_string(&form, launch_always);
         if (launch->spot)
                 buf_add_string(&form, launch_spot);
@@ -210,7 +193,7 @@ int ec2_run_instances_answer(const struct http_call *call, struct ec2_instances 
                 return r;
         r = ec2_parse_instances(buf_string(&call->answer), call->answer.size, &instances, err);
         if (r < 0)
-                return err_prefix(err, r, "%s", call->what);
+                return http_call_prefix(call, r, err);
         if (instances.count == 0)
                 return err_set(err, -EBADMSG, "%s: EC2's answer holds no instance", call->what);
         *ret = instances;
@@ -223,7 +206,7 @@ struct http_call *ec2_terminate_instances(struct aws *aws, const char *const *id
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
         struct http_call *call;
 
-        add_list(&form, "InstanceId", ids, n_ids);
+        form_add_list(&form, "InstanceId", ids, n_ids);
         call = ec2_call(aws, "TerminateInstances", &form);
         call->judge = judge_terminate;
         return call;
@@ -248,8 +231,7 @@ struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids
 {
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
 
-        buf_add_string(&form, "&Filter.1.Name=instance-id");
-        add_list(&form, "Filter.1.Value", ids, n_ids);
+        form_add_filter(&form, 1, "instance-id", ids, n_ids);
         return ec2_call(aws, "DescribeInstances", &form);
 }
 
@@ -261,7 +243,7 @@ int ec2_describe_instances_answer(
         if (r < 0)
                 return r;
         r = ec2_parse_instances(buf_string(&call->answer), call->answer.size, ret, err);
-        return r < 0 ? err_prefix(err, r, "%s", call->what) : 0;
+        return http_call_prefix(call, r, err);
 }
 
 struct http_call *ec2_create_tags(
@@ -269,7 +251,7 @@ struct http_call *ec2_create_tags(
 {
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
 
-        add_pair(&form, "ResourceId.1", instance);
+        form_add(&form, "ResourceId.1", instance);
         add_tags(&form, "Tag", tags, n_tags);
         return ec2_call(aws, "CreateTags", &form);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Takes the instances out of EC2's XML. RunInstances and DescribeInstances nest them differently, so
- * every element is recognised by its path.
+ * Takes the instances out of EC2's XML. RunInstances and DescribeInstances nest them differently,
+ * so every element is recognised by its path.
  */
 
 #include "aws/ec2_instances.h"

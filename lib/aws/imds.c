@@ -202,31 +202,24 @@ int imds_identity_answer(const struct http_call *call, struct imds_identity *ret
 
 static int read_credentials(const cJSON *document, struct aws_credentials *ret, struct err *err)
 {
-        const char *access_key;
-        const char *secret_key;
-        const char *token;
-        const char *expiration;
+        enum { KEY, SECRET, TOKEN, EXPIRATION, N_MEMBERS };
+        static const char *const names[N_MEMBERS] = {
+                "AccessKeyId", "SecretAccessKey", "Token", "Expiration"};
+        const char *texts[N_MEMBERS];
         int64_t expires_ms;
-        int r;
 
-        r = json_need_string(document, "AccessKeyId", &access_key, err);
-        if (r < 0)
-                return r;
-        r = json_need_string(document, "SecretAccessKey", &secret_key, err);
-        if (r < 0)
-                return r;
-        r = json_need_string(document, "Token", &token, err);
-        if (r < 0)
-                return r;
-        r = json_need_string(document, "Expiration", &expiration, err);
-        if (r < 0)
-                return r;
-        if (clock_parse(expiration, &expires_ms) < 0)
+        for (size_t i = 0; i < N_MEMBERS; i++) {
+                int r = json_need_string(document, names[i], &texts[i], err);
+
+                if (r < 0)
+                        return r;
+        }
+        if (clock_parse(texts[EXPIRATION], &expires_ms) < 0)
                 return err_set(err, -EBADMSG, "Expiration: a time is needed");
         *ret = (struct aws_credentials){
-                .access_key = mem_string(access_key),
-                .secret_key = mem_string(secret_key),
-                .session_token = mem_string(token),
+                .access_key = mem_string(texts[KEY]),
+                .secret_key = mem_string(texts[SECRET]),
+                .session_token = mem_string(texts[TOKEN]),
                 .expires_ms = expires_ms,
         };
         return 0;

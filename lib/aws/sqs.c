@@ -69,7 +69,6 @@ static void add_attribute(cJSON *attributes, const char *name, const char *text)
 struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
         unsigned delay = message->delay_seconds;
         cJSON *attributes = cJSON_CreateObject();
 
@@ -86,8 +85,7 @@ struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *me
                 cJSON_AddItemToObject(body, "MessageAttributes", attributes);
         else
                 cJSON_Delete(attributes);
-        text = json_print(body);
-        return aws_json_call(aws, AWS_SQS, "SendMessage", text);
+        return aws_object_call(aws, AWS_SQS, "SendMessage", body);
 }
 
 /* Reads an answer that must hold a string at PATH; *ret_answer, which it belongs to, is the
@@ -100,7 +98,7 @@ static int read_string(const struct http_call *call, const char *path, cJSON **r
         if (r < 0)
                 return r;
         r = json_need_string(*ret_answer, path, ret_string, err);
-        return r < 0 ? err_prefix(err, r, "%s", call->what) : 0;
+        return http_call_prefix(call, r, err);
 }
 
 int sqs_send_message_answer(const struct http_call *call, struct err *err)
@@ -118,7 +116,6 @@ struct http_call *sqs_receive_messages(
         struct aws *aws, const char *queue_url, unsigned hidden_seconds)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
         struct http_call *call;
 
         json_add_string(body, "QueueUrl", queue_url);
@@ -128,8 +125,7 @@ struct http_call *sqs_receive_messages(
         json_add_integer(body, "WaitTimeSeconds", 1);
         cJSON_AddItemToArray(
                 cJSON_AddArrayToObject(body, "MessageAttributeNames"), cJSON_CreateString("All"));
-        text = json_print(body);
-        call = aws_json_call(aws, AWS_SQS, "ReceiveMessage", text);
+        call = aws_object_call(aws, AWS_SQS, "ReceiveMessage", body);
         call->answer_limit = RECEIVE_ANSWER_MAX;
         return call;
 }
@@ -207,12 +203,10 @@ int sqs_receive_messages_answer(
 struct http_call *sqs_delete_message(struct aws *aws, const char *queue_url, const char *receipt)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
 
         json_add_string(body, "QueueUrl", queue_url);
         json_add_string(body, "ReceiptHandle", receipt);
-        text = json_print(body);
-        return aws_json_call(aws, AWS_SQS, "DeleteMessage", text);
+        return aws_object_call(aws, AWS_SQS, "DeleteMessage", body);
 }
 
 int sqs_delete_message_answer(const struct http_call *call, struct err *err)
@@ -224,13 +218,11 @@ struct http_call *sqs_hide_message(
         struct aws *aws, const char *queue_url, const char *receipt, unsigned seconds)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
 
         json_add_string(body, "QueueUrl", queue_url);
         json_add_string(body, "ReceiptHandle", receipt);
         json_add_integer(body, "VisibilityTimeout", seconds);
-        text = json_print(body);
-        return aws_json_call(aws, AWS_SQS, "ChangeMessageVisibility", text);
+        return aws_object_call(aws, AWS_SQS, "ChangeMessageVisibility", body);
 }
 
 int sqs_hide_message_answer(const struct http_call *call, struct err *err)
@@ -244,11 +236,9 @@ int sqs_hide_message_answer(const struct http_call *call, struct err *err)
 struct http_call *sqs_get_queue_url(struct aws *aws, const char *name)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
 
         json_add_string(body, "QueueName", name);
-        text = json_print(body);
-        return aws_json_call(aws, AWS_SQS, "GetQueueUrl", text);
+        return aws_object_call(aws, AWS_SQS, "GetQueueUrl", body);
 }
 
 int sqs_get_queue_url_answer(const struct http_call *call, char **ret_url, struct err *err)

@@ -20,13 +20,11 @@ static struct http_call *call_on_name(
         struct aws *aws, const char *action, const char *name, bool decrypted)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
 
         json_add_string(body, "Name", name);
         if (decrypted)
                 json_add_boolean(body, "WithDecryption", true);
-        text = json_print(body);
-        return aws_json_call(aws, AWS_SSM, action, text);
+        return aws_object_call(aws, AWS_SSM, action, body);
 }
 
 struct http_call *ssm_get_parameter(struct aws *aws, const char *name)
@@ -76,43 +74,31 @@ int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, stru
 /* -- storing ------------------------------------------------------------------------------------
  */
 
-/* TAG_KEY: NULL for a value that replaces another, where SSM takes no tags. */
-static char *put_body(
-        const char *name, const char *value, const char *tag_key, const char *tag_value)
-{
-        _cleanup_json_secret_ cJSON *body = cJSON_CreateObject();
-        cJSON *tag;
-
-        json_add_string(body, "Name", name);
-        json_add_string(body, "Type", "SecureString");
-        json_add_string(body, "Tier", strlen(value) > SSM_STANDARD_MAX ? "Advanced" : "Standard");
-        json_add_boolean(body, "Overwrite", !tag_key);
-        json_add_string(body, "Value", value);
-        if (!tag_key)
-                return json_print(body);
-        tag = cJSON_CreateObject();
-        json_add_string(tag, "Key", tag_key);
-        json_add_string(tag, "Value", tag_value);
-        cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "Tags"), tag);
-        return json_print(body);
-}
-
 struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const char *value,
         const char *tag_key, const char *tag_value)
 {
-        struct http_call *call;
-        char *body;
+        _cleanup_json_secret_ cJSON *body = cJSON_CreateObject();
+        cJSON *tag;
 
         /* No body stands for a value that is too large: SSM gets nothing to store, and the reader
          * of the answer says why. */
         if (strlen(value) > SSM_ADVANCED_MAX)
                 return aws_json_call(aws, AWS_SSM, "PutParameter", "");
-        body = put_body(name, value, tag_key, tag_value);
-        call = aws_json_call(aws, AWS_SSM, "PutParameter", body);
-        mem_free_secret(body);
-        return call;
+        json_add_string(body, "Name", name);
+        json_add_string(body, "Type", "SecureString");
+        json_add_string(body, "Tier", strlen(value) > SSM_STANDARD_MAX ? "Advanced" : "Standard");
+        json_add_boolean(body, "Overwrite", !tag_key);
+        json_add_string(body, "Value", value);
+        if (tag_key) {
+                tag = cJSON_CreateObject();
+                json_add_string(tag, "Key", tag_key);
+                json_add_string(tag, "Value", tag_value);
+                cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "Tags"), tag);
+        }
+        return aws_object_call(aws, AWS_SSM, "PutParameter", body);
 }
 
+/* SSM takes no tags for a value that replaces another. */
 struct http_call *ssm_replace_parameter(struct aws *aws, const char *name, const char *value)
 {
         return ssm_put_parameter(aws, name, value, NULL, NULL);
@@ -176,15 +162,13 @@ static struct http_call *call_on_names(struct aws *aws, const char *action,
         const char *const *names, size_t n_names, bool decrypted)
 {
         _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
         cJSON *list = cJSON_AddArrayToObject(body, "Names");
 
         for (size_t i = 0; i < n_names; i++)
                 cJSON_AddItemToArray(list, cJSON_CreateString(names[i]));
         if (decrypted)
                 json_add_boolean(body, "WithDecryption", true);
-        text = json_print(body);
-        return aws_json_call(aws, AWS_SSM, action, text);
+        return aws_object_call(aws, AWS_SSM, action, body);
 }
 
 struct http_call *ssm_get_parameters(struct aws *aws, const char *const *names, size_t n_names)
