@@ -43,7 +43,7 @@ void github_init_token(
         struct github *github, const struct clock *clock, const char *api_url, const char *token);
 void github_release(struct github *github);
 
-/* -- tokens ------------------------------------------------------------------------------------ */
+/* -- tokens -- */
 
 /* The token for INSTALLATION if one is kept that lives another five minutes, else NULL. Borrowed.
  */
@@ -64,7 +64,7 @@ int github_access_token_answer(
 /* RS256 JWT for the App: iat one minute ago, exp in nine minutes, iss, jti. The caller frees. */
 int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err);
 
-/* -- runners: each call needs the token of its installation to be kept ------------------------- */
+/* -- runners: each call needs the token of its installation to be kept -- */
 
 /* Positive results. */
 #define GITHUB_NAME_TAKEN 1 /* 409: a runner of that name exists */

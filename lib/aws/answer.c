@@ -16,7 +16,7 @@
 #include "base/utf8.h"
 #include "xml.h"
 
-/* -- errors in XML ---------------------------------------------------------------------------- */
+/* -- errors in XML -- */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -51,8 +51,7 @@ int aws_parse_xml_error(const char *xml, size_t size, struct aws_error *ret)
         return 0;
 }
 
-/* -- errors -------------------------------------------------------------------------------------
- */
+/* -- errors -- */
 
 /* Takes the bare code out of "namespace#Code", "Code:http://…" and "Code;Sender". */
 static void copy_code(struct aws_error *error, const char *text)
@@ -127,8 +126,7 @@ int aws_outcome(const struct http_call *call, struct aws_error *ret_error, struc
         return AWS_REFUSED;
 }
 
-/* -- what to do about them ----------------------------------------------------------------------
- */
+/* -- what to do about them -- */
 
 bool aws_code_is_passing(const char *code)
 {

@@ -35,8 +35,7 @@ static const struct {
                 "ServiceQuotasV20190624", "application/x-amz-json-1.1"},
 };
 
-/* -- credentials --------------------------------------------------------------------------------
- */
+/* -- credentials -- */
 
 void aws_credentials_release(struct aws_credentials *credentials)
 {
@@ -103,7 +102,7 @@ void aws_set_credentials(struct aws *aws, struct aws_credentials *credentials)
         *credentials = (struct aws_credentials){0};
 }
 
-/* -- partitions -------------------------------------------------------------------------------- */
+/* -- partitions -- */
 
 static const struct partition {
         const char *regions; /* what the names of its regions begin with */
@@ -134,8 +133,7 @@ const char *aws_domain(const char *region)
         return find_partition(region)->domain;
 }
 
-/* -- calls --------------------------------------------------------------------------------------
- */
+/* -- calls -- */
 
 /* The service's address without a slash at its end; the caller frees. */
 static char *endpoint(const struct aws *aws, enum aws_service service)

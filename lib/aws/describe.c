@@ -26,7 +26,7 @@ static struct http_call *describe(struct aws *aws, const char *action, const str
         return call;
 }
 
-/* -- launch templates -------------------------------------------------------------------------- */
+/* -- launch templates -- */
 
 struct http_call *ec2_describe_template(struct aws *aws, const char *template, const char *version)
 {
@@ -57,7 +57,7 @@ int ec2_describe_template_answer(
         return count > 0 ? 0 : EC2_NO_TEMPLATE;
 }
 
-/* -- lists ------------------------------------------------------------------------------------- */
+/* -- lists -- */
 
 struct http_call *ec2_describe_images(struct aws *aws, const char *const *ids, size_t n_ids)
 {
@@ -119,7 +119,7 @@ int ec2_describe_offerings_answer(
         return http_call_prefix(call, r, err);
 }
 
-/* -- quotas ------------------------------------------------------------------------------------ */
+/* -- quotas -- */
 
 struct http_call *quotas_get(struct aws *aws, const char *service, const char *quota)
 {

@@ -23,8 +23,7 @@
 #define LAUNCH_TRY_MS INT64_C(10000)
 #define LAUNCH_MS INT64_C(20000)
 
-/* -- error classes ------------------------------------------------------------------------------
- */
+/* -- error classes -- */
 
 struct code_class {
         const char *code; /* a star at its end stands for any further characters */
@@ -120,8 +119,7 @@ static enum http_verdict judge_terminate(const struct http_call *call)
         return judge(call);
 }
 
-/* -- forms --------------------------------------------------------------------------------------
- */
+/* -- forms -- */
 
 static void add_tags(struct buf *form, const char *name, const struct ec2_tag *tags, size_t n_tags)
 {
@@ -142,8 +140,7 @@ static struct http_call *ec2_call(struct aws *aws, const char *action, const str
         return call;
 }
 
-/* -- calls --------------------------------------------------------------------------------------
- */
+/* -- calls -- */
 
 /* How every machine of ours is launched. */
 static const char launch_always[] = "&InstanceInitiatedShutdownBehavior=terminate"

@@ -41,7 +41,7 @@ bool ec2_is_instance_id(const char *text)
                strlen(text) < EC2_ID_SIZE;
 }
 
-/* -- parsing ----------------------------------------------------------------------------------- */
+/* -- parsing -- */
 
 /* What follows PREFIX in TEXT; NULL when it does not begin with it. */
 static const char *after(const char *text, const char *prefix)

@@ -51,8 +51,7 @@ static struct http_call *imds_call(const char *what, const char *method, const c
         return call;
 }
 
-/* -- token --------------------------------------------------------------------------------------
- */
+/* -- token -- */
 
 struct http_call *imds_token(void)
 {
@@ -91,8 +90,7 @@ int imds_token_answer(const struct http_call *call, char **ret_token, struct err
         return 0;
 }
 
-/* -- texts --------------------------------------------------------------------------------------
- */
+/* -- texts -- */
 
 struct http_call *imds_get(const char *token, const char *path)
 {
@@ -127,8 +125,7 @@ int imds_text_answer(const struct http_call *call, char **ret_text, struct err *
         return 0;
 }
 
-/* -- documents ----------------------------------------------------------------------------------
- */
+/* -- documents -- */
 
 static int read_object(
         const struct http_call *call, const char *what, cJSON **ret_object, struct err *err)

@@ -20,8 +20,7 @@
 #define RECEIVE_ANSWER_MAX (32UL * 1024 * 1024)
 #define ATTRIBUTE_MAX 1000
 
-/* -- sending ------------------------------------------------------------------------------------
- */
+/* -- sending -- */
 
 /* What SQS lets through: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | above #xFFFF. */
 static bool is_allowed(const char *character, size_t size)
@@ -109,8 +108,7 @@ int sqs_send_message_answer(const struct http_call *call, struct err *err)
         return read_string(call, "MessageId", &answer, &id, err);
 }
 
-/* -- receiving ----------------------------------------------------------------------------------
- */
+/* -- receiving -- */
 
 struct http_call *sqs_receive_messages(
         struct aws *aws, const char *queue_url, unsigned hidden_seconds)
@@ -230,8 +228,7 @@ int sqs_hide_message_answer(const struct http_call *call, struct err *err)
         return aws_accepted(call, err);
 }
 
-/* -- addresses ----------------------------------------------------------------------------------
- */
+/* -- addresses -- */
 
 struct http_call *sqs_get_queue_url(struct aws *aws, const char *name)
 {

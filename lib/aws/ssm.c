@@ -71,8 +71,7 @@ int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, stru
         return 0;
 }
 
-/* -- storing ------------------------------------------------------------------------------------
- */
+/* -- storing -- */
 
 struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const char *value,
         const char *tag_key, const char *tag_value)
@@ -139,8 +138,7 @@ int ssm_put_parameter_answer(const struct http_call *call, struct err *err)
         return aws_json_answer(call, &answer, err);
 }
 
-/* -- deleting -----------------------------------------------------------------------------------
- */
+/* -- deleting -- */
 
 struct http_call *ssm_delete_parameter(struct aws *aws, const char *name)
 {

@@ -55,7 +55,7 @@ int cli_end(const struct cli *cli, int code)
         return 1;
 }
 
-/* -- options ----------------------------------------------------------------------------------- */
+/* -- options -- */
 
 static struct option *make_options(const struct cli *cli, size_t count)
 {
@@ -121,7 +121,7 @@ int cli_parse(const struct cli *cli, int argc, char *argv[], const char **values
         return code == CLI_GO_ON ? check_operands(cli, argc, argv, values, ret_operand) : code;
 }
 
-/* -- a program about itself -------------------------------------------------------------------- */
+/* -- a program about itself -- */
 
 const struct cli *cli_command(const struct cli *program, const char *name)
 {

@@ -60,7 +60,7 @@ static void print_option(FILE *file, const struct cli_option *option)
         print_row(file, name, option->text);
 }
 
-/* -- usage ------------------------------------------------------------------------------------- */
+/* -- usage -- */
 
 static void print_generated_usage(const struct cli *cli, FILE *file)
 {
@@ -96,7 +96,7 @@ static void print_usage(const struct cli *cli, FILE *file)
         }
 }
 
-/* -- the rest ---------------------------------------------------------------------------------- */
+/* -- the rest -- */
 
 static void print_paragraphs(const char *text, FILE *file)
 {

@@ -67,7 +67,7 @@ static void print_paragraphs(FILE *file, const char *text)
         }
 }
 
-/* -- lists ------------------------------------------------------------------------------------- */
+/* -- lists -- */
 
 static void print_option(FILE *file, const struct cli_option *option)
 {
@@ -114,7 +114,7 @@ static void print_exits(FILE *file, const struct cli_exit *exits)
         }
 }
 
-/* -- synopsis and commands --------------------------------------------------------------------- */
+/* -- synopsis and commands -- */
 
 static void print_synopsis(FILE *file, const struct cli *cli)
 {

@@ -62,7 +62,7 @@ static char **string_at(struct handover *handover, size_t offset)
         return member;
 }
 
-/* -- the job --------------------------------------------------------------------------------- */
+/* -- the job -- */
 
 void handover_job_release(struct handover_job *job)
 {
@@ -117,7 +117,7 @@ int handover_job_parse(const cJSON *object, struct handover_job *ret, struct err
         return 0;
 }
 
-/* -- the whole ------------------------------------------------------------------------------- */
+/* -- the whole -- */
 
 void handover_release(struct handover *handover)
 {

@@ -30,7 +30,7 @@ static const struct github_advice app_advice[] = {
         {0},
 };
 
-/* -- grants ------------------------------------------------------------------------------------ */
+/* -- grants -- */
 
 static const struct {
         unsigned grant;
@@ -80,7 +80,7 @@ static unsigned read_grants(const cJSON *object)
         return grants | (hears_jobs(object) ? GITHUB_HEARS_JOBS : 0);
 }
 
-/* -- calls ------------------------------------------------------------------------------------- */
+/* -- calls -- */
 
 static int app_call(struct github *github, const char *what, const char *method, const char *path,
         struct http_call **ret_call, struct err *err)
@@ -146,7 +146,7 @@ static int list_answer(const struct http_call *call, size_t item_size,
         return 0;
 }
 
-/* -- the App ----------------------------------------------------------------------------------- */
+/* -- the App -- */
 
 int github_get_app(struct github *github, struct http_call **ret_call, struct err *err)
 {
@@ -172,7 +172,7 @@ int github_get_app_answer(const struct http_call *call, struct github_app *ret, 
         return 0;
 }
 
-/* -- its installations ------------------------------------------------------------------------- */
+/* -- its installations -- */
 
 int github_list_installations(struct github *github, struct http_call **ret_call, struct err *err)
 {
@@ -203,7 +203,7 @@ void github_installations_release(struct github_installations *installations)
         *installations = (struct github_installations){0};
 }
 
-/* -- its webhook ------------------------------------------------------------------------------- */
+/* -- its webhook -- */
 
 int github_get_hook(struct github *github, struct http_call **ret_call, struct err *err)
 {
@@ -249,7 +249,7 @@ int github_hook_answer(const struct http_call *call, struct github_hook *ret, st
         return 0;
 }
 
-/* -- its deliveries ---------------------------------------------------------------------------- */
+/* -- its deliveries -- */
 
 int github_list_deliveries(struct github *github, struct http_call **ret_call, struct err *err)
 {

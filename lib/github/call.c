@@ -51,7 +51,7 @@ void github_call_prepare(struct http_call *call, const char *bearer)
         call->answer_limit = ANSWER_LIMIT;
 }
 
-/* -- GitHub's own words ------------------------------------------------------------------------ */
+/* -- GitHub's own words -- */
 
 /* Adds TEXT, of which DETAIL_SIZE bytes at most. */
 static void add_words(struct buf *words, const char *separator, const char *text)
@@ -97,7 +97,7 @@ static void add_github_words(struct buf *words, const struct http_call *call)
         }
 }
 
-/* -- refusals ---------------------------------------------------------------------------------- */
+/* -- refusals -- */
 
 /* Whether the call was refused for its rate; UNTIL gets for how long, if GitHub says so. */
 static bool is_rate_limited(const struct http_call *call, const char *words, struct buf *until)

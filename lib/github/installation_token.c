@@ -23,7 +23,7 @@
 /* GitHub fixes no length; this is far beyond any. */
 #define TOKEN_SIZE_MAX 4096
 
-/* -- the client -------------------------------------------------------------------------------- */
+/* -- the client -- */
 
 static char *copy_api_url(const char *api_url)
 {
@@ -68,7 +68,7 @@ void github_release(struct github *github)
         *github = (struct github){0};
 }
 
-/* -- kept tokens ------------------------------------------------------------------------------- */
+/* -- kept tokens -- */
 
 static struct github_token *find_token(const struct github *github, int64_t installation)
 {
@@ -141,7 +141,7 @@ void github_forget_token(struct github *github, int64_t installation)
         *token = github->tokens[--github->n_tokens];
 }
 
-/* -- buying one -------------------------------------------------------------------------------- */
+/* -- buying one -- */
 
 static void free_secretp(char **secret)
 {

@@ -45,7 +45,7 @@ static void digest_freep(EVP_MD_CTX **digest)
         EVP_MD_CTX_free(*digest);
 }
 
-/* -- the key ----------------------------------------------------------------------------------- */
+/* -- the key -- */
 
 /* OpenSSL asks for a pass phrase here, instead of asking the terminal: there is none. */
 static int note_encrypted(char *phrase, int size, int writing, void *userdata)
@@ -101,7 +101,7 @@ static int read_key(const char *pem, EVP_PKEY **ret_key, struct err *err)
         return 0;
 }
 
-/* -- the token --------------------------------------------------------------------------------- */
+/* -- the token -- */
 
 /* Adds BYTES as base64url without padding (RFC 7515, appendix C). */
 static void add_base64url(struct buf *buf, const void *bytes, size_t size)

@@ -22,7 +22,7 @@
 
 #define RUNNERS_PATH "/actions/runners"
 
-/* -- scopes ------------------------------------------------------------------------------------ */
+/* -- scopes -- */
 
 /* A login or a repository's name, up to END: what GitHub allows in them, and never "." or "..". */
 static bool is_name(const char *name, const char *end)
@@ -70,7 +70,7 @@ static void extend_url(struct http_call *call, const char *rest)
                 buf_add_string(&call->url, rest);
 }
 
-/* -- refusals ---------------------------------------------------------------------------------- */
+/* -- refusals -- */
 
 #define ADVICE_TOKEN                                                                         \
         "the token is not (or no longer) accepted: check the personal token, or for an App " \
@@ -127,7 +127,7 @@ static int refused(const struct http_call *call, struct err *err)
                 call, subject, organization ? organization_advice : repository_advice, err);
 }
 
-/* -- registering ------------------------------------------------------------------------------- */
+/* -- registering -- */
 
 struct http_call *github_generate_jitconfig(
         struct github *github, const struct github_runner_request *request)
@@ -208,7 +208,7 @@ int github_generate_jitconfig_answer(
         return http_call_prefix(call, r, err);
 }
 
-/* -- finding ----------------------------------------------------------------------------------- */
+/* -- finding -- */
 
 struct http_call *github_find_runner(
         struct github *github, int64_t installation, const char *scope, const char *name)
@@ -249,7 +249,7 @@ int github_find_runner_answer(
         return GITHUB_NOT_FOUND;
 }
 
-/* -- removing ---------------------------------------------------------------------------------- */
+/* -- removing -- */
 
 struct http_call *github_delete_runner(
         struct github *github, int64_t installation, const char *scope, int64_t runner_id)

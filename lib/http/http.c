@@ -57,7 +57,7 @@ void http_set_random(struct http *http, uint32_t (*random)(uint32_t below))
         http->random = random;
 }
 
-/* -- the list of calls under way --------------------------------------------------------------- */
+/* -- the list of calls under way -- */
 
 static void unlink_call(struct http *http, struct http_call *call)
 {
@@ -101,8 +101,7 @@ static void arm_timer(struct http *http)
         timerfd_settime(http->timer_fd, 0, &timer, NULL);
 }
 
-/* -- one try after the other --------------------------------------------------------------------
- */
+/* -- one try after the other -- */
 
 int64_t http_call_try_ms(const struct http *http, const struct http_call *call)
 {
@@ -270,8 +269,7 @@ void http_finish(struct http *http)
                 wait_and_dispatch(http);
 }
 
-/* -- event loops --------------------------------------------------------------------------------
- */
+/* -- event loops -- */
 
 int http_fd(struct http *http)
 {

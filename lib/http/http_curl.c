@@ -44,8 +44,7 @@ struct curl_transport {
         size_t n_idle;
 };
 
-/* -- what libcurl calls --------------------------------------------------------------------------
- */
+/* -- what libcurl calls -- */
 
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *userdata, void *known)
 {
@@ -93,8 +92,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
         return buf_add(&attempt->call->answer_headers, bytes, size * count) < 0 ? 0 : size * count;
 }
 
-/* -- a try ----------------------------------------------------------------------------------------
- */
+/* -- a try -- */
 
 static CURL *take_handle(struct curl_transport *curl)
 {
@@ -231,8 +229,7 @@ static void curl_cancel(struct http_transport *transport, struct http_call *call
         free_attempt(curl, attempt);
 }
 
-/* -- its end --------------------------------------------------------------------------------------
- */
+/* -- its end -- */
 
 static int errno_of(CURLcode code)
 {

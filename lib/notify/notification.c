@@ -34,7 +34,7 @@ void notification_fact(struct notification *notification, const char *name, cons
                 (struct notification_fact){.name = name, .value = value};
 }
 
-/* -- as a queue message ------------------------------------------------------------------------ */
+/* -- as a queue message -- */
 
 static void add_text(cJSON *object, const char *name, const char *text, size_t limit)
 {
