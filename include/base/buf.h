@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * A byte buffer that grows up to a limit. Adding beyond the limit adds nothing, is remembered in
+ * A byte buffer that grows up to a limit. An addition that would pass the limit adds nothing, sets
  * `overflow`, and makes all further additions fail, so that a writer may add many pieces and check
- * once. The bytes are always followed by a NUL that does not count. They are overwritten when the
- * buffer is released, since many buffers of this project hold secrets.
+ * once. The bytes are always followed by a NUL that is not counted. They are overwritten when the
+ * buffer is released, since many of our buffers hold secrets.
  */
 
 #include <stdbool.h>
@@ -15,10 +15,10 @@
 #include "mem.h"
 
 struct buf {
-        char *data;      /* NULL as long as nothing was added */
+        char *data;      /* NULL until something is added */
         size_t size;     /* bytes added */
         size_t capacity; /* bytes allocated */
-        size_t limit;    /* never more than this many bytes */
+        size_t limit;    /* of `size` */
         bool overflow;   /* something did not fit */
 };
 
@@ -38,9 +38,7 @@ int buf_add_format(struct buf *buf, const char *format, ...) __attribute__((form
 /* Adds STRING as application/x-www-form-urlencoded wants it (a space becomes "+"). */
 int buf_add_form(struct buf *buf, const char *string);
 
-/* Adds what FILE holds from here to its end: 0, -EFBIG beyond the limit, or what reading failed
- * with.
- */
+/* Adds the rest of FILE: 0, -EFBIG beyond the limit, or the errno that reading failed with. */
 int buf_add_file(struct buf *buf, FILE *file);
 
 /* The content as a string, "" where nothing was added; valid until the buffer changes. */
@@ -49,7 +47,7 @@ const char *buf_string(const struct buf *buf);
 /* Empties the buffer, and keeps its memory. */
 void buf_clear(struct buf *buf);
 
-/* Hands the content over as a string (never NULL), which the caller frees; leaves BUF empty. */
+/* Returns the content as a string (never NULL) that the caller frees, and leaves BUF empty. */
 char *buf_steal(struct buf *buf);
 
 /* Overwrites and frees. The buffer is empty and usable afterwards. */

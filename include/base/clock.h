@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The time, as something that is handed in: tests bring a clock of their own.
+ * Time comes from a clock that is passed in, so that tests can bring their own.
  */
 
 #include <stddef.h>
@@ -16,7 +16,7 @@
 struct clock {
         /* milliseconds since 1970-01-01 UTC */
         int64_t (*wall_ms)(const struct clock *clock);
-        /* milliseconds since some moment, never backwards; counts while the machine sleeps */
+        /* milliseconds since some moment; never goes back, and counts while the machine sleeps */
         int64_t (*monotonic_ms)(const struct clock *clock);
 };
 

@@ -9,9 +9,9 @@
  *                found, name taken); nothing was written to the err
  *      negative  fatal, an errno value; forwarded unchanged; the err says what failed
  *
- * The text is written once, where most is known, by err_set(); callers on the way up may put the
- * job, instance or parameter that they were working on in front of it with err_prefix(). A text
- * says what failed, on what, why, and where it helps what to do. It never holds a secret.
+ * err_set() writes the text once, where most is known. Callers on the way up may put the job,
+ * instance or parameter that they were working on in front of it with err_prefix(). A text says
+ * what failed, on what and why, and what to do where that helps. It never holds a secret.
  */
 
 #define ERR_TEXT_SIZE 1024

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Reading JSON that came from outside, on top of cJSON: bounded, checked to be UTF-8, and with
- * getters that say what is wrong and where. A path names a member of a member: "workflow_job.id".
+ * Reads JSON that came from outside, on top of cJSON: bounded, checked to be UTF-8, and with
+ * getters that say what is wrong and where. A path leads through objects: "workflow_job.id".
  */
 
 #include <stdbool.h>
@@ -42,7 +42,7 @@ int64_t json_integer(const cJSON *object, const char *path, int64_t fallback);
 /* The boolean at PATH, or FALLBACK. */
 bool json_boolean(const cJSON *object, const char *path, bool fallback);
 
-/* As above, but the member must be there: 0, or -EBADMSG with a text that names the path, what is
+/* The same for a member that must be there: 0, or -EBADMSG with a text that names the path, what is
  * expected, and what was found. Strings must not be empty. */
 int json_need_string(
         const cJSON *object, const char *path, const char **ret_string, struct err *err);
@@ -54,7 +54,7 @@ const char *json_type_name(const cJSON *value);
 /* VALUE as compact text; the caller frees. */
 char *json_print(const cJSON *value);
 
-/* Writing: each adds a member; the string forms leave the member out for NULL. */
+/* Each adds a member to an object; json_add_string() adds none for NULL. */
 void json_add_string(cJSON *object, const char *name, const char *text);
 void json_add_integer(cJSON *object, const char *name, int64_t integer);
 void json_add_boolean(cJSON *object, const char *name, bool boolean);

@@ -8,7 +8,7 @@
  *
  *      log_info(log, "launched", LOG_TEXT("instance", id), LOG_NUMBER("tries", tries));
  *
- * Only programs and handlers log; the library returns errors, and logs at debug at the most.
+ * Only programs and handlers log; libraries return errors, and log at debug at most.
  */
 
 #include <stdbool.h>
@@ -25,8 +25,8 @@ enum log_level {
 };
 
 struct log_field {
-        const char *name; /* NULL in fields that are passed over */
-        const char *text; /* NULL: the number counts */
+        const char *name; /* NULL: the field is left out */
+        const char *text; /* NULL: `number` is the value */
         int64_t number;
 };
 
@@ -45,19 +45,19 @@ static inline struct log_field log_text_field(const char *name, const char *text
 
 struct log;
 
-/* Where messages go: one implementation writes JSON lines, the agent's writes to the journal. */
+/* Where messages go: lines of JSON (below), or the journal (runner-agent/journal.h). */
 struct log_sink {
         void (*write)(struct log_sink *sink, enum log_level level, const char *message,
                 const struct log_field *fields, size_t n_fields);
 };
 
-/* At the most so many context fields; more are a programming error and are left out. */
+/* More context fields are a programming error and are left out; longer texts are cut. */
 #define LOG_CONTEXT_MAX 8
 #define LOG_CONTEXT_TEXT_MAX 256
 
 struct log {
         struct log_sink *sink;
-        enum log_level level; /* messages beyond this level are dropped */
+        enum log_level level; /* messages that matter less are dropped */
         size_t n_context;
         struct {
                 const char *name; /* a literal */
@@ -65,11 +65,11 @@ struct log {
         } context[LOG_CONTEXT_MAX];
 };
 
-/* Adds a field to every following message, or replaces it; NULL or "" removes it. NAME must be a
- * literal; the text is copied. */
+/* Adds a field to every message that follows, or replaces it; NULL or "" removes it. NAME must be a
+ * literal; TEXT is copied. */
 void log_context(struct log *log, const char *name, const char *text);
 
-/* Forgets all context: called before each event. */
+/* Removes all context fields; a program does so before each event. */
 void log_context_clear(struct log *log);
 
 void log_write(struct log *log, enum log_level level, const char *message,
@@ -90,7 +90,7 @@ void log_write(struct log *log, enum log_level level, const char *message,
 int log_level_parse(const char *word, enum log_level *ret_level);
 const char *log_level_name(enum log_level level);
 
-/* The sink of JSON lines: {"time":…,"level":…,"message":…,<context>,<fields>}, one write each. */
+/* The sink that writes lines of JSON: {"time":…,"level":…,"message":…,<context>,<fields>}. */
 struct log_json_sink {
         struct log_sink sink;
         const struct clock *clock;

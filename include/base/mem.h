@@ -4,9 +4,9 @@
 /*
  * Memory, and the attributes that free it when a scope ends.
  *
- * None of these functions returns NULL: a program that gets no memory prints what it wanted and
- * aborts. Both programs are made to die safely (Lambda delivers the event again; systemd powers
- * the machine off), and a path that is never taken is not worth a check at each call.
+ * No allocation here returns NULL: a program that gets no memory prints what it wanted and aborts.
+ * Both programs are made to die safely (Lambda delivers the event again; systemd powers the machine
+ * off), and a path that is never taken is not worth a check at each call.
  */
 
 #include <stddef.h>
@@ -17,7 +17,7 @@
 /* Frees the char * (or other malloc'ed) variable at the end of its scope. */
 #define _cleanup_free_ _cleanup_(mem_freep)
 
-/* The value of a pointer variable, which is NULL afterwards: hands ownership on. */
+/* Passes ownership on: the value of a pointer variable, which is NULL afterwards. */
 #define MEM_STEAL(pointer)                               \
         ({                                               \
                 __typeof__(pointer) stolen_ = (pointer); \

@@ -26,5 +26,5 @@ struct recent {
 /* Remembers KEY until UNTIL_MS. */
 void recent_note(struct recent *recent, const char *key, int64_t until_ms);
 
-/* Whether KEY was noted and its time is not over at NOW_MS. */
+/* Whether KEY is still remembered at NOW_MS. */
 bool recent_has(const struct recent *recent, const char *key, int64_t now_ms);

@@ -2,14 +2,14 @@
 #pragma once
 
 /*
- * UTF-8 in what comes from outside: told apart from other bytes, and not cut within a character.
+ * UTF-8: whether bytes from outside are text, and where a text may be cut.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Size of the well-formed character that TEXT, of SIZE bytes, begins with (Unicode 15, table 3-7);
- * 0 when it begins with something else. */
+/* The size of the character that the SIZE bytes of TEXT begin with; 0 if it is not well-formed
+ * (Unicode 15, table 3-7). */
 size_t utf8_character(const char *text, size_t size);
 
 /* Whether SIZE bytes are well-formed UTF-8. */
@@ -18,7 +18,7 @@ bool utf8_is_valid(const char *bytes, size_t size);
 /* The number of characters in TEXT, which must be well-formed. */
 size_t utf8_count(const char *text);
 
-/* SIZE, or less where the last of these bytes are only a part of a character. */
+/* How many of the SIZE bytes of TEXT are whole characters, where it was cut at SIZE. */
 size_t utf8_fit(const char *text, size_t size);
 
 /* Copies SIZE bytes into TO and ends them with a NUL; what does not fit into TO_SIZE is cut off, at

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The command line, described once: a program's or command's table of options, operands and exit
- * codes is what reads the arguments, what --help prints, what the manual page says, and what the
- * shells complete. So none of them can disagree.
+ * A command line, described once. The table of options, operand and exit codes of a program or
+ * command serves for reading its arguments, for --help, for the manual page and for completion in
+ * shells, so that these cannot disagree.
  *
  *      enum { JSON, CONFIG, N_OPTIONS };
  *      const char *values[N_OPTIONS] = {0};
@@ -52,8 +52,8 @@ struct cli {
         const struct cli_exit *exits;     /* ended by one without a text */
         int (*main)(int argc, char *argv[]);
 
-        /* Of programs only; NULL for commands. */
-        const char *usage;                  /* lines after the name, instead of generated ones */
+        /* Only for programs; NULL for commands. */
+        const char *usage; /* lines that replace the generated ones, without the name */
         const struct cli_section *sections; /* ended by one without a heading */
         const struct cli *const *commands;  /* ended by NULL; may be NULL */
         const struct cli_section *man_only; /* sections of the manual page alone; may be NULL */
@@ -61,34 +61,35 @@ struct cli {
         const char *see_also;               /* "runner-agent(8)" */
 };
 
-/* The arguments are good: the caller goes on. */
+/* The arguments are right, so the caller goes on. */
 #define CLI_GO_ON (-1)
 #define CLI_WRONG_USAGE 2
 
 /*
- * Reads the arguments of a program or command. VALUES gets what was given for each row of the
- * options ("" for one without an argument; NULL: absent). *RET_OPERAND (may be NULL where there is
- * none) is borrowed from ARGV. Returns CLI_GO_ON, or the exit code: help was printed, or what is
- * wrong was said.
+ * Reads the arguments of a program or command. VALUES has one element for each row of the options,
+ * which is set to what was given ("" for an option without an argument) and otherwise left alone.
+ * *RET_OPERAND (may be NULL where there is none) is borrowed from ARGV. Returns CLI_GO_ON, or the
+ * exit code after it has printed help or what is wrong.
  */
 int cli_parse(const struct cli *cli, int argc, char *argv[], const char **values,
         const char **ret_operand);
 
-/* Says that the command line is wrong: FORMAT (NULL: nothing but the usage). Returns the code. */
+/* Prints what is wrong with the command line (FORMAT may be NULL), and help, to standard error.
+ * Returns CLI_WRONG_USAGE. */
 int cli_wrong(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * What a program says about itself, where argv[1] asks for it: --help, --version, and, for its
- * installation, --man (the manual page) and --words [COMMAND] (for completion: a line of word, tab
- * and text each). Returns CLI_GO_ON, or the exit code.
+ * Answers where argv[1] asks about the program itself: --help, --version, and two for its
+ * installation: --man (the manual page) and --words [COMMAND] (for completion: lines of a word, a
+ * tab and a text). Returns CLI_GO_ON, or the exit code.
  */
 int cli_describe(const struct cli *program, const char *version, int argc, char *argv[]);
 
 /* The command of that name, or NULL. */
 const struct cli *cli_command(const struct cli *program, const char *name);
 
-/* The end of main(): writes what is left for standard output, and returns CODE, or 1 when it could
- * not be written, which is said. */
+/* For the end of main(): flushes standard output and returns CODE; where that fails, prints why and
+ * returns 1. */
 int cli_end(const struct cli *cli, int code);
 
 void cli_print_help(const struct cli *cli, FILE *file);

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The hand-over: what the scaler leaves for one machine in the SSM parameter
- * PREFIX/runners/INSTANCE, and the agent reads: the runner's JIT configuration, the job that the
- * machine was launched for, its limits, and the times so far.
+ * The hand-over: the document that the scaler leaves for one machine in the SSM parameter
+ * PREFIX/runners/INSTANCE, for the agent to read. It holds the runner's JIT configuration, the job
+ * that the machine was launched for, its limits, and the times so far.
  */
 
 #include <stdbool.h>
@@ -18,17 +18,18 @@
 /* The tag of the parameter that names the one instance which may read it. */
 #define HANDOVER_TAG "scale-agent:instance"
 
-/* The job that a machine was launched for. GitHub may give it another of the same labels. */
+/* The job that a machine was launched for. GitHub may assign it another job with the same labels.
+ */
 struct handover_job {
         int64_t id;
         int64_t run_id;
         int64_t attempt;
         int64_t installation; /* 0: none */
-        int64_t relaunches;   /* machines that ended without having run a job for it */
+        int64_t relaunches;   /* how many machines for it ended without running a job */
         char *repository;     /* "OWNER/REPO"; owned, as all strings here */
         char *name;
         char *url;
-        char *instance_type; /* where its ladder starts */
+        char *instance_type; /* the first rung of its ladder */
 };
 
 /* Epoch milliseconds, 0 = not yet. */
@@ -45,7 +46,7 @@ struct handover {
         char *spec;
         char *scope; /* "repos/OWNER/REPO" or "orgs/ORG" */
         int64_t runner_id;
-        int64_t idle_limit_seconds; /* no job for so long: give up */
+        int64_t idle_limit_seconds; /* without a job for so long: give up */
         int64_t job_limit_seconds;  /* a job longer than this is stopped */
         struct handover_job job;
         struct handover_times times;
@@ -59,17 +60,17 @@ void handover_release(struct handover *handover);
 bool handover_is_prefix(const char *text);
 #define HANDOVER_PREFIX_MAX 200
 /* For errors: what is needed. */
-#define HANDOVER_PREFIX_NEEDED                                                                \
-        "an SSM path such as /scale-agent (at most 200 letters, digits, _ . - in at most 13 " \
-        "parts, the first not beginning with aws or ssm)"
+#define HANDOVER_PREFIX_NEEDED                                                  \
+        "an SSM path such as /scale-agent (at most 200 letters, digits, _ . - " \
+        "in at most 13 parts, the first not beginning with aws or ssm)"
 
 /* The parameter's name; the caller frees. */
 char *handover_parameter(const char *prefix, const char *instance);
 
-/* As the parameter's value, which is secret; the caller frees. */
+/* The parameter's value, which is secret; the caller frees. */
 char *handover_print(const struct handover *handover);
 
-/* Reads a value: 0, or -EBADMSG (RET is untouched then). Pure. */
+/* Reads a parameter's value: 0, or -EBADMSG (RET is untouched then). Pure. */
 int handover_parse(const char *text, size_t size, struct handover *ret, struct err *err);
 
 /* Shared with reports: the job as a JSON object, and back. A job without an id is an error. */

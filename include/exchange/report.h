@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * The agent's reports, sent as EventBridge events and read by the scaler's `instance` handler.
+ * Reports: what an agent says about its machine and job, in EventBridge events that the scaler's
+ * handler `instance` reads.
  */
 
 #include <stddef.h>
@@ -25,7 +26,7 @@ enum report_stage {
         REPORT_STAGES,
 };
 
-/* The moments of a machine's life after the hand-over; epoch milliseconds, 0 = not (yet). */
+/* Moments of a machine's life as the agent sees it; epoch milliseconds, 0 = not yet. */
 enum report_time {
         REPORT_TIME_KERNEL,         /* the kernel started */
         REPORT_TIME_AGENT,          /* the agent started */
@@ -52,7 +53,7 @@ struct report {
         struct handover_job job; /* id 0: none */
         char *job_name;          /* of the job that ran, as the runner printed it */
         char *result;      /* "Succeeded", "Failed", "Canceled", … as the runner printed it */
-        int64_t exit_code; /* of the runner; -1: it did not exit */
+        int64_t exit_code; /* of the runner; -1: it has not exited */
         struct handover_times before;
         int64_t times[REPORT_TIMES];
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The machine's clock, and times as text.
+ * The machine's clock, and writing and reading times as text.
  */
 
 #include "base/clock.h"

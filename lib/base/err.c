@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The text of a failure, kept in the caller's fixed space.
+ * Writes the text of a failure into the caller's struct err.
  */
 
 #include "base/err.h"
@@ -12,7 +12,7 @@
 
 #include "base/utf8.h"
 
-/* Line breaks would break a log line in two for people, so they become blanks. */
+/* A text is shown as one line: control characters become blanks. */
 static void make_one_line(char *text)
 {
         for (char *c = text; *c; c++)
@@ -20,7 +20,8 @@ static void make_one_line(char *text)
                         *c = ' ';
 }
 
-/* A text may be cut, and may quote what is not UTF-8; logs and answers are JSON. */
+/* Logs and answers are JSON, which must be UTF-8, but a text may be cut within a character or quote
+ * bytes from outside. */
 static void make_utf8(char *text)
 {
         size_t size = strlen(text);

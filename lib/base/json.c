@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Reading JSON from outside. cJSON parses; here are the checks that it leaves to its users: UTF-8,
- * nothing after the value, integers that a double holds exactly.
+ * Reads JSON from outside. cJSON parses; this adds the checks that cJSON leaves to its users:
+ * UTF-8, nothing after the value, integers that a double holds exactly.
  */
 
 #include "base/json.h"
@@ -154,7 +154,7 @@ const char *json_type_name(const cJSON *value)
         return "something invalid";
 }
 
-/* cJSON reports no memory with NULL only. */
+/* cJSON returns NULL when it gets no memory, and for no other reason here. */
 static void *present(void *pointer)
 {
         if (!pointer)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Keys that are remembered for a while, in a ring.
+ * Remembers keys for a while, in a ring.
  */
 
 #include "base/recent.h"

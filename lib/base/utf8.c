@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * UTF-8: which first byte begins how long a character, and what its second byte may be, which rules
- * out overlong forms, surrogates, and what is beyond Unicode.
+ * UTF-8 by a table: how long a character is by its first byte, and which second byte it may have.
+ * That rules out overlong forms, surrogates, and what is beyond Unicode.
  */
 
 #include "base/utf8.h"
@@ -53,7 +53,7 @@ size_t utf8_character(const char *text, size_t size)
         return rows[row].size;
 }
 
-/* The size of the ASCII at the beginning, in whole words: nearly all texts are nothing else. */
+/* The size of the ASCII that BYTES begin with, in whole words: most texts are nothing else. */
 static size_t ascii_prefix(const char *bytes, size_t size)
 {
         const uint64_t high_bits = UINT64_C(0x8080808080808080);

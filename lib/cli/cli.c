@@ -76,7 +76,7 @@ static int read_options(const struct cli *cli, const struct option *options, int
 {
         int c;
 
-        optind = 0; /* of glibc: begin anew */
+        optind = 0; /* glibc: start over */
         while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
                 if (c == HELP) {
                         cli_print_help(cli, stdout);
@@ -115,7 +115,7 @@ int cli_parse(const struct cli *cli, int argc, char *argv[], const char **values
         char *own = argv[0];
         int code;
 
-        argv[0] = name; /* for what getopt_long() says */
+        argv[0] = name; /* getopt_long() begins its messages with it */
         code = read_options(cli, options, argc, argv, values);
         argv[0] = own;
         return code == CLI_GO_ON ? check_operands(cli, argc, argv, values, ret_operand) : code;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * --help: usage, what it is for, options, exit codes, in lines of at most 80 characters.
+ * Prints --help: usage, purpose, options and exit codes, in lines of at most 80 characters.
  */
 
 #include "cli/cli.h"
@@ -15,7 +15,7 @@
 #define LEFT 2
 #define COLUMN 18
 
-/* Writes TEXT in lines that begin with INDENT blanks; the first is at COLUMN_NOW already. */
+/* Wraps TEXT. The first line continues at COLUMN_NOW; the others begin with INDENT blanks. */
 static void print_wrapped(FILE *file, const char *text, size_t indent, size_t column_now)
 {
         size_t column = column_now;

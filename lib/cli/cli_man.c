@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The manual page of a program and its commands, in roff's man macros (man(7)).
+ * Prints the manual page of a program and its commands, in the man macros of roff (man(7)).
  */
 
 #include "cli/cli.h"
@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include <string.h>
 
-/* TEXT as roff shows it literally, SIZE bytes of it. */
+/* Prints SIZE bytes of TEXT so that roff shows them literally. */
 static void print_text(FILE *file, const char *text, size_t size)
 {
         if (size > 0 && strchr(".'", *text))
@@ -37,7 +37,7 @@ static void print_upper(FILE *file, const char *text)
                 fputc(toupper((unsigned char)*text), file);
 }
 
-/* A sentence. */
+/* TEXT as a sentence: with a capital letter and a full stop. */
 static void print_line(FILE *file, const char *text)
 {
         if (*text)

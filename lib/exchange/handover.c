@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The hand-over as JSON: written by the scaler (`queued`) for one machine, read by the agent of
- * that machine. A table names the members, so that what is written is what is read.
+ * The hand-over as JSON. The scaler (`queued`) writes it for one machine, whose agent reads it.
+ * Both follow the same tables of members.
  */
 
 #include "exchange/handover.h"
@@ -25,7 +25,7 @@
 struct integer_field {
         const char *path;
         size_t offset;
-        int64_t max; /* the least is 0, which is also what an absent member means */
+        int64_t max; /* the least is 0, which an absent member means as well */
 };
 
 static const struct integer_field integer_fields[] = {
@@ -221,8 +221,8 @@ static int parse_document(const cJSON *document, struct handover *handover, stru
                 return r;
         if (version != HANDOVER_VERSION)
                 return err_set(err, -EBADMSG,
-                        "version: %d is needed, found %lld: scaler and image are of different "
-                        "releases",
+                        "version: %d is needed, found %lld: "
+                        "scaler and image are of different releases",
                         HANDOVER_VERSION, (long long)version);
         r = parse_strings(document, handover, err);
         if (r < 0)

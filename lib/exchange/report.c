@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The agent's reports as JSON: written on the machine at each stage of a job's life, read by the
- * scaler's `instance`. Tables name the members, so that what is written is what is read.
+ * Reports as JSON. The agent writes one at each stage of a job's life, and the scaler's `instance`
+ * reads it. Both follow the same tables of members.
  */
 
 #include "exchange/report.h"
