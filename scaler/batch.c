@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The batches that SQS hands to Lambda. What failed is reported message by message; what failed for
- * the last time goes to the dead letters from here, because here the cause is known. A process that
- * crashes instead leaves that to SQS's redrive policy.
+ * The batches that SQS hands to Lambda. The answer names each message that failed, so that SQS
+ * delivers it again. A message that failed for the last time is sent to the dead letters from here,
+ * where the cause is known; if the process crashes, SQS's redrive policy does it without a cause.
  * https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
  */
 
@@ -17,8 +17,8 @@
 #include "base/json.h"
 #include "queue/send.h"
 
-#define AGAIN_SECONDS 15
-#define AGAIN_MAX_SECONDS 240
+#define RETRY_FIRST_SECONDS 15
+#define RETRY_MAX_SECONDS 240
 
 static int read_record(const cJSON *item, struct record *record, struct err *err)
 {
@@ -107,7 +107,7 @@ void batch_fail(struct scaler *scaler, struct batch *batch, int result, const st
                 record_fail(scaler, &batch->records[i], result, err);
 }
 
-/* Whether SQS would not deliver this record again. */
+/* Whether SQS will not deliver this record again. */
 static bool is_last_receive(const struct record *record)
 {
         const char *max = getenv("MAX_RECEIVE_COUNT");
@@ -115,8 +115,7 @@ static bool is_last_receive(const struct record *record)
         return max && record->receive_count >= strtoll(max, NULL, 10);
 }
 
-/* Sends a record that failed for the last time to the dead letters: 0 when it is there. */
-static int bury(struct scaler *scaler, const struct record *record, struct err *err)
+static int send_dead_letter(struct scaler *scaler, const struct record *record, struct err *err)
 {
         struct sqs_message message = {
                 .body = record->body,
@@ -127,8 +126,7 @@ static int bury(struct scaler *scaler, const struct record *record, struct err *
         return queue_send(scaler, "DEAD_LETTER_QUEUE_URL", &message, err);
 }
 
-/* The URL of the queue with that ARN, for the caller to free; NULL for what is not a queue's ARN.
- */
+/* The URL of the queue with that ARN, for the caller to free; NULL: it is no queue's ARN. */
 static char *url_of_arn(const char *arn)
 {
         char region[32];
@@ -141,20 +139,20 @@ static char *url_of_arn(const char *arn)
         return mem_format("https://sqs.%s.%s/%s/%s", region, aws_domain(region), account, name);
 }
 
-/* A message that failed would stay hidden for the queue's whole visibility time-out, which is made
- * for functions that hang. This one has ended, so it comes again after 15 s, 60 s, 240 s. */
-static void hasten(struct scaler *scaler, const struct record *record)
+/* A failed message would stay hidden for the queue's whole visibility timeout, which is meant for
+ * functions that hang. This one has ended, so its message comes again after 15 s, 60 s, 240 s. */
+static void shorten_visibility_timeout(struct scaler *scaler, const struct record *record)
 {
         _cleanup_free_ char *url = url_of_arn(record->source);
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        unsigned seconds = AGAIN_SECONDS;
+        unsigned seconds = RETRY_FIRST_SECONDS;
         struct aws *aws;
         struct err err;
         int r;
 
         if (!url || !record->receipt)
                 return;
-        for (int64_t i = 1; i < record->receive_count && seconds < AGAIN_MAX_SECONDS; i++)
+        for (int64_t i = 1; i < record->receive_count && seconds < RETRY_MAX_SECONDS; i++)
                 seconds *= 4;
         r = scaler_aws(scaler, &aws, &err);
         if (r == 0) {
@@ -162,7 +160,7 @@ static void hasten(struct scaler *scaler, const struct record *record)
                 r = sqs_hide_message_answer(call, &err);
         }
         if (r < 0)
-                log_warning(&scaler->log, "message comes again only after its visibility time-out",
+                log_warning(&scaler->log, "message comes again only after its visibility timeout",
                         LOG_TEXT("message_id", record->message_id), LOG_TEXT("error", err.text));
 }
 
@@ -188,13 +186,13 @@ static void write_answer(struct scaler *scaler, const struct batch *batch, struc
                 if (record->result == 0)
                         continue;
                 if (is_last_receive(record)) {
-                        if (bury(scaler, record, &err) == 0)
+                        if (send_dead_letter(scaler, record, &err) == 0)
                                 continue;
-                        log_error(&scaler->log, "dead letter not sent, SQS will move the message",
+                        log_error(&scaler->log, "dead letter not sent; SQS will move the message",
                                 LOG_TEXT("message_id", record->message_id),
                                 LOG_TEXT("error", err.text));
                 }
-                hasten(scaler, record);
+                shorten_visibility_timeout(scaler, record);
                 add_failure(failures, record);
         }
         text = json_print(object);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A job has ended: its run time, and the second line of cleaning up. The machine deletes its
- * parameter itself; one that is still there is deleted here, ten machines a call. Where the spec
- * says terminate_on_completed, the machine goes as well, unless its runner took another job.
+ * Fifth stage of a job's life: the job has ended. The message comes from GitHub's completed event.
+ * Emits how long the job ran, and removes what its machine may have left: the hand-over parameter,
+ * which the machine should have deleted itself, and, if the spec says terminate_on_completed, the
+ * instance, unless its runner has taken another job. A message for which this fails is delivered
+ * again.
  */
 
 #include "handler.h"
@@ -48,7 +50,7 @@ static void emit_run_time(struct scaler *scaler, const struct job *job)
                         scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
 }
 
-/* Deregisters first: GitHub refuses that for a runner with a job, and then its machine stays. */
+/* Deregisters first: GitHub refuses that while the runner has a job, and then its machine stays. */
 static int terminate(struct scaler *scaler, const struct job *job, const struct config_spec *spec,
         struct err *err)
 {
@@ -70,7 +72,7 @@ static int terminate(struct scaler *scaler, const struct job *job, const struct 
                 scaler, github_delete_runner(github, job->installation, scope, job->runner_id));
         r = github_delete_runner_answer(call, err);
         if (r == GITHUB_RUNNER_BUSY) {
-                log_info(&scaler->log, "runner took another job, its machine stays",
+                log_info(&scaler->log, "runner has taken another job, its machine stays",
                         LOG_TEXT("instance", job->runner_name));
                 return 0;
         }
@@ -94,13 +96,14 @@ static int handle_job(
                 return 0;
         r = terminate(scaler, job, spec, err);
         if (r == -EKEYREJECTED)
-                scaler_forget_github(scaler); /* the next try reads and buys anew */
+                scaler_forget_github(scaler); /* the next try reads the key again */
         return r < 0 ? err_prefix(err, r, "job %lld, instance %s", (long long)job->id,
                                job->runner_name)
                      : 0;
 }
 
-static int handle_one(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+static int handle_record(
+        struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
         struct completed *completed = userdata;
         struct job *job = &completed->jobs[record - completed->batch->records];
@@ -109,7 +112,7 @@ static int handle_one(struct scaler *scaler, struct record *record, void *userda
         return r < 0 ? r : handle_job(scaler, completed->config, job, err);
 }
 
-/* Deletes the parameters of all machines of the batch; a failure fails those records. */
+/* Deletes the parameters of all machines of the batch. A failure fails their records. */
 static void delete_parameters(struct scaler *scaler, struct completed *completed)
 {
         const struct job *jobs = completed->jobs;
@@ -145,6 +148,6 @@ void completed_handle(struct scaler *scaler, struct batch *batch)
                 return;
         }
         completed.jobs = mem_alloc(batch->n_records * sizeof(struct job));
-        batch_each(scaler, batch, handle_one, &completed);
+        batch_each(scaler, batch, handle_record, &completed);
         delete_parameters(scaler, &completed);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What could not be done: each dead letter is told to people, with its job, cause, and the command
- * that tries again, and then kept for that command. A letter that can neither be told nor kept
- * stays where it is.
+ * The end of what failed: a message that failed for the last time, from any of the queues, comes
+ * here as a dead letter. People are told its job, its cause and the command that tries again; then
+ * the letter is sent to the kept queue, where that command finds it. When either fails, the letter
+ * stays in its queue and is delivered again.
  */
 
 #include "handler.h"
@@ -27,8 +28,7 @@ static const char *queue_name(const char *arn)
         return colon ? colon + 1 : arn;
 }
 
-/* The title, and the facts that the letter itself tells: it is a job or an event about a machine.
- */
+/* The title and the facts of the letter itself, which is a job or an event about a machine. */
 static void describe(const struct record *record, const struct job *job, const cJSON *event,
         char *title, size_t size, struct notification *notification)
 {
@@ -55,13 +55,13 @@ static int tell(struct scaler *scaler, const struct record *record, struct err *
         _cleanup_json_ cJSON *event = NULL;
         struct notification notification = {
                 .severity = NOTIFICATION_ERROR,
-                .text = "It is kept for 14 days. When the cause is mended, try it again with: "
+                .text = "The message is kept for 14 days. Fix the cause, then retry with: "
                         "scaler retry --dead-letters",
                 .key = record->message_id,
         };
         char title[256];
 
-        /* Letters of any kind are told: what cannot be read is told as it is. */
+        /* People are told of every letter, even one that cannot be read. */
         if (job_parse(record->body, strlen(record->body), &job, NULL) < 0 &&
                 json_parse(record->body, strlen(record->body), "the letter", &event, NULL) < 0)
                 event = NULL;
@@ -84,7 +84,8 @@ static int keep(struct scaler *scaler, const struct record *record, struct err *
         return queue_send(scaler, "KEPT_QUEUE_URL", &message, err);
 }
 
-static int handle_one(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+static int handle_letter(
+        struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
         int r;
 
@@ -98,5 +99,5 @@ static int handle_one(struct scaler *scaler, struct record *record, void *userda
 
 void dead_letter_handle(struct scaler *scaler, struct batch *batch)
 {
-        batch_each(scaler, batch, handle_one, NULL);
+        batch_each(scaler, batch, handle_letter, NULL);
 }

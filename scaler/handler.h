@@ -4,10 +4,10 @@
 /*
  * The handlers: one Lambda function each, listed in main.c in the order of a job's life.
  *
- * A handler is given either the event itself, or, where SQS feeds it, the batch that batch.c made
- * of the event. A batch handler marks the records that failed with record_fail(); batch.c answers
- * SQS, so that exactly those are delivered again, and sends the ones that failed for the last time
- * to the dead letters, with the cause.
+ * A handler gets the event itself, or, if SQS feeds it, the batch that batch.c made of the event. A
+ * batch handler marks the records that failed; batch.c answers SQS, so that exactly those are
+ * delivered again, and sends those that failed for the last time to the dead letters, with the
+ * cause.
  */
 
 #include <stddef.h>
@@ -23,13 +23,14 @@
 struct record {
         const char *message_id;
         const char *body;
-        const char *receipt;     /* NULL in events made by hand */
-        const char *source;      /* the queue's ARN; NULL in events made by hand */
-        const char *dead_source; /* in a dead-letter queue: the ARN of where it died, or NULL */
-        const char *cause;       /* attribute `cause` of a dead letter, or NULL */
-        int64_t receive_count;   /* 1 = the first time */
-        int result;              /* 0, or negative: it is to be delivered again */
-        struct err err;          /* why */
+        const char *receipt; /* NULL in events made by hand */
+        const char *source;  /* the queue's ARN; NULL in events made by hand */
+        const char
+                *dead_source;  /* of a dead letter: the ARN of the queue where it failed, or NULL */
+        const char *cause;     /* attribute `cause` of a dead letter, or NULL */
+        int64_t receive_count; /* 1: the first time */
+        int result;            /* 0, or negative: it failed */
+        struct err err;        /* why */
 };
 
 struct batch {
@@ -38,7 +39,7 @@ struct batch {
         size_t n_records;
 };
 
-/* SQS sends Lambda at most 10,000; our queues' batch size is 10. */
+/* SQS's limit for Lambda; the batch size of our queues is 10. */
 #define BATCH_MAX 10000
 
 /* Reads an SQS event: 0, or -EBADMSG. Pure. */
@@ -55,7 +56,7 @@ typedef int (*record_handler)(
 /* Calls HANDLE for each record of BATCH, and marks the record as failed when it fails. */
 void batch_each(struct scaler *scaler, struct batch *batch, record_handler handle, void *userdata);
 
-/* Marks all records of BATCH as failed: what every one of them needs cannot be had. */
+/* Marks all records of BATCH as failed: something that each of them needs is missing. */
 void batch_fail(struct scaler *scaler, struct batch *batch, int result, const struct err *err);
 
 typedef void (*batch_handler)(struct scaler *scaler, struct batch *batch);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A runner took a job: how long it was queued, and a tag on the instance that says which job it
- * runs, for people in the console and for whoever must tell about its end.
+ * Fourth stage of a job's life: a runner has taken the job. The message comes from GitHub's
+ * in_progress event. Emits how long the job was queued, and tags the instance with the job's URL,
+ * for people in the console and for `instance`, which tells people when the machine is lost. A
+ * message whose instance cannot be tagged is delivered again.
  */
 
 #include "handler.h"
@@ -29,7 +31,7 @@ static void emit_queue_time(struct scaler *scaler, const struct job *job)
                         scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
 }
 
-/* A machine that is gone needs no tag. */
+/* An instance that is gone needs no tag. */
 static int tag_instance(struct scaler *scaler, const struct job *job, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
@@ -46,7 +48,8 @@ static int tag_instance(struct scaler *scaler, const struct job *job, struct err
                      : 0;
 }
 
-static int handle_one(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+static int handle_record(
+        struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
         _cleanup_(job_release) struct job job = {0};
         int r = job_parse(record->body, strlen(record->body), &job, err);
@@ -64,5 +67,5 @@ static int handle_one(struct scaler *scaler, struct record *record, void *userda
 
 void in_progress_handle(struct scaler *scaler, struct batch *batch)
 {
-        batch_each(scaler, batch, handle_one, NULL);
+        batch_each(scaler, batch, handle_record, NULL);
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What happens to machines, from EventBridge: the agents' reports become metrics, and people are
- * told when an agent failed; a spot warning for a machine with a job is told; and when a machine
- * has ended, what it should have taken with it goes: its parameter and its registration on GitHub.
+ * Alongside a job's life: what EventBridge says of machines.
+ *
+ *      agent's report  becomes metrics; if the machine ends early, its job is given back
+ *      spot warning    people are told if the machine has a job
+ *      machine ended   its leftovers are removed: the parameter and the runner's registration
+ *
+ * An event for which this fails is delivered again.
  */
 
 #include "handler.h"
@@ -15,36 +19,36 @@
 #include "aws/ec2.h"
 #include "base/json.h"
 #include "job/handle_report.h"
-#include "job/token_requests.h"
 #include "job/handle_unread.h"
+#include "job/token_requests.h"
 #include "machine/leftovers.h"
 #include "machine/notifications.h"
 
-/* What an event asks for. */
-enum kind {
-        KIND_UNKNOWN,
-        KIND_REPORT,
-        KIND_ENDED,
-        KIND_SPOT_WARNING,
+enum event_kind {
+        EVENT_UNKNOWN,
+        EVENT_REPORT,
+        EVENT_ENDED,
+        EVENT_SPOT_WARNING,
 };
 
 static const struct {
         const char *source;
         const char *detail_type;
-        enum kind kind;
-} kinds[] = {
-        {REPORT_SOURCE, REPORT_DETAIL_TYPE, KIND_REPORT},
-        {"aws.ec2", "EC2 Instance State-change Notification", KIND_ENDED},
-        {"aws.ec2", "EC2 Spot Instance Interruption Warning", KIND_SPOT_WARNING},
+        enum event_kind kind;
+} event_kinds[] = {
+        {REPORT_SOURCE, REPORT_DETAIL_TYPE, EVENT_REPORT},
+        {"aws.ec2", "EC2 Instance State-change Notification", EVENT_ENDED},
+        {"aws.ec2", "EC2 Spot Instance Interruption Warning", EVENT_SPOT_WARNING},
 };
 
 struct machine {
         struct record *record;
-        enum kind kind;
+        enum event_kind kind;
         char id[EC2_ID_SIZE];
-        const struct ec2_instance *instance; /* as EC2 describes it; NULL: not one of ours */
+        const struct ec2_instance *instance; /* as EC2 describes it; NULL: not of this stack */
 };
 
+/* The machines that the events of one batch are about. */
 struct machines {
         struct scaler *scaler;
         const struct config *config;
@@ -60,21 +64,21 @@ static void machines_release(struct machines *machines)
         ec2_instances_release(&machines->described);
 }
 
-static enum kind kind_of(const cJSON *event)
+static enum event_kind kind_of(const cJSON *event)
 {
         const char *source = json_string(event, "source");
         const char *detail_type = json_string(event, "detail-type");
 
-        for (size_t i = 0; source && detail_type && i < ARRAY_SIZE(kinds); i++)
-                if (strcmp(source, kinds[i].source) == 0 &&
-                        strcmp(detail_type, kinds[i].detail_type) == 0)
-                        return kinds[i].kind;
-        return KIND_UNKNOWN;
+        for (size_t i = 0; source && detail_type && i < ARRAY_SIZE(event_kinds); i++)
+                if (strcmp(source, event_kinds[i].source) == 0 &&
+                        strcmp(detail_type, event_kinds[i].detail_type) == 0)
+                        return event_kinds[i].kind;
+        return EVENT_UNKNOWN;
 }
 
-/* Notes a machine whose tags have to be looked at first: EC2's events come for every instance of
- * the account. */
-static int note_machine(struct machines *machines, struct record *record, enum kind kind,
+/* Adds a machine to be looked at: EC2's events come for every instance of the account, and only the
+ * tags say which are of this stack. */
+static int add_machine(struct machines *machines, struct record *record, enum event_kind kind,
         const cJSON *event, struct err *err)
 {
         struct machine *machine = &machines->items[machines->count];
@@ -86,7 +90,7 @@ static int note_machine(struct machines *machines, struct record *record, enum k
                 return err_prefix(err, r, "EC2's event");
         if (!ec2_is_instance_id(id))
                 return err_set(err, -EBADMSG, "EC2's event: \"%.40s\" is not an instance id", id);
-        if (kind == KIND_ENDED && (!state || strcmp(state, "terminated") != 0))
+        if (kind == EVENT_ENDED && (!state || strcmp(state, "terminated") != 0))
                 return 0;
         *machine = (struct machine){.record = record, .kind = kind};
         memcpy(machine->id, id, strlen(id) + 1);
@@ -98,23 +102,23 @@ static int read_event(struct scaler *scaler, struct record *record, void *userda
 {
         struct machines *machines = userdata;
         _cleanup_json_ cJSON *event = NULL;
-        enum kind kind;
+        enum event_kind kind;
         int r = json_parse(record->body, strlen(record->body), "the event", &event, err);
 
         if (r < 0)
                 return r;
         kind = kind_of(event);
-        if (kind == KIND_REPORT)
+        if (kind == EVENT_REPORT)
                 return handle_report(scaler, json_get(event, "detail"), err);
-        if (kind != KIND_UNKNOWN)
-                return note_machine(machines, record, kind, event, err);
+        if (kind != EVENT_UNKNOWN)
+                return add_machine(machines, record, kind, event, err);
         return err_set(err, -EBADMSG, "unknown event: source \"%.80s\", detail-type \"%.80s\"",
                 json_string(event, "source") ? json_string(event, "source") : "",
                 json_string(event, "detail-type") ? json_string(event, "detail-type") : "");
 }
 
-/* Whether EC2 knows the instance as one that this stack launched. */
-static bool is_ours(const struct machines *machines, const struct ec2_instance *instance)
+/* Whether this stack launched the instance. */
+static bool is_of_this_stack(const struct machines *machines, const struct ec2_instance *instance)
 {
         const char *prefix = ec2_instance_tag(instance, "scale-agent:prefix");
 
@@ -122,7 +126,7 @@ static bool is_ours(const struct machines *machines, const struct ec2_instance *
 }
 
 /* One DescribeInstances for all machines of the batch. */
-static int describe(struct machines *machines, struct err *err)
+static int describe_machines(struct machines *machines, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         _cleanup_free_ const char **ids = mem_alloc(machines->count * sizeof(char *));
@@ -138,12 +142,13 @@ static int describe(struct machines *machines, struct err *err)
         for (size_t i = 0; i < machines->count; i++)
                 for (size_t j = 0; j < machines->described.count; j++)
                         if (strcmp(ids[i], machines->described.items[j].id) == 0 &&
-                                is_ours(machines, &machines->described.items[j]))
+                                is_of_this_stack(machines, &machines->described.items[j]))
                                 machines->items[i].instance = &machines->described.items[j];
         return 0;
 }
 
-static int find_and_delete(struct machines *machines, const struct machine *machine,
+/* Deregisters the runner that an ended machine left on GitHub, if there is one. */
+static int deregister_runner(struct machines *machines, const struct machine *machine,
         const char *scope, int64_t installation, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *find = NULL;
@@ -165,9 +170,9 @@ static int find_and_delete(struct machines *machines, const struct machine *mach
                 machines->scaler, github_delete_runner(github, installation, scope, runner_id));
         r = github_delete_runner_answer(delete, err);
         if (r == 0)
-                log_warning(&machines->scaler->log, "runner deregistered that its machine left",
+                log_warning(&machines->scaler->log, "deregistered a runner that its machine left",
                         LOG_TEXT("instance", machine->id), LOG_NUMBER("runner", runner_id));
-        /* Busy: the machine went in the middle of a job. GitHub fails it and forgets the runner. */
+        /* Busy: the machine ended during its job. GitHub fails the job and forgets the runner. */
         return r == GITHUB_RUNNER_BUSY ? tell_job_lost(machines->scaler, machine->instance,
                                                  "its machine ended", err)
                                        : r;
@@ -183,14 +188,15 @@ static int handle_ended(struct machines *machines, const struct machine *machine
                 LOG_TEXT("spec", ec2_instance_tag(machine->instance, "scale-agent:spec")));
         if (!scope)
                 return 0;
-        r = find_and_delete(
+        r = deregister_runner(
                 machines, machine, scope, installation ? strtoll(installation, NULL, 10) : 0, err);
         if (r == -EKEYREJECTED)
-                scaler_forget_github(machines->scaler); /* the next try reads and buys anew */
+                scaler_forget_github(machines->scaler); /* the next try reads the key again */
         return r;
 }
 
-static int handle_warning(struct machines *machines, const struct machine *machine, struct err *err)
+static int handle_spot_warning(
+        struct machines *machines, const struct machine *machine, struct err *err)
 {
         const struct metric metric = {"SpotWarning", METRIC_COUNT, 1};
         const struct log_field properties[] = {LOG_TEXT("instance", machine->id)};
@@ -198,7 +204,7 @@ static int handle_warning(struct machines *machines, const struct machine *machi
         scaler_emit_metrics(machines->scaler,
                 ec2_instance_tag(machine->instance, "scale-agent:spec"), &metric, 1, properties, 1);
         if (!ec2_instance_tag(machine->instance, "scale-agent:job-url"))
-                return 0; /* no job yet: nothing was lost that a person could see */
+                return 0; /* no job yet: nothing that people would notice is lost */
         return tell_job_lost(
                 machines->scaler, machine->instance, "EC2 takes its spot instance back", err);
 }
@@ -209,14 +215,14 @@ static int handle_machine(struct machines *machines, const struct machine *machi
 
         if (!machine->instance)
                 return 0;
-        r = machine->kind == KIND_ENDED ? handle_ended(machines, machine, err)
-                                        : handle_warning(machines, machine, err);
+        r = machine->kind == EVENT_ENDED ? handle_ended(machines, machine, err)
+                                         : handle_spot_warning(machines, machine, err);
         return r < 0 ? err_prefix(err, r, "instance %s", machine->id) : 0;
 }
 
-/* The parameters of machines of ours that have ended. One whose runner took a job has read its own,
- * and only failed to delete it; the others' are hand-overs that nobody read. */
-static int clean_up_parameters(struct machines *machines, struct err *err)
+/* The parameters of ended machines. A machine whose runner took a job has read its parameter and
+ * only failed to delete it; the parameter of any other is an unread hand-over. */
+static int remove_parameters(struct machines *machines, struct err *err)
 {
         _cleanup_free_ const char **worked = mem_alloc(machines->count * sizeof(char *));
         _cleanup_free_ const char **idle = mem_alloc(machines->count * sizeof(char *));
@@ -227,7 +233,7 @@ static int clean_up_parameters(struct machines *machines, struct err *err)
         for (size_t i = 0; i < machines->count; i++) {
                 const struct machine *machine = &machines->items[i];
 
-                if (!machine->instance || machine->kind != KIND_ENDED)
+                if (!machine->instance || machine->kind != EVENT_ENDED)
                         continue;
                 if (ec2_instance_tag(machine->instance, "scale-agent:job-url"))
                         worked[n_worked++] = machine->id;
@@ -237,8 +243,8 @@ static int clean_up_parameters(struct machines *machines, struct err *err)
         r = leftovers_delete_parameters(
                 machines->scaler, machines->aws, machines->config->prefix, worked, n_worked, err);
         return r < 0 ? r
-                     : handle_unread_handovers(machines->scaler, machines->aws, machines->config, idle,
-                               n_idle, err);
+                     : handle_unread_handovers(machines->scaler, machines->aws, machines->config,
+                               idle, n_idle, err);
 }
 
 static void handle_machines(struct machines *machines)
@@ -247,9 +253,9 @@ static void handle_machines(struct machines *machines)
         int common = scaler_aws(machines->scaler, &machines->aws, &err);
 
         if (common == 0)
-                common = describe(machines, &err);
+                common = describe_machines(machines, &err);
         if (common == 0)
-                common = clean_up_parameters(machines, &err);
+                common = remove_parameters(machines, &err);
         for (size_t i = 0; i < machines->count; i++) {
                 struct machine *machine = &machines->items[i];
                 int r = common < 0 ? common : handle_machine(machines, machine, &err);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Telling people: takes notifications from their queue and shows each in every channel that is
- * configured. SQS drops doubles for five minutes; the rest of the quarter of an hour is remembered
- * here, which is enough because one message group means one process at a time.
+ * What people see: each notification from notify.fifo is posted to every configured channel (Teams,
+ * Slack). One channel that accepts it is enough; if none does, the message is delivered again.
+ *
+ * Repeated notifications are dropped for a quarter of an hour: SQS does it for five minutes, this
+ * process remembers the rest. One process suffices, since notify.fifo has one message group.
  */
 
 #include "handler.h"
@@ -20,23 +22,23 @@
 #define SHOWN_KEPT_MS (15 * 60 * MSEC_PER_SEC)
 #define URLS_MAX 32
 
-/* One notification on its way to all URLs of all channels. */
-struct telling {
+/* The calls that post one notification to all URLs of all channels. */
+struct posts {
         struct {
                 const struct notify_channel *channel;
                 struct http_call *call;
-        } calls[URLS_MAX];
+        } items[URLS_MAX];
         size_t n;
 };
 
-static void telling_release(struct telling *telling)
+static void posts_release(struct posts *posts)
 {
-        for (size_t i = 0; i < telling->n; i++)
-                http_call_free(telling->calls[i].call);
+        for (size_t i = 0; i < posts->n; i++)
+                http_call_free(posts->items[i].call);
 }
 
-/* Begins a call to each URL of the list TEXT, one a line. */
-static void start_channel(struct scaler *scaler, struct telling *telling,
+/* Starts a call to each URL in TEXT, one a line. */
+static void start_channel(struct scaler *scaler, struct posts *posts,
         const struct notify_channel *channel, char *text, const struct notification *notification)
 {
         char *rest = text;
@@ -44,17 +46,17 @@ static void start_channel(struct scaler *scaler, struct telling *telling,
 
         while ((line = strsep(&rest, "\r\n"))) {
                 line += strspn(line, " \t");
-                if (!*line || telling->n == URLS_MAX)
+                if (!*line || posts->n == URLS_MAX)
                         continue;
-                telling->calls[telling->n].channel = channel;
-                telling->calls[telling->n].call = channel->call(line, notification);
-                http_start(scaler_http(scaler), telling->calls[telling->n].call);
-                telling->n++;
+                posts->items[posts->n].channel = channel;
+                posts->items[posts->n].call = channel->call(line, notification);
+                http_start(scaler_http(scaler), posts->items[posts->n].call);
+                posts->n++;
         }
 }
 
-/* The channel's URLs; none where its variable, or what that refers to, is not there. */
-static int start_configured(struct scaler *scaler, struct telling *telling,
+/* Starts the calls of a channel: none if its variable, or what that refers to, is not set. */
+static int start_configured(struct scaler *scaler, struct posts *posts,
         const struct notify_channel *channel, const struct notification *notification,
         struct err *err)
 {
@@ -62,38 +64,38 @@ static int start_configured(struct scaler *scaler, struct telling *telling,
         int r = scaler_variable(scaler, channel->variable, &urls, err);
 
         if (r == 0 && urls.size > 0)
-                start_channel(scaler, telling, channel, urls.data, notification);
+                start_channel(scaler, posts, channel, urls.data, notification);
         return r < 0 ? r : 0;
 }
 
-/* One channel that took it is enough: a second try would show it twice there. */
-static int read_answers(struct scaler *scaler, const struct telling *telling, struct err *err)
+/* One channel that accepts it is enough: another try would post it there twice. */
+static int read_answers(struct scaler *scaler, const struct posts *posts, struct err *err)
 {
-        size_t shown = 0;
+        size_t n_accepted = 0;
         int r = 0;
 
-        for (size_t i = 0; i < telling->n; i++) {
-                int answer = telling->calls[i].channel->answer(telling->calls[i].call, err);
+        for (size_t i = 0; i < posts->n; i++) {
+                int answer = posts->items[i].channel->answer(posts->items[i].call, err);
 
                 if (answer == 0) {
-                        shown++;
+                        n_accepted++;
                         continue;
                 }
                 r = answer;
                 log_error(&scaler->log, "channel refused the notification",
-                        LOG_TEXT("channel", telling->calls[i].channel->name),
+                        LOG_TEXT("channel", posts->items[i].channel->name),
                         LOG_TEXT("error", err->text));
         }
-        return shown > 0 ? 0 : r;
+        return n_accepted > 0 ? 0 : r;
 }
 
-static int show(struct scaler *scaler, const struct notification *notification, struct err *err)
+static int post(struct scaler *scaler, const struct notification *notification, struct err *err)
 {
-        _cleanup_(telling_release) struct telling telling = {0};
+        _cleanup_(posts_release) struct posts posts = {0};
         int result = 0;
 
         for (const struct notify_channel *channel = notify_channels; channel->name; channel++) {
-                int r = start_configured(scaler, &telling, channel, notification, err);
+                int r = start_configured(scaler, &posts, channel, notification, err);
 
                 if (r == 0)
                         continue;
@@ -102,15 +104,16 @@ static int show(struct scaler *scaler, const struct notification *notification, 
                         LOG_TEXT("channel", channel->name), LOG_TEXT("error", err->text));
         }
         http_finish(scaler_http(scaler));
-        if (telling.n == 0 && result < 0)
+        if (posts.n == 0 && result < 0)
                 return result;
-        if (telling.n == 0)
+        if (posts.n == 0)
                 log_warning(&scaler->log, "nobody is told: no channel is configured",
                         LOG_TEXT("set", "TEAMS_WEBHOOK_URLS or SLACK_WEBHOOK_URLS"));
-        return read_answers(scaler, &telling, err);
+        return read_answers(scaler, &posts, err);
 }
 
-static int handle_one(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+static int handle_notification(
+        struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
         _cleanup_json_ cJSON *json = NULL;
         struct notification notification = {0};
@@ -126,7 +129,7 @@ static int handle_one(struct scaler *scaler, struct record *record, void *userda
         }
         log_info(&scaler->log, "notification", LOG_TEXT("title", notification.title),
                 LOG_TEXT("text", notification.text), LOG_TEXT("url", notification.url));
-        r = show(scaler, &notification, err);
+        r = post(scaler, &notification, err);
         if (r == 0 && notification.key)
                 recent_note(&scaler->shown, notification.key, now + SHOWN_KEPT_MS);
         return r;
@@ -134,5 +137,5 @@ static int handle_one(struct scaler *scaler, struct record *record, void *userda
 
 void notify_handle(struct scaler *scaler, struct batch *batch)
 {
-        batch_each(scaler, batch, handle_one, NULL);
+        batch_each(scaler, batch, handle_notification, NULL);
 }

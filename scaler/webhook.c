@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The beginning of a job's life: GitHub's delivery comes in through the function URL, is verified,
- * matched with a spec, and goes to the queue of its action. Every refusal says why, since it is
- * what a person sees among the deliveries of the App's webhook on GitHub.
+ * First stage of a job's life, and its news afterwards: GitHub delivers a workflow_job event to the
+ * function URL. The delivery's signature is verified, its job is matched with a spec, and the job
+ * goes to the queue of its action. The answer is an HTTP status and a reason, which people read
+ * among the App's deliveries on GitHub. When the secret, the configuration or the queue cannot be
+ * reached, the answer is 503: GitHub does not retry, so a person must redeliver.
  */
 
 #include "handler.h"
@@ -20,7 +22,7 @@
 #include "job/job.h"
 #include "queue/send.h"
 
-/* What the answer says. */
+/* The HTTP answer. */
 struct reply {
         int status;
         char text[ERR_TEXT_SIZE];
@@ -49,8 +51,8 @@ static void write_reply(const struct reply *reply, struct buf *answer)
         buf_add_string(answer, text);
 }
 
-/* Whether the delivery was signed with one of the secrets; looks once more at where they are kept
- * before refusing, in case one was replaced. */
+/* Whether the delivery was signed with one of the secrets. Before refusing, reads the secrets
+ * again, since one may have been replaced. */
 static int verify(
         struct scaler *scaler, const struct delivery *delivery, bool *ret_valid, struct err *err)
 {
@@ -96,8 +98,8 @@ static int queue_job(struct scaler *scaler, const struct job *job, struct err *e
         return queue_send(scaler, queue_variables[job->action], &message, err);
 }
 
-/* Whether the configuration knows where the delivery comes from. */
-static bool is_configured(const struct config *config, const struct job *job, struct reply *reply)
+/* Whether the configuration allows the repository and the installation. Replies if not. */
+static bool is_allowed(const struct config *config, const struct job *job, struct reply *reply)
 {
         if (!config_allows_repository(config, job->repository)) {
                 say(reply, 403,
@@ -112,8 +114,8 @@ static bool is_configured(const struct config *config, const struct job *job, st
         return true;
 }
 
-/* Whether there is something to do for the job; finds its spec and instance type. */
-static bool is_ours(const struct config *config, struct job *job, struct reply *reply)
+/* Finds the job's spec and instance type. False, with a reply: there is nothing to do for it. */
+static bool match_job(const struct config *config, struct job *job, struct reply *reply)
 {
         const struct config_spec *spec;
         const char *type;
@@ -131,7 +133,7 @@ static bool is_ours(const struct config *config, struct job *job, struct reply *
                 say(reply, 200, "ignored: no spec has all of the job's labels");
                 return false;
         }
-        /* Webhooks of repositories and organizations name no installation. */
+        /* The webhook of a repository or organization names no installation. */
         if (job->installation == 0 && config->app_id && config->n_installations > 0)
                 job->installation = config->installations[0];
         job->spec = mem_string(spec->name);
@@ -149,7 +151,7 @@ static void log_job(struct scaler *scaler, const struct job *job)
         log_context(&scaler->log, "delivery", job->delivery);
 }
 
-/* A delivery that is GitHub's: reads the job and routes it. */
+/* Reads the job of a verified delivery and sends it to the queue of its action. */
 static void route(struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
 {
         _cleanup_(job_release) struct job job = {0};
@@ -170,16 +172,17 @@ static void route(struct scaler *scaler, const struct delivery *delivery, struct
         log_job(scaler, &job);
         r = scaler_config(scaler, &config, &err);
         if (r < 0) {
-                log_error(&scaler->log, "no configuration", LOG_TEXT("error", err.text));
+                log_error(
+                        &scaler->log, "configuration cannot be read", LOG_TEXT("error", err.text));
                 say(reply, 503, "the configuration cannot be read; see the function's log");
                 return;
         }
-        if (!is_configured(config, &job, reply) || !is_ours(config, &job, reply))
+        if (!is_allowed(config, &job, reply) || !match_job(config, &job, reply))
                 return;
         r = queue_job(scaler, &job, &err);
         if (r < 0) {
                 log_error(&scaler->log, "queue refused the job", LOG_TEXT("error", err.text));
-                say(reply, 503, "the queue does not take the job; deliver this again");
+                say(reply, 503, "the job cannot be queued; deliver this again");
                 return;
         }
         say(reply, 202, "queued");
@@ -191,13 +194,14 @@ static void receive(struct scaler *scaler, const struct delivery *delivery, stru
         struct err err;
 
         if (verify(scaler, delivery, &valid, &err) < 0) {
-                log_error(&scaler->log, "no webhook secret", LOG_TEXT("error", err.text));
+                log_error(
+                        &scaler->log, "webhook secret cannot be read", LOG_TEXT("error", err.text));
                 say(reply, 503, "the webhook secret cannot be read; see the function's log");
         } else if (!valid) {
                 say(reply, 401,
-                        delivery->signature ? "the signature does not match the webhook secret"
-                                            : "X-Hub-Signature-256 is missing: set a webhook "
-                                              "secret on GitHub");
+                        delivery->signature
+                                ? "the signature does not match the webhook secret"
+                                : "X-Hub-Signature-256 is missing: set a webhook secret on GitHub");
         } else if (!delivery->event) {
                 say(reply, 400, "X-GitHub-Event is missing");
         } else if (strcmp(delivery->event, "ping") == 0) {

@@ -10,7 +10,7 @@
 
 #include "queue/tell_people.h"
 
-#define JOB_LOST "GitHub marks its job as failed after some minutes; it can be run again there."
+#define JOB_LOST "GitHub marks the job as failed after some minutes; it can be run again there."
 
 /* What becomes of a job that has not started. */
 static const char *next_step(bool given_back)

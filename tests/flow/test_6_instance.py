@@ -140,7 +140,7 @@ def test_what_an_ended_machine_left_behind_goes(stage):
     assert told(stage) == []
     assert "ParkedQueue" not in stage.messages()
     assert instance(stage, ended(name)) == []  # events come twice
-    assert "runner deregistered that its machine left" in complaints(stage, "instance")
+    assert "deregistered a runner that its machine left" in complaints(stage, "instance")
 
 
 def test_several_machines_are_looked_up_at_once(stage):

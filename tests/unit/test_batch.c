@@ -93,7 +93,7 @@ static void a_failed_message_comes_again_soon_and_later_each_time(void **state)
         script_expect(stage->script, "POST", STAGE_SQS, NULL, 400,
                 "{\"__type\":\"AccessDeniedException\"}");
         fail_with_receipt(stage, 1);
-        assert_logged(stage, "only after its visibility time-out");
+        assert_logged(stage, "only after its visibility timeout");
 }
 
 static void without_a_limit_nothing_is_buried(void **state)

@@ -169,7 +169,7 @@ static void what_a_machine_left_is_removed(void **state)
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
-        assert_logged(stage, "runner deregistered that its machine left");
+        assert_logged(stage, "deregistered a runner that its machine left");
 }
 
 static void a_machine_that_took_its_job_along_is_told(void **state)
