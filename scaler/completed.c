@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Fifth stage of a job's life: the job has ended. The message comes from GitHub's completed event.
+ * Last stage of a job's life: the job has ended. The message comes from GitHub's completed event.
  * Emits how long the job ran, and removes what its machine may have left: the hand-over parameter,
  * which the machine should have deleted itself, and, if the spec says terminate_on_completed, the
  * instance, unless its runner has taken another job. A message for which this fails is delivered

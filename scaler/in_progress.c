@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Fourth stage of a job's life: a runner has taken the job. The message comes from GitHub's
+ * Third stage of a job's life: a runner has taken the job. The message comes from GitHub's
  * in_progress event. Emits how long the job was queued, and tags the instance with the job's URL,
  * for people in the console and for `instance`, which tells people when the machine is lost. A
  * message whose instance cannot be tagged is delivered again.

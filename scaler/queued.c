@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Queued jobs become machines. Of a batch, the jobs that want the same are launched together; while
- * EC2 answers, GitHub's tokens are bought; and as soon as an instance is there, its runner is
- * registered and handed over, all at the same time. Afterwards each message is settled: done,
- * parked until there is capacity, or failed and delivered again, with whatever was begun for it
- * taken back.
+ * Second stage of a job's life: a queued job becomes a machine. The messages come from
+ * queued.fifo, either from `webhook` or back from the parked queue.
+ *
+ * The jobs of a batch that want the same are launched together. While EC2 answers, GitHub's
+ * installation tokens are requested; as soon as an instance exists, its runner is registered. All
+ * of this runs at the same time. Then each message is settled:
+ *
+ *      hand-over stored     done
+ *      no capacity          parked, which queues the job again with a delay
+ *      refused or failed    delivered again, after what was begun for the job has been undone
  */
 
 #include "handler.h"
@@ -23,7 +28,7 @@
 #include "job/token_requests.h"
 #include "job/undo_launches.h"
 
-/* One message and how far it came. */
+/* One message, and how far its job has come. */
 struct item {
         struct record *record;
         struct job job;
@@ -37,17 +42,16 @@ struct queued {
         struct scaler *scaler;
         const struct config *config;
         struct aws *aws;
-        struct token_requests tokens;
+        struct token_requests token_requests;
         struct item *items;
         size_t n_items;
         struct launch *launches;
         size_t n_launches;
-        const struct registration **failed; /* to be taken back */
+        const struct registration **failed; /* launches to undo */
         size_t n_failed;
 };
 
-/* -- reading the batch ----------------------------------------------------------------------------
- */
+/* -- reading the batch -- */
 
 static int read_item(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
@@ -68,8 +72,8 @@ static void read_items(struct queued *queued, struct batch *batch)
         batch_each(queued->scaler, batch, read_item, queued);
 }
 
-/* Whether the same job is earlier in the batch: one instance serves both messages. */
-static bool is_double(const struct queued *queued, const struct item *item)
+/* Whether the batch has the same job earlier: one instance serves both messages. */
+static bool is_duplicate(const struct queued *queued, const struct item *item)
 {
         for (const struct item *other = queued->items; other < item; other++)
                 if (other->readable && other->job.id == item->job.id &&
@@ -78,10 +82,10 @@ static bool is_double(const struct queued *queued, const struct item *item)
         return false;
 }
 
-/* -- grouping and launching
- * ------------------------------------------------------------------------ */
+/* -- grouping and launching -- */
 
-static bool belongs_to(const struct launch *launch, const struct config_spec *spec,
+/* Whether JOB can be launched together with the jobs of LAUNCH. */
+static bool wants_the_same(const struct launch *launch, const struct config_spec *spec,
         const char *scope, const struct job *job)
 {
         return launch->spec == spec && strcmp(launch->scope, scope) == 0 &&
@@ -105,7 +109,7 @@ static void on_launched(struct launch *launch, const struct ec2_instance *instan
         item->registration = (struct registration){
                 .scaler = queued->scaler,
                 .aws = queued->aws,
-                .github = queued->tokens.github,
+                .github = queued->token_requests.github,
                 .config = queued->config,
                 .spec = launch->spec,
                 .job = &item->job,
@@ -116,7 +120,7 @@ static void on_launched(struct launch *launch, const struct ec2_instance *instan
         };
         item->registration.instance.tags = NULL;
         item->registration.instance.n_tags = 0;
-        token_requests_register(&queued->tokens, &item->registration);
+        token_requests_register(&queued->token_requests, &item->registration);
 }
 
 static struct launch *launch_for(
@@ -127,7 +131,7 @@ static struct launch *launch_for(
 
         job_scope(job, spec, scope);
         for (size_t i = 0; i < queued->n_launches; i++)
-                if (belongs_to(&queued->launches[i], spec, scope, job))
+                if (wants_the_same(&queued->launches[i], spec, scope, job))
                         return &queued->launches[i];
         launch = &queued->launches[queued->n_launches++];
         *launch = (struct launch){
@@ -152,7 +156,7 @@ static void group_item(struct queued *queued, struct item *item)
                 item->job.spec ? config_spec_by_name(queued->config, item->job.spec) : NULL;
         struct err err;
 
-        if (is_double(queued, item))
+        if (is_duplicate(queued, item))
                 return;
         if (!spec || !item->job.instance_type) {
                 record_fail(queued->scaler, item->record,
@@ -177,17 +181,16 @@ static void group_items(struct queued *queued)
         }
 }
 
-/* Nothing is launched that could not be handed over. */
+/* Without a token nothing is launched: its runner could not be registered. */
 static void start_launch(struct queued *queued, struct launch *launch)
 {
-        if (token_requests_check(&queued->tokens, launch->installation, &launch->err) < 0)
+        if (token_requests_check(&queued->token_requests, launch->installation, &launch->err) < 0)
                 launch->outcome = LAUNCH_FAILED;
         else
                 launch_start(launch);
 }
 
-/* -- settling
- * --------------------------------------------------------------------------------------- */
+/* -- settling -- */
 
 static void emit_launched(struct queued *queued, const struct item *item)
 {
@@ -261,7 +264,7 @@ static void queued_release(struct queued *queued)
         free(queued->items);
         free(queued->failed);
         free(queued->launches);
-        token_requests_release(&queued->tokens);
+        token_requests_release(&queued->token_requests);
 }
 
 static int open_dependencies(struct queued *queued, struct err *err)
@@ -271,7 +274,7 @@ static int open_dependencies(struct queued *queued, struct err *err)
         if (r == 0)
                 r = scaler_aws(queued->scaler, &queued->aws, err);
         if (r == 0)
-                r = token_requests_init(&queued->tokens, queued->scaler, err);
+                r = token_requests_init(&queued->token_requests, queued->scaler, err);
         return r;
 }
 
@@ -288,7 +291,7 @@ void queued_handle(struct scaler *scaler, struct batch *batch)
         read_items(&queued, batch);
         group_items(&queued);
         for (size_t i = 0; i < queued.n_launches; i++)
-                token_requests_add(&queued.tokens, queued.launches[i].installation);
+                token_requests_add(&queued.token_requests, queued.launches[i].installation);
         for (size_t i = 0; i < queued.n_launches; i++)
                 start_launch(&queued, &queued.launches[i]);
         http_finish(scaler_http(scaler));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Opens what a handler asks for, once.
+ * Opens each dependency once, when a handler asks for it.
  */
 
 #include "scaler.h"
@@ -116,7 +116,7 @@ int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
         return 0;
 }
 
-/* AWS is opened only for ssm: references, and for env: references, which may lead to one. */
+/* Opens AWS only for an ssm: reference, and for an env: reference, which may lead to one. */
 int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
 {
         const char *reference = getenv(name);
@@ -138,7 +138,7 @@ int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, st
         return r < 0 ? err_prefix(err, r, "%s", name) : r;
 }
 
-/* The same where there is no doing without it. */
+/* The same, but an absent value is an error. */
 static int need_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
 {
         int r = scaler_variable(scaler, name, ret, err);
@@ -169,7 +169,7 @@ int scaler_config(struct scaler *scaler, const struct config **ret, struct err *
                 if (r < 0 && !scaler->config)
                         return r;
                 if (r < 0) {
-                        log_warning(&scaler->log, "configuration not read again, the old one stays",
+                        log_warning(&scaler->log, "configuration not read again; the old one stays",
                                 LOG_TEXT("error", err->text));
                 } else {
                         config_free(scaler->config);
@@ -237,7 +237,7 @@ int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, 
                 scaler->webhook_secrets_read_ms = now;
                 r = need_variable(scaler, "GITHUB_WEBHOOK_SECRET", &fresh, err);
                 if (r < 0)
-                        return r; /* what was read before stays good */
+                        return r; /* the old secrets stay */
                 buf_release(&scaler->webhook_secrets);
                 scaler->webhook_secrets = fresh;
                 fresh = (struct buf)BUF_INIT(0);

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * The container: everything that a handler may need, handed from main to every part. A dependency
- * is opened by its accessor on first use and lives until the process ends, so a handler that needs
- * no GitHub never reads its key, and a warm invocation opens nothing. A test presets the member.
+ * The container: everything that a handler may need, handed from main to every part. The accessor
+ * of a dependency opens it on first use, and it lives until the process ends: a handler that does
+ * not need GitHub never reads its key, and a warm invocation opens nothing. Tests preset the
+ * members.
  */
 
 #include <stdbool.h>
@@ -26,28 +27,29 @@ struct scaler {
         const struct clock *clock;
         struct log_json_sink sink;
         struct log log;
-        int log_fd; /* logs and metrics */
+        int log_fd; /* of logs and metrics */
         struct http *http;
         struct aws *aws;
         struct config *config;
         int64_t config_read_ms; /* monotonic */
         struct github *github;
-        bool github_refused; /* key or token: read again, and launch nothing before they are good */
+        bool github_refused; /* the key or token: read it again, launch nothing until it is accepted
+                              */
         struct buf webhook_secrets;
         int64_t webhook_secrets_read_ms;
-        struct recent empty_offers; /* that had no capacity a short while ago */
+        struct recent empty_offers; /* offers (see job/launch.h) without capacity a moment ago */
         struct recent shown;        /* notifications that people have seen */
 
         /* Of one event. */
         int64_t deadline_ms; /* wall clock: when Lambda ends the process; 0 = never */
-        bool config_used;    /* borrowed by someone: not replaced before the next event */
+        bool config_used;    /* somebody borrowed it: not replaced before the next event */
 };
 
 /* Opens nothing. */
 void scaler_init(struct scaler *scaler);
 void scaler_release(struct scaler *scaler);
 
-/* Forgets what belonged to the last event. */
+/* Resets what belongs to one event. */
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms);
 /* Milliseconds until the event's deadline; INT64_MAX without one. */
 int64_t scaler_time_left(const struct scaler *scaler);
@@ -65,19 +67,19 @@ void scaler_emit_metrics(const struct scaler *scaler, const char *spec,
 /* AWS with the credentials of the environment: 0, or negative without region or credentials. */
 int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err);
 
-/* The configuration that SCALE_AGENT_CONFIG refers to, borrowed until the event's end. It is read
- * again every five minutes; when that fails, the old one stays and a warning is logged. */
+/* The configuration that SCALE_AGENT_CONFIG refers to, borrowed until the end of the event. It is
+ * read again after five minutes; if that fails, the old one stays and a warning is logged. */
 int scaler_config(struct scaler *scaler, const struct config **ret, struct err *err);
 
-/* GitHub, as an App when the configuration has an app_id, else with GITHUB_TOKEN. */
+/* GitHub: as an App if the configuration has an app_id, else with the token in GITHUB_TOKEN. */
 int scaler_github(struct scaler *scaler, struct github **ret, struct err *err);
-/* Closes it, so that the next use reads the key again: after GitHub refused the present one. */
+/* Closes it after GitHub refused its key, so that the next use reads the key again. */
 void scaler_forget_github(struct scaler *scaler);
 
-/* The webhook's secrets, one a line, from GITHUB_WEBHOOK_SECRET. AGAIN: read them again if that was
- * not done within the last minute (a secret may have been replaced); *ret is NULL if it was. */
+/* The webhook's secrets from GITHUB_WEBHOOK_SECRET, one a line. AGAIN: reads them once more, since
+ * one may have been replaced, but not within a minute of the last time: *ret is NULL then. */
 int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, struct err *err);
 
-/* The value of what environment variable NAME refers to (reference.h): 0, REFERENCE_ABSENT, or
- * negative. */
+/* The value that environment variable NAME is, or refers to (config/reference.h): 0,
+ * REFERENCE_ABSENT, or negative. */
 int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err);

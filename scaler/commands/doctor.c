@@ -45,7 +45,7 @@ static const char *const result_names[] = {
         [FINDING_SKIPPED] = "skipped",
 };
 
-/* -- findings ---------------------------------------------------------------------------------- */
+/* -- findings -- */
 
 __attribute__((format(printf, 2, 0))) static void add_text(
         struct finding *finding, const char *format, va_list arguments)
@@ -108,7 +108,7 @@ bool doctor_has_app(const struct doctor *doctor, struct finding *finding)
         return doctor->app.name[0];
 }
 
-/* -- telling ----------------------------------------------------------------------------------- */
+/* -- telling -- */
 
 static void print_finding(const char *name, const struct finding *finding)
 {
@@ -147,7 +147,7 @@ static void print_json(cJSON *list, const unsigned counts[static ARRAY_SIZE(resu
         (void)puts(text);
 }
 
-/* -- the command ------------------------------------------------------------------------------- */
+/* -- the command -- */
 
 static int run(struct doctor *doctor, bool json)
 {

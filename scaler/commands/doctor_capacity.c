@@ -11,7 +11,7 @@
 #include "doctor.h"
 #include "job/ladder.h"
 
-/* -- types ------------------------------------------------------------------------------------- */
+/* -- types -- */
 
 /* The types that a spec begins with: its own, and those that a job may name. */
 static size_t count_types(const struct config_spec *spec)
@@ -127,7 +127,7 @@ void doctor_check_types(struct doctor *doctor, struct finding *finding)
         }
 }
 
-/* -- quota ------------------------------------------------------------------------------------- */
+/* -- quota -- */
 
 /* The spot quotas, counted in vCPUs, by the letters that a family begins with.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html */

@@ -29,7 +29,7 @@ void doctor_check_aws(struct doctor *doctor, struct finding *finding)
         finding_say(finding, "region %s", doctor->aws->region);
 }
 
-/* -- configuration ----------------------------------------------------------------------------- */
+/* -- configuration -- */
 
 /* A path as a reference to a file; references stay as they are. */
 static char *as_reference(const char *name)
@@ -90,7 +90,7 @@ void doctor_check_config(struct doctor *doctor, struct finding *finding)
                         "its prefix is %s, not %s", config->prefix, doctor->prefix);
 }
 
-/* -- secrets ----------------------------------------------------------------------------------- */
+/* -- secrets -- */
 
 static unsigned count_lines(const char *text)
 {

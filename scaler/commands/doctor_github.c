@@ -22,7 +22,7 @@ static struct http_call *ask(struct doctor *doctor, app_question question, struc
         return app_ask(&doctor->scaler, doctor->github, question, err);
 }
 
-/* -- the App ----------------------------------------------------------------------------------- */
+/* -- the App -- */
 
 void doctor_check_app(struct doctor *doctor, struct finding *finding)
 {
@@ -61,7 +61,7 @@ void doctor_check_permissions(struct doctor *doctor, struct finding *finding)
                 finding_say(finding, "%s", buf_string(&names));
 }
 
-/* -- installations ----------------------------------------------------------------------------- */
+/* -- installations -- */
 
 static void judge_installation(const struct doctor *doctor,
         const struct github_installation *installation, struct finding *finding)
@@ -142,7 +142,7 @@ void doctor_check_installations(struct doctor *doctor, struct finding *finding)
                 judge_absent(doctor->config, &installations, finding);
 }
 
-/* -- a personal token -------------------------------------------------------------------------- */
+/* -- a personal token -- */
 
 /* Looks for a runner that there is not: who may not look is told so. */
 static void try_token(struct doctor *doctor, const char *scope, struct finding *finding)
@@ -189,7 +189,7 @@ void doctor_check_token(struct doctor *doctor, struct finding *finding)
                 finding_skip(finding, "the configuration names no repository to try it on");
 }
 
-/* -- the webhook ------------------------------------------------------------------------------- */
+/* -- the webhook -- */
 
 void doctor_check_hook(struct doctor *doctor, struct finding *finding)
 {
@@ -217,7 +217,7 @@ void doctor_check_hook(struct doctor *doctor, struct finding *finding)
                 finding_fail(finding, advice, "it does not check the certificate of its URL");
 }
 
-/* -- deliveries -------------------------------------------------------------------------------- */
+/* -- deliveries -- */
 
 static const char *explain_status(int code)
 {

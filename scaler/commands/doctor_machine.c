@@ -28,7 +28,7 @@ static void ids_add(struct ids *ids, const char *id)
                 ids->items[ids->count++] = id;
 }
 
-/* -- launch templates -------------------------------------------------------------------------- */
+/* -- launch templates -- */
 
 /* A spec before INDEX that has the same template in the same version, or INDEX. */
 static size_t same_template(const struct config *config, size_t index)
@@ -95,7 +95,7 @@ static bool has_template(const struct doctor *doctor, struct finding *finding)
         return false;
 }
 
-/* -- images ------------------------------------------------------------------------------------ */
+/* -- images -- */
 
 static const struct ec2_image *find_image(const struct ec2_images *images, const char *id)
 {
@@ -179,7 +179,7 @@ void doctor_check_images(struct doctor *doctor, struct finding *finding)
         }
 }
 
-/* -- the agent's profile ----------------------------------------------------------------------- */
+/* -- the agent's profile -- */
 
 void doctor_check_profile(struct doctor *doctor, struct finding *finding)
 {
@@ -206,7 +206,7 @@ void doctor_check_profile(struct doctor *doctor, struct finding *finding)
         }
 }
 
-/* -- subnets ----------------------------------------------------------------------------------- */
+/* -- subnets -- */
 
 static const struct ec2_subnet *find_subnet(const struct ec2_subnets *subnets, const char *id)
 {

@@ -17,7 +17,7 @@
 #define SECRET_LIMIT ((size_t)16 * 1024)
 #define LINE_LIMIT ((size_t)4096)
 
-/* -- where values come from -------------------------------------------------------------------- */
+/* -- where values come from -- */
 
 static int input_failed(int r, const char *what, struct err *err)
 {
@@ -58,7 +58,7 @@ static int take_variable(
         return r == 0 && !setup->items[item].value ? REFERENCE_ABSENT : r;
 }
 
-/* -- configuration and App id ------------------------------------------------------------------ */
+/* -- configuration and App id -- */
 
 static int gather_config(struct setup *setup, struct err *err)
 {
@@ -112,7 +112,7 @@ static int gather_app_id(struct setup *setup, struct err *err)
         return 0;
 }
 
-/* -- secrets ----------------------------------------------------------------------------------- */
+/* -- secrets -- */
 
 static int gather_key(struct setup *setup, struct err *err)
 {
@@ -231,7 +231,7 @@ int setup_gather(struct setup *setup, struct err *err)
         return r;
 }
 
-/* -- what is replaced -------------------------------------------------------------------------- */
+/* -- what is replaced -- */
 
 /* A webhook secret may be followed by the previous one. */
 static bool is_same(const struct setup_item *item, bool is_webhook_secret)

@@ -78,7 +78,7 @@ int setup_store(struct setup *setup, struct err *err)
         return r;
 }
 
-/* -- the webhook ------------------------------------------------------------------------------- */
+/* -- the webhook -- */
 
 static int set_hook(struct setup *setup, const char *secret, struct err *err)
 {

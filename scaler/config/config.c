@@ -18,7 +18,7 @@
 #include "base/utf8.h"
 #include "config_fields.h"
 
-/* -- what several fields must agree on -------------------------------------------------------- */
+/* -- what several fields must agree on -- */
 
 static void check_name(const struct config *config, size_t index, const struct config_place *place,
         struct config_faults *faults)
@@ -110,7 +110,7 @@ static void check_specs(const struct config *config, struct config_faults *fault
         }
 }
 
-/* -- from text to struct ---------------------------------------------------------------------- */
+/* -- from text to struct -- */
 
 /* cJSON knows how far it came in a text that is not JSON; people count lines. */
 static void add_syntax_fault(

@@ -21,7 +21,7 @@
 #define HEX DIGITS "abcdef"
 #define NAME LETTERS DIGITS "_.-"
 
-/* -- formats; none of them is asked about an empty text, unless the field allows one ---------- */
+/* -- formats; none of them is asked about an empty text, unless the field allows one -- */
 
 static bool is_made_of(const char *text, const char *characters)
 {
@@ -101,7 +101,7 @@ static bool is_tag_key(const char *text)
                *text && strlen(text) <= 128 && is_made_of(text, LETTERS DIGITS "+-=.,_:@");
 }
 
-/* -- the tables ------------------------------------------------------------------------------- */
+/* -- the tables -- */
 
 #define AT(member) .offset = offsetof(struct config_spec, member)
 #define LIST_AT(member)                                 \

@@ -15,7 +15,7 @@
 
 #define GIVEN_TWICE "given twice; one of them must go"
 
-/* -- lists, tags and objects ------------------------------------------------------------------ */
+/* -- lists, tags and objects -- */
 
 /* Whether a list, or an object of tags, has as many elements as FIELD allows. */
 static bool count_is_allowed(const struct config_field *field, const cJSON *value,
@@ -215,7 +215,7 @@ void config_read_object(const struct config_object *object, const cJSON *value, 
         check_unknown(object, value, place, faults);
 }
 
-/* -- and freed again -------------------------------------------------------------------------- */
+/* -- and freed again -- */
 
 static void release_elements(const struct config_field *field, void *elements, size_t count)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Second stage of a job's life: takes an instance for each job from the first offer that has
- * capacity. lib/aws/ec2.c has the table of EC2's error codes; here is what follows from each class.
+ * Second stage of a job's life, first half: takes an instance for each job from the first offer
+ * that has capacity. lib/aws/ec2.c has the table of EC2's error codes; here is what follows from
+ * each class.
  */
 
 #include "launch.h"

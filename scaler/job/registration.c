@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Third stage of a job's life: from the launched instance to the registered runner and the stored
- * hand-over. Each step is a call and what follows from its answer:
+ * Second stage of a job's life, second half: from the launched instance to the registered runner
+ * and the stored hand-over. Each step is a call and what follows from its answer:
  *
  *      generate-jitconfig --> PutParameter --> done
  *        name taken: find the runner, delete it, ask again
