@@ -14,7 +14,6 @@
 
 #include "aws/ec2.h"
 #include "job/job.h"
-#include "machine/leftovers.h"
 
 static void emit_queue_time(struct scaler *scaler, const struct job *job)
 {

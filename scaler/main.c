@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The scaler: one program, several Lambda functions. Lambda names the handler in _HANDLER; a person
- * names it as the first argument and gives the event on standard input. The table below is the life
- * of a job.
+ * The scaler: one program that is several Lambda functions. Lambda names the handler in _HANDLER; a
+ * person names it as the first argument and gives the event on standard input. The table of
+ * handlers is the life of a job.
  */
 
 #include <errno.h>
@@ -22,23 +22,26 @@
 struct handler {
         const char *name;
         const char *text;
-        /* One of these: */
+        /* One of the two: */
         int (*handle)(struct scaler *scaler, const struct lambda_event *event, struct buf *answer,
                 struct err *err);
         batch_handler handle_batch;
 };
 
 static const struct handler handlers[] = {
-        {"webhook", "GitHub's delivery: verified, matched, queued by action", webhook_handle, NULL},
-        {"queued", "a queued job: instance launched, runner's configuration stored", NULL,
-                queued_handle},
-        {"in_progress", "a runner took a job: queue time, the instance's tag", NULL,
-                in_progress_handle},
-        {"completed", "a job ended: run time, second line of cleaning up", NULL, completed_handle},
-        {"instance", "agents' reports, spot warnings, ended machines", NULL, instance_handle},
-        {"dead_letter", "what could not be done is told, and kept for another try", NULL,
-                dead_letter_handle},
-        {"notify", "notifications go to Teams and Slack", NULL, notify_handle},
+        {"webhook", "GitHub reports a job: verify it, match a spec, queue it",
+                .handle = webhook_handle},
+        {"queued", "a job waits: launch an instance, register its runner",
+                .handle_batch = queued_handle},
+        {"in_progress", "a runner took the job: emit queue time, tag the instance",
+                .handle_batch = in_progress_handle},
+        {"completed", "the job ended: emit run time, remove its machine's leftovers",
+                .handle_batch = completed_handle},
+        {"instance", "news of machines: agents' reports, spot warnings, their end",
+                .handle_batch = instance_handle},
+        {"dead_letter", "a message failed for good: tell people, keep it for a retry",
+                .handle_batch = dead_letter_handle},
+        {"notify", "a notification: post it to Teams and Slack", .handle_batch = notify_handle},
 };
 
 static const struct cli *const commands[] = {
@@ -58,19 +61,21 @@ static const struct cli_exit exits[] = {
 };
 
 static const struct cli_word environment[] = {
-        {"SCALE_AGENT_CONFIG", "the configuration, or a reference to it: ssm:/NAME, file:/PATH, "
-                               "env:NAME"},
+        {"SCALE_AGENT_CONFIG",
+                "the configuration, or a reference to it: ssm:/NAME, file:/PATH, env:NAME"},
         {"GITHUB_WEBHOOK_SECRET, GITHUB_PRIVATE_KEY, GITHUB_TOKEN",
                 "secrets, or references to them"},
-        {"TEAMS_WEBHOOK_URLS, SLACK_WEBHOOK_URLS", "who is told, one URL a line, or references"},
-        {"GITHUB_API_URL", "https://api.github.com, or that of a server of your own"},
+        {"TEAMS_WEBHOOK_URLS, SLACK_WEBHOOK_URLS",
+                "where notifications are posted: one URL a line, or a reference"},
+        {"GITHUB_API_URL",
+                "the API of a GitHub Enterprise Server (default: https://api.github.com)"},
         {"QUEUED_QUEUE_URL, PARKED_QUEUE_URL, IN_PROGRESS_QUEUE_URL, COMPLETED_QUEUE_URL, "
          "NOTIFY_QUEUE_URL, DEAD_LETTER_QUEUE_URL, KEPT_QUEUE_URL",
                 "the queues that handlers send to"},
         {"AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, "
          "AWS_ENDPOINT_URL",
-                "AWS's standard settings"},
-        {"SSL_CERT_FILE, SSL_CERT_DIR", "certificate authorities that are trusted"},
+                "the standard settings of AWS"},
+        {"SSL_CERT_FILE, SSL_CERT_DIR", "the certificate authorities to trust"},
         {"LOG_LEVEL", "error, warning, info or debug"},
         {0},
 };
@@ -80,7 +85,7 @@ static const struct cli_section man_only[] = {
         {0},
 };
 
-/* Its words are filled in from the handlers. */
+/* Filled from the table of handlers. */
 static struct cli_word handler_words[ARRAY_SIZE(handlers) + 1];
 
 static const struct cli_section sections[] = {
@@ -91,11 +96,10 @@ static const struct cli_section sections[] = {
 static const struct cli program = {
         .program = "scaler",
         .brief = "gives each queued GitHub Actions job a fresh EC2 spot instance",
-        .text = "Gives each queued GitHub Actions job a fresh EC2 spot instance. The handlers are "
-                "in "
-                "the order of a job's life; in Lambda, _HANDLER names one.\n"
-                "A handler reads its settings from the environment (see README.md), prints its "
-                "answer on standard output, and logs JSON lines on standard error.",
+        .text = "Gives each queued GitHub Actions job a fresh EC2 spot instance. "
+                "The handlers are in the order of a job's life; in Lambda, _HANDLER names one.\n"
+                "A handler reads its settings from the environment (see README.md), "
+                "prints its answer on standard output, and logs JSON lines on standard error.",
         .usage = "HANDLER < event.json\nCOMMAND [ARGUMENTS]",
         .exits = exits,
         .sections = sections,
@@ -111,7 +115,7 @@ static void name_handlers(void)
                 handler_words[i] = (struct cli_word){handlers[i].name, handlers[i].text};
 }
 
-/* A handler in its container: what the Lambda loop and the shell both run. */
+/* A handler and its container: Lambda's loop and the shell both run it. */
 struct serving {
         struct scaler *scaler;
         const struct handler *handler;
@@ -184,7 +188,7 @@ static int run_handler(const char *name, const char *api)
                         name);
                 return 2;
         }
-        /* A connection that its server closed must fail, not end the process. */
+        /* Writing to a closed connection must fail, not end the process. */
         (void)signal(SIGPIPE, SIG_IGN);
         scaler_init(&scaler);
         return api ? serve_lambda(&serving, api) : serve_stdin(&serving);
@@ -209,8 +213,8 @@ static int run(int argc, char *argv[])
         if (command)
                 return command->main(argc - 1, argv + 1);
         if (argc > 2) {
-                fprintf(stderr, "scaler: a handler takes its event from standard input, not from "
-                                "arguments\nTry 'scaler --help'.\n");
+                fprintf(stderr, "scaler: a handler takes its event from standard input, "
+                                "and no arguments\nTry 'scaler --help'.\n");
                 return CLI_WRONG_USAGE;
         }
         return run_handler(argv[1], NULL);
@@ -218,5 +222,5 @@ static int run(int argc, char *argv[])
 
 int main(int argc, char *argv[])
 {
-        return cli_end(&program, run(argc, argv)); /* an answer that nobody can read is none */
+        return cli_end(&program, run(argc, argv)); /* fails if the output could not be written */
 }

@@ -14,7 +14,7 @@
 
 #include "base/digest.h"
 
-/* With less of the event's time left, no RunInstances is started: the hand-over needs some too. */
+/* RunInstances and the hand-over must both fit into what is left of the event's time. */
 #define TIME_NEEDED_MS (20 * MSEC_PER_SEC)
 /* A client token whose instances have ended launches nothing: retry with up to 3 fresh ones. */
 #define SALT_MAX 3
