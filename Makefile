@@ -307,6 +307,10 @@ format: ## format C and Python in place
 	clang-format -i $(c_files)
 	build/venv/bin/ruff check --fix $(ruff); build/venv/bin/ruff format $(ruff)
 
+schema: $(bin)/scaler ## write scaler/config/config.schema.json from the program's own tables
+	$(q)$< check --schema >$(build)/config.schema.json
+	$(q)mv $(build)/config.schema.json scaler/config/config.schema.json
+
 # -- for people -------------------------------------------------------------------------------------
 install-packages: ## install what a build needs (apt; with sudo when not root)
 	$(q)tests/prepare build
@@ -353,7 +357,7 @@ help: ## this list
 
 force:
 .PHONY: all build unit-programs fuzz-programs bench-programs check test test-build valgrind fuzz bench bench-vm lint \
-	lint-objects lint-sources man format install-packages demo install install-agent package clean \
+	lint-objects lint-sources man format schema install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-vm
 .DELETE_ON_ERROR:

@@ -24,7 +24,7 @@ enum {
         EXIT_FAULTS = 2,
 };
 
-enum { JSON, N_OPTIONS };
+enum { OPTION_JSON, OPTION_SCHEMA, N_OPTIONS };
 
 static int read_standard_input(struct buf *text, struct err *err)
 {
@@ -112,25 +112,40 @@ static int check(const char *name, const struct buf *text, bool json)
         return r < 0 ? EXIT_FAULTS : EXIT_VALID;
 }
 
+static int print_schema(void)
+{
+        _cleanup_free_ char *schema = config_schema();
+
+        (void)puts(schema);
+        return 0;
+}
+
 static int check_main(int argc, char *argv[])
 {
         _cleanup_buf_ struct buf text = BUF_INIT(REFERENCE_LIMIT);
         const char *values[N_OPTIONS] = {0};
         const char *name = NULL;
         struct err err = {0};
-        int code = cli_parse(&check_command, argc, argv, values, &name);
+        int code;
 
+        if (argc == 2 && strcmp(argv[1], "--schema") == 0) /* the one use without FILE */
+                return print_schema();
+        code = cli_parse(&check_command, argc, argv, values, &name);
         if (code != CLI_GO_ON)
                 return code;
+        if (values[OPTION_SCHEMA])
+                return cli_wrong(&check_command, "--schema stands alone");
         if (read_document(name, &text, &err) != 0) {
                 fprintf(stderr, "scaler check: %s\n", err.text);
                 return EXIT_UNREADABLE;
         }
-        return check(strcmp(name, "-") == 0 ? "standard input" : name, &text, values[JSON]);
+        return check(strcmp(name, "-") == 0 ? "standard input" : name, &text, values[OPTION_JSON]);
 }
 
 static const struct cli_option options[] = {
-        [JSON] = {"json", NULL, "print one JSON object", false},
+        [OPTION_JSON] = {"json", NULL, "print one JSON object", false},
+        [OPTION_SCHEMA] = {"schema", NULL, "print the JSON Schema that editors use; takes no FILE",
+                false},
         [N_OPTIONS] = {0},
 };
 
@@ -145,9 +160,9 @@ const struct cli check_command = {
         .program = "scaler",
         .name = "check",
         .brief = "report every fault of a configuration",
-        .text = "Checks a configuration and prints every fault with its place. FILE is a path, - "
-                "for "
-                "standard input, or ssm:/NAME for an SSM parameter.",
+        .usage = "check FILE [--json]\ncheck --schema",
+        .text = "Checks a configuration and prints every fault with its place. "
+                "FILE is a path, - for standard input, or ssm:/NAME for an SSM parameter.",
         .operand = "FILE",
         .options = options,
         .exits = exits,

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The scaler's configuration: one JSON document. config.c holds a table of its fields, from which
- * both reading and checking follow; scaler/config/config.schema.json says the same to editors.
+ * The scaler's configuration: one JSON document. config_fields.c has the table of its fields, from
+ * which reading, checking, and the schema for editors (config.schema.json) follow.
  */
 
 #include <stdbool.h>
@@ -76,6 +76,9 @@ void config_faults_release(struct config_faults *faults);
  */
 int config_parse(const char *text, size_t size, struct config **ret_config,
         struct config_faults *ret_faults, struct err *err);
+
+/* The JSON Schema of the document, for editors, as indented text; the caller frees. */
+char *config_schema(void);
 
 /* Whether a delivery from REPOSITORY ("OWNER/REPO") through INSTALLATION (0: none) is configured.
  */

@@ -1,107 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The fields of a configuration document, as tables: what each is called, what it may be, what it
- * is when it is not given, and where in struct config it goes. scaler/config/config.schema.json
- * says the same for editors; tests/flow/test_config_schema.py holds the two against each other.
+ * The fields of a configuration document, as tables: name, description, what is allowed, default,
+ * and place in struct config. The checker and config.schema.json both follow from them (`make
+ * schema`).
  */
 
 #include "config_fields.h"
 
-#include <string.h>
-#include <strings.h>
-
 #include "aws/instance_type.h"
 #include "base/json.h"
+#include "base/mem.h"
+#include "config_formats.h"
 #include "exchange/handover.h"
 #include "github/github.h"
-
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS "0123456789"
-#define HEX DIGITS "abcdef"
-#define NAME LETTERS DIGITS "_.-"
-
-/* -- formats; none of them is asked about an empty text, unless the field allows one -- */
-
-static bool is_made_of(const char *text, const char *characters)
-{
-        return text[strspn(text, characters)] == '\0';
-}
-
-static bool is_name(const char *text)
-{
-        return !strchr("_.-", text[0]) && is_made_of(text, NAME);
-}
-
-static bool is_owner(const char *text)
-{
-        return is_made_of(text, LETTERS DIGITS "_-");
-}
-
-/* The part after OWNER/ in TEXT, or NULL when there is none. */
-static const char *after_owner(const char *text)
-{
-        size_t length = strspn(text, LETTERS DIGITS "_-");
-
-        return length > 0 && text[length] == '/' ? text + length + 1 : NULL;
-}
-
-bool config_is_repository(const char *text)
-{
-        const char *name = after_owner(text);
-
-        return name && *name && is_made_of(name, NAME) && strcmp(name, ".") != 0 &&
-               strcmp(name, "..") != 0;
-}
-
-static bool is_repository_or_all(const char *text)
-{
-        const char *name = after_owner(text);
-
-        return (name && strcmp(name, "*") == 0) || config_is_repository(text);
-}
-
-static bool is_subnet(const char *text)
-{
-        return strncmp(text, "subnet-", 7) == 0 && text[7] && is_made_of(text + 7, HEX);
-}
-
-static bool is_launch_template(const char *text)
-{
-        if (strncmp(text, "lt-", 3) == 0)
-                return text[3] && is_made_of(text + 3, HEX);
-        return is_made_of(text, NAME "()/");
-}
-
-static bool is_launch_template_version(const char *text)
-{
-        if (strcmp(text, "$Default") == 0 || strcmp(text, "$Latest") == 0)
-                return true;
-        return text[0] != '0' && strlen(text) <= 16 && is_made_of(text, DIGITS);
-}
-
-static bool is_without_control_characters(const char *text)
-{
-        for (; *text; text++)
-                if ((unsigned char)*text < 0x20 || *text == 0x7f)
-                        return false;
-        return true;
-}
-
-/* Tags can be read on the machine, from its metadata, and so EC2 takes these characters only. The
- * scaler sets the tag Name itself. */
-static bool is_tag_key(const char *text)
-{
-        static const char *const refused[] = {".", "..", "_index", "Name"};
-
-        for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
-                if (strcmp(text, refused[i]) == 0)
-                        return false;
-        return strncasecmp(text, "aws:", 4) != 0 && strncmp(text, "scale-agent:", 12) != 0 &&
-               *text && strlen(text) <= 128 && is_made_of(text, LETTERS DIGITS "+-=.,_:@");
-}
-
-/* -- the tables -- */
 
 #define AT(member) .offset = offsetof(struct config_spec, member)
 #define LIST_AT(member)                                 \
@@ -111,16 +23,19 @@ static bool is_tag_key(const char *text)
 static const struct config_field spec_fields[] = {
         {
                 .name = "name",
+                .description = "The name of the spec in logs, metrics and tags.",
                 .kind = CONFIG_TEXT,
                 .required = true,
                 .allowed = "a name (letters, digits, _ . -, at most 64, a letter or digit first)",
                 .min = 1,
                 .max = 64,
-                .is_valid = is_name,
+                .format = &config_format_name,
                 AT(name),
         },
         {
                 .name = "labels",
+                .description = "What the runner offers; case does not count. "
+                               "GitHub adds no labels of its own: list self-hosted too.",
                 .kind = CONFIG_TEXTS,
                 .required = true,
                 .item = "label",
@@ -131,38 +46,49 @@ static const struct config_field spec_fields[] = {
                 .count_min = 1,
                 .count_max = GITHUB_LABELS_MAX,
                 .ignore_case = true,
-                .is_valid = is_without_control_characters,
+                .format = &config_format_line,
                 LIST_AT(labels),
         },
         {
                 .name = "organization",
+                .description = "Runners belong to this organization, "
+                               "which must own one of the repositories. "
+                               "Without it, they belong to the repository of the job.",
                 .kind = CONFIG_TEXT,
                 .allowed = "an organization's login (letters, digits, - _, at most 100)",
                 .min = 1,
                 .max = 100,
-                .is_valid = is_owner,
+                .format = &config_format_owner,
                 AT(organization),
         },
         {
                 .name = "runner_group_id",
+                .description =
+                        "The runner group of the organization. A repository has only group 1.",
                 .kind = CONFIG_NUMBER,
                 .min = 1,
                 .max = JSON_INTEGER_MAX,
                 .default_number = 1,
+                .needs = "organization",
                 AT(runner_group_id),
         },
         {
                 .name = "instance_type",
+                .description =
+                        "The instance type that is tried first. "
+                        "`scaler ladder TYPE` prints which types follow when there is no capacity.",
                 .kind = CONFIG_TEXT,
                 .required = true,
                 .allowed = "an instance type such as m7i.large",
                 .min = 1,
                 .max = INSTANCE_TYPE_SIZE - 1,
-                .is_valid = instance_type_is_plausible,
+                .format = &config_format_instance_type,
                 AT(instance_type),
         },
         {
                 .name = "instance_types",
+                .description = "Further instance types that a job may name as a label, "
+                               "of the same architecture.",
                 .kind = CONFIG_TEXTS,
                 .item = "instance type",
                 .items = "instance types",
@@ -170,32 +96,37 @@ static const struct config_field spec_fields[] = {
                 .min = 1,
                 .max = INSTANCE_TYPE_SIZE - 1,
                 .count_max = 100,
-                .is_valid = instance_type_is_plausible,
+                .format = &config_format_instance_type,
                 LIST_AT(instance_types),
         },
         {
                 .name = "launch_template",
+                .description = "Name or id of the launch template, "
+                               "which has the image, the security groups and the instance profile.",
                 .kind = CONFIG_TEXT,
                 .required = true,
-                .allowed = "a launch template's name (3 to 128 letters, digits, _ . - ( ) /) or "
-                           "its id (lt- and hexadecimal digits)",
+                .allowed = "a launch template's name (3 to 128 letters, digits, _ . - ( ) /), "
+                           "or its id (lt- and hexadecimal digits)",
                 .min = 3,
                 .max = 128,
-                .is_valid = is_launch_template,
+                .format = &config_format_launch_template,
                 AT(launch_template),
         },
         {
                 .name = "launch_template_version",
+                .description = "$Default, $Latest, or the number of a version.",
                 .kind = CONFIG_TEXT_OR_NUMBER,
                 .allowed = "\"$Default\", \"$Latest\" or a version's number",
                 .min = 1,
                 .max = 16,
-                .is_valid = is_launch_template_version,
+                .format = &config_format_launch_template_version,
                 .default_text = "$Default",
                 AT(launch_template_version),
         },
         {
                 .name = "subnets",
+                .description = "The subnets to launch into. Each type is tried in all of them "
+                               "before the next type.",
                 .kind = CONFIG_TEXTS,
                 .required = true,
                 .item = "subnet",
@@ -205,21 +136,25 @@ static const struct config_field spec_fields[] = {
                 .max = 64,
                 .count_min = 1,
                 .count_max = 100,
-                .is_valid = is_subnet,
+                .format = &config_format_subnet,
                 LIST_AT(subnets),
         },
         {
                 .name = "on_demand_fallback",
+                .description = "Launch on demand when there is no spot capacity.",
                 .kind = CONFIG_BOOLEAN,
                 AT(on_demand_fallback),
         },
         {
                 .name = "terminate_on_completed",
+                .description = "Terminate the instance when GitHub reports its job as completed: "
+                               "for images whose runners do not shut down the machine.",
                 .kind = CONFIG_BOOLEAN,
                 AT(terminate_on_completed),
         },
         {
                 .name = "idle_limit_seconds",
+                .description = "A runner that gets no job for so long gives up.",
                 .kind = CONFIG_NUMBER,
                 .min = 30,
                 .max = 3600,
@@ -228,25 +163,30 @@ static const struct config_field spec_fields[] = {
         },
         {
                 .name = "job_limit_seconds",
+                .description = "A job that takes longer is stopped.",
                 .kind = CONFIG_NUMBER,
                 .min = 60,
-                .max = INT64_C(5) * 24 *
-                       3600, /* GitHub ends a job on a self-hosted runner after 5 days */
+                .max = INT64_C(5) * 24 * 3600, /* GitHub's limit on a self-hosted runner */
                 .default_number = INT64_C(6) * 3600,
                 AT(job_limit_seconds),
         },
         {
                 .name = "tags",
+                .description =
+                        "Tags of the instance and its volumes, in addition to those of the scaler: "
+                        "Name and scale-agent:*. The machine can read tags in its metadata, "
+                        "so EC2 allows few characters in keys.",
                 .kind = CONFIG_TAGS,
                 .item = "tag",
                 .items = "tags",
                 .allowed = "a string (at most 256 characters, no control characters)",
                 .max = 256,
-                .count_max = 40, /* EC2 takes 50, the scaler sets some of its own */
-                .is_valid = is_without_control_characters,
-                .allowed_key = "1 to 128 letters, digits, + - = . , _ : @, not Name, and not begin "
-                               "with aws: or scale-agent:",
-                .is_valid_key = is_tag_key,
+                .count_max = 40, /* EC2 allows 50, and the scaler sets some */
+                .format = &config_format_line,
+                .allowed_key = "1 to 128 letters, digits, + - = . , _ : @, not Name, "
+                               "and not begin with aws: or scale-agent:",
+                .key_format = &config_format_tag_key,
+                .key_max = 128,
                 LIST_AT(tags),
         },
 };
@@ -267,15 +207,19 @@ static const struct config_object spec = {
 static const struct config_field github_fields[] = {
         {
                 .name = "app_id",
+                .description = "Id or client id of the GitHub App that registers runners. "
+                               "Without it, the personal token in GITHUB_TOKEN is used.",
                 .kind = CONFIG_TEXT_OR_NUMBER,
                 .allowed = "a GitHub App's id or client id",
                 .min = 1,
                 .max = 64,
-                .is_valid = is_name,
+                .format = &config_format_name,
                 AT(app_id),
         },
         {
                 .name = "installations",
+                .description = "Installations of the App whose deliveries are accepted. "
+                               "Empty or absent: every correctly signed delivery is accepted.",
                 .kind = CONFIG_NUMBERS,
                 .item = "installation",
                 .items = "installations",
@@ -286,6 +230,8 @@ static const struct config_field github_fields[] = {
         },
         {
                 .name = "repositories",
+                .description = "Repositories whose jobs get runners: OWNER/REPOSITORY, "
+                               "or OWNER/* for all of an owner's. Case does not count.",
                 .kind = CONFIG_TEXTS,
                 .required = true,
                 .item = "repository",
@@ -296,7 +242,7 @@ static const struct config_field github_fields[] = {
                 .count_min = 1,
                 .count_max = 1000,
                 .ignore_case = true,
-                .is_valid = is_repository_or_all,
+                .format = &config_format_repositories,
                 LIST_AT(repositories),
         },
 };
@@ -308,28 +254,33 @@ static const struct config_object github = {
 };
 
 static const struct config_field document_fields[] = {
-        {
-                .name = "$schema",
-                .kind = CONFIG_PASSED_OVER, /* tells an editor where the schema is */
-        },
+        {.name = "$schema",
+                .description = "Where this schema is, for editors. The scaler ignores it.",
+                .kind = CONFIG_IGNORED},
         {
                 .name = "prefix",
+                .description = "The SSM path below which the scaler puts the hand-overs: "
+                               "PREFIX/runners/INSTANCE. "
+                               "At most 13 parts; SSM reserves what begins with aws or ssm.",
                 .kind = CONFIG_TEXT,
                 .allowed = HANDOVER_PREFIX_NEEDED,
                 .min = 2,
                 .max = HANDOVER_PREFIX_MAX,
-                .is_valid = handover_is_prefix,
+                .format = &config_format_prefix,
                 .default_text = "/scale-agent",
                 AT(prefix),
         },
         {
                 .name = "github",
+                .description = "Whose jobs get runners, and how to reach GitHub.",
                 .kind = CONFIG_OBJECT,
                 .required = true,
                 .object = &github,
         },
         {
                 .name = "specs",
+                .description = "The kinds of runners. A job gets the first one whose labels "
+                               "include all of its own.",
                 .kind = CONFIG_OBJECTS,
                 .required = true,
                 .item = "spec",

@@ -2,14 +2,15 @@
 #pragma once
 
 /*
- * Private to scaler/config: the description of a configuration document. config_fields.c holds the
- * tables, config_value.c and config_read.c read and check by them, config.c adds what concerns
- * several fields.
+ * Private to scaler/config: the description of a configuration document. config_fields.c has the
+ * tables; config_value.c and config_read.c read and check a document by them, config_schema.c
+ * prints them as a JSON Schema; config.c adds what concerns several fields.
  */
 
 #include <cjson/cJSON.h>
 
 #include "config.h"
+#include "config_formats.h"
 
 enum config_kind {
         CONFIG_TEXT,           /* char * */
@@ -20,25 +21,28 @@ enum config_kind {
         CONFIG_NUMBERS,        /* int64_t *, and its count */
         CONFIG_TAGS,           /* struct config_tag *, and its count */
         CONFIG_OBJECT,         /* members of the same struct, described by a table of their own */
-        CONFIG_OBJECTS,     /* array of structs described by a table of their own, and its count */
-        CONFIG_PASSED_OVER, /* a string that is for others */
+        CONFIG_OBJECTS, /* array of structs described by a table of their own, and its count */
+        CONFIG_IGNORED, /* a string that is for others */
 };
 
 struct config_field {
         const char *name;
+        const char *description; /* sentences for people, in the schema */
         enum config_kind kind;
         bool required;
         bool ignore_case;    /* lists: two that differ in case only are the same */
-        const char *allowed; /* "a name of …": what one value must be, for faults */
+        const char *allowed; /* for faults: what one value must be: "a name (…)" */
         const char *item;    /* lists: what one of them is called: "repository" */
         const char *items;   /* and several */
         int64_t min;         /* numbers: the value; texts: characters; also of each in a list */
         int64_t max;
         size_t count_min; /* lists: how many */
         size_t count_max;
-        bool (*is_valid)(const char *text); /* texts: beyond the number of characters */
-        const char *allowed_key;            /* tags: what a key must be */
-        bool (*is_valid_key)(const char *text);
+        const struct config_format *format;     /* texts; NULL: any characters */
+        const struct config_format *key_format; /* tags */
+        int64_t key_max;                        /* tags: characters of a key */
+        const char *allowed_key;                /* tags: for faults */
+        const char *needs; /* any value but the default needs this member too: see config.c */
         const char *default_text;
         int64_t default_number;
         size_t offset; /* in the struct */
@@ -54,9 +58,6 @@ struct config_object {
 
 /* The whole document: struct config. */
 extern const struct config_object config_document;
-
-/* Formats that both a field and a caller of config.h want. */
-bool config_is_repository(const char *text); /* OWNER/REPO */
 
 /* Where in the document a value is: a chain that lives on the stack, written only for a fault. */
 struct config_place {

@@ -9,7 +9,7 @@
 #include <strings.h>
 
 #include "config.h"
-#include "config_fields.h"
+#include "config_formats.h"
 
 bool config_allows_repository(const struct config *config, const char *repository)
 {

@@ -65,7 +65,7 @@ static size_t element_size(const struct config_field *field)
         static const size_t sizes[] = {
                 [CONFIG_TEXTS] = sizeof(char *),
                 [CONFIG_NUMBERS] = sizeof(int64_t),
-                [CONFIG_PASSED_OVER] = 0,
+                [CONFIG_IGNORED] = 0,
         };
 
         return field->kind == CONFIG_OBJECTS ? field->object->size : sizes[field->kind];
@@ -117,7 +117,7 @@ static void read_tags(const struct config_field *field, const cJSON *value, void
         for (const cJSON *tag = value->child; tag; tag = tag->next, count++) {
                 at.name = tag->string;
                 config_read_value(field, tag, &tags[count].value, &at, faults);
-                if (field->is_valid_key(tag->string))
+                if (field->key_format->is_valid(tag->string))
                         tags[count].key = mem_string(tag->string);
                 else
                         config_fault_add(faults, &at, "the key must be %s", field->allowed_key);

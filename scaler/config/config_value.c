@@ -16,7 +16,7 @@ static bool text_is_valid(const struct config_field *field, const char *text)
         int64_t length = (int64_t)utf8_count(text);
 
         return length >= field->min && length <= field->max &&
-               (!field->is_valid || field->is_valid(text));
+               (!field->format || field->format->is_valid(text));
 }
 
 static bool is_whole(const cJSON *value, int64_t min, int64_t max)
@@ -74,7 +74,7 @@ static void read_boolean(const struct config_field *field, const cJSON *value, v
                 config_fault_add_needed(faults, place, "true or false", value);
 }
 
-static void read_passed_over(const struct config_field *field, const cJSON *value, void *slot,
+static void read_ignored(const struct config_field *field, const cJSON *value, void *slot,
         const struct config_place *place, struct config_faults *faults)
 {
         (void)field;
@@ -95,7 +95,7 @@ void config_read_value(const struct config_field *field, const cJSON *value, voi
                 [CONFIG_TEXTS] = read_text,
                 [CONFIG_NUMBERS] = read_number,
                 [CONFIG_TAGS] = read_text,
-                [CONFIG_PASSED_OVER] = read_passed_over,
+                [CONFIG_IGNORED] = read_ignored,
         };
 
         readers[field->kind](field, value, slot, place, faults);

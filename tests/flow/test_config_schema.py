@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The JSON Schema that editors use and `scaler check` say the same about every document.
 
-Documents are made from one that is valid: each field is left out, given values of every wrong type,
-and pushed to its bounds and one beyond, all read from the schema; the formats, which a schema
-writes as patterns and the checker as code, have samples here. What only the checker can know is
+The scaler prints the schema from the same tables that the checker reads. Documents are made from
+one that is valid: each field is left out, given values of every wrong type, and pushed to its
+bounds and one beyond, all read from the schema; the formats, which the tables hold as patterns for
+the schema and as code for the checker, have samples here. What only the checker can know is
 listed in BEYOND_A_SCHEMA.
 """
 
@@ -23,7 +24,8 @@ from cloud.limits import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 SCALER = ROOT / os.environ.get("BUILD", "build") / "bin" / "scaler"
-SCHEMA = json.loads((ROOT / "scaler/config/config.schema.json").read_text())
+SCHEMA_FILE = ROOT / "scaler/config/config.schema.json"
+SCHEMA = json.loads(SCHEMA_FILE.read_text())
 EXAMPLE = ROOT / "scaler/config/config.example.json"
 
 Steps = tuple[str | int, ...]
@@ -279,6 +281,12 @@ def test_runner_groups_belong_to_organizations():
         assert check(json.dumps(document)).returncode == code
 
 
+def test_schema_is_what_the_scaler_prints():
+    result = subprocess.run([SCALER, "check", "--schema"], capture_output=True, timeout=20)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout == SCHEMA_FILE.read_bytes(), "`make schema` writes it"
+
+
 def test_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
@@ -305,6 +313,7 @@ def test_defaults_are_described_as_they_are():
         ([], 2, "Usage: scaler check"),
         (["--surprise"], 2, "Usage: scaler check"),
         (["a", "b"], 2, "Usage: scaler check"),
+        (["--schema", "a"], 2, "Usage: scaler check"),
         (["/nowhere/config.json"], 1, "/nowhere/config.json"),
         (["/"], 1, "file / cannot be read"),
     ],
