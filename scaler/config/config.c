@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The configuration, from its text to struct config. The tables of config_fields.c say what each
- * field may be; here is what concerns several of them.
+ * Reads the configuration from its text. The tables of config_fields.c say what each field may be;
+ * this file checks what concerns several fields.
  */
 
 #include "config.h"
@@ -18,7 +18,7 @@
 #include "base/utf8.h"
 #include "config_fields.h"
 
-/* -- what several fields must agree on -- */
+/* -- checks of several fields -- */
 
 static void check_name(const struct config *config, size_t index, const struct config_place *place,
         struct config_faults *faults)
@@ -38,8 +38,8 @@ static void check_name(const struct config *config, size_t index, const struct c
         }
 }
 
-/* Deliveries come from the configured repositories, so that a spec of an organization that owns
- * none of them would never get a job. */
+/* Deliveries come from the configured repositories, so a spec whose organization owns none of them
+ * would never get a job. */
 static void check_organization(const struct config *config, const struct config_spec *spec,
         const struct config_place *place, struct config_faults *faults)
 {
@@ -68,12 +68,12 @@ static void check_runner_group(const struct config_spec *spec, const struct conf
 
         if (!spec->organization && spec->runner_group_id > 1)
                 config_fault_add(faults, &at,
-                        "1 is needed without an organization, since a repository has no other "
-                        "group, found %" PRId64,
+                        "1 is needed without an organization, "
+                        "since a repository has no other group, found %" PRId64,
                         spec->runner_group_id);
 }
 
-/* All types of a spec start from one image, which is of one architecture. */
+/* All types of a spec boot one image, which has one architecture. */
 static void check_architectures(const struct config_spec *spec, const struct config_place *place,
         struct config_faults *faults)
 {
@@ -88,8 +88,8 @@ static void check_architectures(const struct config_spec *spec, const struct con
                 other = type ? instance_family_find(type) : NULL;
                 if (other && other->architecture != own->architecture)
                         config_fault_add(faults, &at,
-                                "a type of the same architecture as %s (%s) is needed, found %s "
-                                "(%s)",
+                                "a type of the same architecture as %s (%s) is needed, "
+                                "found %s (%s)",
                                 spec->instance_type, instance_architecture_name(own->architecture),
                                 type, instance_architecture_name(other->architecture));
         }
@@ -112,7 +112,7 @@ static void check_specs(const struct config *config, struct config_faults *fault
 
 /* -- from text to struct -- */
 
-/* cJSON knows how far it came in a text that is not JSON; people count lines. */
+/* cJSON says at which byte a text ceases to be JSON; people count lines. */
 static void add_syntax_fault(
         const char *text, size_t size, const struct err *err, struct config_faults *faults)
 {

@@ -21,12 +21,12 @@ struct config_tag {
 /* One kind of runner. */
 struct config_spec {
         char *name;
-        char **labels; /* what the runner offers; n_labels of them */
+        char **labels; /* what the runner has; n_labels of them */
         size_t n_labels;
-        char *organization; /* NULL: runners belong to the job's repository */
+        char *organization; /* NULL: its runners belong to the job's repository */
         int64_t runner_group_id;
         char *instance_type;   /* where the ladder starts */
-        char **instance_types; /* further types that a job may name as a label */
+        char **instance_types; /* further ones that a job may name as a label */
         size_t n_instance_types;
         char *launch_template;
         char *launch_template_version;
@@ -43,9 +43,9 @@ struct config_spec {
 struct config {
         char *prefix;           /* "/scale-agent" */
         char *app_id;           /* NULL: a personal token is used */
-        int64_t *installations; /* none: any */
+        int64_t *installations; /* empty: any */
         size_t n_installations;
-        char **repositories; /* "OWNER/REPO" or "OWNER" followed by a slash and a star */
+        char **repositories; /* "OWNER/REPO", or "OWNER/" and a star for all of them */
         size_t n_repositories;
         struct config_spec *specs;
         size_t n_specs;
@@ -65,14 +65,14 @@ struct config_faults {
         size_t count;
 };
 
-/* No more faults than this are collected. */
+/* Further faults are dropped. */
 #define CONFIG_FAULTS_MAX 1000
 
 void config_faults_release(struct config_faults *faults);
 
 /*
  * Reads a document. Returns 0 and a configuration, or -EINVAL with all faults in *ret_faults (may
- * be NULL) and the first of them in ERR. What is not JSON is one fault at path "".
+ * be NULL) and the first one in ERR. A text that is not JSON has one fault, at path "".
  */
 int config_parse(const char *text, size_t size, struct config **ret_config,
         struct config_faults *ret_faults, struct err *err);
@@ -80,8 +80,7 @@ int config_parse(const char *text, size_t size, struct config **ret_config,
 /* The JSON Schema of the document, for editors, as indented text; the caller frees. */
 char *config_schema(void);
 
-/* Whether a delivery from REPOSITORY ("OWNER/REPO") through INSTALLATION (0: none) is configured.
- */
+/* Whether deliveries from REPOSITORY ("OWNER/REPO") or through INSTALLATION are accepted. */
 bool config_allows_repository(const struct config *config, const char *repository);
 bool config_allows_installation(const struct config *config, int64_t installation);
 
@@ -89,11 +88,11 @@ bool config_allows_installation(const struct config *config, int64_t installatio
 const struct config_spec *config_spec_by_name(const struct config *config, const char *name);
 
 /*
- * The spec for a job with LABELS (its runs-on): the first whose labels include all of the job's,
- * case ignored, where labels that name an instance type the spec allows are passed over. A job
- * without labels (its runs-on names a runner group only) suits every spec. NULL: the job is not
- * ours, or it wants two instance types at once. *ret_instance_type (borrowed from the spec) is the
- * type that the job named, or the spec's own.
+ * The spec for a job with LABELS (its runs-on): the first one whose labels include all of the
+ * job's, in any case. Labels that name an instance type which the spec allows do not count. A job
+ * without labels (its runs-on names only a runner group) matches every spec. NULL: no spec matches,
+ * or the job names two instance types. *ret_instance_type (borrowed from the spec) is the type that
+ * the job names, or the spec's own.
  */
 const struct config_spec *config_match(const struct config *config, const char *const *labels,
         size_t n_labels, const char **ret_instance_type);

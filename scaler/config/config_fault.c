@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The faults of a configuration document: where each is, and what was found there. A document comes
- * from outside, so that what is shown of it is cut when long, and free of control characters.
+ * The faults of a configuration document: where each one is, and what was found there. A document
+ * comes from outside, so what is shown of it is cut when long, and has no control characters.
  */
 
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include "base/utf8.h"
 #include "config_fields.h"
 
-/* What is shown of a text from the document. */
+/* How much of a text from the document is shown. */
 #define SHOWN_MAX 60
 #define SHOWN_SIZE (SHOWN_MAX + sizeof("\"\xe2\x80\xa6\""))
 

@@ -59,31 +59,31 @@ struct config_object {
 /* The whole document: struct config. */
 extern const struct config_object config_document;
 
-/* Where in the document a value is: a chain that lives on the stack, written only for a fault. */
+/* Where a value is in the document: a chain on the stack, which only a fault turns into text. */
 struct config_place {
         const struct config_place *parent; /* NULL: the document itself */
         const char *name;                  /* member NAME, or NULL: element INDEX */
         size_t index;
 };
 
-/* Adds a fault at PLACE; beyond CONFIG_FAULTS_MAX none is added. */
+/* Adds a fault at PLACE, unless there are CONFIG_FAULTS_MAX already. */
 void config_fault_add(struct config_faults *faults, const struct config_place *place,
         const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* As above: "ALLOWED is needed, found …", where VALUE (may be NULL) is what was found. */
+/* The same with the text "ALLOWED is needed, found …" and a description of VALUE (may be NULL). */
 void config_fault_add_needed(struct config_faults *faults, const struct config_place *place,
         const char *allowed, const cJSON *value);
 
-/* The name in FIELDS that somebody who wrote NAME may have meant, or NULL. */
+/* The name of the field in OBJECT that somebody who wrote NAME may have meant, or NULL. */
 const char *config_suggest(const struct config_object *object, const char *name);
 
-/* Reads one value, or one element of a list, into SLOT, and adds what is wrong to FAULTS. VALUE may
- * be NULL: nothing was found. */
+/* Reads one value, or one element of a list, into SLOT, and adds what is wrong with it to FAULTS.
+ * VALUE may be NULL: nothing was found. */
 void config_read_value(const struct config_field *field, const cJSON *value, void *slot,
         const struct config_place *place, struct config_faults *faults);
 
-/* Fills the struct at BASE, which is zeroed, from VALUE, and adds what is wrong to FAULTS. What was
- * wrong stays zero. */
+/* Fills the struct at BASE, which is all zero, from VALUE, and adds what is wrong with it to
+ * FAULTS. A member that is wrong stays zero. */
 void config_read_object(const struct config_object *object, const cJSON *value, void *base,
         const struct config_place *place, struct config_faults *faults);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Questions to the configuration while a job is on its way: is it from a repository of ours, and
- * which kind of runner does it want?
+ * What is asked about each job: whether its repository is configured, and which spec it gets.
  */
 
 #include <string.h>
@@ -50,7 +49,7 @@ static bool spec_has_label(const struct config_spec *spec, const char *label)
         return false;
 }
 
-/* The type of SPEC that LABEL names, or NULL. */
+/* The instance type of SPEC that LABEL names, or NULL. */
 static const char *spec_type(const struct config_spec *spec, const char *label)
 {
         if (strcasecmp(spec->instance_type, label) == 0)
@@ -61,10 +60,10 @@ static const char *spec_type(const struct config_spec *spec, const char *label)
         return NULL;
 }
 
-/* Whether a machine of SPEC may take a job with LABELS. *ret_type is the one type that they name,
- * or NULL; no machine is of two types. */
-static bool spec_offers(const struct config_spec *spec, const char *const *labels, size_t n_labels,
-        const char **ret_type)
+/* Whether a machine of SPEC can take a job with LABELS. *ret_type is the instance type that they
+ * name, or NULL. No machine has two types. */
+static bool spec_can_take(const struct config_spec *spec, const char *const *labels,
+        size_t n_labels, const char **ret_type)
 {
         const char *named = NULL;
 
@@ -88,7 +87,7 @@ const struct config_spec *config_match(const struct config *config, const char *
                 const struct config_spec *spec = &config->specs[i];
                 const char *type;
 
-                if (!spec_offers(spec, labels, n_labels, &type))
+                if (!spec_can_take(spec, labels, n_labels, &type))
                         continue;
                 *ret_instance_type = type ? type : spec->instance_type;
                 return spec;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Reads a JSON value into a struct as a table of fields describes it, and frees such a struct.
- * Every fault is collected, so that a person can mend them all at once.
+ * Reads a JSON value into a struct as a table of fields describes it, and frees such a struct. All
+ * faults are collected, so that a person can fix them at once.
  */
 
 #include <stdio.h>
@@ -17,7 +17,8 @@
 
 /* -- lists, tags and objects -- */
 
-/* Whether a list, or an object of tags, has as many elements as FIELD allows. */
+/* Whether a list, or an object of tags, has as many elements as FIELD allows; adds a fault if not.
+ */
 static bool count_is_allowed(const struct config_field *field, const cJSON *value,
         const struct config_place *place, struct config_faults *faults)
 {
@@ -44,7 +45,7 @@ static bool is_same(const struct config_field *field, const cJSON *a, const cJSO
         return cJSON_IsNumber(a) && cJSON_IsNumber(b) && a->valuedouble == b->valuedouble;
 }
 
-/* Adds a fault when an element before ELEMENT, which is at PLACE, is the same. */
+/* Adds a fault at PLACE, where ELEMENT is, if an earlier element is the same. */
 static void check_is_first(const struct config_field *field, const cJSON *list,
         const cJSON *element, const struct config_place *place, struct config_faults *faults)
 {
@@ -59,7 +60,7 @@ static void check_is_first(const struct config_field *field, const cJSON *list,
         }
 }
 
-/* How large an element of a list is; 0 for what is no list. */
+/* The size of an element of a list; 0: FIELD is no list. */
 static size_t element_size(const struct config_field *field)
 {
         static const size_t sizes[] = {
@@ -141,7 +142,7 @@ static void read_field(const struct config_field *field, const cJSON *value, voi
                 config_read_value(field, value, (char *)base + field->offset, place, faults);
 }
 
-/* What FIELD is when it is not given. What has no default stays zero. */
+/* A field without a default stays zero. */
 static void set_default(const struct config_field *field, void *base)
 {
         void *slot = (char *)base + field->offset;
@@ -152,7 +153,7 @@ static void set_default(const struct config_field *field, void *base)
                 *(int64_t *)slot = field->default_number;
 }
 
-/* Reads the member of OBJECT that FIELD describes, wherever it is, and however often. */
+/* Reads the member of OBJECT that FIELD describes; adds a fault if it is given twice. */
 static void read_member(const struct config_field *field, const cJSON *object, void *base,
         const struct config_place *parent, struct config_faults *faults)
 {
@@ -215,7 +216,7 @@ void config_read_object(const struct config_object *object, const cJSON *value, 
         check_unknown(object, value, place, faults);
 }
 
-/* -- and freed again -- */
+/* -- releasing -- */
 
 static void release_elements(const struct config_field *field, void *elements, size_t count)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * "did you mean …?": the known key that is nearest to an unknown one, where one is near. Case does
- * not count, so that idleLimitSeconds is near idle_limit_seconds.
+ * "did you mean …?": the known key that is nearest to an unknown one, if any is near. Case does not
+ * count, so idleLimitSeconds is near idle_limit_seconds.
  */
 
 #include <ctype.h>
@@ -32,7 +32,7 @@ static size_t smaller(size_t a, size_t b)
         return a < b ? a : b;
 }
 
-/* How many letters must be added, left out or replaced to make A into B (Levenshtein). */
+/* How many letters must be added, removed or replaced to turn A into B (Levenshtein distance). */
 static size_t distance(const char *a, const char *b)
 {
         size_t row[KEY_SIZE];
@@ -55,8 +55,8 @@ static size_t distance(const char *a, const char *b)
         return row[b_length];
 }
 
-/* Whether WANTED is the beginning of KNOWN, as "repos" is of "repositories". */
-static bool is_beginning(const char *wanted, const char *known)
+/* Whether KNOWN begins with WANTED, as "repositories" does with "repos". */
+static bool begins_with(const char *wanted, const char *known)
 {
         size_t length = strlen(wanted);
 
@@ -77,8 +77,8 @@ const char *config_suggest(const struct config_object *object, const char *name)
 
                 if (!fold(object->fields[i].name, known))
                         continue;
-                letters = is_beginning(wanted, known) ? 1 : distance(wanted, known);
-                /* with more than a third of its letters changed, it is another word */
+                letters = begins_with(wanted, known) ? 1 : distance(wanted, known);
+                /* with more than a third of its letters changed, it would be another word */
                 if (letters <= strlen(known) / 3 && (!nearest || letters < least)) {
                         least = letters;
                         nearest = object->fields[i].name;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Reads and checks single values of a configuration document: texts, numbers, booleans.
+ * Reads and checks the single values of a configuration document: texts, numbers, booleans.
  */
 
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Settings that are kept elsewhere: "ssm:/NAME", "file:/PATH", "env:NAME".
+ * Resolves "ssm:/NAME", "file:/PATH" and "env:NAME".
  */
 
 #include "reference.h"
@@ -15,7 +15,7 @@
 #include "aws/ssm.h"
 #include "http/http.h"
 
-/* env: may lead to another reference; a circle must end. */
+/* An env: reference may lead to another one; a circle must end. */
 #define DEPTH_MAX 4
 
 struct resolver {
@@ -28,7 +28,7 @@ struct resolver {
 
 static int resolve(struct resolver *resolver, const char *reference);
 
-/* Editors end files with one, and `aws ssm put-parameter --value file://…` keeps it. */
+/* Editors end files with a line break, and `aws ssm put-parameter --value file://…` keeps it. */
 static void drop_line_break(struct buf *value)
 {
         if (value->size > 0 && value->data[value->size - 1] == '\n')

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * References: how a setting names a secret or a document that is kept elsewhere.
+ * References: how a setting names a secret or document that is kept elsewhere.
  *
  *      ssm:/scale-agent/config       the decrypted value of an SSM parameter
  *      file:/etc/scale-agent.json    a file
@@ -18,16 +18,16 @@
 struct aws;
 struct http;
 
-/* Positive result: what the reference names is not there. */
+/* Positive result: what the reference names does not exist. */
 #define REFERENCE_ABSENT 1
 
 /* No reference resolves to more than this many bytes. */
 #define REFERENCE_LIMIT ((size_t)1024 * 1024)
 
 /*
- * Resolves REFERENCE into RET (emptied first). AWS may be NULL when no ssm: reference is expected;
- * one is an error then. Returns 0, REFERENCE_ABSENT (no such parameter, file or variable; ERR says
- * which, for callers that need it), or a negative errno.
+ * Resolves REFERENCE into RET, which is emptied first. AWS may be NULL: an ssm: reference is an
+ * error then. Returns 0, REFERENCE_ABSENT (no such parameter, file or variable; ERR says which, for
+ * callers that need it), or a negative errno.
  */
 int reference_resolve(const char *reference, struct http *http, struct aws *aws, struct buf *ret,
         struct err *err);
