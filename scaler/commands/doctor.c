@@ -179,7 +179,7 @@ static void doctor_release(struct doctor *doctor)
         scaler_release(&doctor->scaler);
 }
 
-enum { CONFIG, PREFIX, JSON, N_OPTIONS };
+enum { OPTION_CONFIG, OPTION_PREFIX, OPTION_JSON, N_OPTIONS };
 
 static int doctor_main(int argc, char *argv[])
 {
@@ -190,20 +190,20 @@ static int doctor_main(int argc, char *argv[])
         scaler_init(&doctor.scaler);
         if (code != CLI_GO_ON)
                 return code;
-        if (values[PREFIX] && values[PREFIX][0] != '/')
+        if (values[OPTION_PREFIX] && values[OPTION_PREFIX][0] != '/')
                 return cli_wrong(&doctor_command, "--prefix: it begins with a slash: /scale-agent");
         (void)signal(SIGPIPE, SIG_IGN);
-        doctor.config_reference = values[CONFIG];
-        doctor.prefix = values[PREFIX];
-        return run(&doctor, values[JSON]);
+        doctor.config_reference = values[OPTION_CONFIG];
+        doctor.prefix = values[OPTION_PREFIX];
+        return run(&doctor, values[OPTION_JSON]);
 }
 
 static const struct cli_option options[] = {
-        [CONFIG] = {"config", "FILE|ssm:/NAME",
+        [OPTION_CONFIG] = {"config", "FILE|ssm:/NAME",
                 "the configuration (default: SCALE_AGENT_CONFIG, or ssm:PREFIX/config)", false},
-        [PREFIX] = {"prefix", "PREFIX",
+        [OPTION_PREFIX] = {"prefix", "PREFIX",
                 "where SSM parameters are (default: the configuration's, or /scale-agent)", false},
-        [JSON] = {"json", NULL, "print one JSON object", false},
+        [OPTION_JSON] = {"json", NULL, "print one JSON object", false},
         [N_OPTIONS] = {0},
 };
 

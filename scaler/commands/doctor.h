@@ -9,11 +9,11 @@
 
 #include <stdbool.h>
 
-#include "app_grants.h"
 #include "aws/describe.h"
 #include "base/buf.h"
 #include "commands.h"
 #include "github/app.h"
+#include "github_app.h"
 #include "scaler.h"
 
 enum finding_result {

@@ -17,9 +17,9 @@
 /* A personal token is tried on so many scopes. */
 #define SCOPES_MAX 5
 
-static struct http_call *ask(struct doctor *doctor, app_question question, struct err *err)
+static struct http_call *ask(struct doctor *doctor, github_question question, struct err *err)
 {
-        return app_ask(&doctor->scaler, doctor->github, question, err);
+        return ask_github(&doctor->scaler, doctor->github, question, err);
 }
 
 /* -- the App -- */
@@ -49,14 +49,14 @@ void doctor_check_app(struct doctor *doctor, struct finding *finding)
 void doctor_check_permissions(struct doctor *doctor, struct finding *finding)
 {
         _cleanup_buf_ struct buf names = BUF_INIT(512);
-        unsigned needs = app_needs(doctor->config);
+        unsigned needs = grants_needed(doctor->config);
         unsigned missing = needs & ~doctor->app.grants;
 
         if (!doctor_has_app(doctor, finding))
                 return;
         github_name_grants(missing ? missing : needs, &names);
         if (missing)
-                finding_fail(finding, APP_GRANTS_ADVICE, "the App lacks %s", buf_string(&names));
+                finding_fail(finding, GRANTS_ADVICE, "the App lacks %s", buf_string(&names));
         else
                 finding_say(finding, "%s", buf_string(&names));
 }
@@ -67,7 +67,8 @@ static void judge_installation(const struct doctor *doctor,
         const struct github_installation *installation, struct finding *finding)
 {
         _cleanup_buf_ struct buf names = BUF_INIT(512);
-        unsigned missing = app_needs(doctor->config) & doctor->app.grants & ~installation->grants;
+        unsigned missing =
+                grants_needed(doctor->config) & doctor->app.grants & ~installation->grants;
 
         if (!config_allows_installation(doctor->config, installation->id))
                 return;

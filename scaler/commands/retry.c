@@ -23,7 +23,7 @@
  * shown again at the end, for the run that follows a dry one. */
 #define HIDDEN_SECONDS 60
 
-enum { DEAD_LETTERS, DRY_RUN, QUEUE, JSON, N_OPTIONS };
+enum { OPTION_DEAD_LETTERS, OPTION_DRY_RUN, OPTION_QUEUE, OPTION_JSON, N_OPTIONS };
 
 struct retry {
         struct scaler *scaler;
@@ -249,18 +249,19 @@ static int retry_main(int argc, char *argv[])
         scaler_init(&scaler);
         if (code != CLI_GO_ON)
                 return code;
-        retry.queue_url = values[QUEUE];
-        retry.dry_run = values[DRY_RUN];
-        if (values[JSON])
+        retry.queue_url = values[OPTION_QUEUE];
+        retry.dry_run = values[OPTION_DRY_RUN];
+        if (values[OPTION_JSON])
                 retry.letters = cJSON_CreateArray();
         return run(&retry);
 }
 
 static const struct cli_option options[] = {
-        [DEAD_LETTERS] = {"dead-letters", NULL, "yes, all of them", true},
-        [DRY_RUN] = {"dry-run", NULL, "say what would be moved, and move nothing", false},
-        [QUEUE] = {"queue", "URL", "the queue of kept letters (default: KEPT_QUEUE_URL)", false},
-        [JSON] = {"json", NULL, "print one JSON object at the end", false},
+        [OPTION_DEAD_LETTERS] = {"dead-letters", NULL, "yes, all of them", true},
+        [OPTION_DRY_RUN] = {"dry-run", NULL, "say what would be moved, and move nothing", false},
+        [OPTION_QUEUE] = {"queue", "URL", "the queue of kept letters (default: KEPT_QUEUE_URL)",
+                false},
+        [OPTION_JSON] = {"json", NULL, "print one JSON object at the end", false},
         [N_OPTIONS] = {0},
 };
 

@@ -27,7 +27,7 @@ static void setup_release(struct setup *setup)
 {
         for (size_t i = 0; i < SETUP_ITEMS; i++) {
                 free(setup->items[i].parameter);
-                mem_free_secret(setup->items[i].present);
+                mem_free_secret(setup->items[i].stored);
                 mem_free_secret(setup->items[i].value);
         }
         github_release(&setup->github);
@@ -42,7 +42,7 @@ static void print_configuration(const struct setup *setup)
         const struct setup_item *item = &setup->items[SETUP_CONFIG];
         const char *app_id = setup->config ? setup->config->app_id : NULL;
 
-        if ((item->value || item->present) && app_id && strcmp(app_id, setup->app_id) == 0)
+        if ((item->value || item->stored) && app_id && strcmp(app_id, setup->app_id) == 0)
                 return;
         printf("to do: the configuration (%s) needs \"github\": {\"app_id\": \"%s\", ...}; "
                "`scaler setup --config FILE` checks a file and stores it there\n",
@@ -91,30 +91,31 @@ static int run(struct setup *setup)
 }
 
 enum {
-        APP_ID,
-        KEY_FILE,
-        CONFIG,
-        WEBHOOK_URL,
-        GENERATE_SECRET,
-        SET_WEBHOOK,
-        PREFIX,
-        YES,
+        OPTION_APP_ID,
+        OPTION_KEY_FILE,
+        OPTION_CONFIG,
+        OPTION_WEBHOOK_URL,
+        OPTION_GENERATE_SECRET,
+        OPTION_SET_WEBHOOK,
+        OPTION_PREFIX,
+        OPTION_YES,
         N_OPTIONS,
 };
 
 static void take_options(struct setup *setup, const char *const *values)
 {
-        const char *url = values[WEBHOOK_URL] ? values[WEBHOOK_URL] : getenv("WEBHOOK_URL");
+        const char *url =
+                values[OPTION_WEBHOOK_URL] ? values[OPTION_WEBHOOK_URL] : getenv("WEBHOOK_URL");
 
-        setup->prefix = values[PREFIX] ? values[PREFIX] : "/scale-agent";
-        setup->app_id = mem_string(values[APP_ID]);
-        setup->key_file = values[KEY_FILE];
-        setup->config_file = values[CONFIG];
+        setup->prefix = values[OPTION_PREFIX] ? values[OPTION_PREFIX] : "/scale-agent";
+        setup->app_id = mem_string(values[OPTION_APP_ID]);
+        setup->key_file = values[OPTION_KEY_FILE];
+        setup->config_file = values[OPTION_CONFIG];
         setup->webhook_url = url && *url ? url : NULL;
-        setup->generate_secret = values[GENERATE_SECRET];
-        setup->set_webhook = values[SET_WEBHOOK];
-        setup->yes = values[YES];
-        setup->asks = isatty(STDIN_FILENO);
+        setup->generate_secret = values[OPTION_GENERATE_SECRET];
+        setup->set_webhook = values[OPTION_SET_WEBHOOK];
+        setup->yes = values[OPTION_YES];
+        setup->interactive = isatty(STDIN_FILENO);
         for (size_t i = 0; i < SETUP_ITEMS; i++)
                 setup->items[i].parameter = mem_format("%s/%s", setup->prefix, names[i]);
 }
@@ -128,9 +129,9 @@ static int setup_main(int argc, char *argv[])
         scaler_init(&setup.scaler);
         if (code != CLI_GO_ON)
                 return code;
-        if (values[PREFIX] && (values[PREFIX][0] != '/' || !values[PREFIX][1]))
+        if (values[OPTION_PREFIX] && (values[OPTION_PREFIX][0] != '/' || !values[OPTION_PREFIX][1]))
                 return cli_wrong(&setup_command, "--prefix: it begins with a slash: /scale-agent");
-        if (values[WEBHOOK_URL] && strncmp(values[WEBHOOK_URL], "https://", 8) != 0)
+        if (values[OPTION_WEBHOOK_URL] && strncmp(values[OPTION_WEBHOOK_URL], "https://", 8) != 0)
                 return cli_wrong(&setup_command, "--webhook-url: https:// is needed");
         (void)signal(SIGPIPE, SIG_IGN);
         take_options(&setup, values);
@@ -138,19 +139,20 @@ static int setup_main(int argc, char *argv[])
 }
 
 static const struct cli_option options[] = {
-        [APP_ID] = {"app-id", "ID", "the GitHub App's id or client id", false},
-        [KEY_FILE] = {"key-file", "FILE", "the App's private key (.pem)", false},
-        [CONFIG] = {"config", "FILE", "store this configuration as well, if it is valid", false},
-        [WEBHOOK_URL] = {"webhook-url", "URL",
+        [OPTION_APP_ID] = {"app-id", "ID", "the GitHub App's id or client id", false},
+        [OPTION_KEY_FILE] = {"key-file", "FILE", "the App's private key (.pem)", false},
+        [OPTION_CONFIG] = {"config", "FILE", "store this configuration as well, if it is valid",
+                false},
+        [OPTION_WEBHOOK_URL] = {"webhook-url", "URL",
                 "the stack's output WebhookUrl (default: WEBHOOK_URL)", false},
-        [GENERATE_SECRET] = {"generate-secret", NULL, "make a webhook secret", false},
-        [SET_WEBHOOK] = {"set-webhook", NULL,
+        [OPTION_GENERATE_SECRET] = {"generate-secret", NULL, "make a webhook secret", false},
+        [OPTION_SET_WEBHOOK] = {"set-webhook", NULL,
                 "set URL and secret of the App's webhook at GitHub as well", false},
-        [PREFIX] = {"prefix", "PREFIX",
+        [OPTION_PREFIX] = {"prefix", "PREFIX",
                 "where SSM parameters are, as the stack's prefix with a slash before it (default: "
                 "/scale-agent)",
                 false},
-        [YES] = {"yes", NULL, "replace what exists without a question", false},
+        [OPTION_YES] = {"yes", NULL, "replace what exists without a question", false},
         [N_OPTIONS] = {0},
 };
 

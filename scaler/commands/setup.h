@@ -27,7 +27,7 @@ enum setup_name {
 
 struct setup_item {
         char *parameter; /* "/scale-agent/github/private-key" */
-        char *present;   /* secret; NULL: there is none */
+        char *stored;    /* secret; NULL: there is none */
         char *value;     /* secret; NULL: what is present stays */
 };
 
@@ -41,7 +41,7 @@ struct setup {
         bool generate_secret;
         bool set_webhook;
         bool yes;
-        bool asks; /* there is a person at a terminal */
+        bool interactive; /* there is a person at a terminal */
 
         char *app_id;
         bool generated;        /* the webhook secret is of our own making */

@@ -31,7 +31,7 @@ static int ask(struct setup *setup, const char *question, bool hidden, const cha
 {
         int r;
 
-        if (!setup->asks)
+        if (!setup->interactive)
                 return err_set(err, -ENODATA, "%s is missing, and there is no terminal: give %s",
                         question, option);
         r = ask_line(question, hidden, ret);
@@ -68,9 +68,9 @@ static int gather_config(struct setup *setup, struct err *err)
 
         if (!setup->config_file) {
                 /* What is stored is of use where it can be read; doctor says so where it cannot. */
-                if (item->present)
+                if (item->stored)
                         (void)config_parse(
-                                item->present, strlen(item->present), &setup->config, NULL, NULL);
+                                item->stored, strlen(item->stored), &setup->config, NULL, NULL);
                 return 0;
         }
         r = read_file(setup, setup->config_file, &text, err);
@@ -125,15 +125,15 @@ static int gather_key(struct setup *setup, struct err *err)
                 r = take_variable(setup, "GITHUB_PRIVATE_KEY", SETUP_PRIVATE_KEY, err);
                 if (r <= 0)
                         return r;
-                if (item->present && !setup->asks)
+                if (item->stored && !setup->interactive)
                         return 0;
                 r = ask(setup,
-                        item->present ? "Private key file (.pem; empty: the one that is stored)"
-                                      : "Private key file (.pem)",
+                        item->stored ? "Private key file (.pem; empty: the one that is stored)"
+                                     : "Private key file (.pem)",
                         false, "--key-file", &path, err);
                 if (r < 0)
                         return r;
-                if (path.size == 0 && item->present)
+                if (path.size == 0 && item->stored)
                         return 0;
                 setup->key_file = buf_string(&path);
         }
@@ -174,11 +174,11 @@ static int gather_webhook_secret(struct setup *setup, struct err *err)
         r = take_variable(setup, "GITHUB_WEBHOOK_SECRET", SETUP_WEBHOOK_SECRET, err);
         if (r <= 0)
                 return r;
-        if (item->present && !setup->asks)
+        if (item->stored && !setup->interactive)
                 return 0;
         r = ask(setup,
-                item->present ? "Webhook secret (hidden; empty: the one that is stored)"
-                              : "Webhook secret (hidden; empty: make one)",
+                item->stored ? "Webhook secret (hidden; empty: the one that is stored)"
+                             : "Webhook secret (hidden; empty: make one)",
                 true, "GITHUB_WEBHOOK_SECRET or --generate-secret", &secret, err);
         if (r < 0)
                 return r;
@@ -186,7 +186,7 @@ static int gather_webhook_secret(struct setup *setup, struct err *err)
                 item->value = buf_steal(&secret);
                 return 0;
         }
-        if (item->present)
+        if (item->stored)
                 return 0;
         r = ask_yes("Make a webhook secret?", true, &yes);
         if (r < 0)
@@ -202,7 +202,7 @@ static int gather_channel(struct setup *setup, const char *variable, const char 
 
         if (r <= 0)
                 return r;
-        if (!setup->asks || setup->items[name].present)
+        if (!setup->interactive || setup->items[name].stored)
                 return 0;
         r = ask(setup, question, true, variable, &url, err);
         if (r < 0)
@@ -238,10 +238,10 @@ static bool is_same(const struct setup_item *item, bool is_webhook_secret)
 {
         size_t size = strlen(item->value);
 
-        if (strcmp(item->value, item->present) == 0)
+        if (strcmp(item->value, item->stored) == 0)
                 return true;
-        return is_webhook_secret && strncmp(item->value, item->present, size) == 0 &&
-               item->present[size] == '\n';
+        return is_webhook_secret && strncmp(item->value, item->stored, size) == 0 &&
+               item->stored[size] == '\n';
 }
 
 int setup_confirm(struct setup *setup, struct err *err)
@@ -252,13 +252,13 @@ int setup_confirm(struct setup *setup, struct err *err)
                 bool yes = setup->yes;
                 int r;
 
-                if (!item->value || !item->present)
+                if (!item->value || !item->stored)
                         continue;
                 if (is_same(item, i == SETUP_WEBHOOK_SECRET)) {
                         mem_free_secret(MEM_STEAL(item->value));
                         continue;
                 }
-                if (!yes && !setup->asks)
+                if (!yes && !setup->interactive)
                         return err_set(err, -ENODATA,
                                 "%s exists with another value: --yes replaces it", item->parameter);
                 question = mem_format("Replace %s?", item->parameter);

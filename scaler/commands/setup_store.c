@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app_grants.h"
 #include "aws/ssm.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "github_app.h"
 #include "setup.h"
 
 int setup_read(struct setup *setup, struct err *err)
@@ -34,7 +34,7 @@ int setup_read(struct setup *setup, struct err *err)
 
                 if (!cJSON_IsString(value))
                         continue;
-                setup->items[i].present = mem_string(value->valuestring);
+                setup->items[i].stored = mem_string(value->valuestring);
                 printf("%s exists\n", names[i]);
         }
         return 0;
@@ -57,7 +57,7 @@ static int store(struct setup *setup, enum setup_name name, struct err *err)
 
         if (!item->value)
                 return 0;
-        value = name == SETUP_WEBHOOK_SECRET ? with_previous(item->value, item->present)
+        value = name == SETUP_WEBHOOK_SECRET ? with_previous(item->value, item->stored)
                                              : mem_string(item->value);
         call = ssm_replace_parameter(setup->aws, item->parameter, value);
         mem_free_secret(value);
@@ -118,7 +118,7 @@ int setup_hook(struct setup *setup, struct err *err)
         bool set = setup->set_webhook;
         int r = 0;
 
-        if (!set && setup->asks && !setup->yes)
+        if (!set && setup->interactive && !setup->yes)
                 r = ask_yes("Set URL and secret of the App's webhook at GitHub now?", true, &set);
         if (r < 0)
                 set = false;
@@ -126,8 +126,8 @@ int setup_hook(struct setup *setup, struct err *err)
                 print_what_to_paste(setup);
                 return 0;
         }
-        first = mem_format("%.*s", (int)strcspn(item->value ? item->value : item->present, "\r\n"),
-                item->value ? item->value : item->present);
+        first = mem_format("%.*s", (int)strcspn(item->value ? item->value : item->stored, "\r\n"),
+                item->value ? item->value : item->stored);
         r = set_hook(setup, first, err);
         explicit_bzero(first, strlen(first));
         return r;

@@ -8,14 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "app_grants.h"
 #include "base/mem.h"
+#include "github_app.h"
 #include "setup.h"
 
 static int verify_app(struct setup *setup, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call =
-                app_ask(&setup->scaler, &setup->github, github_get_app, err);
+                ask_github(&setup->scaler, &setup->github, github_get_app, err);
         int r = call ? github_get_app_answer(call, &setup->app, err) : -EINVAL;
 
         if (r < 0)
@@ -29,19 +29,19 @@ static int verify_grants(struct setup *setup, struct err *err)
 {
         _cleanup_buf_ struct buf names = BUF_INIT(512);
         const unsigned either = GITHUB_MAY_ADMINISTER | GITHUB_MAY_RUN_ORGANIZATION;
-        unsigned needs = app_needs(setup->config);
+        unsigned needs = grants_needed(setup->config);
         unsigned missing = needs & ~setup->app.grants;
 
         github_name_grants(missing ? missing : needs, &names);
         if (missing)
                 return err_set(err, -EACCES, "App %s lacks %s: %s", setup->app_id,
-                        buf_string(&names), APP_GRANTS_ADVICE);
+                        buf_string(&names), GRANTS_ADVICE);
         if (!(setup->app.grants & either))
                 return err_set(err, -EACCES,
                         "App %s may register no runners; it needs administration: write for "
                         "repositories, or organization_self_hosted_runners: write for an "
                         "organization: %s",
-                        setup->app_id, APP_GRANTS_ADVICE);
+                        setup->app_id, GRANTS_ADVICE);
         printf("ok: it has %s\n", buf_string(&names));
         return 0;
 }
@@ -51,7 +51,7 @@ static int verify_installations(struct setup *setup, struct err *err)
 {
         _cleanup_(github_installations_release) struct github_installations installations = {0};
         _cleanup_(http_call_freep) struct http_call *call =
-                app_ask(&setup->scaler, &setup->github, github_list_installations, err);
+                ask_github(&setup->scaler, &setup->github, github_list_installations, err);
         int r = call ? github_list_installations_answer(call, &installations, err) : -EINVAL;
 
         if (r < 0)
@@ -72,7 +72,7 @@ int setup_verify(struct setup *setup, struct err *err)
 
         github_init_app(&setup->github, setup->scaler.clock,
                 api_url && *api_url ? api_url : "https://api.github.com", setup->app_id,
-                key->value ? key->value : key->present);
+                key->value ? key->value : key->stored);
         r = verify_app(setup, err);
         if (r == 0)
                 r = verify_grants(setup, err);

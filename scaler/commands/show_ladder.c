@@ -36,7 +36,7 @@ static bool type_is_known(const char *type)
         return false;
 }
 
-enum { JSON, N_OPTIONS };
+enum { OPTION_JSON, N_OPTIONS };
 
 static void print_rungs(const struct ladder_rung *rungs, size_t count)
 {
@@ -71,7 +71,7 @@ static int ladder_main(int argc, char *argv[])
         if (!type_is_known(type))
                 return CLI_WRONG_USAGE;
         count = ladder_build(type, rungs, LADDER_MAX);
-        if (values[JSON])
+        if (values[OPTION_JSON])
                 print_json(type, rungs, count);
         else
                 print_rungs(rungs, count);
@@ -79,7 +79,7 @@ static int ladder_main(int argc, char *argv[])
 }
 
 static const struct cli_option options[] = {
-        [JSON] = {"json", NULL, "print one JSON object", false},
+        [OPTION_JSON] = {"json", NULL, "print one JSON object", false},
         [N_OPTIONS] = {0},
 };
 

@@ -4,9 +4,9 @@
  * What a configuration needs of its GitHub App, and asking GitHub about it.
  */
 
-#include "app_grants.h"
+#include "github_app.h"
 
-unsigned app_needs(const struct config *config)
+unsigned grants_needed(const struct config *config)
 {
         unsigned needs = GITHUB_MAY_READ_ACTIONS | GITHUB_HEARS_JOBS;
 
@@ -16,8 +16,8 @@ unsigned app_needs(const struct config *config)
         return needs;
 }
 
-struct http_call *app_ask(
-        struct scaler *scaler, struct github *github, app_question question, struct err *err)
+struct http_call *ask_github(
+        struct scaler *scaler, struct github *github, github_question question, struct err *err)
 {
         struct http_call *call;
 

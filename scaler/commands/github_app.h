@@ -12,16 +12,16 @@
 #include "scaler.h"
 
 /* The grants that CONFIG needs. NULL: those that every configuration needs. */
-unsigned app_needs(const struct config *config);
+unsigned grants_needed(const struct config *config);
 
-typedef int (*app_question)(struct github *github, struct http_call **ret_call, struct err *err);
+typedef int (*github_question)(struct github *github, struct http_call **ret_call, struct err *err);
 
 /* Makes the call of QUESTION and returns it with its answer, for the caller to free; NULL where it
  * could not be made. */
-struct http_call *app_ask(
-        struct scaler *scaler, struct github *github, app_question question, struct err *err);
+struct http_call *ask_github(
+        struct scaler *scaler, struct github *github, github_question question, struct err *err);
 
 /* What to do about missing grants. */
-#define APP_GRANTS_ADVICE                                                                    \
+#define GRANTS_ADVICE                                                                        \
         "GitHub, the App's settings: Permissions & events; then accept the change for each " \
         "installation"
