@@ -38,13 +38,11 @@ void agent_init(struct agent *agent)
 void agent_release(struct agent *agent)
 {
         alarm_release(agent);
-        trim_release(agent);
         run_release(agent);
         receive_release(agent);
         reporter_release(agent);
         clean_up_release(agent);
         identify_release(agent);
-        prepare_release(agent);
         network_release(agent);
         power_off_release(agent);
         life_release(agent);

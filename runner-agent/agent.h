@@ -24,14 +24,12 @@
 #include "life.h"
 #include "network.h"
 #include "power_off.h"
-#include "prepare.h"
 #include "progress.h"
 #include "receive.h"
 #include "reporter.h"
 #include "run.h"
 #include "set_clock.h"
 #include "settings.h"
-#include "trim.h"
 
 struct agent {
         const struct clock *clock;
@@ -59,7 +57,6 @@ struct agent {
         int64_t runner_exit_code; /* -1: none */
 
         struct life life;
-        struct prepare prepare;
         struct identify identify;
         struct network network;
         struct receive receive;
@@ -68,7 +65,6 @@ struct agent {
         struct alarm alarm;
         struct reporter reporter;
         struct clean_up clean_up;
-        struct trim trim;
         struct power_off power_off;
 };
 

@@ -15,6 +15,7 @@
 #include "agent.h"
 #include "base/mem.h"
 #include "runner_exit.h"
+#include "warm_up.h"
 
 /* Neither EventBridge nor SSM keep a machine alive for longer than this. */
 #define END_LIMIT_MS (5 * MSEC_PER_SEC)
@@ -145,7 +146,6 @@ static void on_started(struct agent *agent)
 {
         be_ready(agent);
         alarm_started(agent);
-        trim_start(agent);
 }
 
 static void on_listening(struct agent *agent)
@@ -257,7 +257,7 @@ void life_start(struct agent *agent)
         agent_time(agent, REPORT_TIME_AGENT);
         enter(agent, LIFE_IDENTIFY);
         identify_start(agent, on_identified);
-        prepare_start(agent); /* while the network, or the metadata service, takes its time */
+        warm_up(); /* while the network, or the metadata service, takes its time */
 }
 
 void life_signal(struct agent *agent, int number)

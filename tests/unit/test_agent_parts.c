@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Small parts of the agent that touch nothing: exit codes, names in the journal, back-off,
- * which memory is given back, and what is gone through ahead.
+ * Small parts of the agent that touch nothing: exit codes, names in the journal, back-off.
  */
 
 #include <setjmp.h>
@@ -20,11 +19,8 @@
 
 #include "agent.h"
 #include "base/mem.h"
-#include "http/http.h"
 #include "journal.h"
-#include "rehearse.h"
 #include "runner_exit.h"
-#include "trim.h"
 
 /* -- exit codes ------------------------------------------------------------------------------ */
 
@@ -112,51 +108,6 @@ static void test_back_off_doubles_up_to_its_limit(void **state)
         }
 }
 
-/* -- memory ---------------------------------------------------------------------------------- */
-
-static void test_only_code_of_files_is_given_back(void **state)
-{
-        static const char *const others[] = {
-                "7f0000000000-7f0000002000 r--p 00000000 08:01 1234   /usr/lib/libc.so.6\n",
-                "7f0000000000-7f0000002000 rw-p 00000000 08:01 1234   /usr/lib/libc.so.6\n",
-                "7f0000000000-7f0000002000 rwxp 00000000 08:01 1234   /usr/lib/libc.so.6\n",
-                "7f0000000000-7f0000002000 r-xs 00000000 08:01 1234   /usr/lib/libc.so.6\n",
-                "7f0000000000-7f0000002000 r-xp 00000000 00:00 0 \n",
-                "7f0000000000-7f0000002000 r-xp 00000000 00:00 0      [vdso]\n",
-                "garbage\n",
-                "",
-        };
-        void *code = NULL;
-        size_t size = 0;
-
-        (void)state;
-        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-                assert_false(trim_is_code(others[i], &code, &size));
-        assert_null(code);
-        assert_true(trim_is_code(
-                "7f0000000000-7f0000002000 r-xp 00000000 08:01 1234   /usr/lib/libc.so.6\n", &code,
-                &size));
-        assert_ptr_equal(code, (void *)0x7f0000000000);
-        assert_int_equal(size, 0x2000);
-}
-
-/* -- what is gone through ahead -------------------------------------------------------------- */
-
-static void test_made_up_answers_are_like_real_ones(void **state)
-{
-        struct http_call *question = NULL;
-        struct err err = {0};
-        int r = rehearse("https://localhost:9/", &question, &err);
-
-        (void)state;
-        if (r < 0)
-                fail_msg("%s", err.text);
-        assert_string_equal(question->what, "GetParameter");
-        assert_string_equal(buf_string(&question->url), "https://localhost:9/");
-        assert_string_equal(question->sign_scope, "aws:amz:nowhere-1:ssm");
-        http_call_free(question);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -165,8 +116,6 @@ int main(void)
                 cmocka_unit_test(test_names_in_the_journal),
                 cmocka_unit_test(test_standard_error_is_the_journal_only_where_systemd_says_so),
                 cmocka_unit_test(test_back_off_doubles_up_to_its_limit),
-                cmocka_unit_test(test_only_code_of_files_is_given_back),
-                cmocka_unit_test(test_made_up_answers_are_like_real_ones),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
