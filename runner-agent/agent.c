@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Opening what the parts of the agent use, and the two things that they all do on its event loop:
- * calls and timers. Without memory or descriptors for these the agent dies, and systemd powers the
- * machine off.
+ * Opens what the stages use, and starts calls and timers on the event loop for them. When memory or
+ * descriptors for these run out, the agent aborts and systemd powers the machine off.
  */
 
 #include "agent.h"
@@ -14,19 +13,30 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "journal.h"
 
-/* sd-event may be so late; its default of 250 ms would be most of the agent's time. */
+/* How late sd-event may fire; its default of 250 ms would exceed the agent's own time. */
 #define TIMER_ACCURACY_US 1000
+
+static int set_system_clock(int64_t wall_ms)
+{
+        struct timespec time = {
+                .tv_sec = (time_t)(wall_ms / MSEC_PER_SEC),
+                .tv_nsec = (long)(wall_ms % MSEC_PER_SEC) * 1000000,
+        };
+
+        return clock_settime(CLOCK_REALTIME, &time) < 0 ? -errno : 0;
+}
 
 void agent_init(struct agent *agent)
 {
         *agent = (struct agent){
                 .clock = &clock_system,
-                .set_clock = set_clock_system,
+                .set_clock = set_system_clock,
                 .version = "unknown",
                 .log = {.level = LOG_LEVEL_INFO},
                 .runner_log = {.level = LOG_LEVEL_INFO},
@@ -37,15 +47,6 @@ void agent_init(struct agent *agent)
 
 void agent_release(struct agent *agent)
 {
-        alarm_release(agent);
-        run_release(agent);
-        receive_release(agent);
-        reporter_release(agent);
-        clean_up_release(agent);
-        identify_release(agent);
-        network_release(agent);
-        power_off_release(agent);
-        life_release(agent);
         sd_event_source_disable_unref(agent->http_source);
         http_free(agent->http);
         sd_event_unref(agent->event);
@@ -152,10 +153,10 @@ void agent_time(struct agent *agent, enum report_time time)
 }
 
 void agent_call(struct agent *agent, struct http_call **slot, struct http_call *call,
-        void (*done)(struct http_call *call, void *userdata))
+        void (*done)(struct http_call *call, void *userdata), void *userdata)
 {
         call->done = done;
-        call->userdata = agent;
+        call->userdata = userdata;
         *slot = call;
         http_start(agent_http(agent), call);
 }
@@ -170,14 +171,14 @@ void agent_call_drop(struct agent *agent, struct http_call **slot)
         http_call_free(call);
 }
 
-void agent_timer(
-        struct agent *agent, sd_event_source **source, int64_t ms, sd_event_time_handler_t handler)
+void agent_timer(struct agent *agent, sd_event_source **source, int64_t ms,
+        sd_event_time_handler_t handler, void *userdata)
 {
         uint64_t delay_us = ms > 0 ? (uint64_t)ms * 1000 : 0;
 
         agent_timer_stop(source);
         or_die(sd_event_add_time_relative(agent_event(agent), source, CLOCK_BOOTTIME, delay_us,
-                       TIMER_ACCURACY_US, handler, agent),
+                       TIMER_ACCURACY_US, handler, userdata),
                 "a timer cannot be set");
 }
 

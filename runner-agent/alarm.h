@@ -2,41 +2,44 @@
 #pragma once
 
 /*
- * Watching: what ends a machine that does not end by itself.
+ * Beside the runner: notices when a machine has to end although its runner does not.
  *
- * In: the runner's events, the clock, and spot notices of the metadata service. Out: an alarm. A
- * runner may be silent for as long as its job may run: silence alone is no alarm.
+ * In: the runner's events, the clock, and EC2's spot notices. Out: an alarm, upon which the owner
+ * stops the runner. It ends with the runner. A silent runner is no reason for an alarm, since a job
+ * may print nothing for as long as it may run.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "exchange/report.h"
-#include "http/http.h"
+#include "agent.h"
 
-struct agent;
-
-/* The runner is to be stopped within GRACE_MS. REASON is NULL for one that has done its job and
- * only does not end. */
-typedef void (*alarm_raised)(
-        struct agent *agent, enum report_stage stage, const char *reason, int64_t grace_ms);
+struct alarm_events {
+        /* The runner is to be stopped within GRACE_MS. REASON is NULL when its job is done and only
+         * the runner does not end. */
+        void (*raised)(
+                void *userdata, enum report_stage outcome, const char *reason, int64_t grace_ms);
+        /* The metadata service refused agent->metadata_token. */
+        void (*token_expired)(void *userdata);
+};
 
 struct alarm {
-        alarm_raised raised;
-        sd_event_source *limit; /* idle limit, then job limit, then the limit for its end */
+        struct agent *agent;
+        const struct alarm_events *events;
+        void *userdata;
+        sd_event_source *limit; /* idle limit, then job limit, then the limit for the end */
         sd_event_source *spot_timer;
         struct http_call *spot;
         unsigned spot_failures;
 };
 
-/* The runner was asked for: from now on it must be started and find a job within the idle limit,
- * which begins anew when it listens. */
-void alarm_start(struct agent *agent, alarm_raised raised);
-/* It runs: spot notices are looked for. */
-void alarm_started(struct agent *agent);
-void alarm_listening(struct agent *agent);
-void alarm_job_started(struct agent *agent);
-void alarm_job_finished(struct agent *agent);
+/* The runner was asked for: it must start and find a job within the idle limit, which begins anew
+ * when it listens. */
+void alarm_start(struct alarm *alarm, const struct alarm_events *events, void *userdata);
+/* It runs: from now on, EC2 is asked for spot notices. */
+void alarm_runner_started(struct alarm *alarm);
+void alarm_listening(struct alarm *alarm);
+void alarm_job_started(struct alarm *alarm);
+void alarm_job_finished(struct alarm *alarm);
 
-void alarm_release(struct agent *agent);
+void alarm_release(struct alarm *alarm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Deleting the parameter, and looking for it once more.
+ * Deletes the parameter, and looks for it once more at the end.
  */
 
 #include "clean_up.h"
@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "agent.h"
 #include "aws/ssm.h"
 #include "base/mem.h"
 
@@ -18,168 +17,170 @@
 #define RETRY_MOST_AT_END_MS 1000
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
-static void look_for_parameter(struct agent *agent);
+static void look_for_parameter(struct clean_up *clean_up);
 
 static char *parameter_name(const struct agent *agent)
 {
         return handover_parameter(agent->settings.prefix, agent->identity.instance_id);
 }
 
-static void end_clean_up(struct agent *agent, int result)
+static bool is_left(const struct clean_up *clean_up)
 {
-        struct clean_up *clean_up = &agent->clean_up;
+        return clean_up->agent->has_parameter && !clean_up->is_deleted;
+}
+
+static void end_clean_up(struct clean_up *clean_up, int result)
+{
         agent_done done = MEM_STEAL(clean_up->done);
 
-        clean_up_release(agent);
-        done(agent, result, &clean_up->err);
+        clean_up_release(clean_up);
+        done(clean_up->userdata, result, &clean_up->err);
 }
 
-static void try_later(struct agent *agent)
+/* -- deleting -------------------------------------------------------------------------------- */
+
+static void try_later(struct clean_up *clean_up)
 {
-        struct clean_up *clean_up = &agent->clean_up;
         int64_t most = clean_up->done ? RETRY_MOST_AT_END_MS : RETRY_MOST_MS;
+        int64_t delay = agent_backoff_ms(++clean_up->failures, RETRY_FIRST_MS, most);
 
-        clean_up->failures++;
-        log_debug(agent_log(agent), "parameter not deleted, will be tried again",
+        log_debug(agent_log(clean_up->agent), "parameter not deleted, will be tried again",
                 LOG_TEXT("error", clean_up->err.text));
-        agent_timer(agent, &clean_up->timer,
-                agent_backoff_ms(clean_up->failures, RETRY_FIRST_MS, most), on_time);
+        agent_timer(clean_up->agent, &clean_up->timer, delay, on_time, clean_up);
 }
 
-static void on_gone(struct agent *agent)
+static void on_gone(struct clean_up *clean_up)
 {
-        agent->clean_up.is_deleted = true;
-        agent->clean_up.was_refused = false;
-        agent->clean_up.failures = 0;
-        if (agent->clean_up.done)
-                end_clean_up(agent, 0);
+        clean_up->is_deleted = true;
+        clean_up->was_refused = false;
+        clean_up->failures = 0;
+        if (clean_up->done)
+                end_clean_up(clean_up, 0);
 }
 
 static void on_deleted(struct http_call *call, void *userdata)
 {
-        struct agent *agent = userdata;
-        struct clean_up *clean_up = &agent->clean_up;
+        struct clean_up *clean_up = userdata;
         int r = ssm_delete_parameter_answer(call, &clean_up->err);
 
-        agent_call_drop(agent, &clean_up->call);
+        agent_call_drop(clean_up->agent, &clean_up->call);
         if (r == -EACCES) {
                 clean_up->was_refused = true;
-                look_for_parameter(agent);
+                look_for_parameter(clean_up);
         } else if (r < 0) {
-                try_later(agent);
+                try_later(clean_up);
         } else {
-                log_debug(agent_log(agent), "parameter deleted");
-                on_gone(agent);
+                log_debug(agent_log(clean_up->agent), "parameter deleted");
+                on_gone(clean_up);
         }
 }
 
-static void delete_parameter(struct agent *agent)
+static void delete_parameter(struct clean_up *clean_up)
 {
+        struct agent *agent = clean_up->agent;
         _cleanup_free_ char *name = parameter_name(agent);
         struct http_call *call = ssm_delete_parameter(agent_aws(agent), name);
 
         call->tries_max = 1;
-        agent_call(agent, &agent->clean_up.call, call, on_deleted);
+        agent_call(agent, &clean_up->call, call, on_deleted, clean_up);
 }
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct agent *agent = userdata;
-
         (void)source;
         (void)usec;
-        delete_parameter(agent);
+        delete_parameter(userdata);
         return 0;
 }
 
-void clean_up_start(struct agent *agent)
+void clean_up_start(struct clean_up *clean_up)
 {
-        struct clean_up *clean_up = &agent->clean_up;
-
-        if (agent->receive.was_seen && !clean_up->is_deleted && !clean_up->call && !clean_up->timer)
-                delete_parameter(agent);
+        if (is_left(clean_up) && !clean_up->call && !clean_up->timer)
+                delete_parameter(clean_up);
 }
 
-/* A role that is allowed its own parameter only is refused one that does not exist (its tag cannot
- * match), so a refusal to read means that it is gone. One that can be read and not deleted is
- * there.
- */
+/* -- looking for it -------------------------------------------------------------------------- */
+
+/* The role may use only the parameter that carries this instance's tag. One that does not exist has
+ * no tag, so that a refusal to read means that it is gone; one that can be read but not deleted is
+ * still there. */
 static void on_looked(struct http_call *call, void *userdata)
 {
-        struct agent *agent = userdata;
-        struct clean_up *clean_up = &agent->clean_up;
+        struct clean_up *clean_up = userdata;
+        struct agent *agent = clean_up->agent;
         _cleanup_buf_ struct buf value = BUF_INIT(call->answer_limit);
         struct err err;
         int r = ssm_get_parameter_answer(call, &value, &err);
 
         agent_call_drop(agent, &clean_up->call);
         if (r == SSM_NOT_FOUND || r == -EACCES) {
-                on_gone(agent);
+                on_gone(clean_up);
         } else if (clean_up->was_refused) {
                 clean_up->was_refused = false;
-                try_later(agent);
+                try_later(clean_up);
         } else if (r == 0) {
-                agent->receive.was_seen = true;
+                agent->has_parameter = true;
                 clean_up->is_deleted = false;
-                delete_parameter(agent);
+                delete_parameter(clean_up);
         } else {
                 log_debug(
                         agent_log(agent), "parameter not looked for", LOG_TEXT("error", err.text));
-                end_clean_up(agent, 0);
+                end_clean_up(clean_up, 0);
         }
 }
 
-static void look_for_parameter(struct agent *agent)
+static void look_for_parameter(struct clean_up *clean_up)
 {
+        struct agent *agent = clean_up->agent;
         _cleanup_free_ char *name = parameter_name(agent);
         struct http_call *call = ssm_get_parameter(agent_aws(agent), name);
 
-        agent_call(agent, &agent->clean_up.call, call, on_looked);
+        agent_call(agent, &clean_up->call, call, on_looked, clean_up);
 }
 
-/* -- at the end ------------------------------------------------------------------------------- */
+/* -- at the end ------------------------------------------------------------------------------ */
 
 static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct agent *agent = userdata;
-        struct clean_up *clean_up = &agent->clean_up;
-        bool is_left = agent->receive.was_seen && !clean_up->is_deleted;
-        _cleanup_free_ char *name = parameter_name(agent);
+        struct clean_up *clean_up = userdata;
+        _cleanup_free_ char *name = parameter_name(clean_up->agent);
 
         (void)source;
         (void)usec;
-        if (is_left && !clean_up->err.text[0])
+        if (!is_left(clean_up)) {
+                end_clean_up(clean_up, 0);
+                return 0;
+        }
+        if (!clean_up->err.text[0])
                 err_set(&clean_up->err, 0, "SSM did not answer in time");
-        if (is_left)
-                log_error(agent_log(agent), "parameter left behind, the scaler will delete it",
-                        LOG_TEXT("parameter", name), LOG_TEXT("error", clean_up->err.text));
-        end_clean_up(agent, is_left ? -ETIMEDOUT : 0);
+        log_error(agent_log(clean_up->agent), "parameter left behind, the scaler will delete it",
+                LOG_TEXT("parameter", name), LOG_TEXT("error", clean_up->err.text));
+        end_clean_up(clean_up, -ETIMEDOUT);
         return 0;
 }
 
-void clean_up_finish(struct agent *agent, int64_t limit_ms, agent_done done)
+void clean_up_finish(struct clean_up *clean_up, int64_t limit_ms, agent_done done, void *userdata)
 {
-        struct clean_up *clean_up = &agent->clean_up;
-
         clean_up->done = done;
+        clean_up->userdata = userdata;
         clean_up->failures = 0;
-        if (!agent_has_aws(agent)) {
-                end_clean_up(agent, 0);
+        if (!agent_has_aws(clean_up->agent)) {
+                end_clean_up(clean_up, 0);
                 return;
         }
-        agent_timer(agent, &clean_up->limit, limit_ms, on_limit);
+        agent_timer(clean_up->agent, &clean_up->limit, limit_ms, on_limit, clean_up);
         if (clean_up->call)
                 return; /* on_deleted() goes on */
         agent_timer_stop(&clean_up->timer);
-        if (agent->receive.was_seen && !clean_up->is_deleted)
-                delete_parameter(agent);
+        if (is_left(clean_up))
+                delete_parameter(clean_up);
         else
-                look_for_parameter(agent);
+                look_for_parameter(clean_up);
 }
 
-void clean_up_release(struct agent *agent)
+void clean_up_release(struct clean_up *clean_up)
 {
-        agent_call_drop(agent, &agent->clean_up.call);
-        agent_timer_stop(&agent->clean_up.timer);
-        agent_timer_stop(&agent->clean_up.limit);
+        agent_call_drop(clean_up->agent, &clean_up->call);
+        agent_timer_stop(&clean_up->timer);
+        agent_timer_stop(&clean_up->limit);
 }

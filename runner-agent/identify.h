@@ -2,27 +2,25 @@
 #pragma once
 
 /*
- * First stage: who this machine is, and the keys with which it calls AWS.
+ * First stage: which instance this machine is, and the credentials with which it calls AWS.
  *
- * In: nothing but the metadata service of EC2. Out: agent->identity, agent->metadata_token and the
- * credentials of agent_aws(), which are kept fresh from then on.
+ * In: EC2's metadata service (IMDSv2), nothing else. Out: agent->identity, agent->metadata_token
+ * and the credentials of agent_aws(), which are kept fresh from then on. It ends when both are
+ * there, or at the limit in the settings.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "aws/aws.h"
-#include "base/err.h"
-#include "http/http.h"
-
-struct agent;
-
-/* How a stage tells that it has ended: 0, or negative with the reason. */
-typedef void (*agent_done)(struct agent *agent, int result, const struct err *err);
+#include "agent.h"
+#include "network.h"
 
 struct identify {
-        agent_done done; /* NULL once it was told */
+        struct agent *agent; /* set by the owner, as in all stages */
+        agent_done done;     /* NULL once it was called */
+        void *userdata;
+        struct network network;
         struct http_call *token;
         struct http_call *identity;
         struct http_call *role;
@@ -30,18 +28,18 @@ struct identify {
         sd_event_source *timer; /* the next try, or the next refresh */
         struct aws_credentials found;
         bool has_credentials;
-        bool has_network_changed; /* while it was asking */
+        bool has_network_changed; /* during the present round of calls */
         int64_t deadline_ms;
         unsigned failures;
-        struct err err; /* of the latest failure */
+        struct err err; /* the latest failure */
 };
 
-/* Tries until the settings' limit, since the network may come up late. When it fails,
- * agent->is_identified says whether this is an EC2 instance at all. */
-void identify_start(struct agent *agent, agent_done done);
+/* Retries until the limit, since the network may come up late. When it fails,
+ * agent->is_identified tells whether this is an EC2 instance at all. */
+void identify_start(struct identify *identify, agent_done done, void *userdata);
 
-/* Asks for new credentials now: those we have were refused. Does nothing when it does so already.
- */
-void identify_refresh(struct agent *agent);
+/* Fetches a new token and new credentials now, because the present ones were refused; does nothing
+ * while that is under way. */
+void identify_refresh(struct identify *identify);
 
-void identify_release(struct agent *agent);
+void identify_release(struct identify *identify);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * runner-agent: one GitHub Actions job on this EC2 instance, from the boot to the shutdown. systemd
- * starts it (runner-agent.service); life.c is where its stages are put in order.
+ * runner-agent: runs one GitHub Actions job on this EC2 instance, from the boot to the shutdown.
+ * systemd starts it (runner-agent.service); life.c puts its stages in order.
  */
 
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include <string.h>
 #include <systemd/sd-event.h>
 
-#include "agent.h"
 #include "cli/cli.h"
+#include "life.h"
 
 enum { CONFIG, NO_SHUTDOWN, N_OPTIONS };
 
@@ -77,7 +77,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
 }
 
-static int add_signals(struct agent *agent)
+static int add_signals(struct life *life)
 {
         static const int numbers[] = {SIGTERM, SIGINT};
         sigset_t mask;
@@ -89,7 +89,8 @@ static int add_signals(struct agent *agent)
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
                 return -errno;
         for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
-                int r = sd_event_add_signal(agent_event(agent), NULL, numbers[i], on_signal, agent);
+                int r = sd_event_add_signal(
+                        agent_event(life->agent), NULL, numbers[i], on_signal, life);
 
                 if (r < 0)
                         return r;
@@ -100,11 +101,13 @@ static int add_signals(struct agent *agent)
 static int run(int argc, char **argv)
 {
         _cleanup_(agent_release) struct agent agent;
+        _cleanup_(life_release) struct life life;
         const char *values[N_OPTIONS] = {0};
         int code = cli_describe(&program, VERSION, argc, argv);
         int r;
 
         agent_init(&agent);
+        life_init(&life, &agent);
         if (code == CLI_GO_ON)
                 code = cli_parse(&program, argc, argv, values, NULL);
         if (code != CLI_GO_ON)
@@ -113,14 +116,14 @@ static int run(int argc, char **argv)
                 return LIFE_EXIT_NO_EC2;
         agent.version = VERSION;
         agent.shuts_down = !values[NO_SHUTDOWN];
-        r = add_signals(&agent);
+        r = add_signals(&life);
         if (r >= 0)
                 r = sd_event_set_watchdog(agent_event(&agent), true);
         if (r < 0) {
                 fprintf(stderr, "runner-agent: the event loop: %s\n", strerror(-r));
                 return LIFE_EXIT_FAILED;
         }
-        life_start(&agent);
+        life_start(&life);
         r = sd_event_loop(agent.event);
         return r < 0 ? LIFE_EXIT_FAILED : r;
 }

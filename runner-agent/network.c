@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * rtnetlink(7): which route it is does not matter, so messages are only counted.
+ * rtnetlink(7). Which route changed does not matter, so messages are read and not parsed.
  */
 
 #include "network.h"
@@ -18,15 +18,15 @@
 
 static int on_message(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-        struct agent *agent = userdata;
+        struct network *network = userdata;
         char bytes[4096];
 
         (void)source;
         (void)events;
-        /* What did not fit into the socket's buffer (ENOBUFS) was a change as well. */
+        /* ENOBUFS: the socket's buffer overflowed, so there were changes as well. */
         while (recv(fd, bytes, sizeof(bytes), 0) >= 0 || errno == ENOBUFS || errno == EINTR)
                 ;
-        agent->network.changed(agent);
+        network->changed(network->userdata);
         return 0;
 }
 
@@ -46,17 +46,17 @@ static int open_socket(void)
         return fd;
 }
 
-void network_watch(struct agent *agent, void (*changed)(struct agent *agent))
+void network_open(struct network *network, struct agent *agent, void (*changed)(void *userdata),
+        void *userdata)
 {
-        struct network *network = &agent->network;
         int fd = open_socket();
         int r = fd;
 
         if (fd >= 0)
                 r = sd_event_add_io(
-                        agent_event(agent), &network->source, fd, EPOLLIN, on_message, agent);
+                        agent_event(agent), &network->source, fd, EPOLLIN, on_message, network);
         if (r < 0) {
-                log_debug(agent_log(agent), "the network is not watched",
+                log_debug(agent_log(agent), "route changes cannot be followed",
                         LOG_TEXT("error", strerror(-r)));
                 if (fd >= 0)
                         close(fd);
@@ -64,12 +64,11 @@ void network_watch(struct agent *agent, void (*changed)(struct agent *agent))
         }
         network->fd = fd;
         network->changed = changed;
+        network->userdata = userdata;
 }
 
-void network_release(struct agent *agent)
+void network_close(struct network *network)
 {
-        struct network *network = &agent->network;
-
         if (!network->source)
                 return;
         network->source = sd_event_source_disable_unref(network->source);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The agent starts before the network has an address: the kernel tells when there is a new route,
- * so that what failed without is tried again at once, instead of when a back-off is over.
+ * The agent starts before the network has an address. The kernel announces each new route, so that
+ * a call that failed for want of one is made again at once instead of after its back-off.
  */
 
 #include <systemd/sd-event.h>
@@ -11,13 +11,14 @@
 struct agent;
 
 struct network {
-        int fd; /* as long as there is a source */
+        int fd; /* valid while `source` is set */
         sd_event_source *source;
-        void (*changed)(struct agent *agent);
+        void (*changed)(void *userdata);
+        void *userdata;
 };
 
-/* Has CHANGED called for each change of IPv4 routes. Where the kernel does not tell, it is never
- * called, and the back-off has to do. */
-void network_watch(struct agent *agent, void (*changed)(struct agent *agent));
-
-void network_release(struct agent *agent);
+/* Calls CHANGED for each change of IPv4 routes, until network_close(). Where the kernel cannot be
+ * asked, it is never called, and the back-off has to do. */
+void network_open(struct network *network, struct agent *agent, void (*changed)(void *userdata),
+        void *userdata);
+void network_close(struct network *network);

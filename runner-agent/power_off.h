@@ -2,23 +2,27 @@
 #pragma once
 
 /*
- * The end of the machine: `shutdown -h now`, found through PATH. The instance is launched with
- * InstanceInitiatedShutdownBehavior=terminate, so that this is what ends it, and its cost.
+ * Last stage: powers the machine off with `shutdown -h now`, found through PATH. The instance is
+ * launched with InstanceInitiatedShutdownBehavior=terminate, so that this terminates it and ends
+ * its cost.
  */
 
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
-#include "identify.h"
+#include "agent.h"
 
 struct power_off {
+        struct agent *agent;
         agent_done done;
+        void *userdata;
         pid_t pid;
         sd_event_source *child;
         sd_event_source *limit;
 };
 
-/* Calls DONE when shutdown has ended well, or has not: systemd is the second line then, since the
- * agent ends with an exit code that makes its unit fail (FailureAction=poweroff). */
-void power_off_start(struct agent *agent, agent_done done);
-void power_off_release(struct agent *agent);
+/* Calls DONE when shutdown has accepted, or with a negative result. In that case systemd powers the
+ * machine off: the agent exits with a code that fails its unit, which has FailureAction=poweroff.
+ */
+void power_off_start(struct power_off *power_off, agent_done done, void *userdata);
+void power_off_release(struct power_off *power_off);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The runner's two outputs arrive in one pipe.
+ * Standard output and standard error of the runner arrive in one pipe.
  */
 
 #include "progress.h"
@@ -12,42 +12,49 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "agent.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
-/* So much is read at one go, and so often at the end: a process that left the runner's group may
+/* How much is read at once, and how often at the end: a process that left the runner's group may
  * print for ever. */
 #define READ_SIZE 16384
 #define READS_AT_END 64
 
-static void job_started(struct agent *agent, const char *name)
+/* -- steps ----------------------------------------------------------------------------------- */
+
+static void listening(struct progress *progress)
 {
+        if (progress->agent->times[REPORT_TIME_LISTENING])
+                return;
+        agent_time(progress->agent, REPORT_TIME_LISTENING);
+        progress->events->listening(progress->userdata);
+}
+
+static void job_started(struct progress *progress, const char *name)
+{
+        struct agent *agent = progress->agent;
+
         if (agent->times[REPORT_TIME_JOB_STARTED])
                 return;
         agent->job_name = mem_string(name);
         agent_time(agent, REPORT_TIME_JOB_STARTED);
-        agent->run.events->job_started(agent);
+        progress->events->job_started(progress->userdata);
 }
 
-static void job_finished(struct agent *agent, const char *result)
+static void job_finished(struct progress *progress, const char *result)
 {
+        struct agent *agent = progress->agent;
+
         if (agent->times[REPORT_TIME_JOB_FINISHED] || !agent->times[REPORT_TIME_JOB_STARTED])
                 return;
         agent->result = mem_string(result);
         agent_time(agent, REPORT_TIME_JOB_FINISHED);
-        agent->run.events->job_finished(agent);
+        progress->events->job_finished(progress->userdata);
 }
 
-static void listening(struct agent *agent)
-{
-        if (agent->times[REPORT_TIME_LISTENING])
-                return;
-        agent_time(agent, REPORT_TIME_LISTENING);
-        agent->run.events->listening(agent);
-}
+/* -- lines ----------------------------------------------------------------------------------- */
 
-/* Cut between two characters, since it becomes part of a report. */
+/* Cuts between two characters, since the line becomes part of a report. */
 static void keep_last_line(struct progress *progress, const char *line)
 {
         size_t size = strlen(line);
@@ -60,37 +67,38 @@ static void keep_last_line(struct progress *progress, const char *line)
 
 static void on_line(void *userdata, const char *line)
 {
-        struct agent *agent = userdata;
+        struct progress *progress = userdata;
         _cleanup_free_ char *name = NULL;
         _cleanup_free_ char *result = NULL;
 
-        log_info(agent_runner_log(agent), line);
-        keep_last_line(&agent->progress, line);
+        log_info(agent_runner_log(progress->agent), line);
+        keep_last_line(progress, line);
         switch (output_read(line, &name, &result)) {
         case OUTPUT_LISTENING:
-                listening(agent);
+                listening(progress);
                 break;
         case OUTPUT_JOB_STARTED:
-                job_started(agent, name);
+                job_started(progress, name);
                 break;
         case OUTPUT_JOB_FINISHED:
-                job_finished(agent, result);
+                job_finished(progress, result);
                 break;
         case OUTPUT_OTHER:
                 break;
         }
 }
 
+/* -- bytes ----------------------------------------------------------------------------------- */
+
 /* Positive: there may be more; -EAGAIN: not now; 0 or another negative: never. */
-static int read_output(struct agent *agent)
+static int read_output(struct progress *progress)
 {
-        struct progress *progress = &agent->progress;
         char bytes[READ_SIZE];
         ssize_t n = read(progress->fd, bytes, sizeof(bytes));
 
         if (n < 0)
                 return errno == EINTR ? -EAGAIN : -errno;
-        output_add(&progress->output, bytes, (size_t)n, on_line, agent);
+        output_add(&progress->output, bytes, (size_t)n, on_line, progress);
         return n > 0;
 }
 
@@ -101,37 +109,41 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *use
         (void)fd;
         (void)events;
         if (r <= 0 && r != -EAGAIN)
-                sd_event_source_set_enabled(source, SD_EVENT_OFF); /* nobody can write any more */
+                sd_event_source_set_enabled(source, SD_EVENT_OFF); /* no writer is left */
         return 0;
 }
 
-int progress_start(struct agent *agent, int fd)
+int progress_start(
+        struct progress *progress, int fd, const struct progress_events *events, void *userdata)
 {
-        int r = sd_event_add_io(
-                agent_event(agent), &agent->progress.source, fd, EPOLLIN, on_output, agent);
+        int r;
 
+        progress->events = events;
+        progress->userdata = userdata;
+        r = sd_event_add_io(
+                agent_event(progress->agent), &progress->source, fd, EPOLLIN, on_output, progress);
         if (r < 0) {
                 close(fd);
                 return r;
         }
-        agent->progress.fd = fd;
+        progress->fd = fd;
         return 0;
 }
 
-void progress_finish(struct agent *agent)
+void progress_finish(struct progress *progress)
 {
-        if (!agent->progress.source)
+        if (!progress->source)
                 return;
-        for (int i = 0; i < READS_AT_END && read_output(agent) > 0; i++)
+        for (int i = 0; i < READS_AT_END && read_output(progress) > 0; i++)
                 ;
-        output_end(&agent->progress.output, on_line, agent);
-        progress_release(agent);
+        output_end(&progress->output, on_line, progress);
+        progress_release(progress);
 }
 
-void progress_release(struct agent *agent)
+void progress_release(struct progress *progress)
 {
-        if (!agent->progress.source)
+        if (!progress->source)
                 return;
-        agent->progress.source = sd_event_source_disable_unref(agent->progress.source);
-        close(agent->progress.fd);
+        progress->source = sd_event_source_disable_unref(progress->source);
+        close(progress->fd);
 }

@@ -2,28 +2,37 @@
 #pragma once
 
 /*
- * Listening to the runner: its output goes to the log line by line, and the lines that tell how far
- * it is become events of run.h.
+ * The runner's progress, read from its output: each line goes to the log, and the few lines that
+ * mark a step become events.
  */
 
-#include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "agent.h"
 #include "output.h"
 
-struct agent;
+/* Each is called at most once, in this order. */
+struct progress_events {
+        void (*listening)(void *userdata);
+        void (*job_started)(void *userdata);  /* agent->job_name is set */
+        void (*job_finished)(void *userdata); /* agent->result is set */
+};
 
 struct progress {
-        int fd; /* with `source` only */
+        struct agent *agent;
+        const struct progress_events *events;
+        void *userdata;
+        int fd; /* valid while `source` is set */
         sd_event_source *source;
         struct output output;
         char last_line[200];
 };
 
-/* Takes FD over. Returns 0 or a negative errno. */
-int progress_start(struct agent *agent, int fd);
+/* Takes over FD, which must not block. Returns 0 or a negative errno. */
+int progress_start(
+        struct progress *progress, int fd, const struct progress_events *events, void *userdata);
 
 /* The runner has ended: reads what is left, and stops. */
-void progress_finish(struct agent *agent);
+void progress_finish(struct progress *progress);
 
-void progress_release(struct agent *agent);
+void progress_release(struct progress *progress);

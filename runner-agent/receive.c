@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Asking for the hand-over, and reading it. What was read is secret: it stays in this machine's
- * memory until the runner has it.
+ * Asks for the hand-over and reads it. Its content is secret: it stays in the agent's memory until
+ * the runner has it.
  */
 
 #include "receive.h"
@@ -10,82 +10,83 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "agent.h"
 #include "aws/ssm.h"
 #include "base/mem.h"
 
 #define RETRY_FIRST_MS 100
 #define RETRY_MOST_MS 2000
 
-/* The parameter's value in JSON, each byte escaped at the worst, and what is around it. */
+/* The parameter's value in JSON, with every byte escaped at worst, and what surrounds it. */
 #define ANSWER_LIMIT (8UL * SSM_ADVANCED_MAX)
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
 
-static void end_receive(struct agent *agent, int result, const struct err *err)
+static void end_receive(struct receive *receive, int result, const struct err *err)
 {
-        MEM_STEAL(agent->receive.done)(agent, result, err);
+        MEM_STEAL(receive->done)(receive->userdata, result, err);
 }
 
-static void try_later(struct agent *agent)
+static void try_later(struct receive *receive)
 {
-        struct receive *receive = &agent->receive;
+        struct agent *agent = receive->agent;
         int64_t delay = agent_backoff_ms(++receive->failures, RETRY_FIRST_MS, RETRY_MOST_MS);
         _cleanup_free_ char *name = NULL;
         struct err err;
 
         if (receive->failures == 1)
-                receive->waiting(agent);
+                receive->waiting(receive->userdata);
         if (clock_monotonic_ms(agent->clock) + delay < receive->deadline_ms) {
-                agent_timer(agent, &receive->timer, delay, on_time);
+                agent_timer(agent, &receive->timer, delay, on_time, receive);
                 return;
         }
         name = handover_parameter(agent->settings.prefix, agent->identity.instance_id);
         err_set(&err, -ETIMEDOUT, "no hand-over in parameter %s within %lld s%s%s", name,
                 (long long)agent->settings.parameter_limit_seconds,
                 receive->err.text[0] ? ": " : "", receive->err.text);
-        end_receive(agent, -ETIMEDOUT, &err);
+        end_receive(receive, -ETIMEDOUT, &err);
 }
 
-static void read_value(struct agent *agent, const struct buf *value)
+static void read_value(struct receive *receive, const struct buf *value)
 {
+        struct agent *agent = receive->agent;
         struct err err;
         int r;
 
-        agent->receive.was_seen = true;
+        agent->has_parameter = true;
         r = handover_parse(buf_string(value), value->size, &agent->handover, &err);
         if (r < 0) {
-                end_receive(agent, r, &err);
+                end_receive(receive, r, &err);
                 return;
         }
         agent->has_handover = true;
         agent_time(agent, REPORT_TIME_RECEIVED);
-        end_receive(agent, 0, NULL);
+        end_receive(receive, 0, NULL);
 }
 
 static void on_answer(struct http_call *call, void *userdata)
 {
-        struct agent *agent = userdata;
-        struct receive *receive = &agent->receive;
+        struct receive *receive = userdata;
         _cleanup_buf_ struct buf value = BUF_INIT(ANSWER_LIMIT);
         struct err err;
         int r = ssm_get_parameter_answer(call, &value, &err);
 
-        agent_call_drop(agent, &receive->call);
+        agent_call_drop(receive->agent, &receive->call);
         if (r == 0) {
-                read_value(agent, &value);
+                read_value(receive, &value);
                 return;
         }
         if (r < 0) {
                 receive->err = err;
-                log_debug(agent_log(agent), "hand-over not read", LOG_TEXT("error", err.text));
+                log_debug(agent_log(receive->agent), "hand-over not read",
+                        LOG_TEXT("error", err.text));
         }
-        try_later(agent);
+        try_later(receive);
 }
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct agent *agent = userdata;
+        struct receive *receive = userdata;
+        struct agent *agent = receive->agent;
         _cleanup_free_ char *name =
                 handover_parameter(agent->settings.prefix, agent->identity.instance_id);
         struct http_call *call = ssm_get_parameter(agent_aws(agent), name);
@@ -94,21 +95,25 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
         (void)usec;
         call->tries_max = 1;
         call->answer_limit = ANSWER_LIMIT;
-        agent_call(agent, &agent->receive.call, call, on_answer);
+        agent_call(agent, &receive->call, call, on_answer, receive);
         return 0;
 }
 
-void receive_start(struct agent *agent, void (*waiting)(struct agent *agent), agent_done done)
+void receive_start(
+        struct receive *receive, void (*waiting)(void *userdata), agent_done done, void *userdata)
 {
-        agent->receive.waiting = waiting;
-        agent->receive.done = done;
-        agent->receive.deadline_ms = clock_monotonic_ms(agent->clock) +
-                                     agent->settings.parameter_limit_seconds * MSEC_PER_SEC;
-        on_time(NULL, 0, agent);
+        const struct agent *agent = receive->agent;
+
+        receive->waiting = waiting;
+        receive->done = done;
+        receive->userdata = userdata;
+        receive->deadline_ms = clock_monotonic_ms(agent->clock) +
+                               agent->settings.parameter_limit_seconds * MSEC_PER_SEC;
+        on_time(NULL, 0, receive);
 }
 
-void receive_release(struct agent *agent)
+void receive_release(struct receive *receive)
 {
-        agent_call_drop(agent, &agent->receive.call);
-        agent_timer_stop(&agent->receive.timer);
+        agent_call_drop(receive->agent, &receive->call);
+        agent_timer_stop(&receive->timer);
 }

@@ -4,31 +4,31 @@
 /*
  * Second stage: what this machine is to do.
  *
- * In: the SSM parameter PREFIX/runners/INSTANCE, which the scaler writes once the instance exists,
- * so often a little later than this machine asks. Out: agent->handover.
+ * In: the SSM parameter PREFIX/runners/INSTANCE. The scaler can write it only once the instance
+ * exists, which is often a little later than this machine asks. Out: agent->handover. It ends with
+ * the hand-over, with one that cannot be read, or at the limit in the settings.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "base/err.h"
-#include "http/http.h"
-#include "identify.h"
+#include "agent.h"
 
 struct receive {
-        void (*waiting)(struct agent *agent);
+        struct agent *agent;
+        void (*waiting)(void *userdata);
         agent_done done;
+        void *userdata;
         struct http_call *call;
         sd_event_source *timer;
         int64_t deadline_ms;
         unsigned failures;
-        struct err err; /* of the latest answer that was neither the parameter nor its absence */
-        bool was_seen;  /* there is a parameter to be deleted, whatever is in it */
+        struct err err; /* the latest answer that was neither the parameter nor its absence */
 };
 
-/* Asks until the settings' limit; WAITING is called when the first answer is that there is
- * nothing yet. A role's permission may take its time to arrive, so a refusal is asked again as
- * well; its text is part of the reason in the end. */
-void receive_start(struct agent *agent, void (*waiting)(struct agent *agent), agent_done done);
-void receive_release(struct agent *agent);
+/* Asks until the limit, also after a refusal, since a role's permissions may arrive late; the last
+ * refusal becomes part of the reason. WAITING is called once, after the first answer without a
+ * hand-over. */
+void receive_start(
+        struct receive *receive, void (*waiting)(void *userdata), agent_done done, void *userdata);
+void receive_release(struct receive *receive);

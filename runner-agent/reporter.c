@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The queue of reports, one call at a time.
+ * A queue of reports, sent one at a time.
  */
 
 #include "reporter.h"
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent.h"
 #include "aws/events.h"
 #include "base/mem.h"
 
@@ -18,14 +17,14 @@
 #define RETRY_MOST_MS (15 * MSEC_PER_SEC)
 #define RETRY_MOST_AT_END_MS 500
 
-static void send_first(struct agent *agent);
+static void send_first(struct reporter *reporter);
 
 /* The detail of a report, from all that is known now. */
 static char *make_detail(const struct agent *agent, enum report_stage stage, const char *reason)
 {
         const struct handover *handover = &agent->handover;
         struct report report = {
-                /* Everything is borrowed: this report is printed, never released. */
+                /* Everything is borrowed: this report is printed and never released. */
                 .stage = stage,
                 .prefix = agent->has_handover ? handover->prefix : agent->settings.prefix,
                 .instance_id = (char *)agent->identity.instance_id,
@@ -54,116 +53,113 @@ static void forget_first(struct reporter *reporter)
                 reporter->n_waiting * sizeof(reporter->waiting[0]));
 }
 
-static void end_reports(struct agent *agent)
+static void end_reporter(struct reporter *reporter)
 {
-        struct reporter *reporter = &agent->reporter;
         agent_done done = MEM_STEAL(reporter->done);
         int r = reporter->n_waiting > 0 ? -ETIMEDOUT : 0;
 
         agent_timer_stop(&reporter->timer);
         agent_timer_stop(&reporter->limit);
-        agent_call_drop(agent, &reporter->call);
+        agent_call_drop(reporter->agent, &reporter->call);
         for (size_t i = 0; i < reporter->n_waiting; i++)
-                log_error(agent_log(agent), "report not sent",
+                log_error(agent_log(reporter->agent), "report not sent",
                         LOG_TEXT("stage", report_stage_name(reporter->waiting[i].stage)),
                         LOG_TEXT("error", reporter->err.text));
-        done(agent, r, &reporter->err);
+        done(reporter->userdata, r, &reporter->err);
 }
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct agent *agent = userdata;
-
         (void)source;
         (void)usec;
-        send_first(agent);
+        send_first(userdata);
         return 0;
 }
 
 static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct agent *agent = userdata;
+        struct reporter *reporter = userdata;
 
         (void)source;
         (void)usec;
-        if (!agent->reporter.err.text[0])
-                err_set(&agent->reporter.err, 0, "EventBridge did not answer in time");
-        end_reports(agent);
+        if (!reporter->err.text[0])
+                err_set(&reporter->err, 0, "EventBridge did not answer in time");
+        end_reporter(reporter);
         return 0;
+}
+
+static void send_later(struct reporter *reporter)
+{
+        int64_t most = reporter->done ? RETRY_MOST_AT_END_MS : RETRY_MOST_MS;
+        int64_t delay = agent_backoff_ms(++reporter->failures, RETRY_FIRST_MS, most);
+
+        log_debug(agent_log(reporter->agent), "report not taken",
+                LOG_TEXT("stage", report_stage_name(reporter->waiting[0].stage)),
+                LOG_TEXT("error", reporter->err.text));
+        agent_timer(reporter->agent, &reporter->timer, delay, on_time, reporter);
 }
 
 static void on_answer(struct http_call *call, void *userdata)
 {
-        struct agent *agent = userdata;
-        struct reporter *reporter = &agent->reporter;
-        const char *stage = report_stage_name(reporter->waiting[0].stage);
-        int64_t most = reporter->done ? RETRY_MOST_AT_END_MS : RETRY_MOST_MS;
+        struct reporter *reporter = userdata;
         int r = events_put_answer(call, &reporter->err);
 
-        agent_call_drop(agent, &reporter->call);
+        agent_call_drop(reporter->agent, &reporter->call);
         if (r < 0) {
-                reporter->failures++;
-                log_debug(agent_log(agent), "report not taken", LOG_TEXT("stage", stage),
-                        LOG_TEXT("error", reporter->err.text));
-                agent_timer(agent, &reporter->timer,
-                        agent_backoff_ms(reporter->failures, RETRY_FIRST_MS, most), on_time);
+                send_later(reporter);
                 return;
         }
-        log_debug(agent_log(agent), "reported", LOG_TEXT("stage", stage));
+        log_debug(agent_log(reporter->agent), "reported",
+                LOG_TEXT("stage", report_stage_name(reporter->waiting[0].stage)));
         reporter->failures = 0;
         reporter->err.text[0] = '\0';
         forget_first(reporter);
         if (reporter->n_waiting > 0)
-                send_first(agent);
+                send_first(reporter);
         else if (reporter->done)
-                end_reports(agent);
+                end_reporter(reporter);
 }
 
-static void send_first(struct agent *agent)
+static void send_first(struct reporter *reporter)
 {
-        struct reporter *reporter = &agent->reporter;
-        struct http_call *call;
+        struct http_call *call = events_put(agent_aws(reporter->agent), REPORT_SOURCE,
+                REPORT_DETAIL_TYPE, reporter->waiting[0].detail);
 
         agent_timer_stop(&reporter->timer);
-        call = events_put(
-                agent_aws(agent), REPORT_SOURCE, REPORT_DETAIL_TYPE, reporter->waiting[0].detail);
         call->tries_max = 1;
-        agent_call(agent, &reporter->call, call, on_answer);
+        agent_call(reporter->agent, &reporter->call, call, on_answer, reporter);
 }
 
-void reporter_send(struct agent *agent, enum report_stage stage, const char *reason)
+void reporter_send(struct reporter *reporter, enum report_stage stage, const char *reason)
 {
-        struct reporter *reporter = &agent->reporter;
+        size_t last = reporter->n_waiting;
 
-        if (!agent_has_aws(agent) || reporter->n_waiting == REPORTER_QUEUE_MAX)
+        if (!agent_has_aws(reporter->agent) || last == REPORTER_QUEUE_MAX)
                 return;
-        reporter->waiting[reporter->n_waiting].stage = stage;
-        reporter->waiting[reporter->n_waiting].detail = make_detail(agent, stage, reason);
+        reporter->waiting[last].stage = stage;
+        reporter->waiting[last].detail = make_detail(reporter->agent, stage, reason);
         reporter->n_waiting++;
         if (!reporter->call && !reporter->timer)
-                send_first(agent);
+                send_first(reporter);
 }
 
-void reporter_finish(struct agent *agent, int64_t limit_ms, agent_done done)
+void reporter_finish(struct reporter *reporter, int64_t limit_ms, agent_done done, void *userdata)
 {
-        struct reporter *reporter = &agent->reporter;
-
         reporter->done = done;
+        reporter->userdata = userdata;
         reporter->failures = 0;
         if (reporter->n_waiting == 0) {
-                end_reports(agent);
+                end_reporter(reporter);
                 return;
         }
-        agent_timer(agent, &reporter->limit, limit_ms, on_limit);
+        agent_timer(reporter->agent, &reporter->limit, limit_ms, on_limit, reporter);
         if (!reporter->call)
-                send_first(agent);
+                send_first(reporter);
 }
 
-void reporter_release(struct agent *agent)
+void reporter_release(struct reporter *reporter)
 {
-        struct reporter *reporter = &agent->reporter;
-
-        agent_call_drop(agent, &reporter->call);
+        agent_call_drop(reporter->agent, &reporter->call);
         agent_timer_stop(&reporter->timer);
         agent_timer_stop(&reporter->limit);
         while (reporter->n_waiting > 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Running the runner: its start, its end, and whether it is started once more.
+ * Starts the runner, follows it to its end, and decides whether it is started again.
  */
 
 #include "run.h"
@@ -12,10 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent.h"
 #include "base/mem.h"
 #include "runner_exit.h"
 #include "starter/client.h"
@@ -24,18 +22,15 @@
 #define RESTART_FIRST_MS 1000
 #define RESTART_MOST_MS 5000
 
-/* From SIGKILL on: the kernel needs no longer, so it is the starter that does not answer. */
+/* After SIGKILL: the kernel takes less, so by then it is the starter that does not answer. */
 #define KILLED_LIMIT_MS 5000
 
-/* A runner that updates itself ends first; a script of its own swaps its files, and leaves this
- * behind for who starts it again. */
-#define UPDATE_FILE "update.finished"
-#define UPDATE_LOOK_MS 250
-#define UPDATE_LOOKS_MAX 120
+#define UPDATE_POLL_MS 250
+#define UPDATE_POLLS_MAX 120
 
-static void start_runner(struct agent *agent);
+static void start_runner(struct run *run);
 
-/* -- its end --------------------------------------------------------------------------------- */
+/* -- starting again -------------------------------------------------------------------------- */
 
 static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -45,69 +40,61 @@ static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* A file of an earlier update does not count. The agent cannot remove it: it may write nowhere. */
-static bool is_updated(const struct agent *agent)
+static int on_update_poll(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        _cleanup_free_ char *file = mem_format("%s/%s", agent->settings.directory, UPDATE_FILE);
-        struct stat status;
-
-        if (stat(file, &status) < 0)
-                return false;
-        return status.st_mtim.tv_sec * MSEC_PER_SEC + status.st_mtim.tv_nsec / 1000000 >=
-               agent->run.started_ms;
-}
-
-static int on_update_time(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        struct agent *agent = userdata;
+        struct run *run = userdata;
+        const char *directory = run->agent->settings.directory;
 
         (void)source;
         (void)usec;
-        if (is_updated(agent) || ++agent->run.looks > UPDATE_LOOKS_MAX)
-                start_runner(agent);
+        if (runner_exit_is_updated(directory, run->asked_ms) ||
+                ++run->update_polls > UPDATE_POLLS_MAX)
+                start_runner(run);
         else
-                agent_timer(agent, &agent->run.timer, UPDATE_LOOK_MS, on_update_time);
+                agent_timer(run->agent, &run->timer, UPDATE_POLL_MS, on_update_poll, run);
         return 0;
 }
 
-/* There is no runner, or none any more. */
-static void go_on(struct agent *agent, enum runner_exit_next next)
+static void end_run(struct run *run)
 {
-        struct run *run = &agent->run;
+        struct agent *agent = run->agent;
 
-        if (run->is_stopping || agent->times[REPORT_TIME_JOB_STARTED] || run->starts >= STARTS_MAX)
-                next = RUNNER_EXIT_FINAL;
-        if (next == RUNNER_EXIT_FINAL) {
-                agent_timer_stop(&run->kill_timer);
-                mem_free_secret(MEM_STEAL(agent->handover.jit_config));
-                run->events->ended(agent, run->err.text[0] ? &run->err : NULL);
+        agent_timer_stop(&run->kill_timer);
+        mem_free_secret(MEM_STEAL(agent->handover.jit_config));
+        if (!run->err.text[0])
+                runner_exit_explain(agent->runner_exit_code, run->signal,
+                        agent->times[REPORT_TIME_JOB_STARTED] != 0, run->progress.last_line,
+                        &run->err);
+        run->events->ended(run->userdata, &run->err);
+}
+
+/* The runner does not run, or no longer. */
+static void restart_or_end(struct run *run, enum runner_exit_next next)
+{
+        struct agent *agent = run->agent;
+        int64_t delay;
+
+        if (next == RUNNER_EXIT_FINAL || run->is_stopping ||
+                agent->times[REPORT_TIME_JOB_STARTED] || run->starts >= STARTS_MAX) {
+                end_run(run);
                 return;
         }
         log_warning(agent_log(agent), "the runner will be started again",
                 LOG_NUMBER("exit_code", agent->runner_exit_code), LOG_NUMBER("starts", run->starts),
                 LOG_TEXT("error", run->err.text));
-        run->looks = 0;
+        run->update_polls = 0;
+        delay = agent_backoff_ms(run->starts, RESTART_FIRST_MS, RESTART_MOST_MS);
         if (next == RUNNER_EXIT_UPDATE)
-                agent_timer(agent, &run->timer, UPDATE_LOOK_MS, on_update_time);
+                agent_timer(agent, &run->timer, UPDATE_POLL_MS, on_update_poll, run);
         else
-                agent_timer(agent, &run->timer,
-                        agent_backoff_ms(run->starts, RESTART_FIRST_MS, RESTART_MOST_MS),
-                        on_restart);
+                agent_timer(agent, &run->timer, delay, on_restart, run);
 }
 
-static int on_end_time(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        (void)source;
-        (void)usec;
-        go_on(userdata, RUNNER_EXIT_FINAL);
-        return 0;
-}
+/* -- its end --------------------------------------------------------------------------------- */
 
-/* To the starter, this is the end of what still runs. */
-static void disconnect(struct agent *agent)
+/* The starter kills what still runs. */
+static void disconnect(struct run *run)
 {
-        struct run *run = &agent->run;
-
         if (!run->source)
                 return;
         run->source = sd_event_source_disable_unref(run->source);
@@ -115,32 +102,31 @@ static void disconnect(struct agent *agent)
         run->pid = 0;
 }
 
-static void end_runner(struct agent *agent, int exit_code, int signal)
+static void runner_ended(struct run *run, int exit_code, int signal)
 {
-        agent->run.signal = signal;
-        agent->runner_exit_code = exit_code;
-        progress_finish(agent);
-        log_info(agent_log(agent), "the runner ended", LOG_NUMBER("exit_code", exit_code),
+        run->signal = signal;
+        run->agent->runner_exit_code = exit_code;
+        progress_finish(&run->progress);
+        log_info(agent_log(run->agent), "the runner ended", LOG_NUMBER("exit_code", exit_code),
                 LOG_NUMBER("signal", signal));
-        disconnect(agent);
-        go_on(agent, runner_exit_next(exit_code));
+        disconnect(run);
+        restart_or_end(run, runner_exit_next(exit_code));
 }
 
-/* How it ends, or whether it ever began, is not known. */
-static void lose_runner(struct agent *agent, const struct err *err, enum runner_exit_next next)
+/* How the runner ends, or whether it ever started, is not known. */
+static void lose_runner(struct run *run, const struct err *err, enum runner_exit_next next)
 {
-        agent->run.err = *err;
-        agent->run.signal = 0;
-        agent->runner_exit_code = -1;
-        progress_finish(agent);
-        disconnect(agent);
-        go_on(agent, next);
+        run->err = *err;
+        run->signal = 0;
+        run->agent->runner_exit_code = -1;
+        progress_finish(&run->progress);
+        disconnect(run);
+        restart_or_end(run, next);
 }
 
 static int on_kill_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct agent *agent = userdata;
-        struct run *run = &agent->run;
+        struct run *run = userdata;
         struct err err;
 
         (void)source;
@@ -150,61 +136,65 @@ static int on_kill_time(sd_event_source *source, uint64_t usec, void *userdata)
         if (run->pid == 0 || run->was_killed) {
                 err_set(&err, -ETIMEDOUT, "runner.service did not %s the runner in time",
                         run->pid == 0 ? "start" : "end");
-                lose_runner(agent, &err, RUNNER_EXIT_FINAL);
+                lose_runner(run, &err, RUNNER_EXIT_FINAL);
                 return 0;
         }
-        log_warning(agent_log(agent), "the runner did not end in time, it is killed");
+        log_warning(agent_log(run->agent), "the runner did not end in time, it is killed");
         starter_client_signal(run->socket, SIGKILL);
         run->was_killed = true;
-        agent_timer(agent, &run->kill_timer, KILLED_LIMIT_MS, on_kill_time);
+        agent_timer(run->agent, &run->kill_timer, KILLED_LIMIT_MS, on_kill_time, run);
         return 0;
 }
 
-void run_stop(struct agent *agent, int64_t grace_ms)
+static int on_stopped(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct run *run = &agent->run;
+        (void)source;
+        (void)usec;
+        restart_or_end(userdata, RUNNER_EXIT_FINAL);
+        return 0;
+}
 
+void run_stop(struct run *run, int64_t grace_ms)
+{
         if (run->source) {
                 if (!run->is_stopping)
                         starter_client_signal(run->socket, SIGINT);
                 if (!run->was_killed)
-                        agent_timer(agent, &run->kill_timer, grace_ms, on_kill_time);
+                        agent_timer(run->agent, &run->kill_timer, grace_ms, on_kill_time, run);
         } else if (!run->is_stopping) {
-                agent_timer(agent, &run->timer, 0, on_end_time); /* instead of a restart */
+                agent_timer(run->agent, &run->timer, 0, on_stopped, run); /* not a restart */
         }
         run->is_stopping = true;
 }
 
 /* -- its start ------------------------------------------------------------------------------- */
 
-static void runner_started(struct agent *agent, pid_t pid)
+static void runner_started(struct run *run, pid_t pid)
 {
-        struct run *run = &agent->run;
-
         run->pid = pid;
-        agent_time(agent, REPORT_TIME_RUNNER_STARTED);
-        log_info(agent_log(agent), "the runner started", LOG_NUMBER("pid", pid));
+        agent_time(run->agent, REPORT_TIME_RUNNER_STARTED);
+        log_info(agent_log(run->agent), "the runner started", LOG_NUMBER("pid", pid));
         if (run->starts == 1)
-                run->events->started(agent);
+                run->events->started(run->userdata);
 }
 
-static void on_answer(struct agent *agent, const struct starter_answer *answer)
+static void on_answer(struct run *run, const struct starter_answer *answer)
 {
         struct err err;
 
         switch ((enum starter_event)answer->event) {
         case STARTER_STARTED:
-                runner_started(agent, answer->value);
+                runner_started(run, answer->value);
                 break;
         case STARTER_EXITED:
-                end_runner(agent, answer->value, 0);
+                runner_ended(run, answer->value, 0);
                 break;
         case STARTER_KILLED:
-                end_runner(agent, -1, answer->value);
+                runner_ended(run, -1, answer->value);
                 break;
         case STARTER_FAILED:
                 err_set(&err, -ENOEXEC, "the runner cannot be started: %s", answer->text);
-                lose_runner(agent, &err, RUNNER_EXIT_FINAL);
+                lose_runner(run, &err, RUNNER_EXIT_FINAL);
                 break;
         case STARTER_EVENTS:
                 break;
@@ -213,7 +203,7 @@ static void on_answer(struct agent *agent, const struct starter_answer *answer)
 
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-        struct agent *agent = userdata;
+        struct run *run = userdata;
         struct starter_answer answer;
         struct err err;
         int r = starter_client_read(fd, &answer, &err);
@@ -221,19 +211,19 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *u
         (void)source;
         (void)events;
         if (r < 0)
-                lose_runner(agent, &err, RUNNER_EXIT_RESTART);
+                lose_runner(run, &err, RUNNER_EXIT_RESTART);
         else if (r > 0)
-                on_answer(agent, &answer);
+                on_answer(run, &answer);
         return 0;
 }
 
-static int ask(struct agent *agent, struct starter_client *ret, struct err *err)
+static int ask_starter(const struct agent *agent, struct starter_client *ret, struct err *err)
 {
         const struct agent_settings *settings = &agent->settings;
         _cleanup_free_ char *path = mem_format("PATH=%s", settings->path);
         char *jit_config =
                 mem_format("ACTIONS_RUNNER_INPUT_JITCONFIG=%s", agent->handover.jit_config);
-        /* Never an argument: those can be read by every user. */
+        /* A variable and not an argument, since every user can read the arguments of a process. */
         char *variables[] = {path, (char *)"LANG=C.UTF-8", jit_config, NULL};
         int r = starter_client_ask(
                 settings->socket, settings->directory, settings->command, variables, ret, err);
@@ -242,11 +232,10 @@ static int ask(struct agent *agent, struct starter_client *ret, struct err *err)
         return r;
 }
 
-static int watch_runner(struct agent *agent, const struct starter_client *client)
+static int follow_runner(struct run *run, const struct starter_client *client)
 {
-        struct run *run = &agent->run;
         int r = sd_event_add_io(
-                agent_event(agent), &run->source, client->socket, EPOLLIN, on_readable, agent);
+                agent_event(run->agent), &run->source, client->socket, EPOLLIN, on_readable, run);
 
         if (r < 0) {
                 close(client->socket);
@@ -254,44 +243,43 @@ static int watch_runner(struct agent *agent, const struct starter_client *client
                 return r;
         }
         run->socket = client->socket;
-        /* Before its output: that it was started comes before what it says. */
+        /* Before its output, so that its start comes before what it prints. */
         sd_event_source_set_priority(run->source, SD_EVENT_PRIORITY_IMPORTANT);
-        return progress_start(agent, client->output);
+        return progress_start(
+                &run->progress, client->output, &run->events->progress, run->userdata);
 }
 
-static void start_runner(struct agent *agent)
+static void start_runner(struct run *run)
 {
-        struct run *run = &agent->run;
         struct starter_client client;
         struct err err;
-        int r = ask(agent, &client, &err);
-        enum runner_exit_next next =
-                r == -E2BIG || r == -EINVAL ? RUNNER_EXIT_FINAL : RUNNER_EXIT_RESTART;
+        int r = ask_starter(run->agent, &client, &err);
+        bool would_refuse = r == -E2BIG || r == -EINVAL;
 
         run->starts++;
-        run->started_ms = clock_wall_ms(agent->clock);
+        run->asked_ms = clock_wall_ms(run->agent->clock);
         run->err.text[0] = '\0';
         if (r >= 0) {
-                r = watch_runner(agent, &client);
+                r = follow_runner(run, &client);
                 if (r < 0)
-                        err_set(&err, r, "the runner cannot be watched: %s", strerror(-r));
+                        err_set(&err, r, "the runner cannot be followed: %s", strerror(-r));
         }
         if (r < 0)
-                lose_runner(agent, &err, next);
+                lose_runner(run, &err, would_refuse ? RUNNER_EXIT_FINAL : RUNNER_EXIT_RESTART);
 }
 
-void run_start(struct agent *agent, const struct run_events *events)
+void run_start(struct run *run, const struct run_events *events, void *userdata)
 {
-        agent->run.events = events;
-        start_runner(agent);
+        run->progress.agent = run->agent;
+        run->events = events;
+        run->userdata = userdata;
+        start_runner(run);
 }
 
-void run_release(struct agent *agent)
+void run_release(struct run *run)
 {
-        struct run *run = &agent->run;
-
-        disconnect(agent);
-        progress_release(agent);
+        disconnect(run);
+        progress_release(&run->progress);
         agent_timer_stop(&run->timer);
         agent_timer_stop(&run->kill_timer);
 }

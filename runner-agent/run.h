@@ -4,11 +4,13 @@
 /*
  * Third stage: the runner.
  *
- * In: the hand-over's JIT configuration. Out: the runner's life as events, its output in the log,
- * and how it ended. the starter, which is runner.service, starts it, so that the agent's sandbox
- * does not bind it; a connection to the starter stands for the runner, and lives as long. A runner
- * that ends with an exit code that asks for it is started again, a few times, as long as it has run
- * no job.
+ * In: the hand-over's JIT configuration. Out: events of the runner's life, its output in the log,
+ * and agent->runner_exit_code. It ends when the runner has ended for good.
+ *
+ * The agent does not start the runner itself, since its sandbox would bind the runner as well: it
+ * asks the starter, which is runner.service. A connection to the starter stands for the runner and
+ * lasts as long as that. A runner that ends before it has run a job is started again, a few times,
+ * when its exit code makes that worth while (runner_exit.h).
  */
 
 #include <stdbool.h>
@@ -16,43 +18,41 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
-#include "base/err.h"
+#include "agent.h"
+#include "progress.h"
 
-struct agent;
-
-/* What happens to the runner. */
 struct run_events {
-        void (*started)(struct agent *agent); /* for the first time */
-        void (*listening)(struct agent *agent);
-        void (*job_started)(struct agent *agent);  /* agent->job_name is set */
-        void (*job_finished)(struct agent *agent); /* agent->result is set */
-        /* The last event. ERR: why the runner could not be started, or be followed to its end; NULL
-         * when it ran and ended, see agent->runner_exit_code and runner_exit.h. */
-        void (*ended)(struct agent *agent, const struct err *err);
+        void (*started)(void *userdata); /* for the first time */
+        struct progress_events progress;
+        /* The last event. WHY: in case the job did not run to its end, the reason. */
+        void (*ended)(void *userdata, const struct err *why);
 };
 
 struct run {
+        struct agent *agent;
         const struct run_events *events;
-        int socket;              /* the connection, with `source` only */
-        sd_event_source *source; /* NULL: no runner, and none asked for */
-        pid_t pid;               /* 0: it does not run (yet) */
+        void *userdata;
+        struct progress progress;
+        int socket;              /* the connection; valid while `source` is set */
+        sd_event_source *source; /* NULL: there is no runner, and none was asked for */
+        pid_t pid;               /* 0: the runner does not run (yet) */
         sd_event_source *timer;  /* until the next start */
         sd_event_source *kill_timer;
         unsigned starts;
-        int64_t started_ms; /* wall clock: when it was asked for last */
-        unsigned looks;     /* for the end of an update */
-        int signal;         /* what ended it, 0: it exited */
-        struct err err;     /* why it is not known how it ended; empty: it is */
+        int64_t asked_ms;      /* wall clock: when the starter was asked last */
+        unsigned update_polls; /* for the end of an update of the runner */
+        int signal;            /* what killed the runner; 0: it exited */
+        struct err err;        /* set: how the runner ended is not known, for this reason */
         bool is_stopping;
         bool was_killed;
 };
 
-/* Asks for the runner, at once. May already tell its end. */
-void run_start(struct agent *agent, const struct run_events *events);
+/* Asks for the runner at once. `ended` may be called before this returns. */
+void run_start(struct run *run, const struct run_events *events, void *userdata);
 
-/* Ends the runner: SIGINT, which has it cancel its job and report that to GitHub, and SIGKILL to
- * all of its processes after GRACE_MS. May be called again with less patience. */
-void run_stop(struct agent *agent, int64_t grace_ms);
+/* Ends the runner: with SIGINT, upon which it cancels its job and reports that to GitHub, and after
+ * GRACE_MS with SIGKILL to all of its processes. May be called again with a shorter grace. */
+void run_stop(struct run *run, int64_t grace_ms);
 
-/* Leaves the runner, which ends what still runs of it. */
-void run_release(struct agent *agent);
+/* Closes the connection, upon which the starter kills what still runs. */
+void run_release(struct run *run);

@@ -2,7 +2,7 @@
 
 /*
  * Exit codes of Runner.Listener (Constants.Runner.ReturnCode). An exit code does not prove that a
- * job ran: 0 is also what a runner ends with that was told to end.
+ * job ran: a runner that was told to end exits with 0 as well.
  */
 
 #include "runner_exit.h"
@@ -10,8 +10,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+
+/* A runner that updates itself exits first; a script of its own then replaces its files, and leaves
+ * this file for whoever starts it again. */
+#define UPDATE_FILE "update.finished"
 
 #define UPDATING "it kept updating itself: bake an image with the current runner"
 
@@ -35,6 +41,18 @@ enum runner_exit_next runner_exit_next(int64_t code)
                 if (exits[i].code == code)
                         return exits[i].next;
         return RUNNER_EXIT_FINAL;
+}
+
+/* The file of an earlier update does not count. The agent cannot remove it, since its sandbox lets
+ * it write nowhere. */
+bool runner_exit_is_updated(const char *directory, int64_t since_ms)
+{
+        _cleanup_free_ char *file = mem_format("%s/%s", directory, UPDATE_FILE);
+        struct stat status;
+
+        if (stat(file, &status) < 0)
+                return false;
+        return status.st_mtim.tv_sec * MSEC_PER_SEC + status.st_mtim.tv_nsec / 1000000 >= since_ms;
 }
 
 static const char *text_of(int64_t code)

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What the end of the runner's process means. Pure.
+ * What the end of the runner's process means.
  */
 
 #include <stdbool.h>
@@ -11,15 +11,18 @@
 #include "base/err.h"
 
 enum runner_exit_next {
-        RUNNER_EXIT_FINAL,   /* it will not get better */
+        RUNNER_EXIT_FINAL,   /* another start would end in the same way */
         RUNNER_EXIT_RESTART, /* worth another start */
-        RUNNER_EXIT_UPDATE,  /* another start when the runner's update is in place */
+        RUNNER_EXIT_UPDATE,  /* worth another start, when the runner has updated itself */
 };
 
-/* What to do after exit code CODE (-1: killed by a signal), as far as there was no job. */
+/* What to do after exit code CODE (-1: killed by a signal) when no job ran. Pure. */
 enum runner_exit_next runner_exit_next(int64_t code);
 
-/* Why a runner that ended by itself ran no job to its end, and what to do about it. SIGNAL: what
- * killed it, or 0; LAST_LINE: what it printed last, or "". */
+/* Whether the runner in DIRECTORY has finished an update of itself since SINCE_MS (wall clock). */
+bool runner_exit_is_updated(const char *directory, int64_t since_ms);
+
+/* Why a runner that nobody stopped did not run a job to its end, and what to do about it. SIGNAL:
+ * what killed it, or 0; LAST_LINE: what it printed last, or "". Pure. */
 void runner_exit_explain(
         int64_t code, int signal, bool had_job, const char *last_line, struct err *ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Comparing the clock with the metadata service's, and setting it.
+ * Compares the clock with the metadata service's, and sets it.
  */
 
 #include "set_clock.h"
@@ -12,21 +12,11 @@
 
 #include "agent.h"
 
-/* AWS takes signatures that are five minutes old. */
+/* AWS accepts signatures that are up to five minutes old. */
 #define LIMIT_MS (60 * MSEC_PER_SEC)
 
-/* A Date is a whole second: on average, half of one has passed. */
+/* A Date has whole seconds: on average, half a second has passed since. */
 #define DATE_MIDDLE_MS (MSEC_PER_SEC / 2)
-
-int set_clock_system(int64_t wall_ms)
-{
-        struct timespec time = {
-                .tv_sec = (time_t)(wall_ms / MSEC_PER_SEC),
-                .tv_nsec = (long)(wall_ms % MSEC_PER_SEC) * 1000000,
-        };
-
-        return clock_settime(CLOCK_REALTIME, &time) < 0 ? -errno : 0;
-}
 
 int set_clock_parse(const char *date, int64_t *ret_wall_ms)
 {
@@ -60,8 +50,9 @@ static void set_to(struct agent *agent, int64_t now_ms, int64_t right_ms)
                         LOG_TEXT("before", now), LOG_TEXT("now", right));
                 return;
         }
-        err_set(&agent->clock_err, r, "the clock is wrong (it says %s, and is %s) and not set: %s",
-                now, right, agent->shuts_down ? strerror(-r) : "with --no-shutdown that is yours");
+        err_set(&agent->clock_err, r,
+                "the clock is wrong (it says %s, and it is %s) and was not set: %s", now, right,
+                agent->shuts_down ? strerror(-r) : "--no-shutdown leaves that to you");
         log_warning(agent_log(agent), agent->clock_err.text);
 }
 
@@ -73,7 +64,7 @@ void set_clock(struct agent *agent, const struct http_call *call)
 
         if (!http_call_answer_header(call, "Date", date, sizeof(date)) ||
                 set_clock_parse(date, &right_ms) < 0) {
-                log_debug(agent_log(agent), "the metadata service does not say the time");
+                log_debug(agent_log(agent), "the metadata service sent no usable Date");
                 return;
         }
         right_ms += DATE_MIDDLE_MS;

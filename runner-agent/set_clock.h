@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * The machine's clock, where it is wrong at boot: certificates would not be valid yet, or no
- * longer, and AWS would refuse signatures.
+ * Corrects a clock that is wrong at boot: certificates would not be valid yet, or no longer, and
+ * AWS would refuse signatures.
  *
- * In: an answer of the metadata service, which is on the host, needs neither, and has a Date. Out:
- * a clock that is right, and so are the times that were taken before. The network's time service,
- * which comes later, does the rest.
+ * In: an answer of the metadata service. That service is on the host, needs neither TLS nor a
+ * signature, and sends a Date. Out: a correct clock, and corrected agent->times. The network's time
+ * service, which starts later, does the fine adjustment.
  */
 
 #include <stdint.h>
@@ -16,14 +16,10 @@
 
 struct agent;
 
-/* Calls that set the machine's clock. */
-typedef int (*set_clock_call)(int64_t wall_ms);
-int set_clock_system(int64_t wall_ms);
-
 /*
- * Sets the clock by the Date of CALL's answer when it differs by more than a minute. By hand
- * (--no-shutdown) it only warns: that machine is its person's. agent->clock_err says what failures
- * may come from a clock that is still wrong.
+ * Sets the clock to the Date of CALL's answer when they differ by more than a minute. With
+ * --no-shutdown it only warns, since that machine is somebody's own. When the clock stays wrong,
+ * agent->clock_err says so, for the failures that follow from it.
  */
 void set_clock(struct agent *agent, const struct http_call *call);
 

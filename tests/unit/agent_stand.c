@@ -24,6 +24,11 @@ int stand_make(void **state)
 
         unsetenv("AWS_ENDPOINT_URL");
         agent_init(&stand->agent);
+        stand->identify.agent = &stand->agent;
+        stand->receive.agent = &stand->agent;
+        stand->alarm.agent = &stand->agent;
+        stand->reporter.agent = &stand->agent;
+        stand->clean_up.agent = &stand->agent;
         stand->script = script_new();
         stand->agent.clock = script_clock(stand->script);
         stand->agent.http = script_http(stand->script);
@@ -56,19 +61,19 @@ int stand_free(void **state)
 {
         struct stand *stand = *state;
 
+        alarm_release(&stand->alarm);
+        receive_release(&stand->receive);
+        reporter_release(&stand->reporter);
+        clean_up_release(&stand->clean_up);
+        identify_release(&stand->identify);
         agent_release(&stand->agent); /* which checks that the script was followed */
         free(stand);
         return 0;
 }
 
-static struct stand *stand_of(struct agent *agent)
+void stand_done(void *userdata, int result, const struct err *err)
 {
-        return (struct stand *)((char *)agent - offsetof(struct stand, agent));
-}
-
-void stand_done(struct agent *agent, int result, const struct err *err)
-{
-        struct told *told = &stand_of(agent)->told;
+        struct told *told = &((struct stand *)userdata)->told;
 
         told->calls++;
         told->result = result;
@@ -76,15 +81,28 @@ void stand_done(struct agent *agent, int result, const struct err *err)
                 told->err = *err;
 }
 
-void stand_alarm(struct agent *agent, enum report_stage stage, const char *reason, int64_t grace_ms)
+static void on_alarm(
+        void *userdata, enum report_stage outcome, const char *reason, int64_t grace_ms)
 {
-        struct told *told = &stand_of(agent)->told;
+        struct told *told = &((struct stand *)userdata)->told;
 
         told->calls++;
-        told->stage = stage;
+        told->stage = outcome;
         told->grace_ms = grace_ms;
         err_set(&told->err, 0, "%s", reason ? reason : "");
 }
+
+static void on_token_expired(void *userdata)
+{
+        struct stand *stand = userdata;
+
+        identify_refresh(&stand->identify);
+}
+
+const struct alarm_events stand_alarm_events = {
+        .raised = on_alarm,
+        .token_expired = on_token_expired,
+};
 
 static void turn(struct stand *stand)
 {

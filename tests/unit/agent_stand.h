@@ -2,15 +2,20 @@
 #pragma once
 
 /*
- * An agent on a scripted network, for tests of one stage at a time. The network's time is the
- * script's; the stages' timers run in real time, so tests wait for back-offs of a fraction of a
- * second.
+ * An agent on a scripted network with stages of its own, for tests of one stage at a time. The
+ * network's time is the script's; the stages' timers run in real time, so tests wait for back-offs
+ * of a fraction of a second.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "agent.h"
+#include "alarm.h"
+#include "clean_up.h"
+#include "identify.h"
+#include "receive.h"
+#include "reporter.h"
 #include "script.h"
 
 #define TOKEN_URL "/latest/api/token"
@@ -48,6 +53,11 @@ struct told {
 
 struct stand {
         struct agent agent;
+        struct identify identify;
+        struct receive receive;
+        struct alarm alarm;
+        struct reporter reporter;
+        struct clean_up clean_up;
         struct script *script;
         struct told told;
 };
@@ -61,10 +71,9 @@ int stand_free(void **state);
 #define STAND_IDENTIFIED(test_) \
         cmocka_unit_test_setup_teardown(test_, stand_make_identified, stand_free)
 
-/* To be given to stages: they write into stand->told. */
-void stand_done(struct agent *agent, int result, const struct err *err);
-void stand_alarm(
-        struct agent *agent, enum report_stage stage, const char *reason, int64_t grace_ms);
+/* For stages, with the stand as userdata: they write into stand->told. */
+void stand_done(void *userdata, int result, const struct err *err);
+extern const struct alarm_events stand_alarm_events;
 
 /* Lets the agent go on until it has told something CALLS times, or CONDITION is true. */
 void stand_go_on_until(struct stand *stand, unsigned calls);

@@ -17,6 +17,7 @@
 
 #include "agent_stand.h"
 #include "base/mem.h"
+#include "set_clock.h"
 
 /* The script's clock begins at 2026-01-02T03:04:05Z. */
 #define NOW_MS INT64_C(1767323045000)
@@ -72,7 +73,7 @@ static void identify(struct stand *stand, const char *headers, bool shuts_down, 
                 stand->script, "GET", IDENTITY_URL, NULL, 200, headers ? headers : "", IDENTITY);
         script_expect(stand->script, "GET", ROLES_URL, NULL, 200, "runner\n");
         script_expect(stand->script, "GET", ROLES_URL "runner", NULL, 200, CREDENTIALS);
-        identify_start(agent, stand_done);
+        identify_start(&stand->identify, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
 }

@@ -27,9 +27,9 @@ static void test_reports_keep_their_order(void **state)
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 400, THROTTLED);
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"failed\\\"", 200, EVENT_TAKEN);
-        reporter_send(&stand->agent, REPORT_READY, NULL);
-        reporter_send(&stand->agent, REPORT_FAILED, "because");
-        reporter_finish(&stand->agent, 4000, stand_done);
+        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        reporter_send(&stand->reporter, REPORT_FAILED, "because");
+        reporter_finish(&stand->reporter, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_non_null(strstr(script_last_body(stand->script), "because"));
@@ -42,8 +42,8 @@ static void test_an_entry_that_was_refused_is_not_sent(void **state)
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200,
                 "{\"FailedEntryCount\":1,\"Entries\":[{\"ErrorCode\":\"InternalFailure\"}]}");
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
-        reporter_send(&stand->agent, REPORT_READY, NULL);
-        reporter_finish(&stand->agent, 4000, stand_done);
+        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        reporter_finish(&stand->reporter, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
 }
@@ -54,19 +54,19 @@ static void test_reports_give_up_in_time(void **state)
 
         stand->agent.log.level = LOG_LEVEL_ERROR;
         script_expect(stand->script, "POST", EVENTS_URL, NULL, 400, DENIED);
-        reporter_send(&stand->agent, REPORT_READY, NULL);
-        reporter_finish(&stand->agent, 20, stand_done);
+        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        reporter_finish(&stand->reporter, 20, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -ETIMEDOUT);
-        assert_int_equal(stand->agent.reporter.n_waiting, 1);
+        assert_int_equal(stand->reporter.n_waiting, 1);
 }
 
 static void test_without_credentials_nothing_is_reported(void **state)
 {
         struct stand *stand = *state;
 
-        reporter_send(&stand->agent, REPORT_FAILED, "x");
-        reporter_finish(&stand->agent, 1000, stand_done);
+        reporter_send(&stand->reporter, REPORT_FAILED, "x");
+        reporter_finish(&stand->reporter, 1000, stand_done, stand);
         assert_int_equal(stand->told.calls, 1);
         assert_int_equal(stand->told.result, 0);
 }
@@ -78,8 +78,8 @@ static void test_more_reports_than_there_can_be_are_dropped(void **state)
         for (size_t i = 0; i < REPORTER_QUEUE_MAX; i++)
                 script_expect(stand->script, "POST", EVENTS_URL, NULL, 200, EVENT_TAKEN);
         for (size_t i = 0; i < REPORTER_QUEUE_MAX + 3; i++)
-                reporter_send(&stand->agent, REPORT_READY, NULL);
-        reporter_finish(&stand->agent, 4000, stand_done);
+                reporter_send(&stand->reporter, REPORT_READY, NULL);
+        reporter_finish(&stand->reporter, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
 }
@@ -90,13 +90,13 @@ static void test_a_parameter_is_deleted_and_looked_for_again(void **state)
 {
         struct stand *stand = *state;
 
-        stand->agent.receive.was_seen = true;
+        stand->agent.has_parameter = true;
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, THROTTLED);
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, "{}");
-        clean_up_start(&stand->agent);
-        stand_go_on(stand, &stand->agent.clean_up.is_deleted);
+        clean_up_start(&stand->clean_up);
+        stand_go_on(stand, &stand->clean_up.is_deleted);
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, NOT_FOUND);
-        clean_up_finish(&stand->agent, 4000, stand_done);
+        clean_up_finish(&stand->clean_up, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_int_equal(script_requests(stand->script), 3);
@@ -106,37 +106,37 @@ static void test_a_parameter_that_came_back_is_deleted_again(void **state)
 {
         struct stand *stand = *state;
 
-        stand->agent.receive.was_seen = true;
-        stand->agent.clean_up.is_deleted = true;
+        stand->agent.has_parameter = true;
+        stand->clean_up.is_deleted = true;
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, FOUND);
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, "{}");
-        clean_up_finish(&stand->agent, 4000, stand_done);
+        clean_up_finish(&stand->clean_up, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
-        assert_true(stand->agent.clean_up.is_deleted);
+        assert_true(stand->clean_up.is_deleted);
 }
 
 static void test_what_can_neither_be_deleted_nor_read_is_gone(void **state)
 {
         struct stand *stand = *state;
 
-        stand->agent.receive.was_seen = true;
+        stand->agent.has_parameter = true;
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
-        clean_up_finish(&stand->agent, 4000, stand_done);
+        clean_up_finish(&stand->clean_up, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
-        assert_true(stand->agent.clean_up.is_deleted);
+        assert_true(stand->clean_up.is_deleted);
 }
 
 static void test_what_can_be_read_and_not_deleted_is_left_behind(void **state)
 {
         struct stand *stand = *state;
 
-        stand->agent.receive.was_seen = true;
+        stand->agent.has_parameter = true;
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, FOUND);
-        clean_up_finish(&stand->agent, 50, stand_done);
+        clean_up_finish(&stand->clean_up, 50, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -ETIMEDOUT);
         assert_non_null(strstr(stand->told.err.text, "ssm:DeleteParameter"));
@@ -147,8 +147,8 @@ static void test_nothing_is_deleted_that_was_not_there(void **state)
         struct stand *stand = *state;
 
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
-        clean_up_start(&stand->agent);
-        clean_up_finish(&stand->agent, 4000, stand_done);
+        clean_up_start(&stand->clean_up);
+        clean_up_finish(&stand->clean_up, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_int_equal(script_requests(stand->script), 1);
@@ -162,8 +162,8 @@ static void test_a_spot_notice_is_an_alarm(void **state)
 
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
-        alarm_start(&stand->agent, stand_alarm);
-        alarm_started(&stand->agent);
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        alarm_runner_started(&stand->alarm);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.stage, REPORT_INTERRUPTED);
         assert_non_null(strstr(stand->told.err.text, "terminate at 2026-01-02T03:06:05.000Z"));
@@ -176,8 +176,8 @@ static void test_a_late_notice_leaves_less_time(void **state)
 
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"stop\",\"time\":\"2026-01-02T03:04:25Z\"}");
-        alarm_start(&stand->agent, stand_alarm);
-        alarm_started(&stand->agent);
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        alarm_runner_started(&stand->alarm);
         stand_go_on_until(stand, 1);
         assert_in_range(stand->told.grace_ms, 11900, 12000);
 }
@@ -188,8 +188,8 @@ static void test_a_notice_in_the_past_leaves_none(void **state)
 
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:00:00Z\"}");
-        alarm_start(&stand->agent, stand_alarm);
-        alarm_started(&stand->agent);
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        alarm_runner_started(&stand->alarm);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.grace_ms, 0);
 }
@@ -206,8 +206,8 @@ static void test_an_ended_metadata_token_is_replaced(void **state)
         script_expect(stand->script, "GET", ROLES_URL "runner", NULL, 200, CREDENTIALS);
         script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
                 "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
-        alarm_start(agent, stand_alarm);
-        alarm_started(agent);
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        alarm_runner_started(&stand->alarm);
         stand_go_on_until(stand, 1);
         assert_string_equal(agent->metadata_token, "TOKEN2");
         assert_non_null(strstr(script_last_headers(stand->script), "TOKEN2"));

@@ -33,7 +33,7 @@ static void test_a_machine_learns_who_it_is(void **state)
         struct stand *stand = *state;
 
         expect_identity(stand->script);
-        identify_start(&stand->agent, stand_done);
+        identify_start(&stand->identify, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_true(stand->agent.is_identified);
@@ -56,7 +56,7 @@ static void test_identity_and_role_are_asked_for_at_the_same_time(void **state)
         script_latency(stand->script, 50);
         script_expect(stand->script, "GET", ROLES_URL "runner", NULL, 200, CREDENTIALS);
         script_latency(stand->script, 50);
-        identify_start(&stand->agent, stand_done);
+        identify_start(&stand->identify, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_in_range(clock_monotonic_ms(stand->agent.clock) - before, 100, 105);
 }
@@ -72,7 +72,7 @@ static void test_whatever_fails_is_asked_again(void **state)
         script_expect(stand->script, "GET", ROLES_URL, NULL, 200, "runner");
         script_latency(stand->script, 10);
         expect_identity(stand->script);
-        identify_start(&stand->agent, stand_done);
+        identify_start(&stand->identify, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
 }
@@ -83,7 +83,7 @@ static void test_without_metadata_it_is_no_instance(void **state)
 
         script_expect_failure(stand->script, "PUT", TOKEN_URL, -ETIMEDOUT);
         script_latency(stand->script, 12000);
-        identify_start(&stand->agent, stand_done);
+        identify_start(&stand->identify, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -ETIMEDOUT);
         assert_false(stand->agent.is_identified);
@@ -99,7 +99,7 @@ static void test_an_instance_without_a_role_is_an_instance(void **state)
         script_expect(stand->script, "GET", IDENTITY_URL, NULL, 200, IDENTITY);
         script_expect(stand->script, "GET", ROLES_URL, NULL, 404, "");
         script_latency(stand->script, 12000);
-        identify_start(&stand->agent, stand_done);
+        identify_start(&stand->identify, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -ETIMEDOUT);
         assert_true(stand->agent.is_identified);
@@ -114,7 +114,7 @@ static void test_credentials_are_refreshed_without_a_second_done(void **state)
         struct aws *aws;
 
         expect_identity(stand->script);
-        identify_start(&stand->agent, stand_done);
+        identify_start(&stand->identify, stand_done, stand);
         stand_go_on_until(stand, 1);
         aws = agent_aws(&stand->agent);
         mem_free_secret(MEM_STEAL(aws->credentials.secret_key));
@@ -122,8 +122,8 @@ static void test_credentials_are_refreshed_without_a_second_done(void **state)
         script_expect(stand->script, "PUT", TOKEN_URL, NULL, 200, "TOKEN2");
         script_expect(stand->script, "GET", ROLES_URL, NULL, 200, "runner");
         script_expect(stand->script, "GET", ROLES_URL "runner", NULL, 200, CREDENTIALS);
-        identify_refresh(&stand->agent);
-        identify_refresh(&stand->agent);
+        identify_refresh(&stand->identify);
+        identify_refresh(&stand->identify);
         for (int i = 0; i < 500 && !aws->credentials.secret_key; i++) {
                 http_finish(stand->agent.http);
                 sd_event_run(agent_event(&stand->agent), 10000);
@@ -137,9 +137,9 @@ static void test_credentials_are_refreshed_without_a_second_done(void **state)
 
 static unsigned n_waiting;
 
-static void count_waiting(struct agent *agent)
+static void count_waiting(void *userdata)
 {
-        (void)agent;
+        (void)userdata;
         n_waiting++;
 }
 
@@ -150,7 +150,7 @@ static void test_a_handover_is_waited_for(void **state)
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, NOT_FOUND);
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, FOUND);
-        receive_start(&stand->agent, count_waiting, stand_done);
+        receive_start(&stand->receive, count_waiting, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_true(stand->agent.has_handover);
@@ -165,7 +165,7 @@ static void test_the_last_refusal_is_part_of_the_reason(void **state)
 
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         script_latency(stand->script, 600000);
-        receive_start(&stand->agent, count_waiting, stand_done);
+        receive_start(&stand->receive, count_waiting, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -ETIMEDOUT);
         assert_non_null(strstr(stand->told.err.text, NAME " within 600 s"));
@@ -178,11 +178,11 @@ static void test_a_garbled_handover_is_no_reason_to_wait(void **state)
 
         script_expect(stand->script, "POST", SSM_URL, NAME, 200,
                 "{\"Parameter\":{\"Value\":\"TOPSECRET\"}}");
-        receive_start(&stand->agent, count_waiting, stand_done);
+        receive_start(&stand->receive, count_waiting, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -EBADMSG);
         assert_null(strstr(stand->told.err.text, "TOPSECRET"));
-        assert_true(stand->agent.receive.was_seen);
+        assert_true(stand->agent.has_parameter);
         assert_false(stand->agent.has_handover);
 }
 
