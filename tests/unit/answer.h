@@ -2,14 +2,14 @@
 #pragma once
 
 /*
- * Answers by hand, for readers of answers: no http and no script are needed to fill a call in.
+ * Answers without a network, for functions that read the answer of a call.
  */
 
 #include <string.h>
 
 #include "http/http.h"
 
-/* CALL got this answer; HEADERS are whole lines, or NULL. */
+/* CALL got this answer; HEADERS are whole lines or NULL. */
 static inline void answer_with_headers(
         struct http_call *call, int status, const char *headers, const char *body)
 {

@@ -123,7 +123,7 @@ static int64_t script_timeout_ms(struct http_transport *transport)
 static void script_wait(struct http_transport *transport, int64_t timeout_ms)
 {
         if (timeout_ms < 0)
-                fail_msg("waiting for ever: no request is under way");
+                fail_msg("waiting forever: no request is under way");
         script_of(transport)->now_ms += timeout_ms;
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A scripted network for unit tests: the transport behind http.c, told beforehand which requests to
- * expect and what to answer, with a clock that moves on as far as http.c waits.
+ * A scripted network: the transport behind http.c, which is told beforehand which requests to
+ * expect and what to answer. Its clock advances by what http.c waits.
  */
 
 #include <stddef.h>
@@ -15,20 +15,20 @@
 struct script;
 
 struct script *script_new(void);
-/* Fails the test when an expected request was not made, then frees. Not needed after the http of
- * script_http() was freed. */
+/* Fails the test when an expected request was not made, then frees. The http of script_http() calls
+ * it when it is freed. */
 void script_done(struct script *script);
 
-/* For http_new(), which takes it over: http_free() calls script_done(). */
+/* For http_new(), which takes the script over: http_free() calls script_done(). */
 struct http_transport *script_transport(struct script *script);
 /* Starts at 2026-01-02T03:04:05Z. */
 const struct clock *script_clock(struct script *script);
 void script_sleep(struct script *script, int64_t ms);
-/* An http on the script and its clock whose jitter is always the longest. */
+/* An http on the script and its clock; its random waits are always the longest. */
 struct http *script_http(struct script *script);
 
-/* The next request of that METHOD whose URL contains URL and whose body contains BODY (NULL: any)
- * is answered. Requests match expectations in any order, each once; a request that matches none
+/* The next request with this METHOD whose URL contains URL and whose body contains BODY (NULL: any)
+ * gets this answer. Each expectation serves one request, in any order; a request that matches none
  * fails the test. */
 void script_expect(struct script *script, const char *method, const char *url, const char *body,
         int status, const char *answer);
@@ -38,7 +38,7 @@ void script_expect_headers(struct script *script, const char *method, const char
 /* The request gets no answer: http.c sees RESULT (-ECONNRESET, -ETIMEDOUT, …). */
 void script_expect_failure(struct script *script, const char *method, const char *url, int result);
 
-/* The answer to the request expected last takes so long; default 1 ms. */
+/* The answer to the latest expectation takes that long instead of 1 ms. */
 void script_latency(struct script *script, int64_t ms);
 
 /* Performs CALL on a network of its own, where URL always gives this answer: fails the test unless

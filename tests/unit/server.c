@@ -72,7 +72,7 @@ static void send_all(struct connection *connection, const char *bytes, size_t si
         }
 }
 
-/* Reads one request, with its body: false when there is none any more. */
+/* Reads one request with its body; false when the connection has ended. */
 static bool receive_request(struct connection *connection)
 {
         connection->size = 0;
@@ -119,7 +119,7 @@ static void answer_together(struct connection *connection, unsigned n)
         answer(connection, atomic_load(&server->waiting) < n ? 500 : 200, "ok", 2);
 }
 
-/* Does what the path asks for: false when the connection is to be closed. */
+/* Answers as the path demands; false when the connection must be closed. */
 static bool serve_request(struct connection *connection)
 {
         unsigned number = atomic_fetch_add(&connection->server->requests, 1);
@@ -233,7 +233,8 @@ struct server *server_start(const char *certificate)
                 .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         socklen_t size = sizeof(address);
 
-        /* As both programs do: OpenSSL writes to connections whose other end has closed. */
+        /* OpenSSL may write to a connection that its client has closed. Both programs do this too.
+         */
         signal(SIGPIPE, SIG_IGN);
         server->tls = certificate ? make_tls(certificate) : NULL;
         server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -2,17 +2,17 @@
 #pragma once
 
 /*
- * A small web server in threads of the test itself, on the loopback interface: what the path asks
- * for is how it behaves.
+ * A small web server in threads of the test itself, on the loopback interface. The path tells it
+ * how to behave:
  *
  *      /ok             "ok"; the connection is kept
  *      /echo           the request's head and body, as the answer's body
- *      /close          "ok", and the connection is closed, though nothing said so
+ *      /close          "ok", and the connection is closed without notice
  *      /drop           "ok"; the next request on this connection gets no answer
- *      /cut            less of an answer than it announces
+ *      /cut            a shorter answer than its Content-Length announces
  *      /bytes/N        N bytes
  *      /silent         nothing, until the client goes away
- *      /together/N     "ok", as soon as N such requests wait
+ *      /together/N     "ok", once N such requests are waiting
  *      /busy           503 the first time, then "ok"
  *      /early          an interim answer before the real one
  */
@@ -35,7 +35,7 @@ struct server {
         atomic_bool ended;
 };
 
-/* CERTIFICATE: where to write the certificate for TLS that it makes up; NULL: plain HTTP. */
+/* Serves TLS with a new certificate, which is written to the file CERTIFICATE; NULL: plain HTTP. */
 struct server *server_start(const char *certificate);
-/* Waits until all clients are gone, and frees. */
+/* Waits until all clients have disconnected, then frees. */
 void server_stop(struct server *server);

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The scaler on a scripted network: its container with every member preset, its log in memory.
+ * The scaler on a scripted network: its container has every member preset and logs into memory.
  */
 
 #include <stddef.h>
@@ -25,17 +25,17 @@ struct stage {
         char *log;
 };
 
-/* For cmocka: *state is the stage. The configuration has the specs `linux` (two subnets,
- * m7i.2xlarge may be named), `fallback` (t3.2xlarge, one subnet, on demand afterwards) and
+/* For cmocka: *state is the stage. The configuration has the specs `linux` (two subnets, a job may
+ * name m7i.2xlarge), `fallback` (t3.2xlarge, one subnet, on demand as a last resort) and
  * `organization` (terminate_on_completed). Queue URLs are https://sqs.test/NAME. */
 int stage_set_up(void **state);
 /* Fails the test when an expected request was not made. */
 int stage_tear_down(void **state);
 
-/* GitHub as an App with a fresh key and no token, instead of a personal token. */
+/* Authenticates as an App with a new key and no token yet, instead of with a personal token. */
 void stage_become_app(struct stage *stage);
 
-/* Everything logged so far, metrics included. */
+/* Everything logged so far, including metrics. */
 const char *stage_log(struct stage *stage);
 #define assert_logged(stage, text) assert_contains(stage_log(stage), text)
 #define assert_not_logged(stage, text) assert_lacks(stage_log(stage), text)
@@ -44,11 +44,11 @@ const char *stage_log(struct stage *stage);
 struct stage_message {
         const char *id;
         const char *body;
-        int receive_count;      /* 0: the first time */
+        int receive_count;      /* 0 counts as 1 */
         const char *attributes; /* members of messageAttributes, or NULL */
 };
 
-/* Runs HANDLER over a batch, and returns the answer to SQS. */
+/* Runs HANDLER over a batch and returns the answer to SQS. */
 const char *stage_batch(
         struct stage *stage, batch_handler handler, const struct stage_message *messages, size_t n);
 const char *stage_one(struct stage *stage, batch_handler handler, const char *body);

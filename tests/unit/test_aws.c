@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What all AWS calls share: where they go, how they are signed, when they are made again, and what
- * people read when AWS refuses.
+ * What all AWS calls share: a call goes to the right endpoint with the right credentials, is
+ * repeated only where that can help, and its failure tells people what to do without showing a
+ * secret.
  */
 
 #include <errno.h>
@@ -67,8 +68,8 @@ static void region_comes_from_the_caller_or_the_environment(void **state)
         aws_release(&aws);
 }
 
-/* A region becomes part of a host name. */
-static void regions_that_are_none_are_refused(void **state)
+/* A region becomes part of a host name: one from outside must not redirect calls. */
+static void malformed_regions_are_refused(void **state)
 {
         static const char *const regions[] = {"", "eu central", "x/../y", "evil.example.com#"};
         struct err err = {0};
@@ -198,7 +199,7 @@ static void query_calls_begin_with_action_and_version(void **state)
 
 /* -- outcomes -- */
 
-/* The forms in which the services have answered. */
+/* Each row is a form in which a service has answered. */
 static void errors_are_decoded_in_all_their_forms(void **state)
 {
         static const struct {
@@ -304,11 +305,11 @@ static void codes_and_messages_are_cut_between_characters(void **state)
         answer(call, 400, buf_string(&body));
         assert_int_equal(aws_outcome(call, &error, NULL), AWS_REFUSED);
         assert_int_equal(strlen(error.code), sizeof(error.code) - 1);
-        /* 511 bytes would end within the 256th character. */
+        /* The buffer holds 511 bytes, which would split the 256th character. */
         assert_int_equal(strlen(error.message), 510);
 }
 
-/* -- what people read -- */
+/* -- error texts -- */
 
 static void refusals_say_what_to_do(void **state)
 {
@@ -370,7 +371,7 @@ static void missing_permission_for_ec2_names_the_action(void **state)
         assert_contains(err.text, "spot.amazonaws.com");
 }
 
-/* AWS shows the request that it computed the signature of, with the session token in it. */
+/* AWS quotes the request whose signature it computed, session token included. */
 static void refused_signatures_do_not_show_the_token(void **state)
 {
         _cleanup_(http_call_freep) struct http_call *call =
@@ -396,7 +397,7 @@ static void refused_signatures_do_not_show_the_token(void **state)
         assert_lacks(err.text, TOKEN);
 }
 
-/* -- made again -- */
+/* -- retries -- */
 
 static void assert_tries(struct aws *aws, int status, const char *answer, unsigned tries)
 {
@@ -406,7 +407,7 @@ static void assert_tries(struct aws *aws, int status, const char *answer, unsign
         script_assert_tries(call, "https://ssm.", status, answer, tries);
 }
 
-static void what_passes_by_itself_is_tried_again(void **state)
+static void transient_errors_are_tried_again(void **state)
 {
         static const char *const passing[] = {"ThrottlingException", "x#RequestThrottled",
                 "TooManyUpdates", "RequestTimeout", "com.amazonaws.sqs#KmsThrottled"};
@@ -450,7 +451,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(region_comes_from_the_caller_or_the_environment),
-                TEST(regions_that_are_none_are_refused),
+                TEST(malformed_regions_are_refused),
                 TEST(credentials_come_from_the_environment),
                 TEST(endpoints_follow_region_and_settings),
                 TEST(json_calls_name_target_and_version),
@@ -462,7 +463,7 @@ int main(void)
                 TEST(refusals_say_what_to_do),
                 TEST(missing_permission_for_ec2_names_the_action),
                 TEST(refused_signatures_do_not_show_the_token),
-                TEST(what_passes_by_itself_is_tried_again),
+                TEST(transient_errors_are_tried_again),
                 TEST(a_lost_connection_is_tried_again),
         };
 

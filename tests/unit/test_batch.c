@@ -48,7 +48,7 @@ static void the_last_failure_makes_a_dead_letter(void **state)
         assert_string_equal(stage_batch(stage, judge, messages, 3), STAGE_FAILED("b"));
 }
 
-/* SQS's own redrive policy is the net under this. */
+/* The queue's redrive policy catches what is not buried here. */
 static void a_letter_that_cannot_be_sent_stays_with_sqs(void **state)
 {
         struct stage *stage = *state;
@@ -60,7 +60,7 @@ static void a_letter_that_cannot_be_sent_stays_with_sqs(void **state)
         assert_logged(stage, "SQS will move the message");
 }
 
-/* Runs a batch of one message that has a receipt, and fails. */
+/* Runs a batch of one message that has a receipt handle; its handler fails. */
 static void fail_with_receipt(struct stage *stage, int receive_count)
 {
         _cleanup_free_ char *text = mem_format(
@@ -76,7 +76,7 @@ static void fail_with_receipt(struct stage *stage, int receive_count)
         assert_string_equal(buf_string(&stage->answer), STAGE_FAILED("a"));
 }
 
-/* The visibility time-out is for functions that hang. */
+/* The queue's visibility time-out is made for functions that hang; a failure is retried sooner. */
 static void a_failed_message_comes_again_soon_and_later_each_time(void **state)
 {
         static const char *const seconds[] = {"\"VisibilityTimeout\":15}",
@@ -148,7 +148,7 @@ static void records_are_read(void **state)
         assert_int_equal(batch.records[0].receive_count, 3);
         assert_string_equal(batch.records[0].dead_source, "arn:died");
         assert_string_equal(batch.records[0].cause, "why");
-        /* Where a message first died says more than where SQS moved it from. */
+        /* The queue where a message first failed says more than the one that SQS moved it from. */
         assert_string_equal(batch.records[1].dead_source, "arn:here");
         assert_int_equal(batch.records[1].receive_count, 1);
         batch_release(&batch);

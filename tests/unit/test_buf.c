@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Buffers: bounded, all or nothing, and wiped.
+ * Buffers: never beyond their limit, an addition happens as a whole or not at all, and secrets are
+ * wiped.
  */
 
 #include <errno.h>
@@ -23,7 +24,7 @@ static void adds_up_to_the_limit(void **state)
         assert_false(buf.overflow);
 }
 
-static void beyond_the_limit_nothing_is_added_any_more(void **state)
+static void beyond_the_limit_nothing_more_is_added(void **state)
 {
         _cleanup_buf_ struct buf buf = BUF_INIT(5);
 
@@ -90,7 +91,7 @@ static void steals_its_content(void **state)
         buf_release(&buf);
 }
 
-/* A secret must not stay behind where something else is written next. */
+/* A shorter text that follows a secret must not leave the secret's end in memory. */
 static void clearing_overwrites(void **state)
 {
         static const char zeros[6];
@@ -106,7 +107,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(adds_up_to_the_limit),
-                cmocka_unit_test(beyond_the_limit_nothing_is_added_any_more),
+                cmocka_unit_test(beyond_the_limit_nothing_more_is_added),
                 cmocka_unit_test(grows_past_its_first_capacity),
                 cmocka_unit_test(keeps_bytes_of_any_value),
                 cmocka_unit_test(encodes_forms),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Times as GitHub and AWS write them.
+ * Times: every form that GitHub and AWS write is read, and nothing else is taken for a time.
  */
 
 #include <errno.h>
@@ -70,7 +70,7 @@ static void writes_what_it_reads(void **state)
         (void)state;
         assert_string_equal(clock_format(NOON + 7, text), "2026-01-02T12:00:00.007Z");
         assert_string_equal(clock_format(0, text), "1970-01-01T00:00:00.000Z");
-        /* Nonsense must stay within its bounds. */
+        /* Times beyond any calendar must not overrun the text. */
         clock_format(INT64_MAX, text);
         clock_format(INT64_MIN, text);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A job has ended: the second line of cleaning up.
+ * A completed job: what its machine should have removed and did not is removed, and a machine is
+ * ended only where the spec asks for it and no other job runs on it.
  */
 
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static void an_old_runner_is_deregistered_and_terminated(void **state)
                 STAGE_NONE_FAILED);
 }
 
-static void one_that_took_another_job_stays(void **state)
+static void a_machine_that_runs_another_job_stays(void **state)
 {
         struct stage *stage = *state;
 
@@ -77,7 +78,7 @@ static void one_that_took_another_job_stays(void **state)
         assert_logged(stage, "its machine stays");
 }
 
-/* A token that was taken back, or replaced, must not stay in a warm process. */
+/* A warm process must not keep a token that was revoked or replaced. */
 static void a_refused_token_is_replaced(void **state)
 {
         struct stage *stage = *state;
@@ -106,7 +107,7 @@ int main(void)
                 TEST(what_machines_left_is_deleted_in_one_call),
                 TEST(what_could_not_be_deleted_comes_again),
                 TEST(an_old_runner_is_deregistered_and_terminated),
-                TEST(one_that_took_another_job_stays),
+                TEST(a_machine_that_runs_another_job_stays),
                 TEST(a_refused_token_is_replaced),
         };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The configuration: what is read, what is refused and in which words.
+ * The configuration: every field is read, and every fault is reported with its place and a remedy.
  */
 
 #include <errno.h>
@@ -26,7 +26,7 @@ static struct config_faults parse_faults(const char *text)
         return faults;
 }
 
-/* TEXT has one fault, at PATH, and what is said about it contains WORDS. */
+/* TEXT has exactly one fault, at PATH, and its text contains WORDS. */
 static void assert_fault(const char *text, const char *path, const char *words)
 {
         _cleanup_(config_faults_release) struct config_faults faults = parse_faults(text);
@@ -204,7 +204,7 @@ static void test_suggestions(void **state)
         }
 }
 
-static void test_suggestions_for_beginnings(void **state)
+static void test_suggestions_for_prefixes(void **state)
 {
         (void)state;
         assert_fault("{'github':{'repositories':['o/*'],'repos':[]},'specs':[{" CONFIG_SPEC "}]}",
@@ -221,7 +221,7 @@ static void test_what_is_shown_is_safe(void **state)
         (void)state;
         assert_fault(
                 CONFIG_OF("{" CONFIG_SPEC ",'a\\u001b[2J':1}"), "specs[0][\"a?[2J\"]", "unknown");
-        /* cut between characters: an e and its accent are two bytes, and stay together */
+        /* The name is cut before the é, whose two bytes stay together. */
         memset(name, 'a', 59);
         memcpy(name + 59, "\xc3\xa9 and more", sizeof("\xc3\xa9 and more"));
         text = mem_format(CONFIG_OF("{%s,'%s':1}"), CONFIG_SPEC, name);
@@ -249,7 +249,7 @@ static void test_not_json(void **state)
                 assert_fault(cases[i].text, "", cases[i].words);
 }
 
-/* Where the parser gave up says nothing about a text that it should not have got. */
+/* The parser's position would mislead here: it never should have seen this text. */
 static void test_not_utf8(void **state)
 {
         _cleanup_(config_faults_release) struct config_faults faults =
@@ -295,7 +295,7 @@ int main(void)
                 cmocka_unit_test(test_all_faults_are_collected),
                 cmocka_unit_test(test_words),
                 cmocka_unit_test(test_suggestions),
-                cmocka_unit_test(test_suggestions_for_beginnings),
+                cmocka_unit_test(test_suggestions_for_prefixes),
                 cmocka_unit_test(test_what_is_shown_is_safe),
                 cmocka_unit_test(test_not_json),
                 cmocka_unit_test(test_not_utf8),

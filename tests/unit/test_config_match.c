@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Questions to the configuration: whose deliveries are accepted, and which spec a job gets.
+ * Questions to the configuration: only configured repositories and installations are accepted, and
+ * a job gets the first spec that has all of its labels.
  */
 
 #include <string.h>
@@ -72,7 +73,7 @@ static void test_match(void **state)
                 {{"self-hosted", "windows"}, NULL, NULL},
                 {{"ubuntu-latest"}, NULL, NULL},
                 {{"linux", ""}, NULL, NULL},
-                /* a type as a label: the first spec that allows it */
+                /* An instance type as a label selects the first spec that allows it. */
                 {{"linux", "m7i.2xlarge"}, "small", "m7i.2xlarge"},
                 {{"linux", "M7I.2XLARGE"}, "small", "m7i.2xlarge"},
                 {{"m7i.large", "linux"}, "small", "m7i.large"},
@@ -80,9 +81,9 @@ static void test_match(void **state)
                 {{"linux", "m7i.8xlarge"}, "large", "m7i.8xlarge"},
                 {{"m7i.2xlarge", "gpu"}, NULL, NULL},
                 {{"linux", "m7i.4xlarge"}, NULL, NULL},
-                /* a type that is only a label of the spec changes nothing */
+                /* A type that is merely one of the spec's labels does not change the machine. */
                 {{"linux", "g5.xlarge"}, "gpu", "g6.xlarge"},
-                /* no machine is of two types */
+                /* No machine has two types. */
                 {{"linux", "m7i.2xlarge", "c7i.4xlarge"}, NULL, NULL},
                 {{"linux", "c7i.4xlarge", "C7i.4xlarge"}, "large", "c7i.4xlarge"},
         };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Dead letters: told with all that is known, and kept.
+ * Dead letters: people are told about each with everything that is known, and each is kept for
+ * `scaler retry`; one that could not be told or kept comes again.
  */
 
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static void a_letter_is_told_and_kept(void **state)
         assert_logged(stage, "\"queue\":\"p-parked\",\"cause\":\"no permission\"");
 }
 
-static void the_telling_has_job_cause_and_remedy(void **state)
+static void the_notification_has_job_cause_and_remedy(void **state)
 {
         static const char *const parts[] = {"scaler retry --dead-letters", "no permission",
                 "https://github.test/1", "build", "p-parked", "linux"};
@@ -44,7 +45,7 @@ static void the_telling_has_job_cause_and_remedy(void **state)
                 assert_sent(stage, parts[i]);
 }
 
-/* A function that crashed leaves no cause; a message may be anything. */
+/* A function that crashed leaves no cause, and the message may be anything. */
 static void letters_of_any_kind_are_told(void **state)
 {
         static const char *const bodies[] = {"", "garbage", "{}", "[[[",
@@ -75,7 +76,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(a_letter_is_told_and_kept),
-                TEST(the_telling_has_job_cause_and_remedy),
+                TEST(the_notification_has_job_cause_and_remedy),
                 TEST(letters_of_any_kind_are_told),
                 TEST(what_cannot_be_told_stays),
         };

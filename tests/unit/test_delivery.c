@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Deliveries as the function URL passes them on, good and bad.
+ * Deliveries as the function URL passes them on: good ones are read in all their encodings, bad
+ * ones are refused with the right HTTP status.
  */
 
 #include <errno.h>
@@ -114,7 +115,7 @@ static void what_is_missing_is_null(void **state)
         delivery_release(&delivery);
 }
 
-/* An event with a body of SIZE bytes, as such or in base64. */
+/* Parses an event whose body has SIZE bytes, sent as they are or in base64. */
 static int parse_large(size_t size, bool base64)
 {
         _cleanup_buf_ struct buf event = BUF_INIT(64UL * 1024 * 1024);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What EC2 describes, whole or broken, and the value of a quota.
+ * What `scaler doctor` asks EC2 and Service Quotas: what exists is read, what is missing is told
+ * apart from a failure, and a truncated answer is refused as a whole.
  */
 
 #include <errno.h>

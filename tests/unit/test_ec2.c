@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * EC2: the exact forms of our calls, what each error asks us to do, and what is made of the
- * answers.
+ * EC2: the exact form of our calls, what each error code leads to, and that no answer is taken for
+ * more than it says.
  */
 
 #include <errno.h>
@@ -64,7 +64,7 @@ static const struct {
         {"InvalidSubnetID.NotFound", EC2_ERROR_FATAL},
         {"MissingParameter", EC2_ERROR_FATAL},
         {"SignatureDoesNotMatch", EC2_ERROR_FATAL},
-        /* Not in the table, however alike. */
+        /* Similar to codes of the table, but not in it. */
         {"UnsupportedOperation", EC2_ERROR_FATAL},
         {"InsufficientInstanceCapacityX", EC2_ERROR_FATAL},
         {"insufficientinstancecapacity", EC2_ERROR_FATAL},
@@ -102,8 +102,8 @@ static struct http_call *launch_call(struct aws *aws)
                                       });
 }
 
-/* Out of capacity comes as HTTP 500: asking again would only keep the job waiting. */
-static void only_what_passes_is_tried_again(void **state)
+/* EC2 reports missing capacity as HTTP 500: a retry would only delay the next offer. */
+static void only_transient_errors_are_tried_again(void **state)
 {
         for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
                 _cleanup_(http_call_freep) struct http_call *call = launch_call(*state);
@@ -124,7 +124,7 @@ static void only_what_passes_is_tried_again(void **state)
         }
 }
 
-static void unreadable_failures_of_a_server_are_tried_again(void **state)
+static void unreadable_server_errors_are_tried_again(void **state)
 {
         static const struct {
                 int status;
@@ -282,7 +282,7 @@ static void an_empty_list_is_an_answer_only_when_describing(void **state)
         assert_int_equal(instances.count, 0);
 }
 
-/* A machine launched a moment ago may be unknown to the part of EC2 that is to end it. */
+/* EC2 is eventually consistent: an instance launched a moment ago may not be found yet. */
 static void an_instance_that_is_gone_counts_as_terminated(void **state)
 {
         static const char *const ids[] = {"i-1", "i-2"};
@@ -344,8 +344,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(each_code_has_its_class),
-                TEST(only_what_passes_is_tried_again),
-                TEST(unreadable_failures_of_a_server_are_tried_again),
+                TEST(only_transient_errors_are_tried_again),
+                TEST(unreadable_server_errors_are_tried_again),
                 TEST(a_spot_launch_on_the_wire),
                 TEST(an_on_demand_launch_on_the_wire),
                 TEST(the_other_calls_on_the_wire),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * EC2's XML, whole or broken. A machine that is missed here is one that nobody ends, and one that
- * is misread is another's.
+ * EC2's XML: read as a whole or refused. An instance that is missed here is one that nobody ends;
+ * an instance that is misread is somebody else's.
  */
 
 #include <errno.h>
@@ -85,7 +85,7 @@ static void owners_belong_to_their_reservation(void **state)
         assert_false(instances.items[3].spot);
 }
 
-/* Wherever the connection is cut, nothing is taken from what came before. */
+/* Wherever an answer is cut off, nothing of it is used. */
 static void cut_answers_are_refused_as_a_whole(void **state)
 {
         static const char *const whole[] = {run_answer, describe_answer};
@@ -105,7 +105,7 @@ static void cut_answers_are_refused_as_a_whole(void **state)
         }
 }
 
-static void answers_of_others_are_not_an_empty_list(void **state)
+static void other_documents_are_not_an_empty_list(void **state)
 {
         static const char *const texts[] = {"", "no XML", "<html></html>",
                 "<DescribeInstancesResponse/>",
@@ -123,7 +123,7 @@ static void answers_of_others_are_not_an_empty_list(void **state)
         }
 }
 
-/* N times PIECE between BEFORE and AFTER. */
+/* BEFORE, N times PIECE, AFTER; the caller frees. */
 static char *repeat(const char *before, const char *piece, size_t n, const char *after)
 {
         _cleanup_buf_ struct buf text = BUF_INIT((size_t)4 * 1024 * 1024);
@@ -168,7 +168,7 @@ static void there_are_bounds(void **state)
         assert_contains(err.text, "too deep");
 }
 
-/* A cut id would be another machine's; a cut tag is only hard to read. */
+/* A truncated id would name another instance; a truncated tag is only hard to read. */
 static void long_texts_are_refused_or_cut(void **state)
 {
         static const char begin[] = "<RunInstancesResponse><instancesSet><item><instanceId>i-";
@@ -189,8 +189,8 @@ static void long_texts_are_refused_or_cut(void **state)
         assert_int_equal(strlen(ec2_instance_tag(&instances.items[0], "k")), 255);
 }
 
-/* The id becomes a parameter's name and a runner's name. */
-static void ids_that_are_none_are_refused(void **state)
+/* The id becomes part of a parameter's name, and the runner's name. */
+static void malformed_ids_are_refused(void **state)
 {
         static const char *const ids[] = {
                 "", "i-", "i-1", "x-00000001", "i-00000001/../2", "i-00000001 ", "i-00000001&#10;"};
@@ -260,10 +260,10 @@ int main(void)
                 cmocka_unit_test(a_launch_names_its_instances),
                 cmocka_unit_test(owners_belong_to_their_reservation),
                 cmocka_unit_test(cut_answers_are_refused_as_a_whole),
-                cmocka_unit_test(answers_of_others_are_not_an_empty_list),
+                cmocka_unit_test(other_documents_are_not_an_empty_list),
                 cmocka_unit_test(there_are_bounds),
                 cmocka_unit_test(long_texts_are_refused_or_cut),
-                cmocka_unit_test(ids_that_are_none_are_refused),
+                cmocka_unit_test(malformed_ids_are_refused),
                 cmocka_unit_test(document_types_are_refused),
                 cmocka_unit_test(errors_are_read_or_refused),
         };

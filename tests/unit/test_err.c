@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Error texts: one line, bounded, UTF-8 whatever they quote.
+ * Error texts: one line of bounded length and valid UTF-8, whatever they quote.
  */
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static void a_cut_leaves_no_part_of_a_character(void **state)
         assert_true(utf8_is_valid(err.text, strlen(err.text)));
 }
 
-/* Texts quote what came from outside, cut by a precision, and end in JSON answers and logs. */
+/* Texts quote what came from outside, cut by a printf precision, and go into JSON. */
 static void what_is_not_utf8_is_replaced(void **state)
 {
         struct err err;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * EventBridge: an event counts as sent only when EventBridge took it, not when it took the call.
+ * EventBridge: HTTP status 200 is not enough; an event counts as sent only when EventBridge
+ * accepted the entry itself.
  */
 
 #include <errno.h>
@@ -67,7 +68,7 @@ static void assert_tries(struct aws *aws, int status, const char *answer, unsign
                 call, "https://events.eu-central-1.amazonaws.com/", status, answer, tries);
 }
 
-static void what_may_be_taken_later_is_sent_again(void **state)
+static void what_may_be_accepted_later_is_sent_again(void **state)
 {
         assert_tries(*state, 200, TAKEN, 1);
         assert_tries(*state, 200, FAILED("ThrottlingException"), 3);
@@ -86,7 +87,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(a_report_on_the_wire),
                 TEST(an_event_that_was_not_taken_is_an_error),
-                TEST(what_may_be_taken_later_is_sent_again),
+                TEST(what_may_be_accepted_later_is_sent_again),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Answers of GitHub about an App: what it may do, where it is installed, how its webhook fares.
+ * GitHub's answers about an App, which `scaler setup` and `scaler doctor` rely on: its permissions,
+ * its installations, its webhook and the latest deliveries.
  */
 
 #include <errno.h>
@@ -104,7 +105,7 @@ static void answers_that_make_no_sense_are_refused(void **state)
         assert_int_equal(deliveries.count, 77);
 }
 
-static void installations_may_lag_behind(void **state)
+static void installations_have_their_own_grants(void **state)
 {
         _cleanup_(github_installations_release) struct github_installations found = {0};
 
@@ -162,7 +163,7 @@ int main(void)
                 cmocka_unit_test(grants_are_called_as_github_calls_them),
                 cmocka_unit_test(refusals_say_what_to_check),
                 cmocka_unit_test(answers_that_make_no_sense_are_refused),
-                cmocka_unit_test(installations_may_lag_behind),
+                cmocka_unit_test(installations_have_their_own_grants),
                 cmocka_unit_test(a_webhook_is_read_in_both_forms),
                 cmocka_unit_test(deliveries_are_read),
         };

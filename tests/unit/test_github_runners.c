@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Runners at GitHub: what is sent, what the answers mean, and what people are told when GitHub
- * refuses.
+ * Runners at GitHub: a registration, a search or a deletion says exactly what happened, and a
+ * refusal tells people what to change. No error text shows the token.
  */
 
 #include <errno.h>
@@ -51,7 +51,7 @@ static int tear_down(void **state)
         return 0;
 }
 
-/* Each makes one call and reads its answer. */
+/* Each of these makes one call and reads its answer. */
 
 static int generate(struct fixture *f, const char *scope, struct github_jitconfig *ret)
 {
@@ -140,7 +140,7 @@ static void test_name_taken(void **state)
         assert_int_equal(generate(f, REPOSITORY, NULL), GITHUB_NAME_TAKEN);
 }
 
-/* A connection that was lost after GitHub had registered the runner. */
+/* The connection was lost after GitHub had registered the runner. */
 static void test_lost_answer_shows_as_name_taken(void **state)
 {
         struct fixture *f = *state;
@@ -392,7 +392,7 @@ static void test_delete(void **state)
         assert_int_equal(remove_runner(f, REPOSITORY, 26), -EACCES);
 }
 
-/* A scope comes from tags and reports as well: what is none never becomes part of a URL. */
+/* Scopes also come from tags and reports: a malformed one never becomes part of a URL. */
 static void test_scopes_are_checked(void **state)
 {
         static const char *const scopes[] = {

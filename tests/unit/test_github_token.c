@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * How the scaler identifies itself to GitHub: the App's JWT, and the tokens that it buys.
+ * How the scaler identifies itself to GitHub: the App's JWT is valid, an unusable key is explained,
+ * and an installation's token is kept as long as it can be used.
  */
 
 #include <errno.h>
@@ -22,7 +23,7 @@
 #define MINUTE_MS INT64_C(60000)
 #define NOW_SECONDS INT64_C(1767323045) /* where the script's clock starts */
 
-/* The keys of this run. */
+/* The keys of this run, in the forms that people store. */
 struct keys {
         EVP_PKEY *rsa;
         char *rsa_pem;
@@ -168,7 +169,7 @@ static void test_jwt_is_what_github_expects(void **state)
         check_jwt(keys, keys->pkcs1_pem, "a\"quote");
 }
 
-/* GitHub has answered 404 to two JWTs that were the same. */
+/* GitHub has answered 404 to the second of two identical JWTs. */
 static void test_jwts_of_one_second_differ(void **state)
 {
         const struct keys *keys = *state;
@@ -221,7 +222,8 @@ static void test_unusable_keys_are_named(void **state)
 
 /* -- installation tokens -- */
 
-static int buy(struct github *github, struct http *http, int64_t installation, struct err *err)
+static int get_token(
+        struct github *github, struct http *http, int64_t installation, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         int r = github_access_token(github, installation, &call, err);
@@ -246,7 +248,7 @@ static void test_token_is_kept_until_five_minutes_before_its_end(void **state)
         assert_null(github_kept_token(&github, 7));
         script_expect(script, "POST", API "/app/installations/7/access_tokens", NULL, 201,
                 TOKEN_UNTIL_4("ghs_one"));
-        assert_int_equal(buy(&github, http, 7, NULL), 0);
+        assert_int_equal(get_token(&github, http, 7, NULL), 0);
         assert_contains(script_last_headers(script), "Authorization: Bearer ey");
         assert_contains(script_last_headers(script), "Accept: application/vnd.github+json\n");
         assert_contains(script_last_headers(script), "X-GitHub-Api-Version: 2022-11-28\n");
@@ -272,9 +274,9 @@ static void test_tokens_are_kept_per_installation(void **state)
         script_expect(script, "POST", "/7/", NULL, 201, TOKEN_UNTIL_4("ghs_seven"));
         script_expect(script, "POST", "/8/", NULL, 201, TOKEN_UNTIL_4("ghs_eight"));
         script_expect(script, "POST", "/8/", NULL, 201, TOKEN_UNTIL_4("ghs_again"));
-        assert_int_equal(buy(&github, http, 7, NULL), 0);
-        assert_int_equal(buy(&github, http, 8, NULL), 0);
-        assert_int_equal(buy(&github, http, 8, NULL), 0);
+        assert_int_equal(get_token(&github, http, 7, NULL), 0);
+        assert_int_equal(get_token(&github, http, 8, NULL), 0);
+        assert_int_equal(get_token(&github, http, 8, NULL), 0);
         assert_string_equal(github_kept_token(&github, 7), "ghs_seven");
         assert_string_equal(github_kept_token(&github, 8), "ghs_again");
         assert_int_equal(github.n_tokens, 2);
@@ -345,7 +347,7 @@ static void test_refused_tokens_say_what_to_check(void **state)
 
                 github_init_app(&github, script_clock(script), API, "12345", keys->rsa_pem);
                 script_expect(script, "POST", "/7/", NULL, cases[i].status, cases[i].answer);
-                assert_int_equal(buy(&github, http, 7, &err), cases[i].result);
+                assert_int_equal(get_token(&github, http, 7, &err), cases[i].result);
                 assert_contains(err.text, "GitHub App 12345 for installation 7");
                 assert_contains(err.text, cases[i].text);
                 assert_lacks(err.text, "ghs_");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The hand-over: what the scaler writes is what the agent reads, and everything else is refused
- * with words that hold no secret.
+ * The hand-over: the agent reads what the scaler wrote, and refuses everything else with a text
+ * that shows no secret.
  */
 
 #include <errno.h>
@@ -80,7 +80,7 @@ static void test_limits_and_times_may_be_absent(void **state)
         assert_null(handover.job.name);
 }
 
-static void test_unknown_members_are_for_later_releases(void **state)
+static void test_unknown_members_are_ignored(void **state)
 {
         static const char text[] = VALID ",\"later\":{\"x\":1}}";
         _cleanup_(handover_release) struct handover handover = {0};
@@ -147,7 +147,7 @@ static void test_the_job_needs_an_id(void **state)
         }
 }
 
-/* It goes into an environment: nothing but base64 belongs there. */
+/* The JIT configuration goes into an environment, so it may be nothing but base64. */
 static void test_only_base64_is_a_jit_config(void **state)
 {
         static const char *const bad[] = {"QUJD\\n", "QU JD", "$(id)", "QUJD\\u0000QUJD", "ä"};
@@ -165,7 +165,7 @@ static void test_only_base64_is_a_jit_config(void **state)
         }
 }
 
-static void test_faults_do_not_tell_the_secret(void **state)
+static void test_faults_do_not_show_the_secret(void **state)
 {
         static const char *const texts[] = {
                 "{\"version\":1,\"jit_config\":\"TOPSECRET!\"",
@@ -199,11 +199,11 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_what_is_written_is_read),
                 cmocka_unit_test(test_limits_and_times_may_be_absent),
-                cmocka_unit_test(test_unknown_members_are_for_later_releases),
+                cmocka_unit_test(test_unknown_members_are_ignored),
                 cmocka_unit_test(test_faults_are_named),
                 cmocka_unit_test(test_the_job_needs_an_id),
                 cmocka_unit_test(test_only_base64_is_a_jit_config),
-                cmocka_unit_test(test_faults_do_not_tell_the_secret),
+                cmocka_unit_test(test_faults_do_not_show_the_secret),
                 cmocka_unit_test(test_the_parameter_is_named_as_the_instance),
         };
 

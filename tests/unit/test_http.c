@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * When a call is tried, and what follows from the end of a try. The script's clock moves as far as
- * http.c waits, so each test can say how long that was.
+ * Retries and deadlines: a call is repeated where that helps and is safe, waits no longer than the
+ * server or its own deadline says, and holds up no other call. The script's clock advances by what
+ * http.c waits, so a test can assert how long that was.
  */
 
 #include <errno.h>
@@ -56,7 +57,7 @@ static uint32_t shortest(uint32_t below)
         return 0;
 }
 
-/* -- tries -- */
+/* -- retries -- */
 
 static void an_answer_ends_the_call(void **state)
 {
@@ -70,7 +71,7 @@ static void an_answer_ends_the_call(void **state)
         assert_int_equal(place->call->ended_ms - place->call->started_ms, 1);
 }
 
-static void what_passes_is_tried_again(void **state)
+static void transient_statuses_are_tried_again(void **state)
 {
         static const int passing[] = {429, 502, 503, 504};
         struct place *place = *state;
@@ -85,7 +86,7 @@ static void what_passes_is_tried_again(void **state)
         }
 }
 
-static void what_does_not_pass_is_not(void **state)
+static void other_statuses_are_not_tried_again(void **state)
 {
         static const int lasting[] = {200, 301, 400, 403, 409, 500, 501};
         struct place *place = *state;
@@ -126,7 +127,7 @@ static void tries_are_counted(void **state)
         assert_string_equal(err.text, "Test: no answer: scripted failure");
 }
 
-/* Repeating what is not known to be safe may do it twice. */
+/* Repeating a call that is not known to be safe could do its work twice. */
 static void by_default_there_is_one_try(void **state)
 {
         struct place *place = *state;
@@ -159,7 +160,7 @@ static void the_maker_judges_answers(void **state)
 
 static void waits_are_full_jitter(void **state)
 {
-        /* One more bit each time, up to five seconds; a millisecond is each answer's own. */
+        /* The wait doubles up to 5 s; each answer itself takes 1 ms. */
         static const int64_t longest[] = {200, 400, 800, 1600, 3200, 5000, 5000};
         struct place *place = *state;
         int64_t sum = 0;
@@ -220,8 +221,8 @@ static void retry_after_may_be_a_date(void **state)
         assert_int_equal(passed_ms(place), 7001);
 }
 
-/* Asking again in a moment a server that wants to be left alone for days would be rude. */
-static void who_wants_very_long_is_left_alone(void **state)
+/* Such a server must not be asked sooner than it wants, so the answer is final. */
+static void a_very_long_retry_after_ends_the_call(void **state)
 {
         struct place *place = *state;
 
@@ -233,7 +234,7 @@ static void who_wants_very_long_is_left_alone(void **state)
         assert_int_equal(passed_ms(place), 1);
 }
 
-static void no_try_is_waited_for_beyond_the_deadline(void **state)
+static void no_retry_is_awaited_beyond_the_deadline(void **state)
 {
         struct place *place = *state;
 
@@ -278,7 +279,7 @@ static void too_large_an_answer_is_an_error(void **state)
         assert_int_equal(place->call->tries, 1);
 }
 
-/* -- many -- */
+/* -- several calls -- */
 
 struct chain {
         struct http *http;
@@ -286,18 +287,18 @@ struct chain {
         unsigned ended;
 };
 
-static void go_on(struct http_call *call, void *userdata);
+static void continue_chain(struct http_call *call, void *userdata);
 
 static void start_chained(struct chain *chain)
 {
         struct http_call *call = http_call_new("Test", "GET", URL);
 
-        call->done = go_on;
+        call->done = continue_chain;
         call->userdata = chain;
         http_start(chain->http, call);
 }
 
-static void go_on(struct http_call *call, void *userdata)
+static void continue_chain(struct http_call *call, void *userdata)
 {
         struct chain *chain = userdata;
 
@@ -310,7 +311,7 @@ static void go_on(struct http_call *call, void *userdata)
         }
 }
 
-static void calls_go_on_from_calls_in_parallel(void **state)
+static void chains_of_calls_run_in_parallel(void **state)
 {
         struct place *place = *state;
         struct chain chains[20] = {{0}};
@@ -330,7 +331,7 @@ static void calls_go_on_from_calls_in_parallel(void **state)
         assert_int_equal(passed_ms(place), 300);
 }
 
-static void one_that_waits_holds_up_no_other(void **state)
+static void a_waiting_call_holds_up_no_other(void **state)
 {
         struct place *place = *state;
         struct http_call *other = http_call_new("Test", "GET", "https://example.test/b");
@@ -352,10 +353,10 @@ static void never(struct http_call *call, void *userdata)
 {
         (void)call;
         (void)userdata;
-        fail_msg("a cancelled call was told as done");
+        fail_msg("a cancelled call was reported as done");
 }
 
-static void cancelled_calls_are_not_told(void **state)
+static void cancelled_calls_are_not_reported_as_done(void **state)
 {
         struct place *place = *state;
         struct http_call *waiting = http_call_new("Test", "GET", "https://example.test/b");
@@ -406,7 +407,7 @@ static void a_header_with_a_line_break_is_left_out(void **state)
         assert_string_equal(buf_string(&place->call->headers), "X-B: 3\n");
 }
 
-static void a_useless_answer_is_quoted_from_its_beginning(void **state)
+static void an_unexpected_answer_is_quoted_from_its_beginning(void **state)
 {
         struct place *place = *state;
         struct err err;
@@ -427,8 +428,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(an_answer_ends_the_call),
-                TEST(what_passes_is_tried_again),
-                TEST(what_does_not_pass_is_not),
+                TEST(transient_statuses_are_tried_again),
+                TEST(other_statuses_are_not_tried_again),
                 TEST(lost_connections_are_tried_again),
                 TEST(tries_are_counted),
                 TEST(by_default_there_is_one_try),
@@ -436,16 +437,16 @@ int main(void)
                 TEST(waits_are_full_jitter),
                 TEST(retry_after_is_honoured),
                 TEST(retry_after_may_be_a_date),
-                TEST(who_wants_very_long_is_left_alone),
-                TEST(no_try_is_waited_for_beyond_the_deadline),
+                TEST(a_very_long_retry_after_ends_the_call),
+                TEST(no_retry_is_awaited_beyond_the_deadline),
                 TEST(a_try_ends_with_the_deadline),
                 TEST(too_large_an_answer_is_an_error),
-                TEST(calls_go_on_from_calls_in_parallel),
-                TEST(one_that_waits_holds_up_no_other),
-                TEST(cancelled_calls_are_not_told),
+                TEST(chains_of_calls_run_in_parallel),
+                TEST(a_waiting_call_holds_up_no_other),
+                TEST(cancelled_calls_are_not_reported_as_done),
                 TEST(answer_headers_are_found),
                 TEST(a_header_with_a_line_break_is_left_out),
-                TEST(a_useless_answer_is_quoted_from_its_beginning),
+                TEST(an_unexpected_answer_is_quoted_from_its_beginning),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

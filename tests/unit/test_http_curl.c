@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * libcurl's transport, against a server in threads of this program.
+ * libcurl's transport, against a server in threads of this program: requests arrive as they were
+ * made, connections are kept and their loss is survived, only trusted servers are spoken to, and an
+ * event loop can drive it.
  */
 
 #include <errno.h>
@@ -70,7 +72,7 @@ static struct http_call *new_call(const struct place *place, const char *method,
         struct http_call *call = http_call_new("Test", method, "%s://127.0.0.1:%d%s",
                 place->server->tls ? "https" : "http", place->server->port, path);
 
-        /* valgrind takes seconds to read the system's authorities */
+        /* Under valgrind it takes seconds to read the system's certificate authorities. */
         call->connect_timeout_ms = call->try_timeout_ms = call->timeout_ms = 60000;
         return call;
 }
@@ -86,7 +88,7 @@ static void perform_ok(struct place *place, const char *path)
         http_call_free(call);
 }
 
-/* -- what is sent -- */
+/* -- requests -- */
 
 static void sends_headers_and_body(void **state)
 {
@@ -142,7 +144,7 @@ static void signs_for_aws(void **state)
         assert_lacks(sent, "wJalrXUtnFEMI");
         http_call_free(call);
 
-        /* The handle is used again: nothing of the signature may stick to it. */
+        /* The handle is used again, without anything of the signature. */
         call = new_call(place, "GET", "/echo");
         assert_int_equal(http_perform(place->http, call)->result, 0);
         assert_lacks(buf_string(&call->answer), "Authorization");
@@ -162,13 +164,13 @@ static void a_connection_is_kept(void **state)
         assert_int_equal(atomic_load(&place->server->requests), 5);
 }
 
-/* As after a frozen Lambda thaws: the server has gone away meanwhile. */
+/* A Lambda that was frozen finds that the server has closed the connection meanwhile. */
 static void a_stale_connection_is_survived(void **state)
 {
         struct place *place = *state;
 
         perform_ok(place, "/close");
-        usleep(50000); /* until the end of the connection has arrived */
+        usleep(50000); /* until the server's FIN has arrived */
         perform_ok(place, "/ok");
         assert_int_equal(atomic_load(&place->server->connections), 2);
 }
@@ -223,14 +225,14 @@ static void silence_times_out(void **state)
         assert_int_equal(atomic_load(&place->server->requests), 2);
 }
 
-static void an_answer_cut_off_is_none(void **state)
+static void a_truncated_answer_is_an_error(void **state)
 {
         struct place *place = *state;
 
         assert_fails(place, new_call(place, "GET", "/cut"), -ECONNRESET, "no answer");
 }
 
-static void refusal_is_told(void **state)
+static void a_refused_connection_is_an_error(void **state)
 {
         struct place *place = *state;
         struct server *gone = server_start(NULL);
@@ -244,7 +246,7 @@ static void refusal_is_told(void **state)
         assert_fails(place, http_call_new("Test", "GET", "no url:secret/"), -EINVAL, "no answer");
 }
 
-static void interim_answers_are_passed_over(void **state)
+static void interim_answers_are_skipped(void **state)
 {
         struct place *place = *state;
         struct http_call *call = new_call(place, "GET", "/early");
@@ -278,9 +280,8 @@ static void a_refusal_says_where_authorities_were_looked_for(void **state)
                 "trusted are the authorities in /nowhere (SSL_CERT_FILE");
 }
 
-/* Neither is set, or to nothing: Debian's place, which the libraries of the packages know as well.
- */
-static void the_system_has_authorities(void **state)
+/* An empty SSL_CERT_FILE counts as unset: Debian's path, which Debian's own libraries know too. */
+static void system_authorities_are_the_default(void **state)
 {
         struct place *place = *state;
 
@@ -299,7 +300,7 @@ static void a_trusted_certificate_is_accepted(void **state)
         perform_ok(place, "/ok");
         perform_ok(place, "/ok");
         assert_int_equal(atomic_load(&place->server->connections), 1);
-        /* Its name counts as well. */
+        /* A trusted certificate for another name is refused. */
         assert_fails(place,
                 http_call_new("Test", "GET", "https://localhost:%d/secret", place->server->port),
                 -EKEYREJECTED, "");
@@ -318,7 +319,7 @@ static void stale_tls_connections_are_survived(void **state)
         assert_int_equal(atomic_load(&place->server->connections), 3);
 }
 
-/* -- many -- */
+/* -- several calls -- */
 
 static void calls_run_in_parallel(void **state)
 {
@@ -376,7 +377,7 @@ static void an_event_loop_drives_calls(void **state)
         struct http_call *call = new_call(place, "GET", "/busy");
         struct pollfd poll_fd;
 
-        call->tries_max = 2; /* with a wait between them */
+        call->tries_max = 2; /* with a wait in between */
         http_start(place->http, call);
         poll_until_ended(place->http, call);
         assert_int_equal(call->status, 200);
@@ -390,7 +391,7 @@ static void an_event_loop_drives_calls(void **state)
         assert_int_equal(call->result, -ETIMEDOUT);
         http_call_free(call);
 
-        /* An idle loop is left alone. */
+        /* An idle loop is not woken. */
         poll_fd = (struct pollfd){.fd = http_fd(place->http), .events = POLLIN};
         for (int i = 0; i < 20 && poll(&poll_fd, 1, 100) > 0; i++)
                 http_dispatch(place->http);
@@ -411,12 +412,12 @@ int main(void)
                 TEST(a_connection_closed_under_a_request_is_survived),
                 TEST(too_large_an_answer_is_not_read),
                 TEST(silence_times_out),
-                TEST(an_answer_cut_off_is_none),
-                TEST(refusal_is_told),
-                TEST(interim_answers_are_passed_over),
+                TEST(a_truncated_answer_is_an_error),
+                TEST(a_refused_connection_is_an_error),
+                TEST(interim_answers_are_skipped),
                 TEST_TLS(an_unknown_certificate_is_refused),
                 TEST_TLS(a_refusal_says_where_authorities_were_looked_for),
-                TEST_TLS(the_system_has_authorities),
+                TEST_TLS(system_authorities_are_the_default),
                 TEST_TLS(a_trusted_certificate_is_accepted),
                 TEST_TLS(stale_tls_connections_are_survived),
                 TEST(calls_run_in_parallel),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Instance metadata: who this machine is, its credentials, and the spot notice; from a service that
- * may be missing, turned off, or answering something else.
+ * Instance metadata: the machine's identity, its credentials and the spot notice are read, while a
+ * service that is missing, turned off or somebody else's is recognized.
  */
 
 #include <errno.h>
@@ -90,7 +90,7 @@ static void a_busy_service_is_asked_again(void **state)
 
 /* -- token and texts -- */
 
-static void a_machine_that_is_not_on_ec2_is_told_so(void **state)
+static void a_machine_outside_ec2_is_told_so(void **state)
 {
         _cleanup_(http_call_freep) struct http_call *call = imds_token();
         char *token = NULL;
@@ -108,8 +108,8 @@ static void a_machine_that_is_not_on_ec2_is_told_so(void **state)
         assert_null(token);
 }
 
-/* The token goes into the headers of further calls. */
-static void only_a_token_is_taken_for_one(void **state)
+/* The token goes into the headers of later calls. */
+static void malformed_tokens_are_refused(void **state)
 {
         static const char *const texts[] = {"", "two words", "line\n", "\x01", "\xc3\xa4", "<a>\r"};
         _cleanup_(http_call_freep) struct http_call *call = imds_token();
@@ -183,8 +183,8 @@ static void one_document_says_who_the_machine_is(void **state)
         assert_string_equal(identity.account, "123456789012");
 }
 
-/* Its words become parts of parameter names, host names and a runner's name. */
-static void an_identity_is_whole_and_plain_or_refused(void **state)
+/* Its fields become parts of parameter names, host names and the runner's name. */
+static void an_incomplete_or_unsafe_identity_is_refused(void **state)
 {
         static const char *const bodies[] = {
                 "",
@@ -241,7 +241,7 @@ static void credentials_are_read_with_their_end(void **state)
         aws_credentials_release(&credentials);
 }
 
-static void credentials_that_are_none_are_refused_and_not_shown(void **state)
+static void unusable_credentials_are_refused_and_not_shown(void **state)
 {
         static const struct {
                 int status;
@@ -324,13 +324,13 @@ int main(void)
                 TEST(the_token_comes_first),
                 TEST(another_address_may_be_set),
                 TEST(a_busy_service_is_asked_again),
-                TEST(a_machine_that_is_not_on_ec2_is_told_so),
-                TEST(only_a_token_is_taken_for_one),
+                TEST(a_machine_outside_ec2_is_told_so),
+                TEST(malformed_tokens_are_refused),
                 TEST(texts_are_found_or_not),
                 TEST(one_document_says_who_the_machine_is),
-                TEST(an_identity_is_whole_and_plain_or_refused),
+                TEST(an_incomplete_or_unsafe_identity_is_refused),
                 TEST(credentials_are_read_with_their_end),
-                TEST(credentials_that_are_none_are_refused_and_not_shown),
+                TEST(unusable_credentials_are_refused_and_not_shown),
                 TEST(the_spot_notice_says_what_and_when),
                 TEST(a_broken_notice_is_an_error_and_no_notice),
         };

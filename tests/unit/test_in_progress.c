@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A runner took a job: its queue time, and the instance's tag.
+ * A runner took a job: its queue time becomes a metric, and the instance that runs it carries the
+ * job's URL as a tag.
  */
 
 #include <stdlib.h>
@@ -52,7 +53,8 @@ static void only_what_failed_comes_again(void **state)
                 {"c", "{}", 0, NULL},
         };
 
-        /* One is gone, for the other the permission is missing. */
+        /* The first instance is gone, which is no failure; for the second the permission is
+         * missing. */
         script_expect(stage->script, "POST", STAGE_EC2, "i-00000001", 400,
                 "<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code></Error>"
                 "</Errors></Response>");

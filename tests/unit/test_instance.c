@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Machines: what their reports and their ends lead to.
+ * Machines: a report becomes metrics, people hear of a failure or a lost job, a job that its
+ * machine never ran is given back, and what an ended machine left behind is removed.
  */
 
 #include <stdlib.h>
@@ -83,7 +84,7 @@ static void a_failed_agent_is_told(void **state)
         "{\"id\":1,\"run_id\":2,\"attempt\":1,\"installation\":4711,\"repository\":\"o/r\"," \
         "\"instance_type\":\"m7i.large\",\"relaunches\":" relaunches "}"
 
-/* No job started on it, so one job too many waits on GitHub. */
+/* No job started on it, so on GitHub a job waits that has no machine. */
 static void a_machine_that_failed_early_gives_its_job_back(void **state)
 {
         struct stage *stage = *state;
@@ -93,19 +94,19 @@ static void a_machine_that_failed_early_gives_its_job_back(void **state)
         assert_string_equal(stage_one(stage, instance_handle,
                                     REPORT("failed", ",\"reason\":\"x\",\"job\":" JOB("2"))),
                 STAGE_NONE_FAILED);
-        /* Three machines failed for it: the fault is not the machines'. */
+        /* Three machines failed for it, so another one would not help. */
         stage_expect_sent(stage, "still waits on GitHub");
         assert_string_equal(stage_one(stage, instance_handle,
                                     REPORT("failed", ",\"reason\":\"y\",\"job\":" JOB("3"))),
                 STAGE_NONE_FAILED);
-        /* A job that had started is GitHub's to end, and a person's to run again. */
+        /* A job that had started ends at GitHub, where a person can run it again. */
         stage_expect_sent(stage, "can be run again there");
         assert_string_equal(
                 stage_one(stage, instance_handle, REPORT_STARTED("failed", ",\"job\":" JOB("0"))),
                 STAGE_NONE_FAILED);
 }
 
-/* Else each cancelled job would launch machine after machine. */
+/* Otherwise a cancelled job would launch one machine after another. */
 static void a_machine_that_nobody_needed_gives_nothing_back(void **state)
 {
         struct stage *stage = *state;
@@ -134,7 +135,7 @@ static void a_spot_loss_before_a_job_gives_the_job_back(void **state)
 }
 
 /* The machine ended before its agent came up. */
-static void a_hand_over_that_nobody_read_is_given_back(void **state)
+static void a_job_whose_hand_over_nobody_read_is_given_back(void **state)
 {
         static const char parameters[] =
                 "{\"Parameters\":[{\"Name\":\"/p/runners/"
@@ -157,7 +158,7 @@ static void a_hand_over_that_nobody_read_is_given_back(void **state)
         assert_not_logged(stage, "c2VjcmV0");
 }
 
-/* Its runner took a job, so the hand-over was read, and only its deletion failed. */
+/* Its runner took a job, so the hand-over had been read; only its deletion failed. */
 static void what_a_machine_left_is_removed(void **state)
 {
         struct stage *stage = *state;
@@ -172,7 +173,7 @@ static void what_a_machine_left_is_removed(void **state)
         assert_logged(stage, "deregistered a runner that its machine left");
 }
 
-static void a_machine_that_took_its_job_along_is_told(void **state)
+static void a_job_lost_with_its_machine_is_told(void **state)
 {
         struct stage *stage = *state;
 
@@ -199,7 +200,7 @@ static void a_spot_warning_is_told_where_a_job_runs(void **state)
         assert_sent(stage, "https://github.test/1");
 }
 
-/* Events come for every instance of the account. */
+/* EventBridge sends the events of every instance of the account. */
 static void machines_of_others_are_left_alone(void **state)
 {
         static const char *const tags[] = {"", TAG("scale-agent:prefix", "/other"),
@@ -243,9 +244,9 @@ int main(void)
                 TEST(a_machine_that_failed_early_gives_its_job_back),
                 TEST(a_machine_that_nobody_needed_gives_nothing_back),
                 TEST(a_spot_loss_before_a_job_gives_the_job_back),
-                TEST(a_hand_over_that_nobody_read_is_given_back),
+                TEST(a_job_whose_hand_over_nobody_read_is_given_back),
                 TEST(what_a_machine_left_is_removed),
-                TEST(a_machine_that_took_its_job_along_is_told),
+                TEST(a_job_lost_with_its_machine_is_told),
                 TEST(a_spot_warning_is_told_where_a_job_runs),
                 TEST(machines_of_others_are_left_alone),
                 TEST(what_cannot_be_read_fails_alone),

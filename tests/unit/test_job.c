@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Jobs: out of GitHub's deliveries, and through the queues and back.
+ * Jobs: read from GitHub's deliveries or refused by the name of the bad member, and unchanged after
+ * a trip through a queue.
  */
 
 #include <errno.h>
@@ -48,7 +49,7 @@ static void reads_a_delivery(void **state)
         job_release(&job);
 }
 
-static void travels_through_a_queue_unchanged(void **state)
+static void is_unchanged_after_a_queue(void **state)
 {
         struct job job = {0};
         struct job back = {0};
@@ -75,7 +76,7 @@ static void travels_through_a_queue_unchanged(void **state)
         job_release(&back);
 }
 
-/* A cancelled job may carry a runner that is none: id 0 and an empty name. */
+/* A cancelled job may name a runner with id 0 and an empty name: there was none. */
 static void no_runner_has_many_forms(void **state)
 {
         static const char *const forms[] = {
@@ -136,7 +137,8 @@ static void knows_actions(void **state)
         }
 }
 
-/* A delivery with one member as in ROW, and the others good. */
+/* The delivery WHOLE, whose member NAME (such as workflow_job.id) has VALUE instead, or is missing
+ * (NULL); the caller frees. */
 static char *with_member(const char *name, const char *value)
 {
         _cleanup_json_ cJSON *body = cJSON_Parse(WHOLE);
@@ -282,7 +284,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(reads_a_delivery),
-                cmocka_unit_test(travels_through_a_queue_unchanged),
+                cmocka_unit_test(is_unchanged_after_a_queue),
                 cmocka_unit_test(no_runner_has_many_forms),
                 cmocka_unit_test(knows_actions),
                 cmocka_unit_test(refuses_bad_members_by_name),

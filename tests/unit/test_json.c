@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * JSON from outside: what is refused, and what is said about it.
+ * JSON from outside: whatever could be read in two ways is refused, and the text says what was
+ * needed and what was found.
  */
 
 #include <errno.h>
@@ -70,8 +71,7 @@ static void refuses_what_is_nested_too_deep(void **state)
         free(deep);
 }
 
-/* cJSON ends a string at a NUL, so that a name could be checked as one thing and used as another.
- */
+/* cJSON ends a string at a NUL: a name could be checked in one form and used in another. */
 static void refuses_strings_that_would_be_cut(void **state)
 {
         static const char nul[] = "{\"name\": \"octo\\u0000evil\"}";
@@ -86,7 +86,7 @@ static void refuses_strings_that_would_be_cut(void **state)
         assert_string_equal(json_string(value, "name"), "octo\\u0000");
 }
 
-static void accepts_blanks_around(void **state)
+static void accepts_white_space_around(void **state)
 {
         _cleanup_json_ cJSON *value = parsed(" \r\n{\"a\": 1}\t\n");
 
@@ -172,7 +172,7 @@ int main(void)
                 cmocka_unit_test(refuses_what_is_not_utf8),
                 cmocka_unit_test(refuses_what_is_nested_too_deep),
                 cmocka_unit_test(refuses_strings_that_would_be_cut),
-                cmocka_unit_test(accepts_blanks_around),
+                cmocka_unit_test(accepts_white_space_around),
                 cmocka_unit_test(finds_members_by_path),
                 cmocka_unit_test(integers_are_exact_or_refused),
                 cmocka_unit_test(says_what_is_needed_and_what_was_found),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The failover ladder: which types stand in for which, and in what order.
+ * The failover ladder: which instance types replace a type without capacity, in which order. A rung
+ * is never smaller than the type that was asked for, nor of another architecture.
  */
 
 #include <stdio.h>
@@ -32,33 +33,33 @@ static void test_order(void **state)
                 const char *type;
                 const char *rungs;
         } cases[] = {
-                /* Intel, its AMD sibling, the next larger Intel, its sibling, to the end */
+                /* Intel, its AMD sibling, the next larger Intel, its sibling, and so on. */
                 {"m7i.8xlarge", "m7i.8xlarge m7a.8xlarge m7i.12xlarge m7a.12xlarge m7i.16xlarge "
                                 "m7a.16xlarge m7i.24xlarge m7a.24xlarge m7i.48xlarge m7a.48xlarge"},
                 {"c6i.24xlarge", "c6i.24xlarge c6a.24xlarge c6i.32xlarge c6a.32xlarge"},
                 {"m5d.16xlarge", "m5d.16xlarge m5ad.16xlarge m5d.24xlarge m5ad.24xlarge"},
                 {"t3.medium", "t3.medium t3a.medium t3.large t3a.large t3.xlarge t3a.xlarge "
                               "t3.2xlarge t3a.2xlarge"},
-                /* sizes that the sibling lacks are passed over */
+                /* Sizes that the sibling lacks are skipped. */
                 {"c5.4xlarge", "c5.4xlarge c5a.4xlarge c5.9xlarge c5.12xlarge c5a.12xlarge "
                                "c5.18xlarge c5.24xlarge c5a.24xlarge"},
                 {"r8i.48xlarge", "r8i.48xlarge r8a.48xlarge r8i.96xlarge"},
-                /* AMD: the same the other way round */
+                /* AMD: the same the other way round. */
                 {"m7a.24xlarge",
                         "m7a.24xlarge m7i.24xlarge m7a.32xlarge m7a.48xlarge m7i.48xlarge"},
                 {"r6a.32xlarge", "r6a.32xlarge r6i.32xlarge r6a.48xlarge"},
-                /* flex: AMD of its size, and then the Intel family in full */
+                /* Flex: AMD of the same size, then the full Intel family. */
                 {"c7i-flex.16xlarge", "c7i-flex.16xlarge c7a.16xlarge c7i.16xlarge c7i.24xlarge "
                                       "c7a.24xlarge c7i.48xlarge c7a.48xlarge"},
-                /* Graviton, and families without a sibling, climb alone */
+                /* Graviton, and families without a sibling, climb alone. */
                 {"m6g.4xlarge", "m6g.4xlarge m6g.8xlarge m6g.12xlarge m6g.16xlarge"},
                 {"t4g.xlarge", "t4g.xlarge t4g.2xlarge"},
                 {"c5n.9xlarge", "c5n.9xlarge c5n.18xlarge"},
                 {"r7iz.16xlarge", "r7iz.16xlarge r7iz.32xlarge"},
-                /* the largest */
+                /* The largest size of a family. */
                 {"c8g.48xlarge", "c8g.48xlarge"},
                 {"m8i.96xlarge", "m8i.96xlarge"},
-                /* nothing stands in for bare metal, or for what is not known */
+                /* Nothing replaces bare metal or an unknown type. */
                 {"m7i.metal-24xl", "m7i.metal-24xl"},
                 {"m7i.3xlarge", "m7i.3xlarge"},
                 {"x99zz.large", "x99zz.large"},
@@ -86,8 +87,8 @@ static void test_bounds(void **state)
         assert_true(instance_type_is_plausible("a-type-of-thirty-one-char.large"));
 }
 
-/* One type of FAMILY: its ladder begins with it, fits, has no type twice, and stays within the
- * architecture. */
+/* The ladder of TYPE begins with it, fits, has no type twice, and stays within the architecture of
+ * its FAMILY. */
 static void check_ladder(const struct instance_family *family, const char *type)
 {
         struct ladder_rung rungs[LADDER_MAX];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The loop of the Lambda runtime.
+ * The loop of the Lambda runtime: events are handled one after another, and neither a failure nor a
+ * refused answer ends the process.
  */
 
 #include <errno.h>
@@ -67,7 +68,7 @@ static void expect_event(struct place *place, const char *headers, const char *b
         script_expect_headers(place->script, "GET", NEXT, NULL, 200, headers, body);
 }
 
-/* The runtime API goes away: so ends every run. */
+/* The runtime API goes away, which ends lambda_run(). */
 static void expect_end(struct place *place)
 {
         script_expect_failure(place->script, "GET", NEXT, -ECONNRESET);
@@ -83,7 +84,7 @@ static void events_are_answered_one_after_the_other(void **state)
         struct place *place = *state;
 
         expect_event(place, HEADERS, "{\"a\":1}");
-        script_latency(place->script, 3600000); /* frozen meanwhile */
+        script_latency(place->script, 3600000); /* The process was frozen meanwhile. */
         script_expect(place->script, "POST", INVOCATION "r-1/response", "{\"ok\":true}", 202, "");
         expect_event(place, "lambda-runtime-aws-request-id: r-2\r\n", "{}");
         script_expect(place->script, "POST", INVOCATION "r-2/response", NULL, 202, "");
@@ -123,7 +124,7 @@ static void a_failure_is_reported_and_the_next_event_served(void **state)
         assert_int_equal(place->events, 2);
 }
 
-/* An answer that came too late, or is too large for Lambda, is Lambda's to report. */
+/* Lambda itself reports an answer that came too late or is too large. */
 static void a_refused_answer_does_not_end_the_loop(void **state)
 {
         struct place *place = *state;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Log lines and metrics, as CloudWatch gets them.
+ * Log lines and metrics exactly as CloudWatch gets them: one JSON object a line, with the context
+ * of the event.
  */
 
 #include <errno.h>
@@ -92,7 +93,7 @@ static void context_is_in_every_message(void **state)
         assert_contains(written(place), "\"three\"}");
 }
 
-/* A name twice in one object is for each reader something else. */
+/* JSON readers differ in what they make of a name that occurs twice. */
 static void a_field_replaces_context_of_its_name(void **state)
 {
         struct place *place = *state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What people see in Teams and Slack, that it arrives whatever a job is called, and that a
- * webhook's URL stays secret.
+ * What people see in Teams and Slack: it arrives whatever a job is called, shows a job's name as it
+ * is, and never shows the URL of a webhook.
  */
 
 #include <errno.h>
@@ -95,7 +95,7 @@ static void test_teams_leaves_out_what_is_not_there(void **state)
                 CARD_BEGIN CARD_TITLE("All is well", "accent") "]" CARD_END);
 }
 
-/* A job's name must not become Markdown, a link least of all. */
+/* A job's name must not become Markdown, and least of all a link. */
 static void test_teams_shows_markdown_as_it_is(void **state)
 {
         const struct notification notification = {
@@ -169,7 +169,7 @@ static cJSON *parse_body(
         return json;
 }
 
-/* The worst that can be shown, in characters that escaping doubles or that take many bytes. */
+/* The largest notification, in characters that escaping doubles or that take many bytes. */
 static void test_the_largest_message_fits(void **state)
 {
         static const char *const pieces[] = {
@@ -224,7 +224,7 @@ static void test_bad_bytes_are_shown_as_question_marks(void **state)
                 CARD_BEGIN CARD_TITLE("???x?????", "accent") "]" CARD_END);
 }
 
-/* Slack: at most 3,000 characters a section, cut before an entity, and ten fields a section. */
+/* Slack takes 3,000 characters and ten fields in a section; the cut must not split an entity. */
 static void test_slack_limits(void **state)
 {
         _cleanup_free_ char *text = repeat("&", 3000);
@@ -260,7 +260,7 @@ static void test_only_https_becomes_a_link(void **state)
                 }
 }
 
-static void test_facts_without_value_are_left_out(void **state)
+static void test_facts_without_a_value_are_left_out(void **state)
 {
         struct notification notification = {0};
 
@@ -325,7 +325,7 @@ static void test_refusals(void **state)
         assert_refused("slack", 429, "rate_limited", "rate_limited: too many messages");
 }
 
-/* The transport's own words may name the host or the URL. */
+/* The transport's own error text may contain the host or the URL. */
 static void test_no_answer_keeps_the_url_secret(void **state)
 {
         (void)state;
@@ -443,7 +443,7 @@ int main(void)
                 cmocka_unit_test(test_bad_bytes_are_shown_as_question_marks),
                 cmocka_unit_test(test_slack_limits),
                 cmocka_unit_test(test_only_https_becomes_a_link),
-                cmocka_unit_test(test_facts_without_value_are_left_out),
+                cmocka_unit_test(test_facts_without_a_value_are_left_out),
                 cmocka_unit_test(test_any_2xx_is_success),
                 cmocka_unit_test(test_refusals),
                 cmocka_unit_test(test_no_answer_keeps_the_url_secret),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Notifications on their way to people: every channel, and nobody twice.
+ * Notifications on their way to people: each goes to every channel at once, and reaches no channel
+ * twice.
  */
 
 #include <stdlib.h>
@@ -32,7 +33,7 @@ static const char *notify_once(struct stage *stage, const char *body)
         return stage_one(stage, notify_handle, body);
 }
 
-static void every_channel_is_told_side_by_side(void **state)
+static void all_channels_are_told_in_parallel(void **state)
 {
         struct stage *stage = *state;
         int64_t before = clock_monotonic_ms(stage->scaler.clock);
@@ -48,7 +49,7 @@ static void every_channel_is_told_side_by_side(void **state)
         assert_not_logged(stage, "secret-of");
 }
 
-static void one_of_a_key_is_enough_for_a_quarter_of_an_hour(void **state)
+static void a_key_is_shown_once_in_a_quarter_of_an_hour(void **state)
 {
         struct stage *stage = *state;
 
@@ -65,7 +66,7 @@ static void one_of_a_key_is_enough_for_a_quarter_of_an_hour(void **state)
         assert_string_equal(notify_once(stage, NOTE("k")), STAGE_NONE_FAILED);
 }
 
-static void who_was_told_is_not_told_again_for_others(void **state)
+static void a_failed_channel_does_not_make_others_repeat(void **state)
 {
         struct stage *stage = *state;
 
@@ -77,7 +78,7 @@ static void who_was_told_is_not_told_again_for_others(void **state)
         assert_not_logged(stage, "secret-of");
 }
 
-static void nobody_told_means_once_more(void **state)
+static void what_no_channel_took_comes_again(void **state)
 {
         struct stage *stage = *state;
 
@@ -91,7 +92,7 @@ static void nobody_told_means_once_more(void **state)
         assert_string_equal(notify_once(stage, NOTE("k")), STAGE_NONE_FAILED);
 }
 
-/* One channel whose URLs cannot be read must not silence, or repeat, the other. */
+/* A channel whose URLs cannot be read must neither silence the other nor make it repeat. */
 static void channels_fail_apart(void **state)
 {
         struct stage *stage = *state;
@@ -104,7 +105,7 @@ static void channels_fail_apart(void **state)
         assert_logged(stage, "TEAMS_WEBHOOK_URLS");
 }
 
-static void without_channels_the_log_is_all(void **state)
+static void without_channels_it_is_only_logged(void **state)
 {
         struct stage *stage = *state;
 
@@ -123,12 +124,12 @@ static void without_channels_the_log_is_all(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(every_channel_is_told_side_by_side),
-                TEST(one_of_a_key_is_enough_for_a_quarter_of_an_hour),
-                TEST(who_was_told_is_not_told_again_for_others),
-                TEST(nobody_told_means_once_more),
+                TEST(all_channels_are_told_in_parallel),
+                TEST(a_key_is_shown_once_in_a_quarter_of_an_hour),
+                TEST(a_failed_channel_does_not_make_others_repeat),
+                TEST(what_no_channel_took_comes_again),
                 TEST(channels_fail_apart),
-                TEST(without_channels_the_log_is_all),
+                TEST(without_channels_it_is_only_logged),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Queued jobs: launched together, from the first offer that has capacity, and handed over; and
- * whatever goes wrong, the right message fails and nothing is left behind.
+ * Queued jobs: they are launched together from the first offer that has capacity, and each gets its
+ * registration. Whatever goes wrong, the right message fails and nothing is left behind.
  */
 
 #include <errno.h>
@@ -18,9 +18,9 @@
 #define RUNNERS_URL STAGE_GITHUB "/repos/o/r/actions/runners"
 #define TYPE(type, subnet) "InstanceType=" type "&SubnetId=subnet-0000000" subnet
 
-/* -- what is expected -- */
+/* -- expectations -- */
 
-/* EC2 launches the instances FIRST to LAST. */
+/* EC2 launches the instances numbered FIRST to LAST. */
 static void expect_launch(struct stage *stage, const char *body, int first, int last)
 {
         _cleanup_buf_ struct buf xml = BUF_INIT(65536);
@@ -86,7 +86,7 @@ static void expect_terminated(struct stage *stage, const char *ids)
                 "<TerminateInstancesResponse><instancesSet/></TerminateInstancesResponse>");
 }
 
-/* -- what comes in -- */
+/* -- messages -- */
 
 static const char *job_with(int id, const char *spec, const char *more)
 {
@@ -122,7 +122,7 @@ static int64_t now_ms(struct stage *stage)
         return clock_monotonic_ms(stage->scaler.clock);
 }
 
-/* The client token of the launch asked for last. */
+/* Copies the client token of the latest RunInstances. */
 static void last_token(struct stage *stage, char token[static 65])
 {
         const char *found = strstr(script_last_body(stage->script), "&ClientToken=");
@@ -132,7 +132,7 @@ static void last_token(struct stage *stage, char token[static 65])
         assert_int_equal(strspn(token, "0123456789abcdef"), 64);
 }
 
-/* -- as it should be -- */
+/* -- launching -- */
 
 static void a_batch_is_one_launch(void **state)
 {
@@ -150,7 +150,7 @@ static void a_batch_is_one_launch(void **state)
                 script_latency(stage->script, 100);
         }
         assert_string_equal(run(stage, messages, 3), STAGE_NONE_FAILED);
-        /* The three go side by side. */
+        /* The three registrations run in parallel. */
         assert_int_equal(now_ms(stage) - before, 300);
         assert_sent(stage, "\"Tags\":[{\"Key\":\"scale-agent:instance\",\"Value\":"
                            "\"arn:aws:ec2:eu-central-1:123456789012:instance/i-00000003\"}]");
@@ -165,7 +165,7 @@ static void a_batch_is_one_launch(void **state)
         assert_not_logged(stage, FAKE_AWS_SECRET);
 }
 
-static void what_differs_is_launched_apart(void **state)
+static void different_jobs_are_launched_apart(void **state)
 {
         struct stage *stage = *state;
         const struct stage_message messages[] = {{"a", job(1, "linux"), 0, NULL},
@@ -186,7 +186,7 @@ static void what_differs_is_launched_apart(void **state)
         assert_string_equal(run(stage, messages, 3), STAGE_NONE_FAILED);
 }
 
-static void doubles_share_an_instance(void **state)
+static void duplicate_messages_share_an_instance(void **state)
 {
         struct stage *stage = *state;
         const struct stage_message messages[] = {
@@ -197,7 +197,7 @@ static void doubles_share_an_instance(void **state)
         assert_string_equal(run(stage, messages, 2), STAGE_NONE_FAILED);
 }
 
-static void tokens_are_bought_while_ec2_launches(void **state)
+static void tokens_are_requested_while_ec2_launches(void **state)
 {
         struct stage *stage = *state;
         int64_t before = now_ms(stage);
@@ -212,7 +212,7 @@ static void tokens_are_bought_while_ec2_launches(void **state)
         assert_string_equal(
                 run_one(stage, job_with(1, "linux", ",\"installation\":4711")), STAGE_NONE_FAILED);
         assert_int_equal(now_ms(stage) - before, 152);
-        /* And kept. */
+        /* The token is kept. */
         expect_launch(stage, NULL, 2, 2);
         expect_hand_over(stage, 2);
         assert_string_equal(
@@ -222,7 +222,7 @@ static void tokens_are_bought_while_ec2_launches(void **state)
 
 /* -- the ladder -- */
 
-static void capacity_climbs_the_ladder_over_the_subnets(void **state)
+static void every_subnet_is_tried_before_the_next_rung(void **state)
 {
         struct stage *stage = *state;
 
@@ -235,8 +235,8 @@ static void capacity_climbs_the_ladder_over_the_subnets(void **state)
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
         assert_logged(stage, "\"Failovers\":4");
 
-        /* What had no capacity a moment ago is not asked again; a full subnet says nothing about
-         * the offer. */
+        /* Offers without capacity are not tried again at once; a full subnet says nothing about
+         * capacity. */
         expect_launch(stage, TYPE("m7a.large", "b"), 2, 2);
         expect_hand_over(stage, 2);
         assert_string_equal(run_one(stage, job(2, "linux")), STAGE_NONE_FAILED);
@@ -246,7 +246,7 @@ static void capacity_climbs_the_ladder_over_the_subnets(void **state)
         assert_string_equal(run_one(stage, job(3, "linux")), STAGE_NONE_FAILED);
 }
 
-static void a_part_is_taken_and_the_rest_goes_on(void **state)
+static void a_partial_launch_is_used_and_the_rest_launched(void **state)
 {
         struct stage *stage = *state;
         const struct stage_message messages[] = {{"a", job(1, "linux"), 0, NULL},
@@ -306,7 +306,7 @@ static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
         assert_logged(stage, "InsufficientInstanceCapacity: because");
 }
 
-/* What EC2 refused a moment ago is not asked again, and does not count as a try; later it is. */
+/* An offer that EC2 refused a moment ago is skipped, which does not count as a try. */
 static void empty_offers_are_left_alone_for_two_minutes(void **state)
 {
         struct stage *stage = *state;
@@ -365,7 +365,7 @@ static void a_job_that_cannot_be_parked_comes_again(void **state)
         assert_string_equal(run_one(stage, job(1, "fallback")), STAGE_FAILED("m1"));
 }
 
-/* GitHub cancels what was queued for a day. */
+/* GitHub cancels a job that has been queued for a day. */
 static void old_jobs_are_dropped(void **state)
 {
         static const char *const old[] = {
@@ -431,9 +431,9 @@ static void a_used_token_is_replaced(void **state)
         assert_string_not_equal(token, other);
 }
 
-/* After a failed hand-over the same job has the same token, and EC2 shows the old instance for as
- * long as that shuts down. */
-static void an_instance_that_ends_already_is_not_handed_over(void **state)
+/* After a failed registration the retry has the same client token, for which EC2 returns the old
+ * instance while that shuts down. */
+static void an_instance_that_shuts_down_is_not_used(void **state)
 {
         struct stage *stage = *state;
 
@@ -446,7 +446,7 @@ static void an_instance_that_ends_already_is_not_handed_over(void **state)
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
 }
 
-/* -- what was in the way -- */
+/* -- what is in the way of a registration -- */
 
 static void a_taken_name_is_cleared(void **state)
 {
@@ -462,7 +462,7 @@ static void a_taken_name_is_cleared(void **state)
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
 }
 
-static void what_stays_in_the_way_is_given_up(void **state)
+static void a_name_that_stays_taken_is_given_up(void **state)
 {
         struct stage *stage = *state;
 
@@ -490,9 +490,9 @@ static void a_parameter_in_the_way_is_replaced(void **state)
         assert_string_equal(run_one(stage, job(1, "linux")), STAGE_NONE_FAILED);
 }
 
-/* -- taking back -- */
+/* -- taking a launch back -- */
 
-static void without_a_configuration_the_instance_goes(void **state)
+static void without_a_jit_configuration_the_instance_goes(void **state)
 {
         struct stage *stage = *state;
         const struct stage_message messages[] = {{"a", job(1, "linux"), 0, NULL},
@@ -523,7 +523,7 @@ static void without_a_parameter_the_runner_goes_as_well(void **state)
         assert_not_logged(stage, "c2VjcmV0");
 }
 
-static void one_that_ec2_forgot_does_not_save_the_others(void **state)
+static void an_unknown_instance_does_not_save_the_others(void **state)
 {
         struct stage *stage = *state;
         const struct stage_message messages[] = {
@@ -544,7 +544,7 @@ static void one_that_ec2_forgot_does_not_save_the_others(void **state)
         assert_not_logged(stage, "not terminated");
 }
 
-/* -- what nobody can mend here -- */
+/* -- what a person has to mend -- */
 
 static void a_refused_launch_fails_and_is_told_once(void **state)
 {
@@ -570,7 +570,7 @@ static void without_a_token_nothing_more_is_launched(void **state)
         expect_parameter_deleted(stage, 1);
         expect_terminated(stage, "InstanceId.1=i-00000001");
         assert_string_equal(run_one(stage, body), STAGE_FAILED("m1"));
-        /* From now on the token comes first. */
+        /* From now on nothing is launched before there is a token. */
         script_expect(stage->script, "POST", "/access_tokens", NULL, 401, "{\"message\":\"bad\"}");
         stage_expect_sent(stage, "refused");
         assert_string_equal(run_one(stage, body), STAGE_FAILED("m1"));
@@ -581,7 +581,7 @@ static void without_a_token_nothing_more_is_launched(void **state)
         assert_string_equal(run_one(stage, body), STAGE_NONE_FAILED);
 }
 
-/* A personal token that was replaced in SSM must not need a new process. */
+/* A personal token that was replaced in SSM takes effect in a warm process. */
 static void a_refused_token_is_read_again(void **state)
 {
         struct stage *stage = *state;
@@ -618,11 +618,11 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(a_batch_is_one_launch),
-                TEST(what_differs_is_launched_apart),
-                TEST(doubles_share_an_instance),
-                TEST(tokens_are_bought_while_ec2_launches),
-                TEST(capacity_climbs_the_ladder_over_the_subnets),
-                TEST(a_part_is_taken_and_the_rest_goes_on),
+                TEST(different_jobs_are_launched_apart),
+                TEST(duplicate_messages_share_an_instance),
+                TEST(tokens_are_requested_while_ec2_launches),
+                TEST(every_subnet_is_tried_before_the_next_rung),
+                TEST(a_partial_launch_is_used_and_the_rest_launched),
                 TEST(on_demand_is_the_last_resort),
                 TEST(a_quota_leaves_only_the_other_market),
                 TEST(without_capacity_jobs_are_parked_and_people_told_once),
@@ -633,13 +633,13 @@ int main(void)
                 TEST(old_jobs_are_dropped),
                 TEST(tokens_are_the_same_for_the_same_try_only),
                 TEST(a_used_token_is_replaced),
-                TEST(an_instance_that_ends_already_is_not_handed_over),
+                TEST(an_instance_that_shuts_down_is_not_used),
                 TEST(a_taken_name_is_cleared),
-                TEST(what_stays_in_the_way_is_given_up),
+                TEST(a_name_that_stays_taken_is_given_up),
                 TEST(a_parameter_in_the_way_is_replaced),
-                TEST(without_a_configuration_the_instance_goes),
+                TEST(without_a_jit_configuration_the_instance_goes),
                 TEST(without_a_parameter_the_runner_goes_as_well),
-                TEST(one_that_ec2_forgot_does_not_save_the_others),
+                TEST(an_unknown_instance_does_not_save_the_others),
                 TEST(a_refused_launch_fails_and_is_told_once),
                 TEST(without_a_token_nothing_more_is_launched),
                 TEST(a_refused_token_is_read_again),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Settings that are kept elsewhere.
+ * Settings that refer to a file, a variable or an SSM parameter: the value is found, and its
+ * absence is told apart from a failure to read it.
  */
 
 #include <errno.h>
@@ -96,7 +97,7 @@ static void files_are_read(void **state)
         assert_true(resolve(place, "file:/") < 0);
 }
 
-static void variables_may_refer_on(void **state)
+static void variables_may_refer_to_variables(void **state)
 {
         struct place *place = *state;
 
@@ -142,7 +143,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(anything_else_is_the_value),
                 TEST(files_are_read),
-                TEST(variables_may_refer_on),
+                TEST(variables_may_refer_to_variables),
                 TEST(parameters_are_decrypted),
         };
 

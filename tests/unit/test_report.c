@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Reports: what the agent writes is what the scaler reads.
+ * Reports: the scaler reads what the agent wrote, and no nonsense gets into the metrics.
  */
 
 #include <errno.h>
@@ -132,7 +132,7 @@ static void test_faults_are_named(void **state)
         }
 }
 
-/* A report that comes from anywhere else must not lead to nonsense in metrics. */
+/* Reports come from machines, which run anybody's code. */
 static void test_odd_numbers_count_as_unknown(void **state)
 {
         static const char text[] =

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The container: what is opened when, and kept for how long.
+ * The container: a dependency is opened when it is first needed and kept as long as it is good, and
+ * one event sees one configuration.
  */
 
 #include <errno.h>
@@ -56,12 +57,12 @@ static void a_bad_new_configuration_does_not_replace_a_good_one(void **state)
         expect_config(stage, "{");
         assert_string_equal(first_spec(stage), "linux");
         assert_logged(stage, "the old one stays");
-        /* And is not asked for with every event. */
+        /* The next attempt is five minutes away. */
         scaler_begin_event(&stage->scaler, 0);
         assert_string_equal(first_spec(stage), "linux");
 }
 
-/* Handlers hold on to specs while they wait for the network. */
+/* Handlers keep pointers to specs while they wait for the network. */
 static void an_event_sees_one_configuration(void **state)
 {
         struct stage *stage = *state;
@@ -90,7 +91,7 @@ static void without_a_configuration_nothing_goes_on(void **state)
         assert_contains(err.text, "SSM parameter /p/config does not exist");
 }
 
-/* `aws ssm put-parameter --value file://token` stores the line break as well. */
+/* `aws ssm put-parameter --value file://token` also stores the file's final line break. */
 static void a_line_break_behind_a_token_does_not_matter(void **state)
 {
         struct stage *stage = *state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * SQS: messages that SQS takes, whatever the cause of a dead letter looks like, and dead letters
- * that come back whole.
+ * SQS: whatever the cause of a dead letter looks like, SQS accepts the message; and what is
+ * received is read as a whole or refused.
  */
 
 #include <errno.h>
@@ -56,13 +56,13 @@ static void dead_letters_carry_source_and_cause(void **state)
                 "\"source\":{\"DataType\":\"String\","
                 "\"StringValue\":\"arn:aws:sqs:eu-central-1:1:queued.fifo\"},"
                 "\"cause\":{\"DataType\":\"String\",\"StringValue\":\"AWS said \\\"no\\\"\"}}}");
-        /* SQS refuses an attribute without a value, and with it the message. */
+        /* SQS refuses a message that has an attribute without a value. */
         assert_sent(*state,
                 &(const struct sqs_message){.queue_url = QUEUE, .body = "b", .cause = ""},
                 "{\"QueueUrl\":\"" QUEUE "\",\"MessageBody\":\"b\"}");
 }
 
-/* The cause as it is sent; the caller frees. */
+/* The form in which CAUSE is sent; the caller frees. */
 static char *sent_cause(struct aws *aws, const char *cause)
 {
         _cleanup_(http_call_freep) struct http_call *call = sqs_send_message(
@@ -75,7 +75,7 @@ static char *sent_cause(struct aws *aws, const char *cause)
         return mem_string(json_string(body, "MessageAttributes.cause.StringValue"));
 }
 
-/* What SQS takes: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF. */
+/* SQS accepts #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF. */
 static void causes_are_made_fit_for_sqs(void **state)
 {
         static const struct {
@@ -176,7 +176,7 @@ static void messages_are_received_with_their_attributes(void **state)
         assert_null(list.items[1].cause);
 }
 
-static void an_empty_queue_has_many_faces(void **state)
+static void an_empty_queue_is_answered_in_several_forms(void **state)
 {
         static const char *const bodies[] = {"{}", "{\"Messages\":[]}", "{\"Messages\":null}"};
         _cleanup_(http_call_freep) struct http_call *call = sqs_receive_messages(*state, QUEUE, 1);
@@ -268,7 +268,7 @@ int main(void)
                 TEST(causes_are_cut_between_characters),
                 TEST(only_a_message_with_an_id_counts_as_sent),
                 TEST(messages_are_received_with_their_attributes),
-                TEST(an_empty_queue_has_many_faces),
+                TEST(an_empty_queue_is_answered_in_several_forms),
                 TEST(broken_messages_are_refused_with_their_place),
                 TEST(the_other_calls),
         };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * SSM parameters: what is stored and how, and that no value ever shows in an error.
+ * SSM parameters: stored encrypted and tagged, never replaced, and no value ever shows in an error.
  */
 
 #include <errno.h>
@@ -159,7 +159,7 @@ static void an_oversized_value_is_not_sent(void **state)
                 "PutParameter: the value is larger than 8192 bytes, the most that SSM stores");
 }
 
-/* SSM quotes what it does not like, and so may whatever stands in front of it. */
+/* SSM quotes the value that it refuses, and so may a proxy in between. */
 static void refusals_do_not_show_the_value(void **state)
 {
         static const struct {

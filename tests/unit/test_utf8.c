@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * UTF-8: what is well-formed, and where a text may be cut.
+ * UTF-8: malformed text is recognized, and a cut never splits a character.
  */
 
 #include <string.h>
@@ -25,7 +25,7 @@ static void knows_the_size_of_a_character(void **state)
 static void refuses_what_is_malformed(void **state)
 {
         static const char *const texts[] = {
-                "\x80",             /* goes on with nothing */
+                "\x80",             /* a continuation byte alone */
                 "\xc0\xaf",         /* overlong */
                 "\xe0\x9f\xbf",     /* overlong */
                 "\xf0\x8f\xbf\xbf", /* overlong */
@@ -51,7 +51,7 @@ static void cuts_between_characters(void **state)
         assert_int_equal(utf8_fit("a€", 2), 1);
         assert_int_equal(utf8_fit("🚀", 3), 0);
         assert_int_equal(utf8_fit("", 0), 0);
-        /* Nothing is lost of what is no UTF-8 at all. */
+        /* Text that is not UTF-8 at all is not shortened further. */
         assert_int_equal(utf8_fit("\x80\x80\x80\x80", 4), 4);
 }
 
@@ -68,7 +68,7 @@ static void copies_whole_characters(void **state)
         assert_string_equal(text, "");
 }
 
-static void repairs(void **state)
+static void malformed_bytes_are_replaced(void **state)
 {
         char text[] = "a\xff\xc3\xa9\x80\xe2\x82";
 
@@ -84,7 +84,7 @@ int main(void)
                 cmocka_unit_test(refuses_what_is_malformed),
                 cmocka_unit_test(cuts_between_characters),
                 cmocka_unit_test(copies_whole_characters),
-                cmocka_unit_test(repairs),
+                cmocka_unit_test(malformed_bytes_are_replaced),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

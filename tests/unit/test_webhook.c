@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What GitHub is answered, and what goes to which queue.
+ * Webhook deliveries: only what GitHub signed is believed, a job goes to the queue of its action,
+ * and every answer says why.
  */
 
 #include <errno.h>
@@ -45,7 +46,7 @@ static char *signature_of(const char *body, const char *secret)
         return text;
 }
 
-/* Delivers, and returns the status of the answer; *ret_text (may be NULL) borrows its text. */
+/* Delivers EVENT and returns the HTTP status of the answer. */
 static int deliver_event(struct stage *stage, const cJSON *event)
 {
         _cleanup_free_ char *text = json_print(event);
@@ -93,7 +94,7 @@ static void assert_answer(struct stage *stage, const char *text)
         assert_contains(buf_string(&stage->answer), text);
 }
 
-/* -- queued -- */
+/* -- accepted -- */
 
 static void a_queued_job_goes_to_its_queue(void **state)
 {
@@ -132,7 +133,7 @@ static void a_named_instance_type_counts(void **state)
                 deliver(stage, JOB("queued", "queued", LINUX ",\"m7i.2xlarge\""), "current"), 202);
 }
 
-/* -- not queued -- */
+/* -- not accepted -- */
 
 static void what_is_not_ours_is_ignored(void **state)
 {
@@ -204,7 +205,7 @@ static void only_github_is_believed(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(forged); i++)
                 assert_int_equal(deliver_as(stage, "workflow_job", QUEUED, forged[i]), 401);
         assert_answer(stage, "does not match");
-        /* Not even told which events and bodies there are. */
+        /* A forger does not learn which events and bodies are valid. */
         assert_int_equal(deliver_as(stage, "ping", "{", forged[4]), 401);
         assert_int_equal(deliver(stage, QUEUED, ""), 401);
         assert_int_equal(deliver(stage, QUEUED, "current\nprevious"), 401);
@@ -240,14 +241,14 @@ static void a_new_secret_is_seen_within_a_minute(void **state)
         expect_secret(stage, 200, SECRET("new\\nold"));
         stage_expect_sent(stage, NULL);
         assert_int_equal(deliver(stage, QUEUED, "new"), 202);
-        /* Forgers do not make us ask again and again. */
+        /* Forged deliveries do not make us read the secret each time. */
         for (int i = 0; i < 10; i++)
                 assert_int_equal(deliver(stage, QUEUED, "forged"), 401);
         stage_expect_sent(stage, NULL);
         assert_int_equal(deliver(stage, QUEUED, "old"), 202);
 }
 
-/* Otherwise a forger could have real deliveries refused while SSM is throttled. */
+/* Otherwise a forger could get real deliveries refused while SSM is throttled. */
 static void a_secret_that_cannot_be_read_again_stays(void **state)
 {
         struct stage *stage = *state;
@@ -265,9 +266,9 @@ static void a_secret_that_cannot_be_read_again_stays(void **state)
         assert_logged(stage, "webhook secret not read again");
 }
 
-/* -- what we owe -- */
+/* -- our own failures -- */
 
-static void what_we_lack_is_our_fault(void **state)
+static void our_own_failures_are_answered_with_503(void **state)
 {
         struct stage *stage = *state;
 
@@ -302,7 +303,7 @@ int main(void)
                 TEST(both_secrets_are_good),
                 TEST(a_new_secret_is_seen_within_a_minute),
                 TEST(a_secret_that_cannot_be_read_again_stays),
-                TEST(what_we_lack_is_our_fault),
+                TEST(our_own_failures_are_answered_with_503),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

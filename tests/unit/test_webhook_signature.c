@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Who may start machines: only a delivery that is signed with one of our secrets.
+ * Signatures: only a delivery that is signed with one of our secrets may launch machines.
  */
 
 #include <stdlib.h>
@@ -41,7 +41,7 @@ static void test_any_line_matches(void **state)
         assert_false(valid("current" SECRET, SIGNATURE));
 }
 
-static void test_blanks_belong_to_a_secret(void **state)
+static void test_spaces_belong_to_a_secret(void **state)
 {
         (void)state;
         assert_false(valid(SECRET " ", SIGNATURE));
@@ -56,7 +56,7 @@ static void test_forged(void **state)
         assert_false(webhook_signature_valid(SECRET, SIGNATURE, BODY, 0));
 }
 
-/* Each single digit counts, the last as much as the first. */
+/* A difference in any digit is noticed, in the last as in the first. */
 static void test_every_digit_counts(void **state)
 {
         char signature[] = SIGNATURE;
@@ -127,7 +127,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_github_example),
                 cmocka_unit_test(test_any_line_matches),
-                cmocka_unit_test(test_blanks_belong_to_a_secret),
+                cmocka_unit_test(test_spaces_belong_to_a_secret),
                 cmocka_unit_test(test_forged),
                 cmocka_unit_test(test_every_digit_counts),
                 cmocka_unit_test(test_malformed_signatures),
