@@ -31,29 +31,29 @@ struct fixture {
 
 static int set_up(void **state)
 {
-        struct fixture *f = mem_alloc(sizeof(*f));
+        struct fixture *fixture = mem_alloc(sizeof(*fixture));
 
-        f->script = script_new();
-        f->http = script_http(f->script);
-        github_init_token(&f->github, script_clock(f->script), API, TOKEN);
-        *state = f;
+        fixture->script = script_new();
+        fixture->http = script_http(fixture->script);
+        github_init_token(&fixture->github, script_clock(fixture->script), API, TOKEN);
+        *state = fixture;
         return 0;
 }
 
 static int tear_down(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
 
-        assert_lacks(f->err.text, TOKEN);
-        github_release(&f->github);
-        http_free(f->http);
-        free(f);
+        assert_lacks(fixture->err.text, TOKEN);
+        github_release(&fixture->github);
+        http_free(fixture->http);
+        free(fixture);
         return 0;
 }
 
 /* Each of these makes one call and reads its answer. */
 
-static int generate(struct fixture *f, const char *scope, struct github_jitconfig *ret)
+static int generate(struct fixture *fixture, const char *scope, struct github_jitconfig *ret)
 {
         static const char *const labels[] = {"self-hosted", "linux", "x\"64"};
         const struct github_runner_request request = {
@@ -64,90 +64,93 @@ static int generate(struct fixture *f, const char *scope, struct github_jitconfi
                 .runner_group_id = 3,
         };
         _cleanup_(http_call_freep) struct http_call *call =
-                github_generate_jitconfig(&f->github, &request);
+                github_generate_jitconfig(&fixture->github, &request);
 
-        http_perform(f->http, call);
-        return github_generate_jitconfig_answer(call, ret, &f->err);
+        http_perform(fixture->http, call);
+        return github_generate_jitconfig_answer(call, ret, &fixture->err);
 }
 
-static int find(struct fixture *f, const char *scope, const char *name, int64_t *ret_id)
+static int find(struct fixture *fixture, const char *scope, const char *name, int64_t *ret_id)
 {
         _cleanup_(http_call_freep) struct http_call *call =
-                github_find_runner(&f->github, 0, scope, name);
+                github_find_runner(&fixture->github, 0, scope, name);
 
-        http_perform(f->http, call);
-        return github_find_runner_answer(call, name, ret_id, &f->err);
+        http_perform(fixture->http, call);
+        return github_find_runner_answer(call, name, ret_id, &fixture->err);
 }
 
-static int remove_runner(struct fixture *f, const char *scope, int64_t id)
+static int remove_runner(struct fixture *fixture, const char *scope, int64_t id)
 {
         _cleanup_(http_call_freep) struct http_call *call =
-                github_delete_runner(&f->github, 0, scope, id);
+                github_delete_runner(&fixture->github, 0, scope, id);
 
-        http_perform(f->http, call);
-        return github_delete_runner_answer(call, &f->err);
+        http_perform(fixture->http, call);
+        return github_delete_runner_answer(call, &fixture->err);
 }
 
-static void expect_generate(struct fixture *f, int status, const char *headers, const char *answer)
+static void expect_generate(
+        struct fixture *fixture, int status, const char *headers, const char *answer)
 {
         script_expect_headers(
-                f->script, "POST", "/generate-jitconfig", NULL, status, headers, answer);
+                fixture->script, "POST", "/generate-jitconfig", NULL, status, headers, answer);
 }
 
 /* -- registering -- */
 
 static void test_generate(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         struct github_jitconfig jitconfig = {0};
 
-        script_expect(f->script, "POST",
+        script_expect(fixture->script, "POST",
                 API "/repos/octo-org/hello.world/actions/runners/generate-jitconfig",
                 "{\"name\":\"" NAME "\",\"runner_group_id\":3,"
                 "\"labels\":[\"self-hosted\",\"linux\",\"x\\\"64\"]}",
                 201,
                 "{\"runner\":{\"id\":23,\"name\":\"" NAME "\"},"
                 "\"encoded_jit_config\":\"YWJjZA==\"}");
-        assert_int_equal(generate(f, REPOSITORY, &jitconfig), 0);
+        assert_int_equal(generate(fixture, REPOSITORY, &jitconfig), 0);
         assert_string_equal(jitconfig.encoded, "YWJjZA==");
         assert_int_equal(jitconfig.runner_id, 23);
-        assert_string_equal(script_last_headers(f->script), "Accept: application/vnd.github+json\n"
-                                                            "X-GitHub-Api-Version: 2022-11-28\n"
-                                                            "Authorization: Bearer " TOKEN "\n"
-                                                            "Content-Type: application/json\n");
+        assert_string_equal(script_last_headers(fixture->script),
+                "Accept: application/vnd.github+json\n"
+                "X-GitHub-Api-Version: 2022-11-28\n"
+                "Authorization: Bearer " TOKEN "\n"
+                "Content-Type: application/json\n");
         github_jitconfig_release(&jitconfig);
         assert_null(jitconfig.encoded);
 }
 
 static void test_organization_scope(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         struct github_jitconfig jitconfig = {0};
 
-        script_expect(f->script, "POST", API "/orgs/octo-org/actions/runners/generate-jitconfig",
-                NULL, 201, "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"YWJj\"}");
-        assert_int_equal(generate(f, ORGANIZATION, &jitconfig), 0);
+        script_expect(fixture->script, "POST",
+                API "/orgs/octo-org/actions/runners/generate-jitconfig", NULL, 201,
+                "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"YWJj\"}");
+        assert_int_equal(generate(fixture, ORGANIZATION, &jitconfig), 0);
         github_jitconfig_release(&jitconfig);
 }
 
 static void test_name_taken(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
 
-        expect_generate(f, 409, "",
+        expect_generate(fixture, 409, "",
                 "{\"message\":\"Already exists - A runner with the name " NAME
                 " already exists.\"}");
-        assert_int_equal(generate(f, REPOSITORY, NULL), GITHUB_NAME_TAKEN);
+        assert_int_equal(generate(fixture, REPOSITORY, NULL), GITHUB_NAME_TAKEN);
 }
 
 /* The connection was lost after GitHub had registered the runner. */
 static void test_lost_answer_shows_as_name_taken(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
 
-        script_expect_failure(f->script, "POST", "/generate-jitconfig", -ECONNRESET);
-        expect_generate(f, 409, "", "{}");
-        assert_int_equal(generate(f, REPOSITORY, NULL), GITHUB_NAME_TAKEN);
+        script_expect_failure(fixture->script, "POST", "/generate-jitconfig", -ECONNRESET);
+        expect_generate(fixture, 409, "", "{}");
+        assert_int_equal(generate(fixture, REPOSITORY, NULL), GITHUB_NAME_TAKEN);
 }
 
 static void test_answers_without_configuration(void **state)
@@ -167,21 +170,21 @@ static void test_answers_without_configuration(void **state)
                 "{\"runner\":{\"id\":1.5},\"encoded_jit_config\":\"YWJj\"}",
                 "{\"encoded_jit_config\":\"YWJj\"}",
         };
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         struct github_jitconfig jitconfig = {.runner_id = -1};
 
         for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
-                expect_generate(f, 201, "", answers[i]);
-                assert_int_equal(generate(f, REPOSITORY, &jitconfig), -EBADMSG);
-                assert_contains(f->err.text, "generate-jitconfig: ");
-                assert_lacks(f->err.text, "YWJj");
+                expect_generate(fixture, 201, "", answers[i]);
+                assert_int_equal(generate(fixture, REPOSITORY, &jitconfig), -EBADMSG);
+                assert_contains(fixture->err.text, "generate-jitconfig: ");
+                assert_lacks(fixture->err.text, "YWJj");
                 assert_int_equal(jitconfig.runner_id, -1);
         }
 }
 
 static void test_configuration_is_bounded(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         struct github_jitconfig jitconfig = {0};
         _cleanup_free_ char *base64 = mem_alloc(JITCONFIG_MAX + 5);
         _cleanup_free_ char *most = NULL;
@@ -192,10 +195,10 @@ static void test_configuration_is_bounded(void **state)
         memset(base64, 'A', JITCONFIG_MAX + 4);
         more = mem_format("{\"runner\":{\"id\":1},\"encoded_jit_config\":\"%s\"}", base64);
 
-        expect_generate(f, 201, "", more);
-        assert_int_equal(generate(f, REPOSITORY, &jitconfig), -EBADMSG);
-        expect_generate(f, 201, "", most);
-        assert_int_equal(generate(f, REPOSITORY, &jitconfig), 0);
+        expect_generate(fixture, 201, "", more);
+        assert_int_equal(generate(fixture, REPOSITORY, &jitconfig), -EBADMSG);
+        expect_generate(fixture, 201, "", most);
+        assert_int_equal(generate(fixture, REPOSITORY, &jitconfig), 0);
         github_jitconfig_release(&jitconfig);
 }
 
@@ -230,18 +233,18 @@ static void test_refusals_say_what_to_do(void **state)
                 {REPOSITORY, 418, -EPROTO, "short and stout", "418"},
                 {REPOSITORY, 404, -ENOENT, "<html>no JSON</html>", "not installed"},
         };
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                expect_generate(f, cases[i].status, "", cases[i].answer);
-                assert_int_equal(generate(f, cases[i].scope, NULL), cases[i].result);
-                assert_contains(f->err.text, cases[i].text);
+                expect_generate(fixture, cases[i].status, "", cases[i].answer);
+                assert_int_equal(generate(fixture, cases[i].scope, NULL), cases[i].result);
+                assert_contains(fixture->err.text, cases[i].text);
         }
 }
 
 static void test_github_words_are_bounded(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         struct buf words = BUF_INIT(5000);
         _cleanup_free_ char *answer = NULL;
 
@@ -249,10 +252,10 @@ static void test_github_words_are_bounded(void **state)
                 ;
         answer = mem_format("{\"message\":\"x%s\",\"errors\":[\"%s\",\"%s\"]}", words.data,
                 words.data, words.data);
-        expect_generate(f, 422, "", answer);
-        assert_int_equal(generate(f, REPOSITORY, NULL), -EINVAL);
-        assert_contains(f->err.text, "check the runner's name");
-        assert_true(utf8_is_valid(f->err.text, strlen(f->err.text)));
+        expect_generate(fixture, 422, "", answer);
+        assert_int_equal(generate(fixture, REPOSITORY, NULL), -EINVAL);
+        assert_contains(fixture->err.text, "check the runner's name");
+        assert_true(utf8_is_valid(fixture->err.text, strlen(fixture->err.text)));
         buf_release(&words);
 }
 
@@ -260,15 +263,16 @@ static void test_github_words_are_bounded(void **state)
 
 static void test_retry_after_is_obeyed_when_it_fits(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         struct github_jitconfig jitconfig = {0};
-        int64_t before = clock_monotonic_ms(f->github.clock);
+        int64_t before = clock_monotonic_ms(fixture->github.clock);
 
-        expect_generate(f, 429, "Retry-After: 3\r\n", "{}");
-        expect_generate(f, 403, "retry-after: 2\r\n", "{}");
-        expect_generate(f, 201, "", "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"YWJj\"}");
-        assert_int_equal(generate(f, REPOSITORY, &jitconfig), 0);
-        assert_true(clock_monotonic_ms(f->github.clock) - before >= 5000);
+        expect_generate(fixture, 429, "Retry-After: 3\r\n", "{}");
+        expect_generate(fixture, 403, "retry-after: 2\r\n", "{}");
+        expect_generate(
+                fixture, 201, "", "{\"runner\":{\"id\":1},\"encoded_jit_config\":\"YWJj\"}");
+        assert_int_equal(generate(fixture, REPOSITORY, &jitconfig), 0);
+        assert_true(clock_monotonic_ms(fixture->github.clock) - before >= 5000);
         github_jitconfig_release(&jitconfig);
 }
 
@@ -292,43 +296,44 @@ static void test_rate_limits_say_how_long(void **state)
                         "refuses calls, too many"},
                 {429, "", "", "refuses calls, too many"},
         };
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                expect_generate(f, cases[i].status, cases[i].headers, cases[i].answer);
-                assert_int_equal(generate(f, REPOSITORY, NULL), -EAGAIN);
-                assert_contains(f->err.text, cases[i].text);
+                expect_generate(fixture, cases[i].status, cases[i].headers, cases[i].answer);
+                assert_int_equal(generate(fixture, REPOSITORY, NULL), -EAGAIN);
+                assert_contains(fixture->err.text, cases[i].text);
         }
 }
 
 static void test_missing_permission_is_no_rate_limit(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
 
-        expect_generate(f, 403, "x-ratelimit-remaining: 4999\r\nx-ratelimit-reset: 1767326645\r\n",
+        expect_generate(fixture, 403,
+                "x-ratelimit-remaining: 4999\r\nx-ratelimit-reset: 1767326645\r\n",
                 "{\"message\":\"Resource not accessible by integration\"}");
-        assert_int_equal(generate(f, REPOSITORY, NULL), -EACCES);
-        assert_int_equal(script_requests(f->script), 1);
+        assert_int_equal(generate(fixture, REPOSITORY, NULL), -EACCES);
+        assert_int_equal(script_requests(fixture->script), 1);
 }
 
 static void test_other_refusals_are_not_repeated(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
 
-        expect_generate(f, 422, "Retry-After: 1\r\n", "{}");
-        assert_int_equal(generate(f, REPOSITORY, NULL), -EINVAL);
-        assert_int_equal(script_requests(f->script), 1);
+        expect_generate(fixture, 422, "Retry-After: 1\r\n", "{}");
+        assert_int_equal(generate(fixture, REPOSITORY, NULL), -EINVAL);
+        assert_int_equal(script_requests(fixture->script), 1);
 }
 
 static void test_server_errors_are_tried_three_times(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         int64_t id = -1;
 
         for (int i = 0; i < 3; i++)
-                script_expect(f->script, "GET", "/actions/runners", NULL, 503, "unavailable");
-        assert_int_equal(find(f, REPOSITORY, NAME, &id), -EPROTO);
-        assert_contains(f->err.text, "503");
+                script_expect(fixture->script, "GET", "/actions/runners", NULL, 503, "unavailable");
+        assert_int_equal(find(fixture, REPOSITORY, NAME, &id), -EPROTO);
+        assert_contains(fixture->err.text, "503");
         assert_int_equal(id, -1);
 }
 
@@ -336,24 +341,24 @@ static void test_server_errors_are_tried_three_times(void **state)
 
 static void test_find(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         int64_t id = -1;
 
-        script_expect(f->script, "GET",
+        script_expect(fixture->script, "GET",
                 API "/orgs/octo-org/actions/runners?per_page=100&name=" NAME, NULL, 200,
                 "{\"total_count\":3,\"runners\":[{\"id\":1,\"name\":\"" NAME "0\"},"
                 "{\"id\":2},{\"id\":3,\"name\":\"" NAME "\"}]}");
-        assert_int_equal(find(f, ORGANIZATION, NAME, &id), 0);
+        assert_int_equal(find(fixture, ORGANIZATION, NAME, &id), 0);
         assert_int_equal(id, 3);
 }
 
 static void test_find_escapes_the_name(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         int64_t id = -1;
 
-        script_expect(f->script, "GET", "name=a%26b%3D%2F%23", NULL, 200, "{\"runners\":[]}");
-        assert_int_equal(find(f, REPOSITORY, "a&b=/#", &id), GITHUB_NOT_FOUND);
+        script_expect(fixture->script, "GET", "name=a%26b%3D%2F%23", NULL, 200, "{\"runners\":[]}");
+        assert_int_equal(find(fixture, REPOSITORY, "a&b=/#", &id), GITHUB_NOT_FOUND);
         assert_int_equal(id, -1);
 }
 
@@ -366,30 +371,31 @@ static void test_find_wants_a_list_and_an_id(void **state)
                 "{\"runners\":[{\"name\":\"" NAME "\",\"id\":\"3\"}]}",
                 "{\"runners\":[{\"name\":\"" NAME "\",\"id\":1e300}]}",
         };
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
         int64_t id = -1;
 
         for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
-                script_expect(f->script, "GET", "/actions/runners", NULL, 200, answers[i]);
-                assert_int_equal(find(f, REPOSITORY, NAME, &id), -EBADMSG);
+                script_expect(fixture->script, "GET", "/actions/runners", NULL, 200, answers[i]);
+                assert_int_equal(find(fixture, REPOSITORY, NAME, &id), -EBADMSG);
                 assert_int_equal(id, -1);
         }
 }
 
 static void test_delete(void **state)
 {
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
 
-        script_expect(f->script, "DELETE", API "/repos/octo-org/hello.world/actions/runners/23",
-                NULL, 204, "");
-        assert_int_equal(remove_runner(f, REPOSITORY, 23), 0);
-        script_expect(f->script, "DELETE", "/runners/24", NULL, 404, "{\"message\":\"Not Found\"}");
-        assert_int_equal(remove_runner(f, REPOSITORY, 24), 0);
-        script_expect(f->script, "DELETE", "/runners/25", NULL, 422,
+        script_expect(fixture->script, "DELETE",
+                API "/repos/octo-org/hello.world/actions/runners/23", NULL, 204, "");
+        assert_int_equal(remove_runner(fixture, REPOSITORY, 23), 0);
+        script_expect(
+                fixture->script, "DELETE", "/runners/24", NULL, 404, "{\"message\":\"Not Found\"}");
+        assert_int_equal(remove_runner(fixture, REPOSITORY, 24), 0);
+        script_expect(fixture->script, "DELETE", "/runners/25", NULL, 422,
                 "{\"message\":\"Runner is currently running a job and cannot be deleted.\"}");
-        assert_int_equal(remove_runner(f, REPOSITORY, 25), GITHUB_RUNNER_BUSY);
-        script_expect(f->script, "DELETE", "/runners/26", NULL, 403, "{}");
-        assert_int_equal(remove_runner(f, REPOSITORY, 26), -EACCES);
+        assert_int_equal(remove_runner(fixture, REPOSITORY, 25), GITHUB_RUNNER_BUSY);
+        script_expect(fixture->script, "DELETE", "/runners/26", NULL, 403, "{}");
+        assert_int_equal(remove_runner(fixture, REPOSITORY, 26), -EACCES);
 }
 
 /* Scopes also come from tags and reports: a malformed one never becomes part of a URL. */
@@ -414,15 +420,15 @@ static void test_scopes_are_checked(void **state)
                 "repos/octo-org/a\r\nHost: evil",
                 "users/octo-org",
         };
-        struct fixture *f = *state;
+        struct fixture *fixture = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
-                struct http_call *call = github_delete_runner(&f->github, 0, scopes[i], 1);
+                struct http_call *call = github_delete_runner(&fixture->github, 0, scopes[i], 1);
 
                 assert_string_equal(buf_string(&call->url), "");
                 call->result = -EINVAL;
-                assert_int_equal(github_delete_runner_answer(call, &f->err), -EINVAL);
-                assert_contains(f->err.text, "repos/OWNER/REPOSITORY");
+                assert_int_equal(github_delete_runner_answer(call, &fixture->err), -EINVAL);
+                assert_contains(fixture->err.text, "repos/OWNER/REPOSITORY");
                 http_call_free(call);
         }
 }

@@ -16,7 +16,7 @@
 
 #define URL "https://example.test/a"
 
-struct place {
+struct fixture {
         struct script *script;
         struct http *http;
         struct http_call *call;
@@ -25,30 +25,30 @@ struct place {
 
 static int set_up(void **state)
 {
-        struct place *place = mem_alloc(sizeof(*place));
+        struct fixture *fixture = mem_alloc(sizeof(*fixture));
 
-        place->script = script_new();
-        place->http = script_http(place->script);
-        place->call = http_call_new("Test", "GET", URL);
-        place->call->tries_max = 3;
-        place->began_ms = clock_monotonic_ms(script_clock(place->script));
-        *state = place;
+        fixture->script = script_new();
+        fixture->http = script_http(fixture->script);
+        fixture->call = http_call_new("Test", "GET", URL);
+        fixture->call->tries_max = 3;
+        fixture->began_ms = clock_monotonic_ms(script_clock(fixture->script));
+        *state = fixture;
         return 0;
 }
 
 static int tear_down(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        http_free(place->http);
-        http_call_free(place->call);
-        free(place);
+        http_free(fixture->http);
+        http_call_free(fixture->call);
+        free(fixture);
         return 0;
 }
 
-static int64_t passed_ms(const struct place *place)
+static int64_t passed_ms(const struct fixture *fixture)
 {
-        return clock_monotonic_ms(script_clock(place->script)) - place->began_ms;
+        return clock_monotonic_ms(script_clock(fixture->script)) - fixture->began_ms;
 }
 
 static uint32_t shortest(uint32_t below)
@@ -61,80 +61,81 @@ static uint32_t shortest(uint32_t below)
 
 static void an_answer_ends_the_call(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        script_expect_headers(place->script, "GET", URL, NULL, 404, "X-A: 1\r\nx-b:  2 \r\n", "no");
-        assert_int_equal(http_perform(place->http, place->call)->result, 0);
-        assert_int_equal(place->call->status, 404);
-        assert_string_equal(buf_string(&place->call->answer), "no");
-        assert_int_equal(place->call->tries, 1);
-        assert_int_equal(place->call->ended_ms - place->call->started_ms, 1);
+        script_expect_headers(
+                fixture->script, "GET", URL, NULL, 404, "X-A: 1\r\nx-b:  2 \r\n", "no");
+        assert_int_equal(http_perform(fixture->http, fixture->call)->result, 0);
+        assert_int_equal(fixture->call->status, 404);
+        assert_string_equal(buf_string(&fixture->call->answer), "no");
+        assert_int_equal(fixture->call->tries, 1);
+        assert_int_equal(fixture->call->ended_ms - fixture->call->started_ms, 1);
 }
 
 static void transient_statuses_are_tried_again(void **state)
 {
         static const int passing[] = {429, 502, 503, 504};
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(passing); i++) {
-                script_expect(place->script, "GET", URL, NULL, passing[i], "wait");
-                script_expect(place->script, "GET", URL, NULL, 200, "ok");
-                assert_int_equal(http_perform(place->http, place->call)->result, 0);
-                assert_int_equal(place->call->status, 200);
-                assert_string_equal(buf_string(&place->call->answer), "ok");
-                assert_int_equal(place->call->tries, 2);
+                script_expect(fixture->script, "GET", URL, NULL, passing[i], "wait");
+                script_expect(fixture->script, "GET", URL, NULL, 200, "ok");
+                assert_int_equal(http_perform(fixture->http, fixture->call)->result, 0);
+                assert_int_equal(fixture->call->status, 200);
+                assert_string_equal(buf_string(&fixture->call->answer), "ok");
+                assert_int_equal(fixture->call->tries, 2);
         }
 }
 
 static void other_statuses_are_not_tried_again(void **state)
 {
         static const int lasting[] = {200, 301, 400, 403, 409, 500, 501};
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(lasting); i++) {
-                script_expect(place->script, "GET", URL, NULL, lasting[i], "");
-                assert_int_equal(http_perform(place->http, place->call)->result, 0);
-                assert_int_equal(place->call->tries, 1);
+                script_expect(fixture->script, "GET", URL, NULL, lasting[i], "");
+                assert_int_equal(http_perform(fixture->http, fixture->call)->result, 0);
+                assert_int_equal(fixture->call->tries, 1);
         }
 }
 
 static void lost_connections_are_tried_again(void **state)
 {
         static const int lost[] = {-ECONNRESET, -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT};
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(lost); i++) {
-                script_expect_failure(place->script, "GET", URL, lost[i]);
-                script_expect(place->script, "GET", URL, NULL, 200, "ok");
-                assert_int_equal(http_perform(place->http, place->call)->result, 0);
-                assert_int_equal(place->call->status, 200);
+                script_expect_failure(fixture->script, "GET", URL, lost[i]);
+                script_expect(fixture->script, "GET", URL, NULL, 200, "ok");
+                assert_int_equal(http_perform(fixture->http, fixture->call)->result, 0);
+                assert_int_equal(fixture->call->status, 200);
         }
-        script_expect_failure(place->script, "GET", URL, -EKEYREJECTED);
-        assert_int_equal(http_perform(place->http, place->call)->result, -EKEYREJECTED);
-        assert_int_equal(place->call->tries, 1);
+        script_expect_failure(fixture->script, "GET", URL, -EKEYREJECTED);
+        assert_int_equal(http_perform(fixture->http, fixture->call)->result, -EKEYREJECTED);
+        assert_int_equal(fixture->call->tries, 1);
 }
 
 static void tries_are_counted(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         struct err err;
 
         for (int i = 0; i < 3; i++)
-                script_expect_failure(place->script, "GET", URL, -ECONNRESET);
-        assert_int_equal(http_perform(place->http, place->call)->result, -ECONNRESET);
-        assert_int_equal(place->call->tries, 3);
-        assert_int_equal(http_call_fail(place->call, &err), -ECONNRESET);
+                script_expect_failure(fixture->script, "GET", URL, -ECONNRESET);
+        assert_int_equal(http_perform(fixture->http, fixture->call)->result, -ECONNRESET);
+        assert_int_equal(fixture->call->tries, 3);
+        assert_int_equal(http_call_fail(fixture->call, &err), -ECONNRESET);
         assert_string_equal(err.text, "Test: no answer: scripted failure");
 }
 
 /* Repeating a call that is not known to be safe could do its work twice. */
 static void by_default_there_is_one_try(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         struct http_call *call = http_call_new("Test", "POST", URL);
 
-        script_expect(place->script, "POST", URL, NULL, 503, "");
-        http_perform(place->http, call);
+        script_expect(fixture->script, "POST", URL, NULL, 503, "");
+        http_perform(fixture->http, call);
         assert_int_equal(call->status, 503);
         http_call_free(call);
 }
@@ -146,14 +147,14 @@ static enum http_verdict again_on_500(const struct http_call *call)
 
 static void the_maker_judges_answers(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        place->call->judge = again_on_500;
-        script_expect(place->script, "GET", URL, NULL, 500, "");
-        script_expect(place->script, "GET", URL, NULL, 503, "capacity");
-        http_perform(place->http, place->call);
-        assert_int_equal(place->call->status, 503);
-        assert_int_equal(place->call->tries, 2);
+        fixture->call->judge = again_on_500;
+        script_expect(fixture->script, "GET", URL, NULL, 500, "");
+        script_expect(fixture->script, "GET", URL, NULL, 503, "capacity");
+        http_perform(fixture->http, fixture->call);
+        assert_int_equal(fixture->call->status, 503);
+        assert_int_equal(fixture->call->tries, 2);
 }
 
 /* -- waiting -- */
@@ -162,26 +163,26 @@ static void waits_are_full_jitter(void **state)
 {
         /* The wait doubles up to 5 s; each answer itself takes 1 ms. */
         static const int64_t longest[] = {200, 400, 800, 1600, 3200, 5000, 5000};
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         int64_t sum = 0;
 
-        place->call->timeout_ms = 0;
-        place->call->tries_max = ARRAY_SIZE(longest) + 1;
+        fixture->call->timeout_ms = 0;
+        fixture->call->tries_max = ARRAY_SIZE(longest) + 1;
         for (size_t i = 0; i < ARRAY_SIZE(longest); i++) {
-                script_expect(place->script, "GET", URL, NULL, 503, "");
+                script_expect(fixture->script, "GET", URL, NULL, 503, "");
                 sum += longest[i] + 1;
         }
-        script_expect(place->script, "GET", URL, NULL, 200, "");
-        http_perform(place->http, place->call);
-        assert_int_equal(passed_ms(place), sum + 1);
+        script_expect(fixture->script, "GET", URL, NULL, 200, "");
+        http_perform(fixture->http, fixture->call);
+        assert_int_equal(passed_ms(fixture), sum + 1);
 
-        http_set_random(place->http, shortest);
-        place->began_ms += passed_ms(place);
+        http_set_random(fixture->http, shortest);
+        fixture->began_ms += passed_ms(fixture);
         for (size_t i = 0; i < ARRAY_SIZE(longest); i++)
-                script_expect(place->script, "GET", URL, NULL, 503, "");
-        script_expect(place->script, "GET", URL, NULL, 200, "");
-        http_perform(place->http, place->call);
-        assert_int_equal(passed_ms(place), ARRAY_SIZE(longest) + 1);
+                script_expect(fixture->script, "GET", URL, NULL, 503, "");
+        script_expect(fixture->script, "GET", URL, NULL, 200, "");
+        http_perform(fixture->http, fixture->call);
+        assert_int_equal(passed_ms(fixture), ARRAY_SIZE(longest) + 1);
 }
 
 static void retry_after_is_honoured(void **state)
@@ -196,87 +197,87 @@ static void retry_after_is_honoured(void **state)
                 {"Retry-After: soon\r\n", 200},
                 {"Retry-After: -5\r\n", 200},
         };
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        place->call->timeout_ms = 0;
+        fixture->call->timeout_ms = 0;
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-                int64_t before = passed_ms(place);
+                int64_t before = passed_ms(fixture);
 
-                script_expect_headers(place->script, "GET", URL, NULL, 503, rows[i].header, "");
-                script_expect(place->script, "GET", URL, NULL, 200, "");
-                http_perform(place->http, place->call);
-                assert_int_equal(passed_ms(place) - before - 2, rows[i].wait_ms);
+                script_expect_headers(fixture->script, "GET", URL, NULL, 503, rows[i].header, "");
+                script_expect(fixture->script, "GET", URL, NULL, 200, "");
+                http_perform(fixture->http, fixture->call);
+                assert_int_equal(passed_ms(fixture) - before - 2, rows[i].wait_ms);
         }
 }
 
 static void retry_after_may_be_a_date(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
         /* The script's clock begins at 03:04:05. */
-        script_expect_headers(place->script, "GET", URL, NULL, 503,
+        script_expect_headers(fixture->script, "GET", URL, NULL, 503,
                 "Retry-After: Fri, 02 Jan 2026 03:04:12 GMT\r\n", "");
-        script_expect(place->script, "GET", URL, NULL, 200, "");
-        http_perform(place->http, place->call);
-        assert_int_equal(passed_ms(place), 7001);
+        script_expect(fixture->script, "GET", URL, NULL, 200, "");
+        http_perform(fixture->http, fixture->call);
+        assert_int_equal(passed_ms(fixture), 7001);
 }
 
 /* Such a server must not be asked sooner than it wants, so the answer is final. */
 static void a_very_long_retry_after_ends_the_call(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
         script_expect_headers(
-                place->script, "GET", URL, NULL, 429, "Retry-After: 100000\r\n", "rate");
-        http_perform(place->http, place->call);
-        assert_int_equal(place->call->status, 429);
-        assert_int_equal(place->call->tries, 1);
-        assert_int_equal(passed_ms(place), 1);
+                fixture->script, "GET", URL, NULL, 429, "Retry-After: 100000\r\n", "rate");
+        http_perform(fixture->http, fixture->call);
+        assert_int_equal(fixture->call->status, 429);
+        assert_int_equal(fixture->call->tries, 1);
+        assert_int_equal(passed_ms(fixture), 1);
 }
 
 static void no_retry_is_awaited_beyond_the_deadline(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        place->call->timeout_ms = 1000;
-        script_expect_headers(place->script, "GET", URL, NULL, 503, "Retry-After: 1\r\n", "busy");
-        assert_int_equal(http_perform(place->http, place->call)->result, 0);
-        assert_int_equal(place->call->status, 503);
-        assert_string_equal(buf_string(&place->call->answer), "busy");
-        assert_int_equal(passed_ms(place), 1);
+        fixture->call->timeout_ms = 1000;
+        script_expect_headers(fixture->script, "GET", URL, NULL, 503, "Retry-After: 1\r\n", "busy");
+        assert_int_equal(http_perform(fixture->http, fixture->call)->result, 0);
+        assert_int_equal(fixture->call->status, 503);
+        assert_string_equal(buf_string(&fixture->call->answer), "busy");
+        assert_int_equal(passed_ms(fixture), 1);
 }
 
 static void a_try_ends_with_the_deadline(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        place->call->timeout_ms = 1000;
-        place->call->try_timeout_ms = 800;
-        script_expect(place->script, "GET", URL, NULL, 503, "");
-        script_expect(place->script, "GET", URL, NULL, 200, "");
-        http_start(place->http, place->call);
-        assert_int_equal(http_call_try_ms(place->http, place->call), 800);
-        http_dispatch(place->http);
-        script_sleep(place->script, 400);
-        http_dispatch(place->http);
-        assert_int_equal(http_call_try_ms(place->http, place->call), 600);
-        script_sleep(place->script, 5000);
-        assert_int_equal(http_call_try_ms(place->http, place->call), 1);
-        place->call->deadline_ms = 0;
-        place->call->try_timeout_ms = 0;
-        assert_int_equal(http_call_try_ms(place->http, place->call), 0);
-        http_await(place->http, place->call);
+        fixture->call->timeout_ms = 1000;
+        fixture->call->try_timeout_ms = 800;
+        script_expect(fixture->script, "GET", URL, NULL, 503, "");
+        script_expect(fixture->script, "GET", URL, NULL, 200, "");
+        http_start(fixture->http, fixture->call);
+        assert_int_equal(http_call_try_ms(fixture->http, fixture->call), 800);
+        http_dispatch(fixture->http);
+        script_sleep(fixture->script, 400);
+        http_dispatch(fixture->http);
+        assert_int_equal(http_call_try_ms(fixture->http, fixture->call), 600);
+        script_sleep(fixture->script, 5000);
+        assert_int_equal(http_call_try_ms(fixture->http, fixture->call), 1);
+        fixture->call->deadline_ms = 0;
+        fixture->call->try_timeout_ms = 0;
+        assert_int_equal(http_call_try_ms(fixture->http, fixture->call), 0);
+        http_await(fixture->http, fixture->call);
 }
 
 static void too_large_an_answer_is_an_error(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        place->call->answer_limit = 3;
-        script_expect(place->script, "GET", URL, NULL, 200, "four");
-        assert_int_equal(http_perform(place->http, place->call)->result, -E2BIG);
-        assert_contains(place->call->err.text, "larger than 3 bytes");
-        assert_int_equal(place->call->tries, 1);
+        fixture->call->answer_limit = 3;
+        script_expect(fixture->script, "GET", URL, NULL, 200, "four");
+        assert_int_equal(http_perform(fixture->http, fixture->call)->result, -E2BIG);
+        assert_contains(fixture->call->err.text, "larger than 3 bytes");
+        assert_int_equal(fixture->call->tries, 1);
 }
 
 /* -- several calls -- */
@@ -313,39 +314,39 @@ static void continue_chain(struct http_call *call, void *userdata)
 
 static void chains_of_calls_run_in_parallel(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         struct chain chains[20] = {{0}};
 
         for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
-                chains[i] = (struct chain){.http = place->http, .left = 2};
+                chains[i] = (struct chain){.http = fixture->http, .left = 2};
                 for (int step = 0; step < 3; step++) {
-                        script_expect(place->script, "GET", URL, NULL, 200, "");
-                        script_latency(place->script, 100);
+                        script_expect(fixture->script, "GET", URL, NULL, 200, "");
+                        script_latency(fixture->script, 100);
                 }
         }
         for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
                 start_chained(&chains[i]);
-        http_finish(place->http);
+        http_finish(fixture->http);
         for (size_t i = 0; i < ARRAY_SIZE(chains); i++)
                 assert_int_equal(chains[i].ended, 3);
-        assert_int_equal(passed_ms(place), 300);
+        assert_int_equal(passed_ms(fixture), 300);
 }
 
 static void a_waiting_call_holds_up_no_other(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         struct http_call *other = http_call_new("Test", "GET", "https://example.test/b");
 
-        script_expect_headers(place->script, "GET", URL, NULL, 503, "Retry-After: 5\r\n", "");
-        script_expect(place->script, "GET", URL, NULL, 200, "");
-        script_expect(place->script, "GET", "/b", NULL, 200, "");
-        script_latency(place->script, 50);
-        http_start(place->http, place->call);
-        assert_int_equal(http_perform(place->http, other)->result, 0);
-        assert_int_equal(passed_ms(place), 50);
-        assert_int_equal(place->call->state, HTTP_CALL_WAITING);
-        http_await(place->http, place->call);
-        assert_int_equal(place->call->status, 200);
+        script_expect_headers(fixture->script, "GET", URL, NULL, 503, "Retry-After: 5\r\n", "");
+        script_expect(fixture->script, "GET", URL, NULL, 200, "");
+        script_expect(fixture->script, "GET", "/b", NULL, 200, "");
+        script_latency(fixture->script, 50);
+        http_start(fixture->http, fixture->call);
+        assert_int_equal(http_perform(fixture->http, other)->result, 0);
+        assert_int_equal(passed_ms(fixture), 50);
+        assert_int_equal(fixture->call->state, HTTP_CALL_WAITING);
+        http_await(fixture->http, fixture->call);
+        assert_int_equal(fixture->call->status, 200);
         http_call_free(other);
 }
 
@@ -358,25 +359,25 @@ static void never(struct http_call *call, void *userdata)
 
 static void cancelled_calls_are_not_reported_as_done(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         struct http_call *waiting = http_call_new("Test", "GET", "https://example.test/b");
 
-        script_expect(place->script, "GET", URL, NULL, 200, "");
-        script_expect_headers(place->script, "GET", "/b", NULL, 503, "Retry-After: 5\r\n", "");
-        place->call->done = never;
+        script_expect(fixture->script, "GET", URL, NULL, 200, "");
+        script_expect_headers(fixture->script, "GET", "/b", NULL, 503, "Retry-After: 5\r\n", "");
+        fixture->call->done = never;
         waiting->done = never;
         waiting->tries_max = 2;
-        http_start(place->http, waiting);
-        script_sleep(place->script, 1);
-        http_dispatch(place->http);
+        http_start(fixture->http, waiting);
+        script_sleep(fixture->script, 1);
+        http_dispatch(fixture->http);
         assert_int_equal(waiting->state, HTTP_CALL_WAITING);
-        http_start(place->http, place->call);
-        http_cancel(place->http, place->call);
-        http_cancel(place->http, waiting);
-        http_cancel(place->http, waiting);
-        assert_int_equal(place->call->result, -ECANCELED);
+        http_start(fixture->http, fixture->call);
+        http_cancel(fixture->http, fixture->call);
+        http_cancel(fixture->http, waiting);
+        http_cancel(fixture->http, waiting);
+        assert_int_equal(fixture->call->result, -ECANCELED);
         assert_int_equal(waiting->result, -ECANCELED);
-        http_finish(place->http);
+        http_finish(fixture->http);
         http_call_free(waiting);
 }
 
@@ -384,40 +385,40 @@ static void cancelled_calls_are_not_reported_as_done(void **state)
 
 static void answer_headers_are_found(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         char value[8];
 
-        buf_add_string(&place->call->answer_headers,
+        buf_add_string(&fixture->call->answer_headers,
                 "HTTP/1.1 200 OK\r\nX-Long: 0123456789\r\nX-A-B: x\r\nX-A:\t y \r\nX-E:\r\n\r\n");
-        assert_true(http_call_answer_header(place->call, "x-a", value, sizeof(value)));
+        assert_true(http_call_answer_header(fixture->call, "x-a", value, sizeof(value)));
         assert_string_equal(value, "y");
-        assert_true(http_call_answer_header(place->call, "X-Long", value, sizeof(value)));
+        assert_true(http_call_answer_header(fixture->call, "X-Long", value, sizeof(value)));
         assert_string_equal(value, "0123456");
-        assert_true(http_call_answer_header(place->call, "x-e", value, sizeof(value)));
+        assert_true(http_call_answer_header(fixture->call, "x-e", value, sizeof(value)));
         assert_string_equal(value, "");
-        assert_false(http_call_answer_header(place->call, "x-none", value, sizeof(value)));
+        assert_false(http_call_answer_header(fixture->call, "x-none", value, sizeof(value)));
 }
 
 static void a_header_with_a_line_break_is_left_out(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        http_call_header(place->call, "X-A", "1\r\nX-Evil: 2");
-        http_call_header(place->call, "X-B", "3");
-        assert_string_equal(buf_string(&place->call->headers), "X-B: 3\n");
+        http_call_header(fixture->call, "X-A", "1\r\nX-Evil: 2");
+        http_call_header(fixture->call, "X-B", "3");
+        assert_string_equal(buf_string(&fixture->call->headers), "X-B: 3\n");
 }
 
 static void an_unexpected_answer_is_quoted_from_its_beginning(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         struct err err;
 
-        place->call->status = 502;
-        place->call->answer.limit = 4096;
-        buf_add_string(&place->call->answer, "<html>\n\xff");
+        fixture->call->status = 502;
+        fixture->call->answer.limit = 4096;
+        buf_add_string(&fixture->call->answer, "<html>\n\xff");
         for (int i = 0; i < 100; i++)
-                buf_add_string(&place->call->answer, "0123456789");
-        assert_int_equal(http_call_fail(place->call, &err), -EPROTO);
+                buf_add_string(&fixture->call->answer, "0123456789");
+        assert_int_equal(http_call_fail(fixture->call, &err), -EPROTO);
         assert_contains(err.text, "HTTP status 502, beginning with \"<html>..0123");
         assert_in_range(strlen(err.text), 200, 300);
 }

@@ -17,7 +17,7 @@
 #include "server.h"
 #include "unit.h"
 
-struct place {
+struct fixture {
         struct server *server;
         struct http *http;
         char certificate[64];
@@ -34,54 +34,55 @@ static struct http *new_http(void)
 
 static int set_up(void **state)
 {
-        struct place *place = mem_alloc(sizeof(*place));
+        struct fixture *fixture = mem_alloc(sizeof(*fixture));
 
-        place->server = server_start(NULL);
-        place->http = new_http();
-        *state = place;
+        fixture->server = server_start(NULL);
+        fixture->http = new_http();
+        *state = fixture;
         return 0;
 }
 
 static int set_up_tls(void **state)
 {
-        struct place *place = mem_alloc(sizeof(*place));
+        struct fixture *fixture = mem_alloc(sizeof(*fixture));
 
-        snprintf(place->certificate, sizeof(place->certificate), "/tmp/test-http-%d.pem",
+        snprintf(fixture->certificate, sizeof(fixture->certificate), "/tmp/test-http-%d.pem",
                 (int)getpid());
-        place->server = server_start(place->certificate);
-        *state = place;
+        fixture->server = server_start(fixture->certificate);
+        *state = fixture;
         return 0;
 }
 
 static int tear_down(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        http_free(place->http);
-        server_stop(place->server);
-        if (place->certificate[0])
-                unlink(place->certificate);
+        http_free(fixture->http);
+        server_stop(fixture->server);
+        if (fixture->certificate[0])
+                unlink(fixture->certificate);
         unsetenv("SSL_CERT_FILE");
         unsetenv("SSL_CERT_DIR");
-        free(place);
+        free(fixture);
         return 0;
 }
 
-static struct http_call *new_call(const struct place *place, const char *method, const char *path)
+static struct http_call *new_call(
+        const struct fixture *fixture, const char *method, const char *path)
 {
         struct http_call *call = http_call_new("Test", method, "%s://127.0.0.1:%d%s",
-                place->server->tls ? "https" : "http", place->server->port, path);
+                fixture->server->tls ? "https" : "http", fixture->server->port, path);
 
         /* Under valgrind it takes seconds to read the system's certificate authorities. */
         call->connect_timeout_ms = call->try_timeout_ms = call->timeout_ms = 60000;
         return call;
 }
 
-static void perform_ok(struct place *place, const char *path)
+static void perform_ok(struct fixture *fixture, const char *path)
 {
-        struct http_call *call = new_call(place, "GET", path);
+        struct http_call *call = new_call(fixture, "GET", path);
 
-        if (http_perform(place->http, call)->result < 0)
+        if (http_perform(fixture->http, call)->result < 0)
                 fail_msg("%s: %s", path, call->err.text);
         assert_int_equal(call->status, 200);
         assert_string_equal(buf_string(&call->answer), "ok");
@@ -92,13 +93,13 @@ static void perform_ok(struct place *place, const char *path)
 
 static void sends_headers_and_body(void **state)
 {
-        struct place *place = *state;
-        struct http_call *call = new_call(place, "POST", "/echo");
+        struct fixture *fixture = *state;
+        struct http_call *call = new_call(fixture, "POST", "/echo");
         const char *sent;
 
         http_call_header(call, "X-Mine", "1");
         http_call_body(call, "application/json", "{\"a\":1}", 7);
-        assert_int_equal(http_perform(place->http, call)->result, 0);
+        assert_int_equal(http_perform(fixture->http, call)->result, 0);
         sent = buf_string(&call->answer);
         assert_int_equal(strncmp(sent, "POST /echo HTTP/1.1\r\n", 21), 0);
         assert_contains(sent, "X-Mine: 1\r\n");
@@ -112,12 +113,12 @@ static void sends_headers_and_body(void **state)
 static void other_methods_have_no_body(void **state)
 {
         static const char *const methods[] = {"GET", "DELETE", "PUT", "POST"};
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
-                struct http_call *call = new_call(place, methods[i], "/echo");
+                struct http_call *call = new_call(fixture, methods[i], "/echo");
 
-                assert_int_equal(http_perform(place->http, call)->result, 0);
+                assert_int_equal(http_perform(fixture->http, call)->result, 0);
                 assert_memory_equal(buf_string(&call->answer), methods[i], strlen(methods[i]));
                 assert_string_equal(strstr(buf_string(&call->answer), "\r\n\r\n"), "\r\n\r\n");
                 http_call_free(call);
@@ -126,8 +127,8 @@ static void other_methods_have_no_body(void **state)
 
 static void signs_for_aws(void **state)
 {
-        struct place *place = *state;
-        struct http_call *call = new_call(place, "POST", "/echo");
+        struct fixture *fixture = *state;
+        struct http_call *call = new_call(fixture, "POST", "/echo");
         const char *sent;
 
         call->sign_scope = mem_string("aws:amz:eu-central-1:ssm");
@@ -135,7 +136,7 @@ static void signs_for_aws(void **state)
         call->sign_secret = mem_string("wJalrXUtnFEMI");
         http_call_header(call, "X-Amz-Security-Token", "token");
         http_call_body(call, "application/x-amz-json-1.1", "{}", 2);
-        assert_int_equal(http_perform(place->http, call)->result, 0);
+        assert_int_equal(http_perform(fixture->http, call)->result, 0);
         sent = buf_string(&call->answer);
         assert_contains(sent, "Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/");
         assert_contains(sent, "/eu-central-1/ssm/aws4_request");
@@ -145,8 +146,8 @@ static void signs_for_aws(void **state)
         http_call_free(call);
 
         /* The handle is used again, without anything of the signature. */
-        call = new_call(place, "GET", "/echo");
-        assert_int_equal(http_perform(place->http, call)->result, 0);
+        call = new_call(fixture, "GET", "/echo");
+        assert_int_equal(http_perform(fixture->http, call)->result, 0);
         assert_lacks(buf_string(&call->answer), "Authorization");
         assert_lacks(buf_string(&call->answer), "x-amz");
         http_call_free(call);
@@ -156,40 +157,41 @@ static void signs_for_aws(void **state)
 
 static void a_connection_is_kept(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
         for (int i = 0; i < 5; i++)
-                perform_ok(place, "/ok");
-        assert_int_equal(atomic_load(&place->server->connections), 1);
-        assert_int_equal(atomic_load(&place->server->requests), 5);
+                perform_ok(fixture, "/ok");
+        assert_int_equal(atomic_load(&fixture->server->connections), 1);
+        assert_int_equal(atomic_load(&fixture->server->requests), 5);
 }
 
 /* A Lambda that was frozen finds that the server has closed the connection meanwhile. */
 static void a_stale_connection_is_survived(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        perform_ok(place, "/close");
+        perform_ok(fixture, "/close");
         usleep(50000); /* until the server's FIN has arrived */
-        perform_ok(place, "/ok");
-        assert_int_equal(atomic_load(&place->server->connections), 2);
+        perform_ok(fixture, "/ok");
+        assert_int_equal(atomic_load(&fixture->server->connections), 2);
 }
 
 static void a_connection_closed_under_a_request_is_survived(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        perform_ok(place, "/drop");
-        perform_ok(place, "/ok");
-        assert_int_equal(atomic_load(&place->server->connections), 2);
-        assert_int_equal(atomic_load(&place->server->requests), 3);
+        perform_ok(fixture, "/drop");
+        perform_ok(fixture, "/ok");
+        assert_int_equal(atomic_load(&fixture->server->connections), 2);
+        assert_int_equal(atomic_load(&fixture->server->requests), 3);
 }
 
 /* -- failures -- */
 
-static void assert_fails(struct place *place, struct http_call *call, int result, const char *text)
+static void assert_fails(
+        struct fixture *fixture, struct http_call *call, int result, const char *text)
 {
-        assert_int_equal(http_perform(place->http, call)->result, result);
+        assert_int_equal(http_perform(fixture->http, call)->result, result);
         assert_int_equal(call->status, 0);
         assert_contains(call->err.text, text);
         assert_lacks(call->err.text, "secret");
@@ -198,61 +200,61 @@ static void assert_fails(struct place *place, struct http_call *call, int result
 
 static void too_large_an_answer_is_not_read(void **state)
 {
-        struct place *place = *state;
-        struct http_call *call = new_call(place, "GET", "/bytes/1000000");
+        struct fixture *fixture = *state;
+        struct http_call *call = new_call(fixture, "GET", "/bytes/1000000");
 
         call->answer_limit = 1000000;
-        assert_int_equal(http_perform(place->http, call)->result, 0);
+        assert_int_equal(http_perform(fixture->http, call)->result, 0);
         assert_int_equal(call->answer.size, 1000000);
         http_call_free(call);
-        call = new_call(place, "GET", "/bytes/1000001");
+        call = new_call(fixture, "GET", "/bytes/1000001");
         call->answer_limit = 1000000;
-        assert_fails(place, call, -E2BIG, "larger than 1000000 bytes");
-        perform_ok(place, "/ok");
+        assert_fails(fixture, call, -E2BIG, "larger than 1000000 bytes");
+        perform_ok(fixture, "/ok");
 }
 
 static void silence_times_out(void **state)
 {
-        struct place *place = *state;
-        struct http_call *call = new_call(place, "GET", "/silent");
+        struct fixture *fixture = *state;
+        struct http_call *call = new_call(fixture, "GET", "/silent");
 
         call->try_timeout_ms = 50;
-        assert_fails(place, call, -ETIMEDOUT, "Test: no answer: ");
-        call = new_call(place, "GET", "/silent");
+        assert_fails(fixture, call, -ETIMEDOUT, "Test: no answer: ");
+        call = new_call(fixture, "GET", "/silent");
         call->timeout_ms = 50;
         call->tries_max = 3;
-        assert_fails(place, call, -ETIMEDOUT, "");
-        assert_int_equal(atomic_load(&place->server->requests), 2);
+        assert_fails(fixture, call, -ETIMEDOUT, "");
+        assert_int_equal(atomic_load(&fixture->server->requests), 2);
 }
 
 static void a_truncated_answer_is_an_error(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        assert_fails(place, new_call(place, "GET", "/cut"), -ECONNRESET, "no answer");
+        assert_fails(fixture, new_call(fixture, "GET", "/cut"), -ECONNRESET, "no answer");
 }
 
 static void a_refused_connection_is_an_error(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         struct server *gone = server_start(NULL);
         int port = gone->port;
 
         server_stop(gone);
-        assert_fails(place, http_call_new("Test", "GET", "http://127.0.0.1:%d/secret", port),
+        assert_fails(fixture, http_call_new("Test", "GET", "http://127.0.0.1:%d/secret", port),
                 -ECONNREFUSED, "no answer");
-        assert_fails(place, http_call_new("Test", "GET", "ftp://127.0.0.1:%d/secret", port),
+        assert_fails(fixture, http_call_new("Test", "GET", "ftp://127.0.0.1:%d/secret", port),
                 -EINVAL, "no answer");
-        assert_fails(place, http_call_new("Test", "GET", "no url:secret/"), -EINVAL, "no answer");
+        assert_fails(fixture, http_call_new("Test", "GET", "no url:secret/"), -EINVAL, "no answer");
 }
 
 static void interim_answers_are_skipped(void **state)
 {
-        struct place *place = *state;
-        struct http_call *call = new_call(place, "GET", "/early");
+        struct fixture *fixture = *state;
+        struct http_call *call = new_call(fixture, "GET", "/early");
         char value[8] = "";
 
-        assert_int_equal(http_perform(place->http, call)->result, 0);
+        assert_int_equal(http_perform(fixture->http, call)->result, 0);
         assert_int_equal(call->status, 200);
         assert_true(http_call_answer_header(call, "x-test", value, sizeof(value)));
         assert_string_equal(value, "yes");
@@ -263,96 +265,96 @@ static void interim_answers_are_skipped(void **state)
 
 static void an_unknown_certificate_is_refused(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        place->http = new_http();
-        assert_fails(place, new_call(place, "GET", "/secret"), -EKEYREJECTED, "certificate");
-        assert_int_equal(atomic_load(&place->server->requests), 0);
+        fixture->http = new_http();
+        assert_fails(fixture, new_call(fixture, "GET", "/secret"), -EKEYREJECTED, "certificate");
+        assert_int_equal(atomic_load(&fixture->server->requests), 0);
 }
 
 static void a_refusal_says_where_authorities_were_looked_for(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
         setenv("SSL_CERT_DIR", "/nowhere", 1);
-        place->http = new_http();
-        assert_fails(place, new_call(place, "GET", "/secret"), -EKEYREJECTED,
+        fixture->http = new_http();
+        assert_fails(fixture, new_call(fixture, "GET", "/secret"), -EKEYREJECTED,
                 "trusted are the authorities in /nowhere (SSL_CERT_FILE");
 }
 
 /* An empty SSL_CERT_FILE counts as unset: Debian's path, which Debian's own libraries know too. */
 static void system_authorities_are_the_default(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
         setenv("SSL_CERT_FILE", "", 1);
-        place->http = new_http();
-        assert_fails(place, new_call(place, "GET", "/secret"), -EKEYREJECTED,
+        fixture->http = new_http();
+        assert_fails(fixture, new_call(fixture, "GET", "/secret"), -EKEYREJECTED,
                 "trusted are the authorities in /etc/ssl/cert");
 }
 
 static void a_trusted_certificate_is_accepted(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        setenv("SSL_CERT_FILE", place->certificate, 1);
-        place->http = new_http();
-        perform_ok(place, "/ok");
-        perform_ok(place, "/ok");
-        assert_int_equal(atomic_load(&place->server->connections), 1);
+        setenv("SSL_CERT_FILE", fixture->certificate, 1);
+        fixture->http = new_http();
+        perform_ok(fixture, "/ok");
+        perform_ok(fixture, "/ok");
+        assert_int_equal(atomic_load(&fixture->server->connections), 1);
         /* A trusted certificate for another name is refused. */
-        assert_fails(place,
-                http_call_new("Test", "GET", "https://localhost:%d/secret", place->server->port),
+        assert_fails(fixture,
+                http_call_new("Test", "GET", "https://localhost:%d/secret", fixture->server->port),
                 -EKEYREJECTED, "");
 }
 
 static void stale_tls_connections_are_survived(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        setenv("SSL_CERT_FILE", place->certificate, 1);
-        place->http = new_http();
-        perform_ok(place, "/close");
+        setenv("SSL_CERT_FILE", fixture->certificate, 1);
+        fixture->http = new_http();
+        perform_ok(fixture, "/close");
         usleep(50000);
-        perform_ok(place, "/drop");
-        perform_ok(place, "/ok");
-        assert_int_equal(atomic_load(&place->server->connections), 3);
+        perform_ok(fixture, "/drop");
+        perform_ok(fixture, "/ok");
+        assert_int_equal(atomic_load(&fixture->server->connections), 3);
 }
 
 /* -- several calls -- */
 
 static void calls_run_in_parallel(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         struct http_call *calls[20];
 
         for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
-                calls[i] = new_call(place, "GET", "/together/20");
-                http_start(place->http, calls[i]);
+                calls[i] = new_call(fixture, "GET", "/together/20");
+                http_start(fixture->http, calls[i]);
         }
-        http_finish(place->http);
+        http_finish(fixture->http);
         for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
                 assert_int_equal(calls[i]->result, 0);
                 assert_int_equal(calls[i]->status, 200);
                 http_call_free(calls[i]);
         }
-        assert_int_equal(atomic_load(&place->server->connections), 20);
+        assert_int_equal(atomic_load(&fixture->server->connections), 20);
 }
 
 static void cancelled_calls_leave_nothing(void **state)
 {
-        struct place *place = *state;
-        struct http_call *cancelled = new_call(place, "GET", "/silent");
-        struct http_call *left = new_call(place, "GET", "/silent");
+        struct fixture *fixture = *state;
+        struct http_call *cancelled = new_call(fixture, "GET", "/silent");
+        struct http_call *left = new_call(fixture, "GET", "/silent");
 
-        http_start(place->http, cancelled);
-        http_start(place->http, left);
-        perform_ok(place, "/ok");
-        http_cancel(place->http, cancelled);
+        http_start(fixture->http, cancelled);
+        http_start(fixture->http, left);
+        perform_ok(fixture, "/ok");
+        http_cancel(fixture->http, cancelled);
         assert_int_equal(cancelled->result, -ECANCELED);
         http_call_free(cancelled);
-        perform_ok(place, "/ok");
-        http_free(MEM_STEAL(place->http));
+        perform_ok(fixture, "/ok");
+        http_free(MEM_STEAL(fixture->http));
         assert_int_equal(left->result, -ECANCELED);
         http_call_free(left);
 }
@@ -373,28 +375,28 @@ static void poll_until_ended(struct http *http, const struct http_call *call)
 
 static void an_event_loop_drives_calls(void **state)
 {
-        struct place *place = *state;
-        struct http_call *call = new_call(place, "GET", "/busy");
+        struct fixture *fixture = *state;
+        struct http_call *call = new_call(fixture, "GET", "/busy");
         struct pollfd poll_fd;
 
         call->tries_max = 2; /* with a wait in between */
-        http_start(place->http, call);
-        poll_until_ended(place->http, call);
+        http_start(fixture->http, call);
+        poll_until_ended(fixture->http, call);
         assert_int_equal(call->status, 200);
         assert_int_equal(call->tries, 2);
         http_call_free(call);
 
-        call = new_call(place, "GET", "/silent");
+        call = new_call(fixture, "GET", "/silent");
         call->try_timeout_ms = 50;
-        http_start(place->http, call);
-        poll_until_ended(place->http, call);
+        http_start(fixture->http, call);
+        poll_until_ended(fixture->http, call);
         assert_int_equal(call->result, -ETIMEDOUT);
         http_call_free(call);
 
         /* An idle loop is not woken. */
-        poll_fd = (struct pollfd){.fd = http_fd(place->http), .events = POLLIN};
+        poll_fd = (struct pollfd){.fd = http_fd(fixture->http), .events = POLLIN};
         for (int i = 0; i < 20 && poll(&poll_fd, 1, 100) > 0; i++)
-                http_dispatch(place->http);
+                http_dispatch(fixture->http);
         assert_int_equal(poll(&poll_fd, 1, 100), 0);
 }
 

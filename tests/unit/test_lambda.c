@@ -18,7 +18,7 @@
 #define HEADERS \
         "Lambda-Runtime-Aws-Request-Id: r-1\r\nLambda-Runtime-Deadline-Ms: 1767323055000\r\n"
 
-struct place {
+struct fixture {
         struct script *script;
         struct http *http;
         struct err err;
@@ -31,137 +31,137 @@ struct place {
 
 static int set_up(void **state)
 {
-        struct place *place = mem_alloc(sizeof(*place));
+        struct fixture *fixture = mem_alloc(sizeof(*fixture));
 
-        place->script = script_new();
-        place->http = script_http(place->script);
-        place->answer = "{\"ok\":true}";
-        *state = place;
+        fixture->script = script_new();
+        fixture->http = script_http(fixture->script);
+        fixture->answer = "{\"ok\":true}";
+        *state = fixture;
         return 0;
 }
 
 static int tear_down(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        http_free(place->http);
-        free(place);
+        http_free(fixture->http);
+        free(fixture);
         return 0;
 }
 
 static int handle(
         void *userdata, const struct lambda_event *event, struct buf *answer, struct err *err)
 {
-        struct place *place = userdata;
+        struct fixture *fixture = userdata;
 
-        place->events++;
-        place->last = *event;
-        memcpy(place->last_body, event->body, event->size < 63 ? event->size : 63);
-        if (place->result < 0)
-                return err_set(err, place->result, "it broke");
-        buf_add_string(answer, place->answer);
+        fixture->events++;
+        fixture->last = *event;
+        memcpy(fixture->last_body, event->body, event->size < 63 ? event->size : 63);
+        if (fixture->result < 0)
+                return err_set(err, fixture->result, "it broke");
+        buf_add_string(answer, fixture->answer);
         return 0;
 }
 
-static void expect_event(struct place *place, const char *headers, const char *body)
+static void expect_event(struct fixture *fixture, const char *headers, const char *body)
 {
-        script_expect_headers(place->script, "GET", NEXT, NULL, 200, headers, body);
+        script_expect_headers(fixture->script, "GET", NEXT, NULL, 200, headers, body);
 }
 
 /* The runtime API goes away, which ends lambda_run(). */
-static void expect_end(struct place *place)
+static void expect_end(struct fixture *fixture)
 {
-        script_expect_failure(place->script, "GET", NEXT, -ECONNRESET);
+        script_expect_failure(fixture->script, "GET", NEXT, -ECONNRESET);
 }
 
-static int run(struct place *place)
+static int run(struct fixture *fixture)
 {
-        return lambda_run(place->http, "127.0.0.1:9001", handle, place, &place->err);
+        return lambda_run(fixture->http, "127.0.0.1:9001", handle, fixture, &fixture->err);
 }
 
 static void events_are_answered_one_after_the_other(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        expect_event(place, HEADERS, "{\"a\":1}");
-        script_latency(place->script, 3600000); /* The process was frozen meanwhile. */
-        script_expect(place->script, "POST", INVOCATION "r-1/response", "{\"ok\":true}", 202, "");
-        expect_event(place, "lambda-runtime-aws-request-id: r-2\r\n", "{}");
-        script_expect(place->script, "POST", INVOCATION "r-2/response", NULL, 202, "");
-        expect_end(place);
-        assert_int_equal(run(place), -ECONNRESET);
-        assert_int_equal(place->events, 2);
-        assert_string_equal(place->last.request_id, "r-2");
-        assert_int_equal(place->last.deadline_ms, 0);
-        assert_string_equal(place->err.text, "Lambda's next event: no answer: scripted failure");
+        expect_event(fixture, HEADERS, "{\"a\":1}");
+        script_latency(fixture->script, 3600000); /* The process was frozen meanwhile. */
+        script_expect(fixture->script, "POST", INVOCATION "r-1/response", "{\"ok\":true}", 202, "");
+        expect_event(fixture, "lambda-runtime-aws-request-id: r-2\r\n", "{}");
+        script_expect(fixture->script, "POST", INVOCATION "r-2/response", NULL, 202, "");
+        expect_end(fixture);
+        assert_int_equal(run(fixture), -ECONNRESET);
+        assert_int_equal(fixture->events, 2);
+        assert_string_equal(fixture->last.request_id, "r-2");
+        assert_int_equal(fixture->last.deadline_ms, 0);
+        assert_string_equal(fixture->err.text, "Lambda's next event: no answer: scripted failure");
 }
 
 static void an_event_has_its_deadline(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        expect_event(place, HEADERS, "{\"a\":1}");
-        script_expect(place->script, "POST", "/response", NULL, 202, "");
-        expect_end(place);
-        run(place);
-        assert_int_equal(place->last.deadline_ms, INT64_C(1767323055000));
-        assert_string_equal(place->last_body, "{\"a\":1}");
-        assert_int_equal(place->last.size, 7);
+        expect_event(fixture, HEADERS, "{\"a\":1}");
+        script_expect(fixture->script, "POST", "/response", NULL, 202, "");
+        expect_end(fixture);
+        run(fixture);
+        assert_int_equal(fixture->last.deadline_ms, INT64_C(1767323055000));
+        assert_string_equal(fixture->last_body, "{\"a\":1}");
+        assert_int_equal(fixture->last.size, 7);
 }
 
 static void a_failure_is_reported_and_the_next_event_served(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        place->result = -EIO;
-        expect_event(place, HEADERS, "{}");
-        script_expect(place->script, "POST", INVOCATION "r-1/error",
+        fixture->result = -EIO;
+        expect_event(fixture, HEADERS, "{}");
+        script_expect(fixture->script, "POST", INVOCATION "r-1/error",
                 "{\"errorType\":\"EIO\",\"errorMessage\":\"it broke\"}", 202, "");
-        expect_event(place, HEADERS, "{}");
-        script_expect(place->script, "POST", INVOCATION "r-1/error", NULL, 202, "");
-        expect_end(place);
-        run(place);
-        assert_int_equal(place->events, 2);
+        expect_event(fixture, HEADERS, "{}");
+        script_expect(fixture->script, "POST", INVOCATION "r-1/error", NULL, 202, "");
+        expect_end(fixture);
+        run(fixture);
+        assert_int_equal(fixture->events, 2);
 }
 
 /* Lambda itself reports an answer that came too late or is too large. */
 static void a_refused_answer_does_not_end_the_loop(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        expect_event(place, HEADERS, "{}");
-        script_expect(place->script, "POST", "/response", NULL, 400, "InvalidRequestID");
-        expect_event(place, HEADERS, "{}");
-        script_expect(place->script, "POST", "/response", NULL, 413, "too large");
-        expect_end(place);
-        run(place);
-        assert_int_equal(place->events, 2);
+        expect_event(fixture, HEADERS, "{}");
+        script_expect(fixture->script, "POST", "/response", NULL, 400, "InvalidRequestID");
+        expect_event(fixture, HEADERS, "{}");
+        script_expect(fixture->script, "POST", "/response", NULL, 413, "too large");
+        expect_end(fixture);
+        run(fixture);
+        assert_int_equal(fixture->events, 2);
 }
 
 static void too_large_an_answer_is_a_failure(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         char *large = mem_alloc(LAMBDA_ANSWER_MAX + 2);
 
         memset(large, 'x', LAMBDA_ANSWER_MAX + 1);
-        place->answer = large;
-        expect_event(place, HEADERS, "{}");
-        script_expect(place->script, "POST", INVOCATION "r-1/error", "larger than", 202, "");
-        expect_end(place);
-        run(place);
+        fixture->answer = large;
+        expect_event(fixture, HEADERS, "{}");
+        script_expect(fixture->script, "POST", INVOCATION "r-1/error", "larger than", 202, "");
+        expect_end(fixture);
+        run(fixture);
         free(large);
 }
 
 static void without_a_request_id_there_is_no_event(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        expect_event(place, "", "{}");
-        assert_int_equal(run(place), -EPROTO);
-        assert_contains(place->err.text, "no request id");
-        script_expect(place->script, "GET", NEXT, NULL, 403, "no");
-        assert_int_equal(run(place), -EPROTO);
-        assert_int_equal(place->events, 0);
+        expect_event(fixture, "", "{}");
+        assert_int_equal(run(fixture), -EPROTO);
+        assert_contains(fixture->err.text, "no request id");
+        script_expect(fixture->script, "GET", NEXT, NULL, 403, "no");
+        assert_int_equal(run(fixture), -EPROTO);
+        assert_int_equal(fixture->events, 0);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)

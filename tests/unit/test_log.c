@@ -25,7 +25,7 @@ static int64_t fixed_ms(const struct clock *clock)
 
 static const struct clock fixed_clock = {.wall_ms = fixed_ms, .monotonic_ms = fixed_ms};
 
-struct place {
+struct fixture {
         int fd;
         struct log_json_sink sink;
         struct log log;
@@ -34,42 +34,42 @@ struct place {
 
 static int set_up(void **state)
 {
-        struct place *place = mem_alloc(sizeof(*place));
+        struct fixture *fixture = mem_alloc(sizeof(*fixture));
 
-        place->fd = memfd_create("log", MFD_CLOEXEC);
-        log_json_sink_init(&place->sink, place->fd, &fixed_clock);
-        place->log = (struct log){.sink = &place->sink.sink, .level = LOG_LEVEL_INFO};
-        *state = place;
+        fixture->fd = memfd_create("log", MFD_CLOEXEC);
+        log_json_sink_init(&fixture->sink, fixture->fd, &fixed_clock);
+        fixture->log = (struct log){.sink = &fixture->sink.sink, .level = LOG_LEVEL_INFO};
+        *state = fixture;
         return 0;
 }
 
 static int tear_down(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        close(place->fd);
-        free(place);
+        close(fixture->fd);
+        free(fixture);
         return 0;
 }
 
-static const char *written(struct place *place)
+static const char *written(struct fixture *fixture)
 {
-        ssize_t n = pread(place->fd, place->text, sizeof(place->text) - 1, 0);
+        ssize_t n = pread(fixture->fd, fixture->text, sizeof(fixture->text) - 1, 0);
 
         assert_true(n >= 0);
-        place->text[n] = '\0';
-        return place->text;
+        fixture->text[n] = '\0';
+        return fixture->text;
 }
 
 static void a_message_is_a_line(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        log_info(&place->log, "launched", LOG_TEXT("instance", "i-1"), LOG_TEXT("spec", NULL),
+        log_info(&fixture->log, "launched", LOG_TEXT("instance", "i-1"), LOG_TEXT("spec", NULL),
                 LOG_NUMBER("job", 7));
-        log_debug(&place->log, "dropped");
-        log_warning(&place->log, "two\nlines \"quoted\"");
-        assert_string_equal(written(place),
+        log_debug(&fixture->log, "dropped");
+        log_warning(&fixture->log, "two\nlines \"quoted\"");
+        assert_string_equal(written(fixture),
                 "{\"time\":\"2026-01-02T12:00:00.007Z\",\"level\":\"info\",\"message\":"
                 "\"launched\",\"instance\":\"i-1\",\"job\":7}\n"
                 "{\"time\":\"2026-01-02T12:00:00.007Z\",\"level\":\"warning\",\"message\":"
@@ -78,45 +78,45 @@ static void a_message_is_a_line(void **state)
 
 static void context_is_in_every_message(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        log_context(&place->log, "job", "7");
-        log_context(&place->log, "delivery", "abc");
-        log_context(&place->log, "job", "8");
-        log_info(&place->log, "one");
-        assert_contains(written(place), "\"one\",\"job\":\"8\",\"delivery\":\"abc\"}");
-        log_context(&place->log, "job", NULL);
-        log_info(&place->log, "two");
-        assert_contains(written(place), "\"two\",\"delivery\":\"abc\"}");
-        log_context_clear(&place->log);
-        log_info(&place->log, "three");
-        assert_contains(written(place), "\"three\"}");
+        log_context(&fixture->log, "job", "7");
+        log_context(&fixture->log, "delivery", "abc");
+        log_context(&fixture->log, "job", "8");
+        log_info(&fixture->log, "one");
+        assert_contains(written(fixture), "\"one\",\"job\":\"8\",\"delivery\":\"abc\"}");
+        log_context(&fixture->log, "job", NULL);
+        log_info(&fixture->log, "two");
+        assert_contains(written(fixture), "\"two\",\"delivery\":\"abc\"}");
+        log_context_clear(&fixture->log);
+        log_info(&fixture->log, "three");
+        assert_contains(written(fixture), "\"three\"}");
 }
 
 /* JSON readers differ in what they make of a name that occurs twice. */
 static void a_field_replaces_context_of_its_name(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
 
-        log_context(&place->log, "job", "7");
-        log_info(&place->log, "one", LOG_NUMBER("job", 8));
-        assert_contains(written(place), "\"one\",\"job\":8}");
+        log_context(&fixture->log, "job", "7");
+        log_info(&fixture->log, "one", LOG_NUMBER("job", 8));
+        assert_contains(written(fixture), "\"one\",\"job\":8}");
 }
 
 static void context_is_bounded(void **state)
 {
         static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         char long_text[1000] = "";
 
         for (size_t i = 0; i + 3 < sizeof(long_text); i += 3)
                 memcpy(long_text + i, "€", sizeof("€"));
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                log_context(&place->log, names[i], long_text);
-        assert_int_equal(place->log.n_context, LOG_CONTEXT_MAX);
-        log_info(&place->log, "one");
-        assert_true(utf8_is_valid(written(place), strlen(place->text)));
-        assert_in_range(strlen(place->log.context[0].text), LOG_CONTEXT_TEXT_MAX - 4,
+                log_context(&fixture->log, names[i], long_text);
+        assert_int_equal(fixture->log.n_context, LOG_CONTEXT_MAX);
+        log_info(&fixture->log, "one");
+        assert_true(utf8_is_valid(written(fixture), strlen(fixture->text)));
+        assert_in_range(strlen(fixture->log.context[0].text), LOG_CONTEXT_TEXT_MAX - 4,
                 LOG_CONTEXT_TEXT_MAX - 1);
 }
 
@@ -133,7 +133,7 @@ static void levels_have_names(void **state)
 
 static void metrics_are_embedded(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         const struct metric metrics[] = {
                 {"Launched", METRIC_COUNT, 1},
                 {"QueueTime", METRIC_MILLISECONDS, 1234},
@@ -144,8 +144,8 @@ static void metrics_are_embedded(void **state)
                 LOG_TEXT("repository", "o/r"),
         };
 
-        metric_emit(place->fd, &fixed_clock, "linux", metrics, 2, properties, 3);
-        assert_string_equal(written(place),
+        metric_emit(fixture->fd, &fixed_clock, "linux", metrics, 2, properties, 3);
+        assert_string_equal(written(fixture),
                 "{\"_aws\":{\"Timestamp\":1767355200007,\"CloudWatchMetrics\":[{\"Namespace\":"
                 "\"scale-agent\",\"Dimensions\":[[],[\"spec\"]],\"Metrics\":[{\"Name\":"
                 "\"Launched\",\"Unit\":\"Count\"},{\"Name\":\"QueueTime\",\"Unit\":"
@@ -155,14 +155,14 @@ static void metrics_are_embedded(void **state)
 
 static void without_a_spec_there_is_no_dimension(void **state)
 {
-        struct place *place = *state;
+        struct fixture *fixture = *state;
         const struct metric metric = {"Lost", METRIC_COUNT, 1};
 
-        metric_emit(place->fd, &fixed_clock, NULL, &metric, 0, NULL, 0);
-        assert_string_equal(written(place), "");
-        metric_emit(place->fd, &fixed_clock, NULL, &metric, 1, NULL, 0);
-        assert_contains(written(place), "\"Dimensions\":[[]],");
-        assert_lacks(place->text, "spec");
+        metric_emit(fixture->fd, &fixed_clock, NULL, &metric, 0, NULL, 0);
+        assert_string_equal(written(fixture), "");
+        metric_emit(fixture->fd, &fixed_clock, NULL, &metric, 1, NULL, 0);
+        assert_contains(written(fixture), "\"Dimensions\":[[]],");
+        assert_lacks(fixture->text, "spec");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
