@@ -368,18 +368,15 @@ static void a_job_that_cannot_be_parked_comes_again(void **state)
 /* GitHub cancels a job that has been queued for a day. */
 static void old_jobs_are_dropped(void **state)
 {
-        static const char *const old[] = {
-                ",\"queued_ms\":1767236644000", ",\"webhook_ms\":1767236644000"};
         struct stage *stage = *state;
+        const char *const old[] = {
+                job_with(1, "linux", ",\"queued_ms\":1767236644000"),
+                "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\",\"labels\":[],"
+                "\"spec\":\"linux\",\"instance_type\":\"m7i.large\",\"webhook_ms\":1767236644000}",
+        };
 
         for (size_t i = 0; i < ARRAY_SIZE(old); i++)
-                assert_string_equal(run_one(stage, i == 0 ? job_with(1, "linux", old[0])
-                                                          : "{\"action\":\"queued\",\"id\":1,"
-                                                            "\"run_id\":2,\"repository\":\"o/r\","
-                                                            "\"labels\":[],\"spec\":\"linux\","
-                                                            "\"instance_type\":\"m7i.large\","
-                                                            "\"webhook_ms\":1767236644000}"),
-                        STAGE_NONE_FAILED);
+                assert_string_equal(run_one(stage, old[i]), STAGE_NONE_FAILED);
         assert_logged(stage, "job dropped");
         assert_int_equal(script_requests(stage->script), 0);
 }

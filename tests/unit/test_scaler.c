@@ -68,6 +68,7 @@ static void an_event_sees_one_configuration(void **state)
         struct stage *stage = *state;
         const char *name = first_spec(stage);
 
+        setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
         script_sleep(stage->script, 6 * MINUTE_MS);
         assert_ptr_equal(first_spec(stage), name);
 }

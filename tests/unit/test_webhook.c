@@ -163,17 +163,14 @@ static void what_is_not_ours_is_ignored(void **state)
 static void what_is_not_configured_is_forbidden(void **state)
 {
         struct stage *stage = *state;
-        const char *place;
         char body[sizeof(QUEUED)];
 
         memcpy(body, QUEUED, sizeof(QUEUED));
-        place = strstr(body, "\"o/r\"");
-        body[place + 1 - body] = 'x';
+        *strstr(body, "o/r") = 'x';
         assert_int_equal(deliver(stage, body, "current"), 403);
         assert_answer(stage, "github.repositories");
         memcpy(body, QUEUED, sizeof(QUEUED));
-        place = strstr(body, "4711");
-        body[place - body] = '5';
+        *strstr(body, "4711") = '5';
         assert_int_equal(deliver(stage, body, "current"), 403);
         assert_answer(stage, "github.installations");
 }
@@ -279,9 +276,11 @@ static void our_own_failures_are_answered_with_503(void **state)
         assert_logged(stage, "QueueDoesNotExist");
         unsetenv("QUEUED_QUEUE_URL");
         assert_int_equal(deliver(stage, QUEUED, "current"), 503);
+        assert_logged(stage, "QUEUED_QUEUE_URL");
         config_free(MEM_STEAL(stage->scaler.config));
         setenv("SCALE_AGENT_CONFIG", "{}", 1);
         assert_int_equal(deliver(stage, QUEUED, "current"), 503);
+        assert_answer(stage, "configuration cannot be read");
         buf_release(&stage->scaler.webhook_secrets);
         unsetenv("GITHUB_WEBHOOK_SECRET");
         assert_int_equal(deliver(stage, QUEUED, "current"), 503);
