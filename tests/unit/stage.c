@@ -46,6 +46,10 @@ static const struct {
         {"KEPT_QUEUE_URL", "https://sqs.test/kept"},
         {"MAX_RECEIVE_COUNT", "4"},
         {"LOG_LEVEL", NULL},
+        {"SCALE_AGENT_CONFIG", NULL},
+        {"GITHUB_API_URL", NULL},
+        {"GITHUB_PRIVATE_KEY", NULL},
+        {"GITHUB_TOKEN", NULL},
 };
 
 int stage_set_up(void **state)

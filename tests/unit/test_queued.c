@@ -45,6 +45,13 @@ static void expect_refusal(struct stage *stage, const char *body, int status, co
         script_expect(stage->script, "POST", STAGE_EC2, body, status, xml);
 }
 
+/* None of the four offers of spec `fallback` has capacity. */
+static void expect_no_capacity(struct stage *stage, const char *body)
+{
+        for (int i = 0; i < 4; i++)
+                expect_refusal(stage, body, 500, "InsufficientInstanceCapacity");
+}
+
 static void expect_jit(struct stage *stage, int instance)
 {
         _cleanup_free_ char *name = mem_format("\"name\":\"i-%08x\"", (unsigned)instance);
@@ -294,8 +301,7 @@ static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
         const struct stage_message messages[] = {{"a", job(1, "fallback"), 0, NULL},
                 {"b", job_with(2, "fallback", ",\"tries\":3"), 0, NULL}};
 
-        for (int i = 0; i < 4; i++)
-                expect_refusal(stage, "MaxCount=2&", 500, "InsufficientInstanceCapacity");
+        expect_no_capacity(stage, "MaxCount=2&");
         stage_expect_sent(stage, "\\\"tries\\\":1,");
         stage_expect_sent(stage, "\\\"tries\\\":4,");
         stage_expect_sent(stage, "Jobs of spec fallback wait: no capacity");
@@ -311,8 +317,7 @@ static void empty_offers_are_left_alone_for_two_minutes(void **state)
 {
         struct stage *stage = *state;
 
-        for (int i = 0; i < 4; i++)
-                expect_refusal(stage, "MaxCount=1&", 500, "InsufficientInstanceCapacity");
+        expect_no_capacity(stage, "MaxCount=1&");
         stage_expect_sent(stage, "\\\"tries\\\":1,");
         stage_expect_sent(stage, "no capacity");
         assert_string_equal(run_one(stage, job(1, "fallback")), STAGE_NONE_FAILED);
@@ -358,8 +363,7 @@ static void a_job_that_cannot_be_parked_comes_again(void **state)
 {
         struct stage *stage = *state;
 
-        for (int i = 0; i < 4; i++)
-                expect_refusal(stage, "t3", 500, "InsufficientInstanceCapacity");
+        expect_no_capacity(stage, "t3");
         script_expect(stage->script, "POST", STAGE_SQS, "parked", 400,
                 "{\"__type\":\"AccessDeniedException\"}");
         assert_string_equal(run_one(stage, job(1, "fallback")), STAGE_FAILED("m1"));
