@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Fuzzes the configuration: whatever the document is, it is either read as a whole, or there are
- * faults to print. A spec that was read gets the job that names all of its labels, or an earlier
- * one does.
+ * The configuration: a document is either read as a whole, or has faults that can be printed. A job
+ * that names all labels of a spec matches that spec or an earlier one.
  */
-
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "config/config.h"
-
-#define CHECK(condition)          \
-        do {                      \
-                if (!(condition)) \
-                        abort();  \
-        } while (0)
+#include "fuzz.h"
 
 static void check_config(const struct config *config)
 {
@@ -43,8 +33,6 @@ static void check_faults(const struct config_faults *faults)
                 CHECK(faults->items[i].path && faults->items[i].text[0] &&
                         !strpbrk(faults->items[i].text, "\n\033"));
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What EC2 describes: whatever the XML is, it is either refused as a whole, or gives lists within
- * bounds whose texts end.
+ * What EC2 describes: XML is either refused as a whole, or gives lists within bounds whose texts
+ * are terminated.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "aws/describe.h"
-
-#define CHECK(condition)          \
-        do {                      \
-                if (!(condition)) \
-                        abort();  \
-        } while (0)
+#include "fuzz.h"
 
 static void read_templates(const char *xml, size_t size)
 {
@@ -48,8 +39,6 @@ static void read_lists(const char *xml, size_t size)
         if (ec2_parse_offerings(xml, size, &offerings, NULL) == 0)
                 ec2_offerings_release(&offerings);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Fuzzes EC2's XML: whatever it is, it is either refused as a whole, or gives instances that have
- * usable ids, within bounds.
+ * EC2's XML: it is either refused as a whole, or gives a bounded number of instances with usable
+ * ids.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "aws/ec2.h"
-
-#define CHECK(condition)          \
-        do {                      \
-                if (!(condition)) \
-                        abort();  \
-        } while (0)
+#include "fuzz.h"
 
 static void check_instances(const struct ec2_instances *instances)
 {
@@ -36,8 +27,6 @@ static void check_instances(const struct ec2_instances *instances)
                 }
         }
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

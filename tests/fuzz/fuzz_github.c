@@ -2,14 +2,11 @@
 
 /*
  * GitHub's answers: to generate-jitconfig, to the search for a runner, with a token, and about the
- * App itself. The input is an answer's body, which each reader must take as a success and as a
- * refusal.
+ * App itself. The input is the body of an answer, which each reader gets with the status of a
+ * success and with that of a refusal.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "github/app.h"
 #include "github/github.h"
 
@@ -21,10 +18,8 @@ static void read_jitconfig(const struct http_call *call)
         struct err err;
         int r = github_generate_jitconfig_answer(call, &jitconfig, &err);
 
-        if ((r == 0) != (jitconfig.encoded != NULL))
-                abort();
-        if (r == 0 && strlen(jitconfig.encoded) > (size_t)16 * 1024)
-                abort();
+        CHECK((r == 0) == (jitconfig.encoded != NULL));
+        CHECK(r != 0 || strlen(jitconfig.encoded) <= (size_t)16 * 1024);
         github_jitconfig_release(&jitconfig);
 }
 
@@ -33,8 +28,7 @@ static void read_runners(const struct http_call *call)
         int64_t id = -1;
         struct err err;
 
-        if (github_find_runner_answer(call, "i-0123456789abcdef0", &id, &err) != 0 && id != -1)
-                abort();
+        CHECK(github_find_runner_answer(call, "i-0123456789abcdef0", &id, &err) == 0 || id == -1);
         github_delete_runner_answer(call, &err);
 }
 
@@ -46,8 +40,7 @@ static void read_token(const struct http_call *call)
 
         github_init_app(&github, &clock_system, "https://api.github.com", "1", "");
         r = github_access_token_answer(&github, call, 7, &err);
-        if ((r == 0) != (github.n_tokens == 1))
-                abort();
+        CHECK((r == 0) == (github.n_tokens == 1));
         github_release(&github);
 }
 
@@ -59,17 +52,13 @@ static void read_app(const struct http_call *call)
         struct github_app app = {0};
         struct err err;
 
-        if (github_get_app_answer(call, &app, &err) == 0 && !app.name[0])
-                abort();
-        if (github_hook_answer(call, &hook, &err) == 0 && strlen(hook.url) >= sizeof(hook.url))
-                abort();
+        CHECK(github_get_app_answer(call, &app, &err) != 0 || app.name[0]);
+        CHECK(github_hook_answer(call, &hook, &err) != 0 || strlen(hook.url) < sizeof(hook.url));
         if (github_list_installations_answer(call, &installations, &err) == 0)
                 github_installations_release(&installations);
         if (github_list_deliveries_answer(call, &deliveries, &err) == 0)
                 github_deliveries_release(&deliveries);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Fuzzes the metadata service's answers: one text is read as each of the documents. What is taken
- * from it fits, and is plain enough to become part of names and headers.
+ * The metadata service's answers: one text is read as each of the documents. What is taken from it
+ * fits, and is safe as a part of names and headers.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "aws/imds.h"
-
-#define CHECK(condition)          \
-        do {                      \
-                if (!(condition)) \
-                        abort();  \
-        } while (0)
+#include "fuzz.h"
 
 static void check_word(const char *word, size_t size)
 {
@@ -88,8 +79,6 @@ static void read_spot_action(const struct http_call *call)
         else
                 CHECK(err.text[0]);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

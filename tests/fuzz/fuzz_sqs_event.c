@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What SQS hands to a function: a batch, and in it the messages of jobs and notifications.
+ * What SQS gives to a function: a batch, and in it the messages of jobs and notifications. What is
+ * read is complete, and can be written again.
  */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/json.h"
-#include "base/utf8.h"
+#include "fuzz.h"
 #include "handler.h"
 #include "job/job.h"
 #include "notify/notification.h"
@@ -22,24 +19,20 @@ static void read_body(const char *body)
         struct err err = {0};
 
         if (job_parse(body, strlen(body), &job, &err) < 0) {
-                if (!utf8_is_valid(err.text, strlen(err.text)) || job.repository)
-                        abort();
+                check_err(&err);
+                CHECK(!job.repository);
         } else {
                 _cleanup_free_ char *message = job_print(&job);
 
-                if (job.id <= 0 || job.tries < 0 || job.pool < 0 || !job.repository)
-                        abort();
+                CHECK(job.id > 0 && job.tries >= 0 && job.offer >= 0 && job.repository);
         }
         job_release(&job);
         if (notification_parse(body, strlen(body), &notification, &json, &err) == 0) {
                 _cleanup_free_ char *message = notification_print(&notification);
 
-                if (!notification.title)
-                        abort();
+                CHECK(notification.title);
         }
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -51,13 +44,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_body(body);
         free(body);
         if (batch_parse((const char *)data, size, &batch, &err) < 0) {
-                if (!err.text[0] || batch.records)
-                        abort();
+                CHECK(err.text[0] && !batch.records);
                 return 0;
         }
         for (size_t i = 0; i < batch.n_records; i++) {
-                if (!batch.records[i].message_id || !batch.records[i].body)
-                        abort();
+                CHECK(batch.records[i].message_id && batch.records[i].body);
                 read_body(batch.records[i].body);
         }
         batch_release(&batch);
