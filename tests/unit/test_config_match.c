@@ -5,8 +5,6 @@
  * a job gets the first spec that has all of its labels.
  */
 
-#include <string.h>
-
 #include "base/mem.h"
 #include "config/config.h"
 #include "config_text.h"

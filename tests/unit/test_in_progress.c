@@ -5,9 +5,6 @@
  * job's URL as a tag.
  */
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "stage.h"
 
 #define JOB(id, runner)                                                                            \

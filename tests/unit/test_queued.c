@@ -5,7 +5,6 @@
  * registration. Whatever goes wrong, the right message fails and nothing is left behind.
  */
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

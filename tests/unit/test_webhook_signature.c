@@ -4,7 +4,6 @@
  * Signatures: only a delivery that is signed with one of our secrets may launch machines.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
