@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Measures, prints a table, and writes it as JSON; a target that is missed is no failure."""
+"""Measure, print a table, and write the same as JSON. A missed target does not fail the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .runs import BenchError, Peer
 
 
 def machine() -> dict[str, str]:
-    """Where the figures are from."""
+    """Describe the machine that the figures are from."""
     info = Path("/proc/cpuinfo").read_text()
     names = [line.partition(":")[2].strip() for line in info.splitlines() if "model name" in line]
     return {
@@ -31,7 +31,7 @@ def machine() -> dict[str, str]:
 
 
 def built(scaler: Path) -> dict[str, str]:
-    """How the programs were built."""
+    """Describe how the programs were built."""
     flags = scaler.parent.parent / "obj" / "flags"
     version = subprocess.run([scaler, "--version"], capture_output=True, text=True, check=True)
     curl = subprocess.run(
@@ -45,7 +45,7 @@ def built(scaler: Path) -> dict[str, str]:
 
 
 def row(figure: figures.Figure) -> str:
-    """One line of the table."""
+    """Format one line of the table."""
     mark = {None: "", True: "met", False: "MISSED"}[figure.met]
     target = "" if figure.target is None else f"<= {figure.target:g}"
     numbers = [min(figure.values), median(figure.values), max(figure.values)]
@@ -54,7 +54,7 @@ def row(figure: figures.Figure) -> str:
 
 
 def document(figure: figures.Figure) -> dict[str, object]:
-    """One figure, as it is written."""
+    """Give one figure the form that the JSON file has."""
     values = [round(value, 4) for value in figure.values]
     return {
         **asdict(figure),
@@ -81,13 +81,13 @@ def measure(bench: figures.Bench, only: str) -> list[figures.Figure]:
 
 
 def main() -> int:
-    """Measures what was asked for."""
+    """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
-    parser.add_argument("--build", type=Path, default=Path("build"), help="where programs are")
-    parser.add_argument("--effort", type=float, default=1, help="factor for the number of runs")
-    parser.add_argument("--scaler", type=Path, help="another one, such as the zip's")
+    parser.add_argument("--build", type=Path, default=Path("build"), help="folder of the programs")
+    parser.add_argument("--effort", type=float, default=1, help="multiplies the number of runs")
+    parser.add_argument("--scaler", type=Path, help="another scaler, such as the one of the zip")
     names = [group.__name__ for group in figures.ALL]
-    parser.add_argument("--only", choices=names, default="", help="one group of figures")
+    parser.add_argument("--only", choices=names, default="", help="measure one group only")
     options = parser.parse_args()
     scaler = (options.scaler or options.build / "bin" / "scaler").resolve()
     conditions = {"machine": machine(), "build": built(scaler)}

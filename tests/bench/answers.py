@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the programs are given: events, configuration, and the peer's answers as files."""
+"""What the programs get: events, configuration, and the answers of the peer, as files."""
 
 from __future__ import annotations
 
@@ -58,33 +58,33 @@ ENVIRONMENT = {
     "DEAD_LETTER_QUEUE_URL": QUEUES + "dead-letters",
     "MAX_RECEIVE_COUNT": "4",
 }
-"""As the stack's template gives it, with the credentials that Lambda adds."""
+"""What the stack's template sets, with the credentials that Lambda adds."""
 
 
 def environment(handler: str, **settings: str) -> dict[str, str]:
-    """The environment of one function."""
+    """Return the environment of one function."""
     return {**ENVIRONMENT, "_HANDLER": handler, **settings}
 
 
 def write(folder: Path, name: str, content: Any) -> None:
-    """One answer: bytes, text, or a document."""
+    """Write one answer: bytes, text, or a JSON document."""
     if not isinstance(content, (bytes, str)):
         content = json.dumps(content, separators=(",", ":"))
     (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def parameter(folder: Path, name: str, value: str) -> None:
-    """What SSM answers about one parameter."""
+    """Write what SSM answers about one parameter."""
     write(folder, f"GetParameter.{name.rpartition('/')[2]}", {"Parameter": {"Value": value}})
 
 
 def job(number: int) -> Job:
-    """A job that waits."""
+    """Make a queued job."""
     return Job(34_000_000_000 + number, 12_000_000_000 + number, REPOSITORY, LABELS)
 
 
 def delivery() -> dict[str, Any]:
-    """GitHub's delivery for a queued job, as the function URL hands it on."""
+    """Make GitHub's delivery for a queued job, as the function URL passes it on."""
     webhooks = Webhooks(SECRET, INSTALLATION, APP_ID)
     body = json.dumps(workflow_job_body(job(1), "queued", INSTALLATION), separators=(",", ":"))
     made = webhooks.make("workflow_job", "queued", body.encode())
@@ -94,7 +94,7 @@ def delivery() -> dict[str, Any]:
 
 
 def record(number: int) -> dict[str, Any]:
-    """One message of the queue `queued`, as Lambda hands it on."""
+    """Make one message of queued.fifo, as Lambda passes it on."""
     now = int(datetime.now(timezone.utc).timestamp() * 1000)
     made = job(number)
     message = {
@@ -124,7 +124,7 @@ def record(number: int) -> dict[str, Any]:
 
 
 def instances_xml(count: int) -> str:
-    """What EC2 answers to a launch of COUNT."""
+    """Make EC2's answer to a launch of COUNT instances."""
     items = "".join(
         f"<item><instanceId>i-{number:017x}</instanceId><imageId>ami-0abc</imageId>"
         "<instanceState><code>0</code><name>pending</name></instanceState>"
@@ -141,7 +141,7 @@ def instances_xml(count: int) -> str:
 
 
 def write_scaler(folder: Path, event: Any, batch: int = 0) -> None:
-    """Everything that `webhook` and `queued` ask for."""
+    """Write all answers that `webhook` and `queued` need."""
     hour = datetime.now(timezone.utc) + timedelta(hours=1)
     write(folder, "next", event)
     write(folder, "response", {"status": "OK"})
@@ -160,7 +160,7 @@ def write_scaler(folder: Path, event: Any, batch: int = 0) -> None:
 
 
 def write_trust(folder: Path) -> tuple[Path, Path, int]:
-    """Certificates: for the peer, and those that a program trusts: the system's and one more."""
+    """Write the peer's certificate, and a bundle of it and the system's authorities to trust."""
     own, _ = make_certificates(folder)
     system = Path(ssl.get_default_verify_paths().openssl_cafile)
     for path in (system, *map(Path, CA_FILES)):
@@ -175,12 +175,12 @@ def write_trust(folder: Path) -> tuple[Path, Path, int]:
 
 
 def jit() -> str:
-    """As long as a JIT configuration is."""
+    """Make something as long as a JIT configuration."""
     return base64.b64encode(random.Random(2).randbytes(JIT_BYTES)).decode()
 
 
 def write_agent(folder: Path) -> None:
-    """Everything that the agent asks for."""
+    """Write all answers that the agent needs."""
     instance = "i-0123456789abcdef0"
     handover = {
         "version": 1,

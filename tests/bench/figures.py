@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The figures: how each is measured, in what conditions, and what it should be."""
+"""The figures: how each is measured, under which conditions, and its target."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WARM_UP = 100  # calls that are not counted
 
 @dataclass
 class Figure:
-    """One measured quantity; `target` is the most that its median may be."""
+    """One measured quantity; its median should not exceed `target`."""
 
     name: str
     unit: str
@@ -47,16 +47,16 @@ class Bench:
     effort: float = 1.0
 
     def runs(self, normally: int) -> range:
-        """So many runs, or fewer in a hurry."""
+        """Scale a number of runs by the effort."""
         return range(max(2, round(normally * self.effort)))
 
     def program(self, name: str) -> str:
-        """The absolute path of one of the programs."""
+        """Return the absolute path of one of the programs."""
         return str((self.build / name).resolve())
 
 
 def from_environment() -> dict[str, str]:
-    """Settings for `webhook` that need no call."""
+    """Settings for `webhook` that it can use without a call."""
     return answers.environment(
         "webhook",
         SCALE_AGENT_CONFIG=json.dumps(answers.CONFIG),
@@ -78,7 +78,7 @@ def from_ssm(handler: str) -> dict[str, str]:
 
 
 def starting(bench: Bench) -> Iterator[Figure]:
-    """Measure exec of `webhook`, and of /bin/true between, until there is something to see."""
+    """Measure the start of `webhook`, interleaved with /bin/true for comparison."""
     folder = bench.peer.answers("webhook")
     answers.write_scaler(folder, answers.delivery())
     scaler = [bench.scaler]
@@ -97,7 +97,7 @@ def starting(bench: Bench) -> Iterator[Figure]:
     yield Figure("/bin/true: fork to exit", "ms", nothing, pairs)
     yield Figure("webhook: fork to first poll", "ms", poll, pairs)
     ratio = [median(poll) / median(nothing)]
-    yield Figure("webhook: first poll in times of /bin/true", "x", ratio, "of medians", 8)
+    yield Figure("webhook: first poll, in multiples of /bin/true", "x", ratio, "of medians", 8)
     yield Figure("webhook: fork to first response", "ms", response, pairs + ", settings inline")
     yield Figure("webhook: the same, settings in SSM", "ms", deployed, pairs)
 
@@ -130,7 +130,7 @@ def warm(bench: Bench) -> Iterator[Figure]:
 
 
 def queued(bench: Bench) -> Iterator[Figure]:
-    """Measure batches of ten jobs, with a latency for each call to AWS and GitHub."""
+    """Measure batches of ten jobs, where each call to AWS and GitHub takes 100 ms."""
     folder = bench.peer.answers("queued")
     event = {"Records": [answers.record(number) for number in range(BATCH)]}
     answers.write_scaler(folder, event, BATCH)
@@ -154,12 +154,12 @@ def queued(bench: Bench) -> Iterator[Figure]:
 
 
 def events_of(run: Run) -> Iterator[tuple[Call, Call]]:
-    """Each event's poll, and its response."""
+    """Pair the poll that got an event with the response to it."""
     return zip(run.named("next"), run.named("response"), strict=False)
 
 
 def stored_after(run: Run, begin: Call, end: Call) -> int:
-    """Time from an event until its last parameter is stored."""
+    """Return the time from an event until its last parameter is stored."""
     stored = [call for call in run.between(begin, end) if call.name == "PutParameter"]
     if len(stored) != BATCH:
         raise BenchError(f"queued stored {len(stored)} parameters, not {BATCH}")
@@ -167,7 +167,7 @@ def stored_after(run: Run, begin: Call, end: Call) -> int:
 
 
 def count_calls(run: Run) -> dict[str, str]:
-    """How many calls the first event took, and each later one."""
+    """Count the calls of the first event and of the last."""
     counts = [
         Counter(call.name for call in run.between(begin, end)) for begin, end in events_of(run)
     ]
@@ -178,7 +178,7 @@ def count_calls(run: Run) -> dict[str, str]:
 
 
 def tls(bench: Bench) -> Iterator[Figure]:
-    """Measure the same over TLS: what certificates cost, and connections that are not kept."""
+    """Measure the same over TLS: the cost of certificates and of new connections."""
     folder = bench.peer.answers("queued")
     event = {"Records": [answers.record(number) for number in range(BATCH)]}
     answers.write_scaler(folder, event, BATCH)
@@ -205,7 +205,7 @@ def tls(bench: Bench) -> Iterator[Figure]:
 
 
 def agent(bench: Bench) -> Iterator[Figure]:
-    """Measure the agent until its runner runs, and its memory while it does."""
+    """Measure the agent until its runner runs, and its memory while the runner runs."""
     folder = bench.peer.answers("agent")
     answers.write_agent(folder)
     at_once, later, peak, present, own = [], [], [], [], []
@@ -229,7 +229,7 @@ def agent(bench: Bench) -> Iterator[Figure]:
     beyond = f"{runs}, 50 ms per call, {calls_before_runner(run)} calls deep"
     yield Figure("agent: the same, beyond its calls", "ms", later, beyond, 30)
     yield Figure("agent: memory while the runner runs (VmRSS)", "MiB", present, settled, 8)
-    yield Figure("agent: of it not of files, such as libraries", "MiB", own, settled)
+    yield Figure("agent: of it not backed by files (RssAnon)", "MiB", own, settled)
     yield Figure("agent: peak memory at its start (VmHWM)", "MiB", peak, runs)
     idle = bench.peer.run([bench.program("bin/runner-agent"), "--version"], folder)
     alone = [idle.peak_kib / 1024]
@@ -239,7 +239,7 @@ def agent(bench: Bench) -> Iterator[Figure]:
 def run_agent(
     bench: Bench, folder: Path, service: RunnerService, latency: int, settle_ms: int = 300
 ) -> Run:
-    """One agent, until its runner has a job and all is reported."""
+    """Run one agent until its runner has a job and the agent has reported it."""
     signals = bench.peer.folder / "signals"
     config = bench.peer.folder / "agent.json"
     runner = {
@@ -259,7 +259,7 @@ def run_agent(
 
 
 def calls_before_runner(run: Run) -> int:
-    """How many calls had to wait for one another: each came when another was answered."""
+    """Return the longest chain of calls that each began after the answer to the one before."""
     started = run.first("runner").received
     depth: dict[int, int] = {}
     before = [call for call in run.calls if 0 < call.answered < started]

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Stands for the runner while the agent is measured: tells the peer that it runs, prints what a
- * runner prints until its job has started, and waits.
+ * Stands in for GitHub's runner while the agent is measured: tells the peer that it runs, prints
+ * what a runner prints until its job has started, and waits.
  */
 
 #include <stdio.h>

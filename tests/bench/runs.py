@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One run of a program under the eyes of the peer (peer/), and what was seen."""
+"""One run of a program against the peer (peer/), and what the peer recorded."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SAID_AT_MOST = 2000
+LOG_TAIL = 2000
 
 
 class BenchError(Exception):
-    """A program did something else than what is to be measured."""
+    """A program did not do what is to be measured."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the program; microseconds since it was forked."""
+    """One call of the program; times are microseconds since the fork."""
 
     name: str
     received: int
@@ -27,36 +27,36 @@ class Call:
 
 @dataclass
 class Run:
-    """What the peer saw of one process."""
+    """What the peer recorded of one process."""
 
     calls: list[Call] = field(default_factory=list)
-    exited: int | None = None  # when, where it ended by itself
+    exited: int | None = None  # the time, if it ended by itself
     peak_kib: int = 0
     present_kib: int = 0
     own_kib: int = 0
 
     def named(self, name: str) -> list[Call]:
-        """The calls of one kind, in the order of their arrival."""
+        """Return the calls of one kind, in the order of their arrival."""
         return [call for call in self.calls if call.name == name]
 
     def first(self, name: str) -> Call:
-        """The first call of a kind."""
+        """Return the first call of one kind."""
         return self.named(name)[0]
 
     def between(self, begin: Call, end: Call) -> list[Call]:
-        """The calls that came after one call and before another."""
+        """Return the calls that came after one call and before another."""
         return [call for call in self.calls if begin.received < call.received < end.received]
 
 
 @dataclass
 class Peer:
-    """Where the peer, its answers and the programs' logs are."""
+    """The peer program, and the folder for its answers and for logs."""
 
     program: Path
     folder: Path
 
     def answers(self, name: str) -> Path:
-        """The folder of one set of answers."""
+        """Return the folder of one set of answers."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         return folder
@@ -68,7 +68,7 @@ class Peer:
         environment: dict[str, str] | None = None,
         **options: str | int | Path,
     ) -> Run:
-        """Run a program to the end of what is measured: options are the peer's."""
+        """Run a program until the measurement ends; OPTIONS are those of the peer."""
         log = self.folder / "log"
         words = [str(self.program), "--answers", str(answers), "--log", str(log)]
         for name, value in options.items():
@@ -81,17 +81,17 @@ class Peer:
             check=False,
         )
         if ended.returncode != 0:
-            raise BenchError(f"{command}: {ended.stderr}{log.read_text()[-SAID_AT_MOST:]}")
+            raise BenchError(f"{command}: {ended.stderr}{log.read_text()[-LOG_TAIL:]}")
         run = read(ended.stdout)
         wrong = sorted({c.name for c in run.calls if c.name in ("error", "unknown", "aws", "")})
         if wrong:
-            said = log.read_text()[-SAID_AT_MOST:]
-            raise BenchError(f"{command}: calls that nobody expected: {wrong}: {said}")
+            said = log.read_text()[-LOG_TAIL:]
+            raise BenchError(f"{command}: unexpected calls: {wrong}: {said}")
         return run
 
 
 def read(text: str) -> Run:
-    """Read what the peer prints."""
+    """Read the output of the peer."""
     run = Run()
     for line in text.splitlines():
         kind, *words = line.split(" ")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What the calls are called, what they are answered, and when they came.
+ * Calls: recognizing them, finding their answers, and recording their times.
  */
 
 #include <dirent.h>
@@ -45,7 +45,7 @@ static const struct {
         {"POST /", "aws", 200},
 };
 
-/* Copies the word after BEGINNING in TEXT. */
+/* Copies the word that follows BEGINNING in TEXT. */
 static void copy_word(char *name, const char *text, const char *beginning)
 {
         const char *found = strcasestr(text, beginning);
@@ -56,7 +56,8 @@ static void copy_word(char *name, const char *text, const char *beginning)
         snprintf(name, CALL_NAME_SIZE, "%.*s", (int)strcspn(found, "&\"\r\n "), found);
 }
 
-/* "RunInstances", "SendMessage"; for GetParameter with the last part of the parameter's name. */
+/* The action, such as "RunInstances"; GetParameter also has the last part of the parameter's name.
+ */
 static void name_aws_call(struct call *call, const char *request)
 {
         char target[CALL_NAME_SIZE] = "";

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One measurement, printed in microseconds since the program was forked:
+ * One measurement. Times are printed in microseconds since the fork of the program:
  *
  *      call NAME RECEIVED ANSWERED CPU
- *      exited STATUS AT                     only where the program ended by itself
- *      memory PEAK_KIB PRESENT_KIB OWN_KIB  OWN is what no file stands behind
+ *      exited STATUS AT                     only if the program ended by itself
+ *      memory PEAK_KIB PRESENT_KIB OWN_KIB  OWN: backed by no file
  *
- * It is C so that the peer's own time does not blur the figures; whatever is decided is decided in
- * Python (runs.py, figures.py).
+ * The peer is written in C so that its own time hardly counts; all decisions are made in Python
+ * (runs.py, figures.py).
  */
 
 #include "peer.h"

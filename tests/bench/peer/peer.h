@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The other side of a measurement: starts one program, answers its calls as AWS, GitHub, Lambda and
- * the metadata service would, and keeps when each of them came.
+ * The other side of a measurement: starts one program, answers its calls in place of AWS, GitHub,
+ * Lambda and the metadata service, and records when each call came.
  */
 
 #include <stdbool.h>
@@ -17,17 +17,17 @@
 /* -- options (main.c) -- */
 
 struct options {
-        const char *answers; /* folder of files, named as the calls */
-        const char *log;     /* where the program's output goes */
-        const char *signals; /* path of a socket: what is sent there counts as a call */
+        const char *answers; /* folder of files that are named after the calls */
+        const char *log;     /* file for the program's output */
+        const char *signals; /* path of a socket: a message there counts as a call */
         const char *until;   /* the call that ends the measurement */
         const char *tls;     /* PEM file: AWS and GitHub speak TLS with this certificate and key */
-        long events;         /* how many events Lambda has; the next poll ends the measurement */
-        int64_t latency_ns;  /* of all but Lambda */
-        int64_t settle_ns;   /* between the end and the look at the memory */
+        long events;         /* of Lambda; the poll after the last one ends the measurement */
+        int64_t latency_ns;  /* of every service but Lambda */
+        int64_t settle_ns;   /* from the end until memory is read */
 };
 
-/* Ends the program with an explanation when GOOD is false; errno is part of it. */
+/* Ends the program unless GOOD, with WHAT and errno as the explanation. */
 void must(bool good, const char *what);
 
 int64_t now_ns(clockid_t clock);
@@ -48,10 +48,10 @@ struct answer {
         size_t size;
 };
 
-/* Reads the answers into memory. */
+/* Reads all answers into memory. */
 void calls_load(const char *folder);
 
-/* Adds the call that REQUEST is (the whole of it, followed by a NUL), or one called NAME. */
+/* Records the call NAME, or for NULL the one that REQUEST makes (all of it, then a NUL). */
 struct call *calls_add(const char *name, const char *request, clockid_t cpu);
 
 bool call_is(const struct call *call, const char *name);
@@ -59,7 +59,7 @@ bool call_is(const struct call *call, const char *name);
 /* Lambda's calls have no latency. */
 bool call_is_lambda(const struct call *call);
 
-/* The file of the call's name, or an empty answer. */
+/* The answer in the file that is named after the call, or an empty one. */
 const struct answer *call_answer(const struct call *call);
 
 void calls_print(int64_t begun_ns);
@@ -74,15 +74,15 @@ struct child {
 };
 
 void child_start(struct child *child, const char *log, char *command[]);
-/* After its end by itself. */
+/* Collects a program that has ended by itself. */
 void child_print_end(struct child *child);
 void child_print_memory(const struct child *child);
 void child_kill(struct child *child);
 
 /* -- its calls (serve.c) -- */
 
-/* Opens the servers, and sets the variables that lead the program to them. */
+/* Opens the servers, and sets the environment variables that point the program to them. */
 void serve_open(const struct options *options);
 
-/* Answers until the measurement is over, or CHILD has ended (pid is 0 then). */
+/* Answers calls until the measurement is over or CHILD has ended (then its pid is 0). */
 void serve(const struct options *options, struct child *child);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * HTTP/1.1, each service on a port of its own, so that connections are as many as they are in the
- * world. An answer goes out when its latency is over.
+ * HTTP/1.1 servers, each service on a port of its own, so that there are as many connections as in
+ * reality. An answer is sent when its latency is over.
  */
 
 #include <errno.h>
@@ -45,13 +45,13 @@ static struct {
 
 #define N_SERVICES (sizeof(services) / sizeof(services[0]))
 
-/* What an epoll event is about: a connection's index, or one of these. */
+/* What an epoll event is about: the index of a connection, or one of these. */
 enum { SOURCE_SIGNALS = CONNECTIONS_MAX, SOURCE_CHILD, SOURCE_SERVICES };
 
 struct connection {
         int fd; /* -1: none */
         SSL *tls;
-        struct call *call; /* the one to be answered, or NULL */
+        struct call *call; /* the call that waits for its answer, or NULL */
         int64_t due_ns;
         size_t size;
         char request[REQUEST_MAX + 1];
@@ -166,7 +166,7 @@ static void send_answer(struct connection *connection)
                 "Lambda-Runtime-Deadline-Ms: %" PRId64 "\r\n\r\n",
                 call->status, answer->size, now_ns(CLOCK_REALTIME) / 1000000 + 60000);
 
-        must(size + answer->size <= sizeof(bytes), "an answer that is too long");
+        must(size + answer->size <= sizeof(bytes), "the answer is too long");
         memcpy(bytes + size, answer->body, answer->size);
         size += answer->size;
         connection->call = NULL;
@@ -178,7 +178,7 @@ static void send_answer(struct connection *connection)
                 must(write(connection->fd, bytes, size) == (ssize_t)size, "write");
 }
 
-/* Reads what there is; false when the connection has ended. */
+/* Reads what has arrived; false when the connection has ended. */
 static bool receive(struct connection *connection)
 {
         char *to = connection->request + connection->size;
@@ -212,7 +212,7 @@ static bool is_complete(const struct connection *connection)
         return connection->size >= (size_t)(head_end + 4 - connection->request) + body;
 }
 
-/* The last poll, or the call that was waited for, ends the measurement. */
+/* The poll after the last event ends the measurement, or the call that options name. */
 static void look_for_end(const struct options *options, const struct call *call)
 {
         static long n_polls = 0;
@@ -236,7 +236,7 @@ static void on_bytes(
         call = calls_add(NULL, connection->request, child->cpu);
         look_for_end(options, call);
         if (end_ns > 0 && call_is(call, "next"))
-                return; /* it waits for an event that never comes */
+                return; /* It waits for an event that never comes. */
         connection->call = call;
         connection->due_ns = call->received_ns + (call_is_lambda(call) ? 0 : options->latency_ns);
         if (connection->due_ns == call->received_ns)
@@ -253,7 +253,7 @@ static void on_signal(const struct options *options, const struct child *child)
                 look_for_end(options, calls_add(name, NULL, child->cpu));
 }
 
-/* Sends what is due; returns when the next thing is. */
+/* Sends the answers that are due; returns when the next one is. */
 static int64_t send_due(int64_t limit_ns)
 {
         int64_t next = end_ns > 0 ? end_ns : limit_ns;
