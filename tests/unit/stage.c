@@ -112,6 +112,11 @@ void stage_become_app(struct stage *stage)
         github_init_app(stage->scaler.github, stage->scaler.clock, STAGE_GITHUB, "12345", pem);
 }
 
+int64_t stage_now_ms(const struct stage *stage)
+{
+        return clock_monotonic_ms(stage->scaler.clock);
+}
+
 const char *stage_log(struct stage *stage)
 {
         off_t size = lseek(stage->scaler.log_fd, 0, SEEK_END);

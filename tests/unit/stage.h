@@ -35,6 +35,9 @@ int stage_tear_down(void **state);
 /* Authenticates as an App with a new key and no token yet, instead of with a personal token. */
 void stage_become_app(struct stage *stage);
 
+/* The scaler's monotonic clock. */
+int64_t stage_now_ms(const struct stage *stage);
+
 /* Everything logged so far, including metrics. */
 const char *stage_log(struct stage *stage);
 #define assert_logged(stage, text) assert_contains(stage_log(stage), text)

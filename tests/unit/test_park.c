@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Parking: a job that no offer has capacity for waits and is tried again, people are told once, and
+ * what only takes a moment is waited out without a word.
+ */
+
+#include "queued_stage.h"
+
+static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {{"a", queued_job(1, "fallback"), 0, NULL},
+                {"b", queued_job_with(2, "fallback", ",\"tries\":3"), 0, NULL}};
+
+        expect_no_capacity(stage, "MaxCount=2&");
+        stage_expect_sent(stage, "\\\"tries\\\":1,");
+        stage_expect_sent(stage, "\\\"tries\\\":4,");
+        stage_expect_sent(stage, "Jobs of spec fallback wait: no capacity");
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"tries\":1,\"delay_seconds\":30");
+        assert_logged(stage, "\"tries\":4,\"delay_seconds\":240");
+        assert_logged(stage, "\"Parked\":1");
+        assert_logged(stage, "InsufficientInstanceCapacity: because");
+}
+
+/* An offer that EC2 refused a moment ago is skipped, which does not count as a try. */
+static void empty_offers_are_left_alone_for_two_minutes(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_no_capacity(stage, "MaxCount=1&");
+        stage_expect_sent(stage, "\\\"tries\\\":1,");
+        stage_expect_sent(stage, "no capacity");
+        assert_string_equal(queued_one(stage, queued_job(1, "fallback")), STAGE_NONE_FAILED);
+
+        stage_expect_sent(stage, "\\\"tries\\\":1,");
+        stage_expect_sent(stage, "no capacity");
+        assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", ",\"tries\":1")),
+                STAGE_NONE_FAILED);
+
+        script_sleep(stage->script, 2 * 60 * MSEC_PER_SEC);
+        expect_launch(stage, QUEUED_OFFER("t3.2xlarge", "a"), 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", ",\"tries\":1")),
+                STAGE_NONE_FAILED);
+}
+
+static void throttling_is_waited_out_and_nobody_told(void **state)
+{
+        struct stage *stage = *state;
+        const char *body = queued_job_with(1, "linux", ",\"tries\":2,\"offer\":1");
+
+        for (int i = 0; i < 6; i++)
+                expect_refusal(stage, QUEUED_OFFER("m7i.large", "b"), 503, "RequestLimitExceeded");
+        stage_expect_sent(stage, "\"DelaySeconds\":10}");
+        assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\"tries\\\":2,\\\"offer\\\":1,");
+}
+
+static void out_of_time_the_next_event_goes_on(void **state)
+{
+        struct stage *stage = *state;
+
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 21000);
+        expect_refusal(stage, QUEUED_OFFER("m7i.large", "a"), 500, "InsufficientInstanceCapacity");
+        script_latency(stage->script, 2000);
+        stage_expect_sent(stage, "\\\"offer\\\":1,");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        assert_not_sent(stage, "DelaySeconds");
+        assert_not_sent(stage, "tries");
+}
+
+static void a_job_that_cannot_be_parked_comes_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_no_capacity(stage, "t3");
+        script_expect(stage->script, "POST", STAGE_SQS, "parked", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_string_equal(queued_one(stage, queued_job(1, "fallback")), STAGE_FAILED("m1"));
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(without_capacity_jobs_are_parked_and_people_told_once),
+                TEST(empty_offers_are_left_alone_for_two_minutes),
+                TEST(throttling_is_waited_out_and_nobody_told),
+                TEST(out_of_time_the_next_event_goes_on),
+                TEST(a_job_that_cannot_be_parked_comes_again),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Undoing a launch: a machine that could not be registered is terminated, and neither its runner
+ * nor its parameter stays behind.
+ */
+
+#include "queued_stage.h"
+
+static void without_a_jit_configuration_the_instance_goes(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {{"a", queued_job(1, "linux"), 0, NULL},
+                {"b", queued_job(2, "linux"), 0, NULL}, {"c", queued_job(3, "linux"), 0, NULL}};
+
+        expect_launch(stage, NULL, 1, 3);
+        expect_registration(stage, 1);
+        script_expect(
+                stage->script, "POST", QUEUED_JIT_URL, "i-00000002", 422, "{\"message\":\"no\"}");
+        expect_registration(stage, 3);
+        expect_parameter_deleted(stage, 2);
+        expect_terminated(stage, "InstanceId.1=i-00000002");
+        assert_string_equal(queued_batch(stage, messages, 3), STAGE_FAILED("b"));
+        assert_logged(stage, "\"error\":\"job 2: instance i-00000002: ");
+        assert_logged(stage, "\"message\":\"launch undone\",\"instance\":\"i-00000002\",\"job\":2");
+}
+
+static void without_a_parameter_the_runner_goes_as_well(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        expect_jit(stage, 1);
+        expect_put(stage, 1, 400, "{\"__type\":\"ParameterLimitExceeded\",\"message\":\"full\"}");
+        script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, 204, "");
+        expect_parameter_deleted(stage, 1);
+        expect_terminated(stage, "InstanceId.1=i-00000001");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
+        assert_not_logged(stage, "c2VjcmV0");
+}
+
+static void an_unknown_instance_does_not_save_the_others(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job(1, "linux"), 0, NULL}, {"b", queued_job(2, "linux"), 0, NULL}};
+
+        expect_launch(stage, NULL, 1, 2);
+        for (int i = 0; i < 2; i++)
+                script_expect(
+                        stage->script, "POST", QUEUED_JIT_URL, NULL, 404, "{\"message\":\"no\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "i-00000002\"]}", 200, "{}");
+        for (int i = 0; i < 3; i++)
+                expect_refusal(stage, "InstanceId.2=", 400, "InvalidInstanceID.NotFound");
+        for (int i = 0; i < 3; i++)
+                expect_refusal(
+                        stage, "&InstanceId.1=i-00000001", 400, "InvalidInstanceID.NotFound");
+        expect_terminated(stage, "InstanceId.1=i-00000002");
+        assert_string_equal(queued_batch(stage, messages, 2),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"}]}");
+        assert_not_logged(stage, "not terminated");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(without_a_jit_configuration_the_instance_goes),
+                TEST(without_a_parameter_the_runner_goes_as_well),
+                TEST(an_unknown_instance_does_not_save_the_others),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
