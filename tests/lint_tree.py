@@ -25,7 +25,7 @@ TARGETS = ["all", "unit-programs", "fuzz-programs", "bench-programs", "build/ben
 LIB = ["base", "http", "cli", "aws", "github", "notify", "lambda", "exchange"]
 BELOW_MACHINE = ["queue", "container", "config", *LIB]
 BELOW_HANDLERS = ["job", "machine", *BELOW_MACHINE]
-BELOW_STAGES = ["settings", "starter", *LIB]
+BELOW_STAGES = ["settings", "journal", "starter", *LIB]
 
 # room, the files in it, the rooms that it may include
 ROOMS: list[tuple[str, str, list[str]]] = [
@@ -39,9 +39,10 @@ ROOMS: list[tuple[str, str, list[str]]] = [
     ("handlers", "scaler/*.[ch]", BELOW_HANDLERS),
     ("starter", "runner-agent/starter/*", ["base"]),
     ("settings", "runner-agent/settings.[ch]", ["starter", *LIB]),
-    ("agent", "runner-agent/agent.[ch]", ["life", "stages", *BELOW_STAGES]),
+    ("journal", "runner-agent/journal.[ch]", ["base"]),
+    ("agent", "runner-agent/agent.[ch]", BELOW_STAGES),
     ("agent main", "runner-agent/main.c", ["agent", "life", "stages", *BELOW_STAGES]),
-    ("life", "runner-agent/life.[ch]", ["agent", "stages", *BELOW_STAGES]),
+    ("life", "runner-agent/life*.[ch]", ["agent", "stages", *BELOW_STAGES]),
     ("stages", "runner-agent/*", ["agent", *BELOW_STAGES]),
     ("base", "*/base/*", []),
     ("http", "*/http/*", ["base"]),
@@ -55,7 +56,7 @@ ROOMS: list[tuple[str, str, list[str]]] = [
 
 # A container holds what its parts keep and so includes their headers; that they use the container
 # is no circle.
-CONTAINERS = ["scaler/scaler.h", "runner-agent/agent.h"]
+CONTAINERS = ["scaler/scaler.h"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
