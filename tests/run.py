@@ -71,18 +71,18 @@ def run_units(build: Path, valgrind: bool) -> Count:
 # -- tests in Python ------------------------------------------------------------------------------
 
 FLOW = "tests/flow"
-# What tests the equipment, the scripts and the template needs plain programs only.
-PLAIN_ONLY = ["tests/cloud", f"{FLOW}/test_deploy.py", f"{FLOW}/test_template.py"]
+# What tests the equipment, the scripts and the template needs plain programs only: paths that begin so.
+PLAIN_ONLY = ["tests/cloud", f"{FLOW}/test_deploy", f"{FLOW}/test_template.py"]
 LANES = 2  # pytest processes, each with a cloud of its own
 # The files that take longest begin first, so that the lanes end together.
 LONGEST = [
     "deploy",
+    "deploy_stack",
     "9_whole_life",
     "roles",
     "secrets",
     "doctor",
     "4_agent_starter",
-    "7_dead_letter",
 ]
 # What `make check` runs: one or two quick files for each stage of a job's life.
 QUICK = ["1_webhook", "2_queued", "3_in_progress", "4_agent", "5_completed", "6_instance"]
