@@ -16,11 +16,14 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from account import Account
 from helpers import Inbox
 
+from cloud.aws.stack import Moto
 from cloud.cloud import Cloud
 from cloud.github.stand_in import GitHub
 from cloud.limits import PATIENCE
@@ -102,6 +105,20 @@ def run_scaler(local_cloud: Cloud) -> Callable[..., subprocess.CompletedProcess[
         )
 
     return run
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+    """Moto without the local cloud around it."""
+    process = Moto(tmp_path_factory.mktemp("moto") / "moto.log")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def account(moto: Moto, tmp_path: Path) -> Account:
+    """An empty account, and a copy of the project to deploy from."""
+    return Account(moto, tmp_path / "project")
 
 
 def inherited() -> dict[str, str]:

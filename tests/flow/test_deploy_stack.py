@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""make stack: what it asks for, how the template reaches CloudFormation, and what stops it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+from account import BUCKET, STAND_IN
+
+from cloud.aws.stack import REGION
+
+# -- what it asks for, and what stops it ------------------------------------------------------------
+
+
+def test_a_new_stack_asks_for_what_it_needs(account):
+    account.upload("first")
+    vpc = account.ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    answers = [account.image, "", "", "", "", "", "y"]
+    text = account.does("stack", answers=answers, PREFIX="ours", STACK="ours")
+    assert f"VPC [{vpc}]: " in text and "Subnets, with commas [subnet-" in text
+    assert f"S3 bucket for the template [{BUCKET}]: " in text
+    assert "Execute this? [y/N]: " in text
+    assert account.status("ours") == "CREATE_COMPLETE"
+    (template,) = account.ec2.describe_launch_templates()["LaunchTemplates"]
+    version = account.ec2.describe_launch_template_versions(
+        LaunchTemplateId=template["LaunchTemplateId"]
+    )["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    assert version["BlockDeviceMappings"][0]["DeviceName"] == "/dev/sda1"
+    (account.folder / "build" / "uploaded-x86_64").unlink()
+    # Moto tells a change from none only where the call carries the template.
+    same = "FAILED\\tThe submitted information didn't contain changes."
+    same = account.answering(f"cloudformation describe-change-set|{same}")
+    text = account.does("stack", STACK="ours", **same)
+    assert f"already there: s3://{BUCKET}/{account.template()[0]}" in text
+    assert "nothing to change" in text
+
+
+def test_the_disk_of_runners_is_as_it_is_asked_for(account):
+    account.upload("first")
+    settings = {"AMI": account.image, "VOLUME_THROUGHPUT": "500", "YES": "1"}
+    account.does("stack", VOLUME_INITIALIZATION_RATE="200", **settings)
+    (version,) = account.ec2.describe_launch_template_versions(LaunchTemplateName="scale-agent")[
+        "LaunchTemplateVersions"
+    ]
+    disk = version["LaunchTemplateData"]["BlockDeviceMappings"][0]["Ebs"]
+    assert disk["VolumeInitializationRate"] == 200 and disk["Throughput"] == 500
+
+
+@pytest.mark.parametrize("answers", [["n"], None])
+def test_a_change_set_that_is_not_wanted_leaves_nothing(account, answers):
+    account.upload("first")
+    settings = {"AMI": account.image, "VPC": "vpc-1", "SUBNETS": "subnet-1,subnet-2"}
+    settings |= {"SECURITY_GROUPS": "sg-1", "ALARM_EMAIL": "octo@example.org", "BUCKET": BUCKET}
+    text = account.fails("stack", answers=answers, **settings)
+    assert "Add  QueuedFunction" in text and "nothing was changed" in text
+    assert account.status() == "NONE" and account.code() == {}
+
+
+def test_a_stack_needs_code_and_an_image(account):
+    assert "nothing was uploaded for x86_64" in account.fails("stack", AMI=account.image)
+    account.upload("first")
+    assert "AMI is not set" in account.fails("stack")
+    text = account.fails("stack", AMI="ami-00000000", YES="1")
+    assert "the AMI ami-00000000 cannot be used: InvalidAMIID.NotFound" in text
+    assert account.status() == "NONE"
+
+
+def test_the_image_that_was_built_last_is_the_default(account):
+    account.upload("first")
+    built = account.folder / "build" / "ami-x86_64"
+    built.write_text(f"{account.image} us-east-1\n")  # an image of another region cannot be used
+    assert "AMI is not set" in account.fails("stack", YES="1")
+    built.write_text(f"{account.image} {REGION}\n")
+    text = account.does("stack", answers=["", "", "", "", "", "", "y"])
+    assert f"AMI with the runner-agent [{account.image}]: " in text
+    (version,) = account.ec2.describe_launch_template_versions(LaunchTemplateName="scale-agent")[
+        "LaunchTemplateVersions"
+    ]
+    assert version["LaunchTemplateData"]["ImageId"] == account.image
+
+
+def test_a_stack_is_not_made_of_code_for_another_architecture(account):
+    account.upload("first")
+    text = account.fails("stack", AMI=account.image, ARCH="arm64", YES="1")
+    assert "nothing was uploaded for arm64" in text
+
+
+def test_a_half_made_stack_is_deleted_after_a_question(account):
+    """Moto has no ROLLBACK_COMPLETE: the stand-in says it until the stack is deleted."""
+    account.two_functions()
+    half = account.answering(
+        "cloudformation describe-stacks --stack-name scale-agent "
+        "--query Stacks[0].StackStatus|ROLLBACK_COMPLETE",
+        "cloudformation describe-stack-events|QueuedRole\\tAWS::IAM::Role\\tRole limit reached",
+    )
+    text = account.fails("stack", AMI=account.image, **half)
+    assert "half-made (ROLLBACK_COMPLETE)" in text and "Role limit reached" in text
+    assert "make destroy, then make stack" in text
+    assert account.status() == "CREATE_COMPLETE"
+    text = account.fails("stack", answers=["y"], AMI=account.image, **half)
+    assert account.status() == "NONE"
+    assert "could not be deleted (ROLLBACK_COMPLETE)" in text  # as the stand-in goes on saying
+
+
+def test_a_stack_that_fails_says_which_resources_and_why(account):
+    account.upload("first")
+    failing = account.answering(
+        "cloudformation execute-change-set|",
+        "cloudformation describe-stack-events|QueuedRole\\tAWS::IAM::Role\\tRole limit reached",
+    )
+    script = account.folder / "tools" / "aws"
+    status = 'case " $* " in *" Stacks[0].StackStatus "*) [ -e "$ANSWERS.done" ] && '
+    status += '{ echo ROLLBACK_COMPLETE; exit; } ;; *" execute-change-set "*) '
+    status += 'touch "$ANSWERS.done" ;; esac\n'
+    script.write_text(STAND_IN.replace("while IFS", status + "while IFS"))
+    text = account.fails("stack", AMI=account.image, YES="1", **failing)
+    assert "QueuedRole  AWS::IAM::Role  Role limit reached" in text
+    assert (
+        "was not created (ROLLBACK_COMPLETE)" in text and "make destroy" in text.split("next:")[1]
+    )
+
+
+def test_another_change_that_runs_is_waited_for_by_the_person(account):
+    account.two_functions()
+    busy = account.answering(
+        "cloudformation describe-stacks --stack-name scale-agent "
+        "--query Stacks[0].StackStatus|UPDATE_IN_PROGRESS"
+    )
+    assert "scale-agent is UPDATE_IN_PROGRESS" in account.fails("stack", YES="1", **busy)
+
+
+# -- the template ----------------------------------------------------------------------------------
+# The call itself carries no more than 51,200 bytes of a template.
+SENT_AS_BODY = "--template-body|An error occurred (ValidationError): templateBody is too long|254"
+
+
+def test_the_template_reaches_cloudformation_through_the_bucket(account):
+    account.upload("first")
+    with (account.folder / "scaler" / "template.yaml").open("a") as template:
+        template.write("# and a comment\n" * 4_000)
+    key, body = account.template()
+    assert len(body) > 51_200
+    refused = account.answering(SENT_AS_BODY)
+    text = account.does("stack", AMI=account.image, YES="1", **refused)
+    assert f"uploaded: s3://{BUCKET}/{key}" in text
+    assert account.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == body
+    (call,) = account.called("cloudformation create-change-set")
+    assert f"--template-url https://s3.{REGION}.amazonaws.com/{BUCKET}/{key} " in call
+    assert account.status() == "CREATE_COMPLETE"
+
+
+def test_an_existing_stack_takes_its_template_from_the_bucket_of_its_code(account):
+    account.two_functions()
+    (account.folder / "build" / "uploaded-x86_64").unlink()
+    refused = account.answering(SENT_AS_BODY)
+    settings = {"AMI": account.image, "VPC": "vpc-1", "SUBNETS": "subnet-1", "YES": "1"}
+    text = account.does("stack", **settings, **refused)
+    assert f"uploaded: s3://{BUCKET}/{account.template()[0]}" in text
+    assert "Add  QueuedFunction" in text and account.status() == "UPDATE_COMPLETE"
+
+
+def test_the_template_goes_where_bucket_says(account):
+    account.upload("first")
+    where = {"LocationConstraint": REGION}
+    account.s3.create_bucket(Bucket="our.templates", CreateBucketConfiguration=where)
+    text = account.does("stack", AMI=account.image, BUCKET="our.templates", YES="1")
+    assert f"uploaded: s3://our.templates/{account.template()[0]}" in text
+    assert account.template()[0] not in account.objects()
+
+
+def test_the_url_of_the_template_is_of_the_region(account):
+    """Moto has no buckets in China, so the stand-in answers for it."""
+    account.upload("first")
+    _, body = account.template()
+    stored = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    why = "An error occurred (ValidationError) when calling the CreateChangeSet operation: no"
+    china = account.answering(
+        "sts get-caller-identity|123456789012\\tarn:aws-cn:iam::123456789012:user/owner",
+        "Stacks[0].StackStatus|NONE",
+        "ec2 describe-images|/dev/xvda\\t8",
+        "s3api get-bucket-location|cn-north-1",
+        f"s3api head-object|{stored}",
+        f"cloudformation create-change-set|{why}|254",
+    )
+    settings = {"AMI": account.image, "VPC": "vpc-1", "SUBNETS": "subnet-1", "YES": "1"}
+    account.fails("stack", AWS_REGION="cn-north-1", **settings, **china)
+    (call,) = account.called("cloudformation create-change-set")
+    assert (
+        f"--template-url https://s3.cn-north-1.amazonaws.com.cn/{BUCKET}/scaler/template-" in call
+    )
+
+
+def test_a_stack_needs_a_bucket_in_its_region(account):
+    account.upload("first")
+    settings = {"AMI": account.image, "YES": "1"}
+    text = account.fails("stack", BUCKET="nobodys-bucket", **settings)
+    assert "there is no bucket nobodys-bucket" in text
+    assert f"aws s3 mb s3://nobodys-bucket --region {REGION}" in text.split("next:")[1]
+    elsewhere = account.answering("s3api get-bucket-location|us-west-2")
+    text = account.fails("stack", **settings, **elsewhere)
+    assert f"the bucket {BUCKET} is in us-west-2" in text
+    assert "make stack AWS_REGION=us-west-2" in text.split("next:")[1]
+    closed = "An error occurred (AccessDenied) when calling the GetBucketLocation operation: no"
+    text = account.fails(
+        "stack", **settings, **account.answering(f"s3api get-bucket-location|{closed}|254")
+    )
+    assert f"the bucket {BUCKET} belongs to another account, or you may not read it" in text
+    assert "make stack BUCKET=" in text.split("next:")[1]
+    assert account.status() == "NONE"
+
+
+def test_a_template_that_cannot_be_stored_or_read_names_the_permission(account):
+    account.upload("first")
+    settings = {"AMI": account.image, "YES": "1"}
+    why = "An error occurred (AccessDenied) when calling the PutObject operation: not you"
+    text = account.fails("stack", **settings, **account.answering(f"s3api put-object|{why}|254"))
+    assert "scaler/template.yaml was not uploaded: AccessDenied: not you" in text
+    assert "get this permission" in text.split("next:")[1]
+    text = account.fails("stack", **settings, **account.answering("s3api head-object|AAAA"))
+    assert "what arrived at" in text and "make stack again" in text.split("next:")[1]
+    why = "An error occurred (ValidationError) when calling the CreateChangeSet operation: "
+    why += "S3 error: Access Denied\\nFor more information check http://docs.aws.amazon.com/"
+    text = account.fails(
+        "stack", **settings, **account.answering(f"cloudformation create-change-set|{why}|254")
+    )
+    assert f"CloudFormation cannot read s3://{BUCKET}/{account.template()[0]}: " in text
+    assert "S3 error: Access Denied" in text and "s3:GetObject" in text.split("next:")[1]
+    assert account.status() == "NONE"
