@@ -63,6 +63,5 @@ cJSON *json_add_object(cJSON *object, const char *name);
 /* For _cleanup_json_. */
 void json_freep(cJSON **value);
 
-/* For _cleanup_json_secret_: overwrites all strings of a value that holds a secret, and frees it.
- */
+/* For _cleanup_json_secret_: overwrites all strings of a value, and frees it. */
 void json_free_secret(cJSON **value);

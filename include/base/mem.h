@@ -30,8 +30,7 @@
 /* SIZE zeroed bytes; the caller frees. */
 void *mem_alloc(size_t size);
 
-/* POINTER (may be NULL) grown or shrunk to COUNT elements of SIZE bytes; new bytes are not zeroed.
- */
+/* POINTER (may be NULL) resized to COUNT elements of SIZE bytes; new bytes are not zeroed. */
 void *mem_resize(void *pointer, size_t count, size_t size);
 
 /* A copy of STRING, NULL for NULL; the caller frees. */

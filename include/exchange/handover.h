@@ -18,8 +18,7 @@
 /* The tag of the parameter that names the one instance which may read it. */
 #define HANDOVER_TAG "scale-agent:instance"
 
-/* The job that a machine was launched for. GitHub may assign it another job with the same labels.
- */
+/* The job that a machine was launched for. GitHub may give it another with the same labels. */
 struct handover_job {
         int64_t id;
         int64_t run_id;

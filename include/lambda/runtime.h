@@ -22,7 +22,7 @@ struct lambda_event {
 };
 
 /* Handles one event: 0 with the answer (JSON) in ANSWER, or negative with the reason in ERR, which
- * Lambda then reports as the function's error (SQS delivers the batch again). */
+ * becomes the function's error (SQS then delivers the batch again). */
 typedef int (*lambda_handler)(
         void *userdata, const struct lambda_event *event, struct buf *answer, struct err *err);
 
@@ -31,6 +31,6 @@ typedef int (*lambda_handler)(
 #define LAMBDA_ANSWER_MAX (6 * 1024 * 1024)
 
 /* Serves events from API (the value of AWS_LAMBDA_RUNTIME_API, "host:port") until the runtime API
- * goes away, which is how Lambda ends a process, and returns why: always negative. */
+ * no longer answers, which is how Lambda ends a process. Always negative; ERR says why. */
 int lambda_run(struct http *http, const char *api, lambda_handler handler, void *userdata,
         struct err *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * When a try of a call is made, and what follows from its end: deadline, back-off, Retry-After.
- * What makes the try is behind the transport.
+ * Decides when a try of a call is made and what follows from its end: deadline, back-off,
+ * Retry-After. The transport makes the try.
  */
 
 #include "http/http.h"
@@ -27,7 +27,7 @@ struct http {
         const struct clock *clock;
         uint32_t (*random)(uint32_t below);
         struct http_call *calls; /* those that have not ended */
-        int epoll_fd;            /* what http_fd() returned, -1 before */
+        int epoll_fd;            /* what http_fd() returns; -1 until it is called */
         int timer_fd;
 };
 
@@ -70,7 +70,7 @@ static void unlink_call(struct http *http, struct http_call *call)
         }
 }
 
-/* Milliseconds until something is to be done without anything arriving; -1: never. */
+/* Milliseconds until something must be done even if nothing arrives; -1: never. */
 static int64_t next_timeout_ms(struct http *http)
 {
         int64_t timeout = http->transport->timeout_ms(http->transport);
@@ -85,7 +85,7 @@ static int64_t next_timeout_ms(struct http *http)
         return timeout;
 }
 
-/* Sets the timer behind http_fd(), where there is one. */
+/* Sets the timer that makes http_fd() readable, once there is one. */
 static void arm_timer(struct http *http)
 {
         int64_t timeout;
@@ -137,7 +137,7 @@ static void end_call(struct http *http, struct http_call *call)
                 call->done(call, call->userdata);
 }
 
-/* Whether another try may help, as far as the last one tells. */
+/* Whether another try may help, going by the last one. */
 static bool worth_another(const struct http_call *call)
 {
         if (call->result < 0)
@@ -148,7 +148,8 @@ static bool worth_another(const struct http_call *call)
         return call->status == 429 || (call->status >= 502 && call->status <= 504);
 }
 
-/* What the server asks for, in seconds or as a date (RFC 9110, section 10.2.3); -1: nothing. */
+/* How long the server asks us to wait: in seconds, or until a date (RFC 9110, section 10.2.3); -1:
+ * it does not ask. */
 static int64_t retry_after_ms(struct http *http, const struct http_call *call)
 {
         char value[64];

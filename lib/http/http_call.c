@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One HTTP call as its maker sees it: the request, its limits, and the answer.
+ * Makes a call and reads what came back. Nothing here knows of the network.
  */
 
 #include "http/http.h"
@@ -64,7 +64,7 @@ void http_call_body(
         buf_add(&call->body, bytes, size);
 }
 
-/* The value of header NAME in LINES, with its size; NULL when it is not there. */
+/* The value of header NAME in LINES, and its size; NULL when there is none. */
 static const char *find_header(const char *lines, const char *name, size_t *ret_size)
 {
         size_t name_size = strlen(name);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * libcurl's transport. Its multi interface tells which sockets and which timer matter
- * (CURLMOPT_SOCKETFUNCTION, CURLMOPT_TIMERFUNCTION); an epoll descriptor holds the sockets, so that
- * waiting here and an event loop elsewhere are the same thing. Connections stay in the multi
- * handle's cache between calls, and libcurl opens a new one when a kept one turns out to be dead.
+ * The transport that uses libcurl's multi interface. libcurl says which sockets to watch and when
+ * to call it again (CURLMOPT_SOCKETFUNCTION, CURLMOPT_TIMERFUNCTION). The sockets are in an epoll
+ * descriptor, which is waited for here or in a program's own event loop. Connections stay in the
+ * multi handle's cache between calls, and libcurl replaces one that turns out to be dead.
  */
 
 #include "http/http.h"
@@ -20,7 +20,7 @@
 #include "http_trust.h"
 
 #define IDLE_HANDLES_MAX 16
-/* Of a batch of ten, with room for the services beside; libcurl would keep four. */
+/* Room for a batch of ten, and for the other services; libcurl would keep four. */
 #define IDLE_CONNECTIONS_MAX 32L
 #define EVENTS_AT_ONCE 32
 
@@ -86,7 +86,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
 {
         struct attempt *attempt = userdata;
 
-        /* A new status line: what came before was an interim answer. */
+        /* A new status line: the headers before it belong to an interim answer. */
         if (size * count > 5 && memcmp(bytes, "HTTP/", 5) == 0)
                 buf_clear(&attempt->call->answer_headers);
         return buf_add(&attempt->call->answer_headers, bytes, size * count) < 0 ? 0 : size * count;
@@ -158,7 +158,7 @@ static void set_limits(CURL *easy, const struct http *http, const struct http_ca
         curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout_ms);
         curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
-        /* Otherwise a call that timed out waits for its look-up of a name, for 10 s or more. */
+        /* A call that timed out would otherwise wait for its name look-up, for 10 s or more. */
         curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -188,8 +188,8 @@ static void set_answer(CURL *easy, struct attempt *attempt)
         curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt);
 }
 
-/* libcurl would begin with the next dispatch: now, before whatever the caller does next. What is at
- * its end already is told then. */
+/* Lets libcurl begin right away, and not with the next dispatch, before which the caller may do
+ * something else. That dispatch reports what has ended already. */
 static void begin(struct curl_transport *curl)
 {
         int running;
@@ -258,7 +258,7 @@ static int errno_of(CURLcode code)
         return -EPROTO;
 }
 
-/* The reason in words. The host is named, never the URL, which may be a secret as a whole. */
+/* Why there is no answer. Names the host, but never the URL, which may be secret as a whole. */
 static int fail_attempt(
         const struct curl_transport *curl, const struct attempt *attempt, CURLcode code)
 {
@@ -270,8 +270,8 @@ static int fail_attempt(
                         call->what, call->answer_limit);
         if (code == CURLE_PEER_FAILED_VERIFICATION)
                 return err_set(&call->err, errno_of(code),
-                        "%s: no answer: %s; trusted are the authorities in %s (SSL_CERT_FILE and "
-                        "SSL_CERT_DIR name others)",
+                        "%s: no answer: %s; trusted are the authorities in %s "
+                        "(SSL_CERT_FILE and SSL_CERT_DIR name others)",
                         call->what, reason, http_trust_place(&curl->trust));
         return err_set(&call->err, errno_of(code), "%s: no answer: %s", call->what, reason);
 }
@@ -362,8 +362,8 @@ static void curl_free_transport(struct http_transport *transport)
         free(curl);
 }
 
-/* GnuTLS asks a program this before it prepares itself, which takes a fortieth of our start and a
- * twelfth of our memory. Distributions' libcurl brings it along for protocols that we do not speak.
+/* Keeps GnuTLS from initializing itself, which takes a fortieth of our start and a twelfth of our
+ * memory. Distributions' libcurl is linked with it for protocols that we do not speak.
  * https://www.gnutls.org/manual/html_node/Initialization.html */
 __attribute__((visibility("default"))) int _gnutls_global_init_skip(void);
 
@@ -372,8 +372,8 @@ int _gnutls_global_init_skip(void)
         return 1;
 }
 
-/* Leaves out the texts of libcrypto's own errors: no message of ours shows them, and TLS has texts
- * of its own. libcurl would load them. */
+/* Keeps libcurl from loading the texts of libcrypto's errors: none of our messages shows them, and
+ * TLS has texts of its own. */
 static void prepare_openssl(void)
 {
         OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);

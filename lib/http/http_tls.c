@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The first half of a handshake with nobody: OpenSSL finds its algorithms, seeds its random numbers
- * and makes a key for the first time in a process, which takes several milliseconds, and keeps what
- * it has found for libcurl's connections.
+ * Warms up OpenSSL with the first half of a handshake, which goes nowhere. In its first handshake
+ * OpenSSL looks up its algorithms, seeds its random numbers and makes a key, which takes several
+ * milliseconds. libcurl's connections use the same OpenSSL and find that done.
  */
 
 #include <openssl/err.h>
@@ -17,7 +17,7 @@ void http_tls_prepare(void)
         SSL *ssl = context ? SSL_new(context) : NULL;
 
         if (ssl) {
-                SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_null())); /* its own now */
+                SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_null())); /* owned by ssl */
                 SSL_set_connect_state(ssl);
                 SSL_do_handshake(ssl); /* ends when it would have to read */
         }

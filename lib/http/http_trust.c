@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
+/*
+ * See http_trust.h.
+ */
+
 #include "http_trust.h"
 
 #include <curl/curl.h>
@@ -16,8 +20,9 @@ static char *setting(const char *name)
         return mem_string(value && *value ? value : NULL);
 }
 
-/* From a file alone, libcurl reads the CAs once for all connections (from 7.87 on), instead of
- * 10 ms for each of them. A folder alone costs nothing: only the one that is needed is read. */
+/* The file alone, if there is one: libcurl (from 7.87 on) then reads the authorities once, and not
+ * in 10 ms for each connection. A directory alone costs nothing: only the authority that is needed
+ * is read. */
 static void ask_libcurl(struct http_trust *trust)
 {
 #if LIBCURL_VERSION_NUM >= 0x075400

@@ -2,20 +2,20 @@
 #pragma once
 
 /*
- * Which certificate authorities libcurl's transport trusts: those that SSL_CERT_FILE or
- * SSL_CERT_DIR name, else those that libcurl was built to find, else those where OpenSSL looks. A
- * static libcurl was built for no distribution and finds none; OpenSSL's place is where Debian and
- * Ubuntu keep theirs.
+ * Where libcurl's transport finds the certificate authorities that it trusts: in what SSL_CERT_FILE
+ * or SSL_CERT_DIR name, else where libcurl was built to look, else where OpenSSL was. Our static
+ * libcurl was built for no distribution and knows no place; OpenSSL's is where Debian and Ubuntu
+ * keep theirs.
  */
 
 struct http_trust {
-        char *file;      /* at least one of these is set */
-        char *directory; /* of authorities, each under the hash of its name */
+        char *file;      /* one of the two is set, or both */
+        char *directory; /* with a file for each authority, called as the hash of its name */
 };
 
 /* After curl_global_init(). */
 void http_trust_init(struct http_trust *trust);
 void http_trust_release(struct http_trust *trust);
 
-/* For messages: where authorities are looked for. */
+/* The file, or else the directory; for messages. */
 const char *http_trust_place(const struct http_trust *trust);

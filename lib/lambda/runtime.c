@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The loop of a Lambda custom runtime: GET next, handle, POST response or error.
+ * The loop of a Lambda custom runtime: GET the next event, handle it, POST the response or error.
  */
 
 #include "lambda/runtime.h"
@@ -19,7 +19,7 @@ struct runtime {
         const char *api;
 };
 
-/* Lambda freezes the process while it waits here, so there is no time-out. */
+/* Without time-outs: Lambda freezes the process while it waits for an event. */
 static struct http_call *next_call(const struct runtime *runtime)
 {
         struct http_call *call = http_call_new("Lambda's next event", "GET",
@@ -94,7 +94,7 @@ static int serve_one(
         reply = http_perform(
                 runtime->http, r < 0 ? error_call(runtime, event.request_id, r, &reason)
                                      : response_call(runtime, event.request_id, &answer));
-        /* 202 is success; an event whose time was over is refused, and the next one follows. */
+        /* Lambda refuses the answer to an event whose time is over; then the next event follows. */
         return reply->result < 0 ? http_call_fail(reply, err) : 0;
 }
 
