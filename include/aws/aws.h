@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * One signed AWS call, and the decoding of its error. The services (ec2, ssm, sqs, events) are thin
- * pairs on top: a function that makes the call, and a function that reads its answer. Making and
- * reading touch no network, so both can be tested and fuzzed alone; http.h carries the call.
+ * Makes a signed AWS call. The services (ec2, describe, ssm, sqs, events) are pairs of functions on
+ * top of this: one makes a call, the other reads its answer (answer.h). Neither touches the
+ * network, so that both can be tested and fuzzed alone; http/http.h carries the call.
  *
- * SigV4 is libcurl's (CURLOPT_AWS_SIGV4). Endpoints follow the standard settings AWS_ENDPOINT_URL
- * and AWS_ENDPOINT_URL_<SERVICE>.
+ * libcurl signs (CURLOPT_AWS_SIGV4). Endpoints follow the standard settings AWS_ENDPOINT_URL and
+ * AWS_ENDPOINT_URL_<SERVICE>.
  */
 
 #include <stdbool.h>
@@ -39,12 +39,12 @@ struct aws {
         struct aws_credentials credentials;
 };
 
-/* REGION may be NULL: AWS_REGION or AWS_DEFAULT_REGION then. Takes nothing over. Returns 0, or
- * -EINVAL when there is no region. Credentials are set by the caller. */
+/* REGION is copied; NULL: AWS_REGION or AWS_DEFAULT_REGION. Returns 0, or -EINVAL when there is no
+ * usable region. The caller then sets the credentials. */
 int aws_init(struct aws *aws, const char *region, struct err *err);
 void aws_release(struct aws *aws);
 
-/* Replaces the credentials: takes the members of CREDENTIALS over, and empties it. */
+/* Replaces the credentials: takes ownership of the members of CREDENTIALS, and empties it. */
 void aws_set_credentials(struct aws *aws, struct aws_credentials *credentials);
 
 /* The partition that ARNs of REGION name: "aws", "aws-cn" or "aws-us-gov".
@@ -63,16 +63,16 @@ enum aws_service {
         AWS_SERVICE_QUOTAS, /* JSON 1.1, ServiceQuotasV20190624 */
 };
 
-/* A JSON call: ACTION is a literal such as "GetParameter"; BODY is the JSON text, copied. Repeated
- * up to three times on throttling, 5xx and lost connections; makers of calls that may not be
- * repeated set tries_max to 1. */
+/* A JSON call: ACTION is a literal such as "GetParameter"; BODY is JSON text, which is copied. It
+ * is tried up to three times, on throttling, 5xx and lost connections; the maker of a call that
+ * must not be repeated sets tries_max to 1. */
 struct http_call *aws_json_call(
         struct aws *aws, enum aws_service service, const char *action, const char *body);
 
-/* The same with the JSON value that is to be sent; takes nothing over. */
+/* The same, with the body as a JSON value, which remains the caller's. */
 struct http_call *aws_object_call(
         struct aws *aws, enum aws_service service, const char *action, const cJSON *body);
 
-/* A query call to EC2: FORM is what follows "Action=…&Version=…", "&Name=value" pairs, encoded. */
+/* A query call to EC2: FORM is what follows "Action=…&Version=…": encoded "&Name=value" pairs. */
 struct http_call *aws_query_call(
         struct aws *aws, enum aws_service service, const char *action, const char *form);

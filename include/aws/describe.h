@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What machines are launched from and into, as EC2 describes it, and the account's quotas: asked by
- * `scaler doctor`. All lists are asked for by filter, so that what does not exist is missing from
- * the answer, and no error.
+ * What launches need, as EC2 describes it (launch template, images, subnets, offered instance
+ * types), and the account's quotas. `scaler doctor` asks. Lists are asked for by filter, so that
+ * what does not exist is missing from the answer, and is no error.
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/
  */
 
@@ -13,7 +13,7 @@
 #include "aws.h"
 #include "ec2_instances.h"
 
-/* No list holds more; what is more is an error. */
+/* A list with more items is an error. */
 #define EC2_DESCRIBED_MAX 2000
 
 struct ec2_template {
@@ -64,7 +64,7 @@ int ec2_describe_subnets_answer(
         const struct http_call *call, struct ec2_subnets *ret, struct err *err);
 void ec2_subnets_release(struct ec2_subnets *subnets);
 
-/* A type that there is in a zone. */
+/* An instance type that EC2 offers in a zone. */
 struct ec2_offering {
         char type[32];
         char zone[32];
@@ -85,7 +85,7 @@ int ec2_describe_offerings_answer(
 void ec2_offerings_release(struct ec2_offerings *offerings);
 
 /* Pure parsers behind the answers above: 0, also for an empty list, or -EBADMSG (RET is untouched
- * then). A template that is not there is no list of one: *ret_count says how many there were. */
+ * then). *RET_COUNT is the number of versions in the answer; RET gets the first, if any. */
 int ec2_parse_templates(
         const char *xml, size_t size, struct ec2_template *ret, size_t *ret_count, struct err *err);
 int ec2_parse_images(const char *xml, size_t size, struct ec2_images *ret, struct err *err);

@@ -44,8 +44,8 @@ struct ec2_launch {
         size_t n_tags;
 };
 
-/* Every launch terminates on shutdown, requires IMDSv2 with a hop limit of 1, and shows its tags in
- * the metadata. The client token makes it safe to repeat. */
+/* Instances terminate on shutdown, require IMDSv2 with a hop limit of 1, and show their tags in the
+ * metadata. The client token makes the call safe to repeat. */
 struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *launch);
 
 /* 0, AWS_REFUSED (classify ret_error->code), or negative. -EBADMSG: XML that is cut off, has no
@@ -53,14 +53,14 @@ struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *la
 int ec2_run_instances_answer(const struct http_call *call, struct ec2_instances *ret,
         struct aws_error *ret_error, struct err *err);
 
-/* IDS that are gone are no error for EC2 within the hour after their end. One that it does not know
- * is asked for again, since EC2 may not know a new instance everywhere yet. */
+/* For EC2 it is no error to terminate an instance that ended within the last hour. The call is
+ * repeated when EC2 does not know an instance, as it may not know a new one everywhere yet. */
 struct http_call *ec2_terminate_instances(struct aws *aws, const char *const *ids, size_t n_ids);
-/* 0 also for an instance that EC2 no longer knows. -ENOENT where one of several was unknown: EC2
- * then terminates none of them, and each needs a call of its own. */
+/* 0, also for a single instance that EC2 no longer knows. -ENOENT when it does not know one of
+ * several: it then terminates none, and each needs a call of its own. */
 int ec2_terminate_instances_answer(const struct http_call *call, struct err *err);
 
-/* By filter, so that unknown ids are simply missing from the answer. At most 100 ids. */
+/* Asks by filter, so that unknown ids are missing from the answer. At most 100 ids. */
 struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids);
 int ec2_describe_instances_answer(
         const struct http_call *call, struct ec2_instances *ret, struct err *err);

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Instances as EC2 tells of them, in its answers to RunInstances and DescribeInstances.
+ * Instances, as EC2 describes them in its answers to RunInstances and DescribeInstances.
  */
 
 #include <stdbool.h>

@@ -22,8 +22,8 @@ int imds_token_answer(const struct http_call *call, char **ret_token, struct err
 
 /* Reads /latest/PATH. */
 struct http_call *imds_get(const char *token, const char *path);
-/* Plain text in *ret_text, which the caller frees; 0, IMDS_NOT_FOUND, or negative. -EKEYEXPIRED,
- * here and below: the token is no longer accepted, and a new one is needed. */
+/* 0 with plain text in *ret_text, which the caller frees; IMDS_NOT_FOUND, or negative.
+ * -EKEYEXPIRED, here and below: the token is no longer accepted, and a new one is needed. */
 int imds_text_answer(const struct http_call *call, char **ret_text, struct err *err);
 
 #define IMDS_PATH_IDENTITY "dynamic/instance-identity/document"
@@ -40,7 +40,7 @@ struct imds_identity {
 
 int imds_identity_answer(const struct http_call *call, struct imds_identity *ret, struct err *err);
 
-/* The answer of IMDS_PATH_ROLES + role name. -EACCES when IMDS says that there are none. */
+/* Reads the answer at IMDS_PATH_ROLES + role name. -EACCES when there are no credentials. */
 int imds_credentials_answer(
         const struct http_call *call, struct aws_credentials *ret, struct err *err);
 

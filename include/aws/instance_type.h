@@ -22,16 +22,17 @@ enum instance_architecture {
 struct instance_family {
         const char *name;    /* "m7i" */
         const char *sizes;   /* "large xlarge 2xlarge": in order, a blank between them */
-        const char *sibling; /* family of the same kind from the other x86 maker, or NULL */
-        const char *climbs;  /* family whose larger sizes follow, NULL: this one */
+        const char *sibling; /* family of the same kind with processors of the other x86 maker, or
+                                NULL */
+        const char *climbs;  /* family whose larger sizes follow; NULL: this one */
         enum instance_architecture architecture;
 };
 
-/* Whether TYPE is written as an instance type is: "m7i.large", "u-12tb1.metal". One that nobody has
- * heard of may be; EC2 has new ones each month. */
+/* Whether TYPE has the form of an instance type: "m7i.large", "u-12tb1.metal". It need not be in
+ * the table, since EC2 adds types each month. */
 bool instance_type_is_plausible(const char *type);
 
-/* The family of TYPE (or a family's name alone), or NULL for one that the table lacks. */
+/* The family of TYPE (which may be a family's name alone), or NULL if the table has none. */
 const struct instance_family *instance_family_find(const char *type);
 
 /* All families, ended by one without a name. */

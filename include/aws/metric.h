@@ -23,9 +23,9 @@ struct metric {
 };
 
 /*
- * Writes one line with all METRICS in namespace "scale-agent", with the dimension sets [] and
- * [spec] (SPEC may be NULL: no dimension). PROPERTIES are searchable but make no metric: job,
- * instance, repository. FD is where the program's log goes.
+ * Writes one line with all METRICS to FD, where the program's log goes: in namespace "scale-agent",
+ * with the dimension sets [] and [spec] (SPEC may be NULL: only []). PROPERTIES (job, instance,
+ * repository) can be searched for in the log, and make no metric.
  */
 void metric_emit(int fd, const struct clock *clock, const char *spec, const struct metric *metrics,
         size_t n_metrics, const struct log_field *properties, size_t n_properties);

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * SQS: sending messages, and moving kept dead letters by hand.
+ * SQS: sending messages, and taking kept dead letters out of their queue.
  * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
  */
 
@@ -18,15 +18,14 @@ struct sqs_message {
         unsigned delay_seconds;       /* standard queues only */
         const char *group;            /* FIFO queues only, else NULL */
         const char *deduplication_id; /* FIFO queues only, else NULL; at most 128 characters */
-        const char *source;           /* message attributes of dead letters, or NULL; cut at */
-        const char *cause;            /* 1,000 bytes, without characters that SQS refuses */
+        const char *source;           /* attributes of dead letters, or NULL; cut at 1,000 */
+        const char *cause;            /* bytes, with a ? for characters that SQS refuses */
 };
 
 struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message);
 int sqs_send_message_answer(const struct http_call *call, struct err *err);
 
-/* Up to ten messages, hidden from others for HIDDEN_SECONDS. Returns at once when there are none.
- */
+/* Up to ten messages, hidden for HIDDEN_SECONDS; none if none arrives within a second. */
 struct http_call *sqs_receive_messages(
         struct aws *aws, const char *queue_url, unsigned hidden_seconds);
 
@@ -55,7 +54,7 @@ struct http_call *sqs_hide_message(
         struct aws *aws, const char *queue_url, const char *receipt, unsigned seconds);
 int sqs_hide_message_answer(const struct http_call *call, struct err *err);
 
-/* The URL of the queue NAME of this account and region: needed where only an ARN is known. */
+/* Asks for the URL of the queue NAME in this account and region. */
 struct http_call *sqs_get_queue_url(struct aws *aws, const char *name);
 /* The URL is the caller's to free. */
 int sqs_get_queue_url_answer(const struct http_call *call, char **ret_url, struct err *err);

@@ -13,11 +13,11 @@
 #include "aws.h"
 #include "base/buf.h"
 
-/* A value above this many bytes needs the Advanced tier, which ends at SSM_ADVANCED_MAX. */
+/* The bytes that a value may have in the Standard and in the Advanced tier. */
 #define SSM_STANDARD_MAX 4096
 #define SSM_ADVANCED_MAX 8192
 
-/* GetParameters and DeleteParameters take so many names. */
+/* GetParameters and DeleteParameters take no more names. */
 #define SSM_NAMES_MAX 10
 
 /* Positive result: there is no such parameter. */
@@ -30,26 +30,27 @@ int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, stru
 
 /* Reads up to SSM_NAMES_MAX parameters, decrypted. Names that do not exist are no error. */
 struct http_call *ssm_get_parameters(struct aws *aws, const char *const *names, size_t n_names);
-/* 0 with those that exist in *ret_parameters, an object of names and values that the caller gives
- * to ssm_free_parameters(), since it is secret; or negative. */
+/* 0 with those that exist in *ret_parameters, an object of names and values; or negative. It is
+ * secret: the caller gives it to ssm_free_parameters(). */
 int ssm_get_parameters_answer(
         const struct http_call *call, cJSON **ret_parameters, struct err *err);
 void ssm_free_parameters(cJSON **parameters);
 
-/* Stores a SecureString, tagged TAG_KEY=TAG_VALUE. The tier follows from the value's size; one
- * above SSM_ADVANCED_MAX is not sent, and reading the answer says so with -EFBIG. A parameter of
- * that name must not exist, since tags can be set only when it is made: SSM_EXISTS. It may be of an
- * earlier launch, or of a try whose answer was lost: delete it, and put again. */
+/* Stores a new SecureString, tagged TAG_KEY=TAG_VALUE, in the tier that its size needs. A value
+ * above SSM_ADVANCED_MAX is not sent, and reading the answer gives -EFBIG. Tags can be set only on
+ * a new parameter, so SSM_EXISTS where there is one of that name. It may be an earlier launch's, or
+ * ours from a try whose answer was lost: delete it, and put again. */
 struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const char *value,
         const char *tag_key, const char *tag_value);
 #define SSM_EXISTS 2
 /* 0, SSM_EXISTS, or negative; the text quotes SSM only where that cannot quote the value. */
 int ssm_put_parameter_answer(const struct http_call *call, struct err *err);
 
-/* Stores a SecureString, in place of a value that may be there; for people. Read as above. */
+/* Stores a SecureString without tags, in place of a value that is there. The answer is read as
+ * above. */
 struct http_call *ssm_replace_parameter(struct aws *aws, const char *name, const char *value);
 
-/* For the machine, which may delete its own parameter only. 0 also when it is gone already. */
+/* For the machine, which may delete only its own parameter. 0 also when it is gone already. */
 struct http_call *ssm_delete_parameter(struct aws *aws, const char *name);
 int ssm_delete_parameter_answer(const struct http_call *call, struct err *err);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Reading the outcome of an AWS call. Each protocol says "no" in its own way: EC2 in XML, the JSON
- * services in a member of the body, a header, or both; in all of them a short code says what is
- * wrong, and is what this project decides by.
+ * Reads the outcome of an AWS call. Each protocol refuses in its own way: EC2 in XML, the JSON
+ * services in a member of the body, a header, or both. All of them give a short code, and what
+ * happens next depends on that code alone.
  * https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html#operation-error-serialization
  */
 
@@ -26,7 +26,7 @@ static bool ends_with(const char *text, const char *end)
         return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
-/* EC2 writes <Response><Errors><Error>, what stands before it <ErrorResponse><Error>. */
+/* EC2 sends <Response><Errors><Error>, and what stands before it <ErrorResponse><Error>. */
 static void close_error(struct xml_walker *walker)
 {
         struct aws_error *error = walker->userdata;
@@ -66,8 +66,8 @@ static void copy_code(struct aws_error *error, const char *text)
         utf8_copy(error->code, sizeof(error->code), text, size);
 }
 
-/* One line only: the further lines of a refused signature show the request's headers, and so the
- * session token. */
+/* Only the first line: when AWS refuses a signature, the other lines show the request's headers,
+ * and so the session token. */
 static void copy_message(struct aws_error *error, const char *text)
 {
         if (text)
@@ -168,7 +168,7 @@ enum http_verdict aws_judge(const struct http_call *call)
         return aws_code_is_passing(error.code) ? HTTP_AGAIN : HTTP_DONE;
 }
 
-/* What a person can do about a code. */
+/* What people can do about a code. */
 struct remedy {
         const char *code;
         int result;
@@ -185,8 +185,8 @@ static const struct remedy *find_remedy(const char *code)
                 {"UnauthorizedOperation", -EACCES, NULL},
                 {"KmsAccessDenied", -EACCES, "allow kms:Decrypt and kms:GenerateDataKey"},
                 {"AuthFailure.ServiceLinkedRoleCreationNotPermitted", -EACCES,
-                        "make the role once: aws iam create-service-linked-role "
-                        "--aws-service-name spot.amazonaws.com"},
+                        "make the role once: "
+                        "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"},
                 {"AuthFailure", -EREMOTEIO, credentials},
                 {"ExpiredToken", -EREMOTEIO, credentials},
                 {"ExpiredTokenException", -EREMOTEIO, credentials},

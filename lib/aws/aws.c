@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Making a signed AWS call: whose it is (credentials), where it goes (endpoint), and how its
- * protocol wants it. What comes back is read in answer.c.
+ * Makes a signed AWS call: by whom (credentials), where to (endpoint), and in which form
+ * (protocol).
  */
 
 #include "aws/aws.h"
@@ -45,7 +45,7 @@ void aws_credentials_release(struct aws_credentials *credentials)
         *credentials = (struct aws_credentials){0};
 }
 
-/* An environment variable; NULL when it is empty, too. */
+/* The value of an environment variable; NULL when it is not set or empty. */
 static const char *setting(const char *name)
 {
         const char *value = getenv(name);

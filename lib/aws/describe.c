@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Asking EC2 what there is, and Service Quotas how much of it. Answers of EC2 are read by
- * describe_xml.c.
+ * Asks EC2 what exists, and Service Quotas how much of it the account may have. describe_xml.c
+ * parses EC2's answers.
  */
 
 #include "aws/describe.h"
@@ -44,8 +44,7 @@ int ec2_describe_template_answer(
         size_t count = 0;
         int r = aws_outcome(call, &error, err);
 
-        /* "InvalidLaunchTemplateName.NotFoundException", "InvalidLaunchTemplateId.VersionNotFound"
-         */
+        /* InvalidLaunchTemplateName.NotFoundException, InvalidLaunchTemplateId.VersionNotFound */
         if (r == AWS_REFUSED)
                 return strstr(error.code, "NotFound") ? EC2_NO_TEMPLATE
                                                       : aws_refused(call, &error, err);

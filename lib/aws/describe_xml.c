@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Lists of things that EC2 describes: a table says where the items are in the XML, and which
- * elements of an item go where.
+ * Parses the lists that EC2 describes things in. A table says where the items of a list are in the
+ * XML, and to which member each element of an item goes.
  */
 
 #include <errno.h>
@@ -77,7 +77,7 @@ struct reader {
         bool has_list; /* even an empty one */
 };
 
-/* The path within an item, "" for the item itself; NULL outside of one. */
+/* PATH relative to the item that it is in, "" for the item itself; NULL outside of items. */
 static const char *in_item(const struct reader *reader, const char *path)
 {
         size_t size = strlen(reader->list->path);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * EC2: what a launch looks like on the wire, and what its errors ask us to do. Answers are read by
- * ec2_xml.c.
+ * Launches, terminates, describes and tags instances, and knows what EC2's errors ask us to do.
  */
 
 #include "aws/ec2.h"
@@ -19,7 +18,7 @@
 #define ANSWER_MAX (8UL * 1024 * 1024)
 #define FORM_MAX (1024UL * 1024)
 
-/* A launch took 1.4 s when it was measured, and is no use to anyone half done. */
+/* A launch took 1.4 s when it was measured; one that is given up half-way helps nobody. */
 #define LAUNCH_TRY_MS INT64_C(10000)
 #define LAUNCH_MS INT64_C(20000)
 
@@ -93,8 +92,8 @@ enum ec2_error_class ec2_classify(const char *code)
         return class ? class->class : EC2_ERROR_FATAL;
 }
 
-/* Out of capacity is HTTP 500 as well, so the code counts; the status only where it says nothing:
- * an unknown code, or the page of a load balancer. */
+/* EC2 sends HTTP 500 also when it has no capacity, so the code decides. The status does where there
+ * is no known code, as in the page of a load balancer. */
 static enum http_verdict judge(const struct http_call *call)
 {
         const struct code_class *class;
@@ -108,7 +107,7 @@ static enum http_verdict judge(const struct http_call *call)
         return class->class == EC2_ERROR_RETRY ? HTTP_AGAIN : HTTP_DONE;
 }
 
-/* EC2 may not know a new instance everywhere yet. */
+/* A new instance may not be known everywhere in EC2 yet. */
 static enum http_verdict judge_terminate(const struct http_call *call)
 {
         struct aws_error error = {0};

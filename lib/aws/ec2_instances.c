@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Takes the instances out of EC2's XML. RunInstances and DescribeInstances nest them differently,
- * so every element is recognised by its path.
+ * Parses the instances in EC2's XML. Elements are recognized by their paths: RunInstances answers
+ * with one reservation of instances, DescribeInstances with a list of reservations.
  */
 
 #include "aws/ec2_instances.h"
@@ -79,8 +79,8 @@ static const struct {
 #undef FIELD
 };
 
-/* The path within a reservation ("/instancesSet/item/…", "/ownerId"); NULL outside of one.
- * RunInstances answers with one reservation, DescribeInstances with a list of them. */
+/* The path relative to the reservation that the element is in ("/instancesSet/item/…", "/ownerId");
+ * NULL outside of reservations. */
 static const char *in_reservation(const struct xml_walker *walker)
 {
         const char *inner = after(walker->path, "/DescribeInstancesResponse/reservationSet/item");
@@ -139,7 +139,7 @@ static void open_instances(struct xml_walker *walker)
                 add_tag(walker, instance);
 }
 
-/* Text that is used as a whole or not at all. */
+/* For text that must not be cut. */
 static void take_whole(struct xml_walker *walker, char *to, size_t size)
 {
         if (walker->text_size >= size)
@@ -184,7 +184,7 @@ static void close_in_instance(
                                 instance_fields[i].size);
 }
 
-/* The owner is said once for a reservation, before or after its instances. */
+/* A reservation names its owner once, before or after its instances. */
 static void close_reservation(struct instances_reader *reader)
 {
         for (size_t i = reader->first; i < reader->found.count; i++)

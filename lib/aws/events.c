@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * EventBridge: one event in one call. An accepted call may hold an event that was not, so the
- * answer's entry is looked at before anything counts as sent.
+ * Puts one event in one call. EventBridge may accept the call and yet refuse the event, which its
+ * entry in the answer then says.
  */
 
 #include "aws/events.h"
@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-/* The only event's entry in the answer when it was not taken, else NULL. */
+/* The event's entry in the answer if the event was refused, else NULL. */
 static const cJSON *failed_entry(const cJSON *answer)
 {
         if (json_integer(answer, "FailedEntryCount", -1) == 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The instance metadata service: how a machine learns who it is, which credentials it has, and
- * that EC2 wants it back. Every call may be repeated.
+ * Asks the instance metadata service, from which a machine learns who it is, which credentials it
+ * has, and that EC2 takes it back. Every call may be repeated.
  */
 
 #include "aws/imds.h"
@@ -23,7 +23,7 @@
 #define CONNECT_MS INT64_C(1000)
 #define TRY_MS INT64_C(2000)
 
-/* Visible ASCII without what JSON and shells give a meaning. */
+/* Nothing that means something to a shell, or in a path or JSON. */
 #define WORD_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
 
 static enum http_verdict judge(const struct http_call *call)
@@ -145,7 +145,7 @@ static int read_object(
         return 0;
 }
 
-/* Copies a name that will be part of other names: whole, and of plain characters. */
+/* Copies a word that becomes part of other names: never cut, and only of WORD_CHARACTERS. */
 static int read_word(
         const cJSON *object, const char *path, char *word, size_t size, struct err *err)
 {

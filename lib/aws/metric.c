@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Metrics as lines of CloudWatch's embedded metric format.
+ * Writes metrics as lines of CloudWatch's embedded metric format.
  */
 
 #include "aws/metric.h"

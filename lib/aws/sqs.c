@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * SQS: messages out, and kept dead letters in and out again.
+ * Sends messages; receives, hides and deletes kept dead letters.
  */
 
 #include "aws/sqs.h"
@@ -22,7 +22,8 @@
 
 /* -- sending -- */
 
-/* What SQS lets through: #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | above #xFFFF. */
+/* SQS accepts #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 and above.
+ * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html */
 static bool is_allowed(const char *character, size_t size)
 {
         if (size == 1)
@@ -30,8 +31,8 @@ static bool is_allowed(const char *character, size_t size)
         return size != 3 || memcmp(character, "\xef\xbf\xbe", 3) < 0;
 }
 
-/* TEXT as an attribute's value: cut before the character that does not fit, with a question mark
- * for what SQS would refuse the whole message for. The caller frees. */
+/* TEXT as the value of an attribute: cut to ATTRIBUTE_MAX between characters, with a question mark
+ * for each character for which SQS would refuse the whole message. The caller frees. */
 static char *attribute_text(const char *text)
 {
         struct buf value = BUF_INIT(ATTRIBUTE_MAX);
@@ -87,8 +88,8 @@ struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *me
         return aws_object_call(aws, AWS_SQS, "SendMessage", body);
 }
 
-/* Reads an answer that must hold a string at PATH; *ret_answer, which it belongs to, is the
- * caller's. */
+/* Reads an answer that must hold a string at PATH. The string belongs to *ret_answer, which the
+ * caller gives to cJSON_Delete(), also on failure. */
 static int read_string(const struct http_call *call, const char *path, cJSON **ret_answer,
         const char **ret_string, struct err *err)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * SSM parameters. What they hold is secret here: it is wiped from every copy made on the way, and
- * no error text quotes it.
+ * Reads, stores and deletes SSM parameters. Their values are secret: every copy made on the way is
+ * wiped, and no error text quotes one.
  */
 
 #include "aws/ssm.h"
@@ -32,7 +32,7 @@ struct http_call *ssm_get_parameter(struct aws *aws, const char *name)
         return call_on_name(aws, "GetParameter", name, true);
 }
 
-/* An answer that makes no sense is not quoted, as others are: the value may be in it. */
+/* In place of http_call_fail(), which quotes the answer: the value may be in it. */
 static int unexpected(const struct http_call *call, int result, struct err *err)
 {
         return err_set(err, result, "%s: unexpected answer, HTTP status %d, %zu bytes", call->what,
@@ -79,8 +79,8 @@ struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const cha
         _cleanup_json_secret_ cJSON *body = cJSON_CreateObject();
         cJSON *tag;
 
-        /* No body stands for a value that is too large: SSM gets nothing to store, and the reader
-         * of the answer says why. */
+        /* An empty body stands for a value that is too large: SSM gets nothing to store, and the
+         * reader of the answer says why. */
         if (strlen(value) > SSM_ADVANCED_MAX)
                 return aws_json_call(aws, AWS_SSM, "PutParameter", "");
         json_add_string(body, "Name", name);
@@ -103,7 +103,7 @@ struct http_call *ssm_replace_parameter(struct aws *aws, const char *name, const
         return ssm_put_parameter(aws, name, value, NULL, NULL);
 }
 
-/* Whether SSM refuses before it looks at the value: then its words cannot quote it. */
+/* Whether SSM refuses before it looks at the value, so that its words cannot quote it. */
 static bool is_before_value(const char *code)
 {
         static const char *const beginnings[] = {

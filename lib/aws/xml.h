@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * Private to lib/aws: a walk through XML by expat. The walker keeps the path of the open element
- * ("/RunInstancesResponse/instancesSet/item/instanceId"), and hands each element with its text to a
- * reader, which knows by the path what it is. Depth and text are bounded; document types, which
- * could define entities, are refused.
+ * Private to lib/aws: walks through XML with expat. The walker keeps the path of the open element
+ * ("/RunInstancesResponse/instancesSet/item/instanceId") and passes each element with its text to a
+ * reader, which recognizes it by the path. Depth and text are bounded; document types, which could
+ * define entities, are refused.
  */
 
 #include <expat.h>
@@ -30,12 +30,12 @@ struct xml_walker {
         /* Private. */
         XML_Parser parser;
         size_t path_size;
-        const char *fault; /* why the document is refused; NULL: it is not */
+        const char *fault; /* why the document is refused, or NULL */
         size_t fault_at;   /* byte */
 };
 
 /* Walks through the whole of XML: 0, or -EBADMSG with the byte where it went wrong. */
 int xml_walk(struct xml_walker *walker, const char *xml, size_t size, struct err *err);
 
-/* From a reader: ends the walk with -EBADMSG. FAULT is a literal. */
+/* For readers: ends the walk with -EBADMSG. FAULT is a literal. */
 void xml_refuse(struct xml_walker *walker, const char *fault);
