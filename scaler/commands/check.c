@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The command `scaler check`: reads a configuration from a file, from standard input, or from where
- * the functions would read it, and prints every fault, one a line, as compilers do.
+ * The command `scaler check`: reads a configuration from a file, from standard input, or from the
+ * SSM parameter of the functions, and prints every fault, one a line, as compilers do.
  */
 
 #include "commands.h"
@@ -50,7 +50,7 @@ static int read_reference(const char *reference, struct buf *text, struct err *e
         return reference_resolve(reference, aws ? scaler_http(&scaler) : NULL, aws, text, err);
 }
 
-/* 0, or what reading failed with: positive where there is nothing. */
+/* 0, or nonzero: positive if the document does not exist. */
 static int read_document(const char *name, struct buf *text, struct err *err)
 {
         _cleanup_free_ char *reference = NULL;
@@ -72,7 +72,7 @@ static void print_faults(const char *name, const struct config_faults *faults)
                 faults->count == CONFIG_FAULTS_MAX ? ", and perhaps more" : "");
 }
 
-/* CONFIG: NULL where there are faults. */
+/* CONFIG is NULL if there are faults. */
 static void print_json(
         const char *name, const struct config *config, const struct config_faults *faults)
 {
@@ -151,8 +151,8 @@ static const struct cli_option options[] = {
 
 static const struct cli_exit exits[] = {
         {EXIT_VALID, "valid"},
-        {EXIT_UNREADABLE, "it cannot be read"},
-        {EXIT_FAULTS, "it has faults, or wrong usage"},
+        {EXIT_UNREADABLE, "FILE cannot be read"},
+        {EXIT_FAULTS, "faults, or wrong usage"},
         {0},
 };
 

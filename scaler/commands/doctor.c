@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The command `scaler doctor`: runs one check after the other and tells what they found.
+ * The command `scaler doctor`: runs one check after the other and prints what each of them found.
  */
 
 #include "doctor.h"
@@ -69,7 +69,7 @@ void finding_fail(struct finding *finding, const char *advice, const char *forma
 {
         va_list arguments;
 
-        /* What is well does not matter beside what is not. */
+        /* Only failures matter from here on. */
         if (finding->result != FINDING_FAILED)
                 buf_clear(&finding->text);
         finding->result = FINDING_FAILED;
@@ -108,7 +108,7 @@ bool doctor_has_app(const struct doctor *doctor, struct finding *finding)
         return doctor->app.name[0];
 }
 
-/* -- telling -- */
+/* -- printing -- */
 
 static void print_finding(const char *name, const struct finding *finding)
 {
@@ -118,18 +118,18 @@ static void print_finding(const char *name, const struct finding *finding)
         (void)fflush(stdout);
 }
 
-static void note_finding(cJSON *list, const char *name, const struct finding *finding)
+static void add_finding(cJSON *list, const char *name, const struct finding *finding)
 {
-        cJSON *note = cJSON_CreateObject();
+        cJSON *item = cJSON_CreateObject();
 
-        json_add_string(note, "name", name);
-        json_add_string(note, "result", result_names[finding->result]);
-        json_add_string(note, "text", buf_string(&finding->text));
-        json_add_string(note, "advice", finding->advice);
-        cJSON_AddItemToArray(list, note);
+        json_add_string(item, "name", name);
+        json_add_string(item, "result", result_names[finding->result]);
+        json_add_string(item, "text", buf_string(&finding->text));
+        json_add_string(item, "advice", finding->advice);
+        cJSON_AddItemToArray(list, item);
 }
 
-static void print_sum(const unsigned counts[static ARRAY_SIZE(result_names)])
+static void print_totals(const unsigned counts[static ARRAY_SIZE(result_names)])
 {
         printf("%u ok, %u failed, %u skipped\n", counts[FINDING_OK], counts[FINDING_FAILED],
                 counts[FINDING_SKIPPED]);
@@ -160,7 +160,7 @@ static int run(struct doctor *doctor, bool json)
                 checks[i].check(doctor, &finding);
                 counts[finding.result]++;
                 if (json)
-                        note_finding(list, checks[i].name, &finding);
+                        add_finding(list, checks[i].name, &finding);
                 else
                         print_finding(checks[i].name, &finding);
                 buf_release(&finding.text);
@@ -168,7 +168,7 @@ static int run(struct doctor *doctor, bool json)
         if (json)
                 print_json(list, counts);
         else
-                print_sum(counts);
+                print_totals(counts);
         return counts[FINDING_FAILED] > 0;
 }
 
@@ -218,13 +218,12 @@ const struct cli doctor_command = {
         .program = "scaler",
         .name = "doctor",
         .brief = "check a deployment from end to end, and say what to do",
-        .text = "Checks a deployed or local configuration from end to end, changes nothing, and "
-                "prints a line for each check (ok, failed, skipped) with what to do. Secrets are "
-                "those that GITHUB_WEBHOOK_SECRET, GITHUB_PRIVATE_KEY and GITHUB_TOKEN refer to, "
-                "or "
-                "the SSM parameters below PREFIX.\n"
-                "Needs AWS_REGION and credentials in the environment; `aws configure "
-                "export-credentials --format env` prints those of a profile.",
+        .text = "Checks a deployed or local configuration from end to end and changes nothing. "
+                "Prints a line for each check (ok, failed, skipped), and what to do about it. "
+                "Secrets are those that GITHUB_WEBHOOK_SECRET, GITHUB_PRIVATE_KEY and GITHUB_TOKEN "
+                "refer to, or else the SSM parameters below PREFIX.\n"
+                "Needs AWS_REGION and credentials in the environment: "
+                "`aws configure export-credentials --format env` prints those of a profile.",
         .options = options,
         .exits = exits,
         .main = doctor_main,

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * `scaler doctor`: looks at a deployment from end to end, as its functions would. Each check is a
- * row of the table in doctor.c and fills one finding. A check that lacks what an earlier one did
- * not find says so and is skipped: a failed check is a line, not an end.
+ * `scaler doctor`: checks a deployment from end to end, as its functions see it. Each check is a
+ * row of the table in doctor.c and fills one finding. Doctor goes on after a failed check; a later
+ * check that needs what the failed one was to find is skipped, and says so.
  */
 
 #include <stdbool.h>
@@ -28,7 +28,7 @@ struct finding {
         const char *advice; /* what to do; a literal, or NULL */
 };
 
-/* Each adds to the text. What failed stays failed. */
+/* Each of these adds to the text. A failed finding stays failed. */
 void finding_say(struct finding *finding, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 void finding_fail(struct finding *finding, const char *advice, const char *format, ...)
@@ -41,16 +41,16 @@ struct doctor {
         const char *config_reference; /* of --config, or NULL */
         const char *prefix;           /* of --prefix, or NULL */
 
-        /* What the checks found so far; NULL and empty: nothing. */
+        /* What the checks have found so far; NULL or empty: nothing. */
         struct aws *aws;
         const struct config *config;
         struct github *github;
-        struct github_app app;          /* with a name when GitHub accepted it */
-        struct ec2_template *templates; /* one for each spec; without an id: not there */
+        struct github_app app;          /* has a name once GitHub has accepted it */
+        struct ec2_template *templates; /* one for each spec; has no id if it does not exist */
         struct ec2_subnets subnets;
 };
 
-/* Whether there is what a check needs; else it is skipped, and told. */
+/* Whether there is what a check needs; if not, FINDING is skipped and says so. */
 bool doctor_has_aws(const struct doctor *doctor, struct finding *finding); /* and config */
 bool doctor_has_app(const struct doctor *doctor, struct finding *finding);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Doctor: whether there can be machines: types that the zones offer, and the account's spot quota.
+ * Doctor: capacity: whether the zones offer the instance types, and the account's spot quotas.
  */
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 /* -- types -- */
 
-/* The types that a spec begins with: its own, and those that a job may name. */
+/* The types that a ladder of SPEC may begin with: its own, and those that a job may name. */
 static size_t count_types(const struct config_spec *spec)
 {
         return 1 + spec->n_instance_types;
@@ -41,7 +41,7 @@ static bool is_offered(const struct ec2_offerings *offerings, const char *type, 
         return false;
 }
 
-/* In how many subnets of SPEC there are machines of TYPE. */
+/* In how many subnets of SPEC EC2 offers TYPE. */
 static size_t count_subnets(const struct doctor *doctor, const struct ec2_offerings *offerings,
         const struct config_spec *spec, const char *type)
 {
@@ -55,7 +55,7 @@ static size_t count_subnets(const struct doctor *doctor, const struct ec2_offeri
         return count;
 }
 
-/* All that SPEC's ladder from TYPE offers is asked for at once. */
+/* Asks once about all types of a ladder, in all zones of SPEC. */
 static int read_offerings(struct doctor *doctor, const struct config_spec *spec,
         const struct ladder_rung *rungs, size_t n_rungs, struct ec2_offerings *ret, struct err *err)
 {
@@ -96,8 +96,9 @@ static void judge_type(struct doctor *doctor, const struct config_spec *spec, co
         n_subnets = count_subnets(doctor, &offerings, spec, type);
         if (n_subnets == 0)
                 finding_fail(finding,
-                        "choose another type, or subnets in other zones: aws ec2 "
-                        "describe-instance-type-offerings --location-type availability-zone",
+                        "choose another type, or subnets in other zones: "
+                        "aws ec2 describe-instance-type-offerings "
+                        "--location-type availability-zone",
                         "spec %s: no zone of its subnets offers %s", spec->name, type);
         else
                 finding_say(finding,
@@ -129,10 +130,10 @@ void doctor_check_types(struct doctor *doctor, struct finding *finding)
 
 /* -- quota -- */
 
-/* The spot quotas, counted in vCPUs, by the letters that a family begins with.
+/* The spot quotas, in vCPUs, by the letters with which a family begins.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html */
 static const struct quota {
-        const char *families; /* a blank between them */
+        const char *families; /* separated by blanks */
         const char *code;
         const char *name;
 } quotas[] = {
@@ -162,7 +163,7 @@ static const struct quota *quota_of(const char *type)
         return NULL;
 }
 
-/* The vCPUs of TYPE, as its size tells; 0 where it does not. */
+/* The vCPUs of TYPE, judged by its size; 0: the size does not say. */
 static long vcpus_of(const char *type)
 {
         const char *size = strchr(type, '.');
@@ -194,12 +195,13 @@ static void judge_quota(
 
         r = quotas_get_answer(call, &value, &err);
         if (r == QUOTAS_NOT_FOUND)
-                finding_say(finding, "AWS tells no value of %s (%s)", quota->name, quota->code);
+                finding_say(finding, "AWS has no value for %s (%s)", quota->name, quota->code);
         else if (r < 0)
                 finding_fail(finding, NULL, "%s: %s", quota->code, err.text);
         else if (value < (double)needed || value < 1)
                 finding_fail(finding,
-                        "ask for more: aws service-quotas request-service-quota-increase "
+                        "request a higher quota: "
+                        "aws service-quotas request-service-quota-increase "
                         "--service-code ec2 --quota-code CODE --desired-value VCPUS",
                         "%s (%s): %.0f vCPUs, and one %s has %ld", quota->name, quota->code, value,
                         type, needed);
@@ -210,7 +212,7 @@ static void judge_quota(
                 finding_say(finding, "%s (%s): %.0f vCPUs", quota->name, quota->code, value);
 }
 
-/* Each quota is asked for once, with the largest type that falls under it. */
+/* Each quota is checked once, with the largest type that it covers. */
 static const char *largest_type(const struct config *config, const struct quota *quota)
 {
         const char *largest = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Doctor: what the functions read when they start: credentials, configuration, secrets. Where the
- * environment names no other place, they are looked for where the stack's functions find them.
+ * Doctor: what the functions read when they start: credentials, configuration, secrets. Unless the
+ * environment says otherwise, they are read from where the stack's functions read them.
  */
 
 #include <stdlib.h>
@@ -21,8 +21,8 @@ void doctor_check_aws(struct doctor *doctor, struct finding *finding)
         if (scaler_aws(&doctor->scaler, &doctor->aws, &err) < 0) {
                 doctor->aws = NULL;
                 finding_fail(finding,
-                        "export AWS_REGION=...; eval \"$(aws configure export-credentials --format "
-                        "env)\"",
+                        "export AWS_REGION=...; "
+                        "eval \"$(aws configure export-credentials --format env)\"",
                         "%s", err.text);
                 return;
         }
@@ -31,7 +31,7 @@ void doctor_check_aws(struct doctor *doctor, struct finding *finding)
 
 /* -- configuration -- */
 
-/* A path as a reference to a file; references stay as they are. */
+/* Turns a path into a file: reference; a reference stays as it is. */
 static char *as_reference(const char *name)
 {
         static const char *const kinds[] = {"ssm:", "file:", "env:"};
@@ -42,7 +42,7 @@ static char *as_reference(const char *name)
         return mem_format("file:%s", name);
 }
 
-/* Lets VARIABLE refer to PREFIX/NAME unless it refers to something. */
+/* Makes VARIABLE refer to the parameter PREFIX/NAME, unless it is set. */
 static void set_default(const char *variable, const char *prefix, const char *name)
 {
         _cleanup_free_ char *reference = mem_format("ssm:%s/%s", prefix, name);
@@ -74,8 +74,8 @@ void doctor_check_config(struct doctor *doctor, struct finding *finding)
         if (scaler_config(&doctor->scaler, &config, &err) < 0) {
                 set_secrets(prefix);
                 finding_fail(finding,
-                        "`scaler check FILE` lists every fault; `scaler setup --config FILE` "
-                        "stores a good one",
+                        "`scaler check FILE` lists every fault; "
+                        "`scaler setup --config FILE` stores a valid configuration",
                         "%s", err.text);
                 return;
         }
@@ -85,8 +85,7 @@ void doctor_check_config(struct doctor *doctor, struct finding *finding)
                 config->n_specs, config->n_specs == 1 ? "" : "s");
         if (doctor->prefix && strcmp(doctor->prefix, config->prefix) != 0)
                 finding_fail(finding,
-                        "let `prefix` in the configuration be that of the stack, with a slash "
-                        "before it",
+                        "set `prefix` in the configuration to a slash and the prefix of the stack",
                         "its prefix is %s, not %s", config->prefix, doctor->prefix);
 }
 
@@ -101,7 +100,7 @@ static unsigned count_lines(const char *text)
         return count;
 }
 
-/* The reference in VARIABLE, for people; a secret that is given itself is not shown. */
+/* What people are told of VARIABLE: the reference in it, never a secret in it. */
 static const char *place(const char *variable)
 {
         const char *reference = getenv(variable);

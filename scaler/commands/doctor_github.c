@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Doctor: what GitHub says of the App (or personal token) and of its webhook.
+ * Doctor: what GitHub says of the App (or personal token) and its webhook.
  */
 
 #include <inttypes.h>
@@ -11,10 +11,10 @@
 #include "base/mem.h"
 #include "doctor.h"
 
-/* A job waits so long at GitHub; what failed earlier does not matter any more. */
+/* GitHub cancels a job that waited so long: what failed earlier does not matter any more. */
 #define JOB_WAITS_MS (24 * 3600 * MSEC_PER_SEC)
 
-/* A personal token is tried on so many scopes. */
+/* On so many scopes a personal token is tried. */
 #define SCOPES_MAX 5
 
 static struct http_call *ask(struct doctor *doctor, github_question question, struct err *err)
@@ -38,8 +38,8 @@ void doctor_check_app(struct doctor *doctor, struct finding *finding)
         call = ask(doctor, github_get_app, &err);
         if (!call || github_get_app_answer(call, &doctor->app, &err) < 0)
                 finding_fail(finding,
-                        "compare github.app_id with the App's settings at GitHub; `scaler setup` "
-                        "stores its private key",
+                        "compare github.app_id with the App's settings at GitHub; "
+                        "`scaler setup` stores its private key",
                         "App %s: %s", doctor->config->app_id, err.text);
         else
                 finding_say(finding, "GitHub accepts App %s, %s of %s", doctor->config->app_id,
@@ -78,8 +78,8 @@ static void judge_installation(const struct doctor *doctor,
                         "%s (%" PRId64 ") is suspended", installation->account, installation->id);
         else if (missing)
                 finding_fail(finding,
-                        "an owner of the account accepts the new permissions: settings, GitHub "
-                        "Apps",
+                        "an owner of the account accepts the new permissions: "
+                        "settings, GitHub Apps",
                         "%s (%" PRId64 ") lacks %s", installation->account, installation->id,
                         buf_string(&names));
         else
@@ -104,15 +104,15 @@ static bool has_id(const struct github_installations *installations, int64_t id)
         return false;
 }
 
-/* What the configuration names must be among the INSTALLATIONS. */
-static void judge_absent(const struct config *config,
+/* Fails for what the configuration names and INSTALLATIONS lacks. */
+static void judge_missing(const struct config *config,
         const struct github_installations *installations, struct finding *finding)
 {
         for (size_t i = 0; i < config->n_installations; i++)
                 if (!has_id(installations, config->installations[i]))
                         finding_fail(finding,
-                                "compare github.installations with the installations' URLs at "
-                                "GitHub",
+                                "compare github.installations "
+                                "with the URLs of the installations at GitHub",
                                 "there is no installation %" PRId64, config->installations[i]);
         for (size_t i = 0; i < config->n_repositories; i++) {
                 const char *name = config->repositories[i];
@@ -140,12 +140,12 @@ void doctor_check_installations(struct doctor *doctor, struct finding *finding)
         for (size_t i = 0; i < installations.count; i++)
                 judge_installation(doctor, &installations.items[i], finding);
         if (installations.count < 100)
-                judge_absent(doctor->config, &installations, finding);
+                judge_missing(doctor->config, &installations, finding);
 }
 
 /* -- a personal token -- */
 
-/* Looks for a runner that there is not: who may not look is told so. */
+/* Looks for a runner that does not exist: GitHub refuses that without the permission. */
 static void try_token(struct doctor *doctor, const char *scope, struct finding *finding)
 {
         _cleanup_(http_call_freep) struct http_call *call = scaler_call(
@@ -194,8 +194,9 @@ void doctor_check_token(struct doctor *doctor, struct finding *finding)
 
 void doctor_check_hook(struct doctor *doctor, struct finding *finding)
 {
-        static const char advice[] = "GitHub, the App's settings: Webhook; active, the stack's "
-                                     "WebhookUrl, the secret, SSL verification enabled";
+        static const char advice[] =
+                "GitHub, the App's settings: Webhook; "
+                "active, the stack's WebhookUrl, the secret, SSL verification enabled";
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         struct github_hook hook = {0};
         struct err err;
@@ -228,11 +229,11 @@ static const char *explain_status(int code)
         } table[] = {
                 {0, "the URL did not answer: compare it with the stack's WebhookUrl"},
                 {401, "the App's webhook secret is not the one that is stored: `scaler setup`"},
-                {403, "repository or installation are not configured, or the function URL may not "
-                      "be called"},
+                {403, "repository or installation are not configured, "
+                      "or nobody may call the function URL"},
                 {404, "the URL is not that of the stack: compare it with WebhookUrl"},
-                {503, "the function could not reach its queue or secret: see its log, and deliver "
-                      "again"},
+                {503, "the function could not reach its queue or secret: "
+                      "see its log, then redeliver"},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(table); i++)
@@ -241,8 +242,8 @@ static const char *explain_status(int code)
         return "see the delivery in the App's settings, Advanced, and the log of the function";
 }
 
-/* Whether a newer attempt of the delivery at INDEX is in the list. */
-static bool was_repeated(const struct github_deliveries *deliveries, size_t index)
+/* Whether the list has a later attempt of the delivery at INDEX. */
+static bool was_redelivered(const struct github_deliveries *deliveries, size_t index)
 {
         for (size_t i = 0; i < index; i++)
                 if (strcmp(deliveries->items[i].guid, deliveries->items[index].guid) == 0)
@@ -262,7 +263,7 @@ static void judge_deliveries(const struct doctor *doctor,
         for (size_t i = 0; i < deliveries->count && deliveries->items[i].at_ms >= since; i++) {
                 const struct github_delivery *delivery = &deliveries->items[i];
 
-                if (was_repeated(deliveries, i))
+                if (was_redelivered(deliveries, i))
                         continue;
                 count++;
                 if (delivery->status_code / 100 == 2)

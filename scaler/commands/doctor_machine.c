@@ -13,7 +13,7 @@
 
 #define IDS_MAX 200
 
-/* A set of texts, borrowed. */
+/* A set of ids, borrowed. */
 struct ids {
         const char *items[IDS_MAX];
         size_t count;
@@ -30,7 +30,7 @@ static void ids_add(struct ids *ids, const char *id)
 
 /* -- launch templates -- */
 
-/* A spec before INDEX that has the same template in the same version, or INDEX. */
+/* The first spec that has the same template in the same version as the one at INDEX. */
 static size_t same_template(const struct config *config, size_t index)
 {
         const struct config_spec *spec = &config->specs[index];
@@ -55,8 +55,8 @@ static void read_template(struct doctor *doctor, size_t index, struct finding *f
         r = ec2_describe_template_answer(call, &doctor->templates[index], &err);
         if (r == EC2_NO_TEMPLATE)
                 finding_fail(finding,
-                        "`make stack` makes one called as its prefix; name it in "
-                        "specs[].launch_template",
+                        "`make stack` creates one, named as its prefix: "
+                        "set specs[].launch_template to it",
                         "spec %s: there is no launch template %s, version %s", spec->name,
                         spec->launch_template, spec->launch_template_version);
         else if (r < 0)
@@ -85,7 +85,7 @@ void doctor_check_templates(struct doctor *doctor, struct finding *finding)
         }
 }
 
-/* Whether there is a template to look at. */
+/* Whether there is any template; if not, FINDING is skipped. */
 static bool has_template(const struct doctor *doctor, struct finding *finding)
 {
         for (size_t i = 0; doctor->templates && i < doctor->config->n_specs; i++)
@@ -105,7 +105,7 @@ static const struct ec2_image *find_image(const struct ec2_images *images, const
         return NULL;
 }
 
-/* Whether machines of TYPE boot an image of ARCHITECTURE. */
+/* Whether an instance of TYPE can boot an image of ARCHITECTURE. */
 static bool boots(const char *type, const char *architecture)
 {
         const struct instance_family *family = instance_family_find(type);
@@ -128,15 +128,15 @@ static void judge_image(const struct config_spec *spec, const char *id,
                         id, image->state);
         else if (!boots(spec->instance_type, image->architecture))
                 finding_fail(finding,
-                        "a launch template for each architecture; name it in "
-                        "specs[].launch_template",
+                        "make a launch template for each architecture, "
+                        "and set specs[].launch_template to it",
                         "spec %s: image %s is for %s, and %s is not", spec->name, id,
                         image->architecture, spec->instance_type);
         else
                 finding_say(finding, "%s is available", id);
 }
 
-/* An SSM parameter names the image, which EC2 looks up at launch. */
+/* Whether IMAGE is an SSM parameter that names the image, which EC2 reads at launch. */
 static bool is_resolved_later(const char *image)
 {
         return strncmp(image, "resolve:", 8) == 0;
@@ -195,10 +195,11 @@ void doctor_check_profile(struct doctor *doctor, struct finding *finding)
                         continue;
                 if (!template->profile[0])
                         finding_fail(finding,
-                                "give it the stack's RunnerProfile: without it the agent can read "
-                                "no hand-over",
+                                "give it the stack's RunnerProfile: "
+                                "without it the agent cannot read its hand-over",
                                 "launch template %s has no instance profile", name);
-                /* Launches ask for it whatever the template says; other uses of it do not. */
+                /* The scaler asks for IMDSv2 with each launch; other users of the template may not.
+                 */
                 if (strcmp(template->http_tokens, "required") != 0)
                         finding_fail(finding, "MetadataOptions: HttpTokens: required",
                                 "launch template %s does not require IMDSv2", name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What a configuration needs of its GitHub App, and asking GitHub about it.
+ * What a configuration needs of its GitHub App, and calls as that App.
  */
 
 #include "github_app.h"

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The GitHub App as `scaler setup` and `scaler doctor` judge it: what the configuration needs of
- * it.
+ * The GitHub App, for `scaler setup` and `scaler doctor`: which grants it needs, and how GitHub is
+ * asked about it.
  */
 
 #include "base/err.h"
@@ -11,17 +11,18 @@
 #include "github/app.h"
 #include "scaler.h"
 
-/* The grants that CONFIG needs. NULL: those that every configuration needs. */
+/* The grants that CONFIG needs; NULL: those that every configuration needs. */
 unsigned grants_needed(const struct config *config);
 
+/* A function that makes such a call: github_get_app(), github_get_hook(), … */
 typedef int (*github_question)(struct github *github, struct http_call **ret_call, struct err *err);
 
-/* Makes the call of QUESTION and returns it with its answer, for the caller to free; NULL where it
- * could not be made. */
+/* Makes and performs the call of QUESTION, and returns it for its answer to be read and for the
+ * caller to free. NULL: it could not be made, see ERR. */
 struct http_call *ask_github(
         struct scaler *scaler, struct github *github, github_question question, struct err *err);
 
 /* What to do about missing grants. */
-#define GRANTS_ADVICE                                                                        \
-        "GitHub, the App's settings: Permissions & events; then accept the change for each " \
-        "installation"
+#define GRANTS_ADVICE                                        \
+        "GitHub, the App's settings: Permissions & events; " \
+        "then accept the change for each installation"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Trying again, by hand: each kept letter goes back to its queue, and only then out of the kept
- * ones, so that an interruption moves a letter twice at worst.
+ * The command `scaler retry`: sends each kept letter back to the queue that it came from, and then
+ * deletes it from the kept queue, so an interruption moves a letter twice at worst.
  */
 
 #include "commands.h"
@@ -19,8 +19,8 @@
 #include "queue/send.h"
 #include "scaler.h"
 
-/* Letters that are being looked at are hidden from a second call for so long; those that stay are
- * shown again at the end, for the run that follows a dry one. */
+/* SQS hides a received letter for so long. The letters that stay are made visible again at the end,
+ * for the real run that follows a dry one. */
 #define HIDDEN_SECONDS 60
 
 enum { OPTION_DEAD_LETTERS, OPTION_DRY_RUN, OPTION_QUEUE, OPTION_JSON, N_OPTIONS };
@@ -30,13 +30,13 @@ struct retry {
         struct aws *aws;
         const char *queue_url;
         bool dry_run;
-        char *destination_name; /* the queue asked for last, and its URL */
+        char *destination_name; /* the queue that was looked up last, and its URL */
         char *destination_url;
-        char **stay; /* receipts */
-        size_t n_stay;
-        unsigned moved;
-        unsigned failed;
-        cJSON *letters; /* for --json: what became of each; else NULL */
+        char **receipts; /* of the letters that stay */
+        size_t n_receipts;
+        unsigned n_moved;
+        unsigned n_stay;
+        cJSON *letters; /* of --json: what became of each; else NULL */
 };
 
 static void print_letter(
@@ -50,29 +50,29 @@ static void print_letter(
         printf("%s%s\n", letter->cause ? "; cause: " : "", letter->cause ? letter->cause : "");
 }
 
-/* FAULT: why it stays; NULL: it went to QUEUE. */
-static void note_letter(const struct retry *retry, const struct sqs_received *letter,
+/* FAULT: why the letter stays; NULL: it went to QUEUE. */
+static void add_letter(const struct retry *retry, const struct sqs_received *letter,
         const char *queue, const char *fault)
 {
         _cleanup_(job_release) struct job job = {0};
-        cJSON *note = cJSON_CreateObject();
+        cJSON *item = cJSON_CreateObject();
 
-        json_add_string(note, "id", letter->id);
-        json_add_string(note, "queue", queue);
+        json_add_string(item, "id", letter->id);
+        json_add_string(item, "queue", queue);
         if (job_parse(letter->body, strlen(letter->body), &job, NULL) == 0) {
-                json_add_integer(note, "job", job.id);
-                json_add_string(note, "repository", job.repository);
+                json_add_integer(item, "job", job.id);
+                json_add_string(item, "repository", job.repository);
         }
-        json_add_string(note, "cause", letter->cause);
-        json_add_string(note, "error", fault);
-        cJSON_AddItemToArray(retry->letters, note);
+        json_add_string(item, "cause", letter->cause);
+        json_add_string(item, "error", fault);
+        cJSON_AddItemToArray(retry->letters, item);
 }
 
-static void tell_letter(const struct retry *retry, const struct sqs_received *letter,
+static void print_outcome(const struct retry *retry, const struct sqs_received *letter,
         const char *queue, const char *fault)
 {
         if (retry->letters)
-                note_letter(retry, letter, queue, fault);
+                add_letter(retry, letter, queue, fault);
         else if (!fault)
                 print_letter(retry, letter, queue);
         if (fault)
@@ -138,8 +138,8 @@ static int move_letter(struct retry *retry, const struct sqs_received *letter, s
         int r = 0;
 
         if (!name)
-                return err_set(err, -EBADMSG,
-                        "it has no attribute `source`, so where it came from is not known");
+                return err_set(
+                        err, -EBADMSG, "it has no attribute `source`, so its queue is not known");
         if (!retry->dry_run)
                 r = send_back(retry, letter, name, err);
         if (r == 0 && !retry->dry_run)
@@ -147,35 +147,34 @@ static int move_letter(struct retry *retry, const struct sqs_received *letter, s
         return r;
 }
 
-static void remember(struct retry *retry, const struct sqs_received *letter)
+/* Remembers a letter that stays. */
+static void keep_receipt(struct retry *retry, const struct sqs_received *letter)
 {
-        retry->stay = mem_resize(retry->stay, retry->n_stay + 1, sizeof(char *));
-        retry->stay[retry->n_stay++] = mem_string(letter->receipt);
+        retry->receipts = mem_resize(retry->receipts, retry->n_receipts + 1, sizeof(char *));
+        retry->receipts[retry->n_receipts++] = mem_string(letter->receipt);
 }
 
-/* Lets the letters that stay be seen again at once. */
-static void show_again(struct retry *retry)
+/* Makes the letters that stay visible again. */
+static void unhide(struct retry *retry)
 {
         struct err err;
         int r = 0;
 
-        for (size_t i = 0; i < retry->n_stay; i++) {
+        for (size_t i = 0; i < retry->n_receipts; i++) {
                 _cleanup_(http_call_freep) struct http_call *call =
-                        sqs_hide_message(retry->aws, retry->queue_url, retry->stay[i], 0);
+                        sqs_hide_message(retry->aws, retry->queue_url, retry->receipts[i], 0);
 
                 if (r == 0)
-                        scaler_call(retry->scaler, call);
-                if (r == 0)
-                        r = sqs_hide_message_answer(call, &err);
-                free(retry->stay[i]);
+                        r = sqs_hide_message_answer(scaler_call(retry->scaler, call), &err);
+                free(retry->receipts[i]);
         }
-        free(retry->stay);
+        free(retry->receipts);
         if (r < 0)
-                fprintf(stderr, "scaler: letters that stay are hidden for %d seconds: %s\n",
+                fprintf(stderr, "scaler: the letters that stay are hidden for %d seconds: %s\n",
                         HIDDEN_SECONDS, err.text);
 }
 
-/* Moves up to ten letters; positive: there were some. */
+/* Moves up to ten letters; positive if there were any. */
 static int move_some(struct retry *retry, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
@@ -191,28 +190,28 @@ static int move_some(struct retry *retry, struct err *err)
                 const struct sqs_received *letter = &letters.items[i];
 
                 r = move_letter(retry, letter, err);
-                tell_letter(retry, letter, source_name(letter), r < 0 ? err->text : NULL);
-                *(r < 0 ? &retry->failed : &retry->moved) += 1;
+                print_outcome(retry, letter, source_name(letter), r < 0 ? err->text : NULL);
+                *(r < 0 ? &retry->n_stay : &retry->n_moved) += 1;
                 if (r < 0 || retry->dry_run)
-                        remember(retry, letter);
+                        keep_receipt(retry, letter);
         }
         return letters.count > 0;
 }
 
-static void print_sum(struct retry *retry)
+static void print_totals(struct retry *retry)
 {
         _cleanup_json_ cJSON *answer = NULL;
         _cleanup_free_ char *text = NULL;
 
         if (!retry->letters) {
-                printf("%u %s, %u stay\n", retry->moved,
-                        retry->dry_run ? "would be moved" : "moved", retry->failed);
+                printf("%u %s, %u stay\n", retry->n_moved,
+                        retry->dry_run ? "would be moved" : "moved", retry->n_stay);
                 return;
         }
         answer = cJSON_CreateObject();
         json_add_boolean(answer, "dry_run", retry->dry_run);
-        json_add_integer(answer, "moved", retry->moved);
-        json_add_integer(answer, "stay", retry->failed);
+        json_add_integer(answer, "moved", retry->n_moved);
+        json_add_integer(answer, "stay", retry->n_stay);
         cJSON_AddItemToObject(answer, "letters", MEM_STEAL(retry->letters));
         text = json_print(answer);
         (void)puts(text);
@@ -229,14 +228,14 @@ static int run(struct retry *retry)
                 do
                         r = move_some(retry, &err);
                 while (r > 0);
-        show_again(retry);
+        unhide(retry);
         free(retry->destination_name);
         free(retry->destination_url);
         if (r < 0)
                 fprintf(stderr, "scaler: kept dead letters cannot be read: %s\n", err.text);
         if (r >= 0 || retry->letters)
-                print_sum(retry);
-        return r < 0 || retry->failed > 0;
+                print_totals(retry);
+        return r < 0 || retry->n_stay > 0;
 }
 
 static int retry_main(int argc, char *argv[])
@@ -257,7 +256,8 @@ static int retry_main(int argc, char *argv[])
 }
 
 static const struct cli_option options[] = {
-        [OPTION_DEAD_LETTERS] = {"dead-letters", NULL, "yes, all of them", true},
+        [OPTION_DEAD_LETTERS] = {"dead-letters", NULL, "all kept dead letters; must be given",
+                true},
         [OPTION_DRY_RUN] = {"dry-run", NULL, "say what would be moved, and move nothing", false},
         [OPTION_QUEUE] = {"queue", "URL", "the queue of kept letters (default: KEPT_QUEUE_URL)",
                 false},
@@ -267,7 +267,7 @@ static const struct cli_option options[] = {
 
 static const struct cli_exit exits[] = {
         {0, "done"},
-        {1, "a letter could not be moved, or letters not be read"},
+        {1, "a letter could not be moved, or the letters could not be read"},
         {2, "wrong usage"},
         {0},
 };
@@ -275,9 +275,9 @@ static const struct cli_exit exits[] = {
 const struct cli retry_command = {
         .program = "scaler",
         .name = "retry",
-        .brief = "try again what was given up",
-        .text = "Moves kept dead letters back to the queues that they came from. Needs AWS_REGION "
-                "and credentials in the environment.",
+        .brief = "try again what failed for good",
+        .text = "Moves kept dead letters back to the queues that they came from. "
+                "Needs AWS_REGION and credentials in the environment.",
         .options = options,
         .exits = exits,
         .main = retry_main,

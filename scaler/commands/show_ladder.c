@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The command `scaler ladder TYPE`: prints the failover ladder that begins at TYPE.
+ * The command `scaler ladder TYPE`: prints the ladder that begins with TYPE.
  */
 
 #include <stdbool.h>
@@ -13,7 +13,7 @@
 #include "commands.h"
 #include "job/ladder.h"
 
-/* Whether TYPE is one of the table. Says why not. */
+/* Whether the table of families has TYPE; says why not. */
 static bool type_is_known(const char *type)
 {
         const struct instance_family *family = instance_family_find(type);
@@ -24,12 +24,11 @@ static bool type_is_known(const char *type)
                         type);
         else if (!family)
                 fprintf(stderr,
-                        "scaler ladder: %s: no family %.*s is known, so nothing stands in for it\n",
+                        "scaler ladder: %s: no family %.*s is known, so nothing can replace it\n",
                         type, (int)strcspn(type, "."), type);
         else if (dot && !instance_size_find(family, dot + 1, strlen(dot + 1)))
                 fprintf(stderr,
-                        "scaler ladder: %s: %s has no size %s that could be climbed from; its "
-                        "sizes are %s\n",
+                        "scaler ladder: %s: %s has no size %s to start from; its sizes are %s\n",
                         type, family->name, dot + 1, family->sizes);
         else
                 return true;
@@ -86,7 +85,7 @@ static const struct cli_option options[] = {
 static const struct cli_exit exits[] = {
         {0, "done"},
         {1, "the answer could not be written"},
-        {2, "wrong usage, or a type that is not known"},
+        {2, "wrong usage, or an unknown type"},
         {0},
 };
 
@@ -94,9 +93,9 @@ const struct cli ladder_command = {
         .program = "scaler",
         .name = "ladder",
         .brief = "print the failover order from an instance type",
-        .text = "Prints the instance types that are tried for TYPE, in order, one a line: TYPE, "
-                "its "
-                "sibling from the other x86 maker, the next larger size, its sibling, and so on.",
+        .text = "Prints the instance types that are tried for TYPE, in order, one a line: "
+                "TYPE, its sibling from the other x86 vendor, the next larger size, its sibling, "
+                "and so on.",
         .operand = "TYPE",
         .options = options,
         .exits = exits,
