@@ -55,8 +55,8 @@ int batch_parse(const char *event, size_t size, struct batch *ret, struct err *e
         records = json_get(batch.json, "Records");
         if (!cJSON_IsArray(records) || cJSON_GetArraySize(records) > BATCH_MAX) {
                 r = err_set(err, -EBADMSG,
-                        "Records: a list of SQS messages is needed, found %s; this handler is fed "
-                        "by a queue",
+                        "Records: a list of SQS messages is needed, found %s; "
+                        "a queue feeds this handler",
                         json_type_name(records));
                 batch_release(&batch);
                 return r;

@@ -220,8 +220,8 @@ const struct cli doctor_command = {
         .brief = "check a deployment from end to end, and say what to do",
         .text = "Checks a deployed or local configuration from end to end and changes nothing. "
                 "Prints a line for each check (ok, failed, skipped), and what to do about it. "
-                "Secrets are those that GITHUB_WEBHOOK_SECRET, GITHUB_PRIVATE_KEY and GITHUB_TOKEN "
-                "refer to, or else the SSM parameters below PREFIX.\n"
+                "Secrets come from GITHUB_WEBHOOK_SECRET, GITHUB_PRIVATE_KEY and GITHUB_TOKEN, "
+                "or else from the SSM parameters below PREFIX.\n"
                 "Needs AWS_REGION and credentials in the environment: "
                 "`aws configure export-credentials --format env` prints those of a profile.",
         .options = options,

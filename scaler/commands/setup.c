@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The command `scaler setup`.
+ * The command `scaler setup`: its options, and the order of its steps.
  */
 
 #include "setup.h"
@@ -36,7 +36,7 @@ static void setup_release(struct setup *setup)
         scaler_release(&setup->scaler);
 }
 
-/* The configuration says which App: what is left to be said there. */
+/* Says what to put into the configuration, unless it names the App already. */
 static void print_configuration(const struct setup *setup)
 {
         const struct setup_item *item = &setup->items[SETUP_CONFIG];
@@ -49,7 +49,7 @@ static void print_configuration(const struct setup *setup)
                 item->parameter, setup->app_id);
 }
 
-/* Something failed before anything was changed. */
+/* After a failure before the first change. */
 static int give_up(int code, const struct err *err)
 {
         fprintf(stderr, "scaler setup: %s\nNothing was changed.\n", err->text);
@@ -64,7 +64,9 @@ static int change(struct setup *setup)
         if (r == 0)
                 r = setup_hook(setup, &err);
         if (r < 0) {
-                fprintf(stderr, "scaler setup: %s\nWhat is said to be stored is; run it again.\n",
+                fprintf(stderr,
+                        "scaler setup: %s\n"
+                        "Some of it was stored, as printed above. Run this again.\n",
                         err.text);
                 return 1;
         }
@@ -141,16 +143,16 @@ static int setup_main(int argc, char *argv[])
 static const struct cli_option options[] = {
         [OPTION_APP_ID] = {"app-id", "ID", "the GitHub App's id or client id", false},
         [OPTION_KEY_FILE] = {"key-file", "FILE", "the App's private key (.pem)", false},
-        [OPTION_CONFIG] = {"config", "FILE", "store this configuration as well, if it is valid",
+        [OPTION_CONFIG] = {"config", "FILE", "store this configuration, too, if it is valid",
                 false},
         [OPTION_WEBHOOK_URL] = {"webhook-url", "URL",
                 "the stack's output WebhookUrl (default: WEBHOOK_URL)", false},
         [OPTION_GENERATE_SECRET] = {"generate-secret", NULL, "make a webhook secret", false},
         [OPTION_SET_WEBHOOK] = {"set-webhook", NULL,
-                "set URL and secret of the App's webhook at GitHub as well", false},
+                "set the URL and secret of the App's webhook at GitHub, too", false},
         [OPTION_PREFIX] = {"prefix", "PREFIX",
-                "where SSM parameters are, as the stack's prefix with a slash before it (default: "
-                "/scale-agent)",
+                "where SSM parameters are: a slash and the prefix of the stack "
+                "(default: /scale-agent)",
                 false},
         [OPTION_YES] = {"yes", NULL, "replace what exists without a question", false},
         [N_OPTIONS] = {0},
@@ -159,19 +161,20 @@ static const struct cli_option options[] = {
 static const struct cli_exit exits[] = {
         {0, "done"},
         {1, "GitHub or AWS refused"},
-        {2, "wrong usage, or something is missing and nobody can be asked"},
+        {2, "wrong usage, or something is missing and there is no terminal to ask"},
         {0},
 };
 
 const struct cli setup_command = {
         .program = "scaler",
         .name = "setup",
-        .brief = "try the GitHub App's secrets and store them for the functions",
-        .text = "Asks for what was not given, tries the App at GitHub (key accepted, permissions "
-                "sufficient, subscribed to workflow_job), stores the secrets as SSM SecureStrings, "
-                "and says what is left to be done. Nothing is changed before all of it is good. "
-                "What exists stays unless it is replaced after a question, and is never printed.\n"
-                "Instead of being asked, set GITHUB_PRIVATE_KEY, GITHUB_WEBHOOK_SECRET, "
+        .brief = "verify the GitHub App's secrets and store them for the functions",
+        .text = "Asks for what was not given, verifies the App at GitHub "
+                "(key accepted, permissions sufficient, subscribed to workflow_job), "
+                "stores the secrets as SSM SecureStrings, and says what is left to do. "
+                "Nothing is changed before all of it is verified. "
+                "What exists is replaced only after a question, and never printed.\n"
+                "To answer in advance, set GITHUB_PRIVATE_KEY, GITHUB_WEBHOOK_SECRET, "
                 "TEAMS_WEBHOOK_URLS and SLACK_WEBHOOK_URLS to values or references (file:/PATH). "
                 "Needs AWS_REGION and credentials in the environment.",
         .options = options,

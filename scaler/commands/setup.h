@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * `scaler setup`: asks for the GitHub App's secrets, tries them at GitHub, and stores them where
- * the stack's functions read them. Everything is asked and tried before anything is changed.
+ * `scaler setup`: asks for the GitHub App's secrets, verifies them at GitHub, and stores them where
+ * the stack's functions read them. Nothing is changed before everything is verified.
  */
 
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 #include "github/app.h"
 #include "scaler.h"
 
-/* What is stored, below the prefix. */
+/* The parameters below the prefix. */
 enum setup_name {
         SETUP_PRIVATE_KEY,
         SETUP_WEBHOOK_SECRET,
@@ -27,8 +27,8 @@ enum setup_name {
 
 struct setup_item {
         char *parameter; /* "/scale-agent/github/private-key" */
-        char *stored;    /* secret; NULL: there is none */
-        char *value;     /* secret; NULL: what is present stays */
+        char *stored;    /* secret: what SSM holds; NULL: nothing */
+        char *value;     /* secret: what will be stored; NULL: no change */
 };
 
 struct setup {
@@ -41,30 +41,30 @@ struct setup {
         bool generate_secret;
         bool set_webhook;
         bool yes;
-        bool interactive; /* there is a person at a terminal */
+        bool interactive; /* a person at a terminal can be asked */
 
         char *app_id;
-        bool generated;        /* the webhook secret is of our own making */
-        struct config *config; /* what is given, or else stored; NULL: neither */
+        bool generated;        /* setup made the webhook secret itself */
+        struct config *config; /* the given one, or else the stored one; may be NULL */
         struct setup_item items[SETUP_ITEMS];
         struct github github; /* with App id and key */
         struct github_app app;
 };
 
-/* setup_ask.c: the terminal. Each returns 0, -ENODATA at the end of input, or -ECANCELED. */
+/* setup_ask.c: asks at the terminal. 0, -ENODATA at the end of the input, or -ECANCELED. */
 int ask_line(const char *question, bool hidden, struct buf *ret);
 int ask_yes(const char *question, bool fallback, bool *ret);
 
-/* setup_gather.c: options, environment, questions. -ENODATA: something is missing and there is
- * nobody to ask; the text names the option. */
+/* setup_gather.c: takes values from options, the environment and answers. -ENODATA: one is missing
+ * and nobody can be asked; the text names the option. */
 int setup_gather(struct setup *setup, struct err *err);
-/* What would be replaced, and may be: the rest stays. */
+/* Asks before each value that would be replaced; drops those that may not. */
 int setup_confirm(struct setup *setup, struct err *err);
 
-/* setup_verify.c: 0, or negative with what is wrong and the next step. */
+/* setup_verify.c: 0, or negative; the text says what is wrong and what to do. */
 int setup_verify(struct setup *setup, struct err *err);
 
-/* setup_store.c */
+/* setup_store.c: reads and writes SSM, and sets the webhook at GitHub. */
 int setup_read(struct setup *setup, struct err *err);
 int setup_store(struct setup *setup, struct err *err);
 int setup_hook(struct setup *setup, struct err *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Questions at a terminal. Questions go to standard error, so that standard output can be kept.
- * What is typed at a hidden question is not shown, and leaves no trace in buffers of the C library.
+ * Asks at a terminal. Questions go to standard error, so that standard output can be redirected. A
+ * hidden answer is not shown, and leaves no trace in the buffers of the C library.
  */
 
 #include <errno.h>
@@ -14,14 +14,14 @@
 #include "setup.h"
 
 enum {
-        KEY_CANCEL = 3, /* Ctrl-C, which is no signal while input is hidden */
+        KEY_CANCEL = 3, /* Ctrl-C, which raises no signal while input is hidden */
         KEY_END = 4,    /* Ctrl-D */
         KEY_BACKSPACE = 8,
         KEY_CLEAR = 21, /* Ctrl-U */
         KEY_DELETE = 127,
 };
 
-/* Adds what KEY means to LINE: 0, 1 at the end of the line, or negative. */
+/* Applies KEY to LINE: 0, 1 at the end of the line, or negative. */
 static int take_key(struct buf *line, char key, bool hidden)
 {
         if (key == '\n' || key == '\r')

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Setup: what is to be stored, from options, from the environment, or from a person.
+ * Setup: gathers what to store, from options, from the environment, or from a person.
  */
 
 #include <errno.h>
@@ -25,7 +25,7 @@ static int input_failed(int r, const char *what, struct err *err)
                 r == -ECANCELED ? "cancelled" : "the input ended before it was given");
 }
 
-/* Asks, or says which option would have answered. */
+/* Asks; without a terminal, fails and names the OPTION that gives the answer. */
 static int ask(struct setup *setup, const char *question, bool hidden, const char *option,
         struct buf *ret, struct err *err)
 {
@@ -46,7 +46,7 @@ static int read_file(struct setup *setup, const char *path, struct buf *ret, str
         return r == REFERENCE_ABSENT ? err_set(err, -ENOENT, "file %s does not exist", path) : r;
 }
 
-/* Takes the value of environment variable NAME if it is set: 0, REFERENCE_ABSENT, or negative. */
+/* Takes the value of environment variable NAME: 0, REFERENCE_ABSENT if not set, or negative. */
 static int take_variable(
         struct setup *setup, const char *name, enum setup_name item, struct err *err)
 {
@@ -67,7 +67,7 @@ static int gather_config(struct setup *setup, struct err *err)
         int r;
 
         if (!setup->config_file) {
-                /* What is stored is of use where it can be read; doctor says so where it cannot. */
+                /* An invalid one is passed over here; doctor reports it. */
                 if (item->stored)
                         (void)config_parse(
                                 item->stored, strlen(item->stored), &setup->config, NULL, NULL);
@@ -152,7 +152,7 @@ static int generate(struct setup *setup, struct err *err)
 
         if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes)) {
                 free(text);
-                return err_set(err, -EIO, "no random number for a webhook secret");
+                return err_set(err, -EIO, "no random bytes for a webhook secret");
         }
         for (size_t i = 0; i < sizeof(bytes); i++)
                 (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
@@ -231,9 +231,9 @@ int setup_gather(struct setup *setup, struct err *err)
         return r;
 }
 
-/* -- what is replaced -- */
+/* -- confirmation -- */
 
-/* A webhook secret may be followed by the previous one. */
+/* A stored webhook secret may be followed by the previous one. */
 static bool is_same(const struct setup_item *item, bool is_webhook_secret)
 {
         size_t size = strlen(item->value);

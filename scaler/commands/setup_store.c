@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Setup: what SSM holds already, what goes there, and the App's webhook at GitHub.
+ * Setup: reads what SSM holds, stores values there, and sets the App's webhook at GitHub.
  */
 
 #include <errno.h>
@@ -40,7 +40,7 @@ int setup_read(struct setup *setup, struct err *err)
         return 0;
 }
 
-/* Deliveries that are signed with the secret so far stay good: it becomes the second line. */
+/* The previous secret becomes the second line, so deliveries signed with it are still accepted. */
 static char *with_previous(const char *secret, const char *previous)
 {
         if (!previous || strchr(secret, '\n'))
@@ -102,15 +102,16 @@ static void print_what_to_paste(const struct setup *setup)
                "  Webhook URL     %s\n",
                 setup->webhook_url ? setup->webhook_url : "the stack's output WebhookUrl");
         if (setup->generated)
-                printf("  Webhook secret  what this prints: aws ssm get-parameter "
-                       "--with-decryption --name %s --query Parameter.Value --output text\n",
+                printf("  Webhook secret  what this prints: "
+                       "aws ssm get-parameter --with-decryption --name %s "
+                       "--query Parameter.Value --output text\n",
                         setup->items[SETUP_WEBHOOK_SECRET].parameter);
         else
                 printf("  Webhook secret  the one that is stored now\n");
         printf("  Active, SSL verification enabled\n");
 }
 
-/* Sets the webhook at GitHub where that is wished, or says what to paste there. */
+/* Sets the webhook at GitHub if the person wants that, or says what to paste there. */
 int setup_hook(struct setup *setup, struct err *err)
 {
         const struct setup_item *item = &setup->items[SETUP_WEBHOOK_SECRET];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Setup: does GitHub accept the App, and may the App do what the scaler does?
+ * Setup: verifies that GitHub accepts the App, and that the App may do what the scaler needs.
  */
 
 #include <errno.h>
@@ -38,15 +38,15 @@ static int verify_grants(struct setup *setup, struct err *err)
                         buf_string(&names), GRANTS_ADVICE);
         if (!(setup->app.grants & either))
                 return err_set(err, -EACCES,
-                        "App %s may register no runners; it needs administration: write for "
-                        "repositories, or organization_self_hosted_runners: write for an "
-                        "organization: %s",
+                        "App %s may register no runners; "
+                        "it needs administration: write for repositories, "
+                        "or organization_self_hosted_runners: write for an organization: %s",
                         setup->app_id, GRANTS_ADVICE);
         printf("ok: it has %s\n", buf_string(&names));
         return 0;
 }
 
-/* An App that is installed nowhere hears of nothing; that can be done later. */
+/* An App that is installed nowhere gets no deliveries; it can be installed later. */
 static int verify_installations(struct setup *setup, struct err *err)
 {
         _cleanup_(github_installations_release) struct github_installations installations = {0};

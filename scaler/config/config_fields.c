@@ -125,8 +125,8 @@ static const struct config_field spec_fields[] = {
         },
         {
                 .name = "subnets",
-                .description = "The subnets to launch into. Each type is tried in all of them "
-                               "before the next type.",
+                .description = "The subnets to launch into. "
+                               "Each type is tried in all of them before the next type.",
                 .kind = CONFIG_TEXTS,
                 .required = true,
                 .item = "subnet",
@@ -279,8 +279,8 @@ static const struct config_field document_fields[] = {
         },
         {
                 .name = "specs",
-                .description = "The kinds of runners. A job gets the first one whose labels "
-                               "include all of its own.",
+                .description = "The kinds of runners. "
+                               "A job gets the first one whose labels include all of its own.",
                 .kind = CONFIG_OBJECTS,
                 .required = true,
                 .item = "spec",

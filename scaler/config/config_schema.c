@@ -208,9 +208,8 @@ char *config_schema(void)
         json_add_string(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
         json_add_string(schema, "title", "scale-agent configuration");
         json_add_string(schema, "description",
-                "What the scaler launches, and for whose jobs. `scaler check FILE` checks the "
-                "same, "
-                "and what a schema cannot say: "
+                "What the scaler launches, and for whose jobs. "
+                "`scaler check FILE` checks the same, and what a schema cannot say: "
                 "each spec has a name of its own, its organization owns one of the repositories, "
                 "and all its instance types are of one architecture.");
         add_members(schema, &config_document);

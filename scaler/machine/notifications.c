@@ -51,7 +51,8 @@ int tell_no_job_came(struct scaler *scaler, const struct report *report, struct 
         struct notification notification = {
                 .severity = NOTIFICATION_INFO,
                 .text = "This is normal after a job was cancelled. If the job still waits on "
-                        "GitHub, compare its labels and runner group with those of the spec.",
+                        "GitHub, "
+                        "compare its labels and runner group with those of the spec.",
                 .url = report->job.url,
         };
         char title[160];
