@@ -28,7 +28,7 @@ static void raise_alarm(struct alarm *alarm, enum report_stage outcome, const ch
         alarm->events->raised(alarm->userdata, outcome, reason, grace_ms(alarm));
 }
 
-/* -- limits ---------------------------------------------------------------------------------- */
+/* -- limits -- */
 
 static int64_t idle_limit_seconds(const struct agent *agent)
 {
@@ -110,7 +110,7 @@ void alarm_job_finished(struct alarm *alarm)
         set_limit(alarm, grace_ms(alarm), on_no_end);
 }
 
-/* -- spot notices ---------------------------------------------------------------------------- */
+/* -- spot notices -- */
 
 static void ask_later(struct alarm *alarm)
 {

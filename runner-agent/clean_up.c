@@ -37,7 +37,7 @@ static void end_clean_up(struct clean_up *clean_up, int result)
         done(clean_up->userdata, result, &clean_up->err);
 }
 
-/* -- deleting -------------------------------------------------------------------------------- */
+/* -- deleting -- */
 
 static void try_later(struct clean_up *clean_up)
 {
@@ -99,7 +99,7 @@ void clean_up_start(struct clean_up *clean_up)
                 delete_parameter(clean_up);
 }
 
-/* -- looking for it -------------------------------------------------------------------------- */
+/* -- looking for it -- */
 
 /* The role may use only the parameter that carries this instance's tag. One that does not exist has
  * no tag, so that a refusal to read means that it is gone; one that can be read but not deleted is
@@ -138,7 +138,7 @@ static void look_for_parameter(struct clean_up *clean_up)
         agent_call(agent, &clean_up->call, call, on_looked, clean_up);
 }
 
-/* -- at the end ------------------------------------------------------------------------------ */
+/* -- at the end -- */
 
 static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 {

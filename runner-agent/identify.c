@@ -58,7 +58,7 @@ static bool is_asking(const struct identify *identify)
         return identify->token || identify->identity || identify->role || identify->credentials;
 }
 
-/* -- how a round ends ------------------------------------------------------------------------ */
+/* -- how a round ends -- */
 
 static void give_up(struct identify *identify)
 {
@@ -138,7 +138,7 @@ static void join(struct identify *identify)
         network_close(&identify->network); /* last, since the kernel is slow to close its socket */
 }
 
-/* -- the calls ------------------------------------------------------------------------------- */
+/* -- the calls -- */
 
 static void on_token(struct http_call *call, void *userdata)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Messages as journal entries.
+ * Writes log messages as journal entries.
  */
 
 #include "journal.h"
@@ -73,7 +73,7 @@ static const struct log_field *find_field(
         return NULL;
 }
 
-/* journalctl shows nothing but the message, so why something failed is part of it. */
+/* Adds the reason of a failure, since journalctl shows only the message by default. */
 static char *message_text(const char *message, const struct log_field *fields, size_t n_fields)
 {
         const struct log_field *why = find_field(fields, n_fields, "error");

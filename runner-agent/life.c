@@ -48,7 +48,7 @@ static int on_ready_time(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* -- running --------------------------------------------------------------------------------- */
+/* -- running -- */
 
 /* The first reason counts. A runner whose job is done is stopped without one. */
 static void stop(void *userdata, enum report_stage outcome, const char *reason, int64_t grace_ms)
@@ -126,7 +126,7 @@ static void on_started(void *userdata)
         alarm_runner_started(&life->alarm);
 }
 
-/* -- the stages before ----------------------------------------------------------------------- */
+/* -- the stages before -- */
 
 static void end_without_handover(struct life *life, const struct err *err)
 {

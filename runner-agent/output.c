@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Lines of the runner's output, and the markers in them (Runner.Listener's Runner.cs and
- * JobDispatcher.cs print them).
+ * Splits the runner's output into lines, and finds the markers among them. Runner.Listener prints
+ * those in Runner.cs and JobDispatcher.cs.
  */
 
 #include "output.h"
@@ -15,7 +15,7 @@
 
 #define CUT "\u2026"
 
-/* Control characters become blanks, and bytes that are not UTF-8 question marks. */
+/* Replaces control characters by blanks, and bytes that are not UTF-8 by question marks. */
 static void clean(char *line, size_t size)
 {
         for (size_t i = 0; i < size;) {
@@ -70,9 +70,9 @@ void output_end(struct output *output, output_line tell, void *userdata)
         output->is_cut = false;
 }
 
-/* -- markers --------------------------------------------------------------------------------- */
+/* -- markers -- */
 
-/* Passes over "2026-11-23 18:00:00Z: ". */
+/* Skips a leading "2026-11-23 18:00:00Z: ". */
 static const char *after_time(const char *line)
 {
         static const char shape[] = "0000-00-00 00:00:00Z: ";
@@ -87,7 +87,7 @@ static const char *after_time(const char *line)
         return line + strlen(shape);
 }
 
-/* A job may be called "completed with result: " itself: the last one counts. */
+/* The last occurrence, since a job's name may contain " completed with result: " itself. */
 static const char *find_last(const char *text, const char *part)
 {
         const char *last = NULL;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What the runner prints: bytes of any kind in, clean lines out, and among the lines those few that
- * tell how far it is. Pure.
+ * What the runner prints: turns bytes of any kind into clean lines, and recognises the few lines
+ * that mark its progress. Pure.
  */
 
 #include <stdbool.h>
@@ -13,9 +13,9 @@
 #define OUTPUT_LINE_MAX 4096
 
 struct output {
-        char line[OUTPUT_LINE_MAX + 8]; /* and what marks a cut */
+        char line[OUTPUT_LINE_MAX + 8]; /* with room for the mark of a cut */
         size_t size;
-        bool is_cut; /* the rest of this line is passed over */
+        bool is_cut; /* the rest of this line is skipped */
 };
 
 /* LINE is UTF-8 without control characters, not empty, and valid during the call. */
@@ -23,7 +23,7 @@ typedef void (*output_line)(void *userdata, const char *line);
 
 void output_add(
         struct output *output, const char *bytes, size_t size, output_line tell, void *userdata);
-/* The output has ended: what came after the last line break is a line, too. */
+/* The output has ended: what follows the last line break is a line, too. */
 void output_end(struct output *output, output_line tell, void *userdata);
 
 enum output_marker {
@@ -33,6 +33,5 @@ enum output_marker {
         OUTPUT_JOB_FINISHED, /* "Job NAME completed with result: RESULT" */
 };
 
-/* What LINE says. The name and the result (owned by the caller) are set where the marker has them.
- */
+/* What LINE marks. Sets the name and the result where the marker has them; the caller frees. */
 enum output_marker output_read(const char *line, char **ret_name, char **ret_result);

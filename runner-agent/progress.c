@@ -20,7 +20,7 @@
 #define READ_SIZE 16384
 #define READS_AT_END 64
 
-/* -- steps ----------------------------------------------------------------------------------- */
+/* -- steps -- */
 
 static void listening(struct progress *progress)
 {
@@ -52,7 +52,7 @@ static void job_finished(struct progress *progress, const char *result)
         progress->events->job_finished(progress->userdata);
 }
 
-/* -- lines ----------------------------------------------------------------------------------- */
+/* -- lines -- */
 
 /* Cuts between two characters, since the line becomes part of a report. */
 static void keep_last_line(struct progress *progress, const char *line)
@@ -88,7 +88,7 @@ static void on_line(void *userdata, const char *line)
         }
 }
 
-/* -- bytes ----------------------------------------------------------------------------------- */
+/* -- bytes -- */
 
 /* Positive: there may be more; -EAGAIN: not now; 0 or another negative: never. */
 static int read_output(struct progress *progress)

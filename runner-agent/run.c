@@ -30,7 +30,7 @@
 
 static void start_runner(struct run *run);
 
-/* -- starting again -------------------------------------------------------------------------- */
+/* -- starting again -- */
 
 static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -90,7 +90,7 @@ static void restart_or_end(struct run *run, enum runner_exit_next next)
                 agent_timer(agent, &run->timer, delay, on_restart, run);
 }
 
-/* -- its end --------------------------------------------------------------------------------- */
+/* -- its end -- */
 
 /* The starter kills what still runs. */
 static void disconnect(struct run *run)
@@ -167,7 +167,7 @@ void run_stop(struct run *run, int64_t grace_ms)
         run->is_stopping = true;
 }
 
-/* -- its start ------------------------------------------------------------------------------- */
+/* -- its start -- */
 
 static void runner_started(struct run *run, pid_t pid)
 {

@@ -50,9 +50,8 @@ static void set_to(struct agent *agent, int64_t now_ms, int64_t right_ms)
                         LOG_TEXT("before", now), LOG_TEXT("now", right));
                 return;
         }
-        err_set(&agent->clock_err, r,
-                "the clock is wrong (it says %s, and it is %s) and was not set: %s", now, right,
-                agent->shuts_down ? strerror(-r) : "--no-shutdown leaves that to you");
+        err_set(&agent->clock_err, r, "the clock is wrong (it says %s, and is %s) and not set: %s",
+                now, right, agent->shuts_down ? strerror(-r) : "--no-shutdown leaves that to you");
         log_warning(agent_log(agent), agent->clock_err.text);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The agent's settings, read before anything else. A table says what there is; everything that
- * is wrong with a document is told at once.
+ * The agent's settings, which are read before anything else. A table lists them; all faults of a
+ * document are reported together.
  */
 
 #include "settings.h"
@@ -96,7 +96,7 @@ void agent_settings_release(struct agent_settings *settings)
         *settings = (struct agent_settings){0};
 }
 
-/* -- reading one value ----------------------------------------------------------------------- */
+/* -- reading one value -- */
 
 static bool is_text(const cJSON *value)
 {
@@ -169,7 +169,7 @@ static bool read_value(struct agent_settings *settings, const struct field *fiel
         return false;
 }
 
-/* -- what is wrong --------------------------------------------------------------------------- */
+/* -- faults -- */
 
 static void add_fault(struct buf *faults, const struct field *field, const cJSON *value)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One request, then signals one way and answers the other.
+ * Sends one request, then signals; receives answers.
  */
 
 #include "client.h"
@@ -59,7 +59,7 @@ int starter_client_ask(const char *socket_path, const char *directory, char *con
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return err_set(err, -errno, "no pipe for the runner's output: %s", strerror(errno));
         output = ends[0];
-        output_end = ends[1]; /* which blocks: it becomes the runner's */
+        output_end = ends[1]; /* stays blocking: it becomes the runner's */
         if (fcntl(output, F_SETFL, O_NONBLOCK) < 0)
                 return err_set(err, -errno, "the runner's output: %s", strerror(errno));
         socket = connect_to(socket_path, err);
@@ -86,16 +86,16 @@ int starter_client_read(int socket, struct starter_answer *ret, struct err *err)
         ssize_t n = recv(socket, bytes, sizeof(bytes), 0);
         int r;
 
-        /* Who closes before all was read that was sent (a signal, just now) resets the connection;
-         * what was sent the other way comes after that. */
+        /* A starter that closes with a signal of ours unread resets the connection. The first recv()
+         * reports that; its answers come after it. */
         if (n < 0 && errno == ECONNRESET)
                 n = recv(socket, bytes, sizeof(bytes), 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
         if (n <= 0)
                 return err_set(err, n < 0 ? -errno : -ECONNRESET,
-                        "the connection to runner.service ended%s%s (`journalctl -u "
-                        "runner.service` tells more)",
+                        "the connection to runner.service ended%s%s "
+                        "(see `journalctl -u runner.service`)",
                         n < 0 ? ": " : "", n < 0 ? strerror(errno) : "");
         r = starter_answer_parse(bytes, (size_t)n, ret, err);
         return r < 0 ? r : 1;

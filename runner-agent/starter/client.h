@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * The agent's side: asks the starter, which is runner.service, for the runner. Nothing here waits.
+ * The agent's side: asks the starter, which is runner.service, to start the runner. Nothing here
+ * blocks.
  */
 
 #include "base/err.h"
@@ -10,22 +11,23 @@
 
 struct starter_client {
         int socket; /* becomes readable when there is an answer */
-        int output; /* what the program prints, both of its outputs; not blocking */
+        int output; /* the program's standard output and error; does not block */
 };
 
 /*
- * Asks at SOCKET_PATH for a program: ARGUMENTS[0] is its file; ARGUMENTS and VARIABLES end with
- * NULL. What they hold goes to the starter and nowhere else. Returns 0 with both descriptors, which
- * the caller closes: the socket's end is the program's. Where the starter is not there yet, the
- * socket keeps the request until it is. Negative: nobody can be asked, or (-E2BIG, -EINVAL) nobody
- * would do it.
+ * Asks at SOCKET_PATH to start a program: ARGUMENTS[0] is its file; ARGUMENTS and VARIABLES end
+ * with NULL. Their content goes to the starter and nowhere else. While the starter does not run
+ * yet, the socket keeps the request for it. Returns 0 with both descriptors, which the caller
+ * closes; closing the socket ends the program. Negative: there is nobody to ask, or (-E2BIG,
+ * -EINVAL) the starter would refuse.
  */
 int starter_client_ask(const char *socket_path, const char *directory, char *const *arguments,
         char *const *variables, struct starter_client *ret, struct err *err);
 
-/* Passes a signal on; one that cannot be passed finds the connection ended, which is read next. */
+/* Has the starter send a signal. When that fails, the connection has ended: the next read says so.
+ */
 void starter_client_signal(int socket, int number);
 
-/* Returns 1 with an answer, 0 when there is none now, or negative: the connection has ended, or
- * what comes is no answer. */
+/* Returns 1 with an answer, 0 when there is none now, or negative when the connection has ended or
+ * carried something else. */
 int starter_client_read(int socket, struct starter_answer *ret, struct err *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * starter: starts the runner outside of the agent's sandbox, in runner.slice. It is runner.service,
- * and waits there for the agent to ask. Not for people: there is no manual page.
+ * starter: starts the runner outside of the agent's sandbox, in runner.slice. It runs as
+ * runner.service and waits for the agent to ask. It is not for people and has no manual page.
  */
 
 #include <stdio.h>

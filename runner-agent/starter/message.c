@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Requests are a header, and then strings one after the other, each with its NUL: the folder, the
- * arguments, the variables.
+ * A request is a header followed by strings, each with its NUL: the folder, the arguments, the
+ * variables.
  */
 
 #include "message.h"
@@ -20,7 +20,7 @@ struct header {
         uint32_t n_variables;
 };
 
-/* -- what is allowed ------------------------------------------------------------------------- */
+/* -- what is allowed -- */
 
 static bool is_variable(const char *text)
 {
@@ -52,7 +52,7 @@ static int check_strings(const struct starter_request *request, int code, struct
         return 0;
 }
 
-/* -- requests -------------------------------------------------------------------------------- */
+/* -- requests -- */
 
 static size_t count(char *const *strings)
 {
@@ -94,7 +94,7 @@ int starter_request_print(const char *directory, char *const *arguments, char *c
         return r < 0 ? -EINVAL : 0;
 }
 
-/* The next string of those that are left, or NULL. */
+/* Takes the next of the strings that are left, or returns NULL. */
 static const char *take(const char **rest, size_t *left)
 {
         const char *text = *rest;
@@ -148,7 +148,7 @@ int starter_request_parse(
         return 0;
 }
 
-/* -- signals and answers --------------------------------------------------------------------- */
+/* -- signals and answers -- */
 
 int starter_signal_parse(const char *bytes, size_t size, int *ret_number)
 {

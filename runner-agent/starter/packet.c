@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * sendmsg() and recvmsg() with SCM_RIGHTS (unix(7)). Whatever comes that was not asked for is
- * closed at once.
+ * sendmsg() and recvmsg() with SCM_RIGHTS (unix(7)). Descriptors that were not asked for are closed
+ * at once.
  */
 
 #include "packet.h"
@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Room for more descriptors than there must be, so that too many are seen, and closed. */
+/* Room for more than the one descriptor allowed, so that others are noticed and closed. */
 #define ROOM 8
 
 union control {
@@ -38,7 +38,7 @@ int packet_send(int socket, const void *bytes, size_t size, int descriptor)
         return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* All descriptors of MESSAGE; returns how many there are. */
+/* Finds all descriptors of MESSAGE; returns how many there are. */
 static size_t descriptors_of(struct msghdr *message, int found[ROOM])
 {
         size_t n = 0;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * runner.service: a program that waits, outside of the agent's sandbox, as the runner's user. It
- * takes one connection after the other: a request, then signals for the program until that has
- * ended. A connection that ends first ends the program with all of its process group, so that no
- * runner is without its agent; when the program ends first, what it left behind in the group stays
- * (a runner that updates itself does so), as long as the machine does. When it is told to end, it
- * lets the program that runs come to its own end: the agent is told at the same time, and stops it.
+ * runner.service: waits as the runner's user, outside of the agent's sandbox, and serves one
+ * connection after the other: a request, then signals for the program until that has ended.
+ *
+ * When the connection ends first, the program is killed with its whole process group, so that no
+ * runner outlives its agent. When the program ends first, what it left in its group goes on (a
+ * runner that updates itself leaves a script). When the server is told to end, it waits for the
+ * program: systemd tells the agent at the same time, which stops the program.
  */
 
 #include "serve.h"
@@ -32,28 +33,28 @@
 /* sd_listen_fds(3): the first descriptor that systemd passes. */
 #define LISTEN_FD 3
 
-/* The agent sends its request at once. */
+/* The agent sends its request as soon as it has connected. */
 #define REQUEST_LIMIT_MS 5000
 
 struct serve {
         int listener;
         int signals; /* SIGCHLD, and those that end the server */
         bool is_ending;
-        char *bytes; /* room for a request, made ahead */
+        char *bytes; /* room for a request */
 
-        /* of the present connection */
+        /* Of the present connection. */
         int connection;
         pid_t pid;    /* the program, also its group; 0: none */
-        bool is_gone; /* the agent */
+        bool is_gone; /* the agent has closed it */
 };
 
-/* -- answers --------------------------------------------------------------------------------- */
+/* -- answers -- */
 
 static void answer(const struct serve *serve, enum starter_event event, int value, const char *text)
 {
         struct starter_answer answer = {.event = event, .value = value};
 
-        /* what is longer is cut */
+        /* A longer text is cut. */
         snprintf(answer.text, sizeof(answer.text), "%.*s", (int)sizeof(answer.text) - 1, text);
         packet_send(serve->connection, &answer, sizeof(answer), -1);
 }
@@ -64,7 +65,7 @@ static void refuse(const struct serve *serve, const struct err *err)
         answer(serve, STARTER_FAILED, 0, err->text);
 }
 
-/* -- while the program runs ------------------------------------------------------------------ */
+/* -- while the program runs -- */
 
 static void on_packet(struct serve *serve)
 {
@@ -104,7 +105,7 @@ static void on_signal(struct serve *serve)
                 answer(serve, STARTER_EXITED, WEXITSTATUS(status), "");
 }
 
-static void watch_program(struct serve *serve)
+static void follow_program(struct serve *serve)
 {
         while (serve->pid > 0) {
                 struct pollfd polled[] = {
@@ -121,7 +122,7 @@ static void watch_program(struct serve *serve)
         }
 }
 
-/* -- one connection -------------------------------------------------------------------------- */
+/* -- one connection -- */
 
 static int check_peer(const struct serve *serve, struct err *err)
 {
@@ -136,7 +137,7 @@ static int check_peer(const struct serve *serve, struct err *err)
         return 0;
 }
 
-/* Returns how many bytes there are. */
+/* Receives the request; returns its size. */
 static ssize_t receive(const struct serve *serve, int *ret_output, struct err *err)
 {
         struct pollfd polled = {.fd = serve->connection, .events = POLLIN};
@@ -186,10 +187,10 @@ static void serve_connection(struct serve *serve)
         start(serve, (size_t)n, output);
         explicit_bzero(serve->bytes, (size_t)n);
         close(output);
-        watch_program(serve);
+        follow_program(serve);
 }
 
-/* -- all of them ----------------------------------------------------------------------------- */
+/* -- the server -- */
 
 static int take_listener(struct err *err)
 {
@@ -214,8 +215,8 @@ static int take_listener(struct err *err)
         return LISTEN_FD;
 }
 
-/* The program inherits what is ignored: systemd has its services ignore SIGPIPE. */
-static void ignore_nothing(void)
+/* Resets ignored signals, which the program would inherit: systemd's services ignore SIGPIPE. */
+static void reset_signals(void)
 {
         struct sigaction now;
 
@@ -239,7 +240,7 @@ static int open_signals(struct err *err)
         return fd < 0 ? err_set(err, -errno, "signals: %s", strerror(errno)) : fd;
 }
 
-static void turn(struct serve *serve)
+static void serve_next(struct serve *serve)
 {
         struct pollfd polled[] = {
                 {.fd = serve->signals, .events = POLLIN},
@@ -254,7 +255,7 @@ static void turn(struct serve *serve)
         }
         serve->connection = accept4(serve->listener, NULL, NULL, SOCK_CLOEXEC);
         if (serve->connection < 0)
-                return; /* who asked has gone again */
+                return; /* the client has gone again */
         serve->is_gone = false;
         serve_connection(serve);
         close(serve->connection);
@@ -266,7 +267,7 @@ int serve_run(void)
         struct err err;
 
         serve.listener = take_listener(&err);
-        ignore_nothing();
+        reset_signals();
         serve.signals = serve.listener < 0 ? -1 : open_signals(&err);
         if (serve.signals < 0) {
                 fprintf(stderr, "starter: %s\n", err.text);
@@ -274,7 +275,7 @@ int serve_run(void)
         }
         serve.bytes = mem_alloc(STARTER_REQUEST_MAX);
         while (!serve.is_ending)
-                turn(&serve);
+                serve_next(&serve);
         free(serve.bytes);
         return 0;
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The server: starts what its clients ask for, one after the other.
+ * The starter's server: starts the programs that its clients ask for, one at a time.
  */
 
-/* Serves on the socket that systemd has opened, until SIGTERM or SIGINT. Returns what to exit with:
- * 0, or 1 when there is no socket to serve on. */
+/* Serves on the socket that systemd passed, until SIGTERM or SIGINT. Returns the exit code: 0, or 1
+ * when there is no socket. */
 int serve_run(void);

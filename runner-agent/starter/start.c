@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * vfork and exec: nothing of this process is copied only to be thrown away, and it goes on when the
- * program runs. What needs more than a system call is prepared before; the child leaves in this
- * process' memory which call failed.
+ * vfork() and execve(): no memory is copied only to be thrown away, and this process continues once
+ * the program runs, which is when a failure is known. The child shares this process' memory: it
+ * does nothing but system calls, and records there which of them failed.
  */
 
 #include "start.h"
@@ -34,7 +34,7 @@ struct failure {
 
 struct plan {
         const struct starter_request *request;
-        const char *const *variables; /* the request's, and the user's */
+        const char *const *variables; /* the request's and the user's */
         int output;
         pid_t server;
 };
@@ -79,7 +79,7 @@ static int start_child(const struct plan *plan, pid_t *ret_pid, struct err *err)
         volatile struct failure failure = {0};
         pid_t pid;
 
-        /* NOLINTBEGIN(clang-analyzer-*): the child writes to its own frames and to `failure` */
+        /* NOLINTBEGIN(clang-analyzer-*): the child writes only to its own frames and `failure`. */
         pid = vfork();
         if (pid == 0) {
                 failure.step = run_child(plan);
@@ -97,7 +97,7 @@ static int start_child(const struct plan *plan, pid_t *ret_pid, struct err *err)
         return 0;
 }
 
-/* What systemd has set of the user (User= in runner.service), the request's first. */
+/* The request's variables, then those that systemd set for the user (User= in runner.service). */
 static const char **make_variables(const struct starter_request *request)
 {
         static const char *const names[] = {"HOME=", "LOGNAME=", "SHELL=", "USER="};
@@ -116,7 +116,7 @@ static const char **make_variables(const struct starter_request *request)
                                 break;
                         }
         if (geteuid() == 0)
-                variables[n++] = "RUNNER_ALLOW_RUNASROOT=1"; /* an image that says User=root */
+                variables[n++] = "RUNNER_ALLOW_RUNASROOT=1"; /* an image with User=root */
         variables[n] = NULL;
         return variables;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Starting a program for the agent.
+ * Starts a program for the agent.
  */
 
 #include <sys/types.h>
@@ -11,10 +11,10 @@
 #include "message.h"
 
 /*
- * Starts it in a process group of its own, in its folder, with the request's environment and what
- * the user who runs this has (HOME, USER, ...), and with OUTPUT as standard output and error; it
- * dies with this process. Returns 0 with its pid when it runs, or the negative errno with what
- * could not be done.
+ * The program runs in a process group of its own, in its folder, with the variables of the request
+ * and those that systemd sets for the user (HOME, USER, ...), and with OUTPUT as standard output
+ * and error. It is killed when this process ends. Returns 0 with its pid once it runs, or a
+ * negative errno with what failed.
  */
 int start_program(
         const struct starter_request *request, int output, pid_t *ret_pid, struct err *err);

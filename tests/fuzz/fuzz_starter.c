@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What arrives at either side of launch: requests, signals, answers.
+ * What the agent and the starter receive from each other: requests, signals, answers.
  */
 
 #include <signal.h>

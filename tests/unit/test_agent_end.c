@@ -18,7 +18,7 @@
 #include "agent_stand.h"
 #include "base/mem.h"
 
-/* -- reports --------------------------------------------------------------------------------- */
+/* -- reports -- */
 
 static void test_reports_keep_their_order(void **state)
 {
@@ -84,7 +84,7 @@ static void test_more_reports_than_there_can_be_are_dropped(void **state)
         assert_int_equal(stand->told.result, 0);
 }
 
-/* -- clean up -------------------------------------------------------------------------------- */
+/* -- clean up -- */
 
 static void test_a_parameter_is_deleted_and_looked_for_again(void **state)
 {
@@ -154,7 +154,7 @@ static void test_nothing_is_deleted_that_was_not_there(void **state)
         assert_int_equal(script_requests(stand->script), 1);
 }
 
-/* -- alarm ----------------------------------------------------------------------------------- */
+/* -- alarm -- */
 
 static void test_a_spot_notice_is_an_alarm(void **state)
 {

@@ -19,7 +19,7 @@
 #include "base/utf8.h"
 #include "output.h"
 
-/* -- lines ----------------------------------------------------------------------------------- */
+/* -- lines -- */
 
 static void collect(void *userdata, const char *line)
 {
@@ -110,7 +110,7 @@ static void test_a_line_of_exactly_the_limit_is_whole(void **state)
         assert_int_equal(counts[1], OUTPUT_LINE_MAX);
 }
 
-/* -- markers --------------------------------------------------------------------------------- */
+/* -- markers -- */
 
 #define NOW "2026-11-23 18:00:00Z: "
 

@@ -22,7 +22,7 @@
 #include "journal.h"
 #include "runner_exit.h"
 
-/* -- exit codes ------------------------------------------------------------------------------ */
+/* -- exit codes -- */
 
 static void test_which_exit_code_deserves_another_start(void **state)
 {
@@ -63,7 +63,7 @@ static void test_how_a_runner_ended_is_explained(void **state)
         assert_explains(1, 0, true, "", "the runner ended in the middle of its job (exit code 1)");
 }
 
-/* -- the journal ----------------------------------------------------------------------------- */
+/* -- the journal -- */
 
 static void test_names_in_the_journal(void **state)
 {
@@ -93,7 +93,7 @@ static void test_standard_error_is_the_journal_only_where_systemd_says_so(void *
         unsetenv("JOURNAL_STREAM");
 }
 
-/* -- back-off -------------------------------------------------------------------------------- */
+/* -- back-off -- */
 
 static void test_back_off_doubles_up_to_its_limit(void **state)
 {

@@ -18,7 +18,7 @@
 #include "agent_stand.h"
 #include "base/mem.h"
 
-/* -- identify -------------------------------------------------------------------------------- */
+/* -- identify -- */
 
 static void expect_identity(struct script *script)
 {
@@ -133,7 +133,7 @@ static void test_credentials_are_refreshed_without_a_second_done(void **state)
         assert_int_equal(stand->told.calls, 1);
 }
 
-/* -- receive --------------------------------------------------------------------------------- */
+/* -- receive -- */
 
 static unsigned n_waiting;
 

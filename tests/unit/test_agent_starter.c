@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What the two sides of launch say to each other: requests, signals, answers.
+ * What the agent and the starter send each other: requests, signals, answers.
  */
 
 #include <setjmp.h>
@@ -41,7 +41,7 @@ static void assert_no_request(const struct buf *packet, const char *reason)
         assert_null(strstr(err.text, SECRET));
 }
 
-/* -- requests -------------------------------------------------------------------------------- */
+/* -- requests -- */
 
 static void test_what_is_asked_for_is_what_arrives(void **state)
 {
@@ -148,7 +148,7 @@ static void test_nothing_is_asked_for_that_would_be_refused(void **state)
         assert_not_printed(".", arguments, variables, -EINVAL, "folder");
 }
 
-/* -- signals and answers --------------------------------------------------------------------- */
+/* -- signals and answers -- */
 
 static int parse_signal(uint32_t number, size_t size, int *ret)
 {
