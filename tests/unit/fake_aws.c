@@ -31,6 +31,7 @@ struct aws *fake_aws_new(void)
         struct aws_credentials credentials = {
                 .access_key = mem_string("AKIDEXAMPLE"),
                 .secret_key = mem_string(FAKE_AWS_SECRET),
+                .session_token = mem_string(FAKE_AWS_TOKEN),
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(variables); i++)

@@ -9,6 +9,7 @@
 #include "aws/aws.h"
 
 #define FAKE_AWS_SECRET "secret-of-aws"
+#define FAKE_AWS_TOKEN "session-of-aws"
 
 struct aws *fake_aws_new(void);
 

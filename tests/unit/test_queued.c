@@ -41,6 +41,7 @@ static void a_batch_is_one_launch(void **state)
         assert_not_logged(stage, "c2VjcmV0");
         assert_not_logged(stage, "token-of-github");
         assert_not_logged(stage, FAKE_AWS_SECRET);
+        assert_not_logged(stage, FAKE_AWS_TOKEN);
 }
 
 static void different_jobs_are_launched_apart(void **state)
