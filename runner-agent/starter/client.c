@@ -86,8 +86,8 @@ int starter_client_read(int socket, struct starter_answer *ret, struct err *err)
         ssize_t n = recv(socket, bytes, sizeof(bytes), 0);
         int r;
 
-        /* A starter that closes with a signal of ours unread resets the connection. The first recv()
-         * reports that; its answers come after it. */
+        /* A starter that closes with a signal of ours unread resets the connection. The first
+         * recv() reports that; its answers come after it. */
         if (n < 0 && errno == ECONNRESET)
                 n = recv(socket, bytes, sizeof(bytes), 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
