@@ -233,8 +233,7 @@ struct server *server_start(const char *certificate)
                 .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         socklen_t size = sizeof(address);
 
-        /* OpenSSL may write to a connection that its client has closed. Both programs do this too.
-         */
+        /* OpenSSL may write to a connection that its client has closed. */
         signal(SIGPIPE, SIG_IGN);
         server->tls = certificate ? make_tls(certificate) : NULL;
         server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -426,7 +426,7 @@ static void test_scopes_are_checked(void **state)
                 struct http_call *call = github_delete_runner(&fixture->github, 0, scopes[i], 1);
 
                 assert_string_equal(buf_string(&call->url), "");
-                call->result = -EINVAL;
+                call->result = -EINVAL; /* as http.c ends a call without a URL */
                 assert_int_equal(github_delete_runner_answer(call, &fixture->err), -EINVAL);
                 assert_contains(fixture->err.text, "repos/OWNER/REPOSITORY");
                 http_call_free(call);

@@ -246,6 +246,7 @@ static void a_refused_connection_is_an_error(void **state)
         assert_fails(fixture, http_call_new("Test", "GET", "ftp://127.0.0.1:%d/secret", port),
                 -EINVAL, "no answer");
         assert_fails(fixture, http_call_new("Test", "GET", "no url:secret/"), -EINVAL, "no answer");
+        assert_fails(fixture, http_call_new("Test", "GET", "%s", ""), -EINVAL, "no answer");
 }
 
 static void interim_answers_are_skipped(void **state)
