@@ -245,15 +245,20 @@ struct server *server_start(const char *certificate)
         return server;
 }
 
+void server_await_closed(const struct server *server)
+{
+        for (int ms = 0; atomic_load(&server->open) > 0 && ms < 2 * PATIENCE_MS; ms++)
+                usleep(1000);
+        assert_int_equal(atomic_load(&server->open), 0);
+}
+
 void server_stop(struct server *server)
 {
         atomic_store(&server->ended, true);
         shutdown(server->fd, SHUT_RDWR); /* wakes accept() */
         pthread_join(server->thread, NULL);
         close(server->fd);
-        for (int ms = 0; atomic_load(&server->open) > 0 && ms < 2 * PATIENCE_MS; ms++)
-                usleep(1000);
-        assert_int_equal(atomic_load(&server->open), 0);
+        server_await_closed(server);
         SSL_CTX_free(server->tls);
         free(server);
 }

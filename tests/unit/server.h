@@ -37,5 +37,7 @@ struct server {
 
 /* Serves TLS with a new certificate, which is written to the file CERTIFICATE; NULL: plain HTTP. */
 struct server *server_start(const char *certificate);
-/* Waits until all clients have disconnected, then frees. */
+/* Waits until every connection is closed; on the loopback interface the client knows then. */
+void server_await_closed(const struct server *server);
+/* Waits until every connection is closed, then frees. */
 void server_stop(struct server *server);

@@ -171,7 +171,7 @@ static void a_stale_connection_is_survived(void **state)
         struct fixture *fixture = *state;
 
         perform_ok(fixture, "/close");
-        usleep(50000); /* until the server's FIN has arrived */
+        server_await_closed(fixture->server);
         perform_ok(fixture, "/ok");
         assert_int_equal(atomic_load(&fixture->server->connections), 2);
 }
@@ -316,7 +316,7 @@ static void stale_tls_connections_are_survived(void **state)
         setenv("SSL_CERT_FILE", fixture->certificate, 1);
         fixture->http = new_http();
         perform_ok(fixture, "/close");
-        usleep(50000);
+        server_await_closed(fixture->server);
         perform_ok(fixture, "/drop");
         perform_ok(fixture, "/ok");
         assert_int_equal(atomic_load(&fixture->server->connections), 3);
