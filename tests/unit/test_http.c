@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "http/http.h"
 #include "script.h"
@@ -381,48 +380,6 @@ static void cancelled_calls_are_not_reported_as_done(void **state)
         http_call_free(waiting);
 }
 
-/* -- one call -- */
-
-static void answer_headers_are_found(void **state)
-{
-        struct fixture *fixture = *state;
-        char value[8];
-
-        buf_add_string(&fixture->call->answer_headers,
-                "HTTP/1.1 200 OK\r\nX-Long: 0123456789\r\nX-A-B: x\r\nX-A:\t y \r\nX-E:\r\n\r\n");
-        assert_true(http_call_answer_header(fixture->call, "x-a", value, sizeof(value)));
-        assert_string_equal(value, "y");
-        assert_true(http_call_answer_header(fixture->call, "X-Long", value, sizeof(value)));
-        assert_string_equal(value, "0123456");
-        assert_true(http_call_answer_header(fixture->call, "x-e", value, sizeof(value)));
-        assert_string_equal(value, "");
-        assert_false(http_call_answer_header(fixture->call, "x-none", value, sizeof(value)));
-}
-
-static void a_header_with_a_line_break_is_left_out(void **state)
-{
-        struct fixture *fixture = *state;
-
-        http_call_header(fixture->call, "X-A", "1\r\nX-Evil: 2");
-        http_call_header(fixture->call, "X-B", "3");
-        assert_string_equal(buf_string(&fixture->call->headers), "X-B: 3\n");
-}
-
-static void an_unexpected_answer_is_quoted_from_its_beginning(void **state)
-{
-        struct fixture *fixture = *state;
-        struct err err;
-
-        fixture->call->status = 502;
-        fixture->call->answer.limit = 4096;
-        buf_add_string(&fixture->call->answer, "<html>\n\xff");
-        for (int i = 0; i < 100; i++)
-                buf_add_string(&fixture->call->answer, "0123456789");
-        assert_int_equal(http_call_fail(fixture->call, &err), -EPROTO);
-        assert_contains(err.text, "HTTP status 502, beginning with \"<html>..0123");
-        assert_in_range(strlen(err.text), 200, 300);
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -445,9 +402,6 @@ int main(void)
                 TEST(chains_of_calls_run_in_parallel),
                 TEST(a_waiting_call_holds_up_no_other),
                 TEST(cancelled_calls_are_not_reported_as_done),
-                TEST(answer_headers_are_found),
-                TEST(a_header_with_a_line_break_is_left_out),
-                TEST(an_unexpected_answer_is_quoted_from_its_beginning),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
