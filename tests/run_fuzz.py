@@ -38,7 +38,9 @@ def main() -> int:
     parser.add_argument("--build", type=Path, required=True, help="where the programs are")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     options = parser.parse_args()
-    programs = sorted(path for path in (options.build / "fuzz").glob("fuzz_*") if not path.suffix)
+    # by their sources: a program may be left of a target that has another name now
+    sources = sorted(Path(__file__).parent.glob("fuzz/fuzz_*.c"))
+    programs = [options.build / "fuzz" / source.stem for source in sources]
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = list(
             pool.map(lambda path: run_target(path, options.build, options.seconds), programs)
