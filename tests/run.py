@@ -64,7 +64,8 @@ def run_unit(program: Path, valgrind: bool) -> Count:
 def run_units(build: Path, valgrind: bool) -> Count:
     """Runs all unit programs, two at a time."""
     # by their sources: a program may be left of a test that has another name now
-    programs = [build / "unit" / source.stem for source in sorted(Path("tests/unit").glob("test_*.c"))]
+    sources = sorted(Path("tests/unit").glob("test_*.c"))
+    programs = [build / "unit" / source.stem for source in sources]
     with ThreadPoolExecutor(max_workers=2) as pool:
         return sum(pool.map(lambda path: run_unit(path, valgrind), programs), Count())
 
@@ -72,7 +73,8 @@ def run_units(build: Path, valgrind: bool) -> Count:
 # -- tests in Python ------------------------------------------------------------------------------
 
 FLOW = "tests/flow"
-# What tests the equipment, the scripts and the template needs plain programs only: paths that begin so.
+# What tests the equipment, the scripts and the template needs plain programs only: these paths, and
+# all that begin with them.
 PLAIN_ONLY = ["tests/cloud", f"{FLOW}/test_deploy", f"{FLOW}/test_template.py"]
 LANES = 2  # pytest processes, each with a cloud of its own
 # The files that take longest begin first, so that the lanes end together.

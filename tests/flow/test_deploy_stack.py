@@ -11,7 +11,7 @@ from account import BUCKET, STAND_IN
 
 from cloud.aws.stack import REGION
 
-# -- what it asks for, and what stops it ------------------------------------------------------------
+# -- what it asks for, and what stops it -----------------------------------------------------------
 
 
 def test_a_new_stack_asks_for_what_it_needs(account):

@@ -207,8 +207,9 @@ class Machine:
         config = json.loads(json.dumps(self.setup.config))
         runner = config.setdefault("runner", {})
         runner.setdefault("directory", str(self.directory / "runner"))
-        path = self.runner_service.path if self.runner_service else self.directory / "starter.socket"
-        runner.setdefault("socket", str(path))
+        nobody = self.directory / "starter.socket"
+        socket = self.runner_service.path if self.runner_service else nobody
+        runner.setdefault("socket", str(socket))
         return config
 
     def _environment(self) -> dict[str, str]:
