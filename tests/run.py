@@ -73,8 +73,7 @@ def run_units(build: Path, valgrind: bool) -> Count:
 # -- tests in Python ------------------------------------------------------------------------------
 
 FLOW = "tests/flow"
-# What tests the equipment, the scripts and the template needs plain programs only: these paths, and
-# all that begin with them.
+# Paths that begin so test the equipment, the scripts and the template: with plain programs only.
 PLAIN_ONLY = ["tests/cloud", f"{FLOW}/test_deploy", f"{FLOW}/test_template.py"]
 LANES = 2  # pytest processes, each with a cloud of its own
 # The files that take longest begin first, so that the lanes end together.
