@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * The GitHub App itself, as `scaler setup` and `scaler doctor` look at it: what it may do, where it
- * is installed, and how its webhook fares. All calls are made with the App's JWT; making one fails
- * where the private key cannot sign.
+ * The GitHub App itself, for `scaler setup` and `scaler doctor`: what it may do, where it is
+ * installed, and how its webhook is doing. All calls are made with the App's JWT, so making one
+ * fails when the private key cannot sign.
  * https://docs.github.com/en/rest/apps
  */
 
@@ -14,7 +14,7 @@
 
 #include "github.h"
 
-/* What an App may do and hears of, as far as the scaler needs it. */
+/* The permissions and events of an App that the scaler needs. */
 enum {
         GITHUB_MAY_ADMINISTER = 1 << 0,       /* runners of repositories */
         GITHUB_MAY_RUN_ORGANIZATION = 1 << 1, /* runners of organizations */
@@ -33,14 +33,14 @@ struct github_app {
 };
 
 int github_get_app(struct github *github, struct http_call **ret_call, struct err *err);
-/* 0 or negative: 401 and 404 say whether key or id are wrong. */
+/* 0, or negative; the text says whether the key or the id is wrong. */
 int github_get_app_answer(const struct http_call *call, struct github_app *ret, struct err *err);
 
 struct github_installation {
         int64_t id;
         char account[64];
         bool suspended;
-        unsigned grants; /* fewer than the App's until its owner accepts a change */
+        unsigned grants; /* fewer than the App's until the account's owner accepts a change */
 };
 
 struct github_installations {
@@ -57,18 +57,18 @@ void github_installations_release(struct github_installations *installations);
 struct github_hook {
         char url[512]; /* "" where there is none */
         bool has_secret;
-        bool is_insecure; /* the certificate of the URL is not checked */
+        bool is_insecure; /* GitHub does not check the certificate of the URL */
 };
 
 int github_get_hook(struct github *github, struct http_call **ret_call, struct err *err);
-/* Sets URL (NULL: as it is) and SECRET of the App's webhook. */
+/* Sets the URL (NULL: leaves it as it is) and SECRET of the App's webhook. */
 int github_set_hook(struct github *github, const char *url, const char *secret,
         struct http_call **ret_call, struct err *err);
-/* For both. */
+/* Reads the answer to either. */
 int github_hook_answer(const struct http_call *call, struct github_hook *ret, struct err *err);
 
 struct github_delivery {
-        char guid[64]; /* the same for each attempt */
+        char guid[64]; /* the same for every attempt to deliver */
         char event[64];
         char action[32];
         char status[96]; /* GitHub's words: "OK", "Invalid HTTP Response: 401" */

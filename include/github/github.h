@@ -2,12 +2,14 @@
 #pragma once
 
 /*
- * GitHub's REST API, as far as runners need it. Base URLs: https://api.github.com, GHES
+ * The part of GitHub's REST API that runners need. Base URLs: https://api.github.com, GHES
  * https://HOST/api/v3, data residency https://api.SUBDOMAIN.ghe.com.
  * https://docs.github.com/en/rest/actions/self-hosted-runners
  *
- * Authentication is a GitHub App (a JWT made with its key buys an installation token, valid for an
- * hour and kept until it nears its end) or a personal token.
+ * Calls are made as a GitHub App or with a personal token. An App signs a JWT with its private key,
+ * for which GitHub issues an installation token, valid for an hour. So a caller first looks for a
+ * kept token of the installation (github_kept_token()), requests one where there is none
+ * (github_access_token()), and then makes its call.
  */
 
 #include <stdbool.h>
@@ -36,7 +38,7 @@ struct github {
         size_t n_tokens;
 };
 
-/* API_URL, APP_ID and PRIVATE_KEY are copied. Either app_id and private_key, or token. */
+/* Initializes GITHUB for an App, or for a personal token. The texts are copied. */
 void github_init_app(struct github *github, const struct clock *clock, const char *api_url,
         const char *app_id, const char *private_key);
 void github_init_token(
@@ -45,23 +47,22 @@ void github_release(struct github *github);
 
 /* -- tokens -- */
 
-/* The token for INSTALLATION if one is kept that lives another five minutes, else NULL. Borrowed.
- */
+/* The kept token for INSTALLATION if it is valid for another five minutes, else NULL. Borrowed. */
 const char *github_kept_token(const struct github *github, int64_t installation);
 
-/* Forgets the token of INSTALLATION: after -EKEYREJECTED from a call about runners, since a token
- * can end early (App reinstalled, permissions changed). A personal token stays. */
+/* Forgets the token of INSTALLATION, as after -EKEYREJECTED from a call about runners: a token may
+ * end early (App reinstalled, permissions changed). A personal token stays. */
 void github_forget_token(struct github *github, int64_t installation);
 
-/* A call that buys a token: 0 and a call, or negative when the private key cannot sign (the text
- * says what is wrong with it). */
+/* Makes a call that requests a token: 0 and a call, or negative when there is no installation or
+ * the private key cannot sign (the text says what is wrong with it). */
 int github_access_token(
         struct github *github, int64_t installation, struct http_call **ret_call, struct err *err);
-/* Keeps the token in GITHUB. 401 and 404 say what to check. */
+/* Reads its answer, and keeps the token in GITHUB: 0 or negative; the text says what to check. */
 int github_access_token_answer(
         struct github *github, const struct http_call *call, int64_t installation, struct err *err);
 
-/* RS256 JWT for the App: iat one minute ago, exp in nine minutes, iss, jti. The caller frees. */
+/* A JWT for the App, which the caller frees: RS256, issued one minute ago, expiring in nine. */
 int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err);
 
 /* -- runners: each call needs the token of its installation to be kept -- */

@@ -11,8 +11,8 @@
 
 /*
  * Whether SIGNATURE (the value of X-Hub-Signature-256, "sha256=" and 64 hexadecimal digits, or
- * NULL) is the HMAC of BODY with any of SECRETS: one secret a line, so that a new one can be set
- * before the old one is retired. Compared in constant time. Empty lines never match.
+ * NULL) is the HMAC of BODY with any of SECRETS. There is one secret on each line, so that a new
+ * one can be set before the old one is retired; empty lines never match. Compares in constant time.
  */
 bool webhook_signature_valid(
         const char *secrets, const char *signature, const void *body, size_t size);

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Telling people. A channel turns a notification into one HTTP call; to add one, write a function
- * as teams_call() and add a row to the table in notify.c.
+ * Notifications for people. A channel turns a notification into one HTTP call. To add a channel,
+ * write functions like teams_call() and teams_answer(), and add a row to the table in
+ * lib/notify/notification.c.
  */
 
 #include <stddef.h>
@@ -32,14 +33,14 @@ struct notification {
         struct notification_fact facts[NOTIFICATION_FACTS_MAX]; /* job, repository, instance, … */
         size_t n_facts;
         const char *url; /* the job, or NULL */
-        const char *key; /* what it is about: one of the same key is enough for a while */
+        const char *key; /* what it is about; people need not see the same key again for a while */
 };
 
-/* Adds a fact; leaves it out when VALUE is NULL or "", or there are too many. */
+/* Adds a fact, unless VALUE is NULL or "" or there are too many. The strings are borrowed. */
 void notification_fact(struct notification *notification, const char *name, const char *value);
 
-/* As a queue message, and back; the strings of RET then belong to *ret_json, which the caller gives
- * to cJSON_Delete(). */
+/* A notification as a queue message, which the caller frees; and back: 0, or negative. The strings
+ * of RET belong to *ret_json, which the caller gives to cJSON_Delete(). */
 struct cJSON;
 char *notification_print(const struct notification *notification);
 int notification_parse(const char *text, size_t size, struct notification *ret,
@@ -48,9 +49,9 @@ int notification_parse(const char *text, size_t size, struct notification *ret,
 struct notify_channel {
         const char *name;     /* "teams" */
         const char *variable; /* "TEAMS_WEBHOOK_URLS": a reference to one URL per line */
-        /* The call that shows NOTIFICATION at URL. URL is secret as a whole. */
+        /* A call that posts NOTIFICATION to URL, which is secret as a whole. */
         struct http_call *(*call)(const char *url, const struct notification *notification);
-        /* 0, or negative: the text names the channel, and never the URL. */
+        /* 0, or negative. The text names the channel, but never the URL. */
         int (*answer)(const struct http_call *call, struct err *err);
 };
 

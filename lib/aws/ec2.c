@@ -220,7 +220,8 @@ int ec2_terminate_instances_answer(const struct http_call *call, struct err *err
         if (!strstr(buf_string(&call->body), "&InstanceId.2="))
                 return 0;
         aws_refused(call, &error, err);
-        return err_prefix(err, -ENOENT, "of several instances EC2 ended none, as it knows not all");
+        return err_prefix(err, -ENOENT,
+                "EC2 terminated none of several instances, as it does not know all of them");
 }
 
 struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids)

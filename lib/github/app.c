@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Questions about the App itself, and the answers to them. Making a call and reading its answer
- * touch no network.
+ * Makes calls about the App itself and reads their answers, without touching the network.
  */
 
 #include "github/app.h"
@@ -21,8 +20,8 @@
 
 static const struct github_advice app_advice[] = {
         {401, -EKEYREJECTED,
-                "the private key does not belong to this App, or this machine's clock is off: take "
-                "App id and key from the same App's settings"},
+                "the private key does not belong to this App, or this machine's clock is off: "
+                "take App id and key from the same App's settings"},
         {403, -EACCES, "the App is suspended, or may not call the API"},
         {404, -ENOENT,
                 "there is no App of this id, or its webhook is not set up: check the App id"},
@@ -35,7 +34,7 @@ static const struct github_advice app_advice[] = {
 static const struct {
         unsigned grant;
         const char *permission; /* NULL: an event */
-        const char *levels;     /* those that are enough */
+        const char *levels;     /* each of which is enough */
         const char *name;
 } grants_table[] = {
         {GITHUB_MAY_ADMINISTER, "administration", "write", "administration: write"},
@@ -63,7 +62,7 @@ static bool hears_jobs(const cJSON *object)
         return false;
 }
 
-/* From `permissions` and `events`, which App and installation have alike. */
+/* Reads `permissions` and `events`, which an App and an installation both have. */
 static unsigned read_grants(const cJSON *object)
 {
         const cJSON *permissions = json_get(object, "permissions");
@@ -99,7 +98,7 @@ static int app_call(struct github *github, const char *what, const char *method,
         return 0;
 }
 
-/* The JSON in the answer, which is a list where LIST says so. */
+/* The JSON in the answer: a list if LIST, else an object. */
 static int app_answer(const struct http_call *call, bool list, cJSON **ret, struct err *err)
 {
         _cleanup_json_ cJSON *body = NULL;
@@ -117,7 +116,7 @@ static int app_answer(const struct http_call *call, bool list, cJSON **ret, stru
         return 0;
 }
 
-/* Copies the string at PATH, "" where there is none; cut where it is too long. */
+/* Copies the string at PATH, "" if there is none; cut if it is too long. */
 static void copy(char *to, size_t size, const cJSON *object, const char *path)
 {
         const char *text = json_string(object, path);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * How GitHub is spoken to: the headers of every call, when one is worth another try, and what a
- * refusal says to people. Used for tokens (token.c) and runners (runners.c).
+ * What all calls to GitHub share: their headers, when another try is worth it, and what people are
+ * told about a refusal.
  * https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
  */
 
@@ -18,15 +18,15 @@
 #define TRIES_MAX 3
 #define ANSWER_LIMIT ((size_t)256 * 1024)
 
-/* Longest of GitHub's own words that an error repeats: its message, and each of its details. */
+/* How much an error repeats of GitHub's own words: in all, and of its message and each detail. */
 #define WORDS_LIMIT 400
 #define DETAIL_SIZE 200
 
 /*
- * Server errors are worth another try: all our calls may be repeated (a registration that was lost
- * shows as a name that is taken). So are refusals for which GitHub names a time to wait, which
- * http.c obeys when it fits the deadline. A rate limit that is used up until its reset takes up to
- * an hour: the caller's queue waits better than we do.
+ * Server errors are worth another try, since all our calls may be repeated (a registration whose
+ * answer was lost shows as a name that is taken). So are refusals for which GitHub names a time to
+ * wait, which http.c keeps to if it fits the deadline. A rate limit that is used up may need an
+ * hour to reset, which is for the caller's queue to wait.
  */
 static enum http_verdict judge(const struct http_call *call)
 {
@@ -62,7 +62,7 @@ static void add_words(struct buf *words, const char *separator, const char *text
         buf_add_format(words, "%s%s", words->size > 0 ? separator : "", detail);
 }
 
-/* One of `errors`: a sentence, or an object of which any member may be missing. */
+/* Adds an element of `errors`: a sentence, or an object of which any member may be missing. */
 static void add_detail(struct buf *words, const cJSON *detail)
 {
         static const char *const members[] = {"resource", "field", "code", "message"};
@@ -80,7 +80,7 @@ static void add_detail(struct buf *words, const cJSON *detail)
         }
 }
 
-/* The message and its details; "" for a body that is not GitHub's JSON. */
+/* Adds the message and its details; nothing for a body that is not GitHub's JSON. */
 static void add_github_words(struct buf *words, const struct http_call *call)
 {
         _cleanup_json_ cJSON *body = NULL;
@@ -99,7 +99,7 @@ static void add_github_words(struct buf *words, const struct http_call *call)
 
 /* -- refusals -- */
 
-/* Whether the call was refused for its rate; UNTIL gets for how long, if GitHub says so. */
+/* Whether a rate limit is the reason; UNTIL gets how long it lasts, if GitHub says so. */
 static bool is_rate_limited(const struct http_call *call, const char *words, struct buf *until)
 {
         char value[32] = "";
@@ -133,7 +133,7 @@ int github_refused(const struct http_call *call, const char *subject,
         if (is_rate_limited(call, buf_string(&words), &until))
                 return err_set(err, -EAGAIN,
                         "%s: GitHub refuses calls%s, too many were made: HTTP status %d, \"%s\"; "
-                        "the work is to be repeated later",
+                        "try again later",
                         subject, buf_string(&until), call->status, buf_string(&words));
         for (; advice->status; advice++)
                 if (advice->status == call->status)

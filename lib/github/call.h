@@ -2,19 +2,18 @@
 #pragma once
 
 /*
- * What all calls to GitHub have in common. Private to lib/github.
+ * Private to lib/github: what all calls to GitHub share.
  */
 
 #include "base/err.h"
 #include "github/github.h"
 #include "http/http.h"
 
-/* The token that a call for INSTALLATION is made with, however near its end it is; NULL when none
- * is kept. Borrowed. */
+/* The kept token for INSTALLATION, even one that is about to expire, or NULL. Borrowed. */
 const char *github_any_token(const struct github *github, int64_t installation);
 
-/* Adds GitHub's headers and its rules for repetition to CALL. BEARER is a token or a JWT; NULL: the
- * call goes without one, and GitHub's 401 tells. */
+/* Adds GitHub's headers and rules for retries to CALL. BEARER is a token or a JWT; a call without
+ * one (NULL) is answered with 401. */
 void github_call_prepare(struct http_call *call, const char *bearer);
 
 /* What a refusal with STATUS means for one kind of call, and what to do about it. */
@@ -26,8 +25,8 @@ struct github_advice {
 
 /*
  * Turns an answer that the caller does not handle into text: what was refused (SUBJECT), GitHub's
- * own words (bounded), and the advice for its status; or until when the rate limit is used up
- * (-EAGAIN). Without an answer, or with a status that no advice covers, as http_call_fail().
+ * own words (bounded), and the advice for its status; or how long the rate limit lasts (-EAGAIN).
+ * Without an answer, or for a status without advice, the same as http_call_fail().
  */
 int github_refused(const struct http_call *call, const char *subject,
         const struct github_advice *advice, struct err *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The tokens that calls about runners are made with: bought per installation of the App and kept
- * until they near their end, or a personal token that is there from the start.
+ * Keeps the tokens with which calls about runners are made: one for each installation of the App,
+ * requested when it is first needed and again before it expires; or a personal token.
  * https://docs.github.com/en/rest/apps/apps#create-an-installation-access-token-for-an-app
  */
 
@@ -17,10 +17,10 @@
 #include "base/json.h"
 #include "call.h"
 
-/* A kept token must outlive the work that it is used for. */
+/* A token must outlive the work that it is used for. */
 #define TOKEN_RESERVE_MS (300 * MSEC_PER_SEC)
 
-/* GitHub fixes no length; this is far beyond any. */
+/* GitHub promises no length; this is far beyond any seen. */
 #define TOKEN_SIZE_MAX 4096
 
 /* -- the client -- */
@@ -72,7 +72,7 @@ void github_release(struct github *github)
 
 static struct github_token *find_token(const struct github *github, int64_t installation)
 {
-        /* A personal token serves whatever installation a delivery may name. */
+        /* A personal token serves every installation that a delivery names. */
         if (!github->app_id)
                 installation = 0;
         for (size_t i = 0; i < github->n_tokens; i++)
@@ -100,7 +100,8 @@ const char *github_kept_token(const struct github *github, int64_t installation)
         return token->token;
 }
 
-/* The place for INSTALLATION's token: its own, that of a token which has expired, or a new one. */
+/* Where INSTALLATION's token goes: in place of its last one, of any that has expired, or at the
+ * end. */
 static struct github_token *place_for(struct github *github, int64_t installation)
 {
         struct github_token *place = find_token(github, installation);
@@ -141,7 +142,7 @@ void github_forget_token(struct github *github, int64_t installation)
         *token = github->tokens[--github->n_tokens];
 }
 
-/* -- buying one -- */
+/* -- requesting one -- */
 
 static void free_secretp(char **secret)
 {
@@ -157,8 +158,9 @@ int github_access_token(
 
         if (github->app_id && installation <= 0)
                 return err_set(err, -EINVAL,
-                        "GitHub App %s: the delivery names no installation; it must come from the "
-                        "App's own webhook, not from one of the repository or organization",
+                        "GitHub App %s: the delivery names no installation; "
+                        "it must come from the App's own webhook, "
+                        "not from one of the repository or organization",
                         github->app_id);
         r = github_app_jwt(github, &jwt, err);
         if (r < 0)
@@ -166,7 +168,7 @@ int github_access_token(
         call = http_call_new("installation token", "POST",
                 "%s/app/installations/%" PRId64 "/access_tokens", github->api_url, installation);
         github_call_prepare(call, jwt);
-        /* An empty object: the token gets all that the installation allows. */
+        /* An empty object requests all permissions that the installation has. */
         http_call_body(call, "application/json", "{}", 2);
         *ret_call = call;
         return 0;
@@ -174,14 +176,14 @@ int github_access_token(
 
 static const struct github_advice token_advice[] = {
         {401, -EKEYREJECTED,
-                "check that the private key belongs to this App and is not revoked, that the App "
-                "id is right, and that this machine's clock is"},
+                "check that the private key belongs to this App and is not revoked, "
+                "that the App id is right, and that this machine's clock is"},
         {403, -EACCES,
-                "check in the owner's settings, under installed GitHub Apps, that this "
-                "installation is not suspended"},
+                "check in the owner's settings, under installed GitHub Apps, "
+                "that this installation is not suspended"},
         {404, -ENOENT,
-                "check that the App id is right, and that the App is (still) installed under this "
-                "installation id"},
+                "check that the App id is right, "
+                "and that the App is (still) installed under this installation id"},
         {422, -EINVAL, "check the App's permissions and its installation"},
         {0},
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The App's own identity: a JWT signed with its private key (RS256), good for ten minutes and for
- * one purpose, to buy an installation token (token.c).
+ * Makes the JWT by which an App identifies itself, signed with its private key (RS256). Calls about
+ * the App itself (app.c), and those that request an installation token (installation_token.c), need
+ * one.
  * https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app
  */
 
@@ -19,16 +20,16 @@
 
 #include "base/json.h"
 
-/* GitHub's clock and ours may differ; it accepts ten minutes at the most. */
+/* GitHub's clock and ours may differ; GitHub accepts ten minutes at most. */
 #define ISSUED_BEFORE_SECONDS INT64_C(60)
 #define EXPIRES_AFTER_SECONDS INT64_C(540)
 
-/* App ids are short; this bounds what comes from the configuration. */
+/* Bounds the App id, which comes from the configuration and should be short. */
 #define JWT_LIMIT 8192
 
-#define KEY_ADVICE                                                                               \
-        "it must be the App's private key as GitHub's App settings hand it out: the whole .pem " \
-        "file, with its line breaks"
+#define KEY_ADVICE                                                                \
+        "it must be the App's private key as GitHub's App settings hand it out: " \
+        "the whole .pem file, with its line breaks"
 
 static void key_freep(EVP_PKEY **key)
 {
@@ -47,7 +48,7 @@ static void digest_freep(EVP_MD_CTX **digest)
 
 /* -- the key -- */
 
-/* OpenSSL asks for a pass phrase here, instead of asking the terminal: there is none. */
+/* OpenSSL calls this for a pass phrase, instead of asking on the terminal. There is none. */
 static int note_encrypted(char *phrase, int size, int writing, void *userdata)
 {
         (void)phrase;
@@ -57,7 +58,7 @@ static int note_encrypted(char *phrase, int size, int writing, void *userdata)
         return -1;
 }
 
-/* What a text that is no usable private key is instead. */
+/* Says what a text is that is no usable private key. */
 static const char *describe_bad_key(const char *pem)
 {
         static const struct {
@@ -67,8 +68,8 @@ static const char *describe_bad_key(const char *pem)
                 {"PUBLIC KEY-----", "is a public key"},
                 {"-----BEGIN CERTIFICATE-----", "is a certificate"},
                 {"-----BEGIN OPENSSH PRIVATE KEY-----", "is in OpenSSH's format"},
-                {"-----BEGIN ", "is PEM that OpenSSL cannot read (cut off, or without its line "
-                                "breaks)"},
+                {"-----BEGIN ",
+                        "is PEM that OpenSSL cannot read (cut off, or without its line breaks)"},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(table); i++)
@@ -120,7 +121,7 @@ static void add_base64url(struct buf *buf, const void *bytes, size_t size)
         buf_add(buf, text, length);
 }
 
-/* An id of its own for each JWT: GitHub has answered 404 to two that were the same. */
+/* Each JWT has an id of its own: GitHub has answered 404 where two were the same. */
 static int make_id(char id[static 33], struct err *err)
 {
         unsigned char bytes[16];

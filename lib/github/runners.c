@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Runners at GitHub: registering one (its JIT configuration), finding it by the instance id that is
- * its name, and removing it. Making a call and reading its answer touch no network.
+ * Registers a runner at GitHub (which gives its JIT configuration), finds it by its name, which is
+ * the instance id, and removes it. Makes the calls and reads their answers, without touching the
+ * network.
  * https://docs.github.com/en/rest/actions/self-hosted-runners
  */
 
@@ -24,7 +25,7 @@
 
 /* -- scopes -- */
 
-/* A login or a repository's name, up to END: what GitHub allows in them, and never "." or "..". */
+/* Whether NAME, up to END, may be a login or a repository's name, and is not "." or "..". */
 static bool is_name(const char *name, const char *end)
 {
         size_t size = (size_t)(end - name);
@@ -50,8 +51,8 @@ static bool is_scope(const char *scope)
         return slash && is_name(scope + 6, slash) && is_name(slash + 1, end);
 }
 
-/* A call below SCOPE. What is no scope must not become part of a URL: such a call has none, so
- * nothing is sent, and reading its answer says why. */
+/* A call about the runners of SCOPE. What is no scope must not become part of a URL: then the call
+ * has no URL, so nothing is sent, and the reader of the answer says why. */
 static struct http_call *new_call(struct github *github, int64_t installation, const char *what,
         const char *method, const char *scope)
 {
@@ -72,10 +73,9 @@ static void extend_url(struct http_call *call, const char *rest)
 
 /* -- refusals -- */
 
-#define ADVICE_TOKEN                                                                         \
-        "the token is not (or no longer) accepted: check the personal token, or for an App " \
-        "whether "                                                                           \
-        "it was uninstalled or its permissions changed a moment ago"
+#define ADVICE_TOKEN                                                           \
+        "the token is not (or no longer) accepted: check the personal token, " \
+        "or for an App whether it was uninstalled or its permissions changed a moment ago"
 #define ADVICE_MOVED "it was renamed or moved: use its present name"
 
 static const struct github_advice repository_advice[] = {
@@ -83,12 +83,13 @@ static const struct github_advice repository_advice[] = {
         {307, -ENOENT, ADVICE_MOVED},
         {401, -EKEYREJECTED, ADVICE_TOKEN},
         {403, -EACCES,
-                "the App or token needs the repository permission \"Administration: read and "
-                "write\" (a change must be accepted for the installation), and self-hosted runners "
-                "must be allowed for this repository"},
+                "the App or token needs the repository permission "
+                "\"Administration: read and write\" "
+                "(a change must be accepted for the installation), "
+                "and self-hosted runners must be allowed for this repository"},
         {404, -ENOENT,
-                "the App is not installed on this repository, the token has no access to it, or "
-                "there is none of this name"},
+                "the App is not installed on this repository, the token has no access to it, "
+                "or there is none of this name"},
         {422, -EINVAL, "check the runner's name and the spec's labels"},
         {0},
 };
@@ -98,17 +99,18 @@ static const struct github_advice organization_advice[] = {
         {307, -ENOENT, ADVICE_MOVED},
         {401, -EKEYREJECTED, ADVICE_TOKEN},
         {403, -EACCES,
-                "the App or token needs the organization permission \"Self-hosted runners: read "
-                "and write\" (a change must be accepted for the installation; a classic token "
-                "needs admin:org)"},
+                "the App or token needs the organization permission "
+                "\"Self-hosted runners: read and write\" "
+                "(a change must be accepted for the installation; "
+                "a classic token needs admin:org)"},
         {404, -ENOENT,
-                "the App is not installed on this organization, the token has no access to it, or "
-                "there is no such organization or runner group"},
+                "the App is not installed on this organization, the token has no access to it, "
+                "or there is no such organization or runner group"},
         {422, -EINVAL, "check the runner's name, the spec's labels and its runner group"},
         {0},
 };
 
-/* The answer of CALL is not what was asked for: says so, with the scope that its URL names. */
+/* Says why CALL failed, with the scope that its URL names. */
 static int refused(const struct http_call *call, struct err *err)
 {
         const char *url = buf_string(&call->url);
@@ -119,8 +121,8 @@ static int refused(const struct http_call *call, struct err *err)
 
         if (!scope || !end || end < scope)
                 return err_set(err, -EINVAL,
-                        "%s: not sent, the scope is neither repos/OWNER/REPOSITORY nor "
-                        "orgs/ORGANIZATION",
+                        "%s: not sent, the scope is neither "
+                        "repos/OWNER/REPOSITORY nor orgs/ORGANIZATION",
                         call->what);
         subject = mem_format("%s for %.*s", call->what, (int)(end - scope - 1), scope + 1);
         return github_refused(
@@ -174,8 +176,8 @@ static int read_jitconfig(
 
         if (strlen(encoded) > JITCONFIG_SIZE_MAX || !is_base64(encoded))
                 return err_set(err, -EBADMSG,
-                        "encoded_jit_config: base64 of at most %zu bytes is needed, found %zu "
-                        "bytes",
+                        "encoded_jit_config: base64 of at most %zu bytes is needed, "
+                        "found %zu bytes",
                         JITCONFIG_SIZE_MAX, strlen(encoded));
         r = json_need_integer(body, "runner.id", &runner_id, err);
         if (r < 0)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The first thing that happens to a delivery: is it from GitHub? Nothing of a body is looked at
- * before this says yes.
+ * Checks that a delivery comes from GitHub. Nobody looks at a body before that.
  */
 
 #include "github/webhook.h"
@@ -65,7 +64,7 @@ bool webhook_signature_valid(
 
         if (!secrets || !signature || !parse_signature(signature, expected))
                 return false;
-        /* Every secret is tried, so that the time taken does not tell which of them matched. */
+        /* Tries every secret, so that the time taken does not tell which of them matched. */
         while (*secrets) {
                 size_t line = strcspn(secrets, "\n");
                 size_t secret_size = line;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Posting to a webhook, and saying why it did not work without saying where to: errors are put
- * together from what is known here, never from the transport's words or the answer as a whole,
- * which may name the address.
+ * Posts to a webhook. Its URL is secret, so errors are composed from what is known here, and never
+ * quote the transport's words or the whole answer, which may name it.
  */
 
 #include "channel.h"
@@ -17,7 +16,7 @@
 
 #define TRIES_MAX 3
 #define ANSWER_LIMIT ((size_t)64 * 1024)
-/* Workflows take some seconds at times; a repeated message is better than none, but not by much. */
+/* Workflows may take some seconds. A message that comes twice is better than none, but not much. */
 #define TRY_TIMEOUT_MS (8 * MSEC_PER_SEC)
 #define CODE_SIZE 64
 
@@ -58,18 +57,18 @@ static const char *advice_for(int status)
                 int last;
                 const char *text;
         } table[] = {
-                {429, 429, "too many messages at once; it is to be sent again later"},
+                {429, 429, "too many messages at once; it must be sent again later"},
                 {413, 413, "the message is too large for it"},
                 {300, 499,
-                        "check that the webhook still exists and is switched on; if it was made "
-                        "anew, its URL has changed"},
-                {500, 599, "the service has a problem; it is to be sent again later"},
+                        "check that the webhook still exists and is switched on; "
+                        "one that was made anew has another URL"},
+                {500, 599, "the service has a problem; the message must be sent again later"},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(table); i++)
                 if (status >= table[i].first && status <= table[i].last)
                         return table[i].text;
-        return "this is no answer of a webhook; check the URL";
+        return "this is not how a webhook answers; check the URL";
 }
 
 int channel_answer(const struct http_call *call, const char *variable, struct err *err)
@@ -78,8 +77,8 @@ int channel_answer(const struct http_call *call, const char *variable, struct er
 
         if (call->result < 0)
                 return err_set(err, call->result,
-                        "%s: a webhook of %s did not answer: %s; check that its URL is right and "
-                        "can be reached from here",
+                        "%s: a webhook of %s did not answer: %s; "
+                        "check that its URL is right and can be reached from here",
                         call->what, variable, strerror(-call->result));
         if (call->status / 100 == 2)
                 return 0;

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What the channels have in common: a JSON message is posted to a webhook whose URL is a secret as
- * a whole. Private to lib/notify.
+ * Private to lib/notify: what the channels share. Each posts a JSON message to a webhook whose URL
+ * is secret as a whole.
  */
 
 #include <cjson/cJSON.h>
@@ -14,5 +14,5 @@
 /* NAME is a literal: "Teams". */
 struct http_call *channel_call(const char *name, const char *url, const cJSON *message);
 
-/* 0 for any 2xx, or negative. VARIABLE is where people set the URL. */
+/* 0 for any 2xx, or negative. VARIABLE is the setting with the URL. */
 int channel_answer(const struct http_call *call, const char *variable, struct err *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Notifications on their way to people: as a message of the notify queue, which any part of the
- * scaler fills, and the table of channels that the handler `notify` empties it into.
+ * Notifications on their way to people: as messages of the notify queue, to which any part of the
+ * scaler sends, and the table of channels, to which the handler `notify` delivers them.
  */
 
 #include "notify/notification.h"

@@ -15,7 +15,7 @@
 #include "notify/notification.h"
 #include "text.h"
 
-/* A section's text ends at 3,000 characters, and so many fields fit into one section. */
+/* A section takes 3,000 characters of text, or ten fields. */
 #define SECTION_TEXT_MAX 2900
 #define SECTION_FIELDS_MAX 10
 

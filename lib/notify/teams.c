@@ -23,8 +23,7 @@ _Static_assert(2 * (NOTIFY_TITLE_MAX + NOTIFY_TEXT_MAX + NOTIFY_URL_MAX +
                        TEAMS_SIZE_MAX,
         "the largest card must fit");
 
-/* Cards understand some Markdown, in the values of facts as well, and a single line break is none.
- */
+/* Cards read some Markdown, also in the values of facts, and show no single line break. */
 static const struct notify_escape escapes[] = {{'\\', "\\\\"}, {'*', "\\*"}, {'_', "\\_"},
         {'[', "\\["}, {']', "\\]"}, {'\n', "\n\n"}, {0}};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Bounded, escaped, valid text for messages to people: a job's name is whatever its author typed,
- * and must neither break a message nor put a link into it.
+ * Makes text for messages to people bounded, escaped and valid. A job's name is whatever its author
+ * typed, and must neither break a message nor put a link into it.
  */
 
 #include "text.h"
@@ -15,7 +15,7 @@
 
 #define ELLIPSIS "…"
 
-/* What stands for the character C, or NULL: the character itself. */
+/* What replaces the character C, or NULL if it stays. */
 static const char *replacement(char c, const struct notify_escape *escapes)
 {
         for (; escapes && escapes->character; escapes++)
