@@ -17,20 +17,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "http_attempt.h"
 #include "http_trust.h"
 
 #define IDLE_HANDLES_MAX 16
 /* Room for a batch of ten, and for the other services; libcurl would keep four. */
 #define IDLE_CONNECTIONS_MAX 32L
 #define EVENTS_AT_ONCE 32
-
-/* One try under way. */
-struct attempt {
-        CURL *easy;
-        struct curl_slist *headers;
-        struct http_call *call;
-        char error[CURL_ERROR_SIZE];
-};
 
 struct curl_transport {
         struct http_transport transport;
@@ -75,23 +68,6 @@ static int on_timer(CURLM *multi, long timeout_ms, void *userdata)
         return 0;
 }
 
-static size_t on_body(char *bytes, size_t size, size_t count, void *userdata)
-{
-        struct attempt *attempt = userdata;
-
-        return buf_add(&attempt->call->answer, bytes, size * count) < 0 ? 0 : size * count;
-}
-
-static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
-{
-        struct attempt *attempt = userdata;
-
-        /* A new status line: the headers before it belong to an interim answer. */
-        if (size * count > 5 && memcmp(bytes, "HTTP/", 5) == 0)
-                buf_clear(&attempt->call->answer_headers);
-        return buf_add(&attempt->call->answer_headers, bytes, size * count) < 0 ? 0 : size * count;
-}
-
 /* -- a try -- */
 
 static CURL *take_handle(struct curl_transport *curl)
@@ -109,63 +85,15 @@ static void return_handle(struct curl_transport *curl, CURL *easy)
         curl->idle[curl->n_idle++] = easy;
 }
 
-static struct curl_slist *header_list(const struct http_call *call)
+/* Frees ATTEMPT, and keeps its handle for another. */
+static void drop_attempt(struct curl_transport *curl, struct attempt *attempt)
 {
-        struct curl_slist *list = NULL;
-        _cleanup_free_ char *lines = mem_string(buf_string(&call->headers));
-        char *rest = lines;
-        char *line;
+        CURL *easy = attempt->easy;
 
-        while ((line = strsep(&rest, "\n")))
-                if (*line)
-                        list = curl_slist_append(list, line);
-        if (lines)
-                explicit_bzero(lines, call->headers.size);
-        return list;
-}
-
-static void free_attempt(struct curl_transport *curl, struct attempt *attempt)
-{
         attempt->call->transport_data = NULL;
-        for (struct curl_slist *item = attempt->headers; item; item = item->next)
-                explicit_bzero(item->data, strlen(item->data));
-        curl_slist_free_all(attempt->headers);
-        return_handle(curl, attempt->easy);
-        free(attempt);
-}
-
-static void set_request(CURL *easy, const struct http_call *call)
-{
-        bool is_post = strcmp(call->method, "POST") == 0;
-
-        curl_easy_setopt(easy, CURLOPT_URL, buf_string(&call->url));
-        if (call->has_body || is_post) {
-                curl_easy_setopt(easy, CURLOPT_POSTFIELDS, buf_string(&call->body));
-                curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.size);
-        }
-        if (!is_post && strcmp(call->method, "GET") != 0)
-                curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
-        if (call->sign_scope) {
-                curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, call->sign_scope);
-                curl_easy_setopt(easy, CURLOPT_USERNAME, call->sign_key);
-                curl_easy_setopt(easy, CURLOPT_PASSWORD, call->sign_secret);
-        }
-}
-
-static void set_limits(CURL *easy, const struct http *http, const struct http_call *call)
-{
-        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)http_call_try_ms(http, call));
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout_ms);
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075700
-        /* A call that timed out would otherwise wait for its name look-up, for 10 s or more. */
-        curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075500
-        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-        curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
+        curl_multi_remove_handle(curl->multi, easy);
+        attempt_free(attempt);
+        return_handle(curl, easy);
 }
 
 static void set_trust(CURL *easy, const struct curl_transport *curl)
@@ -175,17 +103,6 @@ static void set_trust(CURL *easy, const struct curl_transport *curl)
         curl_easy_setopt(easy, CURLOPT_SHARE, curl->share);
         curl_easy_setopt(easy, CURLOPT_CAINFO, curl->trust.file);
         curl_easy_setopt(easy, CURLOPT_CAPATH, curl->trust.directory);
-}
-
-static void set_answer(CURL *easy, struct attempt *attempt)
-{
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->headers);
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-        curl_easy_setopt(easy, CURLOPT_WRITEDATA, attempt);
-        curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-        curl_easy_setopt(easy, CURLOPT_HEADERDATA, attempt);
-        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, attempt->error);
-        curl_easy_setopt(easy, CURLOPT_PRIVATE, attempt);
 }
 
 /* Lets libcurl begin right away, and not with the next dispatch, before which the caller may do
@@ -201,20 +118,12 @@ static void begin(struct curl_transport *curl)
 static void curl_start(struct http_transport *transport, struct http *http, struct http_call *call)
 {
         struct curl_transport *curl = (struct curl_transport *)transport;
-        struct attempt *attempt;
         CURL *easy = take_handle(curl);
 
         if (!easy)
                 abort();
-        attempt = mem_alloc(sizeof(*attempt));
-        attempt->easy = easy;
-        attempt->call = call;
-        attempt->headers = header_list(call);
-        call->transport_data = attempt;
-        set_request(easy, call);
-        set_limits(easy, http, call);
+        call->transport_data = attempt_new(easy, call, http_call_try_ms(http, call));
         set_trust(easy, curl);
-        set_answer(easy, attempt);
         if (curl_multi_add_handle(curl->multi, easy) != CURLM_OK)
                 abort(); /* no memory, or a handle used twice */
         begin(curl);
@@ -223,73 +132,19 @@ static void curl_start(struct http_transport *transport, struct http *http, stru
 static void curl_cancel(struct http_transport *transport, struct http_call *call)
 {
         struct curl_transport *curl = (struct curl_transport *)transport;
-        struct attempt *attempt = call->transport_data;
 
-        curl_multi_remove_handle(curl->multi, attempt->easy);
-        free_attempt(curl, attempt);
+        drop_attempt(curl, call->transport_data);
 }
 
-/* -- its end -- */
-
-static int errno_of(CURLcode code)
-{
-        static const struct {
-                CURLcode code;
-                int result;
-        } table[] = {
-                {CURLE_OPERATION_TIMEDOUT, -ETIMEDOUT},
-                {CURLE_COULDNT_RESOLVE_HOST, -EHOSTUNREACH},
-                {CURLE_COULDNT_CONNECT, -ECONNREFUSED},
-                {CURLE_SEND_ERROR, -ECONNRESET},
-                {CURLE_RECV_ERROR, -ECONNRESET},
-                {CURLE_GOT_NOTHING, -ECONNRESET},
-                {CURLE_PARTIAL_FILE, -ECONNRESET},
-                {CURLE_SSL_CONNECT_ERROR, -ECONNRESET},
-                {CURLE_HTTP2, -ECONNRESET},
-                {CURLE_HTTP2_STREAM, -ECONNRESET},
-                {CURLE_URL_MALFORMAT, -EINVAL},
-                {CURLE_UNSUPPORTED_PROTOCOL, -EINVAL},
-                {CURLE_PEER_FAILED_VERIFICATION, -EKEYREJECTED},
-        };
-
-        for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-                if (table[i].code == code)
-                        return table[i].result;
-        return -EPROTO;
-}
-
-/* Why there is no answer. Names the host, but never the URL, which may be secret as a whole. */
-static int fail_attempt(
-        const struct curl_transport *curl, const struct attempt *attempt, CURLcode code)
-{
-        struct http_call *call = attempt->call;
-        const char *reason = attempt->error[0] ? attempt->error : curl_easy_strerror(code);
-
-        if (call->answer.overflow)
-                return err_set(&call->err, -E2BIG, "%s: the answer is larger than %zu bytes",
-                        call->what, call->answer_limit);
-        if (code == CURLE_PEER_FAILED_VERIFICATION)
-                return err_set(&call->err, errno_of(code),
-                        "%s: no answer: %s; trusted are the authorities in %s "
-                        "(SSL_CERT_FILE and SSL_CERT_DIR name others)",
-                        call->what, reason, http_trust_place(&curl->trust));
-        return err_set(&call->err, errno_of(code), "%s: no answer: %s", call->what, reason);
-}
+/* -- moving on -- */
 
 static void end_attempt(
         struct curl_transport *curl, struct http *http, struct attempt *attempt, CURLcode code)
 {
         struct http_call *call = attempt->call;
-        int result = 0;
-        long status = 0;
+        int result = attempt_result(attempt, code, http_trust_place(&curl->trust));
 
-        if (code == CURLE_OK)
-                curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &status);
-        else
-                result = fail_attempt(curl, attempt, code);
-        call->status = (int)status;
-        curl_multi_remove_handle(curl->multi, attempt->easy);
-        free_attempt(curl, attempt);
+        drop_attempt(curl, attempt);
         http_tried(http, call, result);
 }
 
