@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "http/http.h"
+#include "http/http_call.h"
 
 struct aws_error {
         char code[96];     /* "ParameterNotFound", without namespace or suffix */

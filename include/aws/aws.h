@@ -18,7 +18,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "http/http.h"
+#include "http/http_call.h"
 
 struct aws_credentials {
         char *access_key;    /* owned */

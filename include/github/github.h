@@ -18,7 +18,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "http/http.h"
+#include "http/http_call.h"
 
 /* Where runners are registered: "repos/OWNER/REPO" or "orgs/ORG". */
 #define GITHUB_SCOPE_SIZE 256

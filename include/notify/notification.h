@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "http/http.h"
+#include "http/http_call.h"
 
 enum notification_severity {
         NOTIFICATION_INFO,

@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "github/github.h"
-#include "http/http.h"
+#include "http/http_call.h"
 
 /* The kept token for INSTALLATION, even one that is about to expire, or NULL. Borrowed. */
 const char *github_any_token(const struct github *github, int64_t installation);

@@ -9,7 +9,7 @@
 #include <curl/curl.h>
 #include <stdint.h>
 
-#include "http/http.h"
+#include "http/http_call.h"
 
 struct attempt {
         CURL *easy;

@@ -4,7 +4,7 @@
  * Makes a call and reads what came back. Nothing here knows of the network.
  */
 
-#include "http/http.h"
+#include "http/http_call.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -9,7 +9,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/err.h"
-#include "http/http.h"
+#include "http/http_call.h"
 
 /* NAME is a literal: "Teams". */
 struct http_call *channel_call(const char *name, const char *url, const cJSON *message);
