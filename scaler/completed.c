@@ -51,8 +51,8 @@ static void emit_run_time(struct scaler *scaler, const struct job *job)
 }
 
 /* Deregisters first: GitHub refuses that while the runner has a job, and then its machine stays. */
-static int terminate(struct scaler *scaler, const struct job *job, const struct config_spec *spec,
-        struct err *err)
+static int terminate_machine(struct scaler *scaler, const struct job *job,
+        const struct config_spec *spec, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         struct github *github = NULL;
@@ -94,7 +94,7 @@ static int handle_job(
         if (!spec || !spec->terminate_on_completed || !ec2_is_instance_id(job->runner_name) ||
                 job->runner_id == 0)
                 return 0;
-        r = terminate(scaler, job, spec, err);
+        r = terminate_machine(scaler, job, spec, err);
         if (r == -EKEYREJECTED)
                 scaler_forget_github(scaler); /* the next try reads the key again */
         return r < 0 ? err_prefix(err, r, "job %lld, instance %s", (long long)job->id,

@@ -29,7 +29,7 @@ static const char *queue_name(const char *arn)
 }
 
 /* The title and the facts of the letter itself, which is a job or an event about a machine. */
-static void describe(const struct record *record, const struct job *job, const cJSON *event,
+static void describe_letter(const struct record *record, const struct job *job, const cJSON *event,
         char *title, size_t size, struct notification *notification)
 {
         if (job->id != 0) {
@@ -49,7 +49,7 @@ static void describe(const struct record *record, const struct job *job, const c
         notification_fact(notification, "Instance", json_string(event, "detail.instance_id"));
 }
 
-static int tell(struct scaler *scaler, const struct record *record, struct err *err)
+static int tell_letter(struct scaler *scaler, const struct record *record, struct err *err)
 {
         _cleanup_(job_release) struct job job = {0};
         _cleanup_json_ cJSON *event = NULL;
@@ -65,7 +65,7 @@ static int tell(struct scaler *scaler, const struct record *record, struct err *
         if (job_parse(record->body, strlen(record->body), &job, NULL) < 0 &&
                 json_parse(record->body, strlen(record->body), "the letter", &event, NULL) < 0)
                 event = NULL;
-        describe(record, &job, event, title, sizeof(title), &notification);
+        describe_letter(record, &job, event, title, sizeof(title), &notification);
         notification.title = title;
         notification_fact(&notification, "Cause", record->cause ? record->cause : CAUSE_UNKNOWN);
         notification_fact(&notification, "Queue", queue_name(record->dead_source));
@@ -73,7 +73,7 @@ static int tell(struct scaler *scaler, const struct record *record, struct err *
         return tell_people(scaler, &notification, err);
 }
 
-static int keep(struct scaler *scaler, const struct record *record, struct err *err)
+static int keep_letter(struct scaler *scaler, const struct record *record, struct err *err)
 {
         struct sqs_message message = {
                 .body = record->body,
@@ -93,8 +93,8 @@ static int handle_letter(
         log_error(&scaler->log, "dead letter", LOG_TEXT("message_id", record->message_id),
                 LOG_TEXT("queue", queue_name(record->dead_source)),
                 LOG_TEXT("cause", record->cause ? record->cause : CAUSE_UNKNOWN));
-        r = tell(scaler, record, err);
-        return r < 0 ? r : keep(scaler, record, err);
+        r = tell_letter(scaler, record, err);
+        return r < 0 ? r : keep_letter(scaler, record, err);
 }
 
 void dead_letter_handle(struct scaler *scaler, struct batch *batch)

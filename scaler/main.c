@@ -109,7 +109,7 @@ static const struct cli program = {
         .see_also = "runner-agent(8)",
 };
 
-static void name_handlers(void)
+static void fill_handler_words(void)
 {
         for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
                 handler_words[i] = (struct cli_word){handlers[i].name, handlers[i].text};
@@ -203,7 +203,7 @@ static int run(int argc, char *argv[])
 
         if (argc == 1 && api)
                 return run_handler(handler ? handler : "", api);
-        name_handlers();
+        fill_handler_words();
         if (argc == 1)
                 return cli_wrong(&program, NULL);
         code = cli_describe(&program, VERSION, argc, argv);

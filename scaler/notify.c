@@ -61,7 +61,7 @@ static int start_configured(struct scaler *scaler, struct posts *posts,
         struct err *err)
 {
         _cleanup_buf_ struct buf urls = BUF_INIT(64 * 1024);
-        int r = scaler_variable(scaler, channel->variable, &urls, err);
+        int r = scaler_resolve_variable(scaler, channel->variable, &urls, err);
 
         if (r == 0 && urls.size > 0)
                 start_channel(scaler, posts, channel, urls.data, notification);

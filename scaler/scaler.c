@@ -56,7 +56,7 @@ void scaler_release(struct scaler *scaler)
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)
 {
         scaler->deadline_ms = deadline_ms;
-        scaler->config_used = false;
+        scaler->config_borrowed = false;
         log_context_clear(&scaler->log);
 }
 
@@ -117,7 +117,8 @@ int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
 }
 
 /* Opens AWS only for an ssm: reference, and for an env: reference, which may lead to one. */
-int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
+int scaler_resolve_variable(
+        struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
 {
         const char *reference = getenv(name);
         struct aws *aws = NULL;
@@ -141,7 +142,7 @@ int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, st
 /* The same, but an absent value is an error. */
 static int need_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
 {
-        int r = scaler_variable(scaler, name, ret, err);
+        int r = scaler_resolve_variable(scaler, name, ret, err);
 
         return r == REFERENCE_ABSENT ? err_prefix(err, -ENOENT, "%s", name) : r;
 }
@@ -164,7 +165,7 @@ int scaler_config(struct scaler *scaler, const struct config **ret, struct err *
         int r = 0;
 
         if (!scaler->config ||
-                (!scaler->config_used && now - scaler->config_read_ms > CONFIG_KEPT_MS)) {
+                (!scaler->config_borrowed && now - scaler->config_read_ms > CONFIG_KEPT_MS)) {
                 r = read_config(scaler, &fresh, err);
                 if (r < 0 && !scaler->config)
                         return r;
@@ -177,7 +178,7 @@ int scaler_config(struct scaler *scaler, const struct config **ret, struct err *
                 }
                 scaler->config_read_ms = now;
         }
-        scaler->config_used = true;
+        scaler->config_borrowed = true;
         *ret = scaler->config;
         return 0;
 }

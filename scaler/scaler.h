@@ -41,8 +41,8 @@ struct scaler {
         struct recent shown;        /* notifications that people have seen */
 
         /* Of one event. */
-        int64_t deadline_ms; /* wall clock: when Lambda ends the process; 0 = never */
-        bool config_used;    /* somebody borrowed it: not replaced before the next event */
+        int64_t deadline_ms;  /* wall clock: when Lambda ends the process; 0 = never */
+        bool config_borrowed; /* somebody borrowed it: not replaced before the next event */
 };
 
 /* Opens nothing. */
@@ -82,4 +82,5 @@ int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, 
 
 /* The value that environment variable NAME is, or refers to (config/reference.h): 0,
  * REFERENCE_ABSENT, or negative. */
-int scaler_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err);
+int scaler_resolve_variable(
+        struct scaler *scaler, const char *name, struct buf *ret, struct err *err);

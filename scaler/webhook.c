@@ -28,7 +28,7 @@ struct reply {
         char text[ERR_TEXT_SIZE];
 };
 
-static void say(struct reply *reply, int status, const char *text)
+static void set_reply(struct reply *reply, int status, const char *text)
 {
         reply->status = status;
         snprintf(reply->text, sizeof(reply->text), "%s", text);
@@ -53,7 +53,7 @@ static void write_reply(const struct reply *reply, struct buf *answer)
 
 /* Whether the delivery was signed with one of the secrets. Before refusing, reads the secrets
  * again, since one may have been replaced. */
-static int verify(
+static int verify_signature(
         struct scaler *scaler, const struct delivery *delivery, bool *ret_valid, struct err *err)
 {
         const char *secrets = NULL;
@@ -102,12 +102,12 @@ static int queue_job(struct scaler *scaler, const struct job *job, struct err *e
 static bool is_allowed(const struct config *config, const struct job *job, struct reply *reply)
 {
         if (!config_allows_repository(config, job->repository)) {
-                say(reply, 403,
+                set_reply(reply, 403,
                         "this repository is not in github.repositories of the configuration");
                 return false;
         }
         if (job->installation != 0 && !config_allows_installation(config, job->installation)) {
-                say(reply, 403,
+                set_reply(reply, 403,
                         "this installation is not in github.installations of the configuration");
                 return false;
         }
@@ -121,16 +121,16 @@ static bool match_job(const struct config *config, struct job *job, struct reply
         const char *type;
 
         if (job->action == JOB_OTHER) {
-                say(reply, 200, "ignored: only queued, in_progress and completed matter");
+                set_reply(reply, 200, "ignored: only queued, in_progress and completed matter");
                 return false;
         }
         if (job->held) {
-                say(reply, 200, "ignored: the job waits for its environment's approval");
+                set_reply(reply, 200, "ignored: the job waits for its environment's approval");
                 return false;
         }
         spec = config_match(config, (const char *const *)job->labels, job->n_labels, &type);
         if (!spec) {
-                say(reply, 200, "ignored: no spec has all of the job's labels");
+                set_reply(reply, 200, "ignored: no spec has all of the job's labels");
                 return false;
         }
         /* The webhook of a repository or organization names no installation. */
@@ -152,7 +152,7 @@ static void log_job(struct scaler *scaler, const struct job *job)
 }
 
 /* Reads the job of a verified delivery and sends it to the queue of its action. */
-static void route(struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
+static void route_job(struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
 {
         _cleanup_(job_release) struct job job = {0};
         _cleanup_json_ cJSON *body = NULL;
@@ -164,7 +164,7 @@ static void route(struct scaler *scaler, const struct delivery *delivery, struct
         if (r == 0)
                 r = job_from_delivery(body, &job, &err);
         if (r < 0) {
-                say(reply, 400, err.text);
+                set_reply(reply, 400, err.text);
                 return;
         }
         job.delivery = mem_string(delivery->id);
@@ -174,7 +174,7 @@ static void route(struct scaler *scaler, const struct delivery *delivery, struct
         if (r < 0) {
                 log_error(
                         &scaler->log, "configuration cannot be read", LOG_TEXT("error", err.text));
-                say(reply, 503, "the configuration cannot be read; see the function's log");
+                set_reply(reply, 503, "the configuration cannot be read; see the function's log");
                 return;
         }
         if (!is_allowed(config, &job, reply) || !match_job(config, &job, reply))
@@ -182,34 +182,35 @@ static void route(struct scaler *scaler, const struct delivery *delivery, struct
         r = queue_job(scaler, &job, &err);
         if (r < 0) {
                 log_error(&scaler->log, "queue refused the job", LOG_TEXT("error", err.text));
-                say(reply, 503, "the job cannot be queued; deliver this again");
+                set_reply(reply, 503, "the job cannot be queued; deliver this again");
                 return;
         }
-        say(reply, 202, "queued");
+        set_reply(reply, 202, "queued");
 }
 
-static void receive(struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
+static void handle_delivery(
+        struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
 {
         bool valid = false;
         struct err err;
 
-        if (verify(scaler, delivery, &valid, &err) < 0) {
+        if (verify_signature(scaler, delivery, &valid, &err) < 0) {
                 log_error(
                         &scaler->log, "webhook secret cannot be read", LOG_TEXT("error", err.text));
-                say(reply, 503, "the webhook secret cannot be read; see the function's log");
+                set_reply(reply, 503, "the webhook secret cannot be read; see the function's log");
         } else if (!valid) {
-                say(reply, 401,
+                set_reply(reply, 401,
                         delivery->signature
                                 ? "the signature does not match the webhook secret"
                                 : "X-Hub-Signature-256 is missing: set a webhook secret on GitHub");
         } else if (!delivery->event) {
-                say(reply, 400, "X-GitHub-Event is missing");
+                set_reply(reply, 400, "X-GitHub-Event is missing");
         } else if (strcmp(delivery->event, "ping") == 0) {
-                say(reply, 200, "pong");
+                set_reply(reply, 200, "pong");
         } else if (strcmp(delivery->event, "workflow_job") != 0) {
-                say(reply, 200, "ignored: only workflow_job matters");
+                set_reply(reply, 200, "ignored: only workflow_job matters");
         } else {
-                route(scaler, delivery, reply);
+                route_job(scaler, delivery, reply);
         }
 }
 
@@ -223,9 +224,9 @@ int webhook_handle(struct scaler *scaler, const struct lambda_event *event, stru
 
         (void)err;
         if (r > 0)
-                say(&reply, r, refusal.text);
+                set_reply(&reply, r, refusal.text);
         else
-                receive(scaler, &delivery, &reply);
+                handle_delivery(scaler, &delivery, &reply);
         log_write(&scaler->log, reply.status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "delivery",
                 (const struct log_field[]){LOG_NUMBER("status", reply.status),
                         LOG_TEXT("answer", reply.text), LOG_TEXT("event", delivery.event),

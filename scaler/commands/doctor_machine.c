@@ -106,7 +106,7 @@ static const struct ec2_image *find_image(const struct ec2_images *images, const
 }
 
 /* Whether an instance of TYPE can boot an image of ARCHITECTURE. */
-static bool boots(const char *type, const char *architecture)
+static bool can_boot(const char *type, const char *architecture)
 {
         const struct instance_family *family = instance_family_find(type);
         bool is_arm64 = strcmp(architecture, "arm64") == 0;
@@ -126,7 +126,7 @@ static void judge_image(const struct config_spec *spec, const char *id,
         else if (strcmp(image->state, "available") != 0)
                 finding_fail(finding, advice, "spec %s: image %s is %s, not available", spec->name,
                         id, image->state);
-        else if (!boots(spec->instance_type, image->architecture))
+        else if (!can_boot(spec->instance_type, image->architecture))
                 finding_fail(finding,
                         "make a launch template for each architecture, "
                         "and set specs[].launch_template to it",

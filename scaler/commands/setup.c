@@ -15,7 +15,7 @@
 
 #include "base/mem.h"
 
-static const char *const names[] = {
+static const char *const parameter_names[] = {
         [SETUP_PRIVATE_KEY] = "github/private-key",
         [SETUP_WEBHOOK_SECRET] = "github/webhook-secret",
         [SETUP_TEAMS] = "notify/teams-webhook-urls",
@@ -56,7 +56,7 @@ static int give_up(int code, const struct err *err)
         return code;
 }
 
-static int change(struct setup *setup)
+static int apply(struct setup *setup)
 {
         struct err err;
         int r = setup_store(setup, &err);
@@ -89,7 +89,7 @@ static int run(struct setup *setup)
                 return give_up(r == -ENODATA || r == -EINVAL ? CLI_WRONG_USAGE : 1, &err);
         if (setup_verify(setup, &err) < 0)
                 return give_up(1, &err);
-        return change(setup);
+        return apply(setup);
 }
 
 enum {
@@ -119,7 +119,7 @@ static void take_options(struct setup *setup, const char *const *values)
         setup->yes = values[OPTION_YES];
         setup->interactive = isatty(STDIN_FILENO);
         for (size_t i = 0; i < SETUP_ITEMS; i++)
-                setup->items[i].parameter = mem_format("%s/%s", setup->prefix, names[i]);
+                setup->items[i].parameter = mem_format("%s/%s", setup->prefix, parameter_names[i]);
 }
 
 static int setup_main(int argc, char *argv[])

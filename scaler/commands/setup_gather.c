@@ -51,7 +51,7 @@ static int take_variable(
         struct setup *setup, const char *name, enum setup_name item, struct err *err)
 {
         _cleanup_buf_ struct buf value = BUF_INIT(SECRET_LIMIT);
-        int r = scaler_variable(&setup->scaler, name, &value, err);
+        int r = scaler_resolve_variable(&setup->scaler, name, &value, err);
 
         if (r == 0 && value.size > 0)
                 setup->items[item].value = buf_steal(&value);

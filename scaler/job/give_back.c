@@ -19,7 +19,7 @@ static bool may_be_given_back(
                config_allows_repository(config, job->repository);
 }
 
-int give_back(struct scaler *scaler, const struct handover_job *job, const char *spec,
+int give_back_job(struct scaler *scaler, const struct handover_job *job, const char *spec,
         const struct handover_times *times, bool *ret_given_back, struct err *err)
 {
         const struct job message_job = {

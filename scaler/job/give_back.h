@@ -18,5 +18,5 @@
 
 /* Queues JOB again. 0, with *ret_given_back false if the job was given back too often or is no
  * longer configured; or negative. */
-int give_back(struct scaler *scaler, const struct handover_job *job, const char *spec,
+int give_back_job(struct scaler *scaler, const struct handover_job *job, const char *spec,
         const struct handover_times *times, bool *ret_given_back, struct err *err);

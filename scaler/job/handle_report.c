@@ -40,7 +40,7 @@ static int handle_early_end(struct scaler *scaler, const struct report *report, 
         int r = 0;
 
         if (report->job.id > 0 && was_idle(report) && !in_vain)
-                r = give_back(
+                r = give_back_job(
                         scaler, &report->job, report->spec, &report->before, &given_back, err);
         if (r < 0 || report->stage != REPORT_FAILED)
                 return r;

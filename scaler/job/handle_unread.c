@@ -27,7 +27,7 @@ static int handle_value(
                         LOG_TEXT("instance", instance), LOG_TEXT("error", err->text));
                 return 0;
         }
-        r = give_back(scaler, &handover.job, handover.spec, &handover.times, &given_back, err);
+        r = give_back_job(scaler, &handover.job, handover.spec, &handover.times, &given_back, err);
         return r < 0 ? r : tell_handover_unread(scaler, instance, &handover, given_back, err);
 }
 

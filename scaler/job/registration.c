@@ -24,7 +24,7 @@
 static void ask_jitconfig(struct registration *registration);
 static void put_parameter(struct registration *registration);
 
-static void begin(struct registration *registration, struct http_call *call,
+static void start_call(struct registration *registration, struct http_call *call,
         void (*done)(struct http_call *call, void *userdata))
 {
         call->done = done;
@@ -87,7 +87,8 @@ static void on_stored(struct http_call *answered, void *userdata)
         int r = ssm_put_parameter_answer(call, &registration->err);
 
         if (r == SSM_EXISTS && may_clear(registration)) {
-                begin(registration, ssm_delete_parameters(registration->aws, &name, 1), on_deleted);
+                start_call(registration, ssm_delete_parameters(registration->aws, &name, 1),
+                        on_deleted);
         } else if (r == SSM_EXISTS) {
                 r = err_set(&registration->err, -EEXIST,
                         "SSM parameter %s exists, and exists again after it was deleted", name);
@@ -103,13 +104,13 @@ static void put_parameter(struct registration *registration)
 {
         _cleanup_free_ char *arn = instance_arn(registration);
 
-        begin(registration,
+        start_call(registration,
                 ssm_put_parameter(registration->aws, registration->parameter, registration->value,
                         HANDOVER_TAG, arn),
                 on_stored);
 }
 
-static char *print_value(
+static char *print_handover(
         const struct registration *registration, const struct github_jitconfig *jit)
 {
         const struct config_spec *spec = registration->spec;
@@ -164,7 +165,7 @@ static void on_found(struct http_call *answered, void *userdata)
         else if (r == GITHUB_NOT_FOUND)
                 ask_jitconfig(registration);
         else
-                begin(registration,
+                start_call(registration,
                         github_delete_runner(registration->github, registration->installation,
                                 registration->scope, runner_id),
                         on_runner_deleted);
@@ -178,7 +179,7 @@ static void on_jitconfig(struct http_call *answered, void *userdata)
         int r = github_generate_jitconfig_answer(call, &jit, &registration->err);
 
         if (r == GITHUB_NAME_TAKEN && may_clear(registration)) {
-                begin(registration,
+                start_call(registration,
                         github_find_runner(registration->github, registration->installation,
                                 registration->scope, registration->instance.id),
                         on_found);
@@ -198,7 +199,7 @@ static void on_jitconfig(struct http_call *answered, void *userdata)
                 registration->scaler->github_refused = false;
                 registration->runner_id = jit.runner_id;
                 registration->cleared = false;
-                registration->value = print_value(registration, &jit);
+                registration->value = print_handover(registration, &jit);
                 put_parameter(registration);
         }
 }
@@ -234,7 +235,7 @@ static void ask_jitconfig(struct registration *registration)
                 .runner_group_id = registration->spec->runner_group_id,
         };
 
-        begin(registration, github_generate_jitconfig(registration->github, &request),
+        start_call(registration, github_generate_jitconfig(registration->github, &request),
                 on_jitconfig);
 }
 

@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 scaler = make_scaler();
         memcpy(body, data, size);
         scaler_begin_event(scaler, 0);
-        scaler->config_used = true; /* so that it is not read again */
+        scaler->config_borrowed = true; /* so that it is not read again */
         instance_handle(scaler, &batch);
         if (record.result < 0)
                 check_err(&record.err);

@@ -116,7 +116,7 @@ static void settings_may_lead_through_the_environment_to_ssm(void **state)
         setenv("INNER", "ssm:/p/a", 1);
         script_expect(
                 stage->script, "POST", STAGE_SSM, "/p/a", 200, "{\"Parameter\":{\"Value\":\"x\"}}");
-        assert_int_equal(scaler_variable(&stage->scaler, "OUTER", &value, &err), 0);
+        assert_int_equal(scaler_resolve_variable(&stage->scaler, "OUTER", &value, &err), 0);
         assert_string_equal(buf_string(&value), "x");
 }
 
