@@ -4,7 +4,7 @@
 /*
  * Private to scaler/config: the description of a configuration document. config_fields.c has the
  * tables; config_value.c and config_read.c read and check a document by them, config_schema.c
- * prints them as a JSON Schema; config.c adds what concerns several fields.
+ * prints them as a JSON Schema; config_parse.c adds what concerns several fields.
  */
 
 #include <cjson/cJSON.h>
@@ -42,7 +42,7 @@ struct config_field {
         const struct config_format *key_format; /* tags */
         int64_t key_max;                        /* tags: characters of a key */
         const char *allowed_key;                /* tags: for faults */
-        const char *needs; /* any value but the default needs this member too: see config.c */
+        const char *needs; /* any value but the default needs this member too: see config_parse.c */
         const char *default_text;
         int64_t default_number;
         size_t offset; /* in the struct */
