@@ -23,14 +23,13 @@
 struct record {
         const char *message_id;
         const char *body;
-        const char *receipt; /* NULL in events made by hand */
-        const char *source;  /* the queue's ARN; NULL in events made by hand */
-        const char
-                *dead_source;  /* of a dead letter: the ARN of the queue where it failed, or NULL */
-        const char *cause;     /* attribute `cause` of a dead letter, or NULL */
-        int64_t receive_count; /* 1: the first time */
-        int result;            /* 0, or negative: it failed */
-        struct err err;        /* why */
+        const char *receipt;     /* NULL in events made by hand */
+        const char *source;      /* the queue's ARN; NULL in events made by hand */
+        const char *dead_source; /* ARN of the queue where a dead letter failed, or NULL */
+        const char *cause;       /* attribute `cause` of a dead letter, or NULL */
+        int64_t receive_count;   /* 1: the first time */
+        int result;              /* 0, or negative: it failed */
+        struct err err;          /* why */
 };
 
 struct batch {

@@ -2,7 +2,7 @@
 
 /*
  * Second stage of a job's life: a queued job becomes a machine. The messages come from
- * queued.fifo, either from `webhook` or back from the parked queue.
+ * `webhook` through queued.fifo, and come back through the parked queue.
  *
  * The jobs of a batch that want the same are launched together. While EC2 answers, GitHub's
  * installation tokens are requested; as soon as an instance exists, its runner is registered. All

@@ -33,8 +33,7 @@ struct scaler {
         struct config *config;
         int64_t config_read_ms; /* monotonic */
         struct github *github;
-        bool github_refused; /* the key or token: read it again, launch nothing until it is accepted
-                              */
+        bool github_refused; /* our key or token: nothing is launched until one is accepted */
         struct buf webhook_secrets;
         int64_t webhook_secrets_read_ms;
         struct recent empty_offers; /* offers (see job/launch.h) without capacity a moment ago */

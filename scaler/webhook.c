@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * First stage of a job's life, and its news afterwards: GitHub delivers a workflow_job event to the
- * function URL. The delivery's signature is verified, its job is matched with a spec, and the job
- * goes to the queue of its action. The answer is an HTTP status and a reason, which people read
- * among the App's deliveries on GitHub. When the secret, the configuration or the queue cannot be
- * reached, the answer is 503: GitHub does not retry, so a person must redeliver.
+ * First stage of a job's life: GitHub delivers a workflow_job event to the function URL, when the
+ * job is queued, and again when it is in progress and completed. The delivery's signature is
+ * verified, its job is matched with a spec, and the job goes to the queue of its action. The answer
+ * is an HTTP status and a reason, which people read among the App's deliveries on GitHub. When the
+ * secret, the configuration or the queue cannot be reached, the answer is 503: GitHub does not
+ * retry, so a person must redeliver.
  */
 
 #include "handler.h"

@@ -11,10 +11,10 @@
 #include "base/mem.h"
 #include "doctor.h"
 
-/* GitHub cancels a job that waited so long: what failed earlier does not matter any more. */
+/* GitHub cancels a job that has waited this long: what failed earlier does not matter any more. */
 #define JOB_WAITS_MS (24 * 3600 * MSEC_PER_SEC)
 
-/* On so many scopes a personal token is tried. */
+/* A personal token is tried on no more scopes than this. */
 #define SCOPES_MAX 5
 
 static struct http_call *ask(struct doctor *doctor, github_question question, struct err *err)

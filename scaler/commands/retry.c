@@ -19,8 +19,8 @@
 #include "queue/send.h"
 #include "scaler.h"
 
-/* SQS hides a received letter for so long. The letters that stay are made visible again at the end,
- * for the real run that follows a dry one. */
+/* SQS hides a received letter for this long. The letters that stay are made visible again at the
+ * end, for the real run that follows a dry one. */
 #define HIDDEN_SECONDS 60
 
 enum { OPTION_DEAD_LETTERS, OPTION_DRY_RUN, OPTION_QUEUE, OPTION_JSON, N_OPTIONS };

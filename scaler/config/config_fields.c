@@ -154,7 +154,7 @@ static const struct config_field spec_fields[] = {
         },
         {
                 .name = "idle_limit_seconds",
-                .description = "A runner that gets no job for so long gives up.",
+                .description = "A runner that gets no job for this long gives up.",
                 .kind = CONFIG_NUMBER,
                 .min = 30,
                 .max = 3600,

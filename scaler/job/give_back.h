@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Giving a job back: when a machine ends without having run a job, one job more than machines waits
- * at GitHub. So the job that the machine was launched for is queued again, up to GIVE_BACK_MAX
- * times.
+ * Giving a job back: when a machine ends without having run a job, GitHub is left with more waiting
+ * jobs than machines will come. So the job that the machine was launched for is queued again, up to
+ * GIVE_BACK_MAX times.
  */
 
 #include <stdbool.h>

@@ -32,7 +32,7 @@ static bool listened_in_vain(const struct report *report)
                report->times[REPORT_TIME_FINISHED] - since >= LISTENED_ENOUGH_MS;
 }
 
-/* The machine ends before its job has. */
+/* The machine ends, and not because its job has ended. */
 static int handle_early_end(struct scaler *scaler, const struct report *report, struct err *err)
 {
         bool in_vain = listened_in_vain(report);

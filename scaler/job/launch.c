@@ -22,7 +22,7 @@
 #define THROTTLED_TRIES 6
 #define TAGS_MAX 50
 
-/* An offer without capacity is skipped for so long: a burst of jobs does not repeat the request
+/* An offer without capacity is skipped for this long: a burst of jobs does not repeat the request
  * that EC2 has just refused. */
 #define EMPTY_KEPT_MS (2 * 60 * MSEC_PER_SEC)
 #define OFFER_NAME_SIZE 96

@@ -59,8 +59,7 @@ void report_metrics_emit(struct scaler *scaler, const struct report *report)
                 int64_t from = moment(report, durations[i].from);
                 int64_t to = moment(report, durations[i].to);
 
-                /* The clocks of the machine and of Lambda differ a little: no duration is negative.
-                 */
+                /* The clocks of machine and Lambda differ a little: none is negative. */
                 if (durations[i].stage == report->stage && from > 0 && to > 0)
                         metrics[n++] = (struct metric){
                                 durations[i].name, METRIC_MILLISECONDS, to > from ? to - from : 0};

@@ -9,6 +9,6 @@
 #include "notify/notification.h"
 #include "scaler.h"
 
-/* Queues NOTIFICATION: 0 or negative. SQS drops another one with the same key within a quarter of
- * an hour. Logs a failure, since most callers go on. */
+/* Queues NOTIFICATION: 0 or negative. SQS drops another one with the same key in the same quarter
+ * of an hour. Logs a failure, since most callers go on. */
 int tell_people(struct scaler *scaler, const struct notification *notification, struct err *err);
