@@ -83,8 +83,7 @@ struct http *scaler_http(struct scaler *scaler)
 
 struct http_call *scaler_call(struct scaler *scaler, struct http_call *call)
 {
-        http_perform(scaler_http(scaler), call);
-        return call;
+        return http_perform(scaler_http(scaler), call);
 }
 
 void scaler_emit_metrics(const struct scaler *scaler, const char *spec,
