@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Reading the answer to an AWS call, in the one way that all services share. A reader of a service
- * begins with aws_accepted_json() or aws_accepted(); where a refusal means something to it, with
- * aws_outcome(), and passes every other refusal on to aws_refused(). All of this is pure.
+ * Reads the answer to an AWS call, in the same way for all services. A reader begins with
+ * aws_accepted_json() or aws_accepted(). One to which some refusals mean something begins with
+ * aws_outcome(), and gives the other refusals to aws_refused(). Everything here is pure.
  */
 
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 
 /*
  * What launches need, as EC2 describes it (launch template, images, subnets, offered instance
- * types), and the account's quotas. `scaler doctor` asks. Lists are asked for by filter, so that
+ * types), and the account's quotas. Used by `scaler doctor`. Lists are asked for by filter, so that
  * what does not exist is missing from the answer, and is no error.
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/
  */

@@ -38,7 +38,8 @@ const struct instance_family *instance_family_find(const char *type);
 /* All families, ended by one without a name. */
 extern const struct instance_family instance_families[];
 
-/* Where the first LENGTH bytes of SIZE are in FAMILY's sizes, or NULL when it has no such size. */
+/* Finds the size that the first LENGTH bytes of SIZE name in FAMILY's sizes, and points there; NULL
+ * if the family has no such size. */
 const char *instance_size_find(
         const struct instance_family *family, const char *size, size_t length);
 

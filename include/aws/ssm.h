@@ -13,7 +13,7 @@
 #include "aws.h"
 #include "base/buf.h"
 
-/* The bytes that a value may have in the Standard and in the Advanced tier. */
+/* The largest value in bytes, in the Standard and in the Advanced tier. */
 #define SSM_STANDARD_MAX 4096
 #define SSM_ADVANCED_MAX 8192
 

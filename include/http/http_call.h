@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * One HTTP call: the request, its limits, and the answer. Who knows a protocol makes calls and
- * reads their answers with what is here, without touching the network; http.h carries them.
+ * One HTTP call: the request, its limits, and the answer. With what is here, the libraries that
+ * know a protocol make calls and read their answers without touching the network; http.h carries
+ * calls.
  */
 
 #include <stdbool.h>

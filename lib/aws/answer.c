@@ -26,7 +26,7 @@ static bool ends_with(const char *text, const char *end)
         return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
-/* EC2 sends <Response><Errors><Error>, and what stands before it <ErrorResponse><Error>. */
+/* EC2 sends <Response><Errors><Error>, and servers in front of it <ErrorResponse><Error>. */
 static void close_error(struct xml_walker *walker)
 {
         struct aws_error *error = walker->userdata;

@@ -141,7 +141,7 @@ static struct http_call *ec2_call(struct aws *aws, const char *action, const str
 
 /* -- calls -- */
 
-/* How every machine of ours is launched. */
+/* Options of every launch. */
 static const char launch_always[] = "&InstanceInitiatedShutdownBehavior=terminate"
                                     "&MetadataOptions.HttpTokens=required"
                                     "&MetadataOptions.HttpPutResponseHopLimit=1"

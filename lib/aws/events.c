@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Puts one event in one call. EventBridge may accept the call and yet refuse the event, which its
- * entry in the answer then says.
+ * Puts one event in one call. EventBridge may accept the call and yet refuse the event; then the
+ * event's entry in the answer says so.
  */
 
 #include "aws/events.h"

@@ -23,7 +23,7 @@
 #define CONNECT_MS INT64_C(1000)
 #define TRY_MS INT64_C(2000)
 
-/* Nothing that means something to a shell, or in a path or JSON. */
+/* Nothing that is special in a shell, a path or JSON. */
 #define WORD_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
 
 static enum http_verdict judge(const struct http_call *call)

@@ -26,7 +26,7 @@
  * Server errors are worth another try, since all our calls may be repeated (a registration whose
  * answer was lost shows as a name that is taken). So are refusals for which GitHub names a time to
  * wait, which http.c keeps to if it fits the deadline. A rate limit that is used up may need an
- * hour to reset, which is for the caller's queue to wait.
+ * hour to reset: waiting for that is left to the caller's queue.
  */
 static enum http_verdict judge(const struct http_call *call)
 {

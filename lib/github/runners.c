@@ -51,8 +51,8 @@ static bool is_scope(const char *scope)
         return slash && is_name(scope + 6, slash) && is_name(slash + 1, end);
 }
 
-/* A call about the runners of SCOPE. What is no scope must not become part of a URL: then the call
- * has no URL, so nothing is sent, and the reader of the answer says why. */
+/* A call about the runners of SCOPE. A text that is no scope must not get into a URL: the call then
+ * has none, so it is not sent, and the reader of its answer says why. */
 static struct http_call *new_call(struct github *github, int64_t installation, const char *what,
         const char *method, const char *scope)
 {

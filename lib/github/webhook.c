@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Checks that a delivery comes from GitHub. Nobody looks at a body before that.
+ * Checks that a delivery comes from GitHub. Nothing reads its body before that.
  */
 
 #include "github/webhook.h"

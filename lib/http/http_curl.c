@@ -105,8 +105,8 @@ static void set_trust(CURL *easy, const struct curl_transport *curl)
         curl_easy_setopt(easy, CURLOPT_CAPATH, curl->trust.directory);
 }
 
-/* Lets libcurl begin right away, and not with the next dispatch, before which the caller may do
- * something else. That dispatch reports what has ended already. */
+/* Begins right away; libcurl would begin in the next dispatch, which may come late. A try that ends
+ * at once is reported by that dispatch. */
 static void begin(struct curl_transport *curl)
 {
         int running;

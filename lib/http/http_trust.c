@@ -20,9 +20,9 @@ static char *setting(const char *name)
         return mem_string(value && *value ? value : NULL);
 }
 
-/* The file alone, if there is one: libcurl (from 7.87 on) then reads the authorities once, and not
- * in 10 ms for each connection. A directory alone costs nothing: only the authority that is needed
- * is read. */
+/* The file alone, if there is one: libcurl (from 7.87 on) then reads the authorities only once,
+ * instead of spending 10 ms on each connection. A directory alone costs nothing, since only the
+ * authority that is needed is read. */
 static void ask_libcurl(struct http_trust *trust)
 {
 #if LIBCURL_VERSION_NUM >= 0x075400

@@ -10,7 +10,7 @@
 
 struct http_trust {
         char *file;      /* one of the two is set, or both */
-        char *directory; /* with a file for each authority, called as the hash of its name */
+        char *directory; /* holds a file for each authority, named by the hash of its name */
 };
 
 /* After curl_global_init(). */

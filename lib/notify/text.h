@@ -25,7 +25,7 @@ char *notify_text(const char *text, size_t limit, const struct notify_escape *es
 #define NOTIFY_URL_MAX 1000
 bool notify_is_link(const char *url);
 
-/* The most bytes of each part of a message, after escaping. JSON makes at most two of each byte,
+/* The largest parts of a message in bytes, after escaping. Each byte takes at most two in JSON,
  * which keeps a whole message below Teams' 28 KB. */
 #define NOTIFY_TITLE_MAX 250
 #define NOTIFY_TEXT_MAX 6000
