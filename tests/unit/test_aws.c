@@ -121,6 +121,14 @@ static void assert_url(const char *region, enum aws_service service, const char 
         aws_release(&aws);
 }
 
+static void regions_have_their_partition(void **state)
+{
+        (void)state;
+        assert_string_equal(aws_partition("eu-central-1"), "aws");
+        assert_string_equal(aws_partition("cn-north-1"), "aws-cn");
+        assert_string_equal(aws_partition("us-gov-west-1"), "aws-us-gov");
+}
+
 static void endpoints_follow_region_and_settings(void **state)
 {
         (void)state;
@@ -249,6 +257,7 @@ int main(void)
                 TEST(region_comes_from_the_caller_or_the_environment),
                 TEST(malformed_regions_are_refused),
                 TEST(credentials_come_from_the_environment),
+                TEST(regions_have_their_partition),
                 TEST(endpoints_follow_region_and_settings),
                 TEST(json_calls_name_target_and_version),
                 TEST(query_calls_begin_with_action_and_version),

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "unit.h"
@@ -72,6 +73,21 @@ static void encodes_forms(void **state)
         assert_int_equal(buf_add_form(&buf, "&&"), -ENOBUFS);
 }
 
+static void reads_files_up_to_the_limit(void **state)
+{
+        _cleanup_buf_ struct buf buf = BUF_INIT(7);
+        char content[] = "abc";
+
+        (void)state;
+        for (size_t i = 1; i <= 3; i++) {
+                FILE *file = fmemopen(content, strlen(content), "r");
+
+                assert_int_equal(buf_add_file(&buf, file), i < 3 ? 0 : -EFBIG);
+                (void)fclose(file);
+        }
+        assert_string_equal(buf_string(&buf), "abcabc");
+}
+
 static void steals_its_content(void **state)
 {
         struct buf buf = BUF_INIT(16);
@@ -110,6 +126,7 @@ int main(void)
                 cmocka_unit_test(grows_past_its_first_capacity),
                 cmocka_unit_test(keeps_bytes_of_any_value),
                 cmocka_unit_test(encodes_forms),
+                cmocka_unit_test(reads_files_up_to_the_limit),
                 cmocka_unit_test(steals_its_content),
                 cmocka_unit_test(clearing_overwrites),
         };

@@ -64,6 +64,13 @@ static void cuts_between_characters(void **state)
                 assert_int_equal(utf8_fit(cuts[i].text, cuts[i].size), cuts[i].fit);
 }
 
+static void counts_characters(void **state)
+{
+        (void)state;
+        assert_int_equal(utf8_count(""), 0);
+        assert_int_equal(utf8_count("aé€🚀"), 4);
+}
+
 static void copies_whole_characters(void **state)
 {
         char text[5];
@@ -92,6 +99,7 @@ int main(void)
                 cmocka_unit_test(knows_the_size_of_a_character),
                 cmocka_unit_test(refuses_what_is_malformed),
                 cmocka_unit_test(cuts_between_characters),
+                cmocka_unit_test(counts_characters),
                 cmocka_unit_test(copies_whole_characters),
                 cmocka_unit_test(malformed_bytes_are_replaced),
         };
