@@ -17,12 +17,12 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+from aws_cli import PATH, AwsCli
+
 from cloud.aws.stack import REGION, Moto
 from cloud.limits import PATIENCE
 
 PROJECT = Path(__file__).resolve().parents[2]
-# The AWS CLI of the machine, unless tests/prepare had to install one.
-PATH = f"{PROJECT / 'build' / 'aws' / 'bin'}:{os.environ['PATH']}"
 BUCKET = "our-code"
 
 TWO_FUNCTIONS = """
@@ -70,11 +70,27 @@ exec "$REAL_AWS" "$@"
 """
 
 
+def set_up(moto: Moto) -> None:
+    """Have a bucket and an image in every account, and all services loaded that are called."""
+    where = {"LocationConstraint": REGION}
+    moto.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+    moto.client("ec2").register_image(
+        Name="runner", Architecture="x86_64", RootDeviceName="/dev/sda1"
+    )
+    moto.client("lambda").list_functions()
+    moto.client("cloudformation").describe_stacks()
+    moto.client("iam").list_roles()
+    moto.client("ssm").describe_parameters()
+    moto.client("sqs").list_queues()
+    moto.client("sts").get_caller_identity()
+
+
 class Account:
     """An AWS account in moto, a copy of the project, and the commands."""
 
-    def __init__(self, moto: Moto, folder: Path):
+    def __init__(self, moto: Moto, cli: AwsCli, folder: Path):
         self.moto = moto
+        self.cli = cli
         self.folder = folder
         (folder / "build").mkdir(parents=True)
         (folder / "scaler").mkdir()
@@ -82,13 +98,9 @@ class Account:
         shutil.copy(PROJECT / "scaler" / "template.yaml", folder / "scaler")
         shutil.copy(PROJECT / "Makefile", folder)
         moto.serve()
-        where = {"LocationConstraint": REGION}
         self.s3, self.ec2 = moto.client("s3"), moto.client("ec2")
         self.functions, self.stacks = moto.client("lambda"), moto.client("cloudformation")
-        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
-        self.image = self.ec2.register_image(
-            Name="runner", Architecture="x86_64", RootDeviceName="/dev/sda1"
-        )["ImageId"]
+        self.image = self.ec2.describe_images(Owners=["self"])["Images"][0]["ImageId"]
         self.build("first")
 
     def build(self, content: str, arch: str = "x86_64") -> str:
@@ -103,7 +115,7 @@ class Account:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command; with answers there is a terminal, and somebody who gives them."""
         environment = {
-            "PATH": PATH,
+            "PATH": f"{self.cli.program.parent}:{PATH}",
             "HOME": str(self.folder),
             "AWS_ENDPOINT_URL": self.moto.url,
             "AWS_ACCESS_KEY_ID": "owner",
@@ -150,12 +162,6 @@ class Account:
 
     def answering(self, *lines: str) -> dict[str, str]:
         """Make a stand-in for the AWS CLI that gives these answers, and settings that find it."""
-        real = subprocess.run(
-            [str(PROJECT / "scaler" / "deploy" / "find-aws")],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
         tools = self.folder / "tools"
         tools.mkdir(exist_ok=True)
         (tools / "aws").write_text(STAND_IN)
@@ -163,7 +169,7 @@ class Account:
         (self.folder / "answers").write_text("".join(f"{line}\n" for line in lines))
         return {
             "PATH": f"{tools}:{PATH}",
-            "REAL_AWS": real,
+            "REAL_AWS": str(self.cli.program),
             "ANSWERS": str(self.folder / "answers"),
         }
 

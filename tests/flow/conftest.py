@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from account import Account
+from account import Account, set_up
+from aws_cli import AwsCli
 from helpers import Inbox
 
 from cloud.aws.stack import Moto
@@ -111,14 +112,23 @@ def run_scaler(local_cloud: Cloud) -> Callable[..., subprocess.CompletedProcess[
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
     """Moto without the local cloud around it."""
     process = Moto(tmp_path_factory.mktemp("moto") / "moto.log")
+    set_up(process)
     yield process
     process.stop()
 
 
+@pytest.fixture(scope="session")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsCli]:
+    """The AWS CLI that the commands are to find."""
+    cli = AwsCli(tmp_path_factory.mktemp("cli"))
+    yield cli
+    cli.stop()
+
+
 @pytest.fixture
-def account(moto: Moto, tmp_path: Path) -> Account:
+def account(moto: Moto, cli: AwsCli, tmp_path: Path) -> Account:
     """An empty account, and a copy of the project to deploy from."""
-    return Account(moto, tmp_path / "project")
+    return Account(moto, cli, tmp_path / "project")
 
 
 def inherited() -> dict[str, str]:
