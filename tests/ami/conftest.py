@@ -27,7 +27,7 @@ def missing() -> str:
     if os.geteuid() != 0:
         return "only root can make and enter a root folder of Debian; run these as root"
     if not shutil.which("debootstrap"):
-        return "debootstrap is not installed; tests/prepare test installs it"
+        return "debootstrap is not installed; tests/prepare test-vm installs it"
     tried = subprocess.run(
         ["unshare", "--mount", "--net", "mount", "-t", "tmpfs", "x", "/mnt"],
         capture_output=True,
