@@ -228,8 +228,8 @@ def agent(bench: Bench) -> Iterator[Figure]:
     yield Figure("agent: fork to runner started", "ms", at_once, f"{runs}, no latency", 30)
     beyond = f"{runs}, 50 ms per call, {calls_before_runner(run)} calls deep"
     yield Figure("agent: the same, beyond its calls", "ms", later, beyond, 30)
-    yield Figure("agent: memory while the runner runs (VmRSS)", "MiB", present, settled, 8)
-    yield Figure("agent: of it not backed by files (RssAnon)", "MiB", own, settled)
+    yield Figure("agent: memory while the runner runs (VmRSS)", "MiB", present, settled)
+    yield Figure("agent: of it not backed by files (RssAnon)", "MiB", own, settled, 2)
     yield Figure("agent: peak memory at its start (VmHWM)", "MiB", peak, runs)
     idle = bench.peer.run([bench.program("bin/runner-agent"), "--version"], folder)
     alone = [idle.peak_kib / 1024]
