@@ -59,9 +59,9 @@ void handover_release(struct handover *handover);
 bool handover_is_prefix(const char *text);
 #define HANDOVER_PREFIX_MAX 200
 /* For errors: what is needed. */
-#define HANDOVER_PREFIX_NEEDED                                                  \
-        "an SSM path such as /scale-agent (at most 200 letters, digits, _ . - " \
-        "in at most 13 parts, the first not beginning with aws or ssm)"
+#define HANDOVER_PREFIX_NEEDED                                                   \
+        ("an SSM path such as /scale-agent (at most 200 letters, digits, _ . - " \
+         "in at most 13 parts, the first not beginning with aws or ssm)")
 
 /* The parameter's name; the caller frees. */
 char *handover_parameter(const char *prefix, const char *instance);

@@ -56,7 +56,7 @@ def package_directory(package: str) -> Path:
     """Where npm put a package; says how to get it when it is not there."""
     directory = BUILD / "npm" / "node_modules" / package
     if not (directory / "package.json").is_file():
-        raise FileNotFoundError(f"{directory} is missing: run `tests/prepare test` to install {package}")
+        raise FileNotFoundError(f"{directory} is missing: `tests/prepare test` installs it")
     return directory
 
 
