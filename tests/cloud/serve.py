@@ -69,41 +69,31 @@ class Server:
 
     def start(self) -> Server:
         """Begin to accept connections."""
-        threading.Thread(target=self._accept, name=f"{self.name}-accept", daemon=True).start()
+        accept_each(self._listener, self._serve, self.name)
         return self
 
     def stop(self) -> None:
         """Refuse new connections and end the open ones."""
-        _close(self._listener)
+        close(self._listener)
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
-            _close(connection)
+            close(connection)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, address = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(
-                target=self._serve, args=(connection, address), name=self.name, daemon=True
-            ).start()
-
-    def _serve(self, connection: socket.socket, address: Any) -> None:
+    def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(IDLE_SECONDS)
         with self._lock:
             self._connections.add(connection)
         try:
             if self.tls is not None:
                 connection = self._secure(connection, self.tls)
-            _Connection(connection, address, self)  # type: ignore[arg-type]
+            _Connection(connection, connection.getpeername(), self)  # type: ignore[arg-type]
         except OSError:
             pass  # a client that went away, or does not trust us, is its own problem
         finally:
             with self._lock:
                 self._connections.discard(connection)
-            _close(connection)
+            close(connection)
 
     def _secure(self, plain: socket.socket, tls: ssl.SSLContext) -> socket.socket:
         secured = tls.wrap_socket(plain, server_side=True)
@@ -172,7 +162,20 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _close(connection: socket.socket) -> None:
+def accept_each(listener: socket.socket, serve: Callable[[socket.socket], None], name: str) -> None:
+    """Serve each connection in a thread of its own, until the listener is closed."""
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=serve, args=[connection], name=name, daemon=True).start()
+
+    threading.Thread(target=accept, name=f"{name}-accept", daemon=True).start()
+
+
+def close(connection: socket.socket) -> None:
+    """End a connection at once, or wake and end the thread that accepts them."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

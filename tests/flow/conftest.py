@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from account import Account, set_up
 from aws_cli import AwsCli
+from floor import Floor
 from helpers import Inbox
 
 from cloud.aws.stack import Moto
@@ -68,6 +69,13 @@ def make_stage(make_cloud: MakeCloud) -> MakeCloud:
 def stage(make_stage: MakeCloud) -> Cloud:
     """A cloud with the default configuration in which only the test moves anything."""
     return make_stage()
+
+
+@pytest.fixture
+def floor(make_stage: MakeCloud) -> Iterator[Floor]:
+    """One machine with the agent, and nothing around it that moves."""
+    with Floor(make_stage(make_machines=Machines)) as floor:
+        yield floor
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 from cloud.aws.wire import Call
@@ -20,6 +21,7 @@ from cloud.serve import Answer, Request, Server
 
 REPOSITORY = "octo-org/one"
 LABELS = ["self-hosted", "linux", "x64"]
+RUN = ("ec2", "RunInstances")
 
 Document = dict[str, Any]
 
@@ -81,6 +83,16 @@ def failures(answer: Document) -> list[str]:
 def queued(cloud: Cloud, *jobs: Any, **options: Any) -> list[str]:
     """Let `queued` work on jobs and give the messages that failed."""
     return failures(cloud.invoke("queued", batch(cloud, "QueuedQueue", *jobs, **options)))
+
+
+def handed_over(cloud: Cloud) -> list[int]:
+    """List the jobs whose runner configuration is stored, in order."""
+    return sorted(parameter(cloud, name)["Document"]["job"]["id"] for name in cloud.parameters())
+
+
+def ladder(run_scaler: Callable[..., Any], kind: str = "m7i.large") -> list[str]:
+    """List the types of a ladder, as `scaler ladder` prints them."""
+    return run_scaler("ladder", kind).stdout.split()
 
 
 def launches(cloud: Cloud) -> list[Call]:

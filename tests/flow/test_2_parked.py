@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 from helpers import (
+    RUN,
     attributes,
     batch,
     complaints,
     configure,
     failures,
     forget,
+    handed_over,
     job_message,
     job_url,
+    ladder,
     log,
     metrics,
     now_ms,
-    parameter,
     queued,
     sent,
     told,
@@ -23,17 +25,6 @@ from helpers import (
 
 from cloud.faults import Capacity, Error
 from cloud.limits import until
-
-RUN = ("ec2", "RunInstances")
-
-
-def ladder(run_scaler, kind="m7i.large"):
-    return run_scaler("ladder", kind).stdout.split()
-
-
-def handed_over(cloud):
-    """The jobs whose runner configuration is stored, in order."""
-    return sorted(parameter(cloud, name)["Document"]["job"]["id"] for name in cloud.parameters())
 
 
 def test_jobs_without_capacity_are_parked_and_told_once(stage):

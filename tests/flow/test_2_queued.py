@@ -7,13 +7,15 @@ import itertools
 
 import pytest
 from helpers import (
+    RUN,
     complaints,
     configure,
+    handed_over,
     job_message,
     job_url,
+    ladder,
     launches,
     metrics,
-    parameter,
     pools,
     queued,
     sent,
@@ -21,17 +23,6 @@ from helpers import (
 )
 
 from cloud.faults import Body, Capacity, Cut, Error, Partial, Throttle
-
-RUN = ("ec2", "RunInstances")
-
-
-def ladder(run_scaler, kind="m7i.large"):
-    return run_scaler("ladder", kind).stdout.split()
-
-
-def handed_over(cloud):
-    """The jobs whose runner configuration is stored, in order."""
-    return sorted(parameter(cloud, name)["Document"]["job"]["id"] for name in cloud.parameters())
 
 
 def test_a_batch_is_one_call_for_as_many_instances(stage):

@@ -8,19 +8,10 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-from floor import ENDS, LISTENS, PATIENT, STARTS, Floor, assert_ended_well
+from floor import ENDS, LISTENS, PATIENT, STARTS, assert_ended_well
 from helpers import LABELS, REPOSITORY
 
 from cloud.limits import until
-from cloud.machines.fleet import Machines
-
-
-@pytest.fixture
-def floor(make_stage):
-    with Floor(make_stage(make_machines=Machines)) as floor:
-        yield floor
-
 
 # -- a job ------------------------------------------------------------------------------------
 

@@ -7,21 +7,13 @@ import signal
 import time
 
 import pytest
-from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well
+from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, assert_ended_well
 from helpers import LABELS, REPOSITORY
 
 from cloud.faults import Cut, Error, Throttle
 from cloud.limits import until
-from cloud.machines.fleet import Machines
 from cloud.machines.machine import SHUT_DOWN
 from cloud.serve import iso
-
-
-@pytest.fixture
-def floor(make_stage):
-    with Floor(make_stage(make_machines=Machines)) as floor:
-        yield floor
-
 
 # -- interruptions ----------------------------------------------------------------------------
 

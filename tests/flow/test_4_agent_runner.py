@@ -4,17 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well, assert_failed
+from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, assert_ended_well, assert_failed
 from helpers import LABELS, REPOSITORY
-
-from cloud.machines.fleet import Machines
-
-
-@pytest.fixture
-def floor(make_stage):
-    with Floor(make_stage(make_machines=Machines)) as floor:
-        yield floor
-
 
 # -- the runner -------------------------------------------------------------------------------
 

@@ -10,20 +10,12 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from floor import ENDS, LISTENS, STARTS, Floor, assert_ended_well, assert_failed
+from floor import ENDS, LISTENS, STARTS, assert_ended_well, assert_failed
 from helpers import LABELS, REPOSITORY
 
 from cloud.cloud import Cloud
 from cloud.faults import Body, Cut, Error, Throttle
 from cloud.limits import PATIENCE, until
-from cloud.machines.fleet import Machines
-
-
-@pytest.fixture
-def floor(make_stage):
-    with Floor(make_stage(make_machines=Machines)) as floor:
-        yield floor
-
 
 # -- who the machine is -----------------------------------------------------------------------
 

@@ -19,7 +19,6 @@ from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_
 from helpers import LABELS, REPOSITORY
 
 from cloud.limits import PATIENCE, until
-from cloud.machines.fleet import Machines
 from cloud.machines.processes import is_running
 from cloud.machines.runner_service import RunnerService
 from cloud.settings import BUILD
@@ -342,12 +341,6 @@ def test_another_user_is_refused(server):
 
 
 # -- the agent with it ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def floor(make_stage):
-    with Floor(make_stage(make_machines=Machines)) as floor:
-        yield floor
 
 
 def test_the_runner_is_no_child_of_the_agent(floor):

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from cloud.serve import accept_each, close
+
 CHUNK = 65536
 LIFETIME = datetime.timedelta(days=1)
 
@@ -68,32 +70,24 @@ class Gate:
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="gate", daemon=True).start()
+        accept_each(self._listener, self._serve, "gate")
 
     def stop(self) -> None:
         """End every connection."""
         for stream in [self._listener, *self._open]:
-            _close(stream)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                stream, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=[stream], daemon=True).start()
+            close(stream)
 
     def _serve(self, plain: socket.socket) -> None:
         try:
             outside = self._context.wrap_socket(plain, server_side=True)
         except OSError as error:
             self.refused.append(str(error))
-            _close(plain)
+            close(plain)
             return
         try:
             inside = socket.create_connection(("127.0.0.1", self.target))
         except OSError:
-            _close(outside)
+            close(outside)
             return
         self._open |= {outside, inside}
         back = threading.Thread(target=self._carry, args=[inside, outside], daemon=True)
@@ -106,11 +100,5 @@ class Gate:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
                 target.sendall(data)
-        _close(source)
-        _close(target)
-
-
-def _close(stream: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        stream.shutdown(socket.SHUT_RDWR)
-    stream.close()
+        close(source)
+        close(target)

@@ -12,7 +12,6 @@ as root in the guest; the image has the other end of it only for that.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import socket
@@ -106,17 +105,8 @@ class VirtualMachine(Machine):
     def _boot(self) -> None:
         self.directory.mkdir(parents=True)
         disk = self._disk()
-        with (self.directory / "qemu.log").open("wb") as log:
-            self.agent = subprocess.Popen(
-                self._command(disk),
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._pidfd = os.pidfd_open(self.agent.pid)
-        self.note("powered on", f"QEMU, pid {self.agent.pid}")
+        pid = self._run(self._command(disk), "qemu.log", None)
+        self.note("powered on", f"QEMU, pid {pid}")
         if self.setup.cable_seconds:
             self._qmp("set_link", name="nic", up=False)
             self.at(self.setup.cable_seconds, lambda: self._qmp("set_link", name="nic", up=True))
@@ -182,11 +172,7 @@ class VirtualMachine(Machine):
 
     def _agent_ended(self) -> None:
         """QEMU has ended: the guest has powered itself off."""
-        os.close(self._pidfd)
-        self._pidfd = -1
-        assert self.agent is not None
-        self.exit_code = self.agent.wait()
-        if self.exit_code != 0:
+        if self._reap() != 0:
             text = (self.directory / "qemu.log").read_text(errors="replace").strip()
             self.note("QEMU failed", text[-300:])
         self._stop(SHUT_DOWN)
@@ -206,9 +192,7 @@ class VirtualMachine(Machine):
                 self.agent.send_signal(signal.SIGKILL)
             self.exit_code = self.agent.wait()
         (self.directory / "disk.raw").unlink(missing_ok=True)
-        self.note("off", reason)
-        with self._lock:
-            self.off.set()
+        self._turned_off(reason)
 
 
 def _kernel(image: Path, append: str) -> list[str]:

@@ -8,14 +8,13 @@ it began, and how it ended. The end of the connection is the end of the runner.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
-import threading
 import time
 import uuid
 from typing import Any
 
+from ..serve import accept_each, close
 from .jobs import Job, Jobs
 from .registry import Registry, Runner
 
@@ -59,12 +58,12 @@ class Broker:
 
     def start(self) -> None:
         """Begin to accept runners."""
-        threading.Thread(target=self._accept, name="broker", daemon=True).start()
+        accept_each(self._listener, self._serve, "broker")
 
     def stop(self) -> None:
         """Drop every runner."""
         for stream in [self._listener, *self._streams]:
-            _close(stream)
+            close(stream)
 
     def behave(self, behaviour: str, times: int = 1) -> None:
         """Make the next runners that connect behave badly from the start."""
@@ -78,16 +77,8 @@ class Broker:
             if session.runner is runner:
                 session.send({"error": DELETED, "code": 1})
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                stream, _ = self._listener.accept()
-            except OSError:
-                return
-            self._streams.add(stream)
-            threading.Thread(target=self._serve, args=[stream], daemon=True).start()
-
     def _serve(self, stream: socket.socket) -> None:
+        self._streams.add(stream)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             with stream.makefile("rb") as lines:
@@ -98,7 +89,7 @@ class Broker:
             pass  # a runner that was killed in the middle of a line
         finally:
             self._streams.discard(stream)
-            _close(stream)
+            close(stream)
 
     def _welcome(self, stream: socket.socket, hello: dict[str, Any]) -> Connection | None:
         answer: dict[str, object]
@@ -142,9 +133,3 @@ def _read(lines: Any) -> dict[str, Any]:
     """The next message; empty at the end of the connection."""
     line = lines.readline(LINE_LIMIT)
     return json.loads(line) if line else {}
-
-
-def _close(stream: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        stream.shutdown(socket.SHUT_RDWR)
-    stream.close()

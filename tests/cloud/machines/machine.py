@@ -190,10 +190,16 @@ class Machine:
             self.runner_service = RunnerService(self.setup.launch, self.directory)
         config = self.directory / "config.json"
         config.write_text(json.dumps(self._config(), indent=2))
-        with (self.directory / "agent.log").open("wb") as log:
+        command = [*self.setup.agent, "--config", str(config)]
+        pid = self._run(command, "agent.log", self._environment())
+        self.note("agent", f"pid {pid}")
+
+    def _run(self, command: list[str], log_name: str, environment: dict[str, str] | None) -> int:
+        """Start what the machine is: its end is the machine's."""
+        with (self.directory / log_name).open("wb") as log:
             self.agent = subprocess.Popen(
-                [*self.setup.agent, "--config", str(config)],
-                env=self._environment(),
+                command,
+                env=environment,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -201,7 +207,7 @@ class Machine:
                 start_new_session=True,
             )
         self._pidfd = os.pidfd_open(self.agent.pid)
-        self.note("agent", f"pid {self.agent.pid}")
+        return self.agent.pid
 
     def _config(self) -> dict[str, object]:
         config = json.loads(json.dumps(self.setup.config))
@@ -243,21 +249,22 @@ class Machine:
         if words.startswith(("-h now", "-P now", "now")):
             self._stop(SHUT_DOWN)
 
-    def _agent_ended(self) -> None:
+    def _reap(self) -> int:
+        """Give the exit code of what has ended."""
         os.close(self._pidfd)
         self._pidfd = -1
-        self._ping_limit = float("inf")
         assert self.agent is not None
         self.exit_code = self.agent.wait()
-        if self.exit_code == 0:
+        return self.exit_code
+
+    def _agent_ended(self) -> None:
+        self._ping_limit = float("inf")
+        code = self._reap()
+        if code == 0:
             # its child `shutdown` may still be on its way
             self.at(SHUTDOWN_COMES_SECONDS, self._forgotten)
             return
-        how = (
-            f"exit code {self.exit_code}"
-            if self.exit_code > 0
-            else processes.signal_name(-self.exit_code)
-        )
+        how = f"exit code {code}" if code > 0 else processes.signal_name(-code)
         self.note("agent failed", how)
         self._stop(f"{SHUT_DOWN} (FailureAction=poweroff: {how})")
 
@@ -277,6 +284,9 @@ class Machine:
         if self.agent is not None:
             self.exit_code = self.agent.returncode
         self._wait_for_processes()
+        self._turned_off(reason)
+
+    def _turned_off(self, reason: str) -> None:
         self.note("off", reason)
         with self._lock:
             self.off.set()
