@@ -6,10 +6,9 @@
         assert cloud.idle()
         assert cloud.left() == []
 
-What exists in it is read from scaler/template.yaml. `reset` gives a fresh cloud, with other
-options where a test wants them, in a fraction of the time that a start takes. Two things are
-quicker than in AWS, and can be set: `retry_delay`, after which a failed message comes back, and
-`hurry`, which divides the delay of parked messages.
+What exists in it is read from scaler/template.yaml. `reset` gives a fresh cloud, with other options
+if a test needs them, much faster than a start. Two settings make it faster than AWS: `retry_delay`
+is when a failed message comes back, and `hurry` divides the delay of parked messages.
 """
 
 from __future__ import annotations
@@ -92,7 +91,7 @@ class Cloud(View):
             self.moto = self._prepared = None
 
     def reset(self, **options: Any) -> Cloud:
-        """Begin anew, with these options; what is not given is the default."""
+        """Replace everything by a fresh cloud with these options; those left out get defaults."""
         self._halt()
         self.options = Options(**options)
         return self.start()
@@ -215,7 +214,7 @@ class Cloud(View):
         return self.aws.url
 
     def client(self, service: str) -> Any:
-        """Give a boto3 client of the account's owner, straight to moto: no faults, no record."""
+        """Make a boto3 client for the account's owner, which bypasses the proxy and its faults."""
         assert self.moto is not None
         return self.moto.client(service)
 
@@ -248,16 +247,16 @@ class Cloud(View):
         self.bus.put(source, detail_type, detail)
 
     def instance_ended(self, instance_id: str, reason: str) -> None:
-        """Take note of a machine that is off: EC2 terminates it and says so."""
+        """Terminate the instance of a machine that is off, and emit EC2's event."""
         self.hooks.instance_ended(instance_id, reason)
 
     def pending(self) -> int:
-        """Count what follows from calls and is not over yet."""
+        """Count the consequences of calls that are still under way."""
         return self.hooks.pending
 
     @property
     def hurry(self) -> float:
-        """How many times sooner delayed messages come."""
+        """The factor by which delayed messages come sooner."""
         return self.aws.messages.hurry
 
     @hurry.setter

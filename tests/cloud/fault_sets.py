@@ -53,12 +53,12 @@ def _conflict(faults: Faults) -> None:
 
 
 def _spot(faults: Faults) -> None:
-    """One machine is told that EC2 wants it back."""
+    """EC2 takes one spot machine back, with notice."""
     faults.add("machine", "spot", times=1, fault=Event(seconds=1.0))
 
 
 def _slow(faults: Faults) -> None:
-    """Every call takes as long as it does on a slow day."""
+    """Every call is slow."""
     faults.add("ec2", "RunInstances", fault=Latency(1.4))
     for service in ("ssm", "sqs", "events", "github"):
         faults.add(service, fault=Latency(0.15))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What follows from a call that took effect: machines boot, pollers wake, events are delivered.
+"""The consequences of a call that succeeded: machines boot, pollers wake, events are delivered.
 
-The proxy calls a hook after moto's answer. What takes longer happens in the background, as it does
-in AWS, and is counted, so that a test can wait until it is over.
+The proxy calls a hook after moto's answer. Slow work runs in the background, as in AWS; it is
+counted, so that a test can wait for its end.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Hooks:
         }
 
     def stop(self) -> None:
-        """Wait for what is under way."""
+        """Wait for the work under way."""
         self._background.shutdown(wait=True, cancel_futures=True)
 
     def sent(self, queue_arn: str, delay: float = 0.0) -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""How long the tests wait for what has to happen: one limit for all of them.
+"""How long tests wait for an event: one limit for all of them.
 
-A test never waits for a fixed time, and then looks. It waits for the event that it is about, or,
-to show that something does not happen, for one that comes after it would have. So only a test that
-fails waits as long as this, and the limit can be generous to a busy machine.
+No test sleeps for a fixed time and then looks. It waits for the event that it is about; to show
+that something does not happen, it waits for an event that would come later. Only a failing test
+uses up the limit, so the limit is generous enough for a busy machine.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a cloud is started with: configuration, secrets, and the environment of its programs."""
+"""The inputs of a cloud: configuration, secrets, and the environment of its programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BUILD = Path(__file__).resolve().parents[2] / os.environ.get("BUILD", "build")
 
-# Where the programs are built with sanitizers, these say what they do; nothing else is inherited.
+# Settings for programs built with sanitizers; programs inherit nothing else.
 INHERITED = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What can be seen of a cloud: output, metrics, what is in flight and what is left behind."""
+"""The read-only half of the cloud: output, metrics, work in flight, and leftovers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "D
 
 
 class Log:
-    """Lines of output with who wrote them; also kept in files, one for each writer."""
+    """Lines of output and their writers; also kept in one file for each writer."""
 
     def __init__(self, directory: Path):
         self.lines: list[tuple[str, str]] = []
@@ -53,7 +53,7 @@ class Log:
 
 
 class View:
-    """The half of Cloud that looks; it changes nothing."""
+    """The half of Cloud that only looks."""
 
     stack: Stack
     log_lines: Log
@@ -107,7 +107,7 @@ class View:
         return found
 
     def left(self) -> list[str]:
-        """Tell what is left behind: instances, parameters, messages, runners; [] when clean."""
+        """List leftovers: instances, parameters, messages, runners; [] when clean."""
         return [
             *(f"instance {one['InstanceId']}" for one in self.instances()),
             *(f"parameter {name}" for name in self.parameters()),
@@ -116,7 +116,7 @@ class View:
         ]
 
     def busy(self) -> list[str]:
-        """Tell what is in flight: invocations, messages that a function will get, instances."""
+        """List work in flight: invocations, messages that a function will get, instances."""
         polled = {poller.queue.logical_id for poller in self.pollers if not poller.paused}
         return [
             *(f"function {name}" for name, host in self.hosts.items() if host.busy),

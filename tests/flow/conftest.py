@@ -140,7 +140,7 @@ def account(moto: Moto, cli: AwsCli, tmp_path: Path) -> Account:
 
 
 def inherited() -> dict[str, str]:
-    """Give what a program built with sanitizers needs."""
+    """Give the variables that a program built with sanitizers needs."""
     return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 

@@ -128,7 +128,7 @@ class Floor:
         return self
 
     def stages(self) -> list[str]:
-        """List what happened to the machine."""
+        """List the stages of the machine's life so far."""
         return [moment.stage for moment in self.machine.moments]
 
     def reports(self) -> list[dict[str, Any]]:
@@ -160,7 +160,7 @@ class Floor:
 
 
 def assert_ended_well(floor: Floor) -> None:
-    """Look whether the machine turned itself off, and nothing of it is left."""
+    """Assert that the machine turned itself off and left nothing."""
     assert floor.machine.reason == SHUT_DOWN
     assert "shutdown" in floor.stages()
     assert floor.cloud.parameters() == []

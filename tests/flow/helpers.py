@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What flow tests say often: messages, events that carry them, and a look at what followed.
+"""Helpers of flow tests: make messages and the events that carry them, and look at the results.
 
 Most tests take one stage of a job's life (fixture `stage`): they make the message that the stage
 before would have queued, invoke the function, and look at its calls, its answer and its output.
@@ -115,7 +115,7 @@ def configure(cloud: Cloud, config: Document | None = None, **changes: Any) -> N
 
 
 def sent(cloud: Cloud, queue: str) -> list[Document]:
-    """List what the functions put into a queue: each call's parameters, with Body decoded."""
+    """List the messages that functions put into a queue: call parameters, with Body decoded."""
     found = []
     for call in cloud.calls.of("sqs", "SendMessage"):
         if call.parameters["QueueUrl"].endswith(f"/{cloud.queue(queue).name}") and not call.error:
@@ -139,7 +139,7 @@ def told(cloud: Cloud) -> list[Document]:
 
 
 def log(cloud: Cloud, who: str) -> list[Document]:
-    """List what a function logged: its lines of JSON that are no metrics."""
+    """List a function's log records: its lines of JSON that are not metrics."""
     lines = [_decoded(line) for name, line in cloud.logs if name == who]
     return [line for line in lines if isinstance(line, dict) and "_aws" not in line]
 

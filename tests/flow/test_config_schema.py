@@ -282,7 +282,7 @@ def test_runner_groups_belong_to_organizations():
 
 
 def test_schema_is_what_the_scaler_prints():
-    result = subprocess.run([SCALER, "check", "--schema"], capture_output=True, timeout=20)
+    result = subprocess.run([SCALER, "check", "--schema"], capture_output=True, timeout=PATIENCE)
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout == SCHEMA_FILE.read_bytes(), "`make schema` writes it"
 

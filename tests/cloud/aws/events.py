@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What moves a job from function to function: queues that are polled, and rules for events.
+"""Moves jobs from function to function: pollers of queues, and the event bus with its rules.
 
-A poller stands for one event source mapping. It wakes when something was put into its queue, gives
-batches to the function, deletes what succeeded and lets the rest come back. One thing is quicker
-than in AWS: a failed message comes back after `retry_delay` seconds, not after the queue's
-visibility time-out. Redrive to the dead-letter queues is moto's.
+A poller stands for one event source mapping. It wakes when a message arrives, hands batches to the
+function, deletes the messages that succeeded, and makes the others visible again after
+`retry_delay` seconds instead of the queue's visibility time-out. moto moves dead letters.
 """
 
 from __future__ import annotations
@@ -126,7 +125,7 @@ class Poller:
                 self._pool.submit(self._work, messages)
 
     def _wait(self) -> bool:
-        """Sleep until there is something to look for and someone to work on it."""
+        """Sleep until a message may be due and an invocation may begin; False when stopped."""
         idle_until = time.monotonic() + IDLE_POLL_SECONDS
         with self._changed:
             while not self._stopped:

@@ -23,7 +23,7 @@ NOBODY = Credentials("", "")
 
 
 def missing(template: Template, policies: Policies) -> list[str]:
-    """List what the stack does not allow and needs; [] when all is well."""
+    """List the permissions that the stack needs and does not grant; [] when all is well."""
     return [
         *_polling(template, policies),
         *_logging(template, policies),

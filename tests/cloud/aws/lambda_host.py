@@ -40,7 +40,7 @@ class Host:
             return [sandbox.pid for sandbox in self._all if sandbox.alive]
 
     def invoke(self, event: bytes) -> bytes:
-        """Run one event; waits for a sandbox when all are busy."""
+        """Run one event; wait for a sandbox when all are busy."""
         try:
             sandbox = self._acquire() or self._begin()
             try:
@@ -94,7 +94,7 @@ class Host:
         sandbox.stop()
 
     def release(self) -> list[Sandbox]:
-        """Take no more events, and let those processes go that wait for one."""
+        """Take no more events, and let idle processes end."""
         with self._free:
             self._stopped = True
             sandboxes = list(self._all)
@@ -105,6 +105,6 @@ class Host:
         return sandboxes
 
     def stop(self) -> None:
-        """End every sandbox, also those that work on an event."""
+        """End every sandbox, busy ones too."""
         for sandbox in self.release():
             sandbox.stop()

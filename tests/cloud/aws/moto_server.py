@@ -3,11 +3,11 @@
 
 Prints the port that it listens on, then takes commands on its standard input:
 
-    set up   what is called from now on is in every account that comes after
-    serve    end the account that was served, and fork one that begins with what was set up
+    set up   apply the calls that follow to every account that is served later
+    serve    end the account that is served, and fork one that begins with what was set up
 
-One thread serves the set-up, so that a fork is safe; as many as it takes serve an account. All of
-it ends when the standard input does, however the parent ended.
+A single thread serves the set-up, so that a fork is safe; an account has a thread for each call.
+Everything ends with the standard input, however the parent ended.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Accounts:
         self._app = DomainDispatcherApplication(create_backend_app)
         self._set_up = self._server(threaded=False)
         self._serving = 0
-        # Only we hold the writing end: an account that can read from the other one is on its own.
+        # Only this process has the writing end, so its end wakes the account that reads from it.
         self._alone, self._alive = os.pipe()
 
     def _server(self, threaded: bool) -> BaseWSGIServer:
@@ -70,7 +70,7 @@ class Accounts:
         )  # fmt: skip
 
     def run(self) -> None:
-        """Take commands, and calls while there is no account to serve them."""
+        """Take commands, and calls while no account is served."""
         commands = sys.stdin.fileno()
         while True:
             wanted = [commands] if self._serving else [commands, self._listener.fileno()]
@@ -99,7 +99,7 @@ class Accounts:
         if self._serving == 0:
             os.close(self._alive)
             threading.Thread(target=self._watch, daemon=True).start()
-            mock_random.seed()  # two accounts have no ids in common
+            mock_random.seed()  # or all accounts would draw the same ids
             self._server(threaded=True).serve_forever()
 
     def _watch(self) -> None:

@@ -23,7 +23,7 @@ Context = Callable[[], Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Need:
-    """One thing that a call needs: an action on a resource, with what conditions may ask for."""
+    """A permission that a call needs: an action on a resource, and the context for conditions."""
 
     action: str
     resource: str
@@ -68,14 +68,14 @@ class Policies:
         self.launch_template_id = launch_template_id
 
     def refusal(self, call: Call, session: Session) -> Need | None:
-        """Tell what a call needs and its role may not do; None when all is allowed."""
+        """Give the first permission that the call needs and its role lacks, if any."""
         for need in self.needs(call):
             if not self.allows(session, need):
                 return need
         return None
 
     def allows(self, session: Session, need: Need) -> bool:
-        """Tell whether a statement of the session's role allows what is needed."""
+        """Tell whether a statement of the session's role grants this permission."""
         return any(
             _matches(need.action, statement["Action"], fold=True)
             and _matches(need.resource, statement["Resource"])
@@ -102,7 +102,7 @@ class Policies:
         return f"arn:aws:ec2:{self.region}:{self.account}:instance/{instance_id}"
 
     def needs(self, call: Call) -> Iterator[Need]:
-        """List what a call needs; a call that is not listed here needs its action on "*"."""
+        """List the permissions that a call needs; by default, its action on "*"."""
         special = {
             "ssm": self._parameters,
             "sqs": self._queue,

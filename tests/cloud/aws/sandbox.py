@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A sandbox: one process of a Lambda function, and the Runtime API endpoint that it polls.
 
-The process gets the function's environment, the credentials of the function's own role, and
-nothing else. When it runs into the function's time-out it is killed; that, a crash and an error
-that it reports make a failed invocation. When the Runtime API is gone it should end by itself.
+The process gets the function's environment and the credentials of the function's own role, and
+nothing else. It is killed at the function's time-out. An invocation fails by a time-out, a crash,
+or an error that the process reports. A process should end by itself when the Runtime API is gone.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Sandbox:
         return invocation.answer
 
     def _drain(self) -> None:
-        """Wait until what the process wrote is read: a mark goes through its own pipe."""
+        """Wait until the output is read: a mark is sent through the process's own pipe."""
         self._drained.clear()
         try:
             Path(f"/proc/{self.pid}/fd/1").write_bytes(MARK)
@@ -120,7 +120,7 @@ class Sandbox:
             self._reader.join(PATIENCE)
 
     def stop(self) -> int:
-        """End the process, kindly at first; give its exit status."""
+        """End the process, with SIGKILL if need be; give its exit status."""
         self.release()
         for end, seconds in (
             (lambda: None, GOODBYE_SECONDS),
@@ -138,7 +138,7 @@ class Sandbox:
         return self._process.wait()
 
     def release(self) -> None:
-        """Answer nothing any more, so that a process that waits for its next event can end."""
+        """Stop answering, so that a process that waits for its next event can end."""
         self._finish(error=FunctionError(STOPPED, "the local cloud has stopped"))
         self._released = True
         self._next.put(None)

@@ -56,17 +56,17 @@ class Moto:
                 stderr=errors,
                 text=True,
             )
-        importlib.import_module("moto.events.models")  # slow, so do it while moto starts
+        importlib.import_module("moto.events.models")  # slow: runs while moto starts
         self._session = boto3.Session("setup", "setup", region_name=REGION)
         self._clients: dict[str, Any] = {}
         self.port = int(self._said(str.isdigit))
 
     def set_up(self) -> None:
-        """Let what is called from now on be in every account that is served after."""
+        """Apply the calls that follow to every account that is served later."""
         self._command("set up")
 
     def serve(self) -> None:
-        """End the account that was served, and serve a fresh one: with what was set up, no more."""
+        """Replace the account that was served by a fresh one, which has only what was set up."""
         self._command("serve")
 
     def _command(self, text: str) -> None:
@@ -168,7 +168,7 @@ class Stack:
         return stack
 
     def _warm_up(self) -> None:
-        """Call what the programs will, or each account would take its time over its first call."""
+        """Load the services that programs call, or each account would load them again."""
         client = self.moto.client
         client("ssm").get_parameters_by_path(Path=f"{self.prefix}/")
         client("sqs").list_queues()

@@ -50,7 +50,7 @@ _Loader.yaml_implicit_resolvers = {
 
 @functools.cache
 def load(path: Path = DEFAULT_PATH) -> dict[str, Any]:
-    """Parse a template, short forms written out; the document is shared, so leave it as it is."""
+    """Parse a template and expand short forms; the document is shared, do not change it."""
     return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
 
 

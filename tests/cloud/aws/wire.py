@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""AWS on the wire: what a request asks for and who signed it, and errors in each service's form.
+"""AWS on the wire: parses requests and their signatures, and writes errors as each service does.
 
 EC2 speaks forms and XML, the other services of this project speak JSON with a target header. The
 signature is looked at here only where the proxy has to change a request (see proxy.py); all others

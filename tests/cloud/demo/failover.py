@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which launches were refused for want of capacity, and what was tried next.
+"""Finds launches that were refused for lack of capacity, and the next attempt after each.
 
 The record of calls does not say which batch a RunInstances belongs to. The order in which pools
 (type, market and zone) first appear in it is the ladder; the next try of a refused call is the

@@ -44,7 +44,7 @@ class Painter:
         print(f"{time}  {name:<{self.width}}  {stage}  {line.text}", file=self.stream, flush=True)
 
     def table(self, lives: Iterable[Life]) -> None:
-        """Write what became of each job, and the medians."""
+        """Write the outcome of each job, and the medians."""
         rows = [_row(life) for life in lives]
         times = [[row[at] for row in rows if row[at] is not None] for at in (4, 5, 6)]
         medians = [statistics.median(column) if column else None for column in times]

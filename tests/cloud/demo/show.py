@@ -134,7 +134,7 @@ class Demo:
         return Story(cloud, jobs)
 
     def _follow(self, cloud: Cloud, story: Story) -> None:
-        """Tell what happens until all is done and quiet, or the time is over."""
+        """Show events until all jobs are done and nothing moves, or the time is over."""
         end = time.monotonic() + self.limit
         clean_end = end
         next_look = 0.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The life of jobs, told from what really happened.
+"""The life of jobs, told from records of real events.
 
 Its sources are the record of calls to AWS and GitHub, the deliveries of webhooks, the machines'
 moments, and the state of jobs and runners at GitHub. `news` gives what is new since it was last
@@ -264,7 +264,7 @@ def _zones(cloud: Cloud) -> dict[str, str]:
 
 
 def _merged(lines: list[Line]) -> list[Line]:
-    """Tell once, with a count, what is the same for no job in particular."""
+    """Merge equal lines that belong to no job into one with a count."""
     counts: dict[tuple[str, str], int] = {}
     kept = []
     for line in lines:

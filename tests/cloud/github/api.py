@@ -148,7 +148,7 @@ class Api:
         return Answer.of(status, call.document) if call.document is not None else Answer(status)
 
     def _fault(self, operation: str, names: dict[str, str], call: Call) -> Fault | None:
-        """Take this call's faults; what has no effect on GitHub is carried out here."""
+        """Take this call's faults, and apply those that come before any effect."""
         body = call.body if isinstance(call.body, dict) else {}
         remaining = None
         for fault in self.faults.take("github", operation, names | body):

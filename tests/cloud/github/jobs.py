@@ -46,7 +46,7 @@ class Job:
     completed: float | None = None
 
     def message(self) -> dict[str, object]:
-        """What the runner is told."""
+        """The message to the runner."""
         return {
             "id": self.id,
             "name": self.name,
@@ -68,7 +68,7 @@ class Session(Protocol):
 
 
 class Jobs:
-    """Matches jobs with listening runners; every change wakes those who wait for it."""
+    """Matches jobs with listening runners, and wakes waiting threads at each change."""
 
     def __init__(self, registry: Registry, announce: Callable[[Job, str], None]) -> None:
         self.registry = registry

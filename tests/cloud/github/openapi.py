@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""GitHub's own description of its API, and of its webhooks, as a judge of both sides.
+"""Checks both sides against GitHub's own description of its API and webhooks.
 
 The npm package @octokit/openapi holds 13 MB of JSON. The few operations that the stand-in knows
 are cut out of it once, with the schemas that they need, and the cut is kept in the build folder

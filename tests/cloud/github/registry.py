@@ -30,7 +30,7 @@ READ_ONLY_LABELS = ("self-hosted", "linux", "x64", "arm64")
 
 @dataclass
 class Runner:
-    """One registered runner, and what became of it."""
+    """One registered runner and its history."""
 
     id: int
     name: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Deliveries of webhooks as GitHub makes them, and as it sometimes spoils them.
+"""Deliveries of webhooks: as GitHub makes them, and doubled, late, lost or out of order.
 
 The bodies are the real ones of the npm package @octokit/webhooks-examples, with the job, runner,
 repository and installation put in, and each is checked against GitHub's schema before it goes out.

@@ -46,7 +46,7 @@ class Machines:
         self._stopped = False
 
     def launched(self, instance_ids: list[str], request: dict[str, str]) -> None:
-        """Switch on what RunInstances made; `request` is its form. What is on stays on."""
+        """Boot the instances that RunInstances made, once each; `request` is the call's form."""
         with self.changed:
             fresh = [name for name in instance_ids if name not in self._known]
             self._known.update(fresh)
@@ -55,7 +55,7 @@ class Machines:
             threading.Thread(target=self._launch, args=arguments, daemon=True).start()
 
     def terminated(self, instance_id: str, reason: str = TERMINATED) -> None:
-        """Switch off what TerminateInstances ended."""
+        """Switch off the machine of a terminated instance."""
         machine = self.all.get(instance_id)
         if machine is not None:
             machine.end(TERMINATED)
@@ -79,7 +79,7 @@ class Machines:
         return [machine for machine in list(self.all.values()) if not machine.off.is_set()]
 
     def left(self) -> list[str]:
-        """The machines that are on, and what they are doing, for people."""
+        """List the machines that are on and their states, for people."""
         return [f"machine {m.id} is still on ({m.state})" for m in self.running()]
 
     def wait(self, condition: Any, seconds: float = PATIENCE) -> bool:
@@ -88,7 +88,7 @@ class Machines:
             return self.changed.wait_for(condition, seconds)
 
     def stop(self) -> None:
-        """End every machine at once; nobody is told."""
+        """End every machine at once, without telling EC2."""
         with self.changed:
             self._stopped = True
             running = self.running()

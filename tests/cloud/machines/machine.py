@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The life of one machine: boot, systemd's part around the agent, and its end.
 
-A machine is the processes of two sessions (in the sense of setsid), the agent's and that of
-runner.service, with a metadata service of its own. One
-thread runs it and waits for whatever comes first: the agent's end, `shutdown -h now`, the agent's
-words to systemd (sd_notify), a command from outside, or a time that was set. As in the unit file,
-an agent that fails or stops to answer the watchdog powers the machine off.
+A machine has a metadata service and the processes of two sessions (see setsid(2)): the agent's and
+that of runner.service. Its thread waits for the first of: the agent's end, `shutdown -h now`, a
+message of the agent to systemd (sd_notify), a command from outside, or an alarm. As in the unit
+file, an agent that fails or no longer feeds the watchdog powers the machine off.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Moment:
 
 @dataclass
 class Setup:
-    """How machines are set up; tests change what they need before a launch."""
+    """The settings of machines; tests change them before a launch."""
 
     agent: list[str]
     config: dict[str, object]
@@ -195,7 +194,7 @@ class Machine:
         self.note("agent", f"pid {pid}")
 
     def _run(self, command: list[str], log_name: str, environment: dict[str, str] | None) -> int:
-        """Start what the machine is: its end is the machine's."""
+        """Start the main process, whose end ends the machine; give its pid."""
         with (self.directory / log_name).open("wb") as log:
             self.agent = subprocess.Popen(
                 command,
@@ -228,7 +227,7 @@ class Machine:
         }
 
     def _hear(self) -> None:
-        """Read what the agent says to systemd."""
+        """Read the agent's messages to systemd."""
         for line in self._notify.recv(65536).decode(errors="replace").splitlines():
             name, _, value = line.partition("=")
             if line in ("READY=1", "WATCHDOG=1"):
@@ -250,7 +249,7 @@ class Machine:
             self._stop(SHUT_DOWN)
 
     def _reap(self) -> int:
-        """Give the exit code of what has ended."""
+        """Give the exit code of the main process, which has ended."""
         os.close(self._pidfd)
         self._pidfd = -1
         assert self.agent is not None

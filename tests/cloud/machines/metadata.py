@@ -53,7 +53,7 @@ class Facts:
 
 
 class Metadata:
-    """Serves the facts of a machine to those who have a token."""
+    """Serves the facts of a machine to requests with a token."""
 
     def __init__(self, facts: Facts, assume: Callable[[], dict[str, Any]], faults: Faults) -> None:
         self.facts = facts

@@ -48,7 +48,7 @@ class RunnerService:
 
 
 def _environment() -> dict[str, str]:
-    """Give what systemd sets for a unit with User=, and the sanitizers' settings."""
+    """Give the variables that systemd sets for a unit with User=, and the sanitizers' settings."""
     user = pwd.getpwuid(os.getuid())
     own = {"HOME": user.pw_dir, "LOGNAME": user.pw_name, "SHELL": user.pw_shell}
     settings = {name: os.environ[name] for name in INHERITED if name in os.environ}
