@@ -133,6 +133,29 @@ static void a_named_instance_type_counts(void **state)
                 deliver(stage, JOB("queued", "queued", LINUX ",\"m7i.2xlarge\""), "current"), 202);
 }
 
+/* The webhook of a repository or organization names no installation, but an App needs one to
+ * register the runner. A personal token does not. */
+static void a_delivery_without_an_installation_gets_that_of_the_app(void **state)
+{
+        struct stage *stage = *state;
+        struct config *config = stage->scaler.config;
+        char body[sizeof(QUEUED)];
+
+        memcpy(body, QUEUED, sizeof(QUEUED));
+        *strstr(body, "installation") = 'x';
+        stage_expect_sent(stage, "queued.fifo");
+        assert_int_equal(deliver(stage, body, "current"), 202);
+        assert_not_sent(stage, "\\\"installation\\\"");
+        config->app_id = mem_string("12345");
+        stage_expect_sent(stage, "\\\"installation\\\":4711,");
+        assert_int_equal(deliver(stage, body, "current"), 202);
+        config->installations = mem_resize(config->installations, 2, sizeof(int64_t));
+        config->installations[config->n_installations++] = 4711;
+        config->installations[0] = 1;
+        stage_expect_sent(stage, "\\\"installation\\\":4711,");
+        assert_int_equal(deliver(stage, QUEUED, "current"), 202);
+}
+
 /* -- not accepted -- */
 
 static void what_is_not_ours_is_ignored(void **state)
@@ -263,6 +286,20 @@ static void a_secret_that_cannot_be_read_again_stays(void **state)
         assert_logged(stage, "webhook secret not read again");
 }
 
+/* Anybody can send one. */
+static void an_unsigned_delivery_makes_nobody_read_the_secret_again(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("GITHUB_WEBHOOK_SECRET", "ssm:/p/secret", 1);
+        expect_secret(stage, 200, SECRET("good"));
+        stage_expect_sent(stage, NULL);
+        assert_int_equal(deliver(stage, QUEUED, "good"), 202);
+        script_sleep(stage->script, 60000);
+        assert_int_equal(deliver_as(stage, "workflow_job", QUEUED, NULL), 401);
+        assert_int_equal(script_requests(stage->script), 2);
+}
+
 /* -- our own failures -- */
 
 static void our_own_failures_are_answered_with_503(void **state)
@@ -295,6 +332,7 @@ int main(void)
                 TEST(a_queued_job_goes_to_its_queue),
                 TEST(each_action_has_its_queue),
                 TEST(a_named_instance_type_counts),
+                TEST(a_delivery_without_an_installation_gets_that_of_the_app),
                 TEST(what_is_not_ours_is_ignored),
                 TEST(what_is_not_configured_is_forbidden),
                 TEST(what_is_malformed_is_told),
@@ -302,6 +340,7 @@ int main(void)
                 TEST(both_secrets_are_good),
                 TEST(a_new_secret_is_seen_within_a_minute),
                 TEST(a_secret_that_cannot_be_read_again_stays),
+                TEST(an_unsigned_delivery_makes_nobody_read_the_secret_again),
                 TEST(our_own_failures_are_answered_with_503),
         };
 
