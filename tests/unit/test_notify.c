@@ -73,6 +73,22 @@ static void a_key_is_shown_once_in_a_quarter_of_an_hour(void **state)
         assert_string_equal(notify_once(stage, NOTE("k")), STAGE_NONE_FAILED);
 }
 
+/* Not only the latest is remembered. */
+static void each_of_several_is_shown_once(void **state)
+{
+        static const char *const notes[] = {NOTE("a"), NOTE("b"), NOTE("c")};
+        struct stage *stage = *state;
+
+        setenv("TEAMS_WEBHOOK_URLS", "", 1);
+        for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
+                expect(stage, SLACK, 200);
+                assert_string_equal(notify_once(stage, notes[i]), STAGE_NONE_FAILED);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(notes); i++)
+                assert_string_equal(notify_once(stage, notes[i]), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), ARRAY_SIZE(notes));
+}
+
 static void a_failed_channel_does_not_make_others_repeat(void **state)
 {
         struct stage *stage = *state;
@@ -106,6 +122,36 @@ static void channels_fail_apart(void **state)
         assert_logged(stage, "TEAMS_WEBHOOK_URLS");
 }
 
+/* Nobody has seen it, so it comes again. */
+static void a_channel_that_is_the_only_one_must_work(void **state)
+{
+        struct stage *stage = *state;
+
+        unsetenv("TEAMS_WEBHOOK_URLS");
+        setenv("SLACK_WEBHOOK_URLS", "ssm:/p/slack", 1);
+        for (int i = 0; i < 2; i++) {
+                script_expect(stage->script, "POST", STAGE_SSM, "/p/slack", 400,
+                        "{\"__type\":\"AccessDeniedException\"}");
+                assert_string_equal(notify_once(stage, NOTE("k")), STAGE_FAILED("m1"));
+        }
+        assert_not_logged(stage, "nobody is told");
+        setenv("SLACK_WEBHOOK_URLS", SLACK, 1);
+        expect(stage, SLACK, 200);
+        assert_string_equal(notify_once(stage, NOTE("k")), STAGE_NONE_FAILED);
+}
+
+/* One cannot be read, and the other refuses. */
+static void channels_may_fail_in_different_ways(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("TEAMS_WEBHOOK_URLS", "ssm:/p/teams", 1);
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/teams", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        expect(stage, SLACK, 404);
+        assert_string_equal(notify_once(stage, NOTE("k")), STAGE_FAILED("m1"));
+}
+
 static void without_channels_it_is_only_logged(void **state)
 {
         struct stage *stage = *state;
@@ -127,9 +173,12 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(all_channels_are_told_in_parallel),
                 TEST(a_key_is_shown_once_in_a_quarter_of_an_hour),
+                TEST(each_of_several_is_shown_once),
                 TEST(a_failed_channel_does_not_make_others_repeat),
                 TEST(what_no_channel_took_comes_again),
                 TEST(channels_fail_apart),
+                TEST(a_channel_that_is_the_only_one_must_work),
+                TEST(channels_may_fail_in_different_ways),
                 TEST(without_channels_it_is_only_logged),
         };
 
