@@ -88,7 +88,7 @@ static void a_machine_that_failed_early_gives_its_job_back(void **state)
 {
         struct stage *stage = *state;
 
-        stage_expect_sent(stage, "\\\"relaunches\\\":3");
+        stage_expect_sent(stage, "\\\"webhook_ms\\\":1000,\\\"relaunches\\\":3");
         stage_expect_sent(stage, "is given another machine");
         assert_string_equal(stage_one(stage, instance_handle,
                                     REPORT("failed", ",\"reason\":\"x\",\"job\":" JOB("2"))),
@@ -217,6 +217,62 @@ static void machines_of_others_are_left_alone(void **state)
         assert_int_equal(script_requests(stage->script), ARRAY_SIZE(tags) + 1);
 }
 
+static void only_the_end_of_a_machine_matters(void **state)
+{
+        static const char *const states[] = {"pending", "running", "stopping", "shutting-down"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+                _cleanup_free_ char *event =
+                        mem_format("{\"source\":\"aws.ec2\","
+                                   "\"detail-type\":\"EC2 Instance State-change Notification\","
+                                   "\"detail\":{\"instance-id\":\"i-00000001\",\"state\":\"%s\"}}",
+                                states[i]);
+
+                assert_string_equal(stage_one(stage, instance_handle, event), STAGE_NONE_FAILED);
+        }
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
+static void the_tags_say_where_a_runner_is_registered(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        expect_described(stage, "i-00000001", OURS);
+        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        script_expect(stage->script, "POST", "/app/installations/4711/access_tokens", NULL, 201,
+                "{\"token\":\"ghs_x\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
+        expect_found(stage, 200, "{\"runners\":[]}");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        /* Without a scope nothing was registered. */
+        expect_described(stage, "i-00000001", TAG("scale-agent:prefix", "/p"));
+        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+}
+
+/* A personal token that was replaced in SSM takes effect in a warm process. */
+static void a_refused_token_is_read_again(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("GITHUB_TOKEN", "new-token", 1);
+        setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
+        expect_described(stage, "i-00000001", WITH_JOB);
+        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_found(stage, 401, "{\"message\":\"bad\"}");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_FAILED("m1"));
+        expect_described(stage, "i-00000001", WITH_JOB);
+        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_found(stage, 200, "{\"runners\":[]}");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        assert_string_equal(github_kept_token(stage->scaler.github, 0), "new-token");
+}
+
 static void what_cannot_be_read_fails_alone(void **state)
 {
         struct stage *stage = *state;
@@ -248,6 +304,9 @@ int main(void)
                 TEST(a_job_lost_with_its_machine_is_told),
                 TEST(a_spot_warning_is_told_where_a_job_runs),
                 TEST(machines_of_others_are_left_alone),
+                TEST(only_the_end_of_a_machine_matters),
+                TEST(the_tags_say_where_a_runner_is_registered),
+                TEST(a_refused_token_is_read_again),
                 TEST(what_cannot_be_read_fails_alone),
         };
 
