@@ -65,6 +65,58 @@ static void different_jobs_are_launched_apart(void **state)
         assert_string_equal(queued_batch(stage, messages, 3), STAGE_NONE_FAILED);
 }
 
+/* What one RunInstances cannot give both. */
+static void jobs_that_differ_in_one_thing_are_launched_apart(void **state)
+{
+        static const char *const others[] = {
+                ",\"instance_type\":\"m7i.2xlarge\"",
+                ",\"spec\":\"fallback\"",
+                ",\"installation\":4711",
+                ",\"offer\":1",
+        };
+        static const char *const bodies[] = {
+                QUEUED_OFFER("m7i.2xlarge", "a"),
+                "Value=fallback&",
+                "Value=4711&",
+                QUEUED_OFFER("m7i.large", "b"),
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+                _cleanup_free_ char *other = mem_format(
+                        "{\"action\":\"queued\",\"id\":2,\"run_id\":2,\"repository\":\"o/r\","
+                        "\"labels\":[]%s%s%s}",
+                        others[i], i == 0 ? "" : ",\"instance_type\":\"m7i.large\"",
+                        i == 1 ? "" : ",\"spec\":\"linux\"");
+                const struct stage_message messages[] = {
+                        {"a", queued_job(1, "linux"), 0, NULL}, {"b", other, 0, NULL}};
+
+                expect_launch(stage, bodies[i], 2, 2);
+                expect_launch(stage, QUEUED_OFFER("m7i.large", "a"), 1, 1);
+                expect_registration(stage, 1);
+                expect_registration(stage, 2);
+                assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+        }
+}
+
+/* Somebody ran it again on GitHub. */
+static void another_attempt_of_a_job_is_another_job(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job(1, "linux"), 0, NULL},
+                {"b",
+                        "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"attempt\":2,\"repository\":"
+                        "\"o/r\",\"labels\":[],\"spec\":\"linux\",\"instance_type\":\"m7i.large\"}",
+                        0, NULL},
+        };
+
+        expect_launch(stage, "MaxCount=2&", 1, 2);
+        expect_registration(stage, 1);
+        expect_registration(stage, 2);
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+}
+
 static void duplicate_messages_share_an_instance(void **state)
 {
         struct stage *stage = *state;
@@ -179,6 +231,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(a_batch_is_one_launch),
                 TEST(different_jobs_are_launched_apart),
+                TEST(jobs_that_differ_in_one_thing_are_launched_apart),
+                TEST(another_attempt_of_a_job_is_another_job),
                 TEST(duplicate_messages_share_an_instance),
                 TEST(tokens_are_requested_while_ec2_launches),
                 TEST(old_jobs_are_dropped),
