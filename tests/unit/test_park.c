@@ -24,6 +24,57 @@ static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
         assert_logged(stage, "InsufficientInstanceCapacity: because");
 }
 
+/* Then the first job has its machine, and people hear of those that have none. */
+static void after_a_partial_launch_people_are_told_of_the_rest(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job_with(1, "fallback", ",\"url\":\"https://github.test/1\""), 0,
+                        NULL},
+                {"b", queued_job_with(2, "fallback", ",\"url\":\"https://github.test/2\""), 0,
+                        NULL},
+                {"c", queued_job_with(3, "fallback", ",\"url\":\"https://github.test/3\""), 0,
+                        NULL},
+        };
+
+        expect_launch(stage, "MaxCount=3&", 1, 1);
+        for (int i = 0; i < 3; i++)
+                expect_refusal(stage, "MaxCount=2&", 500, "InsufficientInstanceCapacity");
+        expect_registration(stage, 1);
+        stage_expect_sent(stage, "\"{\\\"action\\\":\\\"queued\\\",\\\"id\\\":2,");
+        stage_expect_sent(stage, "Jobs of spec fallback wait: no capacity");
+        stage_expect_sent(stage, "\"{\\\"action\\\":\\\"queued\\\",\\\"id\\\":3,");
+        assert_string_equal(queued_batch(stage, messages, 3), STAGE_NONE_FAILED);
+}
+
+/* Jobs of one organization share a launch, whatever repository they are of. */
+static void a_notification_is_about_the_first_job_that_waits(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job(1, "organization"), 0, NULL},
+                {"b",
+                        "{\"action\":\"queued\",\"id\":2,\"run_id\":2,\"attempt\":1,"
+                        "\"repository\":\"o/second\",\"name\":\"test\","
+                        "\"url\":\"https://github.test/2\",\"labels\":[],"
+                        "\"spec\":\"organization\",\"instance_type\":\"m7i.large\"}",
+                        0, NULL},
+        };
+
+        expect_launch(stage, "MaxCount=2&", 1, 1);
+        expect_refusal(stage, "MaxCount=1&", 403, "UnauthorizedOperation");
+        script_expect(stage->script, "POST", "/orgs/o/actions/runners/generate-jitconfig",
+                "\"runner_group_id\":7", 201,
+                "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}");
+        expect_put(stage, 1, 200, "{\"Version\":1}");
+        stage_expect_sent(stage, "Jobs of spec organization wait: refused");
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_FAILED("b"));
+        assert_sent(stage, "\\\"url\\\":\\\"https://github.test/2\\\"");
+        assert_sent(stage, "\\\"name\\\":\\\"Jobs of this batch\\\",\\\"value\\\":\\\"1\\\"");
+        assert_sent(stage, "\\\"name\\\":\\\"First of them\\\",\\\"value\\\":\\\"test\\\"");
+        assert_sent(stage, "\\\"name\\\":\\\"Repository\\\",\\\"value\\\":\\\"o/second\\\"");
+}
+
 /* An offer that EC2 refused a moment ago is skipped, which does not count as a try. */
 static void empty_offers_are_left_alone_for_two_minutes(void **state)
 {
@@ -39,7 +90,13 @@ static void empty_offers_are_left_alone_for_two_minutes(void **state)
         assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", ",\"tries\":1")),
                 STAGE_NONE_FAILED);
 
-        script_sleep(stage->script, 2 * 60 * MSEC_PER_SEC);
+        script_sleep(stage->script, 119 * MSEC_PER_SEC);
+        stage_expect_sent(stage, "\\\"tries\\\":1,");
+        stage_expect_sent(stage, "no capacity");
+        assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", ",\"tries\":1")),
+                STAGE_NONE_FAILED);
+
+        script_sleep(stage->script, MSEC_PER_SEC);
         expect_launch(stage, QUEUED_OFFER("t3.2xlarge", "a"), 1, 1);
         expect_registration(stage, 1);
         assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", ",\"tries\":1")),
@@ -56,6 +113,20 @@ static void throttling_is_waited_out_and_nobody_told(void **state)
         stage_expect_sent(stage, "\"DelaySeconds\":10}");
         assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
         assert_sent(stage, "\\\"tries\\\":2,\\\"offer\\\":1,");
+}
+
+/* RunInstances and the hand-over fit into twenty seconds. */
+static void with_just_enough_time_it_is_tried(void **state)
+{
+        struct stage *stage = *state;
+
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 20000);
+        expect_launch(stage, NULL, 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 19999);
+        stage_expect_sent(stage, "sqs.test/parked");
+        assert_string_equal(queued_one(stage, queued_job(2, "linux")), STAGE_NONE_FAILED);
 }
 
 static void out_of_time_the_next_event_goes_on(void **state)
@@ -87,8 +158,11 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(without_capacity_jobs_are_parked_and_people_told_once),
+                TEST(after_a_partial_launch_people_are_told_of_the_rest),
+                TEST(a_notification_is_about_the_first_job_that_waits),
                 TEST(empty_offers_are_left_alone_for_two_minutes),
                 TEST(throttling_is_waited_out_and_nobody_told),
+                TEST(with_just_enough_time_it_is_tried),
                 TEST(out_of_time_the_next_event_goes_on),
                 TEST(a_job_that_cannot_be_parked_comes_again),
         };
