@@ -61,6 +61,26 @@ static void an_unknown_instance_does_not_save_the_others(void **state)
         assert_not_logged(stage, "not terminated");
 }
 
+/* The second one goes, which does not hide that the first one stays. */
+static void an_instance_that_stays_is_logged(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job(1, "linux"), 0, NULL}, {"b", queued_job(2, "linux"), 0, NULL}};
+
+        expect_launch(stage, NULL, 1, 2);
+        for (int i = 0; i < 2; i++)
+                script_expect(
+                        stage->script, "POST", QUEUED_JIT_URL, NULL, 404, "{\"message\":\"no\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "i-00000002\"]}", 200, "{}");
+        for (int i = 0; i < 3; i++)
+                expect_refusal(stage, "InstanceId.2=", 400, "InvalidInstanceID.NotFound");
+        expect_refusal(stage, "&InstanceId.1=i-00000001", 403, "UnauthorizedOperation");
+        expect_terminated(stage, "InstanceId.1=i-00000002");
+        queued_batch(stage, messages, 2);
+        assert_logged(stage, "their instances are not terminated");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -69,6 +89,7 @@ int main(void)
                 TEST(without_a_jit_configuration_the_instance_goes),
                 TEST(without_a_parameter_the_runner_goes_as_well),
                 TEST(an_unknown_instance_does_not_save_the_others),
+                TEST(an_instance_that_stays_is_logged),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
