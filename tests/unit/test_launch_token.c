@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Client tokens: a RunInstances that is repeated launches nothing twice, and no two that differ
+ * have the same token.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "queued_stage.h"
+
+/* Copies the client token of the latest RunInstances. */
+static void last_token(struct stage *stage, char token[static 65])
+{
+        const char *found = strstr(script_last_body(stage->script), "&ClientToken=");
+
+        assert_non_null(found);
+        snprintf(token, 65, "%s", found + strlen("&ClientToken="));
+        assert_int_equal(strspn(token, "0123456789abcdef"), 64);
+}
+
+static void tokens_are_the_same_for_the_same_try_only(void **state)
+{
+        struct stage *stage = *state;
+        const char *const others[] = {queued_job(2, "linux"),
+                queued_job_with(1, "linux", ",\"tries\":1"),
+                queued_job_with(1, "linux", ",\"relaunches\":1"),
+                queued_job_with(1, "linux", ",\"offer\":1"),
+                queued_job_with(1, "linux", ",\"offer\":2"), queued_job(1, "fallback"),
+                "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"attempt\":2,\"repository\":\"o/r\","
+                "\"labels\":[],\"spec\":\"linux\",\"instance_type\":\"m7i.large\"}"};
+        char token[65];
+        char other[65];
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        for (int i = 0; i < 2; i++) {
+                expect_refusal(stage, "RunInstances", 400, "UnauthorizedOperation");
+                queued_one(stage, queued_job(1, "linux"));
+                last_token(stage, i == 0 ? token : other);
+        }
+        assert_string_equal(token, other);
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+                expect_refusal(stage, "RunInstances", 400, "UnauthorizedOperation");
+                queued_one(stage, others[i]);
+                last_token(stage, other);
+                assert_string_not_equal(token, other);
+        }
+}
+
+/* The token of the RunInstances for BODIES, which EC2 refuses. */
+static void token_of(struct stage *stage, const char *const *bodies, char token[static 65])
+{
+        const struct stage_message messages[] = {
+                {"a", bodies[0], 0, NULL}, {"b", bodies[1], 0, NULL}};
+
+        expect_refusal(stage, "RunInstances", 403, "UnauthorizedOperation");
+        queued_batch(stage, messages, bodies[1] ? 2 : 1);
+        last_token(stage, token);
+}
+
+static void every_job_and_the_market_are_in_the_token(void **state)
+{
+        struct stage *stage = *state;
+        const char *const batches[][2] = {
+                {queued_job(1, "fallback"), NULL},
+                {queued_job(1, "fallback"), queued_job(2, "fallback")},
+                {queued_job(1, "fallback"), queued_job(3, "fallback")},
+                {queued_job_with(1, "fallback", ",\"offer\":2"), NULL}, /* on demand */
+        };
+        char tokens[ARRAY_SIZE(batches)][65];
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        for (size_t i = 0; i < ARRAY_SIZE(batches); i++) {
+                token_of(stage, batches[i], tokens[i]);
+                for (size_t j = 0; j < i; j++)
+                        assert_string_not_equal(tokens[i], tokens[j]);
+        }
+}
+
+/* EC2 may have launched it, although nobody heard: the same token finds out. */
+static void the_rest_of_a_launch_keeps_its_token_when_parked(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job(1, "linux"), 0, NULL}, {"b", queued_job(2, "linux"), 0, NULL}};
+        const char *const parked[] = {queued_job_with(2, "linux", ",\"offer\":1"), NULL};
+        char token[65];
+        _cleanup_free_ char *part = NULL;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        token_of(stage, parked, token);
+        part = mem_format("&ClientToken=%s&", token);
+        expect_launch(stage, "MaxCount=2&", 1, 1);
+        for (int i = 0; i < 6; i++)
+                expect_refusal(stage, part, 503, "RequestLimitExceeded");
+        expect_registration(stage, 1);
+        stage_expect_sent(stage, "\\\"offer\\\":1,");
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+}
+
+static void a_used_token_is_replaced(void **state)
+{
+        struct stage *stage = *state;
+        char token[65];
+        char other[65];
+
+        expect_refusal(stage, QUEUED_OFFER("m7i.large", "a"), 400, "IdempotentParameterMismatch");
+        expect_refusal(stage, QUEUED_OFFER("m7i.large", "a"), 400, "IdempotentInstanceTerminated");
+        expect_launch(stage, QUEUED_OFFER("m7i.large", "a"), 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        unsetenv("NOTIFY_QUEUE_URL");
+        expect_refusal(stage, QUEUED_OFFER("m7i.large", "a"), 403, "UnauthorizedOperation");
+        queued_one(stage, queued_job(2, "linux"));
+        last_token(stage, token);
+        for (int i = 0; i < 4; i++)
+                expect_refusal(
+                        stage, QUEUED_OFFER("m7i.large", "a"), 400, "IdempotentInstanceTerminated");
+        assert_string_equal(queued_one(stage, queued_job(2, "linux")), STAGE_FAILED("m1"));
+        last_token(stage, other);
+        assert_string_not_equal(token, other);
+}
+
+/* After a failed registration the retry has the same client token, for which EC2 returns the old
+ * instance while that shuts down. */
+static void an_instance_that_shuts_down_is_not_used(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_EC2, QUEUED_OFFER("m7i.large", "a"), 200,
+                "<RunInstancesResponse><instancesSet><item><instanceId>i-00000001</instanceId>"
+                "<instanceState><name>shutting-down</name></instanceState></item></instancesSet>"
+                "</RunInstancesResponse>");
+        expect_launch(stage, QUEUED_OFFER("m7i.large", "a"), 2, 2);
+        expect_registration(stage, 2);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+/* A retry after a lost answer gets the instance of the first try, which may have booted by now. */
+static void an_instance_of_an_earlier_try_is_taken_over(void **state)
+{
+        static const char *const states[] = {
+                "<instanceState><name>pending</name></instanceState>",
+                "<instanceState><name>running</name></instanceState>",
+                "",
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+                _cleanup_free_ char *xml = mem_format(
+                        "<RunInstancesResponse><instancesSet><item><instanceId>i-00000001"
+                        "</instanceId>%s</item></instancesSet></RunInstancesResponse>",
+                        states[i]);
+
+                script_expect(stage->script, "POST", STAGE_EC2, NULL, 200, xml);
+                expect_registration(stage, 1);
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        }
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(tokens_are_the_same_for_the_same_try_only),
+                TEST(every_job_and_the_market_are_in_the_token),
+                TEST(the_rest_of_a_launch_keeps_its_token_when_parked),
+                TEST(a_used_token_is_replaced),
+                TEST(an_instance_that_shuts_down_is_not_used),
+                TEST(an_instance_of_an_earlier_try_is_taken_over),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
