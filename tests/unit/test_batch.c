@@ -33,6 +33,63 @@ static void the_right_messages_come_again(void **state)
         assert_logged(*state, "\"message_id\":\"b\",\"error\":\"bad 1 broke\"");
 }
 
+static int judge_record(
+        struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+{
+        (void)scaler;
+        *(int *)userdata += 1;
+        return strncmp(record->body, "bad", 3) == 0 ? err_set(err, -EIO, "%s broke", record->body)
+                                                    : 0;
+}
+
+static void judge_each(struct scaler *scaler, struct batch *batch)
+{
+        int n_seen = 0;
+
+        batch_each(scaler, batch, judge_record, &n_seen);
+        assert_int_equal(n_seen, batch->n_records);
+}
+
+static void judge_all(struct scaler *scaler, struct batch *batch)
+{
+        struct err err;
+
+        batch_fail(scaler, batch, err_set(&err, -EIO, "all broke"), &err);
+}
+
+static void one_failure_stops_no_other_message(void **state)
+{
+        const struct stage_message messages[] = {
+                {"a", "bad 1", 0, NULL}, {"b", "good", 0, NULL}, {"c", "bad 2", 0, NULL}};
+
+        assert_string_equal(stage_batch(*state, judge_each, messages, 3),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"c\"}]}");
+        assert_string_equal(stage_batch(*state, judge_all, messages, 3),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"},"
+                "{\"itemIdentifier\":\"c\"}]}");
+        assert_logged(*state, "\"message_id\":\"b\",\"error\":\"all broke\"");
+}
+
+static void judge_a_job(struct scaler *scaler, struct batch *batch)
+{
+        log_context(&scaler->log, "job", "11");
+        judge(scaler, batch);
+}
+
+/* What SQS hears of the whole batch is not about the job that was handled last. */
+static void a_job_is_logged_only_where_it_is_handled(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {"a", "bad 1", 4, NULL};
+
+        script_expect(stage->script, "POST", STAGE_SQS, "dead", 400,
+                "{\"__type\":\"AccessDeniedException\",\"message\":\"no\"}");
+        assert_string_equal(stage_batch(stage, judge_a_job, &message, 1), STAGE_FAILED("a"));
+        assert_logged(stage, "\"job\":\"11\"");
+        assert_not_logged(stage, "\"message\":\"dead letter not sent; SQS will move the message\","
+                                 "\"job\":\"11\"");
+}
+
 static void the_last_failure_makes_a_dead_letter(void **state)
 {
         struct stage *stage = *state;
@@ -58,42 +115,6 @@ static void a_letter_that_cannot_be_sent_stays_with_sqs(void **state)
                 "{\"__type\":\"AccessDeniedException\",\"message\":\"no\"}");
         assert_string_equal(stage_batch(stage, judge, &message, 1), STAGE_FAILED("a"));
         assert_logged(stage, "SQS will move the message");
-}
-
-/* Runs a batch of one message that has a receipt handle; its handler fails. */
-static void fail_with_receipt(struct stage *stage, int receive_count)
-{
-        _cleanup_free_ char *text = mem_format(
-                "{\"Records\":[{\"messageId\":\"a\",\"body\":\"bad\",\"receiptHandle\":\"r-1\","
-                "\"eventSourceARN\":\"arn:aws:sqs:eu-central-1:123456789012:p-queued.fifo\","
-                "\"attributes\":{\"ApproximateReceiveCount\":\"%d\"}}]}",
-                receive_count);
-        const struct lambda_event event = {.body = text, .size = strlen(text)};
-        struct err err;
-
-        buf_clear(&stage->answer);
-        assert_int_equal(batch_run(&stage->scaler, judge, &event, &stage->answer, &err), 0);
-        assert_string_equal(buf_string(&stage->answer), STAGE_FAILED("a"));
-}
-
-/* The queue's visibility time-out is made for functions that hang; a failure is retried sooner. */
-static void a_failed_message_comes_again_soon_and_later_each_time(void **state)
-{
-        static const char *const seconds[] = {"\"VisibilityTimeout\":15}",
-                "\"VisibilityTimeout\":60}", "\"VisibilityTimeout\":240}"};
-        struct stage *stage = *state;
-
-        for (int i = 0; i < 3; i++) {
-                script_expect(stage->script, "POST", STAGE_SQS, seconds[i], 200, "{}");
-                fail_with_receipt(stage, i + 1);
-                assert_sent(stage,
-                        "{\"QueueUrl\":\"https://sqs.eu-central-1.amazonaws.com/123456789012/"
-                        "p-queued.fifo\",\"ReceiptHandle\":\"r-1\",");
-        }
-        script_expect(stage->script, "POST", STAGE_SQS, NULL, 400,
-                "{\"__type\":\"AccessDeniedException\"}");
-        fail_with_receipt(stage, 1);
-        assert_logged(stage, "only after its visibility timeout");
 }
 
 static void without_a_limit_nothing_is_buried(void **state)
@@ -130,6 +151,25 @@ static void what_sqs_never_sends_is_refused(void **state)
         (void)state;
 }
 
+static void no_batch_is_larger_than_sqs_makes_it(void **state)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(1024 * 1024);
+        struct batch batch = {0};
+        struct err err;
+
+        (void)state;
+        buf_add_string(&text, "{\"Records\":[{\"messageId\":\"a\",\"body\":\"\"}");
+        for (int i = 1; i < BATCH_MAX; i++)
+                buf_add_string(&text, ",{\"messageId\":\"a\",\"body\":\"\"}");
+        buf_add_string(&text, "]}");
+        assert_int_equal(batch_parse(buf_string(&text), text.size, &batch, &err), 0);
+        assert_int_equal(batch.n_records, BATCH_MAX);
+        batch_release(&batch);
+        text.size -= 2;
+        buf_add_string(&text, ",{\"messageId\":\"a\",\"body\":\"\"}]}");
+        assert_int_equal(batch_parse(buf_string(&text), text.size, &batch, &err), -EBADMSG);
+}
+
 static void records_are_read(void **state)
 {
         static const char event[] =
@@ -160,11 +200,13 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(the_right_messages_come_again),
+                TEST(one_failure_stops_no_other_message),
+                TEST(a_job_is_logged_only_where_it_is_handled),
                 TEST(the_last_failure_makes_a_dead_letter),
                 TEST(a_letter_that_cannot_be_sent_stays_with_sqs),
-                TEST(a_failed_message_comes_again_soon_and_later_each_time),
                 TEST(without_a_limit_nothing_is_buried),
                 TEST(what_sqs_never_sends_is_refused),
+                TEST(no_batch_is_larger_than_sqs_makes_it),
                 TEST(records_are_read),
         };
 
