@@ -10,8 +10,8 @@
 #include "aws/imds.h"
 #include "base/mem.h"
 
-/* EC2 takes the machine at the time that the notice names; reports and the clean-up need this much
- * before. */
+/* EC2 takes the machine at the time that the notice names. Until then the job may run its last
+ * steps (`if: always()`), except for this much, which reports and the clean-up need. */
 #define SPOT_RESERVE_MS (8 * MSEC_PER_SEC)
 #define SPOT_TIMEOUT_MS 2000
 #define SPOT_FAILURES_LOGGED 5
@@ -126,8 +126,6 @@ static void on_notice(struct alarm *alarm, const struct imds_spot_action *action
         char time[CLOCK_TEXT_SIZE];
         struct err err;
 
-        if (left > grace_ms(alarm))
-                left = grace_ms(alarm);
         err_set(&err, 0, "EC2 takes the spot instance back (%s at %s)", action->action,
                 clock_format(action->time_ms, time));
         alarm->events->raised(alarm->userdata, REPORT_INTERRUPTED, err.text, left > 0 ? left : 0);

@@ -154,13 +154,23 @@ static int on_stopped(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
+static void kill_after(struct run *run, int64_t grace_ms)
+{
+        int64_t kill_ms = clock_monotonic_ms(run->agent->clock) + grace_ms;
+
+        if (run->kill_timer && run->kill_ms <= kill_ms)
+                return;
+        run->kill_ms = kill_ms;
+        agent_timer(run->agent, &run->kill_timer, grace_ms, on_kill_time, run);
+}
+
 void run_stop(struct run *run, int64_t grace_ms)
 {
         if (run->source) {
                 if (!run->is_stopping)
                         starter_client_signal(run->socket, SIGINT);
                 if (!run->was_killed)
-                        agent_timer(run->agent, &run->kill_timer, grace_ms, on_kill_time, run);
+                        kill_after(run, grace_ms);
         } else if (!run->is_stopping) {
                 agent_timer(run->agent, &run->timer, 0, on_stopped, run); /* not a restart */
         }

@@ -38,6 +38,7 @@ struct run {
         pid_t pid;               /* 0: the runner does not run (yet) */
         sd_event_source *timer;  /* until the next start */
         sd_event_source *kill_timer;
+        int64_t kill_ms; /* monotonic: when `kill_timer` fires */
         unsigned starts;
         int64_t asked_ms;      /* wall clock: when the starter was asked last */
         unsigned update_polls; /* for the end of an update of the runner */
@@ -51,7 +52,8 @@ struct run {
 void run_start(struct run *run, const struct run_events *events, void *userdata);
 
 /* Ends the runner: with SIGINT, upon which it cancels its job and reports that to GitHub, and after
- * GRACE_MS with SIGKILL to all of its processes. May be called again with a shorter grace. */
+ * GRACE_MS with SIGKILL to all of its processes. When it is called again, the earlier end counts.
+ */
 void run_stop(struct run *run, int64_t grace_ms);
 
 /* Closes the connection, upon which the starter kills what still runs. */

@@ -43,6 +43,30 @@ def test_a_spot_notice_leaves_no_time_for_patience(floor):
     floor.report("ready", "job_started", "interrupted")
 
 
+def test_after_a_spot_notice_the_last_steps_of_a_job_have_the_time_that_is_left(floor):
+    last_steps = f"last() {{ sleep 2; {ENDS}; exit 0; }}"
+    floor.configure(stop_grace_seconds=1)
+    floor.script(LISTENS, last_steps, "trap last INT", STARTS, "while :; do sleep 0.05; done")
+    floor.put().switch_on()
+    assert floor.says("Running job")
+    floor.machine.metadata.notice(time.time() + 120)
+    floor.ended()
+    assert floor.report("ready", "job_started", "interrupted")["reason"]
+    assert "result: Succeeded" in floor.text()
+    assert "it is killed" not in floor.text()
+
+
+def test_a_limit_does_not_lengthen_the_time_until_the_instance_goes(floor):
+    floor.configure(stop_grace_seconds=60)
+    floor.script(LISTENS, STARTS, STUBBORN).put(job_limit_seconds=2).switch_on()
+    assert floor.says("Running job")
+    at = time.time() + 13
+    floor.machine.metadata.notice(at)
+    floor.ended()
+    assert floor.reports()[-1]["stage"] in ("interrupted", "failed")
+    assert time.time() < at
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_agent_is_told_to_end(floor, number):
     job = floor.cloud.github.queue_job(REPOSITORY, LABELS, behaviour="hang")
