@@ -100,8 +100,8 @@ static int add_signals(struct life *life)
 
 static int run(int argc, char **argv)
 {
-        _cleanup_(agent_release) struct agent agent;
-        _cleanup_(life_release) struct life life;
+        _cleanup_(agent_release) struct agent agent = {0};
+        _cleanup_(life_release) struct life life = {0};
         const char *values[N_OPTIONS] = {0};
         int code = cli_describe(&program, VERSION, argc, argv);
         int r;
