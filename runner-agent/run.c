@@ -233,8 +233,14 @@ static int ask_starter(const struct agent *agent, struct starter_client *ret, st
         _cleanup_free_ char *path = mem_format("PATH=%s", settings->path);
         char *jit_config =
                 mem_format("ACTIONS_RUNNER_INPUT_JITCONFIG=%s", agent->handover.jit_config);
-        /* A variable and not an argument, since every user can read the arguments of a process. */
-        char *variables[] = {path, (char *)"LANG=C.UTF-8", jit_config, NULL};
+        char *variables[] = {
+                path,
+                (char *)"LANG=C.UTF-8",
+                /* Otherwise a runner whose version GitHub refuses exits with 1. */
+                (char *)"ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1",
+                jit_config, /* not an argument: every user can read those of a process */
+                NULL,
+        };
         int r = starter_client_ask(
                 settings->socket, settings->directory, settings->command, variables, ret, err);
 

@@ -14,10 +14,18 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "exchange/report.h"
 
 /* A runner that updates itself exits first; a script of its own then replaces its files, and leaves
  * this file for whoever starts it again. */
 #define UPDATE_FILE "update.finished"
+
+/* An ephemeral runner ends with 0 when the broker no longer knows its job or its registration
+ * (https://github.com/actions/runner/pull/4540, …/pull/4551). Registrations that idled for two to
+ * six minutes were seen to go (https://github.com/actions/runner/issues/4726). */
+#define GONE                                                                                 \
+        "GitHub no longer has its job, or removed its registration (seen after 2 to 6 idle " \
+        "minutes), or it was told to end"
 
 #define UPDATING "it kept updating itself: bake an image with the current runner"
 
@@ -26,13 +34,14 @@ static const struct {
         enum runner_exit_next next;
         const char *text;
 } exits[] = {
-        {0, RUNNER_EXIT_FINAL, "it was removed, or told to end"},
+        {0, RUNNER_EXIT_FINAL, GONE},
         {1, RUNNER_EXIT_FINAL, "it gave up"},
         {2, RUNNER_EXIT_RESTART, "it could not work with GitHub, several times in a row"},
         {3, RUNNER_EXIT_UPDATE, UPDATING},
         {4, RUNNER_EXIT_UPDATE, UPDATING},
         {5, RUNNER_EXIT_FINAL, "another runner already has a session with its registration"},
-        {7, RUNNER_EXIT_FINAL, "GitHub refuses its version: bake an image with the current runner"},
+        {REPORT_EXIT_VERSION_REFUSED, RUNNER_EXIT_FINAL,
+                "GitHub no longer accepts its version: bake a new image with the current runner"},
 };
 
 enum runner_exit_next runner_exit_next(int64_t code)

@@ -40,6 +40,10 @@ enum report_time {
         REPORT_TIMES,
 };
 
+/* The runner's exit code when GitHub no longer accepts its version (RunnerVersionDeprecated in
+ * src/Runner.Common/Constants.cs of actions/runner). No machine of the same image can run a job. */
+#define REPORT_EXIT_VERSION_REFUSED 7
+
 struct report {
         enum report_stage stage;
         char *prefix; /* owned, as all strings here */

@@ -2,7 +2,8 @@
 
 /*
  * What follows from an agent's report: metrics of the stage that its machine has reached. When the
- * machine ends before a job started, the job is given back; when the agent failed, people are told.
+ * machine ends before a job started, the job is given back, unless the image is to blame; when the
+ * agent failed, people are told.
  */
 
 #include "handle_report.h"
@@ -32,6 +33,12 @@ static bool listened_in_vain(const struct report *report)
                report->times[REPORT_TIME_FINISHED] - since >= LISTENED_ENOUGH_MS;
 }
 
+/* Another machine would boot the same image, whose runner GitHub refuses. */
+static bool needs_new_image(const struct report *report)
+{
+        return report->exit_code == REPORT_EXIT_VERSION_REFUSED;
+}
+
 /* The machine ends, and not because its job has ended. */
 static int handle_early_end(struct scaler *scaler, const struct report *report, struct err *err)
 {
@@ -39,7 +46,7 @@ static int handle_early_end(struct scaler *scaler, const struct report *report, 
         bool given_back = false;
         int r = 0;
 
-        if (report->job.id > 0 && was_idle(report) && !in_vain)
+        if (report->job.id > 0 && was_idle(report) && !in_vain && !needs_new_image(report))
                 r = give_back_job(
                         scaler, &report->job, report->spec, &report->before, &given_back, err);
         if (r < 0 || report->stage != REPORT_FAILED)

@@ -31,7 +31,7 @@ def test_a_folder_that_is_not_there(floor):
         (0, "without a job (exit code 0)"),
         (1, "without a job (exit code 1)"),
         (5, "already has a session"),
-        (7, "bake an image with the current runner"),
+        (7, "bake a new image with the current runner"),
         (42, "unknown exit code"),
     ],
 )
@@ -39,6 +39,14 @@ def test_a_runner_that_ends_without_a_job(floor, code, words):
     floor.script("echo 'An error occurred: such is life'", f"exit {code}").put().run()
     assert_failed(floor, words, "such is life")
     assert floor.reports()[-1]["exit_code"] == code
+
+
+def test_a_runner_whose_version_is_refused_is_not_started_again(floor):
+    floor.cloud.github.broker.behave("deprecated")
+    floor.put().run()
+    assert_failed(floor, "bake a new image", "is deprecated and cannot receive messages")
+    assert floor.reports()[-1]["exit_code"] == 7
+    assert "will be started again" not in floor.text()
 
 
 def test_exit_code_2_has_another_chance(floor):

@@ -219,7 +219,7 @@ def test_whatever_a_runner_does_nothing_is_left(cloud, behaviour):
     all_done(cloud, [job])
 
 
-@pytest.mark.parametrize("behaviour", ["crash-at-start", "exit-at-start", "deprecated"])
+@pytest.mark.parametrize("behaviour", ["crash-at-start", "exit-at-start"])
 def test_a_runner_that_cannot_start_is_told_and_its_job_runs_elsewhere(cloud, behaviour):
     cloud.github.broker.behave(behaviour)
     job = cloud.github.queue_job(REPOSITORY, LABELS)
@@ -229,6 +229,20 @@ def test_a_runner_that_cannot_start_is_told_and_its_job_runs_elsewhere(cloud, be
     assert notification["title"].endswith("failed")
     assert notification["url"].endswith(f"/job/{job.id}")
     assert "given another machine" in notification["text"]
+
+
+def test_an_image_whose_runner_is_refused_is_told_and_not_tried_again(cloud):
+    cloud.github.broker.behave("deprecated")
+    job = cloud.github.queue_job(REPOSITORY, LABELS)
+    assert until(lambda: sent(cloud, "NotifyQueue"))
+    notification = sent(cloud, "NotifyQueue")[0]["Body"]
+    assert notification["title"].endswith("failed")
+    assert "still waits on GitHub" in notification["text"]
+    assert "bake a new image" in str(notification)
+    assert cloud.idle(), cloud.busy()
+    assert cloud.left() == []
+    assert machines_of(cloud) == 1
+    assert job.state == "queued"
 
 
 def test_machines_that_die_at_any_moment_cost_no_job_that_had_not_begun(cloud):

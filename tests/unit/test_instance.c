@@ -105,6 +105,19 @@ static void a_machine_that_failed_early_gives_its_job_back(void **state)
                 STAGE_NONE_FAILED);
 }
 
+/* Every machine of that image fails in the same way. */
+static void a_runner_whose_version_is_refused_gives_nothing_back(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_expect_sent(stage, "still waits on GitHub");
+        assert_string_equal(
+                stage_one(stage, instance_handle,
+                        REPORT("failed", ",\"reason\":\"x\",\"exit_code\":7,\"job\":" JOB("0"))),
+                STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 1);
+}
+
 /* Otherwise a cancelled job would launch one machine after another. */
 static void a_machine_that_nobody_needed_gives_nothing_back(void **state)
 {
@@ -297,6 +310,7 @@ int main(void)
                 TEST(a_report_becomes_metrics),
                 TEST(a_failed_agent_is_told),
                 TEST(a_machine_that_failed_early_gives_its_job_back),
+                TEST(a_runner_whose_version_is_refused_gives_nothing_back),
                 TEST(a_machine_that_nobody_needed_gives_nothing_back),
                 TEST(a_spot_loss_before_a_job_gives_the_job_back),
                 TEST(a_job_whose_hand_over_nobody_read_is_given_back),

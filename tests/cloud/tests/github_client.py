@@ -105,11 +105,15 @@ def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def start_runner(configuration: str, *arguments: str) -> subprocess.Popen[bytes]:
+def start_runner(configuration: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
     """Start the stand-in runner as the agent does."""
     return subprocess.Popen(
         [sys.executable, "-I", "-S", RUNNER, *(arguments or ("run",))],
-        env={"PATH": os.environ["PATH"], "ACTIONS_RUNNER_INPUT_JITCONFIG": configuration},
+        env={
+            "PATH": os.environ["PATH"],
+            "ACTIONS_RUNNER_INPUT_JITCONFIG": configuration,
+            **environment,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

@@ -143,7 +143,7 @@ def test_job_of_a_lost_runner_fails_after_a_while(world):
 @pytest.mark.parametrize(
     ("behaviour", "code", "words"),
     [
-        ("deprecated", 7, "is deprecated and cannot receive messages"),
+        ("deprecated", 1, "is deprecated and cannot receive messages"),
         ("exit-at-start", 1, "Connected to GitHub"),
         ("crash-at-start", -signal.SIGABRT, "Connected to GitHub"),
         ("noise", 0, "Job build completed with result: Succeeded"),
@@ -155,6 +155,12 @@ def test_runner_that_starts_badly(world, behaviour, code, words):
     returned, output = ended(start_runner(world.register()))
     assert returned == code
     assert words in output
+
+
+def test_runner_tells_that_its_version_is_refused_when_it_is_asked_to(world):
+    world.github.broker.behave("deprecated")
+    name = "ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE"
+    assert ended(start_runner(world.register(), **{name: "1"}))[0] == 7
 
 
 @pytest.mark.parametrize("behaviour", ["crash", "exit"])
