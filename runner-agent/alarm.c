@@ -16,6 +16,9 @@
 #define SPOT_TIMEOUT_MS 2000
 #define SPOT_FAILURES_LOGGED 5
 
+/* It downloads some 200 MB and replaces its files. */
+#define UPDATE_LIMIT_SECONDS 600
+
 static int on_spot_time(sd_event_source *source, uint64_t usec, void *userdata);
 
 static int64_t grace_ms(const struct alarm *alarm)
@@ -54,6 +57,20 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
                 listens ? "no job within" : "the runner did not listen within",
                 (long long)idle_limit_seconds(alarm->agent));
         raise_alarm(alarm, REPORT_FAILED, err.text);
+        return 0;
+}
+
+static int on_update_too_long(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct err err;
+
+        (void)source;
+        (void)usec;
+        err_set(&err, 0,
+                "the runner's update of itself took longer than %d s: "
+                "bake a new image with the current runner",
+                UPDATE_LIMIT_SECONDS);
+        raise_alarm(userdata, REPORT_FAILED, err.text);
         return 0;
 }
 
@@ -98,6 +115,11 @@ void alarm_runner_started(struct alarm *alarm)
 void alarm_listening(struct alarm *alarm)
 {
         set_limit(alarm, idle_limit_seconds(alarm->agent) * MSEC_PER_SEC, on_idle);
+}
+
+void alarm_updating(struct alarm *alarm)
+{
+        set_limit(alarm, UPDATE_LIMIT_SECONDS * MSEC_PER_SEC, on_update_too_long);
 }
 
 void alarm_job_started(struct alarm *alarm)

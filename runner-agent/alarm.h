@@ -27,7 +27,7 @@ struct alarm {
         struct agent *agent;
         const struct alarm_events *events;
         void *userdata;
-        sd_event_source *limit; /* idle limit, then job limit, then the limit for the end */
+        sd_event_source *limit; /* for idling or updating, then the job, then the end */
         sd_event_source *spot_timer;
         struct http_call *spot;
         unsigned spot_failures;
@@ -39,6 +39,8 @@ void alarm_start(struct alarm *alarm, const struct alarm_events *events, void *u
 /* It runs: from now on, EC2 is asked for spot notices. */
 void alarm_runner_started(struct alarm *alarm);
 void alarm_listening(struct alarm *alarm);
+/* It updates itself: it must listen again within a limit that is the update's own. */
+void alarm_updating(struct alarm *alarm);
 void alarm_job_started(struct alarm *alarm);
 void alarm_job_finished(struct alarm *alarm);
 

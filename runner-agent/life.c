@@ -108,12 +108,23 @@ static void on_job_started(void *userdata)
         clean_up_start(&life->clean_up);
 }
 
+static void on_updating(void *userdata)
+{
+        struct life *life = userdata;
+
+        sd_notify(0, "STATUS=The runner updates itself");
+        alarm_updating(&life->alarm);
+}
+
 static void on_listening(void *userdata)
 {
         struct life *life = userdata;
 
         sd_notify(0, "STATUS=Waiting for a job");
         alarm_listening(&life->alarm);
+        if (life->has_listened)
+                return;
+        life->has_listened = true;
         reporter_send(&life->reporter, REPORT_READY, NULL);
         clean_up_start(&life->clean_up); /* not before: see clean_up.h */
 }
@@ -151,7 +162,7 @@ static void on_received(void *userdata, int result, const struct err *err)
 {
         static const struct run_events run_events = {
                 .started = on_started,
-                .progress = {on_listening, on_job_started, on_job_finished},
+                .progress = {on_listening, on_updating, on_job_started, on_job_finished},
                 .ended = on_ended,
         };
         static const struct alarm_events alarm_events = {

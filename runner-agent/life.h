@@ -39,7 +39,8 @@ struct life {
         enum life_stage stage;
         bool is_ready; /* systemd was told READY=1 */
         sd_event_source *ready_timer;
-        bool was_stopped; /* an alarm or a signal ends the runner: see `outcome` and `reason` */
+        bool has_listened; /* the runner, at its first or a later start */
+        bool was_stopped;  /* an alarm or a signal ends the runner: see `outcome` and `reason` */
         enum report_stage outcome;
         char *reason;
         bool was_reported; /* the outcome was */

@@ -100,6 +100,7 @@ static const char *find_last(const char *text, const char *part)
 enum output_marker output_read(const char *line, char **ret_name, char **ret_result)
 {
         static const char listening[] = "Listening for Jobs";
+        static const char updating[] = "Runner update in progress,";
         static const char running[] = "Running job: ";
         static const char job[] = "Job ";
         static const char completed[] = " completed with result: ";
@@ -108,6 +109,8 @@ enum output_marker output_read(const char *line, char **ret_name, char **ret_res
 
         if (strcmp(text, listening) == 0)
                 return OUTPUT_LISTENING;
+        if (strncmp(text, updating, strlen(updating)) == 0)
+                return OUTPUT_UPDATING;
         if (strncmp(text, running, strlen(running)) == 0) {
                 *ret_name = mem_string(text + strlen(running));
                 return OUTPUT_JOB_STARTED;

@@ -29,6 +29,7 @@ void output_end(struct output *output, output_line tell, void *userdata);
 enum output_marker {
         OUTPUT_OTHER,
         OUTPUT_LISTENING,    /* "Listening for Jobs" */
+        OUTPUT_UPDATING,     /* "Runner update in progress, …" (SelfUpdater.cs) */
         OUTPUT_JOB_STARTED,  /* "Running job: NAME" */
         OUTPUT_JOB_FINISHED, /* "Job NAME completed with result: RESULT" */
 };

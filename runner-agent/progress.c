@@ -24,10 +24,19 @@
 
 static void listening(struct progress *progress)
 {
-        if (progress->agent->times[REPORT_TIME_LISTENING])
+        if (progress->is_listening || progress->agent->times[REPORT_TIME_JOB_STARTED])
                 return;
+        progress->is_listening = true;
         agent_time(progress->agent, REPORT_TIME_LISTENING);
         progress->events->listening(progress->userdata);
+}
+
+static void updating(struct progress *progress)
+{
+        if (progress->is_updating || progress->agent->times[REPORT_TIME_JOB_STARTED])
+                return;
+        progress->is_updating = true;
+        progress->events->updating(progress->userdata);
 }
 
 static void job_started(struct progress *progress, const char *name)
@@ -77,6 +86,9 @@ static void on_line(void *userdata, const char *line)
         case OUTPUT_LISTENING:
                 listening(progress);
                 break;
+        case OUTPUT_UPDATING:
+                updating(progress);
+                break;
         case OUTPUT_JOB_STARTED:
                 job_started(progress, name);
                 break;
@@ -120,6 +132,8 @@ int progress_start(
 
         progress->events = events;
         progress->userdata = userdata;
+        progress->is_listening = false;
+        progress->is_updating = false;
         r = sd_event_add_io(
                 agent_event(progress->agent), &progress->source, fd, EPOLLIN, on_output, progress);
         if (r < 0) {

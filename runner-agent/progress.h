@@ -11,9 +11,11 @@
 #include "agent.h"
 #include "output.h"
 
-/* Each is called at most once, in this order. */
+/* The first two are called at most once for each start of the runner, and never after the others,
+ * which are called at most once, in this order. */
 struct progress_events {
         void (*listening)(void *userdata);
+        void (*updating)(void *userdata);     /* itself: it will end, and has to be started again */
         void (*job_started)(void *userdata);  /* agent->job_name is set */
         void (*job_finished)(void *userdata); /* agent->result is set */
 };
@@ -25,6 +27,8 @@ struct progress {
         int fd; /* valid while `source` is set */
         sd_event_source *source;
         struct output output;
+        bool is_listening; /* since its present start, as is `is_updating` */
+        bool is_updating;
         char last_line[200];
 };
 

@@ -25,6 +25,7 @@ SCOPE = f"repos/{REPOSITORY}"
 LISTENS = "echo '2026-11-23 18:00:00Z: Listening for Jobs'"
 STARTS = "echo '2026-11-23 18:00:01Z: Running job: build'"
 ENDS = "echo '2026-11-23 18:00:02Z: Job build completed with result: Succeeded'"
+UPDATES = "echo 'Runner update in progress, do not shutdown runner.'"
 PATIENT = "trap 'echo Exiting...; exit 0' INT; while :; do sleep 0.05; done"
 STUBBORN = "trap '' INT TERM; while :; do sleep 0.05; done"
 

@@ -4,7 +4,16 @@
 from __future__ import annotations
 
 import pytest
-from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, assert_ended_well, assert_failed
+from floor import (
+    ENDS,
+    LISTENS,
+    PATIENT,
+    STARTS,
+    STUBBORN,
+    UPDATES,
+    assert_ended_well,
+    assert_failed,
+)
 from helpers import LABELS, REPOSITORY
 
 # -- the runner -------------------------------------------------------------------------------
@@ -71,6 +80,27 @@ def test_a_runner_that_updates_itself_is_started_again(floor):
     floor.script(again, "(sleep 1; touch new update.finished) & exit 3")
     floor.put().run()
     floor.report("ready", "job_started", "finished")
+
+
+def test_the_idle_limit_does_not_run_while_a_runner_updates_itself(floor):
+    again = f"test -e new && {{ {LISTENS}; sleep 1; {STARTS}; {ENDS}; exit 0; }}"
+    floor.script(again, LISTENS, UPDATES, "sleep 3; touch new update.finished; exit 3")
+    floor.put(idle_limit_seconds=2).run()
+    floor.report("ready", "job_started", "finished")
+
+
+def test_the_idle_limit_begins_anew_after_an_update(floor):
+    again = f"test -e new && {{ {LISTENS}; {PATIENT}; }}"
+    floor.script(again, LISTENS, UPDATES, "touch new update.finished; exit 3")
+    floor.put(idle_limit_seconds=2).run()
+    assert_failed(floor, "no job within 2 s", stages=("ready", "failed"))
+
+
+def test_the_idle_limit_begins_anew_when_the_runner_listens(floor):
+    floor.script("sleep 1", LISTENS, PATIENT).put(idle_limit_seconds=3).run()
+    assert_failed(floor, "no job within 3 s", stages=("ready", "failed"))
+    times = floor.reports()[-1]["times"]
+    assert times["finished"] - times["listening"] >= 3000
 
 
 def test_a_runner_that_crashes_in_its_job(floor):

@@ -213,6 +213,60 @@ static void test_an_ended_metadata_token_is_replaced(void **state)
         assert_non_null(strstr(script_last_headers(stand->script), "TOKEN2"));
 }
 
+/* How long a limit runs from now on, in ms. */
+static int64_t limit_ms(const struct stand *stand)
+{
+        sd_event *event = agent_event((struct agent *)&stand->agent);
+        uint64_t now;
+        uint64_t at;
+
+        assert_int_equal(sd_event_source_get_time(stand->alarm.limit, &at), 0);
+        assert_true(sd_event_now(event, CLOCK_BOOTTIME, &now) >= 0);
+        return ((int64_t)at - (int64_t)now) / 1000;
+}
+
+static void let_limit_run(struct stand *stand)
+{
+        assert_true(sd_event_source_set_time(stand->alarm.limit, 0) >= 0);
+}
+
+static void test_each_step_of_the_runner_has_its_own_limit(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.settings.idle_limit_seconds = 300;
+        stand->agent.settings.job_limit_seconds = 3000;
+        stand->agent.settings.stop_grace_seconds = 30;
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        assert_in_range(limit_ms(stand), 290000, 300000);
+        let_limit_run(stand);
+        alarm_listening(&stand->alarm);
+        assert_in_range(limit_ms(stand), 290000, 300000);
+        let_limit_run(stand);
+        alarm_updating(&stand->alarm);
+        assert_in_range(limit_ms(stand), 590000, 600000);
+        let_limit_run(stand);
+        alarm_listening(&stand->alarm);
+        assert_in_range(limit_ms(stand), 290000, 300000);
+        alarm_job_started(&stand->alarm);
+        assert_in_range(limit_ms(stand), 2990000, 3000000);
+        alarm_job_finished(&stand->alarm);
+        assert_in_range(limit_ms(stand), 20000, 30000);
+}
+
+static void test_an_update_that_does_not_end_is_an_alarm(void **state)
+{
+        struct stand *stand = *state;
+
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        alarm_updating(&stand->alarm);
+        let_limit_run(stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.stage, REPORT_FAILED);
+        assert_non_null(strstr(stand->told.err.text, "update of itself took longer than 600 s"));
+        assert_non_null(strstr(stand->told.err.text, "bake a new image"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -230,6 +284,8 @@ int main(void)
                 STAND_IDENTIFIED(test_a_late_notice_leaves_less_time),
                 STAND_IDENTIFIED(test_a_notice_in_the_past_leaves_none),
                 STAND_IDENTIFIED(test_an_ended_metadata_token_is_replaced),
+                STAND_FRESH(test_each_step_of_the_runner_has_its_own_limit),
+                STAND_FRESH(test_an_update_that_does_not_end_is_an_alarm),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

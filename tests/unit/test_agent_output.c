@@ -127,6 +127,8 @@ static void test_markers(void **state)
                 {NOW "Listening for Jobs of others", OUTPUT_OTHER, NULL, NULL},
                 {"not Listening for Jobs", OUTPUT_OTHER, NULL, NULL},
                 {"2026-11-23 18:00Z: Listening for Jobs", OUTPUT_OTHER, NULL, NULL},
+                {"Runner update in progress, do not shutdown runner.", OUTPUT_UPDATING, NULL, NULL},
+                {"No Runner update in progress, do not", OUTPUT_OTHER, NULL, NULL},
                 {NOW "Running job: build", OUTPUT_JOB_STARTED, "build", NULL},
                 {NOW "Running job: ", OUTPUT_JOB_STARTED, "", NULL},
                 {NOW "Running job: a: b / c (1, 2)", OUTPUT_JOB_STARTED, "a: b / c (1, 2)", NULL},
