@@ -35,7 +35,10 @@ say = $(if $(V),,@printf '  %-8s%s\n' $(1) $(2);)
 warnings := -Wall -Wextra -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wvla \
 	-Wimplicit-fallthrough -Wswitch-enum -Wdate-time -Wnull-dereference
-sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# What nobody initialised is never zero by luck there (GCC 12, clang).
+pattern = $(shell $(CC) -ftrivial-auto-var-init=pattern -fsyntax-only -x c /dev/null 2>/dev/null && \
+	echo -ftrivial-auto-var-init=pattern)
+sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer $(pattern))
 version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo unknown)
 
 # libcrypto has the most symbols: found first, they cost the least time at each start.

@@ -175,7 +175,7 @@ static int serve_stdin(struct serving *serving)
 
 static int run_handler(const char *name, const char *api)
 {
-        _cleanup_(scaler_release) struct scaler scaler;
+        _cleanup_(scaler_release) struct scaler scaler = {0};
         struct serving serving = {.scaler = &scaler};
 
         for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)

@@ -37,7 +37,7 @@ static int read_standard_input(struct buf *text, struct err *err)
 
 static int read_reference(const char *reference, struct buf *text, struct err *err)
 {
-        _cleanup_(scaler_release) struct scaler scaler;
+        _cleanup_(scaler_release) struct scaler scaler = {0};
         struct aws *aws = NULL;
         int r;
 

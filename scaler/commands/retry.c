@@ -241,7 +241,7 @@ static int run(struct retry *retry)
 static int retry_main(int argc, char *argv[])
 {
         const char *values[N_OPTIONS] = {0};
-        _cleanup_(scaler_release) struct scaler scaler;
+        _cleanup_(scaler_release) struct scaler scaler = {0};
         struct retry retry = {.scaler = &scaler};
         int code = cli_parse(&retry_command, argc, argv, values, NULL);
 
