@@ -50,7 +50,7 @@ static void start_channel(struct scaler *scaler, struct posts *posts,
                         continue;
                 posts->items[posts->n].channel = channel;
                 posts->items[posts->n].call = channel->call(line, notification);
-                http_start(scaler_http(scaler), posts->items[posts->n].call);
+                scaler_start(scaler, posts->items[posts->n].call);
                 posts->n++;
         }
 }

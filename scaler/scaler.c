@@ -15,6 +15,9 @@
 #include "config/reference.h"
 
 #define CONFIG_KEPT_MS (5 * 60 * MSEC_PER_SEC)
+/* Of an event's time: for what follows a call that is not answered, and for the event's answer. */
+#define RESERVE_MS 2500
+#define ANSWER_MS 500
 #define SECRETS_READ_AGAIN_MS (60 * MSEC_PER_SEC)
 #define GITHUB_API_URL_DEFAULT "https://api.github.com"
 
@@ -81,9 +84,36 @@ struct http *scaler_http(struct scaler *scaler)
         return scaler->http;
 }
 
+/* The longest that a call which starts now may take; 0: as long as it likes. A call may use all of
+ * the event's time but the reserve, and one that starts late half of what is left. So what follows
+ * a call without an answer, such as undoing a launch, has time, too. */
+static int64_t call_limit_ms(const struct scaler *scaler)
+{
+        int64_t left = scaler_time_left(scaler);
+        int64_t early = left - RESERVE_MS;
+        int64_t late = (left - ANSWER_MS) / 2;
+
+        if (left == INT64_MAX)
+                return 0;
+        if (early < 1 && late < 1)
+                return 1;
+        return early > late ? early : late;
+}
+
+void scaler_start(struct scaler *scaler, struct http_call *call)
+{
+        int64_t limit = call_limit_ms(scaler);
+
+        if (limit > 0 && (call->timeout_ms == 0 || call->timeout_ms > limit))
+                call->timeout_ms = limit;
+        http_start(scaler_http(scaler), call);
+}
+
 struct http_call *scaler_call(struct scaler *scaler, struct http_call *call)
 {
-        return http_perform(scaler_http(scaler), call);
+        scaler_start(scaler, call);
+        http_await(scaler_http(scaler), call);
+        return call;
 }
 
 void scaler_emit_metrics(const struct scaler *scaler, const char *spec,
@@ -134,7 +164,7 @@ int scaler_resolve_variable(
         } else if (strncmp(reference, "env:", 4) == 0) {
                 (void)scaler_aws(scaler, &aws, NULL);
         }
-        r = reference_resolve(reference, scaler_http(scaler), aws, ret, err);
+        r = reference_resolve(reference, scaler_http(scaler), call_limit_ms(scaler), aws, ret, err);
         return r < 0 ? err_prefix(err, r, "%s", name) : r;
 }
 

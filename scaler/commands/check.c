@@ -47,7 +47,7 @@ static int read_reference(const char *reference, struct buf *text, struct err *e
                 if (r < 0)
                         return r;
         }
-        return reference_resolve(reference, aws ? scaler_http(&scaler) : NULL, aws, text, err);
+        return reference_resolve(reference, aws ? scaler_http(&scaler) : NULL, 0, aws, text, err);
 }
 
 /* 0, or nonzero: positive if the document does not exist. */

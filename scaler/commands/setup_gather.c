@@ -41,7 +41,7 @@ static int ask(struct setup *setup, const char *question, bool hidden, const cha
 static int read_file(struct setup *setup, const char *path, struct buf *ret, struct err *err)
 {
         _cleanup_free_ char *reference = mem_format("file:%s", path);
-        int r = reference_resolve(reference, scaler_http(&setup->scaler), NULL, ret, err);
+        int r = reference_resolve(reference, scaler_http(&setup->scaler), 0, NULL, ret, err);
 
         return r == REFERENCE_ABSENT ? err_set(err, -ENOENT, "file %s does not exist", path) : r;
 }

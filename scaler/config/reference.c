@@ -20,6 +20,7 @@
 
 struct resolver {
         struct http *http;
+        int64_t limit_ms;
         struct aws *aws;
         struct buf *ret;
         unsigned depth;
@@ -46,6 +47,8 @@ static int resolve_ssm(struct resolver *resolver, const char *name)
                 return err_set(resolver->err, -EINVAL,
                         "ssm:%s: SSM parameters cannot be read here; use file: or env:", name);
         call = ssm_get_parameter(resolver->aws, name);
+        if (resolver->limit_ms > 0 && call->timeout_ms > resolver->limit_ms)
+                call->timeout_ms = resolver->limit_ms;
         http_perform(resolver->http, call);
         r = ssm_get_parameter_answer(call, resolver->ret, resolver->err);
         if (r < 0)
@@ -112,10 +115,16 @@ static int resolve(struct resolver *resolver, const char *reference)
         return 0;
 }
 
-int reference_resolve(
-        const char *reference, struct http *http, struct aws *aws, struct buf *ret, struct err *err)
+int reference_resolve(const char *reference, struct http *http, int64_t limit_ms, struct aws *aws,
+        struct buf *ret, struct err *err)
 {
-        struct resolver resolver = {.http = http, .aws = aws, .ret = ret, .err = err};
+        struct resolver resolver = {
+                .http = http,
+                .limit_ms = limit_ms,
+                .aws = aws,
+                .ret = ret,
+                .err = err,
+        };
 
         buf_clear(ret);
         return resolve(&resolver, reference);

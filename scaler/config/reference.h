@@ -12,6 +12,8 @@
  * A line break at the end of a parameter or file is not part of the value.
  */
 
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -26,8 +28,9 @@ struct http;
 
 /*
  * Resolves REFERENCE into RET, which is emptied first. AWS may be NULL: an ssm: reference is an
- * error then. Returns 0, REFERENCE_ABSENT (no such parameter, file or variable; ERR says which, for
- * callers that need it), or a negative errno.
+ * error then. SSM has LIMIT_MS to answer (0: as long as its calls usually have). Returns 0,
+ * REFERENCE_ABSENT (no such parameter, file or variable; ERR says which, for callers that need it),
+ * or a negative errno.
  */
-int reference_resolve(const char *reference, struct http *http, struct aws *aws, struct buf *ret,
-        struct err *err);
+int reference_resolve(const char *reference, struct http *http, int64_t limit_ms, struct aws *aws,
+        struct buf *ret, struct err *err);

@@ -276,7 +276,7 @@ static void try_offer(struct launch *launch)
         call = run_instances(launch, &offer);
         call->done = on_answer;
         call->userdata = launch;
-        http_start(scaler_http(launch->scaler), call);
+        scaler_start(launch->scaler, call);
 }
 
 void launch_start(struct launch *launch)

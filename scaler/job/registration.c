@@ -29,7 +29,7 @@ static void start_call(struct registration *registration, struct http_call *call
 {
         call->done = done;
         call->userdata = registration;
-        http_start(scaler_http(registration->scaler), call);
+        scaler_start(registration->scaler, call);
 }
 
 void registration_fail(struct registration *registration, int result, const struct err *err)

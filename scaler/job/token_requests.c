@@ -85,7 +85,6 @@ static struct token_request *add_request(struct token_requests *requests, int64_
 void token_requests_add(struct token_requests *requests, int64_t installation)
 {
         bool was_refused = requests->scaler->github_refused;
-        struct http *http = scaler_http(requests->scaler);
         struct token_request *request;
         struct http_call *call;
         int r;
@@ -101,9 +100,9 @@ void token_requests_add(struct token_requests *requests, int64_t installation)
         }
         call->done = on_token;
         call->userdata = request;
-        http_start(http, call);
+        scaler_start(requests->scaler, call);
         if (was_refused)
-                http_finish(http);
+                http_finish(scaler_http(requests->scaler));
 }
 
 int token_requests_check(

@@ -35,7 +35,7 @@ static void deregister(const struct registration *registration)
                 registration->scope, registration->runner_id);
         call->done = on_runner_deleted;
         call->userdata = (void *)registration;
-        http_start(scaler_http(registration->scaler), call);
+        scaler_start(registration->scaler, call);
 }
 
 void undo_launches(struct scaler *scaler, struct aws *aws, const struct registration *const *failed,

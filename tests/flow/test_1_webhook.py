@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 
 import pytest
 from helpers import LABELS, REPOSITORY, complaints, configure, log, sent
 
-from cloud.faults import Cut, Error, Throttle
+from cloud.faults import Cut, Error, Throttle, Timeout
 from cloud.github.jobs import Job
 from cloud.github.webhooks import FORM, post, sign
 
@@ -254,6 +255,14 @@ def test_github_is_told_when_the_queue_does_not_take_the_job(stage, fault):
     stage.faults.remove(rule)
     assert deliver(stage, body_of(stage)) == (202, "queued")
     assert stage.messages() == {"QueuedQueue": 1}
+
+
+def test_a_queue_that_never_answers_is_told_before_lambda_ends_the_function(stage):
+    host = stage.hosts["scale-agent-webhook"]
+    host.function = dataclasses.replace(host.function, timeout=4.0)
+    stage.faults.add("sqs", "SendMessage", fault=Timeout())
+    status, text = deliver(stage, body_of(stage))
+    assert (status, text) == (503, "the job cannot be queued; deliver this again")
 
 
 @pytest.mark.parametrize(("name", "what"), [("*/config", "configuration"), ("*secret", "secret")])

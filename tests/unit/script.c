@@ -22,7 +22,7 @@ struct expectation {
         int status;
         char *headers;
         char *answer;
-        int64_t latency_ms;
+        int64_t latency_ms;     /* negative: until the try's time is over */
         struct http_call *call; /* the request that matched, until it is answered */
         int64_t due_ms;
         bool used;
@@ -71,7 +71,6 @@ static void script_start(
 {
         struct script *script = script_of(transport);
 
-        (void)http;
         script->requests++;
         buf_clear(&script->last_headers);
         buf_add(&script->last_headers, buf_string(&call->headers), call->headers.size);
@@ -84,7 +83,9 @@ static void script_start(
                         continue;
                 expectation->used = true;
                 expectation->call = call;
-                expectation->due_ms = script->now_ms + expectation->latency_ms;
+                expectation->due_ms =
+                        script->now_ms + (expectation->latency_ms < 0 ? http_call_try_ms(http, call)
+                                                                      : expectation->latency_ms);
                 return;
         }
         fail_msg("unexpected request: %s %s\n%s", call->method, buf_string(&call->url),
@@ -262,6 +263,12 @@ void script_expect_failure(struct script *script, const char *method, const char
         expectation->result = result;
         expectation->headers = mem_string("");
         expectation->answer = mem_string("");
+}
+
+void script_expect_silence(struct script *script, const char *method, const char *url)
+{
+        script_expect_failure(script, method, url, -ETIMEDOUT);
+        script_latency(script, -1);
 }
 
 void script_latency(struct script *script, int64_t ms)

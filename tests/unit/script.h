@@ -37,6 +37,8 @@ void script_expect_headers(struct script *script, const char *method, const char
         const char *body, int status, const char *headers, const char *answer);
 /* The request gets no answer: http.c sees RESULT (-ECONNRESET, -ETIMEDOUT, …). */
 void script_expect_failure(struct script *script, const char *method, const char *url, int result);
+/* The request is accepted and never answered: its try ends when its time is over. */
+void script_expect_silence(struct script *script, const char *method, const char *url);
 
 /* The answer to the latest expectation takes that long instead of 1 ms. */
 void script_latency(struct script *script, int64_t ms);

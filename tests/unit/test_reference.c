@@ -54,7 +54,7 @@ static int tear_down(void **state)
 static int resolve(struct fixture *fixture, const char *reference)
 {
         return reference_resolve(
-                reference, fixture->http, fixture->aws, &fixture->value, &fixture->err);
+                reference, fixture->http, 0, fixture->aws, &fixture->value, &fixture->err);
 }
 
 static int resolve_file(struct fixture *fixture, const char *bytes, size_t size)
@@ -131,8 +131,8 @@ static void parameters_are_decrypted(void **state)
         assert_contains(fixture->err.text, "SSM parameter /p/c");
         script_expect(fixture->script, "POST", "https://ssm.", "/p/d", 200, "garbage");
         assert_int_equal(resolve(fixture, "ssm:/p/d"), -EBADMSG);
-        assert_int_equal(
-                reference_resolve("ssm:/p/a", fixture->http, NULL, &fixture->value, &fixture->err),
+        assert_int_equal(reference_resolve("ssm:/p/a", fixture->http, 0, NULL, &fixture->value,
+                                 &fixture->err),
                 -EINVAL);
 }
 

@@ -130,6 +130,40 @@ static void the_time_left_follows_the_deadline(void **state)
         assert_int_equal(scaler_time_left(&stage->scaler), 600);
 }
 
+/* What follows a call without an answer has time, too. */
+static void a_call_ends_before_the_event(void **state)
+{
+        static const int64_t ends_ms[] = {7500, 8500, 9000, 9250};
+        struct stage *stage = *state;
+        int64_t begin_ms = stage_now_ms(stage);
+
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 10000);
+        for (size_t i = 0; i < ARRAY_SIZE(ends_ms); i++) {
+                _cleanup_(http_call_freep) struct http_call *call =
+                        http_call_new("a call", "GET", "https://silent.test/");
+
+                call->try_timeout_ms = 0;
+                script_expect_silence(stage->script, "GET", "https://silent.test/");
+                assert_int_equal(scaler_call(&stage->scaler, call)->result, -ETIMEDOUT);
+                assert_int_equal(stage_now_ms(stage) - begin_ms, ends_ms[i]);
+        }
+}
+
+static void a_parameter_is_awaited_no_longer_than_the_event(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_buf_ struct buf value = BUF_INIT(64);
+        int64_t begin_ms = stage_now_ms(stage);
+        struct err err;
+
+        setenv("SECRET", "ssm:/p/a", 1);
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 4000);
+        script_expect_silence(stage->script, "POST", STAGE_SSM);
+        assert_int_equal(
+                scaler_resolve_variable(&stage->scaler, "SECRET", &value, &err), -ETIMEDOUT);
+        assert_int_equal(stage_now_ms(stage) - begin_ms, 1750);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -142,6 +176,8 @@ int main(void)
                 TEST(a_line_break_behind_a_token_does_not_matter),
                 TEST(settings_may_lead_through_the_environment_to_ssm),
                 TEST(the_time_left_follows_the_deadline),
+                TEST(a_call_ends_before_the_event),
+                TEST(a_parameter_is_awaited_no_longer_than_the_event),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,8 @@
         "{\"action\":\"" action "\",\"repository\":{\"full_name\":\"o/r\"},\"installation\":"  \
         "{\"id\":4711},\"workflow_job\":{\"id\":11,\"run_id\":2,\"run_attempt\":3,\"labels\":" \
         "[" labels "],\"status\":\"" status "\"}}"
+/* Of the function. */
+#define TIMEOUT_MS 10000
 #define LINUX "\"self-hosted\",\"Linux\""
 #define QUEUED JOB("queued", "queued", LINUX)
 
@@ -56,7 +58,7 @@ static int deliver_event(struct stage *stage, const cJSON *event)
         int64_t status;
 
         buf_clear(&stage->answer);
-        scaler_begin_event(&stage->scaler, 0);
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + TIMEOUT_MS);
         assert_int_equal(webhook_handle(&stage->scaler, &lambda_event, &stage->answer, &err), 0);
         assert_int_equal(
                 json_parse(buf_string(&stage->answer), stage->answer.size, "answer", &answer, &err),
@@ -324,6 +326,19 @@ static void our_own_failures_are_answered_with_503(void **state)
         assert_answer(stage, "webhook secret cannot be read");
 }
 
+/* GitHub waits for 10 s, and so does Lambda. */
+static void a_queue_that_does_not_answer_is_told_in_time(void **state)
+{
+        struct stage *stage = *state;
+        int64_t begin_ms = stage_now_ms(stage);
+
+        script_expect_silence(stage->script, "POST", STAGE_SQS);
+        script_expect_silence(stage->script, "POST", STAGE_SQS);
+        assert_int_equal(deliver(stage, QUEUED, "current"), 503);
+        assert_answer(stage, "deliver this again");
+        assert_true(stage_now_ms(stage) - begin_ms <= 8000);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, stage_tear_down)
 
 int main(void)
@@ -342,6 +357,7 @@ int main(void)
                 TEST(a_secret_that_cannot_be_read_again_stays),
                 TEST(an_unsigned_delivery_makes_nobody_read_the_secret_again),
                 TEST(our_own_failures_are_answered_with_503),
+                TEST(a_queue_that_does_not_answer_is_told_in_time),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
