@@ -20,6 +20,9 @@
 #define RETRY_FIRST_SECONDS 15
 #define RETRY_MAX_SECONDS 240
 
+/* What a record needs of the event's time. */
+#define RECORD_NEEDS_MS (5 * MSEC_PER_SEC)
+
 static int read_record(const cJSON *item, struct record *record, struct err *err)
 {
         const char *count = json_string(item, "attributes.ApproximateReceiveCount");
@@ -90,12 +93,22 @@ void record_fail(struct scaler *scaler, struct record *record, int result, const
                 LOG_TEXT("error", record->err.text), LOG_NUMBER("receives", record->receive_count));
 }
 
+int batch_has_time(const struct scaler *scaler, struct err *err)
+{
+        if (scaler_time_left(scaler) >= RECORD_NEEDS_MS)
+                return 0;
+        return err_set(
+                err, -ETIME, "not tried: the messages before it took most of the function's time");
+}
+
 void batch_each(struct scaler *scaler, struct batch *batch, record_handler handle, void *userdata)
 {
         for (size_t i = 0; i < batch->n_records; i++) {
                 struct err err;
-                int r = handle(scaler, &batch->records[i], userdata, &err);
+                int r = batch_has_time(scaler, &err);
 
+                if (r == 0)
+                        r = handle(scaler, &batch->records[i], userdata, &err);
                 if (r < 0)
                         record_fail(scaler, &batch->records[i], r, &err);
         }

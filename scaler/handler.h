@@ -52,8 +52,13 @@ void record_fail(struct scaler *scaler, struct record *record, int result, const
 typedef int (*record_handler)(
         struct scaler *scaler, struct record *record, void *userdata, struct err *err);
 
-/* Calls HANDLE for each record of BATCH, and marks the record as failed when it fails. */
+/* Calls HANDLE for each record of BATCH, and marks the record as failed when it fails. Marks those
+ * for which the event's time no longer suffices, too: ended by Lambda, the function would get the
+ * whole batch again, with what is done already. */
 void batch_each(struct scaler *scaler, struct batch *batch, record_handler handle, void *userdata);
+
+/* Whether the event's time suffices for another record: 0, or -ETIME with the reason in ERR. */
+int batch_has_time(const struct scaler *scaler, struct err *err);
 
 /* Marks all records of BATCH as failed: something that each of them needs is missing. */
 void batch_fail(struct scaler *scaler, struct batch *batch, int result, const struct err *err);

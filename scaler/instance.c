@@ -258,8 +258,10 @@ static void handle_machines(struct machines *machines)
                 common = remove_parameters(machines, &err);
         for (size_t i = 0; i < machines->count; i++) {
                 struct machine *machine = &machines->items[i];
-                int r = common < 0 ? common : handle_machine(machines, machine, &err);
+                int r = common < 0 ? common : batch_has_time(machines->scaler, &err);
 
+                if (r == 0)
+                        r = handle_machine(machines, machine, &err);
                 if (r < 0)
                         record_fail(machines->scaler, machine->record, r, &err);
         }

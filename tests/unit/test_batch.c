@@ -125,6 +125,36 @@ static void without_a_limit_nothing_is_buried(void **state)
         assert_string_equal(stage_batch(*state, judge, &message, 1), STAGE_FAILED("a"));
 }
 
+/* Handles a record in 8 s. */
+static int take_long(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+{
+        (void)record;
+        (void)err;
+        (void)scaler;
+        script_sleep(userdata, 8000);
+        return 0;
+}
+
+static struct script *slow_script;
+
+static void judge_slowly(struct scaler *scaler, struct batch *batch)
+{
+        batch_each(scaler, batch, take_long, slow_script);
+}
+
+/* Ended by Lambda, the function would get the first two again. */
+static void what_there_is_no_time_for_comes_again_alone(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", "1", 0, NULL}, {"b", "2", 0, NULL}, {"c", "3", 0, NULL}};
+
+        slow_script = stage->script;
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 20000);
+        assert_string_equal(stage_batch(stage, judge_slowly, messages, 3), STAGE_FAILED("c"));
+        assert_logged(stage, "\"message_id\":\"c\",\"error\":\"not tried: ");
+}
+
 static void what_sqs_never_sends_is_refused(void **state)
 {
         static const struct {
@@ -205,6 +235,7 @@ int main(void)
                 TEST(the_last_failure_makes_a_dead_letter),
                 TEST(a_letter_that_cannot_be_sent_stays_with_sqs),
                 TEST(without_a_limit_nothing_is_buried),
+                TEST(what_there_is_no_time_for_comes_again_alone),
                 TEST(what_sqs_never_sends_is_refused),
                 TEST(no_batch_is_larger_than_sqs_makes_it),
                 TEST(records_are_read),

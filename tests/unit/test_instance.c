@@ -302,6 +302,18 @@ static void what_cannot_be_read_fails_alone(void **state)
         assert_int_equal(script_requests(stage->script), 0);
 }
 
+static void a_machine_there_is_no_time_for_comes_again(void **state)
+{
+        struct stage *stage = *state;
+
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 9000);
+        expect_described(stage, "i-00000001", WITH_JOB);
+        script_latency(stage->script, 4001);
+        assert_string_equal(
+                stage_one(stage, instance_handle, WARNING("i-00000001")), STAGE_FAILED("m1"));
+        assert_logged(stage, "\"error\":\"not tried: ");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -322,6 +334,7 @@ int main(void)
                 TEST(the_tags_say_where_a_runner_is_registered),
                 TEST(a_refused_token_is_read_again),
                 TEST(what_cannot_be_read_fails_alone),
+                TEST(a_machine_there_is_no_time_for_comes_again),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,26 @@ static void without_channels_it_is_only_logged(void **state)
         assert_string_equal(notify_once(stage, "{\"text\":\"no title\"}"), STAGE_FAILED("m1"));
 }
 
+/* A channel that never answers: only what was not told comes again. */
+static void what_was_told_is_not_told_again_for_want_of_time(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {{"a", NOTE("1"), 0, NULL},
+                {"b", NOTE("2"), 0, NULL}, {"c", NOTE("3"), 0, NULL}, {"d", NOTE("4"), 0, NULL},
+                {"e", NOTE("5"), 0, NULL}};
+
+        setenv("TEAMS_WEBHOOK_URLS", "", 1);
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 30000);
+        expect(stage, SLACK, 200);
+        for (int i = 0; i < 5; i++)
+                script_expect_silence(stage->script, "POST", SLACK);
+        assert_string_equal(stage_batch(stage, notify_handle, messages, 5),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"b\"},{\"itemIdentifier\":\"c\"},"
+                "{\"itemIdentifier\":\"d\"},{\"itemIdentifier\":\"e\"}]}");
+        assert_logged(stage, "\"message_id\":\"e\",\"error\":\"not tried: ");
+        assert_true(scaler_time_left(&stage->scaler) > 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, stage_tear_down)
 
 int main(void)
@@ -180,6 +200,7 @@ int main(void)
                 TEST(a_channel_that_is_the_only_one_must_work),
                 TEST(channels_may_fail_in_different_ways),
                 TEST(without_channels_it_is_only_logged),
+                TEST(what_was_told_is_not_told_again_for_want_of_time),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
