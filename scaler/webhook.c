@@ -131,7 +131,10 @@ static bool match_job(const struct config *config, struct job *job, struct reply
         }
         spec = config_match(config, (const char *const *)job->labels, job->n_labels, &type);
         if (!spec) {
-                set_reply(reply, 200, "ignored: no spec has all of the job's labels");
+                set_reply(reply, 200,
+                        job->n_labels > 0
+                                ? "ignored: no spec has all of the job's labels"
+                                : "ignored: the job has no labels, and no spec is unlabelled");
                 return false;
         }
         /* The webhook of a repository or organization names no installation. */

@@ -25,6 +25,7 @@ struct config_spec {
         size_t n_labels;
         char *organization; /* NULL: its runners belong to the job's repository */
         int64_t runner_group_id;
+        bool unlabelled; /* takes jobs without labels, whose runs-on names only a runner group */
         char *instance_type;   /* where the ladder starts */
         char **instance_types; /* further ones that a job may name as a label */
         size_t n_instance_types;
@@ -90,9 +91,9 @@ const struct config_spec *config_spec_by_name(const struct config *config, const
 /*
  * The spec for a job with LABELS (its runs-on): the first one whose labels include all of the
  * job's, in any case. Labels that name an instance type which the spec allows do not count. A job
- * without labels (its runs-on names only a runner group) matches every spec. NULL: no spec matches,
- * or the job names two instance types. *ret_instance_type (borrowed from the spec) is the type that
- * the job names, or the spec's own.
+ * without labels (its runs-on names only a runner group) gets the first spec that is `unlabelled`.
+ * NULL: no spec matches, or the job names two instance types. *ret_instance_type (borrowed from the
+ * spec) is the type that the job names, or the spec's own.
  */
 const struct config_spec *config_match(const struct config *config, const char *const *labels,
         size_t n_labels, const char **ret_instance_type);

@@ -73,6 +73,13 @@ static const struct config_field spec_fields[] = {
                 AT(runner_group_id),
         },
         {
+                .name = "unlabelled",
+                .description = "Jobs without labels get these runners, too: "
+                               "those whose runs-on names only a runner group.",
+                .kind = CONFIG_BOOLEAN,
+                AT(unlabelled),
+        },
+        {
                 .name = "instance_type",
                 .description =
                         "The instance type that is tried first. "

@@ -67,6 +67,8 @@ static bool spec_can_take(const struct config_spec *spec, const char *const *lab
 {
         const char *named = NULL;
 
+        if (n_labels == 0 && !spec->unlabelled)
+                return false;
         for (size_t i = 0; i < n_labels; i++) {
                 const char *type = spec_type(spec, labels[i]);
 

@@ -90,6 +90,7 @@ NOT_FOR_US = [
     ("workflow_job", {"action": "invented"}, "ignored: only queued, in_progress and completed"),
     ("workflow_job", {"workflow_job__status": "waiting"}, "ignored: the job waits for its env"),
     ("workflow_job", {"workflow_job__labels": ["windows"]}, "ignored: no spec has all of"),
+    ("workflow_job", {"workflow_job__labels": []}, "ignored: the job has no labels, and no spec"),
 ]
 
 
@@ -281,6 +282,14 @@ def two_specs(cloud):
     large = first | {"name": "large", "labels": ["self-hosted", "Linux", "X64", "gpu"]}
     large |= {"instance_type": "m7i.2xlarge", "instance_types": ["m7i.8xlarge", "r7i.4xlarge"]}
     return cloud.config | {"specs": [small, large]}
+
+
+def test_a_job_without_labels_gets_the_spec_that_takes_such(stage):
+    config = two_specs(stage)
+    config["specs"][1]["unlabelled"] = True
+    configure(stage, config)
+    assert deliver(stage, body_of(stage, workflow_job__labels=[])) == (202, "queued")
+    assert [m["Body"]["spec"] for m in sent(stage, "QueuedQueue")] == ["large"]
 
 
 MATCHES = [

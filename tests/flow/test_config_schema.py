@@ -44,6 +44,7 @@ VALID = {
         {
             "name": "linux-x64",
             "labels": ["self-hosted", "linux", "x64"],
+            "unlabelled": False,
             "organization": "octo-org",
             "runner_group_id": 1,
             "instance_type": "m7i.large",
@@ -302,7 +303,7 @@ def test_example_is_valid():
 def test_defaults_are_described_as_they_are():
     """What the schema calls a default, when written out, must be valid and nothing special."""
     defaults = {steps: schema["default"] for steps, schema in FIELDS if "default" in schema}
-    assert len(defaults) == 7
+    assert len(defaults) == 8
     assert check(json.dumps(changed(defaults))).returncode == 0
 
 

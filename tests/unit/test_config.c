@@ -50,6 +50,7 @@ static void test_defaults(void **state)
         assert_int_equal(config->n_installations, 0);
         assert_int_equal(config->n_repositories, 2);
         assert_int_equal(config->n_specs, 1);
+        assert_false(spec->unlabelled);
         assert_null(spec->organization);
         assert_int_equal(spec->runner_group_id, 1);
         assert_int_equal(spec->n_instance_types, 0);
@@ -67,7 +68,8 @@ static void test_every_field_is_read(void **state)
                 "{'$schema':'x','prefix':'/ci/runners',"
                 "'github':{'app_id':12345,'installations':[4711,9007199254740991],"
                 "'repositories':['Octo-Org/*']},"
-                "'specs':[{'name':'arm','labels':['self-hosted','arm64'],'organization':'octo-org',"
+                "'specs':[{'name':'arm','labels':['self-hosted','arm64'],'unlabelled':true,"
+                "'organization':'octo-org',"
                 "'runner_group_id':7,'instance_type':'m7g.large','instance_types':['m7g.xlarge',"
                 "'c7g.xlarge'],'launch_template':'lt-0abc','launch_template_version':3,"
                 "'subnets':['subnet-0a','subnet-0b'],'on_demand_fallback':true,"
@@ -84,6 +86,7 @@ static void test_every_field_is_read(void **state)
         assert_string_equal(spec->name, "arm");
         assert_int_equal(spec->n_labels, 2);
         assert_string_equal(spec->labels[1], "arm64");
+        assert_true(spec->unlabelled);
         assert_string_equal(spec->organization, "octo-org");
         assert_int_equal(spec->runner_group_id, 7);
         assert_string_equal(spec->instance_type, "m7g.large");

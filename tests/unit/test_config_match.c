@@ -51,7 +51,7 @@ static const char three_specs[] = CONFIG_OF(
         "'instance_types':['m7i.2xlarge'],'launch_template':'abc','subnets':['subnet-1']},"
         "{'name':'large','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.8xlarge',"
         "'instance_types':['m7i.2xlarge','c7i.4xlarge'],'launch_template':'abc',"
-        "'subnets':['subnet-1']},"
+        "'subnets':['subnet-1'],'unlabelled':true},"
         "{'name':'gpu','labels':['self-hosted','linux','x64','gpu','g5.xlarge'],"
         "'instance_type':'g6.xlarge','launch_template':'abc','subnets':['subnet-1']}");
 
@@ -65,7 +65,7 @@ static void test_match(void **state)
                 {{"self-hosted", "linux", "x64"}, "small", "m7i.large"},
                 {{"SELF-HOSTED", "X64"}, "small", "m7i.large"},
                 {{"linux"}, "small", "m7i.large"},
-                {{NULL}, "small", "m7i.large"},
+                {{NULL}, "large", "m7i.8xlarge"},
                 {{"linux", "linux"}, "small", "m7i.large"},
                 {{"self-hosted", "gpu"}, "gpu", "g6.xlarge"},
                 {{"self-hosted", "windows"}, NULL, NULL},
