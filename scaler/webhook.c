@@ -115,6 +115,18 @@ static bool is_allowed(const struct config *config, const struct job *job, struc
         return true;
 }
 
+/* A job that an environment has yet to approve is "waiting", and delivered again once it is. */
+static void reply_held(struct reply *reply, const struct job *job)
+{
+        struct err text;
+
+        if (strcmp(job->held, "waiting") == 0)
+                err_set(&text, 0, "ignored: the job waits for its environment's approval");
+        else
+                err_set(&text, 0, "ignored: the job's status is \"%s\", not \"queued\"", job->held);
+        set_reply(reply, 200, text.text);
+}
+
 /* Finds the job's spec and instance type. False, with a reply: there is nothing to do for it. */
 static bool match_job(const struct config *config, struct job *job, struct reply *reply)
 {
@@ -126,7 +138,7 @@ static bool match_job(const struct config *config, struct job *job, struct reply
                 return false;
         }
         if (job->held) {
-                set_reply(reply, 200, "ignored: the job waits for its environment's approval");
+                reply_held(reply, job);
                 return false;
         }
         spec = config_match(config, (const char *const *)job->labels, job->n_labels, &type);

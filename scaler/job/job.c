@@ -37,6 +37,7 @@ void job_release(struct job *job)
         for (size_t i = 0; i < job->n_labels; i++)
                 free(job->labels[i]);
         free(job->labels);
+        free(job->held);
         free(job->repository);
         free(job->name);
         free(job->url);
@@ -210,7 +211,8 @@ static int read_delivery(const cJSON *body, struct job *job, struct err *err)
                 return r;
         job->action = action_parse(action);
         status = json_string(body, "workflow_job.status");
-        job->held = job->action == JOB_QUEUED && status && strcmp(status, "queued") != 0;
+        if (job->action == JOB_QUEUED && status && strcmp(status, "queued") != 0)
+                job->held = mem_string(status);
         if (job->attempt == 0)
                 job->attempt = 1;
         return 0;

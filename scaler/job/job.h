@@ -27,7 +27,7 @@ enum job_action {
 
 struct job {
         enum job_action action;
-        bool held; /* queued, but an environment has yet to approve it */
+        char *held; /* its status, if it is delivered as queued with another one; else NULL */
         int64_t id;
         int64_t run_id;
         int64_t attempt;

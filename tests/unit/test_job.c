@@ -99,7 +99,7 @@ static void no_runner_has_many_forms(void **state)
                 assert_null(job.runner_name);
                 assert_int_equal(job.attempt, 1);
                 assert_int_equal(job.installation, 0);
-                assert_false(job.held);
+                assert_null(job.held);
                 job_release(&job);
         }
 }
@@ -110,10 +110,11 @@ static void knows_actions(void **state)
                 const char *action;
                 const char *status;
                 enum job_action expected;
-                bool held;
+                bool held; /* with that status */
         } rows[] = {
                 {"queued", "queued", JOB_QUEUED, false},
                 {"queued", "waiting", JOB_QUEUED, true},
+                {"queued", "completed", JOB_QUEUED, true},
                 {"waiting", "waiting", JOB_OTHER, false},
                 {"in_progress", "in_progress", JOB_IN_PROGRESS, false},
                 {"completed", "completed", JOB_COMPLETED, false},
@@ -132,7 +133,9 @@ static void knows_actions(void **state)
 
                 assert_int_equal(read_job(text, &job, &err), 0);
                 assert_int_equal(job.action, rows[i].expected);
-                assert_int_equal(job.held, rows[i].held);
+                assert_int_equal(job.held != NULL, rows[i].held);
+                if (job.held)
+                        assert_string_equal(job.held, rows[i].status);
                 job_release(&job);
         }
 }
