@@ -66,6 +66,8 @@ static void the_rest_comes_from_the_next_offer(void **state)
         expect_registration(stage, 1);
         expect_registration(stage, 2);
         assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"instance\":\"i-00000002\",\"job\":2,\"type\":\"m7i.large\","
+                             "\"subnet\":\"subnet-0000000b\",\"market\":\"spot\",\"offer\":1}");
 }
 
 static void no_job_gets_two_instances(void **state)
