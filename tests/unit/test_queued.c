@@ -80,6 +80,9 @@ static void jobs_that_differ_in_one_thing_are_launched_apart(void **state)
                 "Value=4711&",
                 QUEUED_OFFER("m7i.large", "b"),
         };
+        static const char alone[] =
+                "MaxCount=1&LaunchTemplate.LaunchTemplateName=runner&LaunchTemplate.Version="
+                "%24Default&" QUEUED_OFFER("m7i.large", "a");
         struct stage *stage = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
@@ -92,7 +95,7 @@ static void jobs_that_differ_in_one_thing_are_launched_apart(void **state)
                         {"a", queued_job(1, "linux"), 0, NULL}, {"b", other, 0, NULL}};
 
                 expect_launch(stage, bodies[i], 2, 2);
-                expect_launch(stage, QUEUED_OFFER("m7i.large", "a"), 1, 1);
+                expect_launch(stage, alone, 1, 1);
                 expect_registration(stage, 1);
                 expect_registration(stage, 2);
                 assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
