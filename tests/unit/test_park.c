@@ -5,6 +5,9 @@
  * what only takes a moment is waited out without a word.
  */
 
+#include <stdio.h>
+#include <string.h>
+
 #include "queued_stage.h"
 
 static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
@@ -73,6 +76,87 @@ static void a_notification_is_about_the_first_job_that_waits(void **state)
         assert_sent(stage, "\\\"name\\\":\\\"Jobs of this batch\\\",\\\"value\\\":\\\"1\\\"");
         assert_sent(stage, "\\\"name\\\":\\\"First of them\\\",\\\"value\\\":\\\"test\\\"");
         assert_sent(stage, "\\\"name\\\":\\\"Repository\\\",\\\"value\\\":\\\"o/second\\\"");
+}
+
+/* The value of the last message's MessageDeduplicationId, of which SQS drops the second. */
+static void last_deduplication_id(struct stage *stage, char id[static 65])
+{
+        static const char member[] = "\"MessageDeduplicationId\":\"";
+        const char *found = strstr(script_last_body(stage->script), member);
+
+        assert_non_null(found);
+        snprintf(id, 65, "%s", found + strlen(member));
+        assert_int_equal(strlen(id), 64);
+}
+
+static void people_are_told_each_cause_and_what_to_do(void **state)
+{
+        static const struct {
+                const char *spec;
+                const char *code;
+                const char *answer; /* to SQS */
+                const char *severity;
+                const char *text;
+        } rows[] = {
+                {"linux", "VcpuLimitExceeded", STAGE_NONE_FAILED, "warning", "Service Quotas"},
+                {"linux", "OptInRequired", STAGE_FAILED("m1"), "error", "until this is fixed"},
+                {"fallback", "OptInRequired", STAGE_FAILED("m1"), "error", "until this is fixed"},
+                {"fallback", "InsufficientInstanceCapacity", STAGE_NONE_FAILED, "warning",
+                        "Add subnets in other zones"},
+        };
+        struct stage *stage = *state;
+        char ids[ARRAY_SIZE(rows)][65];
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *severity =
+                        mem_format("{\\\"severity\\\":\\\"%s\\\"", rows[i].severity);
+                bool is_capacity = i == 3;
+
+                for (int offer = 0; offer < (is_capacity ? 4 : 1); offer++)
+                        expect_refusal(stage, NULL, is_capacity ? 500 : 400, rows[i].code);
+                if (strcmp(rows[i].answer, STAGE_NONE_FAILED) == 0)
+                        stage_expect_sent(stage, "sqs.test/parked");
+                stage_expect_sent(stage, rows[i].text);
+                assert_string_equal(queued_one(stage, queued_job(1, rows[i].spec)), rows[i].answer);
+                assert_sent(stage, severity);
+                assert_sent(stage, rows[i].code);
+                assert_sent(stage, i < 2 ? "\\\"value\\\":\\\"m7i.large\\\""
+                                         : "\\\"value\\\":\\\"t3.2xlarge\\\"");
+                last_deduplication_id(stage, ids[i]);
+                for (size_t j = 0; j < i; j++)
+                        assert_string_not_equal(ids[i], ids[j]);
+        }
+}
+
+static void each_try_waits_longer_up_to_a_quarter_of_an_hour(void **state)
+{
+        static const struct {
+                int tries;
+                int seconds;
+        } rows[] = {{0, 30}, {1, 60}, {3, 240}, {4, 480}, {5, 900}, {6, 900}, {63, 900}};
+        struct stage *stage = *state;
+
+        expect_no_capacity(stage, NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *tries = mem_format(",\"tries\":%d", rows[i].tries);
+                _cleanup_free_ char *delay = mem_format("\"DelaySeconds\":%d}", rows[i].seconds);
+
+                stage_expect_sent(stage, delay);
+                stage_expect_sent(stage, "no capacity");
+                assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", tries)),
+                        STAGE_NONE_FAILED);
+        }
+}
+
+static void a_ladder_that_was_climbed_starts_over(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_refusal(stage, NULL, 500, "InsufficientInstanceCapacity");
+        stage_expect_sent(stage, "\\\"tries\\\":1,\\\"repository\\\""); /* no offer in between */
+        stage_expect_sent(stage, "no capacity");
+        assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", ",\"offer\":3")),
+                STAGE_NONE_FAILED);
 }
 
 /* An offer that EC2 refused a moment ago is skipped, which does not count as a try. */
@@ -160,6 +244,9 @@ int main(void)
                 TEST(without_capacity_jobs_are_parked_and_people_told_once),
                 TEST(after_a_partial_launch_people_are_told_of_the_rest),
                 TEST(a_notification_is_about_the_first_job_that_waits),
+                TEST(people_are_told_each_cause_and_what_to_do),
+                TEST(each_try_waits_longer_up_to_a_quarter_of_an_hour),
+                TEST(a_ladder_that_was_climbed_starts_over),
                 TEST(empty_offers_are_left_alone_for_two_minutes),
                 TEST(throttling_is_waited_out_and_nobody_told),
                 TEST(with_just_enough_time_it_is_tried),

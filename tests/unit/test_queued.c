@@ -156,6 +156,30 @@ static void tokens_are_requested_while_ec2_launches(void **state)
         assert_not_logged(stage, "ghs_x");
 }
 
+static void each_installation_has_its_token(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job_with(1, "linux", ",\"installation\":1"), 0, NULL},
+                {"b", queued_job_with(2, "linux", ",\"installation\":2"), 0, NULL}};
+        int64_t before = stage_now_ms(stage);
+
+        stage_become_app(stage);
+        for (int i = 1; i <= 2; i++) {
+                _cleanup_free_ char *url = mem_format("/app/installations/%d/access_tokens", i);
+                _cleanup_free_ char *tag = mem_format("Tag.4.Value=%d&", i);
+
+                script_expect(stage->script, "POST", url, NULL, 201,
+                        "{\"token\":\"ghs_x\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
+                script_latency(stage->script, 100 * i);
+                expect_launch(stage, tag, i, i);
+                expect_registration(stage, i);
+        }
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+        /* The second registration waits for the second token, although there is a first one. */
+        assert_int_equal(stage_now_ms(stage) - before, 202);
+}
+
 /* -- messages and tokens -- */
 
 /* GitHub cancels a job that has been queued for a day. */
@@ -163,7 +187,7 @@ static void old_jobs_are_dropped(void **state)
 {
         struct stage *stage = *state;
         const char *const old[] = {
-                queued_job_with(1, "linux", ",\"queued_ms\":1767236644000"),
+                queued_job_with(1, "linux", ",\"queued_ms\":1767236645000"),
                 "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\",\"labels\":[],"
                 "\"spec\":\"linux\",\"instance_type\":\"m7i.large\",\"webhook_ms\":1767236644000}",
         };
@@ -172,18 +196,28 @@ static void old_jobs_are_dropped(void **state)
                 assert_string_equal(queued_one(stage, old[i]), STAGE_NONE_FAILED);
         assert_logged(stage, "job dropped");
         assert_int_equal(script_requests(stage->script), 0);
+        expect_launch(stage, NULL, 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(
+                queued_one(stage, queued_job_with(1, "linux", ",\"queued_ms\":1767236645001")),
+                STAGE_NONE_FAILED);
 }
 
 static void bad_messages_fail_alone(void **state)
 {
         struct stage *stage = *state;
         const struct stage_message messages[] = {{"a", "{\"action\":", 0, NULL},
-                {"b", queued_job(2, "linux"), 0, NULL}, {"c", queued_job(3, "gone"), 0, NULL}};
+                {"b", queued_job(2, "linux"), 0, NULL}, {"c", queued_job(3, "gone"), 0, NULL},
+                {"d",
+                        "{\"action\":\"queued\",\"id\":4,\"run_id\":2,\"repository\":\"o/r\","
+                        "\"labels\":[],\"spec\":\"linux\"}",
+                        0, NULL}};
 
         expect_launch(stage, "MaxCount=1&", 1, 1);
         expect_registration(stage, 1);
-        assert_string_equal(queued_batch(stage, messages, 3),
-                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"c\"}]}");
+        assert_string_equal(queued_batch(stage, messages, 4),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"c\"},"
+                "{\"itemIdentifier\":\"d\"}]}");
         assert_logged(stage, "its spec \\\"gone\\\" is not in the configuration any more");
 }
 
@@ -238,6 +272,7 @@ int main(void)
                 TEST(another_attempt_of_a_job_is_another_job),
                 TEST(duplicate_messages_share_an_instance),
                 TEST(tokens_are_requested_while_ec2_launches),
+                TEST(each_installation_has_its_token),
                 TEST(old_jobs_are_dropped),
                 TEST(bad_messages_fail_alone),
                 TEST(without_a_token_nothing_more_is_launched),
