@@ -158,14 +158,19 @@ static void a_job_that_is_not_given_back_is_told(void **state)
                 const char *repository;
                 const char *spec;
                 int64_t relaunches;
-        } rows[] = {{"removed/r", "linux", 0}, {"o/r", "removed", 0}, {"o/r", "linux", 3}};
+                const char *told;
+        } rows[] = {
+                {"removed/r", "linux", 0, "the job still waits on GitHub"},
+                {"o/r", "removed", 0, "the job still waits on GitHub"},
+                {"o/r", "linux", 3, "{\\\"severity\\\":\\\"error\\\""},
+        };
         struct stage *stage = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 _cleanup_free_ char *value =
                         handover_for(rows[i].repository, rows[i].spec, rows[i].relaunches);
 
-                stage_expect_sent(stage, "the job still waits on GitHub");
+                stage_expect_sent(stage, rows[i].told);
                 expect_deletion(stage, "{\"Names\":[\"/p/runners/i-00000001\"]}", 200);
                 expect_no_runners(stage, 1);
                 assert_int_equal(end_with(stage, value), 0);
@@ -220,7 +225,8 @@ static void untold_people_keep_the_hand_over(void **state)
         _cleanup_free_ char *value = handover_for("o/r", "linux", 0);
 
         stage_expect_sent(stage, "sqs.test/parked");
-        script_expect(stage->script, "POST", STAGE_SQS, "notify.fifo", 400, DENIED);
+        script_expect(stage->script, "POST", STAGE_SQS, "\\\"key\\\":\\\"unread i-00000001\\\"",
+                400, DENIED);
         assert_int_equal(end_with(stage, value), 1);
 }
 
@@ -254,7 +260,7 @@ static void a_parameter_that_cannot_be_deleted_is_a_failure(void **state)
         assert_int_equal(end_machines(stage, 11), 11);
         /* Of one that never came up. */
         stage_expect_sent(stage, "sqs.test/parked");
-        stage_expect_sent(stage, "is given another machine");
+        stage_expect_sent(stage, "{\\\"severity\\\":\\\"warning\\\"");
         expect_deletion(stage, "{\"Names\":[\"/p/runners/i-00000001\"]}", 400);
         assert_int_equal(end_with(stage, value), 1);
 }

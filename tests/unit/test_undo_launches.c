@@ -61,6 +61,24 @@ static void an_unknown_instance_does_not_save_the_others(void **state)
         assert_not_logged(stage, "not terminated");
 }
 
+/* Each is tried, whatever became of the others. */
+static void what_cannot_be_undone_is_logged(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        expect_jit(stage, 1);
+        expect_put(stage, 1, 400, "{\"__type\":\"ParameterLimitExceeded\"}");
+        script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, 403,
+                "{\"message\":\"no\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        expect_terminated(stage, "InstanceId.1=i-00000001");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
+        assert_logged(stage, "the runner is still registered");
+        assert_logged(stage, "their parameters are not deleted");
+}
+
 /* The second one goes, which does not hide that the first one stays. */
 static void an_instance_that_stays_is_logged(void **state)
 {
@@ -89,6 +107,7 @@ int main(void)
                 TEST(without_a_jit_configuration_the_instance_goes),
                 TEST(without_a_parameter_the_runner_goes_as_well),
                 TEST(an_unknown_instance_does_not_save_the_others),
+                TEST(what_cannot_be_undone_is_logged),
                 TEST(an_instance_that_stays_is_logged),
         };
 
