@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Machines: a report becomes metrics, people hear of a failure or a lost job, a job that its
- * machine never ran is given back, and what an ended machine left behind is removed.
+ * Machines: people hear of a lost job, a job that its machine never ran is given back, and what an
+ * ended machine left behind is removed.
  */
 
 #include <stdlib.h>
 
 #include "stage.h"
 
-#define REPORT_WITH(stage, times, more)                                                           \
-        "{\"source\":\"scale-agent.runner\",\"detail-type\":\"Runner Report\",\"detail\":{"       \
-        "\"version\":1,\"prefix\":\"/p\",\"instance_id\":\"i-00000001\",\"stage\":\"" stage "\"," \
-        "\"spec\":\"linux\",\"times\":{\"webhook\":1000,\"launched\":2000,\"agent\":9000,"        \
-        "\"kernel\":8000,\"listening\":12000" times "}" more "}}"
-#define REPORT(stage, more) REPORT_WITH(stage, "", more)
-#define REPORT_STARTED(stage, more) REPORT_WITH(stage, ",\"job_started\":13000", more)
-#define TOLD_JOB                                                  \
-        ",\"job\":{\"id\":1,\"run_id\":2,\"repository\":\"o/r\"," \
-        "\"url\":\"https://github.test/1\"}"
+#define REPORT(stage)                                                                       \
+        "{\"source\":\"scale-agent.runner\",\"detail-type\":\"Runner Report\",\"detail\":{" \
+        "\"version\":1,\"prefix\":\"/p\",\"instance_id\":\"i-00000001\",\"stage\":\"" stage \
+        "\",\"spec\":\"linux\",\"times\":{}}}"
 #define ENDED(id)                                                                             \
         "{\"source\":\"aws.ec2\",\"detail-type\":\"EC2 Instance State-change Notification\"," \
         "\"detail\":{\"instance-id\":\"" id "\",\"state\":\"terminated\"}}"
@@ -47,103 +41,6 @@ static void expect_described(struct stage *stage, const char *id, const char *ta
 static void expect_found(struct stage *stage, int status, const char *runners)
 {
         script_expect(stage->script, "GET", RUNNERS, NULL, status, runners);
-}
-
-static void a_report_becomes_metrics(void **state)
-{
-        struct stage *stage = *state;
-
-        assert_string_equal(
-                stage_one(stage, instance_handle, REPORT("ready", "")), STAGE_NONE_FAILED);
-        assert_logged(stage,
-                "\"spec\":\"linux\",\"RunnerReady\":1,\"LaunchedToAgent\":7000,"
-                "\"KernelToAgent\":1000,\"AgentToListening\":3000,\"WebhookToListening\":11000");
-        assert_int_equal(script_requests(stage->script), 0);
-}
-
-static void a_failed_agent_is_told(void **state)
-{
-        struct stage *stage = *state;
-
-        stage_expect_sent(stage, "Runner i-00000001 failed");
-        assert_string_equal(stage_one(stage, instance_handle,
-                                    REPORT("failed", ",\"reason\":\"no disk\"" TOLD_JOB)),
-                STAGE_NONE_FAILED);
-        assert_sent(stage, "no disk");
-        assert_sent(stage, "https://github.test/1");
-        script_expect(stage->script, "POST", STAGE_SQS, NULL, 400,
-                "{\"__type\":\"AccessDeniedException\"}");
-        assert_string_equal(stage_one(stage, instance_handle,
-                                    REPORT("failed", ",\"reason\":\"no disk\"" TOLD_JOB)),
-                STAGE_FAILED("m1"));
-}
-
-/* The job that a machine was launched for. */
-#define JOB(relaunches)                                                                      \
-        "{\"id\":1,\"run_id\":2,\"attempt\":1,\"installation\":4711,\"repository\":\"o/r\"," \
-        "\"instance_type\":\"m7i.large\",\"relaunches\":" relaunches "}"
-
-/* No job started on it, so on GitHub a job waits that has no machine. */
-static void a_machine_that_failed_early_gives_its_job_back(void **state)
-{
-        struct stage *stage = *state;
-
-        stage_expect_sent(stage, "\\\"webhook_ms\\\":1000,\\\"relaunches\\\":3");
-        stage_expect_sent(stage, "is given another machine");
-        assert_string_equal(stage_one(stage, instance_handle,
-                                    REPORT("failed", ",\"reason\":\"x\",\"job\":" JOB("2"))),
-                STAGE_NONE_FAILED);
-        /* Three machines failed for it, so another one would not help. */
-        stage_expect_sent(stage, "still waits on GitHub");
-        assert_string_equal(stage_one(stage, instance_handle,
-                                    REPORT("failed", ",\"reason\":\"y\",\"job\":" JOB("3"))),
-                STAGE_NONE_FAILED);
-        /* A job that had started ends at GitHub, where a person can run it again. */
-        stage_expect_sent(stage, "can be run again there");
-        assert_string_equal(
-                stage_one(stage, instance_handle, REPORT_STARTED("failed", ",\"job\":" JOB("0"))),
-                STAGE_NONE_FAILED);
-}
-
-/* Every machine of that image fails in the same way. */
-static void a_runner_whose_version_is_refused_gives_nothing_back(void **state)
-{
-        struct stage *stage = *state;
-
-        stage_expect_sent(stage, "still waits on GitHub");
-        assert_string_equal(
-                stage_one(stage, instance_handle,
-                        REPORT("failed", ",\"reason\":\"x\",\"exit_code\":7,\"job\":" JOB("0"))),
-                STAGE_NONE_FAILED);
-        assert_int_equal(script_requests(stage->script), 1);
-}
-
-/* Otherwise a cancelled job would launch one machine after another. */
-static void a_machine_that_nobody_needed_gives_nothing_back(void **state)
-{
-        struct stage *stage = *state;
-
-        stage_expect_sent(stage, "\\\"relaunches\\\":1");
-        stage_expect_sent(stage, "notify.fifo");
-        assert_string_equal(
-                stage_one(stage, instance_handle,
-                        REPORT_WITH("failed", ",\"finished\":71999", ",\"job\":" JOB("0"))),
-                STAGE_NONE_FAILED);
-        stage_expect_sent(stage, "No job came to a runner of spec linux");
-        assert_string_equal(
-                stage_one(stage, instance_handle,
-                        REPORT_WITH("failed", ",\"finished\":72000", ",\"job\":" JOB("0"))),
-                STAGE_NONE_FAILED);
-}
-
-static void a_spot_loss_before_a_job_gives_the_job_back(void **state)
-{
-        struct stage *stage = *state;
-
-        stage_expect_sent(stage, "\\\"relaunches\\\":1");
-        assert_string_equal(
-                stage_one(stage, instance_handle, REPORT("interrupted", ",\"job\":" JOB("0"))),
-                STAGE_NONE_FAILED);
 }
 
 /* The machine ended before its agent came up. */
@@ -185,6 +82,18 @@ static void what_a_machine_left_is_removed(void **state)
         assert_logged(stage, "deregistered a runner that its machine left");
 }
 
+static void a_runner_that_cannot_be_removed_is_a_failure(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_described(stage, "i-00000001", WITH_JOB);
+        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_found(stage, 200, "{\"runners\":[{\"id\":23,\"name\":\"i-00000001\"}]}");
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 403, "{\"message\":\"no\"}");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_FAILED("m1"));
+}
+
 static void a_job_lost_with_its_machine_is_told(void **state)
 {
         struct stage *stage = *state;
@@ -204,11 +113,12 @@ static void a_spot_warning_is_told_where_a_job_runs(void **state)
 
         expect_described(stage, "i-00000001", OURS);
         stage_one(stage, instance_handle, WARNING("i-00000001"));
-        assert_logged(stage, "\"SpotWarning\":1");
+        assert_logged(stage, "\"spec\":\"linux\",\"SpotWarning\":1");
         expect_described(stage, "i-00000001", WITH_JOB);
         stage_expect_sent(stage, "EC2 takes its spot instance back");
         assert_string_equal(
                 stage_one(stage, instance_handle, WARNING("i-00000001")), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\"key\\\":\\\"lost i-00000001\\\"");
         assert_sent(stage, "https://github.test/1");
 }
 
@@ -291,8 +201,8 @@ static void what_cannot_be_read_fails_alone(void **state)
         struct stage *stage = *state;
         const struct stage_message messages[] = {
                 {"a", "{}", 0, NULL},
-                {"b", REPORT("ready", ""), 0, NULL},
-                {"c", REPORT("flying", ""), 0, NULL},
+                {"b", REPORT("ready"), 0, NULL},
+                {"c", REPORT("flying"), 0, NULL},
                 {"d", ENDED("i-1\\\"; DROP"), 0, NULL},
         };
 
@@ -319,14 +229,9 @@ static void a_machine_there_is_no_time_for_comes_again(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(a_report_becomes_metrics),
-                TEST(a_failed_agent_is_told),
-                TEST(a_machine_that_failed_early_gives_its_job_back),
-                TEST(a_runner_whose_version_is_refused_gives_nothing_back),
-                TEST(a_machine_that_nobody_needed_gives_nothing_back),
-                TEST(a_spot_loss_before_a_job_gives_the_job_back),
                 TEST(a_job_whose_hand_over_nobody_read_is_given_back),
                 TEST(what_a_machine_left_is_removed),
+                TEST(a_runner_that_cannot_be_removed_is_a_failure),
                 TEST(a_job_lost_with_its_machine_is_told),
                 TEST(a_spot_warning_is_told_where_a_job_runs),
                 TEST(machines_of_others_are_left_alone),
