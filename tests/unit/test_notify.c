@@ -17,7 +17,7 @@
 
 static int set_up(void **state)
 {
-        setenv("TEAMS_WEBHOOK_URLS", TEAMS "-1\n\n  " TEAMS "-2\r\n", 1);
+        setenv("TEAMS_WEBHOOK_URLS", TEAMS "-1\n\n \t\n  " TEAMS "-2\r\n", 1);
         setenv("SLACK_WEBHOOK_URLS", SLACK, 1);
         return stage_set_up(state);
 }
@@ -96,7 +96,25 @@ static void a_failed_channel_does_not_make_others_repeat(void **state)
         expect_all(stage, 202, 404, 200);
         assert_string_equal(notify_once(stage, NOTE("k")), STAGE_NONE_FAILED);
         assert_logged(stage, "\"channel\":\"teams\"");
+        expect_all(stage, 404, 404, 200);
+        assert_string_equal(notify_once(stage, NOTE("other")), STAGE_NONE_FAILED);
         assert_not_logged(stage, "secret-of");
+}
+
+static void a_channel_may_have_many_urls(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_buf_ struct buf urls = BUF_INIT(4096);
+
+        unsetenv("SLACK_WEBHOOK_URLS");
+        for (int i = 10; i < 42; i++) {
+                _cleanup_free_ char *url = mem_format(TEAMS "-%d", i);
+
+                buf_add_format(&urls, "%s\n", url);
+                expect(stage, url, 202);
+        }
+        setenv("TEAMS_WEBHOOK_URLS", buf_string(&urls), 1);
+        assert_string_equal(notify_once(stage, NOTE("k")), STAGE_NONE_FAILED);
 }
 
 static void what_no_channel_took_comes_again(void **state)
@@ -195,6 +213,7 @@ int main(void)
                 TEST(a_key_is_shown_once_in_a_quarter_of_an_hour),
                 TEST(each_of_several_is_shown_once),
                 TEST(a_failed_channel_does_not_make_others_repeat),
+                TEST(a_channel_may_have_many_urls),
                 TEST(what_no_channel_took_comes_again),
                 TEST(channels_fail_apart),
                 TEST(a_channel_that_is_the_only_one_must_work),

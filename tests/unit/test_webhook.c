@@ -313,6 +313,7 @@ static void our_own_failures_are_answered_with_503(void **state)
         assert_int_equal(deliver(stage, QUEUED, "current"), 503);
         assert_answer(stage, "deliver this again");
         assert_logged(stage, "QueueDoesNotExist");
+        assert_logged(stage, "\"level\":\"error\",\"message\":\"delivery\",\"job\":");
         unsetenv("QUEUED_QUEUE_URL");
         assert_int_equal(deliver(stage, QUEUED, "current"), 503);
         assert_logged(stage, "QUEUED_QUEUE_URL");
