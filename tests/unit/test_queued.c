@@ -63,6 +63,8 @@ static void different_jobs_are_launched_apart(void **state)
                 "{\"runner\":{\"id\":9},\"encoded_jit_config\":\"c2VjcmV0\"}");
         expect_put(stage, 3, 200, "{\"Version\":1}");
         assert_string_equal(queued_batch(stage, messages, 3), STAGE_NONE_FAILED);
+        /* The third job does not say when its delivery arrived. */
+        assert_not_logged(stage, "\"WebhookToLaunched\":1767");
 }
 
 /* What one RunInstances cannot give both. */
