@@ -99,7 +99,7 @@ static void expect_no_runners(struct stage *stage, int n)
 static int end_machines(struct stage *stage, int n)
 {
         struct stage_message messages[MACHINES_MAX] = {0};
-        char ids[MACHINES_MAX][8];
+        char ids[MACHINES_MAX][16];
         char *bodies[MACHINES_MAX];
         const char *answer;
         int failed = 0;
