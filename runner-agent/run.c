@@ -181,10 +181,12 @@ void run_stop(struct run *run, int64_t grace_ms)
 
 static void runner_started(struct run *run, pid_t pid)
 {
+        bool is_first = run->agent->times[REPORT_TIME_RUNNER_STARTED] == 0;
+
         run->pid = pid;
         agent_time(run->agent, REPORT_TIME_RUNNER_STARTED);
         log_info(agent_log(run->agent), "the runner started", LOG_NUMBER("pid", pid));
-        if (run->starts == 1)
+        if (is_first)
                 run->events->started(run->userdata);
 }
 

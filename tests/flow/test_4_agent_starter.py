@@ -370,6 +370,31 @@ def test_nobody_starts_the_runner(floor):
     assert floor.text().count("will be started again") == 3
 
 
+def test_a_runner_service_that_comes_late_is_found_and_spot_notices_are_looked_for(floor, tmp_path):
+    floor.machines.setup.launch = None
+    path = tmp_path / "late"
+    floor.configure(runner={"socket": str(path)}).script(LISTENS, STARTS, PATIENT)
+    floor.put().switch_on()
+    assert floor.says("will be started again")
+    service = RunnerService(STARTER, tmp_path)
+    try:
+        path.symlink_to(service.path)
+        assert floor.says("Running job")
+        floor.machine.metadata.notice(time.time() + 60)
+        floor.ended()
+    finally:
+        service.process.terminate()
+        service.process.wait(PATIENCE)
+        service.forget()
+    floor.report("ready", "job_started", "interrupted")
+
+
+def test_what_the_starter_would_refuse_is_asked_for_once(floor):
+    floor.configure(runner={"socket": "/run/" + "x" * 110}).put().run()
+    assert_failed(floor, "is too long for a socket's path")
+    assert "will be started again" not in floor.text()
+
+
 def stop_launch(floor: Floor) -> None:
     assert until(lambda: floor.machine.runner_service is not None)
     floor.machine.runner_service.process.send_signal(signal.SIGSTOP)
