@@ -79,6 +79,31 @@ def test_the_agent_is_told_to_end(floor, number):
     assert_ended_well(floor)
 
 
+def test_who_is_told_to_end_after_the_job_has_finished_it(floor):
+    floor.configure(stop_grace_seconds=90).script(LISTENS, STARTS, ENDS, PATIENT).put().switch_on()
+    assert until(lambda: floor.machine.status_text == "The job is done")
+    floor.machine.agent.send_signal(signal.SIGTERM)
+    floor.ended()
+    assert floor.report("ready", "job_started", "finished")["result"] == "Succeeded"
+    assert "Exiting..." in floor.text()
+    assert_ended_well(floor)
+
+
+def test_a_second_signal_leaves_no_time(floor):
+    floor.configure(stop_grace_seconds=90)
+    floor.script(LISTENS, STARTS, STUBBORN).put().switch_on()
+    assert floor.says("Running job")
+    floor.machine.agent.send_signal(signal.SIGTERM)
+    assert floor.says("stopping the runner")
+    started = time.monotonic()
+    floor.machine.agent.send_signal(signal.SIGTERM)
+    floor.ended()
+    assert time.monotonic() - started < 60
+    floor.report("ready", "job_started", "interrupted")
+    assert "it is killed" in floor.text()
+    assert_ended_well(floor)
+
+
 def test_the_agent_is_told_to_end_while_it_waits(floor):
     floor.switch_on()
     assert until(lambda: "ready" in floor.stages())

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from floor import (
     ENDS,
@@ -11,6 +13,7 @@ from floor import (
     STARTS,
     STUBBORN,
     UPDATES,
+    Floor,
     assert_ended_well,
     assert_failed,
 )
@@ -72,7 +75,12 @@ def test_exit_code_2_has_another_chance(floor):
 def test_exit_code_2_again_and_again_is_the_end(floor):
     floor.script("echo x >>tries; exit 2").put().run()
     assert_failed(floor, "several times in a row")
-    assert (floor.machine.directory / "runner" / "tries").read_text().count("x") == 4
+    assert tries(floor) == 4
+
+
+def tries(floor: Floor) -> int:
+    """Give how often a runner with `echo x >>tries` was started."""
+    return (floor.machine.directory / "runner" / "tries").read_text().count("x")
 
 
 def test_a_runner_that_updates_itself_is_started_again(floor):
@@ -80,6 +88,46 @@ def test_a_runner_that_updates_itself_is_started_again(floor):
     floor.script(again, "(sleep 1; touch new update.finished) & exit 3")
     floor.put().run()
     floor.report("ready", "job_started", "finished")
+
+
+def test_an_earlier_update_is_not_taken_for_this_one(floor):
+    floor.script(
+        "echo x >>tries",
+        f"test -e new && {{ {LISTENS}; {STARTS}; {ENDS}; exit 0; }}",
+        "touch -d '1 hour ago' update.finished",
+        "(sleep 2; touch new update.finished) & exit 3",
+    )
+    floor.put().run()
+    floor.report("ready", "job_started", "finished")
+    assert tries(floor) == 2
+
+
+def test_who_is_told_to_end_between_two_starts_of_the_runner_does_not_start_it(floor):
+    floor.script("echo x >>tries; exit 3").put().switch_on()  # and waits for its update
+    assert floor.says("will be started again")
+    floor.machine.agent.send_signal(signal.SIGTERM)
+    floor.ended()
+    assert "SIGTERM" in floor.report("interrupted")["reason"]
+    assert tries(floor) == 1
+    assert_ended_well(floor)
+
+
+def test_a_runner_that_had_a_job_is_not_started_again(floor):
+    floor.script("echo x >>tries", LISTENS, STARTS, "exit 2").put().run()
+    stages = ("ready", "job_started", "failed")
+    assert_failed(floor, "in the middle of its job (exit code 2)", stages=stages)
+    assert tries(floor) == 1
+
+
+def test_spot_notices_are_asked_for_once_however_often_the_runner_starts(floor):
+    floor.configure(spot_poll_seconds=60)
+    floor.script("echo x >>tries", f"test -e again && {{ {LISTENS}; {STARTS}; {ENDS}; exit 0; }}")
+    floor.machines.setup.config["runner"]["command"][-1] += "\ntouch again; exit 2"
+    floor.put().run()
+    floor.report("ready", "job_started", "finished")
+    assert tries(floor) == 2
+    asked = [path for _, path, _ in floor.machine.metadata.calls if "spot/" in path]
+    assert len(asked) == 1
 
 
 def test_the_idle_limit_does_not_run_while_a_runner_updates_itself(floor):

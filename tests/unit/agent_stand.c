@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,23 @@
 #include "base/mem.h"
 
 #define TURNS_MAX 500
+
+static void keep_message(struct log_sink *sink, enum log_level level, const char *message,
+        const struct log_field *fields, size_t n_fields)
+{
+        struct stand *stand = (struct stand *)((char *)sink - offsetof(struct stand, sink));
+        size_t size = strlen(stand->logged);
+
+        (void)level;
+        (void)fields;
+        (void)n_fields;
+        snprintf(stand->logged + size, sizeof(stand->logged) - size, "%s\n", message);
+}
+
+const char *stand_logged(const struct stand *stand, const char *words)
+{
+        return strstr(stand->logged, words);
+}
 
 int stand_make(void **state)
 {
@@ -32,6 +50,8 @@ int stand_make(void **state)
         stand->script = script_new();
         stand->agent.clock = script_clock(stand->script);
         stand->agent.http = script_http(stand->script);
+        stand->sink.write = keep_message;
+        stand->agent.log.sink = &stand->sink;
         stand->agent.log.level = LOG_LEVEL_ERROR;
         stand->agent.settings.identify_limit_seconds = 10;
         *state = stand;

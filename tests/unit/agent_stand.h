@@ -60,6 +60,8 @@ struct stand {
         struct clean_up clean_up;
         struct script *script;
         struct told told;
+        struct log_sink sink;
+        char logged[2048]; /* the messages, a line each */
 };
 
 /* For cmocka: an agent that knows nothing, one that has identified itself, and the end. */
@@ -74,6 +76,9 @@ int stand_free(void **state);
 /* For stages, with the stand as userdata: they write into stand->told. */
 void stand_done(void *userdata, int result, const struct err *err);
 extern const struct alarm_events stand_alarm_events;
+
+/* Where a logged message contains WORDS; NULL: no message does. */
+const char *stand_logged(const struct stand *stand, const char *words);
 
 /* Lets the agent go on until it has told something CALLS times, or CONDITION is true. */
 void stand_go_on_until(struct stand *stand, unsigned calls);

@@ -140,6 +140,7 @@ static void test_what_can_be_read_and_not_deleted_is_left_behind(void **state)
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -ETIMEDOUT);
         assert_non_null(strstr(stand->told.err.text, "ssm:DeleteParameter"));
+        assert_non_null(stand_logged(stand, "parameter left behind, the scaler will delete it"));
 }
 
 static void test_nothing_is_deleted_that_was_not_there(void **state)
@@ -213,6 +214,40 @@ static void test_an_ended_metadata_token_is_replaced(void **state)
         assert_non_null(strstr(script_last_headers(stand->script), "TOKEN2"));
 }
 
+static void test_failures_in_a_row_are_counted_until_one_answer_comes(void **state)
+{
+        struct stand *stand = *state;
+        static const int statuses[] = {500, 500, 500, 500, 404, 500, 500, 500, 500};
+
+        stand->agent.settings.spot_poll_seconds = 0;
+        stand->agent.log.level = LOG_LEVEL_WARNING;
+        for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
+                script_expect(stand->script, "GET", SPOT_URL, NULL, statuses[i], "");
+        script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
+                "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        alarm_runner_started(&stand->alarm);
+        stand_go_on_until(stand, 1);
+        assert_null(stand_logged(stand, "spot notices cannot be read"));
+}
+
+static void test_spot_notices_that_cannot_be_read_are_logged_once(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.settings.spot_poll_seconds = 0;
+        stand->agent.log.level = LOG_LEVEL_WARNING;
+        for (size_t i = 0; i < 8; i++)
+                script_expect(stand->script, "GET", SPOT_URL, NULL, 500, "");
+        script_expect(stand->script, "GET", SPOT_URL, NULL, 200,
+                "{\"action\":\"terminate\",\"time\":\"2026-01-02T03:06:05Z\"}");
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        alarm_runner_started(&stand->alarm);
+        stand_go_on_until(stand, 1);
+        assert_non_null(stand_logged(stand, "spot notices cannot be read"));
+        assert_string_equal(stand->logged, "spot notices cannot be read\n");
+}
+
 /* How long a limit runs from now on, in ms. */
 static int64_t limit_ms(const struct stand *stand)
 {
@@ -284,6 +319,8 @@ int main(void)
                 STAND_IDENTIFIED(test_a_late_notice_leaves_less_time),
                 STAND_IDENTIFIED(test_a_notice_in_the_past_leaves_none),
                 STAND_IDENTIFIED(test_an_ended_metadata_token_is_replaced),
+                STAND_IDENTIFIED(test_failures_in_a_row_are_counted_until_one_answer_comes),
+                STAND_IDENTIFIED(test_spot_notices_that_cannot_be_read_are_logged_once),
                 STAND_FRESH(test_each_step_of_the_runner_has_its_own_limit),
                 STAND_FRESH(test_an_update_that_does_not_end_is_an_alarm),
         };

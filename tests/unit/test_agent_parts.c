@@ -14,7 +14,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -67,6 +69,27 @@ static void test_how_a_runner_ended_is_explained(void **state)
         assert_explains(1, 0, true, "", "the runner ended in the middle of its job (exit code 1)");
 }
 
+static void test_only_an_update_since_the_start_counts(void **state)
+{
+        char directory[] = "/tmp/agent-parts-XXXXXX";
+        _cleanup_free_ char *file = NULL;
+        struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000, .tv_nsec = 500000000}};
+        int fd;
+
+        (void)state;
+        assert_non_null(mkdtemp(directory));
+        file = mem_format("%s/update.finished", directory);
+        assert_false(runner_exit_is_updated(directory, 0));
+        fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(futimens(fd, times), 0);
+        close(fd);
+        assert_true(runner_exit_is_updated(directory, 1000500));
+        assert_false(runner_exit_is_updated(directory, 1000501));
+        assert_int_equal(unlink(file), 0);
+        assert_int_equal(rmdir(directory), 0);
+}
+
 /* -- the journal -- */
 
 static void test_names_in_the_journal(void **state)
@@ -117,6 +140,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_which_exit_code_deserves_another_start),
                 cmocka_unit_test(test_how_a_runner_ended_is_explained),
+                cmocka_unit_test(test_only_an_update_since_the_start_counts),
                 cmocka_unit_test(test_names_in_the_journal),
                 cmocka_unit_test(test_standard_error_is_the_journal_only_where_systemd_says_so),
                 cmocka_unit_test(test_back_off_doubles_up_to_its_limit),
