@@ -112,6 +112,16 @@ def test_who_is_told_to_end_between_two_starts_of_the_runner_does_not_start_it(f
     assert_ended_well(floor)
 
 
+def test_a_runner_that_was_told_to_end_is_not_started_again(floor):
+    floor.script("echo x >>tries; trap 'exit 2' INT", LISTENS, "while :; do sleep 0.05; done")
+    floor.put().switch_on()
+    assert floor.says("Listening")
+    floor.machine.agent.send_signal(signal.SIGTERM)
+    floor.ended()
+    assert "SIGTERM" in floor.report("ready", "interrupted")["reason"]
+    assert tries(floor) == 1
+
+
 def test_a_runner_that_had_a_job_is_not_started_again(floor):
     floor.script("echo x >>tries", LISTENS, STARTS, "exit 2").put().run()
     stages = ("ready", "job_started", "failed")
@@ -182,6 +192,11 @@ def test_a_job_that_takes_too_long(floor):
     assert_failed(floor, "longer than its limit of 1 s", stages=stages)
     assert floor.reports()[-1]["result"] == "Canceled"
     assert job.conclusion == "cancelled"
+
+
+def test_what_a_runner_says_in_its_job_does_not_change_the_limit(floor):
+    floor.script(STARTS, UPDATES, LISTENS, PATIENT).put(job_limit_seconds=1).run()
+    assert_failed(floor, "longer than its limit of 1 s", stages=("job_started", "failed"))
 
 
 def test_a_job_that_ignores_everything(floor):
