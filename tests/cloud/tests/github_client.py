@@ -105,7 +105,9 @@ def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def start_runner(configuration: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+def start_runner(
+    configuration: str, *arguments: str, **environment: str
+) -> subprocess.Popen[bytes]:
     """Start the stand-in runner as the agent does."""
     return subprocess.Popen(
         [sys.executable, "-I", "-S", RUNNER, *(arguments or ("run",))],
