@@ -89,7 +89,7 @@ NOT_FOR_US = [
     ("workflow_job", {"action": "waiting"}, "ignored: only queued, in_progress and completed"),
     ("workflow_job", {"action": "invented"}, "ignored: only queued, in_progress and completed"),
     ("workflow_job", {"workflow_job__status": "waiting"}, "ignored: the job waits for its env"),
-    ("workflow_job", {"workflow_job__status": "completed"}, 'ignored: the job\'s status is "comp'),
+    ("workflow_job", {"workflow_job__status": "completed"}, "ignored: the job's status is \"comp"),
     ("workflow_job", {"workflow_job__labels": ["windows"]}, "ignored: no spec has all of"),
     ("workflow_job", {"workflow_job__labels": []}, "ignored: the job has no labels, and no spec"),
 ]
