@@ -60,14 +60,44 @@ static int read_body(const cJSON *event, struct buf *ret, struct err *err)
         return buf_add_string(ret, body);
 }
 
+/* What else than a function URL sends an event that looks much the same: by a member that the
+ * function URL's event has not. NULL: nothing that we know.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+ * https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html */
+static const char *other_sender(const cJSON *event)
+{
+        static const struct {
+                const char *member;
+                const char *name;
+        } senders[] = {
+                {"requestContext.elb", "a load balancer"},
+                {"httpMethod", "API Gateway in format 1.0"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(senders); i++)
+                if (json_get(event, senders[i].member))
+                        return senders[i].name;
+        return NULL;
+}
+
 int delivery_parse(const char *event, size_t size, struct delivery *ret, struct err *err)
 {
         struct delivery delivery = {0};
+        const char *sender;
         const char *method;
         int r = json_parse(event, size, "the event", &delivery.json, err);
 
         if (r < 0)
                 return 400;
+        sender = other_sender(delivery.json);
+        if (sender) {
+                err_set(err, 0,
+                        "this is an event of %s; "
+                        "only a function URL's, or API Gateway's in format 2.0, can be read",
+                        sender);
+                delivery_release(&delivery);
+                return 400;
+        }
         method = json_string(delivery.json, "requestContext.http.method");
         if (!method || strcasecmp(method, "POST") != 0) {
                 err_set(err, 0, "only POST is accepted here; this URL is for GitHub's webhook");
