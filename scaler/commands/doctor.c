@@ -60,6 +60,8 @@ void finding_say(struct finding *finding, const char *format, ...)
 {
         va_list arguments;
 
+        if (finding->result == FINDING_FAILED)
+                return;
         va_start(arguments, format);
         add_text(finding, format, arguments);
         va_end(arguments);

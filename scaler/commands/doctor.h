@@ -28,7 +28,7 @@ struct finding {
         const char *advice; /* what to do; a literal, or NULL */
 };
 
-/* Each of these adds to the text. A failed finding stays failed. */
+/* Each of these adds to the text. A failed finding stays failed, and tells only failures. */
 void finding_say(struct finding *finding, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 void finding_fail(struct finding *finding, const char *advice, const char *format, ...)
