@@ -14,7 +14,12 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "github/github.h"
+
+/* Bytes of a job's name, which is for people: a matrix makes long ones. A parameter holds 8 KB, and
+ * the name is in the hand-over beside GitHub's JIT configuration. */
+#define NAME_LIMIT 256
 
 static const char *const action_names[] = {
         [JOB_QUEUED] = "queued",
@@ -76,17 +81,18 @@ struct string_member {
         const char *in_delivery;
         const char *in_message;
         bool needed;
+        size_t limit; /* longer ones are cut; 0: none */
 };
 
 static const struct string_member strings[] = {
-        {offsetof(struct job, repository), "repository.full_name", "repository", true},
-        {offsetof(struct job, name), "workflow_job.name", "name", false},
-        {offsetof(struct job, url), "workflow_job.html_url", "url", false},
-        {offsetof(struct job, runner_name), "workflow_job.runner_name", "runner_name", false},
-        {offsetof(struct job, conclusion), "workflow_job.conclusion", "conclusion", false},
-        {offsetof(struct job, delivery), NULL, "delivery", false},
-        {offsetof(struct job, spec), NULL, "spec", false},
-        {offsetof(struct job, instance_type), NULL, "instance_type", false},
+        {offsetof(struct job, repository), "repository.full_name", "repository", true, 0},
+        {offsetof(struct job, name), "workflow_job.name", "name", false, NAME_LIMIT},
+        {offsetof(struct job, url), "workflow_job.html_url", "url", false, 0},
+        {offsetof(struct job, runner_name), "workflow_job.runner_name", "runner_name", false, 0},
+        {offsetof(struct job, conclusion), "workflow_job.conclusion", "conclusion", false, 0},
+        {offsetof(struct job, delivery), NULL, "delivery", false, 0},
+        {offsetof(struct job, spec), NULL, "spec", false, 0},
+        {offsetof(struct job, instance_type), NULL, "instance_type", false, 0},
 };
 
 static int64_t *integer_at(const struct job *job, size_t offset)
@@ -120,20 +126,23 @@ static int read_integer(
 }
 
 /* GitHub writes "no runner" as null or as an empty string. */
-static int read_string(
-        const cJSON *object, const char *path, bool needed, char **ret, struct err *err)
+static int read_string(const cJSON *object, const char *path, const struct string_member *member,
+        char **ret, struct err *err)
 {
         const cJSON *value = json_get(object, path);
         const char *text;
         int r;
 
-        if (!needed && (!value || cJSON_IsNull(value) ||
-                               (cJSON_IsString(value) && value->valuestring[0] == '\0')))
+        if (!member->needed && (!value || cJSON_IsNull(value) ||
+                                       (cJSON_IsString(value) && value->valuestring[0] == '\0')))
                 return 0;
         r = json_need_string(object, path, &text, err);
-        if (r == 0)
-                *ret = mem_string(text);
-        return r;
+        if (r < 0)
+                return r;
+        *ret = mem_string(text);
+        if (member->limit > 0 && strlen(text) > member->limit)
+                (*ret)[utf8_fit(text, member->limit)] = '\0';
+        return 0;
 }
 
 static int read_labels(const cJSON *labels, struct job *job, struct err *err)
@@ -183,8 +192,8 @@ static int read_members(const cJSON *object, bool delivery, struct job *job, str
                 const char *path = delivery ? strings[i].in_delivery : strings[i].in_message;
 
                 if (path)
-                        r = read_string(object, path, strings[i].needed,
-                                string_at(job, strings[i].offset), err);
+                        r = read_string(
+                                object, path, &strings[i], string_at(job, strings[i].offset), err);
         }
         if (r == 0)
                 r = read_labels(

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "job/job.h"
 #include "unit.h"
 
@@ -160,6 +161,26 @@ static char *with_member(const char *name, const char *value)
         return json_print(body);
 }
 
+/* A name of any length costs no job. */
+static void a_long_name_is_cut_at_a_character(void **state)
+{
+        char value[2 + 4 * 3001 + 1] = "\"";
+        _cleanup_free_ char *text = NULL;
+        struct job job = {0};
+        struct err err;
+
+        (void)state;
+        strcat(value, "x");
+        for (size_t i = 0; i < 3000; i++)
+                memcpy(value + 2 + 4 * i, "\xf0\x9f\x9a\x80", 5);
+        strcat(value, "\"");
+        text = with_member("workflow_job.name", value);
+        assert_int_equal(read_job(text, &job, &err), 0);
+        assert_int_equal(strlen(job.name), 1 + 4 * 63);
+        assert_true(utf8_is_valid(job.name, strlen(job.name)));
+        job_release(&job);
+}
+
 static void refuses_bad_members_by_name(void **state)
 {
         static const struct {
@@ -300,6 +321,7 @@ int main(void)
                 cmocka_unit_test(is_unchanged_after_a_queue),
                 cmocka_unit_test(no_runner_has_many_forms),
                 cmocka_unit_test(knows_actions),
+                cmocka_unit_test(a_long_name_is_cut_at_a_character),
                 cmocka_unit_test(refuses_bad_members_by_name),
                 cmocka_unit_test(what_is_not_needed_may_be_missing),
                 cmocka_unit_test(labels_are_bounded),
