@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The scaler: one program that is several Lambda functions. Lambda names the handler in _HANDLER; a
+ * The scaler: one program that is several Lambda functions. Lambda names the handler in _HANDLER,
+ * or its emulator as the first argument, and AWS_LAMBDA_RUNTIME_API says where events come from. A
  * person names it as the first argument and gives the event on standard input. The table of
  * handlers is the life of a job.
  */
@@ -76,6 +77,9 @@ static const struct cli_word environment[] = {
          "AWS_ENDPOINT_URL",
                 "the standard settings of AWS"},
         {"SSL_CERT_FILE, SSL_CERT_DIR", "the certificate authorities to trust"},
+        {"AWS_LAMBDA_RUNTIME_API, _HANDLER",
+                "set by Lambda: where a handler's events come from instead of standard input, "
+                "and the handler if no argument names it"},
         {"LOG_LEVEL", "error, warning, info or debug"},
         {0},
 };
@@ -217,7 +221,7 @@ static int run(int argc, char *argv[])
                                 "and no arguments\nTry 'scaler --help'.\n");
                 return CLI_WRONG_USAGE;
         }
-        return run_handler(argv[1], NULL);
+        return run_handler(argv[1], api); /* AWS's emulator starts `./bootstrap HANDLER` */
 }
 
 int main(int argc, char *argv[])

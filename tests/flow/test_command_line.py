@@ -203,6 +203,14 @@ def test_lambda_with_an_unknown_handler_says_so(make_stage):
     assert "unknown handler or command: dance" in str(stage.logs)
 
 
+def test_lambda_may_name_the_handler_as_argument(make_stage, local_cloud):
+    """AWS's emulator of the runtime starts `./bootstrap HANDLER`."""
+    command = [str(local_cloud.programs / "scaler"), "queued"]
+    stage = make_stage(command=command, environment={"_HANDLER": "dance"})
+    for _ in range(2):
+        assert stage.invoke("queued", {"Records": []}) == {"batchItemFailures": []}
+
+
 def test_a_broken_event_does_not_end_a_function(stage):
     for event in (b"{", b"[]", b'{"Records":5}'):
         with pytest.raises(FunctionError, match="event|Records"):
