@@ -38,7 +38,7 @@ class Step:
     after: list[str] = field(default_factory=list)
     counts: bool = True  # its last line counts tests
 
-    ended: threading.Event = field(default_factory=threading.Event)
+    ended: bool = False
     count: Count = field(default_factory=Count)
     minutes: float = 0.0
     cpu_minutes: float = 0.0
@@ -54,19 +54,18 @@ class Step:
         return "FAILED" if self.count.failed else "ok"
 
 
-# In the order in which they begin, each in the lane that is free first. Two makes must not compile
-# into one folder at a time: of two steps that do so, the second waits for the first (`after`), and
-# is further down in this list.
+# A lane that is free takes the first of these that need not wait, so what takes longest stands first.
+# Two makes must not compile into one folder at a time: the second waits for the first (`after`).
 PREPARE = "tests/prepare lint fuzz test test-build test-packer test-vm package-x86_64 package-arm64"
 STEPS = [
     Step("prepare", PREPARE, counts=False),
     Step("programs", "make -j2 all unit-programs", after=["prepare"], counts=False),
     Step("test-build", "make test-build", after=["prepare"]),
-    Step("lint", "make lint", counts=False),
-    Step("sanitizers", "make test SANITIZE=address,undefined"),
     Step("test-vm", "make test-vm", after=["programs", "test-build"]),
-    Step("test-packer", "make test-packer"),
-    Step("fuzz", "make fuzz FUZZ_SECONDS=20"),
+    Step("sanitizers", "make test SANITIZE=address,undefined", after=["prepare"]),
+    Step("lint", "make lint", after=["prepare"], counts=False),
+    Step("test-packer", "make test-packer", after=["prepare"]),
+    Step("fuzz", "make fuzz FUZZ_SECONDS=20", after=["prepare"]),
     Step("valgrind", "make valgrind", after=["programs"]),
     Step("test", "make test", after=["programs"]),
 ]
@@ -94,22 +93,39 @@ class Run:
         self.deadline = time.monotonic() + 60 * MINUTES
         self.printing = threading.Lock()
         self.steps = {step.name: step for step in STEPS}
+        self.waiting = list(STEPS)
+        self.changed = threading.Condition()
 
     def run(self) -> None:
         """Run the steps; at the deadline, or when this program is told to end, end them."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._hurry)
         with ThreadPoolExecutor(LANES) as lanes:
-            list(lanes.map(self._step, STEPS))
+            for lane in [lanes.submit(self._lane) for _ in range(LANES)]:
+                lane.result()
 
     def _hurry(self, number: int, _: FrameType | None) -> None:
         say(f"{signal.Signals(number).name}: ending all steps")
         self.deadline = 0.0
 
+    def _lane(self) -> None:
+        """Run one step after the other until none is left."""
+        while step := self._next():
+            self._step(step)
+
+    def _next(self) -> Step | None:
+        """Take the first step that need not wait, or wait until one need not."""
+        with self.changed:
+            while self.waiting:
+                for step in self.waiting:
+                    if all(self.steps[name].ended for name in step.after):
+                        self.waiting.remove(step)
+                        return step
+                self.changed.wait()
+        return None
+
     def _step(self, step: Step) -> None:
         try:
-            for name in step.after:
-                self.steps[name].ended.wait()
             say(f"begins: {step.name} ({step.command})")
             began = time.monotonic()
             with step.log.open("wb") as log:
@@ -120,7 +136,9 @@ class Run:
             step.count = Count(failed=1)
             raise
         finally:
-            step.ended.set()
+            with self.changed:
+                step.ended = True
+                self.changed.notify_all()
         with self.printing:
             print(f"\n======== {step.name}: {step.command}")
             print(step.log.read_text(errors="replace").rstrip())
