@@ -54,7 +54,7 @@ class Step:
         return "FAILED" if self.count.failed else "ok"
 
 
-# A lane that is free takes the first of these that need not wait, so what takes longest stands first.
+# A lane that is free takes the first of these that need not wait: what takes longest stands first.
 # Two makes must not compile into one folder at a time: the second waits for the first (`after`).
 PREPARE = "tests/prepare lint fuzz test test-build test-packer test-vm package-x86_64 package-arm64"
 STEPS = [
