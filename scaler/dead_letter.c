@@ -49,18 +49,31 @@ static void describe_letter(const struct record *record, const struct job *job, 
         notification_fact(notification, "Instance", json_string(event, "detail.instance_id"));
 }
 
+/* What to do about a letter, with the command as it works on a person's shell. */
+static void describe_retry(char *text, size_t size)
+{
+        const char *url = NULL;
+
+        (void)queue_url("KEPT_QUEUE_URL", &url, NULL); /* keeping the letter says what is wrong */
+        snprintf(text, size,
+                "The message is kept for 14 days. Fix the cause, then retry with: "
+                "scaler retry --dead-letters%s%s",
+                url ? " --queue " : "", url ? url : "");
+}
+
 static int tell_letter(struct scaler *scaler, const struct record *record, struct err *err)
 {
         _cleanup_(job_release) struct job job = {0};
         _cleanup_json_ cJSON *event = NULL;
+        char text[512];
         struct notification notification = {
                 .severity = NOTIFICATION_ERROR,
-                .text = "The message is kept for 14 days. Fix the cause, then retry with: "
-                        "scaler retry --dead-letters",
+                .text = text,
                 .key = record->message_id,
         };
         char title[256];
 
+        describe_retry(text, sizeof(text));
         /* People are told of every letter, even one that cannot be read. */
         if (job_parse(record->body, strlen(record->body), &job, NULL) < 0 &&
                 json_parse(record->body, strlen(record->body), "the letter", &event, NULL) < 0)

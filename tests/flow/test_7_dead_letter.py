@@ -66,7 +66,8 @@ def test_a_letter_is_told_with_job_cause_and_command_and_kept(stage):
     assert notification["severity"] == "error"
     assert notification["title"] == "Given up: job 6 of octo-org/one"
     assert notification["url"] == job_url(6)
-    assert "scaler retry --dead-letters" in notification["text"]
+    command = f"scaler retry --dead-letters --queue {stage.queue('KeptLetters').url}"
+    assert notification["text"].endswith(command)
     facts = notification["facts"]
     assert (facts["Job"], facts["Repository"]) == ("build-6", "octo-org/one")
     assert facts["Cause"] == "EC2 said no"

@@ -27,6 +27,7 @@ SCALER = ROOT / os.environ.get("BUILD", "build") / "bin" / "scaler"
 SCHEMA_FILE = ROOT / "scaler/config/config.schema.json"
 SCHEMA = json.loads(SCHEMA_FILE.read_text())
 EXAMPLE = ROOT / "scaler/config/config.example.json"
+MINIMAL = ROOT / "scaler/config/config.minimal.json"
 
 Steps = tuple[str | int, ...]
 GITHUB = ("github",)
@@ -292,12 +293,13 @@ def test_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_example_is_valid():
+@pytest.mark.parametrize(("file", "specs"), [(EXAMPLE, "2 specs"), (MINIMAL, "1 spec")])
+def test_examples_are_valid(file, specs):
     result = subprocess.run(
-        [SCALER, "check", EXAMPLE], capture_output=True, text=True, timeout=PATIENCE, check=False
+        [SCALER, "check", file], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
-    assert (result.returncode, result.stdout) == (0, f"{EXAMPLE}: valid: 2 specs\n")
-    assert VALIDATOR.is_valid(json.loads(EXAMPLE.read_text()))
+    assert (result.returncode, result.stdout) == (0, f"{file}: valid: {specs}\n")
+    assert VALIDATOR.is_valid(json.loads(file.read_text()))
 
 
 def test_defaults_are_described_as_they_are():
