@@ -5,7 +5,8 @@
  *
  *      agent's report  becomes metrics; if the machine ends early, its job is given back
  *      spot warning    people are told if the machine has a job
- *      machine ended   its leftovers are removed: the parameter and the runner's registration
+ *      machine ended   its job is given back if its runner never listened, or reported as lost if
+ *                      it was running; the parameter and the runner's registration are removed
  *
  * An event for which this fails is delivered again.
  */
@@ -18,8 +19,8 @@
 
 #include "aws/ec2.h"
 #include "base/json.h"
+#include "job/give_back_unstarted.h"
 #include "job/handle_report.h"
-#include "job/handle_unread.h"
 #include "job/token_requests.h"
 #include "machine/leftovers.h"
 #include "machine/notifications.h"
@@ -220,8 +221,8 @@ static int handle_machine(struct machines *machines, const struct machine *machi
         return r < 0 ? err_prefix(err, r, "instance %s", machine->id) : 0;
 }
 
-/* The parameters of ended machines. A machine whose runner took a job has read its parameter and
- * only failed to delete it; the parameter of any other is an unread hand-over. */
+/* The parameters of ended machines. A machine whose runner took a job only failed to delete its
+ * parameter; any other that still has one ended before its runner listened. */
 static int remove_parameters(struct machines *machines, struct err *err)
 {
         _cleanup_free_ const char **worked = mem_alloc(machines->count * sizeof(char *));
@@ -243,8 +244,8 @@ static int remove_parameters(struct machines *machines, struct err *err)
         r = leftovers_delete_parameters(
                 machines->scaler, machines->aws, machines->config->prefix, worked, n_worked, err);
         return r < 0 ? r
-                     : handle_unread_handovers(machines->scaler, machines->aws, machines->config,
-                               idle, n_idle, err);
+                     : give_back_unstarted(machines->scaler, machines->aws, machines->config, idle,
+                               n_idle, err);
 }
 
 static void handle_machines(struct machines *machines)

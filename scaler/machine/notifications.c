@@ -94,7 +94,7 @@ int tell_job_lost(struct scaler *scaler, const struct ec2_instance *instance, co
         return tell_people(scaler, &notification, err);
 }
 
-int tell_handover_unread(struct scaler *scaler, const char *instance,
+int tell_machine_ended_early(struct scaler *scaler, const char *instance,
         const struct handover *handover, bool given_back, struct err *err)
 {
         struct notification notification = {
@@ -105,8 +105,8 @@ int tell_handover_unread(struct scaler *scaler, const char *instance,
         char title[160];
         char key[64];
 
-        snprintf(title, sizeof(title), "Machine %s ended before its agent came up", instance);
-        snprintf(key, sizeof(key), "unread %s", instance);
+        snprintf(title, sizeof(title), "Machine %s ended before its runner listened", instance);
+        snprintf(key, sizeof(key), "ended early %s", instance);
         notification.title = title;
         notification.key = key;
         notification_fact(&notification, "Job", handover->job.name);

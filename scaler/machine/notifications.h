@@ -14,11 +14,12 @@
 int tell_agent_failed(
         struct scaler *scaler, const struct report *report, bool given_back, struct err *err);
 
-/* A runner got no job. Told once per spec for a while, since a cancelled job is enough. */
+/* A runner got no job. At most once a quarter of an hour per spec: a cancelled job is cause
+ * enough. */
 int tell_no_job_came(struct scaler *scaler, const struct report *report, struct err *err);
 
-/* A machine ended before its agent read the hand-over. */
-int tell_handover_unread(struct scaler *scaler, const char *instance,
+/* A machine ended before its runner listened. GIVEN_BACK: as above. */
+int tell_machine_ended_early(struct scaler *scaler, const char *instance,
         const struct handover *handover, bool given_back, struct err *err);
 
 /* A machine ends in the middle of its job. HOW completes "Job lost: …". The spot warning and the

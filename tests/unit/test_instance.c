@@ -43,8 +43,8 @@ static void expect_found(struct stage *stage, int status, const char *runners)
         script_expect(stage->script, "GET", RUNNERS, NULL, status, runners);
 }
 
-/* The machine ended before its agent came up. */
-static void a_job_whose_hand_over_nobody_read_is_given_back(void **state)
+/* The machine ended before its runner listened. */
+static void a_job_whose_runner_never_listened_is_given_back(void **state)
 {
         static const char parameters[] =
                 "{\"Parameters\":[{\"Name\":\"/p/runners/"
@@ -58,7 +58,7 @@ static void a_job_whose_hand_over_nobody_read_is_given_back(void **state)
         expect_described(stage, "i-00000001", OURS);
         script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200, parameters);
         stage_expect_sent(stage, "\\\"relaunches\\\":1");
-        stage_expect_sent(stage, "ended before its agent came up");
+        stage_expect_sent(stage, "ended before its runner listened");
         script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000001\"]}",
                 200, "{\"DeletedParameters\":[\"/p/runners/i-00000001\"]}");
         expect_found(stage, 200, "{\"runners\":[]}");
@@ -229,7 +229,7 @@ static void a_machine_there_is_no_time_for_comes_again(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(a_job_whose_hand_over_nobody_read_is_given_back),
+                TEST(a_job_whose_runner_never_listened_is_given_back),
                 TEST(what_a_machine_left_is_removed),
                 TEST(a_runner_that_cannot_be_removed_is_a_failure),
                 TEST(a_job_lost_with_its_machine_is_told),

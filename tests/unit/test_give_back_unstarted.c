@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Hand-overs that outlived their machines: the job of each is given back or people hear that it is
- * not, and none is deleted, or forgotten, while that has failed.
+ * Machines that ended before their runners listened: the job of each is given back, or people hear
+ * that it is not; and no hand-over is deleted, or forgotten, while that has failed.
  */
 
 #include <stdio.h>
@@ -189,7 +189,8 @@ static void an_unreadable_hand_over_is_deleted_and_is_no_failure(void **state)
                 expect_no_runners(stage, 1);
                 assert_int_equal(end_with(stage, values[i]), 0);
         }
-        assert_logged(stage, "\"level\":\"error\",\"message\":\"unread hand-over cannot be parsed");
+        assert_logged(stage,
+                "\"level\":\"error\",\"message\":\"hand-over of an ended machine cannot be parsed");
 }
 
 static void hand_overs_are_read_ten_at_a_time(void **state)
@@ -225,8 +226,8 @@ static void untold_people_keep_the_hand_over(void **state)
         _cleanup_free_ char *value = handover_for("o/r", "linux", 0);
 
         stage_expect_sent(stage, "sqs.test/parked");
-        script_expect(stage->script, "POST", STAGE_SQS, "\\\"key\\\":\\\"unread i-00000001\\\"",
-                400, DENIED);
+        script_expect(stage->script, "POST", STAGE_SQS,
+                "\\\"key\\\":\\\"ended early i-00000001\\\"", 400, DENIED);
         assert_int_equal(end_with(stage, value), 1);
 }
 
@@ -258,7 +259,7 @@ static void a_parameter_that_cannot_be_deleted_is_a_failure(void **state)
         expect_deletion(stage, "i-0000000a\"]}", 400);
         expect_deletion(stage, "[\"/p/runners/i-0000000b\"]}", 200);
         assert_int_equal(end_machines(stage, 11), 11);
-        /* Of one that never came up. */
+        /* Of one whose runner never listened. */
         stage_expect_sent(stage, "sqs.test/parked");
         stage_expect_sent(stage, "{\\\"severity\\\":\\\"warning\\\"");
         expect_deletion(stage, "{\"Names\":[\"/p/runners/i-00000001\"]}", 400);

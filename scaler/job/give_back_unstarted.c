@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Gives back the jobs whose machines ended too early to read their hand-over.
+ * Gives back the jobs of machines that ended before their runners listened.
  */
 
-#include "handle_unread.h"
+#include "give_back_unstarted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +23,13 @@ static int handle_value(
         int r = handover_parse(value, strlen(value), &handover, err);
 
         if (r < 0) {
-                log_error(&scaler->log, "unread hand-over cannot be parsed and is deleted",
+                log_error(&scaler->log,
+                        "hand-over of an ended machine cannot be parsed and is deleted",
                         LOG_TEXT("instance", instance), LOG_TEXT("error", err->text));
                 return 0;
         }
         r = give_back_job(scaler, &handover.job, handover.spec, &handover.times, &given_back, err);
-        return r < 0 ? r : tell_handover_unread(scaler, instance, &handover, given_back, err);
+        return r < 0 ? r : tell_machine_ended_early(scaler, instance, &handover, given_back, err);
 }
 
 /* As many INSTANCES as one call to SSM takes. */
@@ -37,9 +38,9 @@ static int handle_some(struct scaler *scaler, struct aws *aws, const struct conf
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         _cleanup_(ssm_free_parameters) cJSON *found = NULL;
-        const char *unread[SSM_NAMES_MAX];
+        const char *unstarted[SSM_NAMES_MAX];
         char *names[SSM_NAMES_MAX];
-        size_t n_unread = 0;
+        size_t n_unstarted = 0;
         int r;
 
         for (size_t i = 0; i < n; i++)
@@ -51,17 +52,18 @@ static int handle_some(struct scaler *scaler, struct aws *aws, const struct conf
                         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(found, names[i]));
 
                 if (r == 0 && value) {
-                        unread[n_unread++] = instances[i];
+                        unstarted[n_unstarted++] = instances[i];
                         r = handle_value(scaler, instances[i], value, err);
                 }
                 free(names[i]);
         }
-        if (r < 0 || n_unread == 0)
+        if (r < 0 || n_unstarted == 0)
                 return r;
-        return leftovers_delete_parameters(scaler, aws, config->prefix, unread, n_unread, err);
+        return leftovers_delete_parameters(
+                scaler, aws, config->prefix, unstarted, n_unstarted, err);
 }
 
-int handle_unread_handovers(struct scaler *scaler, struct aws *aws, const struct config *config,
+int give_back_unstarted(struct scaler *scaler, struct aws *aws, const struct config *config,
         const char *const *instances, size_t n_instances, struct err *err)
 {
         int r = 0;

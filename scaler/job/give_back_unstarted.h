@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Part of `instance`: the hand-overs that nobody read. An agent deletes its parameter as soon as
- * its runner listens, so a parameter that outlives its machine means that the machine ended before
- * its runner listened.
+ * Part of `instance`: gives back the jobs of machines that ended before their runners listened. An
+ * agent deletes its parameter as soon as its runner listens, so the parameter of such a machine is
+ * still there.
  */
 
 #include <stddef.h>
@@ -16,5 +16,5 @@
 
 /* Looks for the parameters of INSTANCES, which have ended. For each that exists, gives its job
  * back, tells people, and deletes the parameter. 0 or negative. */
-int handle_unread_handovers(struct scaler *scaler, struct aws *aws, const struct config *config,
+int give_back_unstarted(struct scaler *scaler, struct aws *aws, const struct config *config,
         const char *const *instances, size_t n_instances, struct err *err);
