@@ -3,8 +3,9 @@
 /*
  * The scaler: one program that is several Lambda functions. Lambda names the handler in _HANDLER,
  * or its emulator as the first argument, and AWS_LAMBDA_RUNTIME_API says where events come from. A
- * person names it as the first argument and gives the event on standard input. The table of
- * handlers is the life of a job.
+ * person names it as the first argument and gives the event on standard input. The first four
+ * handlers of the table are a job's life in order; meanwhile and afterwards, `instance` hears of
+ * the job's machine.
  */
 
 #include <errno.h>
@@ -32,13 +33,15 @@ struct handler {
 static const struct handler handlers[] = {
         {"webhook", "GitHub reports a job: verify it, match a spec, queue it",
                 .handle = webhook_handle},
-        {"queued", "a job waits: launch an instance, register its runner",
+        {"queued", "a job waits: launch, register and hand over, or park the job",
                 .handle_batch = queued_handle},
         {"in_progress", "a runner took the job: emit queue time, tag the instance",
                 .handle_batch = in_progress_handle},
         {"completed", "the job ended: emit run time, remove its machine's leftovers",
                 .handle_batch = completed_handle},
-        {"instance", "news of machines: agents' reports, spot warnings, their end",
+        {"instance",
+                "agents' reports, spot warnings, ends of machines: "
+                "give jobs back, remove leftovers",
                 .handle_batch = instance_handle},
         {"dead_letter", "a message failed for good: tell people, keep it for a retry",
                 .handle_batch = dead_letter_handle},
@@ -101,7 +104,8 @@ static const struct cli program = {
         .program = "scaler",
         .brief = "gives each queued GitHub Actions job a fresh EC2 spot instance",
         .text = "Gives each queued GitHub Actions job a fresh EC2 spot instance. "
-                "The handlers are in the order of a job's life; in Lambda, _HANDLER names one.\n"
+                "The first four handlers are a job's life in order; "
+                "in Lambda, _HANDLER names one.\n"
                 "A handler reads its settings from the environment (see README.md), "
                 "prints its answer on standard output, and logs JSON lines on standard error.",
         .usage = "HANDLER < event.json\nCOMMAND [ARGUMENTS]",
