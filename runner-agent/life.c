@@ -5,12 +5,14 @@
  *
  *      life_start()            identify; warm up meanwhile
  *      on_identified()         receive
+ *      on_waiting()            no hand-over yet: the rest of the boot goes on
  *      on_received()           run, with the alarm beside it
- *      on_started()            the rest of the boot goes on
+ *      on_started()            the rest of the boot goes on, if it has not yet
  *      on_listening()          report, and delete the parameter
- *      on_job_started()        report
- *      on_job_finished()
- *      on_ended()              life_end.c: report, clean up, power off
+ *      on_updating()           the alarm bounds the update; then the runner starts again
+ *      on_job_started()        report, and delete the parameter if it is still there
+ *      on_job_finished()       the alarm bounds the runner's end
+ *      on_ended()              life_end.c: report and clean up side by side, then power off
  *
  * A stage that fails leads to the end at once. An alarm or a signal stops the runner, which leads
  * to on_ended().

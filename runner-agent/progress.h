@@ -11,8 +11,8 @@
 #include "agent.h"
 #include "output.h"
 
-/* The first two are called at most once for each start of the runner, and never after the others,
- * which are called at most once, in this order. */
+/* listening, updating: at most once per start, never after job_started. job_started, job_finished:
+ * once at most, in this order. */
 struct progress_events {
         void (*listening)(void *userdata);
         void (*updating)(void *userdata);     /* itself: it will end, and has to be started again */

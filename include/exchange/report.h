@@ -22,7 +22,7 @@ enum report_stage {
         REPORT_JOB_STARTED,
         REPORT_FINISHED,    /* a job ran to its end, whatever its result */
         REPORT_FAILED,      /* no job ran, or the runner or agent failed: see the reason */
-        REPORT_INTERRUPTED, /* EC2 takes the spot instance back */
+        REPORT_INTERRUPTED, /* by a spot notice, SIGTERM (a shutdown) or a person */
         REPORT_STAGES,
 };
 
