@@ -68,7 +68,7 @@ static int on_update_too_long(sd_event_source *source, uint64_t usec, void *user
         (void)usec;
         err_set(&err, 0,
                 "the runner's update of itself took longer than %d s: "
-                "bake a new image with the current runner",
+                "build a new image with the current runner",
                 UPDATE_LIMIT_SECONDS);
         raise_alarm(userdata, REPORT_FAILED, err.text);
         return 0;

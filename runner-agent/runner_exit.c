@@ -27,7 +27,7 @@
         "GitHub no longer has its job, or removed its registration (seen after 2 to 6 idle " \
         "minutes), or it was told to end"
 
-#define UPDATING "it kept updating itself: bake an image with the current runner"
+#define UPDATING "it kept updating itself: build a new image with the current runner"
 
 static const struct {
         int code;
@@ -41,7 +41,7 @@ static const struct {
         {4, RUNNER_EXIT_UPDATE, UPDATING},
         {5, RUNNER_EXIT_FINAL, "another runner already has a session with its registration"},
         {REPORT_EXIT_VERSION_REFUSED, RUNNER_EXIT_FINAL,
-                "GitHub no longer accepts its version: bake a new image with the current runner"},
+                "GitHub no longer accepts its version: build a new image with the current runner"},
 };
 
 enum runner_exit_next runner_exit_next(int64_t code)

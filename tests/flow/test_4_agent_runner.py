@@ -43,7 +43,7 @@ def test_a_folder_that_is_not_there(floor):
         (0, "without a job (exit code 0)"),
         (1, "without a job (exit code 1)"),
         (5, "already has a session"),
-        (7, "bake a new image with the current runner"),
+        (7, "build a new image with the current runner"),
         (42, "unknown exit code"),
     ],
 )
@@ -56,7 +56,7 @@ def test_a_runner_that_ends_without_a_job(floor, code, words):
 def test_a_runner_whose_version_is_refused_is_not_started_again(floor):
     floor.cloud.github.broker.behave("deprecated")
     floor.put().run()
-    assert_failed(floor, "bake a new image", "is deprecated and cannot receive messages")
+    assert_failed(floor, "build a new image", "is deprecated and cannot receive messages")
     assert floor.reports()[-1]["exit_code"] == 7
     assert "will be started again" not in floor.text()
 

@@ -238,7 +238,7 @@ def test_an_image_whose_runner_is_refused_is_told_and_not_tried_again(cloud):
     notification = sent(cloud, "NotifyQueue")[0]["Body"]
     assert notification["title"].endswith("failed")
     assert "still waits on GitHub" in notification["text"]
-    assert "bake a new image" in str(notification)
+    assert "build a new image" in str(notification)
     assert cloud.idle(), cloud.busy()
     assert cloud.left() == []
     assert machines_of(cloud) == 1

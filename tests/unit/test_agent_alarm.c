@@ -157,7 +157,7 @@ static void test_an_update_that_does_not_end_is_an_alarm(void **state)
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.stage, REPORT_FAILED);
         assert_non_null(strstr(stand->told.err.text, "update of itself took longer than 600 s"));
-        assert_non_null(strstr(stand->told.err.text, "bake a new image"));
+        assert_non_null(strstr(stand->told.err.text, "build a new image"));
 }
 
 int main(void)

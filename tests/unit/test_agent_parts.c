@@ -54,7 +54,7 @@ static void test_how_a_runner_ended_is_explained(void **state)
         (void)state;
         assert_explains(7, 0, false, "",
                 "the runner ended without a job (exit code 7): GitHub no longer accepts its "
-                "version: bake a new image with the current runner");
+                "version: build a new image with the current runner");
         assert_explains(0, 0, false, "",
                 "the runner ended without a job (exit code 0): GitHub no longer has its job, "
                 "or removed its registration (seen after 2 to 6 idle minutes), or it was told to "
