@@ -55,7 +55,7 @@ int64_t scaler_time_left(const struct scaler *scaler);
 
 /* The network. */
 struct http *scaler_http(struct scaler *scaler);
-/* Begins CALL as http_start() does. It ends early enough for the event still to be answered. */
+/* Begins CALL like http_start(), with a timeout that leaves time to answer the event. */
 void scaler_start(struct scaler *scaler, struct http_call *call);
 /* Performs such a call and returns it, for its answer to be read and for the caller to free. */
 struct http_call *scaler_call(struct scaler *scaler, struct http_call *call);

@@ -20,8 +20,8 @@ enum ec2_error_class {
         EC2_ERROR_SUBNET,     /* no free address: another subnet, the same type */
         EC2_ERROR_QUOTA,      /* the account's limit: no sibling helps; on demand, or wait */
         EC2_ERROR_RETRY,      /* throttled or internal: the same call again */
-        EC2_ERROR_TOKEN_USED, /* the idempotency token belongs to instances that are gone, or to
-                                 other parameters: the same call with another token */
+        EC2_ERROR_TOKEN_USED, /* the client token belongs to instances that are gone, or to other
+                                 parameters: the same call with another token */
 };
 
 /* From the table of codes in ec2.c; unknown codes are fatal. Pure. */

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * SHA-256 as text, for idempotency tokens and deduplication ids.
+ * SHA-256 as text, for client tokens and deduplication ids.
  */
 
 #include <stddef.h>

@@ -39,8 +39,9 @@ struct notification {
 /* Adds a fact, unless VALUE is NULL or "" or there are too many. The strings are borrowed. */
 void notification_fact(struct notification *notification, const char *name, const char *value);
 
-/* A notification as a queue message, which the caller frees; and back: 0, or negative. The strings
- * of RET belong to *ret_json, which the caller gives to cJSON_Delete(). */
+/* A notification as a queue message. notification_print() gives the message, which the caller
+ * frees; notification_parse() reads one: 0, or negative. RET's strings point into *ret_json, which
+ * the caller gives to cJSON_Delete(). */
 struct cJSON;
 char *notification_print(const struct notification *notification);
 int notification_parse(const char *text, size_t size, struct notification *ret,

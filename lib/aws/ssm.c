@@ -32,7 +32,7 @@ struct http_call *ssm_get_parameter(struct aws *aws, const char *name)
         return call_on_name(aws, "GetParameter", name, true);
 }
 
-/* In place of http_call_fail(), which quotes the answer: the value may be in it. */
+/* http_call_fail() would quote the answer, which may hold the secret value. */
 static int unexpected(const struct http_call *call, int result, struct err *err)
 {
         return err_set(err, result, "%s: unexpected answer, HTTP status %d, %zu bytes", call->what,

@@ -85,7 +85,7 @@ static int64_t next_timeout_ms(struct http *http)
         return timeout;
 }
 
-/* Sets the timer that makes http_fd() readable, once there is one. */
+/* Sets the timer behind http_fd(); does nothing while there is no timer. */
 static void arm_timer(struct http *http)
 {
         int64_t timeout;

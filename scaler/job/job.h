@@ -27,7 +27,8 @@ enum job_action {
 
 struct job {
         enum job_action action;
-        char *held; /* its status, if it is delivered as queued with another one; else NULL */
+        char *held; /* its status, when a `queued` delivery carries another, such as waiting; else
+                       NULL */
         int64_t id;
         int64_t run_id;
         int64_t attempt;
