@@ -80,8 +80,9 @@ def test_the_deadline_ends_a_machine_whatever_it_does(cloud):
 
 
 def test_a_shutdown_that_hangs_is_cut_short(cloud):
-    stand = Stand(cloud).with_hand().queue(script="sleep 5").runs()
-    stubborn = "trap true TERM INT HUP; while :; do sleep 1; done"
+    job = "until [ -e /run/stubborn ]; do sleep 0.2; done"  # it ends when there is what hangs
+    stand = Stand(cloud).with_hand().queue(script=job).runs()
+    stubborn = "trap true TERM INT HUP; touch /run/stubborn; while :; do sleep 1; done"
     stand.machine.hand(
         "systemd-run --unit=stubborn -p TimeoutStopSec=infinity -p KillMode=process"
         f" -p SendSIGKILL=no sh -c '{stubborn}'"
