@@ -100,7 +100,7 @@ def launches(cloud: Cloud) -> list[Call]:
     return cloud.calls.of("ec2", "RunInstances")
 
 
-def pools(cloud: Cloud) -> list[tuple[str, str, str]]:
+def offers(cloud: Cloud) -> list[tuple[str, str, str]]:
     """List where instances were asked for: type, subnet, market."""
     names = ("InstanceType", "SubnetId", "Market")
     return [tuple(call.parameters[name] for name in names) for call in launches(cloud)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""queued, first of all: jobs become instances, from the first pool that has capacity."""
+"""queued, first of all: jobs become instances, from the first offer that has capacity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helpers import (
     ladder,
     launches,
     metrics,
-    pools,
+    offers,
     queued,
     sent,
     told,
@@ -88,7 +88,7 @@ def test_the_ladder_is_climbed_as_it_is_printed(stage, run_scaler):
     types = ladder(run_scaler)
     assert types[:4] == ["m7i.large", "m7a.large", "m7i.xlarge", "m7a.xlarge"]
     order = itertools.product(["spot", "on-demand"], types, stage.stack.subnets)
-    assert pools(stage) == [(kind, subnet, market) for market, kind, subnet in order]
+    assert offers(stage) == [(kind, subnet, market) for market, kind, subnet in order]
     assert stage.instances() == []
 
 
@@ -97,14 +97,14 @@ def test_without_fallback_only_spot_is_asked_for(stage, run_scaler):
     assert queued(stage, job_message(instance_type="m7i.16xlarge")) == []
     types = ladder(run_scaler, "m7i.16xlarge")
     order = itertools.product(types, stage.stack.subnets)
-    assert pools(stage) == [(kind, subnet, "spot") for kind, subnet in order]
+    assert offers(stage) == [(kind, subnet, "spot") for kind, subnet in order]
 
 
 def test_on_demand_comes_last(stage):
     configure(stage, on_demand_fallback=True, instance_type="t3.2xlarge")
     stage.faults.add(*RUN, match={"Market": "spot"}, fault=Capacity())
     assert queued(stage, job_message(instance_type="t3.2xlarge")) == []
-    assert pools(stage)[-2:] == [
+    assert offers(stage)[-2:] == [
         ("t3a.2xlarge", stage.stack.subnets[1], "spot"),
         ("t3.2xlarge", stage.stack.subnets[0], "on-demand"),
     ]
@@ -112,12 +112,12 @@ def test_on_demand_comes_last(stage):
     assert handed_over(stage) == [1]
 
 
-def test_a_pool_that_was_empty_is_not_asked_again_for_some_minutes(stage):
+def test_an_offer_that_was_empty_is_not_asked_again_for_some_minutes(stage):
     stage.faults.add(*RUN, match={"InstanceType": "m7i.large"}, fault=Capacity())
     assert queued(stage, job_message(1)) == []
     assert queued(stage, job_message(2)) == []
     first, second = stage.stack.subnets
-    assert pools(stage) == [
+    assert offers(stage) == [
         ("m7i.large", first, "spot"),
         ("m7i.large", second, "spot"),
         ("m7a.large", first, "spot"),
@@ -132,14 +132,14 @@ def test_capacity_is_known_by_its_code_whatever_the_status(stage, code, status):
     stage.faults.add(*RUN, times=1, fault=Error(code, status))
     assert queued(stage, job_message()) == []
     first, second = stage.stack.subnets
-    assert pools(stage) == [("m7i.large", first, "spot"), ("m7i.large", second, "spot")]
+    assert offers(stage) == [("m7i.large", first, "spot"), ("m7i.large", second, "spot")]
 
 
 def test_a_full_subnet_is_left_for_the_next_one(stage):
     fault = Error("InsufficientFreeAddressesInSubnet", 400)
     stage.faults.add(*RUN, match={"SubnetId": stage.stack.subnets[0]}, fault=fault)
     assert queued(stage, job_message()) == []
-    assert pools(stage)[-1] == ("m7i.large", stage.stack.subnets[1], "spot")
+    assert offers(stage)[-1] == ("m7i.large", stage.stack.subnets[1], "spot")
 
 
 @pytest.mark.parametrize("code", ["MaxSpotInstanceCountExceeded", "VcpuLimitExceeded"])
@@ -148,7 +148,7 @@ def test_a_quota_does_not_climb_but_may_change_the_market(stage, code):
     stage.faults.add(*RUN, match={"Market": "spot"}, fault=Error(code, 400))
     assert queued(stage, job_message()) == []
     first = stage.stack.subnets[0]
-    assert pools(stage) == [("m7i.large", first, "spot"), ("m7i.large", first, "on-demand")]
+    assert offers(stage) == [("m7i.large", first, "spot"), ("m7i.large", first, "on-demand")]
     assert handed_over(stage) == [1]
 
 
@@ -168,7 +168,7 @@ def test_a_quota_without_another_market_is_told_and_the_job_waits(stage):
 def test_what_passes_by_itself_is_asked_again(stage, fault):
     stage.faults.add(*RUN, times=2, fault=fault)
     assert queued(stage, job_message()) == []
-    assert set(pools(stage)) == {("m7i.large", stage.stack.subnets[0], "spot")}
+    assert set(offers(stage)) == {("m7i.large", stage.stack.subnets[0], "spot")}
     assert len({call.parameters["ClientToken"] for call in launches(stage)}) == 1
     assert handed_over(stage) == [1]
     assert told(stage) == []
@@ -217,7 +217,7 @@ def test_a_token_of_an_instance_that_is_gone_is_replaced(stage):
     assert len(stage.instances()) == 1
 
 
-def test_what_a_pool_has_is_taken_and_the_rest_comes_from_the_next(stage):
+def test_what_an_offer_has_is_taken_and_the_rest_comes_from_the_next(stage):
     stage.faults.add(*RUN, match={"SubnetId": stage.stack.subnets[0]}, fault=Partial(2))
     assert queued(stage, *(job_message(number) for number in range(1, 6))) == []
     first, second = stage.stack.subnets

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""4. The agent has the runner started outside of its sandbox: launch, and the agent with it."""
+"""4. The starter: the agent has the runner started outside of its own sandbox."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cloud.settings import BUILD
 
 STARTER = BUILD / "bin" / "starter"
 MAGIC = 0x314C4152
-IDLE = 5  # descriptors of a launch that waits: standard ones, the listener, and signals
+IDLE = 5  # descriptors of a starter that waits: standard ones, the listener, and signals
 ANSWER = "=Ii480s"
 STARTED, EXITED, KILLED, FAILED = range(4)
 
@@ -36,7 +36,7 @@ def request(directory: str, *arguments: str, environment: tuple[str, ...] = ()) 
 
 
 class Client:
-    """The agent's side of one connection, as launch/message.h tells it."""
+    """The agent's side of one connection, as runner-agent/starter/message.h tells it."""
 
     def __init__(self, path: Path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -395,14 +395,14 @@ def test_what_the_starter_would_refuse_is_asked_for_once(floor):
     assert "will be started again" not in floor.text()
 
 
-def stop_launch(floor: Floor) -> None:
+def stop_starter(floor: Floor) -> None:
     assert until(lambda: floor.machine.runner_service is not None)
     floor.machine.runner_service.process.send_signal(signal.SIGSTOP)
 
 
 def test_a_runner_service_that_never_comes_is_given_up(floor):
     floor.configure(stop_grace_seconds=1).switch_on()
-    stop_launch(floor)
+    stop_starter(floor)
     floor.put(idle_limit_seconds=2).ended()
     assert_failed(floor, "the runner did not listen within 2 s")
     assert "the runner started" not in floor.text()
@@ -412,7 +412,7 @@ def test_a_runner_service_that_no_longer_answers_is_given_up(floor):
     floor.configure(stop_grace_seconds=1).script(LISTENS, PATIENT)
     floor.put(idle_limit_seconds=3).switch_on()
     assert floor.says("Listening")
-    stop_launch(floor)
+    stop_starter(floor)
     floor.ended()
     assert_failed(floor, "no job within 3 s", stages=("ready", "failed"))
 

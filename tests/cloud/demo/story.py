@@ -177,7 +177,7 @@ class Story:
         body = call.parameters.get("MessageBody", "")
         if queue.endswith("-parked"):
             delay = call.parameters.get("DelaySeconds", 0)
-            text = f"no pool has capacity: tried again in {delay} s"
+            text = f"nothing was launched: tried again in {delay} s"
             return [Line(call.time, self._job(_job_id(body)), "parked", text, "trouble")]
         if queue.endswith("-notify.fifo"):
             return [Line(call.time, None, "people told", _title(body), "trouble")]
