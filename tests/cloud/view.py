@@ -116,9 +116,10 @@ class View:
         ]
 
     def busy(self) -> list[str]:
-        """List work in flight: invocations, messages that a function will get, instances."""
+        """List work in flight: deliveries, invocations, messages for functions, instances."""
         polled = {poller.queue.logical_id for poller in self.pollers if not poller.paused}
         return [
+            *(["deliveries"] if self.github is not None and self.github.webhooks.busy else []),
             *(f"function {name}" for name, host in self.hosts.items() if host.busy),
             *(f"poller {one.queue.logical_id}" for one in self.pollers if one.busy),
             *(f"queue {name}" for name in self.messages() if name in polled),

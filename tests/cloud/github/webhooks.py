@@ -147,6 +147,12 @@ class Webhooks:
         with self._quiet:
             return self._quiet.wait_for(lambda: self._open == 0, seconds)
 
+    @property
+    def busy(self) -> bool:
+        """Tell whether a delivery is under way, or is late on purpose."""
+        with self._quiet:
+            return self._open > 0
+
     def stop(self) -> None:
         """Send nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from cloud.github.stand_in import GitHub
 from cloud.limits import until
 
 
@@ -20,6 +21,15 @@ def send(aws, logical_id, body, **more):
 def worked(aws, handler):
     lines = [line for who, line in aws.logs if who == handler and line.startswith('{"worked"')]
     return [json.loads(line) for line in lines]
+
+
+def test_a_cloud_with_a_delivery_under_way_is_not_idle(aws):
+    cloud = aws.reset(command=aws.options.command, make_github=GitHub)
+    cloud.github.webhooks.disturb("late", seconds=2)
+    cloud.github.queue_job("octo-org/one", ["self-hosted"])
+    assert cloud.idle()
+    (delivery,) = cloud.github.webhooks.deliveries
+    assert delivery.answered
 
 
 def test_records_are_as_lambda_passes_them(aws, monkeypatch):
