@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Deletes the parameter, and looks for it once more at the end.
+ * Deletes the parameter, and looks for it once more at the end, if a job has started.
  */
 
 #include "clean_up.h"
@@ -164,7 +164,8 @@ void clean_up_finish(struct clean_up *clean_up, int64_t limit_ms, agent_done don
         clean_up->done = done;
         clean_up->userdata = userdata;
         clean_up->failures = 0;
-        if (!agent_has_aws(clean_up->agent)) {
+        if (!agent_has_aws(clean_up->agent) ||
+                clean_up->agent->times[REPORT_TIME_JOB_STARTED] == 0) {
                 end_clean_up(clean_up, 0);
                 return;
         }

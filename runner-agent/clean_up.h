@@ -2,14 +2,16 @@
 #pragma once
 
 /*
- * Clean up: deletes this machine's parameter as soon as the runner listens. Until then it stays,
- * because the scaler gives the job of a machine back that ends and still has its parameter.
+ * Clean up: deletes this machine's parameter once a job has started on it and EventBridge has taken
+ * the report of that. Until then the parameter is the evidence that the job still needs a machine:
+ * when a machine ends and has left its parameter, the scaler gives its job back, deregisters its
+ * runner and deletes the parameter.
  *
- * In: agent->has_parameter. Out: no parameter. It is deleted while the runner works, since AWS
- * allows only a few DeleteParameter calls per second in the whole account. At the end this stage
- * looks for it once more, because a scaler whose PutParameter was not answered may have written it
- * a second time. What is left even then, the scaler deletes when the job completes or the instance
- * ends.
+ * In: agent->has_parameter. Out: no parameter, if a job has started. It is deleted while the runner
+ * works, since AWS allows only a few DeleteParameter calls per second in the whole account. At the
+ * end this stage looks for it once more, because a scaler whose PutParameter was not answered may
+ * have written it a second time. What is left even then, the scaler deletes when the job completes
+ * or the instance ends.
  */
 
 #include <stdbool.h>
@@ -33,8 +35,8 @@ struct clean_up {
 /* Deletes the parameter; retries slowly while the machine lives. */
 void clean_up_start(struct clean_up *clean_up);
 
-/* Deletes the parameter if it is still there, or again, and calls DONE: with a negative result when
- * that was not possible within LIMIT_MS. */
+/* If a job has started, deletes the parameter if it is still there, or again. Calls DONE: with a
+ * negative result when that was not possible within LIMIT_MS. */
 void clean_up_finish(struct clean_up *clean_up, int64_t limit_ms, agent_done done, void *userdata);
 
 void clean_up_release(struct clean_up *clean_up);

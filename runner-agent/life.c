@@ -8,9 +8,9 @@
  *      on_waiting()            no hand-over yet: the rest of the boot goes on
  *      on_received()           run, with the alarm beside it
  *      on_started()            the rest of the boot goes on, if it has not yet
- *      on_listening()          report, and delete the parameter
+ *      on_listening()          report
  *      on_updating()           the alarm bounds the update; then the runner starts again
- *      on_job_started()        report, and delete the parameter if it is still there
+ *      on_job_started()        report; then on_report_taken() deletes the parameter
  *      on_job_finished()       the alarm bounds the runner's end
  *      on_ended()              life_end.c: report and clean up side by side, then power off
  *
@@ -107,7 +107,14 @@ static void on_job_started(void *userdata)
         mem_free_secret(MEM_STEAL(agent->handover.jit_config)); /* there is no other start now */
         alarm_job_started(&life->alarm);
         reporter_send(&life->reporter, REPORT_JOB_STARTED, NULL);
-        clean_up_start(&life->clean_up);
+}
+
+static void on_report_taken(void *userdata, enum report_stage stage)
+{
+        struct life *life = userdata;
+
+        if (stage == REPORT_JOB_STARTED && life->stage < LIFE_END)
+                clean_up_start(&life->clean_up); /* not before: see clean_up.h */
 }
 
 static void on_updating(void *userdata)
@@ -128,7 +135,6 @@ static void on_listening(void *userdata)
                 return;
         life->has_listened = true;
         reporter_send(&life->reporter, REPORT_READY, NULL);
-        clean_up_start(&life->clean_up); /* not before: see clean_up.h */
 }
 
 static void on_started(void *userdata)
@@ -248,7 +254,7 @@ void life_init(struct life *life, struct agent *agent)
                 .receive.agent = agent,
                 .run.agent = agent,
                 .alarm.agent = agent,
-                .reporter.agent = agent,
+                .reporter = {.agent = agent, .taken = on_report_taken, .taken_userdata = life},
                 .clean_up.agent = agent,
                 .power_off.agent = agent,
         };

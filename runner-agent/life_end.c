@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * How a machine's life ends: the outcome is reported while the parameter is deleted; then the
- * machine is powered off, and the program exits.
+ * How a machine's life ends: the outcome is reported while the parameter is deleted, if a job has
+ * started; then the machine is powered off, and the program exits.
  */
 
 #include <systemd/sd-daemon.h>

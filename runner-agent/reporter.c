@@ -102,6 +102,7 @@ static void send_later(struct reporter *reporter)
 static void on_answer(struct http_call *call, void *userdata)
 {
         struct reporter *reporter = userdata;
+        enum report_stage stage = reporter->waiting[0].stage;
         int r = events_put_answer(call, &reporter->err);
 
         agent_call_drop(reporter->agent, &reporter->call);
@@ -110,7 +111,9 @@ static void on_answer(struct http_call *call, void *userdata)
                 return;
         }
         log_debug(agent_log(reporter->agent), "reported",
-                LOG_TEXT("stage", report_stage_name(reporter->waiting[0].stage)));
+                LOG_TEXT("stage", report_stage_name(stage)));
+        if (reporter->taken)
+                reporter->taken(reporter->taken_userdata, stage);
         reporter->failures = 0;
         reporter->err.text[0] = '\0';
         forget_first(reporter);

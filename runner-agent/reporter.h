@@ -25,6 +25,9 @@ struct reporter {
         } waiting[REPORTER_QUEUE_MAX];
         size_t n_waiting;
         struct http_call *call; /* carries waiting[0] */
+        /* Called for each report that EventBridge has taken; may be NULL. */
+        void (*taken)(void *userdata, enum report_stage stage);
+        void *taken_userdata;
         sd_event_source *timer;
         unsigned failures;
         agent_done done; /* set: the machine waits for the last report */

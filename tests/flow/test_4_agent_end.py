@@ -116,8 +116,16 @@ def test_the_agent_is_told_to_end_while_it_waits(floor):
 # -- clean up, report, shut down --------------------------------------------------------------
 
 
-def test_the_parameter_is_deleted_while_the_runner_starts(floor):
-    floor.script(LISTENS, PATIENT).put().switch_on()
+def test_the_parameter_stays_until_a_job_has_started_and_that_is_reported(floor):
+    rule = floor.cloud.faults.add("events", "PutEvents", skip=1, fault=Throttle())
+    floor.script(LISTENS, "until test -e go; do sleep 0.1; done", STARTS, PATIENT).put().switch_on()
+    assert until(lambda: "ready" in floor.stages())
+    assert floor.cloud.parameters() == [floor.name]
+    (floor.machine.directory / "runner" / "go").touch()
+    assert floor.says("Running job")
+    assert until(lambda: rule.hits > 2)  # EventBridge has refused the report more than once
+    assert floor.cloud.parameters() == [floor.name]
+    floor.cloud.faults.clear()
     assert until(lambda: floor.cloud.parameters() == [])
     assert floor.machine.agent.poll() is None
 

@@ -107,7 +107,7 @@ def test_without_a_parameter_the_machine_goes(floor):
         ("[" * 3000, "nested deeper"),
     ],
 )
-def test_a_garbled_parameter_is_told_and_deleted(floor, value, words):
+def test_a_garbled_parameter_is_told_and_left_as_evidence(floor, value, words):
     floor.put(value).run()
     assert_failed(floor, "the hand-over", words)
 

@@ -91,6 +91,7 @@ static void test_a_parameter_is_deleted_and_looked_for_again(void **state)
         struct stand *stand = *state;
 
         stand->agent.has_parameter = true;
+        stand->agent.times[REPORT_TIME_JOB_STARTED] = 1;
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, THROTTLED);
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, "{}");
         clean_up_start(&stand->clean_up);
@@ -107,6 +108,7 @@ static void test_a_parameter_that_came_back_is_deleted_again(void **state)
         struct stand *stand = *state;
 
         stand->agent.has_parameter = true;
+        stand->agent.times[REPORT_TIME_JOB_STARTED] = 1;
         stand->clean_up.is_deleted = true;
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, FOUND);
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, "{}");
@@ -121,6 +123,7 @@ static void test_what_can_neither_be_deleted_nor_read_is_gone(void **state)
         struct stand *stand = *state;
 
         stand->agent.has_parameter = true;
+        stand->agent.times[REPORT_TIME_JOB_STARTED] = 1;
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         clean_up_finish(&stand->clean_up, 4000, stand_done, stand);
@@ -134,6 +137,7 @@ static void test_what_can_be_read_and_not_deleted_is_left_behind(void **state)
         struct stand *stand = *state;
 
         stand->agent.has_parameter = true;
+        stand->agent.times[REPORT_TIME_JOB_STARTED] = 1;
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         script_expect(stand->script, "POST", SSM_URL, NAME, 200, FOUND);
         clean_up_finish(&stand->clean_up, 50, stand_done, stand);
@@ -147,12 +151,25 @@ static void test_nothing_is_deleted_that_was_not_there(void **state)
 {
         struct stand *stand = *state;
 
+        stand->agent.times[REPORT_TIME_JOB_STARTED] = 1;
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
         clean_up_start(&stand->clean_up);
         clean_up_finish(&stand->clean_up, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_int_equal(script_requests(stand->script), 1);
+}
+
+/* It is the evidence by which the scaler gives the job back. */
+static void test_without_a_job_the_parameter_stays(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.has_parameter = true;
+        clean_up_finish(&stand->clean_up, 4000, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_int_equal(script_requests(stand->script), 0);
 }
 
 int main(void)
@@ -168,6 +185,7 @@ int main(void)
                 STAND_IDENTIFIED(test_what_can_neither_be_deleted_nor_read_is_gone),
                 STAND_IDENTIFIED(test_what_can_be_read_and_not_deleted_is_left_behind),
                 STAND_IDENTIFIED(test_nothing_is_deleted_that_was_not_there),
+                STAND_IDENTIFIED(test_without_a_job_the_parameter_stays),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
