@@ -120,11 +120,13 @@ void batch_fail(struct scaler *scaler, struct batch *batch, int result, const st
                 record_fail(scaler, &batch->records[i], result, err);
 }
 
-/* Whether SQS will not deliver this record again. */
+/* Whether this record is not to be delivered again. */
 static bool is_last_receive(const struct record *record)
 {
         const char *max = getenv("MAX_RECEIVE_COUNT");
 
+        if (record->final)
+                return true;
         return max && record->receive_count >= strtoll(max, NULL, 10);
 }
 

@@ -29,6 +29,7 @@ struct record {
         const char *cause;       /* attribute `cause` of a dead letter, or NULL */
         int64_t receive_count;   /* 1: the first time */
         int result;              /* 0, or negative: it failed */
+        bool final;              /* no other try can help: it becomes a dead letter at once */
         struct err err;          /* why */
 };
 
@@ -76,5 +77,6 @@ void queued_handle(struct scaler *scaler, struct batch *batch);
 void in_progress_handle(struct scaler *scaler, struct batch *batch);
 void completed_handle(struct scaler *scaler, struct batch *batch);
 void instance_handle(struct scaler *scaler, struct batch *batch);
+void watch_handle(struct scaler *scaler, struct batch *batch);
 void dead_letter_handle(struct scaler *scaler, struct batch *batch);
 void notify_handle(struct scaler *scaler, struct batch *batch);

@@ -5,8 +5,8 @@
  *
  *      agent's report  becomes metrics; if the machine ends early, its job is given back
  *      spot warning    people are told if the machine has a job
- *      machine ended   its job is given back if its runner never listened, or reported as lost if
- *                      it was running; the parameter and the runner's registration are removed
+ *      machine ended   its job is given back if none started on it, or reported as lost if one was
+ *                      running; the parameter and the runner's registration are removed
  *
  * An event for which this fails is delivered again.
  */
@@ -19,10 +19,9 @@
 
 #include "aws/ec2.h"
 #include "base/json.h"
-#include "job/give_back_unstarted.h"
+#include "job/ended_machines.h"
 #include "job/handle_report.h"
-#include "job/token_requests.h"
-#include "machine/leftovers.h"
+#include "job/job.h"
 #include "machine/notifications.h"
 
 enum event_kind {
@@ -148,54 +147,6 @@ static int describe_machines(struct machines *machines, struct err *err)
         return 0;
 }
 
-/* Deregisters the runner that an ended machine left on GitHub, if there is one. */
-static int deregister_runner(struct machines *machines, const struct machine *machine,
-        const char *scope, int64_t installation, struct err *err)
-{
-        _cleanup_(http_call_freep) struct http_call *find = NULL;
-        _cleanup_(http_call_freep) struct http_call *delete = NULL;
-        struct github *github;
-        int64_t runner_id = 0;
-        int r = scaler_github(machines->scaler, &github, err);
-
-        if (r == 0)
-                r = ensure_token(machines->scaler, github, installation, err);
-        if (r < 0)
-                return r;
-        find = scaler_call(
-                machines->scaler, github_find_runner(github, installation, scope, machine->id));
-        r = github_find_runner_answer(find, machine->id, &runner_id, err);
-        if (r != 0)
-                return r < 0 ? r : 0;
-        delete = scaler_call(
-                machines->scaler, github_delete_runner(github, installation, scope, runner_id));
-        r = github_delete_runner_answer(delete, err);
-        if (r == 0)
-                log_warning(&machines->scaler->log, "deregistered a runner that its machine left",
-                        LOG_TEXT("instance", machine->id), LOG_NUMBER("runner", runner_id));
-        /* Busy: the machine ended during its job. GitHub fails the job and forgets the runner. */
-        return r == GITHUB_RUNNER_BUSY ? tell_job_lost(machines->scaler, machine->instance,
-                                                 "its machine ended", err)
-                                       : r;
-}
-
-static int handle_ended(struct machines *machines, const struct machine *machine, struct err *err)
-{
-        const char *scope = ec2_instance_tag(machine->instance, "scale-agent:scope");
-        const char *installation = ec2_instance_tag(machine->instance, "scale-agent:installation");
-        int r;
-
-        log_info(&machines->scaler->log, "machine ended", LOG_TEXT("instance", machine->id),
-                LOG_TEXT("spec", ec2_instance_tag(machine->instance, "scale-agent:spec")));
-        if (!scope)
-                return 0;
-        r = deregister_runner(
-                machines, machine, scope, installation ? strtoll(installation, NULL, 10) : 0, err);
-        if (r == -EKEYREJECTED)
-                scaler_forget_github(machines->scaler); /* the next try reads the key again */
-        return r;
-}
-
 static int handle_spot_warning(
         struct machines *machines, const struct machine *machine, struct err *err)
 {
@@ -204,68 +155,65 @@ static int handle_spot_warning(
 
         scaler_emit_metrics(machines->scaler,
                 ec2_instance_tag(machine->instance, "scale-agent:spec"), &metric, 1, properties, 1);
-        if (!ec2_instance_tag(machine->instance, "scale-agent:job-url"))
+        if (!ec2_instance_tag(machine->instance, JOB_TAG))
                 return 0; /* no job yet: nothing that people would notice is lost */
         return tell_job_lost(
                 machines->scaler, machine->instance, "EC2 takes its spot instance back", err);
 }
 
-static int handle_machine(struct machines *machines, const struct machine *machine, struct err *err)
+/* All machines that have ended together. */
+static void handle_ended(struct machines *machines)
 {
-        int r;
-
-        if (!machine->instance)
-                return 0;
-        r = machine->kind == EVENT_ENDED ? handle_ended(machines, machine, err)
-                                         : handle_spot_warning(machines, machine, err);
-        return r < 0 ? err_prefix(err, r, "instance %s", machine->id) : 0;
-}
-
-/* The parameters of ended machines. A machine whose runner took a job only failed to delete its
- * parameter; any other that still has one ended before its runner listened. */
-static int remove_parameters(struct machines *machines, struct err *err)
-{
-        _cleanup_free_ const char **worked = mem_alloc(machines->count * sizeof(char *));
-        _cleanup_free_ const char **idle = mem_alloc(machines->count * sizeof(char *));
-        size_t n_worked = 0;
-        size_t n_idle = 0;
-        int r;
+        _cleanup_free_ struct ended_machine *ended = mem_alloc(machines->count * sizeof(*ended));
+        _cleanup_free_ struct record **records = mem_alloc(machines->count * sizeof(*records));
+        size_t n = 0;
 
         for (size_t i = 0; i < machines->count; i++) {
-                const struct machine *machine = &machines->items[i];
-
-                if (!machine->instance || machine->kind != EVENT_ENDED)
+                if (!machines->items[i].instance || machines->items[i].kind != EVENT_ENDED)
                         continue;
-                if (ec2_instance_tag(machine->instance, "scale-agent:job-url"))
-                        worked[n_worked++] = machine->id;
-                else
-                        idle[n_idle++] = machine->id;
+                records[n] = machines->items[i].record;
+                ended[n++].instance = machines->items[i].instance;
         }
-        r = leftovers_delete_parameters(
-                machines->scaler, machines->aws, machines->config->prefix, worked, n_worked, err);
-        return r < 0 ? r
-                     : give_back_unstarted(machines->scaler, machines->aws, machines->config, idle,
-                               n_idle, err);
+        if (n == 0)
+                return;
+        handle_ended_machines(machines->scaler, machines->aws, ended, n);
+        for (size_t i = 0; i < n; i++)
+                if (ended[i].result < 0)
+                        record_fail(machines->scaler, records[i], ended[i].result, &ended[i].err);
+}
+
+static void handle_spot_warnings(struct machines *machines)
+{
+        for (size_t i = 0; i < machines->count; i++) {
+                const struct machine *machine = &machines->items[i];
+                struct err err;
+                int r;
+
+                if (!machine->instance || machine->kind != EVENT_SPOT_WARNING)
+                        continue;
+                r = batch_has_time(machines->scaler, &err);
+                if (r == 0)
+                        r = handle_spot_warning(machines, machine, &err);
+                if (r < 0) {
+                        err_prefix(&err, r, "instance %s", machine->id);
+                        record_fail(machines->scaler, machine->record, r, &err);
+                }
+        }
 }
 
 static void handle_machines(struct machines *machines)
 {
         struct err err;
-        int common = scaler_aws(machines->scaler, &machines->aws, &err);
+        int r = scaler_aws(machines->scaler, &machines->aws, &err);
 
-        if (common == 0)
-                common = describe_machines(machines, &err);
-        if (common == 0)
-                common = remove_parameters(machines, &err);
-        for (size_t i = 0; i < machines->count; i++) {
-                struct machine *machine = &machines->items[i];
-                int r = common < 0 ? common : batch_has_time(machines->scaler, &err);
-
-                if (r == 0)
-                        r = handle_machine(machines, machine, &err);
-                if (r < 0)
-                        record_fail(machines->scaler, machine->record, r, &err);
-        }
+        if (r == 0)
+                r = describe_machines(machines, &err);
+        for (size_t i = 0; r < 0 && i < machines->count; i++)
+                record_fail(machines->scaler, machines->items[i].record, r, &err);
+        if (r < 0)
+                return;
+        handle_spot_warnings(machines);
+        handle_ended(machines);
 }
 
 void instance_handle(struct scaler *scaler, struct batch *batch)

@@ -4,8 +4,8 @@
  * The scaler: one program that is several Lambda functions. Lambda names the handler in _HANDLER,
  * or its emulator as the first argument, and AWS_LAMBDA_RUNTIME_API says where events come from. A
  * person names it as the first argument and gives the event on standard input. The first four
- * handlers of the table are a job's life in order; meanwhile and afterwards, `instance` hears of
- * the job's machine.
+ * handlers of the table are a job's life in order; meanwhile, `instance` hears of the job's machine
+ * and `watch` sees to it that the job does not wait in vain.
  */
 
 #include <errno.h>
@@ -43,6 +43,8 @@ static const struct handler handlers[] = {
                 "agents' reports, spot warnings, ends of machines: "
                 "give jobs back, remove leftovers",
                 .handle_batch = instance_handle},
+        {"watch", "a parked job's time has come, or a launched job may still wait: launch again",
+                .handle_batch = watch_handle},
         {"dead_letter", "a message failed for good: tell people, keep it for a retry",
                 .handle_batch = dead_letter_handle},
         {"notify", "a notification: post it to Teams and Slack", .handle_batch = notify_handle},
@@ -73,7 +75,8 @@ static const struct cli_word environment[] = {
                 "where notifications are posted: one URL a line, or a reference"},
         {"GITHUB_API_URL",
                 "the API of a GitHub Enterprise Server (default: https://api.github.com)"},
-        {"QUEUED_QUEUE_URL, PARKED_QUEUE_URL, IN_PROGRESS_QUEUE_URL, COMPLETED_QUEUE_URL, "
+        {"QUEUED_QUEUE_URL, PARKED_QUEUE_URL, WATCH_QUEUE_URL, IN_PROGRESS_QUEUE_URL, "
+         "COMPLETED_QUEUE_URL, "
          "NOTIFY_QUEUE_URL, DEAD_LETTER_QUEUE_URL, KEPT_QUEUE_URL",
                 "the queues that handlers send to"},
         {"AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, "

@@ -33,7 +33,8 @@ struct scaler {
         struct config *config;
         int64_t config_read_ms; /* monotonic */
         struct github *github;
-        bool github_refused; /* our key or token: nothing is launched until one is accepted */
+        bool github_refused;         /* our key or token: it is read again before the next use */
+        struct recent github_pauses; /* installations for which nothing is launched for a while */
         struct buf webhook_secrets;
         int64_t webhook_secrets_read_ms;
         struct recent empty_offers; /* offers (see job/launch.h) without capacity a moment ago */

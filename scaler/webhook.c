@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "github/webhook.h"
 #include "job/delivery.h"
+#include "job/forward.h"
 #include "job/job.h"
 #include "queue/send.h"
 
@@ -76,26 +77,21 @@ static int verify_signature(
         return 0;
 }
 
-/* The queue of each action. */
+/* The queue of each action but `queued`. */
 static const char *const queue_variables[] = {
-        [JOB_QUEUED] = "QUEUED_QUEUE_URL",
         [JOB_IN_PROGRESS] = "IN_PROGRESS_QUEUE_URL",
         [JOB_COMPLETED] = "COMPLETED_QUEUE_URL",
 };
 
-static int queue_job(struct scaler *scaler, const struct job *job, struct err *err)
+static int queue_job(struct scaler *scaler, struct job *job, struct err *err)
 {
-        _cleanup_free_ char *body = job_print(job);
-        char group[24];
-        char id[48];
-        struct sqs_message message = {.body = body};
+        _cleanup_free_ char *body = NULL;
+        struct sqs_message message = {0};
 
-        if (job->action == JOB_QUEUED) {
-                snprintf(group, sizeof(group), "%lld", (long long)job->id);
-                snprintf(id, sizeof(id), "%lld-%lld", (long long)job->id, (long long)job->attempt);
-                message.group = group;
-                message.deduplication_id = id;
-        }
+        if (job->action == JOB_QUEUED)
+                return forward_job(scaler, job, err);
+        body = job_print(job);
+        message.body = body;
         return queue_send(scaler, queue_variables[job->action], &message, err);
 }
 

@@ -47,5 +47,9 @@ int aws_parse_xml_error(const char *xml, size_t size, struct aws_error *ret);
  * try. */
 enum http_verdict aws_judge(const struct http_call *call);
 
+/* Whether CALL, which has failed, may be accepted later as it is: no answer, throttling, AWS's own
+ * failures, a limit that others may free. What is refused for another reason stays refused. */
+bool aws_call_is_passing(const struct http_call *call);
+
 /* Whether the error CODE says that the same call may be accepted a moment later. */
 bool aws_code_is_passing(const char *code);

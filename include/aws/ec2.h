@@ -15,16 +15,22 @@
 
 /* What an error of RunInstances asks the caller to do. */
 enum ec2_error_class {
-        EC2_ERROR_FATAL,      /* wrong parameters or permissions: trying elsewhere does not help */
-        EC2_ERROR_CAPACITY,   /* another type, or another zone */
-        EC2_ERROR_SUBNET,     /* no free address: another subnet, the same type */
-        EC2_ERROR_QUOTA,      /* the account's limit: no sibling helps; on demand, or wait */
-        EC2_ERROR_RETRY,      /* throttled or internal: the same call again */
-        EC2_ERROR_TOKEN_USED, /* the client token belongs to instances that are gone, or to other
-                                 parameters: the same call with another token */
+        EC2_ERROR_FATAL,       /* wrong parameters or permissions: trying elsewhere does not help */
+        EC2_ERROR_UNKNOWN,     /* not in the table: another offer may help */
+        EC2_ERROR_CAPACITY,    /* another type, or another zone */
+        EC2_ERROR_TYPE,        /* this type, in whatever subnet, cannot be launched so */
+        EC2_ERROR_SUBNET,      /* no free address: another subnet, the same type */
+        EC2_ERROR_NO_SUBNET,   /* there is no such subnet: people must hear of it */
+        EC2_ERROR_QUOTA,       /* the account's limit: no sibling helps; on demand, or wait */
+        EC2_ERROR_THROTTLED,   /* nothing was launched: the same call again */
+        EC2_ERROR_UNSURE,      /* EC2 failed, maybe after launching: the same call with the same
+                                  token, and then look for the instances before any other */
+        EC2_ERROR_TOKEN_ENDED, /* the client token's instances are gone: another token */
+        EC2_ERROR_TOKEN_OTHER, /* the client token was used with other parameters: look for its
+                                  instances */
 };
 
-/* From the table of codes in ec2.c; unknown codes are fatal. Pure. */
+/* From the table of codes in ec2.c. Pure. */
 enum ec2_error_class ec2_classify(const char *code);
 
 struct ec2_tag {
@@ -62,6 +68,12 @@ int ec2_terminate_instances_answer(const struct http_call *call, struct err *err
 
 /* Asks by filter, so that unknown ids are missing from the answer. At most 100 ids. */
 struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids);
+/* Asks for all instances of which FILTER ("tag:KEY", "client-token", …) has one of VALUES, in which
+ * a star stands for any characters. At most 200 values. A new instance may be missing for a while,
+ * and one that has ended is there for about an hour. The answer is read as that above.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
+struct http_call *ec2_find_instances(
+        struct aws *aws, const char *filter, const char *const *values, size_t n_values);
 int ec2_describe_instances_answer(
         const struct http_call *call, struct ec2_instances *ret, struct err *err);
 

@@ -22,7 +22,11 @@ struct ec2_instance {
         char zone[32];
         char account[16]; /* the owner, for the instance's ARN; may be "" */
         char state[24];   /* "pending", "running", "terminated", … */
+        /* Why it ended: "Server.SpotInstanceTermination", "Client.InstanceInitiatedShutdown", … */
+        char state_reason[64];
         bool spot;
+        /* Its number among the instances of one RunInstances, from 0 on. */
+        unsigned launch_index;
         struct {
                 char key[129];
                 char value[257]; /* cut where it is longer in UTF-8 */
@@ -34,6 +38,9 @@ struct ec2_instances {
         struct ec2_instance *items; /* owned */
         size_t count;
 };
+
+/* Whether it is "pending" or "running". The answer to RunInstances may name no state. */
+bool ec2_instance_lives(const struct ec2_instance *instance);
 
 void ec2_instances_release(struct ec2_instances *instances);
 /* The value of tag KEY, or NULL. Borrowed. */

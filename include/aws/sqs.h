@@ -25,6 +25,13 @@ struct sqs_message {
 struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message);
 int sqs_send_message_answer(const struct http_call *call, struct err *err);
 
+/* Sends up to SQS_BATCH_MAX messages to one queue, that of the first. */
+#define SQS_BATCH_MAX 10
+struct http_call *sqs_send_messages(
+        struct aws *aws, const struct sqs_message *messages, size_t n_messages);
+/* 0, or negative when SQS did not take all of them: the caller sends all again, or fails. */
+int sqs_send_messages_answer(const struct http_call *call, struct err *err);
+
 /* Up to ten messages, hidden for HIDDEN_SECONDS; none if none arrives within a second. */
 struct http_call *sqs_receive_messages(
         struct aws *aws, const char *queue_url, unsigned hidden_seconds);

@@ -26,5 +26,7 @@ struct recent {
 /* Remembers KEY until UNTIL_MS. */
 void recent_note(struct recent *recent, const char *key, int64_t until_ms);
 
+/* Until when KEY is remembered, or 0 when it is not at NOW_MS. */
+int64_t recent_until(const struct recent *recent, const char *key, int64_t now_ms);
 /* Whether KEY is still remembered at NOW_MS. */
 bool recent_has(const struct recent *recent, const char *key, int64_t now_ms);

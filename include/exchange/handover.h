@@ -24,7 +24,9 @@ struct handover_job {
         int64_t run_id;
         int64_t attempt;
         int64_t installation; /* 0: none */
+        int64_t launch;       /* which launch for it this is, from 0 on */
         int64_t relaunches;   /* how many machines for it ended without running a job */
+        int64_t offer;        /* index of the offer that the machine came from */
         char *repository;     /* "OWNER/REPO"; owned, as all strings here */
         char *name;
         char *url;

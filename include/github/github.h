@@ -54,7 +54,9 @@ const char *github_kept_token(const struct github *github, int64_t installation)
  * end early (App reinstalled, permissions changed). A personal token stays. */
 void github_forget_token(struct github *github, int64_t installation);
 
-/* Makes a call that requests a token: 0 and a call, or negative when there is no installation or
+/* Makes a call that requests a token. GitHub may answer a JWT that it has seen with 404, so that
+ * after a failure of a repeated call another one is worth a try, with a JWT of its own. 0 and a
+ * call, or negative when there is no installation or
  * the private key cannot sign (the text says what is wrong with it). */
 int github_access_token(
         struct github *github, int64_t installation, struct http_call **ret_call, struct err *err);
@@ -64,6 +66,11 @@ int github_access_token_answer(
 
 /* A JWT for the App, which the caller frees: RS256, issued one minute ago, expiring in nine. */
 int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err);
+
+/* Whether CALL, which has failed, may be accepted later as it is: no answer, GitHub's own failures,
+ * rate limits, a key that a person may replace. *ret_until_ms (wall clock) is when a limit ends, or
+ * 0 where GitHub does not say. What is refused for another reason stays refused. */
+bool github_call_is_passing(const struct http_call *call, int64_t now_ms, int64_t *ret_until_ms);
 
 /* -- runners: each call needs the token of its installation to be kept -- */
 
@@ -100,11 +107,36 @@ int github_generate_jitconfig_answer(
 
 struct http_call *github_find_runner(
         struct github *github, int64_t installation, const char *scope, const char *name);
-/* 0 with the id, GITHUB_NOT_FOUND, or negative. NAME must match exactly. */
+struct github_runner {
+        int64_t id;
+        bool offline; /* not connected at the moment, or never yet */
+        bool busy;    /* false does not prove that it has no job: GitHub may be late by minutes */
+};
+
+/* 0, GITHUB_NOT_FOUND, or negative. NAME must match exactly. */
 int github_find_runner_answer(
-        const struct http_call *call, const char *name, int64_t *ret_runner_id, struct err *err);
+        const struct http_call *call, const char *name, struct github_runner *ret, struct err *err);
 
 struct http_call *github_delete_runner(
         struct github *github, int64_t installation, const char *scope, int64_t runner_id);
 /* 0 (also when it is gone already), GITHUB_RUNNER_BUSY, or negative. */
 int github_delete_runner_answer(const struct http_call *call, struct err *err);
+
+/* -- jobs: each call needs the token of its installation to be kept -- */
+
+/* Asks for job ID of REPOSITORY ("OWNER/REPO"). Needs the permission actions:read.
+ * https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run */
+struct http_call *github_get_job(
+        struct github *github, int64_t installation, const char *repository, int64_t id);
+
+struct github_job {
+        char status[24]; /* "queued", "waiting", "pending", "requested", "in_progress", "completed"
+                          */
+        char runner_name[64]; /* "" until a runner has taken it */
+        char **labels;        /* its runs-on; owned */
+        size_t n_labels;
+};
+
+void github_job_release(struct github_job *job);
+/* 0, GITHUB_NOT_FOUND (deleted with its run or repository), or negative. */
+int github_get_job_answer(const struct http_call *call, struct github_job *ret, struct err *err);

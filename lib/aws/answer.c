@@ -168,6 +168,21 @@ enum http_verdict aws_judge(const struct http_call *call)
         return aws_code_is_passing(error.code) ? HTTP_AGAIN : HTTP_DONE;
 }
 
+bool aws_call_is_passing(const struct http_call *call)
+{
+        /* SSM's limit of parameters in an account, of which ours come and go. */
+        static const char *const limits[] = {"ParameterLimitExceeded", "OverLimit"};
+        struct aws_error error = {0};
+
+        if (call->result < 0 || is_success(call) || aws_judge(call) == HTTP_AGAIN)
+                return true;
+        read_error(call, &error);
+        for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+                if (strcmp(error.code, limits[i]) == 0)
+                        return true;
+        return false;
+}
+
 /* What people can do about a code. */
 struct remedy {
         const char *code;

@@ -37,32 +37,41 @@ static const struct code_class classes[] = {
         {"InsufficientReservedInstanceCapacity", EC2_ERROR_CAPACITY},
         {"InsufficientHostCapacity", EC2_ERROR_CAPACITY},
         {"InsufficientCapacityOnHost", EC2_ERROR_CAPACITY},
+        {"InsufficientVolumeCapacity", EC2_ERROR_CAPACITY},
+        {"InsufficientAddressCapacity", EC2_ERROR_CAPACITY},
         {"UnfulfillableCapacity", EC2_ERROR_CAPACITY},
         {"SpotMaxPriceTooLow", EC2_ERROR_CAPACITY},
         {"Unsupported", EC2_ERROR_CAPACITY},
         {"InvalidFleetConfiguration", EC2_ERROR_CAPACITY},
         {"ReservationCapacityExceeded", EC2_ERROR_CAPACITY},
 
+        {"UnsupportedOperation", EC2_ERROR_TYPE},
+
         {"InsufficientFreeAddressesInSubnet", EC2_ERROR_SUBNET},
+        {"InvalidSubnetID.NotFound", EC2_ERROR_NO_SUBNET},
 
         {"MaxSpotInstanceCountExceeded", EC2_ERROR_QUOTA},
         {"VcpuLimitExceeded", EC2_ERROR_QUOTA},
         {"InstanceLimitExceeded", EC2_ERROR_QUOTA},
         {"MaxFleetCountExceeded", EC2_ERROR_QUOTA},
         {"ResourceLimitExceeded", EC2_ERROR_QUOTA},
+        {"VolumeLimitExceeded", EC2_ERROR_QUOTA},
+        {"MaxIOPSLimitExceeded", EC2_ERROR_QUOTA},
+        {"NetworkInterfaceLimitExceeded", EC2_ERROR_QUOTA},
+        {"AttachmentLimitExceeded", EC2_ERROR_QUOTA},
         {"PendingVerification", EC2_ERROR_QUOTA},
 
-        {"RequestLimitExceeded", EC2_ERROR_RETRY},
-        {"Throttling*", EC2_ERROR_RETRY},
-        {"EC2ThrottledException", EC2_ERROR_RETRY},
-        {"InternalError", EC2_ERROR_RETRY},
-        {"InternalFailure", EC2_ERROR_RETRY},
-        {"ServiceUnavailable", EC2_ERROR_RETRY},
-        {"Unavailable", EC2_ERROR_RETRY},
-        {"RequestTimeout*", EC2_ERROR_RETRY},
+        {"RequestLimitExceeded", EC2_ERROR_THROTTLED},
+        {"Throttling*", EC2_ERROR_THROTTLED},
+        {"EC2ThrottledException", EC2_ERROR_THROTTLED},
+        {"InternalError", EC2_ERROR_UNSURE},
+        {"InternalFailure", EC2_ERROR_UNSURE},
+        {"ServiceUnavailable", EC2_ERROR_UNSURE},
+        {"Unavailable", EC2_ERROR_UNSURE},
+        {"RequestTimeout*", EC2_ERROR_UNSURE},
 
-        {"IdempotentParameterMismatch", EC2_ERROR_TOKEN_USED},
-        {"IdempotentInstanceTerminated", EC2_ERROR_TOKEN_USED},
+        {"IdempotentParameterMismatch", EC2_ERROR_TOKEN_OTHER},
+        {"IdempotentInstanceTerminated", EC2_ERROR_TOKEN_ENDED},
 
         {"AuthFailure*", EC2_ERROR_FATAL},
         {"UnauthorizedOperation", EC2_ERROR_FATAL},
@@ -89,7 +98,7 @@ enum ec2_error_class ec2_classify(const char *code)
 {
         const struct code_class *class = find_class(code);
 
-        return class ? class->class : EC2_ERROR_FATAL;
+        return class ? class->class : EC2_ERROR_UNKNOWN;
 }
 
 /* EC2 sends HTTP 500 also when it has no capacity, so the code decides. The status does where there
@@ -104,7 +113,8 @@ static enum http_verdict judge(const struct http_call *call)
         class = find_class(error.code);
         if (!class)
                 return aws_judge(call);
-        return class->class == EC2_ERROR_RETRY ? HTTP_AGAIN : HTTP_DONE;
+        return class->class == EC2_ERROR_THROTTLED || class->class == EC2_ERROR_UNSURE ? HTTP_AGAIN
+                                                                                       : HTTP_DONE;
 }
 
 /* A new instance may not be known everywhere in EC2 yet. */
@@ -224,12 +234,18 @@ int ec2_terminate_instances_answer(const struct http_call *call, struct err *err
                 "EC2 terminated none of several instances, as it does not know all of them");
 }
 
-struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids)
+struct http_call *ec2_find_instances(
+        struct aws *aws, const char *filter, const char *const *values, size_t n_values)
 {
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
 
-        form_add_filter(&form, 1, "instance-id", ids, n_ids);
+        form_add_filter(&form, 1, filter, values, n_values);
         return ec2_call(aws, "DescribeInstances", &form);
+}
+
+struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids)
+{
+        return ec2_find_instances(aws, "instance-id", ids, n_ids);
 }
 
 int ec2_describe_instances_answer(

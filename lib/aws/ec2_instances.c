@@ -34,6 +34,12 @@ const char *ec2_instance_tag(const struct ec2_instance *instance, const char *ke
         return NULL;
 }
 
+bool ec2_instance_lives(const struct ec2_instance *instance)
+{
+        return instance->state[0] == '\0' || strcmp(instance->state, "pending") == 0 ||
+               strcmp(instance->state, "running") == 0;
+}
+
 bool ec2_is_instance_id(const char *text)
 {
         return text && strncmp(text, "i-", 2) == 0 &&
@@ -76,6 +82,7 @@ static const struct {
         FIELD("/instanceType", type),
         FIELD("/placement/availabilityZone", zone),
         FIELD("/instanceState/name", state),
+        FIELD("/stateReason/code", state_reason),
 #undef FIELD
 };
 
@@ -148,6 +155,17 @@ static void take_whole(struct xml_walker *walker, char *to, size_t size)
                 utf8_copy(to, size, walker->text, walker->text_size);
 }
 
+static void take_launch_index(struct xml_walker *walker, struct ec2_instance *instance)
+{
+        char digits[8] = "";
+
+        take_whole(walker, digits, sizeof(digits));
+        if (strspn(digits, "0123456789") != strlen(digits) || !digits[0])
+                xml_refuse(walker, "amiLaunchIndex is not a number");
+        else
+                instance->launch_index = (unsigned)strtoul(digits, NULL, 10);
+}
+
 static bool text_is(const struct xml_walker *walker, const char *text)
 {
         return walker->text_size == strlen(text) &&
@@ -178,6 +196,8 @@ static void close_in_instance(
                 close_in_tag(walker, instance, in_tag);
         else if (strcmp(path, "/instanceLifecycle") == 0)
                 instance->spot = text_is(walker, "spot");
+        else if (strcmp(path, "/amiLaunchIndex") == 0)
+                take_launch_index(walker, instance);
         for (size_t i = 0; i < ARRAY_SIZE(instance_fields); i++)
                 if (strcmp(path, instance_fields[i].path) == 0)
                         take_whole(walker, (char *)instance + instance_fields[i].offset,

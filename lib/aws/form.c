@@ -27,7 +27,8 @@ void form_add_filter(struct buf *form, unsigned number, const char *name, const 
 {
         _cleanup_free_ char *list = mem_format("Filter.%u.Value", number);
 
-        buf_add_format(form, "&Filter.%u.Name=%s", number, name);
+        buf_add_format(form, "&Filter.%u.Name=", number);
+        buf_add_form(form, name);
         form_add_list(form, list, values, n_values);
 }
 

@@ -7,6 +7,7 @@
 #include "aws/sqs.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,13 +67,12 @@ static void add_attribute(cJSON *attributes, const char *name, const char *text)
         json_add_string(attribute, "StringValue", value);
 }
 
-struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message)
+/* Adds what SendMessage and an entry of SendMessageBatch have in common. */
+static void add_message(cJSON *body, const struct sqs_message *message)
 {
-        _cleanup_json_ cJSON *body = cJSON_CreateObject();
         unsigned delay = message->delay_seconds;
         cJSON *attributes = cJSON_CreateObject();
 
-        json_add_string(body, "QueueUrl", message->queue_url);
         json_add_string(body, "MessageBody", message->body);
         if (delay > 0)
                 json_add_integer(body, "DelaySeconds",
@@ -85,7 +85,35 @@ struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *me
                 cJSON_AddItemToObject(body, "MessageAttributes", attributes);
         else
                 cJSON_Delete(attributes);
+}
+
+struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+
+        json_add_string(body, "QueueUrl", message->queue_url);
+        add_message(body, message);
         return aws_object_call(aws, AWS_SQS, "SendMessage", body);
+}
+
+struct http_call *sqs_send_messages(
+        struct aws *aws, const struct sqs_message *messages, size_t n_messages)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        cJSON *entries;
+
+        json_add_string(body, "QueueUrl", messages[0].queue_url);
+        entries = cJSON_AddArrayToObject(body, "Entries");
+        for (size_t i = 0; i < n_messages && i < SQS_BATCH_MAX; i++) {
+                cJSON *entry = cJSON_CreateObject();
+                char id[8];
+
+                snprintf(id, sizeof(id), "%zu", i);
+                json_add_string(entry, "Id", id);
+                add_message(entry, &messages[i]);
+                cJSON_AddItemToArray(entries, entry);
+        }
+        return aws_object_call(aws, AWS_SQS, "SendMessageBatch", body);
 }
 
 /* Reads an answer that must hold a string at PATH. The string belongs to *ret_answer, which the
@@ -107,6 +135,22 @@ int sqs_send_message_answer(const struct http_call *call, struct err *err)
         const char *id;
 
         return read_string(call, "MessageId", &answer, &id, err);
+}
+
+int sqs_send_messages_answer(const struct http_call *call, struct err *err)
+{
+        _cleanup_json_ cJSON *answer = NULL;
+        const cJSON *failed;
+        int r = aws_accepted_json(call, &answer, err);
+
+        if (r < 0)
+                return r;
+        failed = cJSON_GetArrayItem(json_get(answer, "Failed"), 0);
+        if (failed)
+                return err_set(err, -EREMOTEIO, "SQS did not take %d messages, the first with %s",
+                        cJSON_GetArraySize(json_get(answer, "Failed")),
+                        json_string(failed, "Code") ? json_string(failed, "Code") : "no code");
+        return 0;
 }
 
 /* -- receiving -- */

@@ -15,14 +15,20 @@ void recent_note(struct recent *recent, const char *key, int64_t until_ms)
         recent->next = (recent->next + 1) % RECENT_MAX;
 }
 
-bool recent_has(const struct recent *recent, const char *key, int64_t now_ms)
+int64_t recent_until(const struct recent *recent, const char *key, int64_t now_ms)
 {
+        int64_t until_ms = 0;
         char digest[DIGEST_HEX_SIZE];
 
         digest_sha256_hex(key, strlen(key), digest);
         for (size_t i = 0; i < RECENT_MAX; i++)
-                if (recent->items[i].until_ms > now_ms &&
+                if (recent->items[i].until_ms > now_ms && recent->items[i].until_ms > until_ms &&
                         strcmp(recent->items[i].digest, digest) == 0)
-                        return true;
-        return false;
+                        until_ms = recent->items[i].until_ms;
+        return until_ms;
+}
+
+bool recent_has(const struct recent *recent, const char *key, int64_t now_ms)
+{
+        return recent_until(recent, key, now_ms) != 0;
 }

@@ -81,7 +81,9 @@ cJSON *handover_job_print(const struct handover_job *job)
         json_add_integer(object, "run_id", job->run_id);
         json_add_integer(object, "attempt", job->attempt);
         json_add_integer(object, "installation", job->installation);
+        json_add_integer(object, "launch", job->launch);
         json_add_integer(object, "relaunches", job->relaunches);
+        json_add_integer(object, "offer", job->offer);
         json_add_string(object, "repository", job->repository);
         json_add_string(object, "name", job->name);
         json_add_string(object, "url", job->url);
@@ -108,7 +110,9 @@ int handover_job_parse(const cJSON *object, struct handover_job *ret, struct err
                 .run_id = json_integer(object, "run_id", 0),
                 .attempt = json_integer(object, "attempt", 0),
                 .installation = json_integer(object, "installation", 0),
+                .launch = json_integer(object, "launch", 0),
                 .relaunches = json_integer(object, "relaunches", 0),
+                .offer = json_integer(object, "offer", 0),
                 .repository = mem_string(json_string(object, "repository")),
                 .name = mem_string(json_string(object, "name")),
                 .url = mem_string(json_string(object, "url")),

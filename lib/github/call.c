@@ -121,6 +121,32 @@ static bool is_rate_limited(const struct http_call *call, const char *words, str
         return used_up || call->status == 429 || strcasestr(words, "rate limit");
 }
 
+bool github_call_is_passing(const struct http_call *call, int64_t now_ms, int64_t *ret_until_ms)
+{
+        /* What stays refused: renamed, forbidden, gone, invalid. */
+        static const int final[] = {301, 307, 308, 400, 403, 404, 409, 410, 415, 422, 451};
+        _cleanup_buf_ struct buf words = BUF_INIT(WORDS_LIMIT);
+        _cleanup_buf_ struct buf until = BUF_INIT(128);
+        char value[32];
+
+        *ret_until_ms = 0;
+        if (call->result < 0)
+                return true;
+        add_github_words(&words, call);
+        if (is_rate_limited(call, buf_string(&words), &until)) {
+                if (http_call_answer_header(call, "Retry-After", value, sizeof(value)))
+                        *ret_until_ms = now_ms + strtoll(value, NULL, 10) * MSEC_PER_SEC;
+                else if (http_call_answer_header(call, "x-ratelimit-reset", value, sizeof(value)) &&
+                         strlen(value) <= 11)
+                        *ret_until_ms = strtoll(value, NULL, 10) * MSEC_PER_SEC;
+                return true;
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(final); i++)
+                if (call->status == final[i])
+                        return false;
+        return true;
+}
+
 int github_refused(const struct http_call *call, const char *subject,
         const struct github_advice *advice, struct err *err)
 {

@@ -38,7 +38,7 @@ static bool is_name(const char *name, const char *end)
         return true;
 }
 
-static bool is_scope(const char *scope)
+bool github_is_scope(const char *scope)
 {
         const char *end = scope + strlen(scope);
         const char *slash;
@@ -59,7 +59,7 @@ static struct http_call *new_call(struct github *github, int64_t installation, c
         struct http_call *call =
                 http_call_new(what, method, "%s/%s" RUNNERS_PATH, github->api_url, scope);
 
-        if (!is_scope(scope))
+        if (!github_is_scope(scope))
                 buf_clear(&call->url);
         github_call_prepare(call, github_any_token(github, installation));
         return call;
@@ -223,8 +223,17 @@ struct http_call *github_find_runner(
         return call;
 }
 
+static int read_runner(const cJSON *object, struct github_runner *ret, struct err *err)
+{
+        const char *status = json_string(object, "status");
+
+        ret->offline = status && strcmp(status, "offline") == 0;
+        ret->busy = json_boolean(object, "busy", false);
+        return json_need_integer(object, "id", &ret->id, err);
+}
+
 int github_find_runner_answer(
-        const struct http_call *call, const char *name, int64_t *ret_runner_id, struct err *err)
+        const struct http_call *call, const char *name, struct github_runner *ret, struct err *err)
 {
         _cleanup_json_ cJSON *body = NULL;
         const cJSON *runners;
@@ -245,7 +254,7 @@ int github_find_runner_answer(
 
                 if (!found || strcmp(found, name) != 0)
                         continue;
-                r = json_need_integer(runner, "id", ret_runner_id, err);
+                r = read_runner(runner, ret, err);
                 return r < 0 ? err_prefix(err, r, "%s: runner %s", call->what, name) : 0;
         }
         return GITHUB_NOT_FOUND;

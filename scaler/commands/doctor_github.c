@@ -150,10 +150,10 @@ static void try_token(struct doctor *doctor, const char *scope, struct finding *
 {
         _cleanup_(http_call_freep) struct http_call *call = scaler_call(
                 &doctor->scaler, github_find_runner(doctor->github, 0, scope, "scaler-doctor"));
+        struct github_runner runner;
         struct err err;
-        int64_t id;
 
-        if (github_find_runner_answer(call, "scaler-doctor", &id, &err) < 0)
+        if (github_find_runner_answer(call, "scaler-doctor", &runner, &err) < 0)
                 finding_fail(finding, NULL, "%s", err.text);
         else
                 finding_say(finding, "%s", scope);

@@ -1,59 +1,64 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Sends a job to the parked queue, from which it comes back to `queued`. queued.fifo would drop it
- * as a duplicate of the first delivery.
+ * Turns the job of a hand-over into the next launch.
  */
 
 #include "give_back.h"
 
+#include <stdlib.h>
+
 #include "config/config.h"
 #include "job.h"
-#include "queue/send.h"
+#include "relaunch.h"
 
 static bool may_be_given_back(
         const struct config *config, const struct handover_job *job, const char *spec)
 {
-        return job->id > 0 && job->relaunches < GIVE_BACK_MAX && job->repository &&
-               job->instance_type && spec && config_spec_by_name(config, spec) &&
+        return job->id > 0 && job->repository && job->instance_type && spec &&
+               config_spec_by_name(config, spec) &&
                config_allows_repository(config, job->repository);
 }
 
-int give_back_job(struct scaler *scaler, const struct handover_job *job, const char *spec,
-        const struct handover_times *times, bool *ret_given_back, struct err *err)
+/* Its labels come from GitHub, which is asked before anything is launched. */
+static struct job job_of(
+        const struct handover_job *job, const char *spec, const struct handover_times *times)
 {
-        const struct job message_job = {
+        return (struct job){
                 .action = JOB_QUEUED,
                 .id = job->id,
                 .run_id = job->run_id,
                 .attempt = job->attempt,
                 .installation = job->installation,
-                .repository = job->repository,
-                .name = job->name,
-                .url = job->url,
-                .spec = (char *)spec,
-                .instance_type = job->instance_type,
+                .repository = mem_string(job->repository),
+                .name = mem_string(job->name),
+                .url = mem_string(job->url),
+                .spec = mem_string(spec),
+                .instance_type = mem_string(job->instance_type),
                 .queued_ms = times->queued,
                 .webhook_ms = times->webhook,
-                .relaunches = job->relaunches + 1,
+                .launch = job->launch,
+                .relaunches = job->relaunches,
+                .offer = job->offer,
         };
-        _cleanup_free_ char *body = job_print(&message_job);
-        struct sqs_message message = {.body = body};
+}
+
+int give_back_job(struct scaler *scaler, const struct handover_job *job, const char *spec,
+        const struct handover_times *times, bool *ret_given_back, struct err *err)
+{
+        _cleanup_(job_release) struct job next = {0};
         const struct config *config;
         int r = scaler_config(scaler, &config, err);
 
+        *ret_given_back = false;
         if (r < 0)
                 return r;
-        if (!may_be_given_back(config, job, spec)) {
-                *ret_given_back = false;
+        if (!may_be_given_back(config, job, spec))
                 return 0;
-        }
-        r = queue_send(scaler, "PARKED_QUEUE_URL", &message, err);
+        next = job_of(job, spec, times);
+        r = relaunch_job(scaler, &next, RELAUNCH_ENDED, err);
         if (r < 0)
                 return err_prefix(err, r, "job %lld could not be given back", (long long)job->id);
-        log_info(&scaler->log, "job given back", LOG_NUMBER("job", job->id),
-                LOG_TEXT("repository", job->repository), LOG_TEXT("spec", spec),
-                LOG_NUMBER("relaunches", message_job.relaunches));
-        *ret_given_back = true;
+        *ret_given_back = r == 0;
         return 0;
 }

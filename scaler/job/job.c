@@ -23,6 +23,7 @@
 
 static const char *const action_names[] = {
         [JOB_QUEUED] = "queued",
+        [JOB_WATCHED] = "watched",
         [JOB_IN_PROGRESS] = "in_progress",
         [JOB_COMPLETED] = "completed",
         [JOB_OTHER] = "other",
@@ -51,6 +52,7 @@ void job_release(struct job *job)
         free(job->conclusion);
         free(job->spec);
         free(job->instance_type);
+        free(job->instance);
         *job = (struct job){0};
 }
 
@@ -72,8 +74,15 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, completed_ms), NULL, "completed_ms", false},
         {offsetof(struct job, webhook_ms), NULL, "webhook_ms", false},
         {offsetof(struct job, tries), NULL, "tries", false},
+        {offsetof(struct job, waits), NULL, "waits", false},
         {offsetof(struct job, offer), NULL, "offer", false},
+        {offsetof(struct job, launch), NULL, "launch", false},
         {offsetof(struct job, relaunches), NULL, "relaunches", false},
+        {offsetof(struct job, sends), NULL, "sends", false},
+        {offsetof(struct job, stale), NULL, "stale", false},
+        {offsetof(struct job, not_before_ms), NULL, "not_before_ms", false},
+        {offsetof(struct job, watches), NULL, "watches", false},
+        {offsetof(struct job, launched_ms), NULL, "launched_ms", false},
 };
 
 struct string_member {
@@ -93,6 +102,7 @@ static const struct string_member strings[] = {
         {offsetof(struct job, delivery), NULL, "delivery", false, 0},
         {offsetof(struct job, spec), NULL, "spec", false, 0},
         {offsetof(struct job, instance_type), NULL, "instance_type", false, 0},
+        {offsetof(struct job, instance), NULL, "instance", false, 0},
 };
 
 static int64_t *integer_at(const struct job *job, size_t offset)
@@ -287,7 +297,9 @@ struct handover_job job_for_handover(const struct job *job)
                 .run_id = job->run_id,
                 .attempt = job->attempt,
                 .installation = job->installation,
+                .launch = job->launch,
                 .relaunches = job->relaunches,
+                .offer = job->offer,
                 .repository = job->repository,
                 .name = job->name,
                 .url = job->url,

@@ -18,8 +18,12 @@
 #include "exchange/handover.h"
 #include "github/github.h"
 
+/* The tag of an instance that names the job which runs on it, by its URL. */
+#define JOB_TAG "scale-agent:job-url"
+
 enum job_action {
         JOB_QUEUED,
+        JOB_WATCHED, /* a machine was launched for it: see follow.h */
         JOB_IN_PROGRESS,
         JOB_COMPLETED,
         JOB_OTHER, /* "waiting", and what GitHub may add */
@@ -48,11 +52,19 @@ struct job {
         int64_t webhook_ms; /* when the delivery arrived */
 
         /* Set by the scaler. */
-        char *spec;          /* name of the spec that it matched */
-        char *instance_type; /* where its ladder starts */
-        int64_t tries;       /* how often it was parked for capacity */
-        int64_t relaunches;  /* machines that ended without having run a job for it */
-        int64_t offer;       /* index of the offer where the next try begins */
+        char *spec;            /* name of the spec that it matched */
+        char *instance_type;   /* where its ladder starts */
+        int64_t tries;         /* how often it was parked for capacity */
+        int64_t waits;         /* how often it was parked for another reason, one after the other */
+        int64_t offer;         /* index of the offer where the next try begins */
+        int64_t launch;        /* which launch for it this is, from 0 on: see launch_name.h */
+        int64_t relaunches;    /* of them, those whose machine ended without having run a job */
+        int64_t sends;         /* how often this launch was sent to queued.fifo before */
+        int64_t stale;         /* not 0: time has passed since GitHub queued it; see recall.h */
+        int64_t not_before_ms; /* parked until then; 0: until its message comes */
+        int64_t watches;       /* how often its watch came before */
+        char *instance;        /* of a watch: the machine of its launch */
+        int64_t launched_ms;   /* of a watch: when that was launched, or found */
 };
 
 void job_release(struct job *job);

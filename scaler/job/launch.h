@@ -3,9 +3,7 @@
 
 /*
  * Launching: one RunInstances for all jobs of a batch that want the same, and when EC2 refuses it,
- * another one for the next offer. An offer is an instance type, a subnet and a market. They are
- * tried in this order: each type of the ladder in each of the spec's subnets as spot, and then, if
- * the spec allows it, all of them again on demand.
+ * another one for the next offer.
  */
 
 #include <stddef.h>
@@ -16,7 +14,7 @@
 #include "config/config.h"
 #include "github/github.h"
 #include "job.h"
-#include "ladder.h"
+#include "offer.h"
 #include "scaler.h"
 
 enum launch_outcome {
@@ -24,7 +22,9 @@ enum launch_outcome {
         LAUNCH_DONE,        /* an instance for every job */
         LAUNCH_NO_CAPACITY, /* no offer has any */
         LAUNCH_QUOTA,       /* the account's limit is reached */
-        LAUNCH_THROTTLED,   /* EC2 throttles, or does not answer */
+        LAUNCH_THROTTLED,   /* EC2 throttles: nothing was launched */
+        LAUNCH_UNSURE,      /* EC2 did not answer, so it may have launched: look before any other */
+        LAUNCH_PAUSED,  /* GitHub could not register its runner now: see setback_pause_until() */
         LAUNCH_NO_TIME, /* the event's time is nearly over: go on from `offer` in the next one */
         LAUNCH_FAILED,  /* EC2 refused for good: see err */
 };
@@ -38,12 +38,14 @@ struct launch {
         const char *instance_type;
         char scope[GITHUB_SCOPE_SIZE];
         int64_t installation;
-        const struct job **jobs; /* borrowed */
+        const struct job **jobs; /* borrowed; are put into another order */
         size_t n_jobs;
         size_t offer; /* index of the first one to try; moves on */
-        /* Called for each instance, with the index of the job that it is for. */
-        void (*launched)(struct launch *launch, const struct ec2_instance *instance, size_t job);
+        /* Called for each instance, with the job that it is for. */
+        void (*launched)(
+                struct launch *launch, const struct ec2_instance *instance, const struct job *job);
         void *userdata;
+        bool started;
 
         /* Results. */
         enum launch_outcome outcome;
@@ -52,13 +54,17 @@ struct launch {
         struct err err;    /* EC2's last refusal */
 
         /* Private to launch.c. */
-        struct ladder_rung rungs[LADDER_MAX];
-        size_t n_rungs;
+        struct offers offers;
         unsigned salt; /* makes a fresh client token for the same jobs and offer */
+        bool finding;  /* looks for the instances of its client token */
+        bool unknown;  /* EC2 refused an offer with a code that we do not know */
 };
 
 /* For people: "no capacity", "quota reached", … */
 const char *launch_outcome_name(enum launch_outcome outcome);
+
+/* Whether JOB can join: the tag with the names of all its jobs has room. */
+bool launch_has_room(const struct launch *launch, const struct job *job);
 
 /* Starts; the caller drives the network (http_finish). The outcome may be known on return. */
 void launch_start(struct launch *launch);

@@ -11,76 +11,92 @@
 #include "queue/send.h"
 #include "queue/tell_people.h"
 
-#define DELAY_FIRST_SECONDS 30
-#define THROTTLED_DELAY_SECONDS 10
-/* https://docs.github.com/en/actions/reference/limits: a job waits for a runner this long. */
-#define QUEUED_MAX_MS (24 * 60 * 60 * MSEC_PER_SEC)
+/* What follows from each reason. */
+static const struct {
+        const char *name; /* for people and logs */
+        int64_t seconds;  /* the first delay; doubles each time where it `grows` */
+        bool grows;
+        bool keeps_fresh;   /* this wait is only for the pace: see job_is_fresh() */
+        bool counts;        /* as a try for capacity: the ladder starts over */
+        int64_t told_after; /* waits; -1: never */
+        enum notification_severity severity;
+        const char *advice;
+} reasons[] = {
+        [PARK_CAPACITY] = {"no capacity", 30, true, false, true, 0, NOTIFICATION_WARNING,
+                "No instance type of the ladder has capacity in any subnet of the spec. "
+                "Add subnets in other zones, choose another instance type, or set "
+                "on_demand_fallback. The jobs are retried automatically."},
+        [PARK_QUOTA] = {"quota reached", 30, true, false, true, 0, NOTIFICATION_WARNING,
+                "The account's limit for these instances is reached. "
+                "Ask for a higher one under Service Quotas, "
+                "or set on_demand_fallback for the spec. "
+                "The jobs are retried automatically."},
+        [PARK_REFUSED] = {"refused", 0, false, false, false, 0, NOTIFICATION_ERROR,
+                "Nothing can be launched until this is fixed. "
+                "The jobs are retried a few times and then become dead letters."},
+        [PARK_THROTTLED] = {"throttled", 10, false, true, false, 6, NOTIFICATION_WARNING,
+                "EC2 throttles RunInstances in this account and region. "
+                "The jobs are retried automatically."},
+        [PARK_NO_TIME] = {"out of time", 0, false, true, false, -1, NOTIFICATION_WARNING, ""},
+        [PARK_UNSURE] = {"no answer", 300, false, false, false, 0, NOTIFICATION_WARNING,
+                "EC2 did not answer RunInstances. After five minutes we look for what it may have "
+                "launched, and retry."},
+        [PARK_GITHUB] = {"GitHub refuses", 15, true, false, false, 0, NOTIFICATION_WARNING,
+                "GitHub fails, or its limit of calls is reached. Machines that were launched "
+                "already are kept. The jobs are retried automatically."},
+        [PARK_AWS] = {"AWS refuses", 15, true, false, false, 0, NOTIFICATION_WARNING,
+                "AWS fails or throttles. Machines that were launched already are kept. "
+                "The jobs are retried automatically."},
+        [PARK_HELD] = {"held by GitHub", 300, true, false, false, -1, NOTIFICATION_WARNING, ""},
+        [PARK_PAUSE] = {"its machine ended", 30, true, false, false, -1, NOTIFICATION_WARNING, ""},
+};
 
-bool job_has_expired(struct scaler *scaler, const struct job *job)
+/* Rounded up. */
+static int64_t seconds_until(const struct scaler *scaler, int64_t until_ms)
 {
-        int64_t since = job->queued_ms > 0 ? job->queued_ms : job->webhook_ms;
+        int64_t left = until_ms - clock_wall_ms(scaler->clock);
 
-        if (since == 0 || clock_wall_ms(scaler->clock) - since < QUEUED_MAX_MS)
-                return false;
-        log_warning(&scaler->log, "job dropped: GitHub cancelled it after 24 hours in the queue",
-                LOG_NUMBER("job", job->id), LOG_TEXT("repository", job->repository));
-        return true;
+        return left > 0 ? (left + MSEC_PER_SEC - 1) / MSEC_PER_SEC : 0;
 }
 
-/* 30 s, 60 s, … 15 min for capacity; a short delay where EC2 only throttles. */
-static unsigned delay_seconds(const struct job *job, enum launch_outcome outcome)
+/* In seconds; may be more than SQS's longest delay. */
+static int64_t delay_of(
+        const struct scaler *scaler, const struct job *job, const struct parking *parking)
 {
-        int64_t delay;
+        int64_t times = reasons[parking->reason].counts ? job->tries : job->waits;
+        int64_t delay = reasons[parking->reason].seconds;
 
-        if (outcome == LAUNCH_NO_TIME)
-                return 0;
-        if (outcome == LAUNCH_THROTTLED)
-                return THROTTLED_DELAY_SECONDS;
-        delay = job->tries < 5 ? (int64_t)DELAY_FIRST_SECONDS << job->tries : SQS_DELAY_MAX_SECONDS;
-        return delay < SQS_DELAY_MAX_SECONDS ? (unsigned)delay : SQS_DELAY_MAX_SECONDS;
+        if (parking->until_ms > 0) {
+                delay = seconds_until(scaler, parking->until_ms);
+                return delay;
+        }
+        if (reasons[parking->reason].grows)
+                delay = times < 6 ? delay << times : SQS_DELAY_MAX_SECONDS;
+        return delay < SQS_DELAY_MAX_SECONDS ? delay : SQS_DELAY_MAX_SECONDS;
 }
 
-/* For people: what it means, and what to do. */
-static const char *advice(enum launch_outcome outcome)
+void tell_job_waits(struct scaler *scaler, const struct job *job, const struct parking *parking)
 {
-        if (outcome == LAUNCH_QUOTA)
-                return "The account's limit for these instances is reached. "
-                       "Ask for a higher one under Service Quotas, "
-                       "or set on_demand_fallback for the spec. "
-                       "The jobs are retried automatically.";
-        if (outcome == LAUNCH_FAILED)
-                return "Nothing can be launched until this is fixed. "
-                       "The jobs are retried a few times and then become dead letters.";
-        return "No instance type of the ladder has capacity in any subnet of the spec. "
-               "Add subnets in other zones, choose another instance type, or set "
-               "on_demand_fallback. The jobs are retried automatically.";
-}
-
-void tell_jobs_wait(struct scaler *scaler, const struct launch *launch)
-{
-        struct notification notification = {.severity = NOTIFICATION_WARNING};
+        struct notification notification = {.severity = reasons[parking->reason].severity};
         char title[160];
         char key[160];
         char jobs[24];
         struct err err;
 
-        snprintf(title, sizeof(title), "Jobs of spec %s wait: %s", launch->spec->name,
-                launch_outcome_name(launch->outcome));
-        snprintf(key, sizeof(key), "launch %s %d", launch->spec->name, (int)launch->outcome);
-        snprintf(jobs, sizeof(jobs), "%zu", launch->n_jobs - launch->n_launched);
-        if (launch->outcome == LAUNCH_FAILED)
-                notification.severity = NOTIFICATION_ERROR;
+        snprintf(title, sizeof(title), "Jobs of spec %s wait: %s", job->spec,
+                reasons[parking->reason].name);
+        snprintf(key, sizeof(key), "wait %s %d", job->spec, (int)parking->reason);
+        snprintf(jobs, sizeof(jobs), "%zu", parking->n_jobs > 0 ? parking->n_jobs : 1);
         notification.title = title;
         notification.key = key;
-        notification.text = advice(launch->outcome);
-        notification.url = launch->jobs[launch->n_launched]->url;
-        notification_fact(&notification, "Spec", launch->spec->name);
-        notification_fact(&notification, "Instance type", launch->instance_type);
+        notification.text = reasons[parking->reason].advice;
+        notification.url = job->url;
+        notification_fact(&notification, "Spec", job->spec);
+        notification_fact(&notification, "Instance type", job->instance_type);
         notification_fact(&notification, "Jobs of this batch", jobs);
-        notification_fact(&notification, "First of them", launch->jobs[launch->n_launched]->name);
-        notification_fact(
-                &notification, "Repository", launch->jobs[launch->n_launched]->repository);
-        notification_fact(&notification, "EC2 said last", launch->err.text);
+        notification_fact(&notification, "First of them", job->name);
+        notification_fact(&notification, "Repository", job->repository);
+        notification_fact(&notification, "Said last", parking->error);
         (void)tell_people(scaler, &notification, &err); /* logs a failure; the jobs go on */
 }
 
@@ -95,31 +111,64 @@ static void emit_parked(struct scaler *scaler, const struct job *job)
         scaler_emit_metrics(scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
 }
 
-int park_job(struct scaler *scaler, struct job *job, const struct launch *launch, struct err *err)
+static void log_waiting(
+        struct scaler *scaler, const struct job *job, const struct parking *parking, int64_t delay)
 {
-        bool waits = launch->outcome == LAUNCH_NO_CAPACITY || launch->outcome == LAUNCH_QUOTA;
-        struct sqs_message message = {.delay_seconds = delay_seconds(job, launch->outcome)};
-        _cleanup_free_ char *body = NULL;
+        char until[CLOCK_TEXT_SIZE];
+
+        clock_format(clock_wall_ms(scaler->clock) + delay * MSEC_PER_SEC, until);
+        log_warning(&scaler->log, "waiting", LOG_NUMBER("job", job->id),
+                LOG_TEXT("repository", job->repository), LOG_TEXT("spec", job->spec),
+                LOG_TEXT("reason", reasons[parking->reason].name), LOG_TEXT("until", until),
+                LOG_TEXT("error", parking->error), LOG_NUMBER("tries", job->tries),
+                LOG_NUMBER("delay_seconds", delay));
+}
+
+static int send_parked(struct scaler *scaler, const struct job *job, int64_t delay, struct err *err)
+{
+        _cleanup_free_ char *body = job_print(job);
+        struct sqs_message message = {
+                .body = body,
+                .delay_seconds =
+                        delay < SQS_DELAY_MAX_SECONDS ? (unsigned)delay : SQS_DELAY_MAX_SECONDS,
+        };
+        int r = queue_send(scaler, "PARKED_QUEUE_URL", &message, err);
+
+        return r < 0 ? err_prefix(err, r, "job %lld could not be parked", (long long)job->id) : 0;
+}
+
+int park_again(struct scaler *scaler, const struct job *job, struct err *err)
+{
+        return send_parked(scaler, job, seconds_until(scaler, job->not_before_ms), err);
+}
+
+int park_job(struct scaler *scaler, struct job *job, const struct parking *parking, struct err *err)
+{
+        int64_t delay = delay_of(scaler, job, parking);
+        int64_t told_after = reasons[parking->reason].told_after;
         int r;
 
-        /* A ladder that was climbed to its end starts over; if EC2 was asked, that was a try. In
-         * all other cases the job goes on where it was, with the same client token. */
-        job->offer = waits ? 0 : (int64_t)launch->offer;
-        job->tries += waits && launch->was_asked;
-        body = job_print(job);
-        message.body = body;
-        r = queue_send(scaler, "PARKED_QUEUE_URL", &message, err);
+        job->action = JOB_QUEUED;
+        job->not_before_ms = delay > SQS_DELAY_MAX_SECONDS ? parking->until_ms : 0;
+        job->tries += reasons[parking->reason].counts && !parking->no_try;
+        job->waits = reasons[parking->reason].counts ? 0 : job->waits + 1;
+        job->stale = job->stale || !reasons[parking->reason].keeps_fresh;
+        r = send_parked(scaler, job, delay, err);
         if (r < 0)
-                return err_prefix(err, r, "job %lld could not be parked", (long long)job->id);
-        log_warning(&scaler->log, "parked", LOG_NUMBER("job", job->id),
-                LOG_TEXT("repository", job->repository), LOG_TEXT("spec", job->spec),
-                LOG_TEXT("reason", launch_outcome_name(launch->outcome)),
-                LOG_TEXT("error", launch->err.text), LOG_NUMBER("tries", job->tries),
-                LOG_NUMBER("delay_seconds", message.delay_seconds));
-        if (waits) {
+                return r;
+        log_waiting(scaler, job, parking, delay);
+        if (parking->reason != PARK_NO_TIME && parking->reason != PARK_THROTTLED)
                 emit_parked(scaler, job);
-                if (job == launch->jobs[launch->n_launched])
-                        tell_jobs_wait(scaler, launch);
-        }
+        if (!parking->quiet && told_after >= 0 && job->waits >= told_after)
+                tell_job_waits(scaler, job, parking);
         return 0;
+}
+
+struct parking parking_for(const struct setback *setback)
+{
+        return (struct parking){
+                .reason = setback->by_github ? PARK_GITHUB : PARK_AWS,
+                .until_ms = setback->until_ms,
+                .error = setback->err.text,
+        };
 }

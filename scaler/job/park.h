@@ -2,23 +2,48 @@
 #pragma once
 
 /*
- * Parking: a job for which no offer has capacity goes to the parked queue as a new, delayed
- * message, and comes back to `queued` for another try.
+ * Parking: a job that cannot go on now becomes a new, delayed message in the parked queue, from
+ * which `watch` sends it to queued.fifo again. A job may wait so as long as GitHub lets it.
  */
-
-#include <stdbool.h>
 
 #include "base/err.h"
 #include "job.h"
 #include "launch.h"
 #include "scaler.h"
+#include "setback.h"
 
-/* Sends JOB to the parked queue, with a delay that grows from try to try, and tells people once
- * per spec and quarter of an hour. 0 or negative. */
-int park_job(struct scaler *scaler, struct job *job, const struct launch *launch, struct err *err);
+enum park_reason {
+        PARK_CAPACITY,  /* no offer has any */
+        PARK_QUOTA,     /* the account's limit is reached */
+        PARK_REFUSED,   /* EC2 refuses for good: people are told, and nothing is parked */
+        PARK_THROTTLED, /* by EC2 */
+        PARK_NO_TIME,   /* the event's time is over */
+        PARK_UNSURE,    /* EC2 did not answer: what it may have launched shows after a while */
+        PARK_GITHUB,    /* GitHub fails, or its limit is reached */
+        PARK_AWS,       /* AWS fails or throttles */
+        PARK_HELD,      /* GitHub holds it back: for an approval, for its concurrency group */
+        PARK_PAUSE,     /* its machine ended, and another one is to be launched */
+};
 
-/* Whether JOB is too old to be run: GitHub cancels a job that was queued for 24 hours. Logs it. */
-bool job_has_expired(struct scaler *scaler, const struct job *job);
+struct parking {
+        enum park_reason reason;
+        int64_t until_ms;  /* wall clock; 0: as the reason says */
+        const char *error; /* what EC2, GitHub or AWS said, or NULL */
+        size_t n_jobs;     /* that wait with it, for people; 0 = 1 */
+        bool quiet;        /* people are told with another job of the same batch */
+        bool no_try;       /* EC2 was not asked, so this was no try for capacity */
+};
 
-/* Tells people why the jobs of LAUNCH wait. */
-void tell_jobs_wait(struct scaler *scaler, const struct launch *launch);
+/* Sends JOB to the parked queue: 0 or negative. Logs `waiting`, and tells people once per spec,
+ * reason and quarter of an hour. */
+int park_job(
+        struct scaler *scaler, struct job *job, const struct parking *parking, struct err *err);
+
+/* Sends a job that came back too early to the parked queue again, as it is: 0 or negative. */
+int park_again(struct scaler *scaler, const struct job *job, struct err *err);
+
+/* Why SETBACK, which passes, parks a job. */
+struct parking parking_for(const struct setback *setback);
+
+/* Tells people that JOB waits, as park_job() does. */
+void tell_job_waits(struct scaler *scaler, const struct job *job, const struct parking *parking);

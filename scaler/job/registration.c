@@ -2,13 +2,8 @@
 
 /*
  * Second stage of a job's life, second half: from the launched instance to the registered runner
- * and the stored hand-over. Each step is a call and what follows from its answer:
- *
- *      generate-jitconfig --> PutParameter --> done
- *        name taken: find the runner, delete it, ask again
- *        parameter exists: delete it, put it again
- *
- * An earlier try whose answer was lost leaves such a runner or parameter behind.
+ * and the stored hand-over. The table of ways says which call is made, what its answer means, and
+ * what follows; steps[] has the calls and the readers of their answers.
  */
 
 #include "registration.h"
@@ -20,41 +15,67 @@
 
 #include "aws/ssm.h"
 #include "exchange/handover.h"
+#include "token_requests.h"
 
-static void ask_jitconfig(struct registration *registration);
-static void put_parameter(struct registration *registration);
+enum step {
+        STEP_LOOK,    /* GetParameter: an earlier try launched the instance */
+        STEP_MINT,    /* generate-jitconfig */
+        STEP_CHECK,   /* GetParameter: the name is taken at GitHub */
+        STEP_FIND,    /* the runner of that name */
+        STEP_DELETE,  /* that runner */
+        STEP_STORE,   /* PutParameter */
+        STEP_COMPARE, /* GetParameter: one is stored already */
+        STEP_DISCARD, /* delete the runner that was just registered */
+        STEP_DONE,
+};
 
-static void start_call(struct registration *registration, struct http_call *call,
-        void (*done)(struct http_call *call, void *userdata))
-{
-        call->done = done;
-        call->userdata = registration;
-        scaler_start(registration->scaler, call);
-}
+/* What an answer means. */
+enum finding {
+        IS_DONE,    /* minted, stored, or deleted */
+        IS_ABSENT,  /* there is no such parameter or runner */
+        IS_PRESENT, /* the parameter: the machine has or had its hand-over */
+        IS_TAKEN,   /* the name, at GitHub */
+        IS_OFFLINE, /* the runner never came: nobody has its configuration */
+        IS_ONLINE,  /* the runner is the machine's, with a job or without */
+        IS_BUSY,    /* the runner, as it is to be deleted */
+        IS_OURS,    /* the parameter is of the runner that we registered: our own lost answer */
+        IS_OTHERS,
+};
 
-void registration_fail(struct registration *registration, int result, const struct err *err)
-{
-        registration->state = REGISTRATION_FAILED;
-        registration->result = result;
-        if (err != &registration->err)
-                registration->err = *err;
-}
+static const struct way {
+        enum step step;
+        enum finding finding;
+        enum step next;
+} ways[] = {
+        {STEP_LOOK, IS_PRESENT, STEP_DONE},
+        {STEP_LOOK, IS_ABSENT, STEP_MINT},
 
-static void fail(struct registration *registration, int result)
-{
-        registration_fail(registration,
-                err_prefix(&registration->err, result, "instance %s", registration->instance.id),
-                &registration->err);
-}
+        {STEP_MINT, IS_DONE, STEP_STORE},
+        {STEP_MINT, IS_TAKEN, STEP_CHECK},
+        {STEP_CHECK, IS_PRESENT, STEP_DONE},
+        {STEP_CHECK, IS_ABSENT, STEP_FIND},
+        {STEP_FIND, IS_ABSENT, STEP_MINT},
+        {STEP_FIND, IS_ONLINE, STEP_DONE},
+        {STEP_FIND, IS_OFFLINE, STEP_DELETE},
+        {STEP_DELETE, IS_BUSY, STEP_DONE},
+        {STEP_DELETE, IS_DONE, STEP_MINT},
 
-/* An earlier try left something in the way: true if it may be deleted, which is done once. */
-static bool may_clear(struct registration *registration)
-{
-        if (registration->cleared)
-                return false;
-        registration->cleared = true;
-        return true;
-}
+        {STEP_STORE, IS_DONE, STEP_DONE},
+        {STEP_STORE, IS_TAKEN, STEP_COMPARE},
+        {STEP_COMPARE, IS_OURS, STEP_DONE},
+        {STEP_COMPARE, IS_ABSENT, STEP_STORE},
+        {STEP_COMPARE, IS_OTHERS, STEP_DISCARD},
+        {STEP_DISCARD, IS_DONE, STEP_DONE},
+        {STEP_DISCARD, IS_BUSY, STEP_DONE},
+};
+
+/* A registration may be minted, and stored, so often: again only after what was in the way is
+ * gone. */
+#define TIMES_MAX 2
+
+static void take(struct registration *registration, enum step step);
+
+/* -- the parameter -- */
 
 /* The instance's ARN, which the policy of its role compares with the tag of the parameter. */
 static char *instance_arn(const struct registration *registration)
@@ -63,51 +84,6 @@ static char *instance_arn(const struct registration *registration)
 
         return mem_format("arn:%s:ec2:%s:%s:instance/%s", aws_partition(region), region,
                 registration->instance.account, registration->instance.id);
-}
-
-/* -- the parameter -- */
-
-static void on_deleted(struct http_call *answered, void *userdata)
-{
-        _cleanup_(http_call_freep) struct http_call *call = answered;
-        struct registration *registration = userdata;
-        int r = ssm_delete_parameters_answer(call, NULL, &registration->err);
-
-        if (r < 0)
-                fail(registration, r);
-        else
-                put_parameter(registration);
-}
-
-static void on_stored(struct http_call *answered, void *userdata)
-{
-        _cleanup_(http_call_freep) struct http_call *call = answered;
-        struct registration *registration = userdata;
-        const char *name = registration->parameter;
-        int r = ssm_put_parameter_answer(call, &registration->err);
-
-        if (r == SSM_EXISTS && may_clear(registration)) {
-                start_call(registration, ssm_delete_parameters(registration->aws, &name, 1),
-                        on_deleted);
-        } else if (r == SSM_EXISTS) {
-                r = err_set(&registration->err, -EEXIST,
-                        "SSM parameter %s exists, and exists again after it was deleted", name);
-                fail(registration, r);
-        } else if (r < 0) {
-                fail(registration, err_prefix(&registration->err, r, "SSM parameter %s", name));
-        } else {
-                registration->state = REGISTRATION_DONE;
-        }
-}
-
-static void put_parameter(struct registration *registration)
-{
-        _cleanup_free_ char *arn = instance_arn(registration);
-
-        start_call(registration,
-                ssm_put_parameter(registration->aws, registration->parameter, registration->value,
-                        HANDOVER_TAG, arn),
-                on_stored);
 }
 
 static char *print_handover(
@@ -135,74 +111,71 @@ static char *print_handover(
         return handover_print(&handover);
 }
 
-/* -- the runner -- */
-
-static void on_runner_deleted(struct http_call *answered, void *userdata)
+static struct http_call *make_get(struct registration *registration)
 {
-        _cleanup_(http_call_freep) struct http_call *call = answered;
-        struct registration *registration = userdata;
-        int r = github_delete_runner_answer(call, &registration->err);
-
-        if (r == GITHUB_RUNNER_BUSY)
-                r = err_set(&registration->err, -EBUSY,
-                        "a runner of this name is already running a job");
-        if (r < 0)
-                fail(registration, r);
-        else
-                ask_jitconfig(registration);
+        return ssm_get_parameter(registration->aws, registration->parameter);
 }
 
-static void on_found(struct http_call *answered, void *userdata)
+/* The runner of the stored hand-over; 0 if it cannot be read. */
+static int read_stored(
+        const struct http_call *call, int64_t *ret_runner_id, bool *ret_present, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *call = answered;
-        struct registration *registration = userdata;
+        _cleanup_buf_ struct buf value = BUF_INIT(SSM_ADVANCED_MAX);
+        _cleanup_(handover_release) struct handover handover = {0};
+        int r = ssm_get_parameter_answer(call, &value, err);
+
+        if (r < 0)
+                return r;
+        *ret_present = r == 0;
+        if (r == 0 && handover_parse(buf_string(&value), value.size, &handover, NULL) == 0)
+                *ret_runner_id = handover.runner_id;
+        return 0;
+}
+
+static int read_look(
+        struct registration *registration, const struct http_call *call, struct err *err)
+{
+        bool present = false;
+        int r = read_stored(call, &registration->runner_id, &present, err);
+
+        return r < 0 ? r : present ? IS_PRESENT : IS_ABSENT;
+}
+
+static int read_compare(
+        struct registration *registration, const struct http_call *call, struct err *err)
+{
+        bool present = false;
         int64_t runner_id = 0;
-        int r = github_find_runner_answer(
-                call, registration->instance.id, &runner_id, &registration->err);
+        int r = read_stored(call, &runner_id, &present, err);
 
         if (r < 0)
-                fail(registration, r);
-        else if (r == GITHUB_NOT_FOUND)
-                ask_jitconfig(registration);
-        else
-                start_call(registration,
-                        github_delete_runner(registration->github, registration->installation,
-                                registration->scope, runner_id),
-                        on_runner_deleted);
+                return r;
+        if (!present)
+                return IS_ABSENT;
+        return runner_id == registration->runner_id ? IS_OURS : IS_OTHERS;
 }
 
-static void on_jitconfig(struct http_call *answered, void *userdata)
+static struct http_call *make_put(struct registration *registration)
 {
-        _cleanup_(http_call_freep) struct http_call *call = answered;
-        _cleanup_(github_jitconfig_release) struct github_jitconfig jit = {0};
-        struct registration *registration = userdata;
-        int r = github_generate_jitconfig_answer(call, &jit, &registration->err);
+        _cleanup_free_ char *arn = instance_arn(registration);
 
-        if (r == GITHUB_NAME_TAKEN && may_clear(registration)) {
-                start_call(registration,
-                        github_find_runner(registration->github, registration->installation,
-                                registration->scope, registration->instance.id),
-                        on_found);
-        } else if (r == GITHUB_NAME_TAKEN) {
-                r = err_set(&registration->err, -EEXIST,
-                        "a runner of this name exists on GitHub, "
-                        "and exists again after it was deleted");
-                fail(registration, r);
-        } else if (r < 0) {
-                /* A warm process must not keep a token that was revoked. */
-                if (r == -EKEYREJECTED) {
-                        github_forget_token(registration->github, registration->installation);
-                        registration->scaler->github_refused = true;
-                }
-                fail(registration, r);
-        } else {
-                registration->scaler->github_refused = false;
-                registration->runner_id = jit.runner_id;
-                registration->cleared = false;
-                registration->value = print_handover(registration, &jit);
-                put_parameter(registration);
-        }
+        registration->stores++;
+        return ssm_put_parameter(
+                registration->aws, registration->parameter, registration->value, HANDOVER_TAG, arn);
 }
+
+static int read_put(
+        struct registration *registration, const struct http_call *call, struct err *err)
+{
+        int r = ssm_put_parameter_answer(call, err);
+
+        if (r < 0)
+                return err_prefix(err, r, "SSM parameter %s", registration->parameter);
+        registration->stored = r == 0;
+        return r == SSM_EXISTS ? IS_TAKEN : IS_DONE;
+}
+
+/* -- the runner -- */
 
 /* The spec's labels, and the instance type that the job asked for: GitHub gives such a job only to
  * a runner that has the type as a label, whatever type was launched in its place. */
@@ -222,7 +195,7 @@ static size_t runner_labels(const struct registration *registration, const char 
         return spec->n_labels + 1;
 }
 
-static void ask_jitconfig(struct registration *registration)
+static struct http_call *make_jitconfig(struct registration *registration)
 {
         _cleanup_free_ const char **labels =
                 mem_alloc((registration->spec->n_labels + 1) * sizeof(char *));
@@ -235,16 +208,154 @@ static void ask_jitconfig(struct registration *registration)
                 .runner_group_id = registration->spec->runner_group_id,
         };
 
-        start_call(registration, github_generate_jitconfig(registration->github, &request),
-                on_jitconfig);
+        registration->mints++;
+        return github_generate_jitconfig(registration->github, &request);
 }
 
-void registration_start(struct registration *registration)
+static int read_jitconfig(
+        struct registration *registration, const struct http_call *call, struct err *err)
 {
-        registration->state = REGISTRATION_UNDER_WAY;
+        _cleanup_(github_jitconfig_release) struct github_jitconfig jit = {0};
+        int r = github_generate_jitconfig_answer(call, &jit, err);
+
+        if (r == GITHUB_NAME_TAKEN)
+                return IS_TAKEN;
+        token_note_result(
+                registration->scaler, registration->github, registration->installation, r);
+        if (r < 0)
+                return r;
+        registration->runner_id = jit.runner_id;
+        mem_free_secret(registration->value);
+        registration->value = print_handover(registration, &jit);
+        return IS_DONE;
+}
+
+static struct http_call *make_find(struct registration *registration)
+{
+        return github_find_runner(registration->github, registration->installation,
+                registration->scope, registration->instance.id);
+}
+
+static int read_find(
+        struct registration *registration, const struct http_call *call, struct err *err)
+{
+        struct github_runner runner = {0};
+        int r = github_find_runner_answer(call, registration->instance.id, &runner, err);
+
+        if (r != 0)
+                return r < 0 ? r : IS_ABSENT;
+        registration->runner_id = runner.id;
+        return runner.offline && !runner.busy ? IS_OFFLINE : IS_ONLINE;
+}
+
+static struct http_call *make_delete(struct registration *registration)
+{
+        return github_delete_runner(registration->github, registration->installation,
+                registration->scope, registration->runner_id);
+}
+
+static int read_delete(
+        struct registration *registration, const struct http_call *call, struct err *err)
+{
+        int r = github_delete_runner_answer(call, err);
+
+        if (r == 0)
+                registration->runner_id = 0;
+        return r < 0 ? r : r == GITHUB_RUNNER_BUSY ? IS_BUSY : IS_DONE;
+}
+
+/* -- the way -- */
+
+static const struct {
+        struct http_call *(*make)(struct registration *registration);
+        int (*read)(
+                struct registration *registration, const struct http_call *call, struct err *err);
+        bool is_github;
+} steps[] = {
+        [STEP_LOOK] = {make_get, read_look, false},
+        [STEP_MINT] = {make_jitconfig, read_jitconfig, true},
+        [STEP_CHECK] = {make_get, read_look, false},
+        [STEP_FIND] = {make_find, read_find, true},
+        [STEP_DELETE] = {make_delete, read_delete, true},
+        [STEP_STORE] = {make_put, read_put, false},
+        [STEP_COMPARE] = {make_get, read_compare, false},
+        [STEP_DISCARD] = {make_delete, read_delete, true},
+};
+
+static void fail(struct registration *registration, const struct setback *setback)
+{
+        registration->state = REGISTRATION_FAILED;
+        registration->setback = *setback;
+        err_prefix(&registration->setback.err, 0, "instance %s", registration->instance.id);
+}
+
+static enum step next_step(enum step step, enum finding finding)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+                if (ways[i].step == step && ways[i].finding == finding)
+                        return ways[i].next;
+        return STEP_DONE;
+}
+
+static void on_answer(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct registration *registration = userdata;
+        enum step step = (enum step)registration->step;
+        struct setback setback;
+        struct err err = {0};
+        int found = steps[step].read(registration, call, &err);
+
+        if (found >= 0) {
+                take(registration, next_step(step, (enum finding)found));
+                return;
+        }
+        setback = steps[step].is_github ? setback_by_github(registration->scaler,
+                                                  registration->installation, call, found, &err)
+                                        : setback_by_aws(call, found, &err);
+        fail(registration, &setback);
+}
+
+/* Something that is in the way comes back each time: whoever makes it is not this program. */
+static void give_up(struct registration *registration, const char *what)
+{
+        struct setback setback = {.result = -EEXIST, .passing = true};
+
+        err_set(&setback.err, -EEXIST, "%s exists, and exists again after it was deleted", what);
+        fail(registration, &setback);
+}
+
+static void take(struct registration *registration, enum step step)
+{
+        struct http_call *call;
+
+        if (step == STEP_MINT && registration->mints == TIMES_MAX) {
+                give_up(registration, "a runner of this name");
+        } else if (step == STEP_STORE && registration->stores == TIMES_MAX) {
+                give_up(registration, "its SSM parameter");
+        } else if (step == STEP_DONE) {
+                registration->state = REGISTRATION_DONE;
+        } else {
+                registration->step = step;
+                call = steps[step].make(registration);
+                call->done = on_answer;
+                call->userdata = registration;
+                scaler_start(registration->scaler, call);
+        }
+}
+
+void registration_ready(void *userdata, const struct setback *setback)
+{
+        struct registration *registration = userdata;
+
         registration->parameter =
                 handover_parameter(registration->config->prefix, registration->instance.id);
-        ask_jitconfig(registration);
+        if (setback) {
+                fail(registration, setback);
+                return;
+        }
+        registration->state = REGISTRATION_UNDER_WAY;
+        take(registration, registration->adopted ? STEP_LOOK : STEP_MINT);
 }
 
 void registration_release(struct registration *registration)

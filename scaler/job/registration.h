@@ -4,6 +4,7 @@
 /*
  * Registration: gets a JIT runner configuration from GitHub for one launched instance, under the
  * instance's id as its name, and stores it as the instance's hand-over. Many run at the same time.
+ * Doing it twice is normal: the second time finds what the first did, and leaves it.
  */
 
 #include <stdint.h>
@@ -14,12 +15,13 @@
 #include "github/github.h"
 #include "job.h"
 #include "scaler.h"
+#include "setback.h"
 
 enum registration_state {
         REGISTRATION_WAITING, /* for its installation's token */
         REGISTRATION_UNDER_WAY,
-        REGISTRATION_DONE,
-        REGISTRATION_FAILED, /* see err; the launch must be undone */
+        REGISTRATION_DONE,   /* the machine has its hand-over, from now or before */
+        REGISTRATION_FAILED, /* see setback */
 };
 
 struct registration {
@@ -30,27 +32,27 @@ struct registration {
         const struct config *config;
         const struct config_spec *spec;
         const struct job *job;
-        const char *scope;
+        char scope[GITHUB_SCOPE_SIZE];
         int64_t installation;
         struct ec2_instance instance; /* without its tags */
+        bool adopted;                 /* launched by an earlier try, which may have registered it */
         int64_t launched_ms;          /* wall clock */
 
         /* Results. */
         enum registration_state state;
-        int64_t runner_id; /* 0: nothing was registered */
-        int result;        /* negative when FAILED */
-        struct err err;
+        int64_t runner_id;      /* 0: unknown, or nothing was registered */
+        bool stored;            /* the parameter was written now, not before */
+        struct setback setback; /* when FAILED */
 
         /* Private to registration.c. */
         char *parameter; /* name of the SSM parameter */
         char *value;     /* of the SSM parameter; secret */
-        bool cleared;    /* what an earlier try had left was deleted: that is done once */
+        int step;        /* enum step */
+        unsigned mints;  /* JIT configurations asked for: each step of the way may come twice */
+        unsigned stores;
 };
 
-/* Starts. GITHUB must hold the token of the installation. */
-void registration_start(struct registration *registration);
-
-/* Marks a registration that was never started as failed. */
-void registration_fail(struct registration *registration, int result, const struct err *err);
+/* For token_requests_await(): starts REGISTRATION, or fails it where there is no token. */
+void registration_ready(void *registration, const struct setback *setback);
 
 void registration_release(struct registration *registration);

@@ -6,7 +6,11 @@
 
 #include "token_requests.h"
 
+#include <errno.h>
 #include <stdlib.h>
+
+/* Each with a JWT of its own: a repeated one may be refused because it is known. */
+#define TOKEN_TRIES 3
 
 int token_requests_init(struct token_requests *requests, struct scaler *scaler, struct err *err)
 {
@@ -35,39 +39,76 @@ static struct token_request *find_request(
         return NULL;
 }
 
-/* Starts, or fails, the registrations that waited for this token. */
+/* NULL: there is a token, or will be. */
+static const struct setback *setback_of(const struct token_request *request)
+{
+        return request && request->setback.result < 0 ? &request->setback : NULL;
+}
+
+/* Calls those that waited for this token. They may wait for another one, or start calls. */
 static void release_waiting(struct token_requests *requests, const struct token_request *request)
 {
-        size_t kept = 0;
+        size_t i = 0;
 
-        for (size_t i = 0; i < requests->n_waiting; i++) {
-                struct registration *registration = requests->waiting[i];
+        while (i < requests->n_waiting) {
+                struct token_waiter waiter = requests->waiting[i];
 
-                if (registration->installation != request->installation)
-                        requests->waiting[kept++] = registration;
-                else if (request->result < 0)
-                        registration_fail(registration, request->result, &request->err);
-                else
-                        registration_start(registration);
+                if (waiter.installation != request->installation) {
+                        i++;
+                        continue;
+                }
+                requests->waiting[i] = requests->waiting[--requests->n_waiting];
+                waiter.ready(waiter.userdata, setback_of(request));
         }
-        requests->n_waiting = kept;
 }
 
-static void end_request(struct token_request *request, int result)
+static void end_request(struct token_request *request)
 {
         request->ended = true;
-        request->result = result;
-        request->requests->scaler->github_refused = result < 0;
+        request->requests->scaler->github_refused = request->setback.result == -EKEYREJECTED;
         release_waiting(request->requests, request);
 }
+
+static void request_token(struct token_request *request);
 
 static void on_token(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
         struct token_request *request = userdata;
+        struct token_requests *requests = request->requests;
+        struct err err;
+        int r = github_access_token_answer(requests->github, call, request->installation, &err);
 
-        end_request(request, github_access_token_answer(request->requests->github, call,
-                                     request->installation, &request->err));
+        request->setback = (struct setback){0};
+        if (r < 0)
+                request->setback =
+                        setback_by_github(requests->scaler, request->installation, call, r, &err);
+        if (r < 0 && call->tries > 1 && request->tries < TOKEN_TRIES)
+                request_token(request);
+        else
+                end_request(request);
+}
+
+static void request_token(struct token_request *request)
+{
+        struct token_requests *requests = request->requests;
+        struct http_call *call;
+        struct err err;
+        int r = github_access_token(requests->github, request->installation, &call, &err);
+
+        request->tries++;
+        if (r < 0) {
+                /* A key that cannot sign may be replaced; an installation that is not named stays
+                 * so. */
+                request->setback = setback_final(r, &err);
+                request->setback.by_github = true;
+                request->setback.passing = request->installation > 0;
+                end_request(request);
+                return;
+        }
+        call->done = on_token;
+        call->userdata = request;
+        scaler_start(requests->scaler, call);
 }
 
 static struct token_request *add_request(struct token_requests *requests, int64_t installation)
@@ -85,63 +126,61 @@ static struct token_request *add_request(struct token_requests *requests, int64_
 void token_requests_add(struct token_requests *requests, int64_t installation)
 {
         bool was_refused = requests->scaler->github_refused;
-        struct token_request *request;
-        struct http_call *call;
-        int r;
 
         if (github_kept_token(requests->github, installation) ||
                 find_request(requests, installation))
                 return;
-        request = add_request(requests, installation);
-        r = github_access_token(requests->github, installation, &call, &request->err);
-        if (r < 0) {
-                end_request(request, r);
-                return;
-        }
-        call->done = on_token;
-        call->userdata = request;
-        scaler_start(requests->scaler, call);
+        request_token(add_request(requests, installation));
         if (was_refused)
                 http_finish(scaler_http(requests->scaler));
 }
 
-int token_requests_check(
-        const struct token_requests *requests, int64_t installation, struct err *err)
+const struct setback *token_requests_setback(
+        const struct token_requests *requests, int64_t installation)
+{
+        return setback_of(find_request(requests, installation));
+}
+
+void token_requests_await(
+        struct token_requests *requests, int64_t installation, token_ready ready, void *userdata)
 {
         const struct token_request *request = find_request(requests, installation);
 
-        if (!request || request->result == 0)
-                return 0;
-        *err = request->err;
-        return request->result;
+        if (!request || request->ended) {
+                ready(userdata, setback_of(request));
+                return;
+        }
+        requests->waiting =
+                mem_resize(requests->waiting, requests->n_waiting + 1, sizeof(*requests->waiting));
+        requests->waiting[requests->n_waiting++] =
+                (struct token_waiter){installation, ready, userdata};
 }
 
-void token_requests_register(struct token_requests *requests, struct registration *registration)
+void token_note_result(
+        struct scaler *scaler, struct github *github, int64_t installation, int result)
 {
-        const struct token_request *request = find_request(requests, registration->installation);
-
-        if (!request || (request->ended && request->result == 0)) {
-                registration_start(registration);
-        } else if (request->ended) {
-                registration_fail(registration, request->result, &request->err);
-        } else {
-                requests->waiting = mem_resize(
-                        requests->waiting, requests->n_waiting + 1, sizeof(*requests->waiting));
-                requests->waiting[requests->n_waiting++] = registration;
-        }
+        if (result == -EKEYREJECTED)
+                github_forget_token(github, installation);
+        scaler->github_refused = result == -EKEYREJECTED;
 }
 
 int ensure_token(
         struct scaler *scaler, struct github *github, int64_t installation, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *call = NULL;
-        int r;
+        int r = 0;
 
         if (github_kept_token(github, installation))
                 return 0;
-        r = github_access_token(github, installation, &call, err);
-        if (r < 0)
-                return r;
-        scaler_call(scaler, call);
-        return github_access_token_answer(github, call, installation, err);
+        for (unsigned i = 0; i < TOKEN_TRIES; i++) {
+                _cleanup_(http_call_freep) struct http_call *call = NULL;
+
+                r = github_access_token(github, installation, &call, err);
+                if (r < 0)
+                        return r;
+                scaler_call(scaler, call);
+                r = github_access_token_answer(github, call, installation, err);
+                if (r == 0 || call->tries == 1)
+                        break;
+        }
+        return r;
 }

@@ -3,20 +3,23 @@
 
 /*
  * The installation tokens that one batch needs: requested while EC2 launches, and kept by struct
- * github as long as the process is warm. A registration whose token is under way waits here.
+ * github as long as the process is warm. What needs a token that is under way waits here.
  */
 
 #include <stdint.h>
 
 #include "base/err.h"
-#include "registration.h"
 #include "scaler.h"
+#include "setback.h"
+
+/* Called once: with SETBACK NULL there is a token; else GitHub has refused it. */
+typedef void (*token_ready)(void *userdata, const struct setback *setback);
 
 struct token_request {
         int64_t installation;
         bool ended;
-        int result; /* 0, or negative: GitHub refused */
-        struct err err;
+        unsigned tries;
+        struct setback setback;          /* result 0: there is a token */
         struct token_requests *requests; /* that it is one of */
 };
 
@@ -25,7 +28,11 @@ struct token_requests {
         struct github *github;
         struct token_request **items; /* owned */
         size_t n_items;
-        struct registration **waiting; /* borrowed */
+        struct token_waiter {
+                int64_t installation;
+                token_ready ready;
+                void *userdata;
+        } * waiting; /* owned */
         size_t n_waiting;
 };
 
@@ -37,12 +44,18 @@ void token_requests_release(struct token_requests *requests);
  * one, this waits for the answer, so that nothing is launched that cannot be registered. */
 void token_requests_add(struct token_requests *requests, int64_t installation);
 
-/* Negative once GitHub has refused a token for INSTALLATION, else 0. */
-int token_requests_check(
-        const struct token_requests *requests, int64_t installation, struct err *err);
+/* Why there is no token for INSTALLATION, or NULL while GitHub has not refused one. */
+const struct setback *token_requests_setback(
+        const struct token_requests *requests, int64_t installation);
 
-/* Starts REGISTRATION now or when its token arrives; fails it when the token is refused. */
-void token_requests_register(struct token_requests *requests, struct registration *registration);
+/* Calls READY, now or when GitHub has answered. */
+void token_requests_await(
+        struct token_requests *requests, int64_t installation, token_ready ready, void *userdata);
+
+/* To be called with the result of every call that used a token: a warm process must not keep one
+ * that GitHub no longer accepts. */
+void token_note_result(
+        struct scaler *scaler, struct github *github, int64_t installation, int result);
 
 /* For handlers that need a single token: requests one for INSTALLATION, and waits, unless one is
  * kept. 0 or negative. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Removes runners, parameters and instances; the runners all at the same time.
+ * Removes runners and instances; the runners all at the same time.
  */
 
 #include "undo_launches.h"
@@ -50,10 +50,6 @@ void undo_launches(struct scaler *scaler, struct aws *aws, const struct registra
                 ids[i] = failed[i]->instance.id;
                 deregister(failed[i]);
         }
-        if (leftovers_delete_parameters(
-                    scaler, aws, failed[0]->config->prefix, ids, n_failed, &err) < 0)
-                log_error(&scaler->log, "launches not undone: their parameters are not deleted",
-                        LOG_TEXT("error", err.text));
         if (leftovers_terminate(scaler, aws, ids, n_failed, &err) < 0)
                 log_error(&scaler->log, "launches not undone: their instances are not terminated",
                         LOG_TEXT("error", err.text));

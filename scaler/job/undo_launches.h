@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Undoing the launches whose registration failed: the runner is deregistered, the parameter
- * deleted, the instance terminated. What fails here is logged as an error and not tried again: the
- * agent on such an instance powers it off when no hand-over comes.
+ * Undoing launches whose jobs can never run: their hand-over was never stored, so no runner can be
+ * on these machines, and they may be terminated. What fails here is logged as an error and not
+ * tried again: the agent on such a machine powers it off when no hand-over comes.
  */
 
 #include <stddef.h>

@@ -105,7 +105,7 @@ int tell_machine_ended_early(struct scaler *scaler, const char *instance,
         char title[160];
         char key[64];
 
-        snprintf(title, sizeof(title), "Machine %s ended before its runner listened", instance);
+        snprintf(title, sizeof(title), "Machine %s ended before a job started on it", instance);
         snprintf(key, sizeof(key), "ended early %s", instance);
         notification.title = title;
         notification.key = key;

@@ -18,7 +18,7 @@ int tell_agent_failed(
  * enough. */
 int tell_no_job_came(struct scaler *scaler, const struct report *report, struct err *err);
 
-/* A machine ended before its runner listened. GIVEN_BACK: as above. */
+/* A machine ended before a job started on it. GIVEN_BACK: as above. */
 int tell_machine_ended_early(struct scaler *scaler, const char *instance,
         const struct handover *handover, bool given_back, struct err *err);
 

@@ -39,3 +39,18 @@ int queue_send(
 
         return r < 0 ? r : queue_send_message(scaler, message, err);
 }
+
+int queue_send_many(struct scaler *scaler, const char *variable, struct sqs_message *messages,
+        size_t n_messages, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct aws *aws;
+        int r = queue_url(variable, &messages[0].queue_url, err);
+
+        if (r == 0)
+                r = scaler_aws(scaler, &aws, err);
+        if (r < 0)
+                return r;
+        call = scaler_call(scaler, sqs_send_messages(aws, messages, n_messages));
+        return sqs_send_messages_answer(call, err);
+}

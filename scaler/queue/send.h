@@ -15,6 +15,10 @@
 int queue_send(
         struct scaler *scaler, const char *variable, struct sqs_message *message, struct err *err);
 
+/* The same for up to SQS_BATCH_MAX messages in one call. On failure some may have been sent. */
+int queue_send_many(struct scaler *scaler, const char *variable, struct sqs_message *messages,
+        size_t n_messages, struct err *err);
+
 /* The same for a MESSAGE that has a queue_url already. */
 int queue_send_message(struct scaler *scaler, const struct sqs_message *message, struct err *err);
 

@@ -59,6 +59,14 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Kill:
+    """The caller's process is ended by `kill`, before or after the call took effect."""
+
+    kill: Callable[[], None]
+    before: bool = True
+
+
+@dataclass(frozen=True)
 class Timeout:
     """The call is accepted and never answered, as long as the cloud runs."""
 
@@ -85,7 +93,7 @@ class Event:
     seconds: float = 0.0
 
 
-Fault = Latency | Error | Throttle | Cut | Timeout | Body | Partial | Event
+Fault = Latency | Error | Throttle | Cut | Kill | Timeout | Body | Partial | Event
 
 
 @dataclass

@@ -97,10 +97,14 @@ class View:
         return [one["Name"] for one in found["Parameters"]]
 
     def messages(self) -> dict[str, int]:
-        """Count the messages of each queue that has any: visible, in flight and delayed."""
+        """Count the messages of each queue that has any: visible, in flight and delayed.
+
+        A watch outlives its job by minutes, so it counts only once it is due.
+        """
         sqs, found = self.client("sqs"), {}
         for queue in self.queues.values():
-            given = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=COUNTS)
+            names = COUNTS[:-1] if queue.logical_id == "WatchQueue" else COUNTS
+            given = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)
             count = sum(int(value) for value in given.get("Attributes", {}).values())
             if count:
                 found[queue.logical_id] = count

@@ -16,6 +16,7 @@ from typing import Any
 
 from cloud.aws.wire import Call
 from cloud.cloud import Cloud
+from cloud.github.jobs import Job
 from cloud.limits import until
 from cloud.serve import Answer, Request, Server
 
@@ -80,8 +81,21 @@ def failures(answer: Document) -> list[str]:
     return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
 
 
+def waits_at_github(cloud: Cloud, message: Any) -> None:
+    """Let GitHub have the job of a message that a test has made, as one that waits."""
+    jobs = cloud.github.jobs
+    if not isinstance(message, dict) or not {"id", "repository"} <= message.keys():
+        return
+    with jobs.changed:
+        if all(job.id != message["id"] for job in jobs.all):
+            job = Job(message["id"], message.get("run_id", 1), message["repository"], LABELS)
+            jobs.all.append(job)
+
+
 def queued(cloud: Cloud, *jobs: Any, **options: Any) -> list[str]:
-    """Let `queued` work on jobs and give the messages that failed."""
+    """Let `queued` work on jobs, which wait at GitHub, and give the messages that failed."""
+    for job in jobs:
+        waits_at_github(cloud, job)
     return failures(cloud.invoke("queued", batch(cloud, "QueuedQueue", *jobs, **options)))
 
 
@@ -117,10 +131,13 @@ def configure(cloud: Cloud, config: Document | None = None, **changes: Any) -> N
 def sent(cloud: Cloud, queue: str) -> list[Document]:
     """List the messages that functions put into a queue: call parameters, with Body decoded."""
     found = []
-    for call in cloud.calls.of("sqs", "SendMessage"):
-        if call.parameters["QueueUrl"].endswith(f"/{cloud.queue(queue).name}") and not call.error:
-            body = call.parameters["MessageBody"]
-            found.append(call.parameters | {"Body": _decoded(body)})
+    for call in cloud.calls:
+        if call.service != "sqs" or not call.action.startswith("SendMessage") or call.error:
+            continue
+        if not call.parameters["QueueUrl"].endswith(f"/{cloud.queue(queue).name}"):
+            continue
+        for message in call.parameters.get("Entries") or [call.parameters]:
+            found.append(message | {"Body": _decoded(message["MessageBody"])})
     return found
 
 

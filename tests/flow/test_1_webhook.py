@@ -54,7 +54,7 @@ def test_a_queued_job_goes_to_its_queue_with_all_that_is_needed(stage):
     assert deliver(stage, body_of(stage)) == (202, "queued")
     (message,) = sent(stage, "QueuedQueue")
     assert message["MessageGroupId"] == "41"
-    assert message["MessageDeduplicationId"] == "41-1"
+    assert message["MessageDeduplicationId"] == "41-1-0-0"
     job = message["Body"]
     assert job["url"] == f"https://github.com/{REPOSITORY}/actions/runs/42/job/41"
     wanted = {"action": "queued", "id": 41, "run_id": 42, "attempt": 1, "installation": 4711}

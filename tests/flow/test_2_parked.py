@@ -44,16 +44,20 @@ def test_jobs_without_capacity_are_parked_and_told_once(stage):
     assert len(metrics(stage, "queued", "Parked")) == 4
 
 
-def test_a_parked_job_waits_longer_each_time_and_ends_with_github_s_day(stage):
+def test_a_parked_job_waits_longer_each_time_and_ends_when_github_has_it_no_longer(stage):
     stage.faults.add(*RUN, fault=Capacity())
     delays = []
     for tries in (0, 1, 4, 5, 40):
         assert queued(stage, job_message(tries=tries)) == []
         delays.append(sent(stage, "ParkedQueue")[-1]["DelaySeconds"])
     assert delays == [30, 60, 480, 900, 900]
-    assert queued(stage, job_message(queued_ms=now_ms() - 86_400_001)) == []
-    assert len(sent(stage, "ParkedQueue")) == 5
-    assert "GitHub cancelled it after 24 hours" in complaints(stage, "queued")
+    old = job_message(2, queued_ms=now_ms() - 86_400_001)  # approved only a moment ago
+    assert queued(stage, old) == []
+    assert len(sent(stage, "ParkedQueue")) == 6
+    stage.github.jobs.cancel(next(job for job in stage.github.jobs.all if job.id == 2))
+    assert queued(stage, sent(stage, "ParkedQueue")[-1]["Body"]) == []
+    assert len(sent(stage, "ParkedQueue")) == 6
+    assert log(stage, "queued")[-1]["message"].startswith("job waits no longer")
 
 
 def test_a_parked_job_is_launched_when_there_is_capacity(cloud, run_scaler):

@@ -24,6 +24,8 @@ from helpers import (
 
 from cloud.faults import Body, Capacity, Cut, Error, Partial, Throttle
 
+NO_INSTANCES = b"<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"
+
 
 def test_a_batch_is_one_call_for_as_many_instances(stage):
     assert queued(stage, *(job_message(number) for number in range(1, 8))) == []
@@ -161,7 +163,7 @@ def test_a_quota_without_another_market_is_told_and_the_job_waits(stage):
     (notification,) = told(stage)
     assert "quota" in notification["title"]
     assert "Service Quotas" in notification["text"]
-    assert "The quota is 32." in notification["facts"]["EC2 said last"]
+    assert "The quota is 32." in notification["facts"]["Said last"]
 
 
 @pytest.mark.parametrize("fault", [Throttle(), Error("InternalError", 500), Cut(before=True)])
@@ -183,7 +185,7 @@ def test_a_fatal_refusal_fails_the_message_and_tells_people_what_to_mend(stage):
     notification = told(stage)[0]
     assert notification["severity"] == "error"
     assert notification["url"] == job_url(1)
-    assert "no such template" in notification["facts"]["EC2 said last"]
+    assert "no such template" in notification["facts"]["Said last"]
     assert "no such template" in complaints(stage, "queued")
 
 
@@ -198,21 +200,28 @@ def test_an_answer_that_was_lost_launches_once(stage):
 def test_an_answer_that_is_cut_off_launches_once(stage):
     start = b'<?xml version="1.0"?><RunInstancesResponse><instancesSet><item><instanceId>i-0'
     stage.faults.add(*RUN, times=1, fault=Body(start))
-    assert queued(stage, job_message()) == ["message-1"]
+    assert queued(stage, job_message()) == []
+    (parked,) = sent(stage, "ParkedQueue")
     assert "RunInstances" in complaints(stage, "queued")
-    assert queued(stage, job_message(), receives=2) == []
+    assert parked["DelaySeconds"] == 300  # by then EC2 shows what it launched
+    assert queued(stage, parked["Body"]) == []
     assert len(stage.instances()) == 1
     assert handed_over(stage) == [1]
 
 
 def test_a_token_of_an_instance_that_is_gone_is_replaced(stage):
-    job = job_message()
-    assert queued(stage, job) == []
+    """The instance is gone before EC2 shows it to anybody, so its name is not found."""
+    stage.faults.add(*RUN, times=1, fault=Cut(before=False))
+    stage.faults.add("ec2", "DescribeInstances", fault=Body(NO_INSTANCES))
+    stage.faults.add(*RUN, fault=Cut(before=True))
+    assert queued(stage, job_message()) == []
     (instance,) = stage.instances()
     stage.instance_ended(instance["InstanceId"], "test")
-    stage.client("ssm").delete_parameters(Names=stage.parameters())
-    assert queued(stage, job, receives=2) == []
-    assert [call.error for call in launches(stage)] == ["", "IdempotentInstanceTerminated", ""]
+    stage.faults.clear()
+    stage.faults.add("ec2", "DescribeInstances", fault=Body(NO_INSTANCES))
+    assert queued(stage, sent(stage, "ParkedQueue")[0]["Body"]) == []
+    errors = [call.error for call in launches(stage)]
+    assert errors[-2:] == ["IdempotentInstanceTerminated", ""]
     assert len({call.parameters["ClientToken"] for call in launches(stage)}) == 2
     assert len(stage.instances()) == 1
 

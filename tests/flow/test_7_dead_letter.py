@@ -21,7 +21,7 @@ from cloud.faults import Cut, Error
 from cloud.limits import until
 
 RUN = ("ec2", "RunInstances")
-FATAL = Error("InvalidSubnetID.NotFound", 400, "The subnet ID does not exist")
+FATAL = Error("InvalidParameterValue", 400, "No such thing")
 
 
 def text(value):
@@ -142,14 +142,14 @@ def test_what_fails_for_good_is_told_kept_and_served_when_it_is_mended(make_clou
     told_of = [message["attachments"][0]["content"] for message in inbox.messages]
     titles = [card["body"][0]["text"] for card in told_of]
     assert titles.count(f"Given up: job {job.id} of octo-org/one") == 1
-    assert "The subnet ID does not exist" in str(told_of[-1])
+    assert "No such thing" in str(told_of[-1])
     assert "scaler retry --dead-letters" in str(told_of[-1])
 
     status, output, errors = retry("--dead-letters", "--dry-run")
     assert (status, errors) == (0, "")
     assert "would move" in output
     assert f"job {job.id} of octo-org/one" in output
-    assert "The subnet ID does not exist" in output
+    assert "No such thing" in output
     assert output.endswith("1 would be moved, 0 stay\n")
     assert cloud.messages() == {"KeptLetters": 1}
     assert job.state == "queued"

@@ -231,21 +231,24 @@ def test_a_runner_that_cannot_start_is_told_and_its_job_runs_elsewhere(cloud, be
     assert "given another machine" in notification["text"]
 
 
-def test_an_image_whose_runner_is_refused_is_told_and_not_tried_again(cloud):
-    cloud.github.broker.behave("deprecated")
+def test_an_image_whose_runner_is_refused_is_told_and_its_job_waits_for_another(cloud):
+    cloud.hurry = 30
+    cloud.github.broker.behave("deprecated", 2)
     job = cloud.github.queue_job(REPOSITORY, LABELS)
     assert until(lambda: sent(cloud, "NotifyQueue"))
     notification = sent(cloud, "NotifyQueue")[0]["Body"]
     assert notification["title"].endswith("failed")
     assert "still waits on GitHub" in notification["text"]
     assert "build a new image" in str(notification)
-    assert cloud.idle(), cloud.busy()
-    assert cloud.left() == []
-    assert machines_of(cloud) == 1
+    parked = until(lambda: sent(cloud, "ParkedQueue"))
+    assert parked[0]["Body"]["relaunches"] == 2  # from now on ever more slowly
     assert job.state == "queued"
+    all_done(cloud, [job])
+    assert job.conclusion == "success"
 
 
 def test_machines_that_die_at_any_moment_cost_no_job_that_had_not_begun(cloud):
+    cloud.hurry = 30
     for seconds in (0.0, 0.3, 1.0, 2.0):
         cloud.faults.add("machine", "die", times=1, fault=Event(seconds))
     jobs = queue_jobs(cloud, 6, run_seconds=3)

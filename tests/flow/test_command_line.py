@@ -7,12 +7,21 @@ import json
 import subprocess
 
 import pytest
-from helpers import batch, job_message
+from helpers import batch, job_message, sent
 
 from cloud.aws.sandbox import FunctionError
 from cloud.limits import PATIENCE
 
-HANDLERS = ["webhook", "queued", "in_progress", "completed", "instance", "dead_letter", "notify"]
+HANDLERS = [
+    "webhook",
+    "queued",
+    "in_progress",
+    "completed",
+    "instance",
+    "watch",
+    "dead_letter",
+    "notify",
+]
 BATCHES = HANDLERS[1:]
 COMMANDS = ["setup", "doctor", "check", "ladder", "retry"]
 PING = {
@@ -166,9 +175,6 @@ def test_a_setting_that_is_missing_is_named(stage, run_scaler, handler):
         ("SCALE_AGENT_CONFIG", "{}", "github"),
         ("SCALE_AGENT_CONFIG", "no JSON", "SCALE_AGENT_CONFIG"),
         ("GITHUB_PRIVATE_KEY", "", "GITHUB_PRIVATE_KEY"),
-        ("GITHUB_PRIVATE_KEY", "no key", "private key"),
-        ("GITHUB_API_URL", "http://127.0.0.1:1", "installation token"),
-        ("SSL_CERT_FILE", "/nowhere", "installation token"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(stage, run_scaler, variable, value, words):
@@ -179,6 +185,24 @@ def test_a_setting_that_is_wrong_is_named(stage, run_scaler, variable, value, wo
     errors = [line for line in done.stderr.splitlines() if '"level":"error"' in line]
     assert words in "\n".join(errors)
     assert stage.instances() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("GITHUB_PRIVATE_KEY", "no key", "private key"),
+        ("GITHUB_API_URL", "http://127.0.0.1:1", "installation token"),
+        ("SSL_CERT_FILE", "/nowhere", "installation token"),
+    ],
+)
+def test_with_a_wrong_setting_for_github_jobs_wait(stage, run_scaler, variable, value, words):
+    event = batch(stage, "QueuedQueue", job_message())
+    done = run_scaler("queued", event=event, role="queued", **{variable: value})
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == {"batchItemFailures": []}
+    (waiting,) = [line for line in done.stderr.splitlines() if '"message":"waiting"' in line]
+    assert words in waiting
+    assert len(sent(stage, "ParkedQueue")) == 1
 
 
 def test_an_event_can_be_tried_by_hand(stage, run_scaler):

@@ -17,7 +17,16 @@ from cloud.settings import BUILD
 PROGRAMS = BUILD / "bin"
 COMPLETION = Path(__file__).resolve().parents[2] / "scaler" / "completion"
 EXAMPLE = COMPLETION.parent / "config/config.example.json"
-HANDLERS = ["webhook", "queued", "in_progress", "completed", "instance", "dead_letter", "notify"]
+HANDLERS = [
+    "webhook",
+    "queued",
+    "in_progress",
+    "completed",
+    "instance",
+    "watch",
+    "dead_letter",
+    "notify",
+]
 
 
 def run(*command, **options):

@@ -16,12 +16,14 @@ from helpers import (
     configure,
     failures,
     forget,
+    handed_over,
     job_message,
     job_url,
     queued,
+    waits_at_github,
 )
 
-from cloud.faults import Body, Capacity, Error, Throttle
+from cloud.faults import Capacity, Error, Throttle
 from cloud.hooks import ENDED
 from cloud.limits import until
 
@@ -55,7 +57,11 @@ def run_webhook(cloud):
 
 
 def run_queued(cloud):
-    return queued(cloud, job_message()) == []
+    return queued(cloud, job_message()) == [] and handed_over(cloud) == [1]
+
+
+def recall(cloud):
+    return queued(cloud, job_message(), receives=2) == [] and handed_over(cloud) == [1]
 
 
 def park(cloud):
@@ -64,11 +70,9 @@ def park(cloud):
 
 
 def take_back(cloud):
-    cloud.faults.add("github", "actions/generate-*", fault=Body(b"{}", 201))
+    cloud.faults.add("github", "actions/generate-*", fault=Error("", 404, "Not Found"))
     queued(cloud, job_message())
-    return "not terminated" not in complaints(cloud, "queued") and (
-        "not deleted" not in complaints(cloud, "queued")
-    )
+    return "not terminated" not in complaints(cloud, "queued")
 
 
 def come_again(handler, queue):
@@ -121,6 +125,12 @@ def lose(cloud):
     return failures(cloud.invoke("instance", batch(cloud, "InstanceQueue", event))) == []
 
 
+def watch(cloud):
+    job = job_message(action="watched", instance="i-0123456789abcdef0")
+    waits_at_github(cloud, job)
+    return failures(cloud.invoke("watch", batch(cloud, "WatchQueue", job))) == []
+
+
 def tell(cloud):
     event = batch(cloud, "DeadLetters", job_message())
     return failures(cloud.invoke("dead_letter", event)) == []
@@ -142,7 +152,7 @@ NEEDS = [
     ("queued", "ssm:PutParameter", run_queued),
     ("queued", "ssm:AddTagsToResource", run_queued),
     ("queued", "sqs:SendMessage", park),
-    ("queued", "ssm:DeleteParameters", take_back),
+    ("queued", "ec2:DescribeInstances", recall),
     ("queued", "ec2:TerminateInstances", take_back),
     ("queued", AGAIN, come_again("queued", "QueuedQueue")),
     ("in_progress", "ec2:CreateTags", start),
@@ -159,6 +169,10 @@ NEEDS = [
     ("instance", "ec2:DescribeInstances", end),
     ("instance", "sqs:SendMessage", lose),
     ("instance", AGAIN, come_again("instance", "InstanceQueue")),
+    ("watch", "ssm:GetParameter", watch),
+    ("watch", "ec2:DescribeInstances", watch),
+    ("watch", "sqs:SendMessage", watch),
+    ("watch", AGAIN, come_again("watch", "WatchQueue")),
     ("dead_letter", "sqs:SendMessage", tell),
     ("dead_letter", AGAIN, come_again("dead_letter", "DeadLetters")),
     ("notify", "ssm:GetParameter", notify),
@@ -204,6 +218,7 @@ def denied(cloud):
 
 def test_nothing_is_denied_in_a_whole_life(cloud):
     configure(cloud, terminate_on_completed=True)
+    cloud.hurry = 30
     cloud.faults.add("ssm", "PutParameter", times=1, fault=Error("ParameterLimitExceeded", 400))
     jobs = [cloud.github.queue_job(REPOSITORY, LABELS) for _ in range(3)]
     assert until(lambda: all(job.state == "completed" for job in jobs))
@@ -222,6 +237,8 @@ FORBIDDEN = [
     ("InProgressRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/private-key"}),
     ("CompletedRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
     ("InstanceRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
+    ("WatchRole", "ec2", "run_instances", {"MinCount": 1, "MaxCount": 1}),
+    ("WatchRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
     ("DeadLetterRole", "ssm", "get_parameter", {"Name": "/scale-agent/config"}),
     ("NotifyRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/private-key"}),
     ("RunnerRole", "ssm", "get_parameter", {"Name": "/scale-agent/config"}),

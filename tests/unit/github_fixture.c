@@ -64,7 +64,12 @@ int github_fixture_find(
 {
         _cleanup_(http_call_freep) struct http_call *call =
                 github_find_runner(&fixture->github, 0, scope, name);
+        struct github_runner runner = {0};
+        int r;
 
         http_perform(fixture->http, call);
-        return github_find_runner_answer(call, name, ret_id, &fixture->err);
+        r = github_find_runner_answer(call, name, &runner, &fixture->err);
+        if (r == 0)
+                *ret_id = runner.id;
+        return r;
 }

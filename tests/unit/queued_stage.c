@@ -19,8 +19,8 @@ void expect_launch(struct stage *stage, const char *body, int first, int last)
         for (int i = first; i <= last; i++)
                 buf_add_format(&xml,
                         "<item><instanceId>i-%08x</instanceId><instanceState><name>pending</name>"
-                        "</instanceState></item>",
-                        (unsigned)i);
+                        "</instanceState><amiLaunchIndex>%d</amiLaunchIndex></item>",
+                        (unsigned)i, i - first);
         buf_add_string(&xml, "</instancesSet></RunInstancesResponse>");
         script_expect(stage->script, "POST", STAGE_EC2, body, 200, buf_string(&xml));
 }

@@ -13,6 +13,7 @@
 #include "unit.h"
 
 #define EXPECTATIONS_MAX 256
+#define SERVED_MAX 4
 
 struct expectation {
         const char *method;
@@ -37,6 +38,8 @@ struct script {
         unsigned requests;
         struct buf last_headers;
         struct buf last_body;
+        struct expectation served[SERVED_MAX];
+        size_t n_served;
 };
 
 static struct script *script_of(struct http_transport *transport)
@@ -66,30 +69,58 @@ static bool matches(const struct expectation *expectation, const struct http_cal
                (!expectation->body || strstr(buf_string(&call->body), expectation->body));
 }
 
+static void take(struct script *script, struct http *http, struct expectation *expectation,
+        struct http_call *call)
+{
+        expectation->used = true;
+        expectation->call = call;
+        expectation->due_ms =
+                script->now_ms + (expectation->latency_ms < 0 ? http_call_try_ms(http, call)
+                                                              : expectation->latency_ms);
+}
+
+static bool serve(struct script *script, struct http *http, struct http_call *call)
+{
+        for (size_t i = 0; i < script->n_served; i++) {
+                const struct expectation *served = &script->served[i];
+
+                if (!matches(served, call))
+                        continue;
+                script_expect(script, served->method, served->url, served->body, served->status,
+                        served->answer);
+                script_latency(script, 0);
+                take(script, http, &script->expectations[script->n - 1], call);
+                return true;
+        }
+        return false;
+}
+
+static struct expectation *find_expectation(struct script *script, const struct http_call *call)
+{
+        for (size_t i = 0; i < script->n; i++)
+                if (matches(&script->expectations[i], call))
+                        return &script->expectations[i];
+        return NULL;
+}
+
 static void script_start(
         struct http_transport *transport, struct http *http, struct http_call *call)
 {
         struct script *script = script_of(transport);
+        struct expectation *expectation = find_expectation(script, call);
 
+        if (!expectation && serve(script, http, call))
+                return;
         script->requests++;
         buf_clear(&script->last_headers);
         buf_add(&script->last_headers, buf_string(&call->headers), call->headers.size);
         buf_clear(&script->last_body);
         buf_add(&script->last_body, buf_string(&call->body), call->body.size);
-        for (size_t i = 0; i < script->n; i++) {
-                struct expectation *expectation = &script->expectations[i];
-
-                if (!matches(expectation, call))
-                        continue;
-                expectation->used = true;
-                expectation->call = call;
-                expectation->due_ms =
-                        script->now_ms + (expectation->latency_ms < 0 ? http_call_try_ms(http, call)
-                                                                      : expectation->latency_ms);
-                return;
-        }
-        fail_msg("unexpected request: %s %s\n%s", call->method, buf_string(&call->url),
-                buf_string(&call->body));
+        if (!expectation)
+                fail_msg("unexpected request: %s %s\n%s", call->method, buf_string(&call->url),
+                        buf_string(&call->body));
+        else
+                take(script, http, expectation, call);
 }
 
 static void script_cancel(struct http_transport *transport, struct http_call *call)
@@ -194,6 +225,11 @@ void script_done(struct script *script)
                 free(expectation->headers);
                 free(expectation->answer);
         }
+        for (size_t i = 0; i < script->n_served; i++) {
+                free(script->served[i].url);
+                free(script->served[i].body);
+                free(script->served[i].answer);
+        }
         buf_release(&script->last_headers);
         buf_release(&script->last_body);
         free(script);
@@ -254,6 +290,19 @@ void script_expect(struct script *script, const char *method, const char *url, c
         int status, const char *answer)
 {
         script_expect_headers(script, method, url, body, status, "", answer);
+}
+
+void script_serve(struct script *script, const char *method, const char *url, const char *body,
+        int status, const char *answer)
+{
+        assert_true(script->n_served < SERVED_MAX);
+        script->served[script->n_served++] = (struct expectation){
+                .method = method,
+                .url = mem_string(url),
+                .body = mem_string(body),
+                .status = status,
+                .answer = mem_string(answer),
+        };
 }
 
 void script_expect_failure(struct script *script, const char *method, const char *url, int result)

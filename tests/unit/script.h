@@ -40,6 +40,11 @@ void script_expect_failure(struct script *script, const char *method, const char
 /* The request is accepted and never answered: its try ends when its time is over. */
 void script_expect_silence(struct script *script, const char *method, const char *url);
 
+/* The same for any number of requests that no expectation matches. They are not counted, and are
+ * not the last ones. */
+void script_serve(struct script *script, const char *method, const char *url, const char *body,
+        int status, const char *answer);
+
 /* The answer to the latest expectation takes that long instead of 1 ms. */
 void script_latency(struct script *script, int64_t ms);
 

@@ -41,6 +41,7 @@ static const struct {
         {"IN_PROGRESS_QUEUE_URL", "https://sqs.test/in_progress"},
         {"COMPLETED_QUEUE_URL", "https://sqs.test/completed"},
         {"PARKED_QUEUE_URL", "https://sqs.test/parked"},
+        {"WATCH_QUEUE_URL", "https://sqs.test/watch"},
         {"NOTIFY_QUEUE_URL", "https://sqs.test/notify.fifo"},
         {"DEAD_LETTER_QUEUE_URL", "https://sqs.test/dead"},
         {"KEPT_QUEUE_URL", "https://sqs.test/kept"},
@@ -64,6 +65,8 @@ int stage_set_up(void **state)
                         unsetenv(environment[i].name);
         }
         stage->script = script_new();
+        script_serve(stage->script, "POST", STAGE_SQS, "{\"QueueUrl\":\"https://sqs.test/watch\"",
+                200, "{\"Successful\":[]}");
         stage->answer = (struct buf)BUF_INIT(LAMBDA_ANSWER_MAX);
         scaler_init(scaler);
         scaler->clock = script_clock(stage->script);

@@ -41,18 +41,18 @@ static const struct {
         {"MaxFleetCountExceeded", EC2_ERROR_QUOTA},
         {"ResourceLimitExceeded", EC2_ERROR_QUOTA},
         {"PendingVerification", EC2_ERROR_QUOTA},
-        {"RequestLimitExceeded", EC2_ERROR_RETRY},
-        {"Throttling", EC2_ERROR_RETRY},
-        {"ThrottlingException", EC2_ERROR_RETRY},
-        {"EC2ThrottledException", EC2_ERROR_RETRY},
-        {"InternalError", EC2_ERROR_RETRY},
-        {"InternalFailure", EC2_ERROR_RETRY},
-        {"ServiceUnavailable", EC2_ERROR_RETRY},
-        {"Unavailable", EC2_ERROR_RETRY},
-        {"RequestTimeout", EC2_ERROR_RETRY},
-        {"RequestTimeoutException", EC2_ERROR_RETRY},
-        {"IdempotentParameterMismatch", EC2_ERROR_TOKEN_USED},
-        {"IdempotentInstanceTerminated", EC2_ERROR_TOKEN_USED},
+        {"RequestLimitExceeded", EC2_ERROR_THROTTLED},
+        {"Throttling", EC2_ERROR_THROTTLED},
+        {"ThrottlingException", EC2_ERROR_THROTTLED},
+        {"EC2ThrottledException", EC2_ERROR_THROTTLED},
+        {"InternalError", EC2_ERROR_UNSURE},
+        {"InternalFailure", EC2_ERROR_UNSURE},
+        {"ServiceUnavailable", EC2_ERROR_UNSURE},
+        {"Unavailable", EC2_ERROR_UNSURE},
+        {"RequestTimeout", EC2_ERROR_UNSURE},
+        {"RequestTimeoutException", EC2_ERROR_UNSURE},
+        {"IdempotentParameterMismatch", EC2_ERROR_TOKEN_OTHER},
+        {"IdempotentInstanceTerminated", EC2_ERROR_TOKEN_ENDED},
         {"AuthFailure", EC2_ERROR_FATAL},
         {"AuthFailure.ServiceLinkedRoleCreationNotPermitted", EC2_ERROR_FATAL},
         {"UnauthorizedOperation", EC2_ERROR_FATAL},
@@ -60,15 +60,22 @@ static const struct {
         {"Blocked", EC2_ERROR_FATAL},
         {"InvalidParameterValue", EC2_ERROR_FATAL},
         {"InvalidLaunchTemplateName.NotFoundException", EC2_ERROR_FATAL},
-        {"InvalidSubnetID.NotFound", EC2_ERROR_FATAL},
+        {"InvalidSubnetID.NotFound", EC2_ERROR_NO_SUBNET},
+        {"InvalidSubnetID.Malformed", EC2_ERROR_FATAL},
+        {"InsufficientVolumeCapacity", EC2_ERROR_CAPACITY},
+        {"InsufficientAddressCapacity", EC2_ERROR_CAPACITY},
+        {"VolumeLimitExceeded", EC2_ERROR_QUOTA},
+        {"MaxIOPSLimitExceeded", EC2_ERROR_QUOTA},
+        {"NetworkInterfaceLimitExceeded", EC2_ERROR_QUOTA},
+        {"AttachmentLimitExceeded", EC2_ERROR_QUOTA},
+        {"UnsupportedOperation", EC2_ERROR_TYPE},
         {"MissingParameter", EC2_ERROR_FATAL},
         {"SignatureDoesNotMatch", EC2_ERROR_FATAL},
         /* Similar to codes of the table, but not in it. */
-        {"UnsupportedOperation", EC2_ERROR_FATAL},
-        {"InsufficientInstanceCapacityX", EC2_ERROR_FATAL},
-        {"insufficientinstancecapacity", EC2_ERROR_FATAL},
-        {"SomethingNew", EC2_ERROR_FATAL},
-        {"", EC2_ERROR_FATAL},
+        {"InsufficientInstanceCapacityX", EC2_ERROR_UNKNOWN},
+        {"insufficientinstancecapacity", EC2_ERROR_UNKNOWN},
+        {"SomethingNew", EC2_ERROR_UNKNOWN},
+        {"", EC2_ERROR_UNKNOWN},
 };
 
 static char *error_xml(const char *code)
@@ -111,9 +118,10 @@ static void only_transient_errors_are_tried_again(void **state)
                 struct aws_error error = {0};
                 struct err err;
                 int status = classes[i].class == EC2_ERROR_CAPACITY ? 500 : 400;
+                bool passes = classes[i].class == EC2_ERROR_THROTTLED ||
+                              classes[i].class == EC2_ERROR_UNSURE;
 
-                script_assert_tries(
-                        call, ENDPOINT, status, xml, classes[i].class == EC2_ERROR_RETRY ? 3 : 1);
+                script_assert_tries(call, ENDPOINT, status, xml, passes ? 3 : 1);
                 if (!*classes[i].code)
                         continue;
                 assert_int_equal(

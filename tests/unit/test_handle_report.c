@@ -58,15 +58,18 @@ static void a_machine_that_failed_early_gives_its_job_back(void **state)
 {
         struct stage *stage = *state;
 
-        stage_expect_sent(stage, "\\\"webhook_ms\\\":1000,\\\"relaunches\\\":3");
+        stage_expect_sent(stage, "\\\"launch\\\":1,\\\"relaunches\\\":2,");
         stage_expect_sent(stage, "is given another machine");
         assert_string_equal(stage_one(stage, instance_handle,
-                                    REPORT("failed", ",\"reason\":\"x\",\"job\":" JOB("2"))),
+                                    REPORT("failed", ",\"reason\":\"x\",\"job\":" JOB("1"))),
                 STAGE_NONE_FAILED);
-        /* Three machines failed for it, so another one would not help. */
-        stage_expect_sent(stage, "still waits on GitHub");
+        assert_not_logged(stage, "Machines for job");
+        /* After so many machines another one comes an hour later, and people hear of it. */
+        stage_expect_sent(stage, "Machines for job 1 of o/r do not run it");
+        stage_expect_sent(stage, "\"DelaySeconds\":900}");
+        stage_expect_sent(stage, "is given another machine");
         assert_string_equal(stage_one(stage, instance_handle,
-                                    REPORT("failed", ",\"reason\":\"y\",\"job\":" JOB("3"))),
+                                    REPORT("failed", ",\"reason\":\"y\",\"job\":" JOB("5"))),
                 STAGE_NONE_FAILED);
         /* A job that had started ends at GitHub, where a person can run it again. */
         stage_expect_sent(stage, "can be run again there");
@@ -93,7 +96,7 @@ static void a_job_that_cannot_be_given_back_fails_the_report(void **state)
 {
         struct stage *stage = *state;
 
-        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/parked", 400,
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/queued.fifo", 400,
                 "{\"__type\":\"AccessDeniedException\"}");
         assert_string_equal(
                 stage_one(stage, instance_handle, REPORT("failed", ",\"job\":" JOB("0"))),

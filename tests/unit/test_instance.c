@@ -27,15 +27,22 @@
 #define WITH_JOB OURS TAG("scale-agent:job-url", "https://github.test/1")
 #define RUNNERS STAGE_GITHUB "/repos/o/r/actions/runners"
 
-static void expect_described(struct stage *stage, const char *id, const char *tags)
+static void expect_described_as(
+        struct stage *stage, const char *id, const char *reason, const char *tags)
 {
-        _cleanup_free_ char *xml = mem_format(
-                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
-                "<instanceId>%s</instanceId><tagSet>%s</tagSet></item></instancesSet></item>"
-                "</reservationSet></DescribeInstancesResponse>",
-                id, tags);
+        _cleanup_free_ char *xml =
+                mem_format("<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
+                           "<instanceId>%s</instanceId><stateReason><code>%s</code></stateReason>"
+                           "<tagSet>%s</tagSet></item></instancesSet></item></reservationSet>"
+                           "</DescribeInstancesResponse>",
+                        id, reason, tags);
 
         script_expect(stage->script, "POST", STAGE_EC2, "Action=DescribeInstances", 200, xml);
+}
+
+static void expect_described(struct stage *stage, const char *id, const char *tags)
+{
+        expect_described_as(stage, id, "Server.SpotInstanceTermination", tags);
 }
 
 static void expect_found(struct stage *stage, int status, const char *runners)
@@ -43,43 +50,114 @@ static void expect_found(struct stage *stage, int status, const char *runners)
         script_expect(stage->script, "GET", RUNNERS, NULL, status, runners);
 }
 
-/* The machine ended before its runner listened. */
-static void a_job_whose_runner_never_listened_is_given_back(void **state)
+/* The machine's parameter is still there, and then deleted. */
+static void expect_parameter(struct stage *stage)
 {
-        static const char parameters[] =
+        script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200,
                 "{\"Parameters\":[{\"Name\":\"/p/runners/"
                 "i-00000001\",\"Value\":\"{\\\"version\\\":1,"
                 "\\\"jit_config\\\":\\\"c2VjcmV0\\\",\\\"prefix\\\":\\\"/"
-                "p\\\",\\\"spec\\\":\\\"linux\\\","
+                "p\\\",\\\"spec\\\":\\\"linux\\\",\\\"runner_id\\\":23,"
                 "\\\"scope\\\":\\\"repos/o/r\\\",\\\"job\\\":{\\\"id\\\":1,\\\"run_id\\\":2,"
-                "\\\"repository\\\":\\\"o/r\\\",\\\"instance_type\\\":\\\"m7i.large\\\"}}\"}]}";
+                "\\\"attempt\\\":1,\\\"repository\\\":\\\"o/r\\\","
+                "\\\"instance_type\\\":\\\"m7i.large\\\"}}\"}]}");
+}
+
+static void expect_no_parameter(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200,
+                "{\"Parameters\":[],\"InvalidParameters\":[\"/p/runners/i-00000001\"]}");
+}
+
+static void expect_parameter_deleted(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000001\"]}",
+                200, "{\"DeletedParameters\":[\"/p/runners/i-00000001\"]}");
+}
+
+/* No job has started on the machine. */
+static void a_job_that_did_not_start_is_given_back(void **state)
+{
         struct stage *stage = *state;
 
         expect_described(stage, "i-00000001", OURS);
-        script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200, parameters);
-        stage_expect_sent(stage, "\\\"relaunches\\\":1");
-        stage_expect_sent(stage, "ended before its runner listened");
-        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000001\"]}",
-                200, "{\"DeletedParameters\":[\"/p/runners/i-00000001\"]}");
-        expect_found(stage, 200, "{\"runners\":[]}");
+        expect_parameter(stage);
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        stage_expect_sent(stage, "ended before a job started on it");
+        expect_parameter_deleted(stage);
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        assert_logged(stage, "deregistered the runner of an ended machine");
         assert_not_logged(stage, "c2VjcmV0");
 }
 
-/* Its runner took a job, so the hand-over had been read; only its deletion failed. */
+/* The parameter is the evidence for another try: it goes last, and only after all went well. */
+static void what_fails_keeps_the_parameter(void **state)
+{
+        static const char denied[] = "{\"__type\":\"AccessDeniedException\"}";
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 4; i++) {
+                expect_described(stage, "i-00000001", OURS);
+                if (i == 0) {
+                        script_expect(
+                                stage->script, "POST", STAGE_SSM, "WithDecryption", 400, denied);
+                } else {
+                        expect_parameter(stage);
+                        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL,
+                                i == 1 ? 403 : 204, "{\"message\":\"no\"}");
+                }
+                if (i == 2)
+                        script_expect(stage->script, "POST", STAGE_SQS, "queued.fifo", 400, denied);
+                if (i == 3) {
+                        stage_expect_sent(stage, "queued.fifo");
+                        stage_expect_sent(stage, "ended before a job started on it");
+                        script_expect(
+                                stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/", 400, denied);
+                }
+                assert_string_equal(
+                        stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_FAILED("m1"));
+        }
+}
+
+static void an_unreadable_hand_over_is_deleted_and_is_no_failure(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_described(stage, "i-00000001", OURS);
+        script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/runners/i-00000001\",\"Value\":\"nonsense\"}]}");
+        expect_found(stage, 200, "{\"runners\":[]}");
+        expect_parameter_deleted(stage);
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        assert_logged(stage, "hand-over of an ended machine cannot be parsed and is deleted");
+}
+
+/* Its runner took a job, and only failed to delete its parameter. */
 static void what_a_machine_left_is_removed(void **state)
 {
         struct stage *stage = *state;
 
         expect_described(stage, "i-00000001", WITH_JOB);
-        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000001\"]}",
-                200, "{\"DeletedParameters\":[\"/p/runners/i-00000001\"]}");
-        expect_found(stage, 200, "{\"runners\":[{\"id\":23,\"name\":\"i-00000001\"}]}");
-        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
+        expect_parameter(stage);
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 404, "{}");
+        expect_parameter_deleted(stage);
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
-        assert_logged(stage, "deregistered a runner that its machine left");
+}
+
+/* The usual end: the machine has deleted its parameter, and GitHub has forgotten its runner. */
+static void a_machine_that_ended_well_costs_no_call_to_github(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_described_as(stage, "i-00000001", "Client.InstanceInitiatedShutdown", WITH_JOB);
+        expect_no_parameter(stage);
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 2);
 }
 
 static void a_runner_that_cannot_be_removed_is_a_failure(void **state)
@@ -87,7 +165,7 @@ static void a_runner_that_cannot_be_removed_is_a_failure(void **state)
         struct stage *stage = *state;
 
         expect_described(stage, "i-00000001", WITH_JOB);
-        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_no_parameter(stage);
         expect_found(stage, 200, "{\"runners\":[{\"id\":23,\"name\":\"i-00000001\"}]}");
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 403, "{\"message\":\"no\"}");
         assert_string_equal(
@@ -99,7 +177,7 @@ static void a_job_lost_with_its_machine_is_told(void **state)
         struct stage *stage = *state;
 
         expect_described(stage, "i-00000001", WITH_JOB);
-        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_no_parameter(stage);
         expect_found(stage, 200, "{\"runners\":[{\"id\":23,\"name\":\"i-00000001\"}]}");
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 422, "{\"message\":\"busy\"}");
         stage_expect_sent(stage, "Job lost: its machine ended");
@@ -162,8 +240,8 @@ static void the_tags_say_where_a_runner_is_registered(void **state)
         struct stage *stage = *state;
 
         stage_become_app(stage);
-        expect_described(stage, "i-00000001", OURS);
-        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_described(stage, "i-00000001", WITH_JOB);
+        expect_no_parameter(stage);
         script_expect(stage->script, "POST", "/app/installations/4711/access_tokens", NULL, 201,
                 "{\"token\":\"ghs_x\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
         expect_found(stage, 200, "{\"runners\":[]}");
@@ -171,7 +249,7 @@ static void the_tags_say_where_a_runner_is_registered(void **state)
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
         /* Without a scope nothing was registered. */
         expect_described(stage, "i-00000001", TAG("scale-agent:prefix", "/p"));
-        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_no_parameter(stage);
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
 }
@@ -184,12 +262,12 @@ static void a_refused_token_is_read_again(void **state)
         setenv("GITHUB_TOKEN", "new-token", 1);
         setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
         expect_described(stage, "i-00000001", WITH_JOB);
-        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_no_parameter(stage);
         expect_found(stage, 401, "{\"message\":\"bad\"}");
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_FAILED("m1"));
         expect_described(stage, "i-00000001", WITH_JOB);
-        script_expect(stage->script, "POST", STAGE_SSM, NULL, 200, "{}");
+        expect_no_parameter(stage);
         expect_found(stage, 200, "{\"runners\":[]}");
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
@@ -221,7 +299,7 @@ static void a_machine_there_is_no_time_for_comes_again(void **state)
         script_latency(stage->script, 4001);
         assert_string_equal(
                 stage_one(stage, instance_handle, WARNING("i-00000001")), STAGE_FAILED("m1"));
-        assert_logged(stage, "\"error\":\"not tried: ");
+        assert_logged(stage, "\"error\":\"instance i-00000001: not tried: ");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
@@ -229,7 +307,10 @@ static void a_machine_there_is_no_time_for_comes_again(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(a_job_whose_runner_never_listened_is_given_back),
+                TEST(a_job_that_did_not_start_is_given_back),
+                TEST(what_fails_keeps_the_parameter),
+                TEST(an_unreadable_hand_over_is_deleted_and_is_no_failure),
+                TEST(a_machine_that_ended_well_costs_no_call_to_github),
                 TEST(what_a_machine_left_is_removed),
                 TEST(a_runner_that_cannot_be_removed_is_a_failure),
                 TEST(a_job_lost_with_its_machine_is_told),

@@ -92,16 +92,21 @@ static void a_launch_says_what_it_is_for(void **state)
                 "TagSpecification.1.Tag.4.Value=4711&"
                 "TagSpecification.1.Tag.5.Key=scale-agent%3Aprefix&"
                 "TagSpecification.1.Tag.5.Value=%2Fp&"
-                "TagSpecification.1.Tag.6.Key=team&TagSpecification.1.Tag.6.Value=ci&"
+                "TagSpecification.1.Tag.6.Key=scale-agent%3Alaunches&"
+                "TagSpecification.1.Tag.6.Value=%2F1-1-0%2F2-1-0%2F&"
+                "TagSpecification.1.Tag.7.Key=team&TagSpecification.1.Tag.7.Value=ci&"
                 "TagSpecification.2.";
         struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job_with(1, "linux", ",\"installation\":4711"), 0, NULL},
+                {"b", queued_job_with(2, "linux", ",\"installation\":4711"), 0, NULL}};
         struct config_spec *spec = &stage->scaler.config->specs[0];
 
         free(spec->launch_template_version);
         spec->launch_template_version = mem_string("7");
         unsetenv("NOTIFY_QUEUE_URL");
         expect_refusal(stage, "RunInstances", 403, "UnauthorizedOperation");
-        queued_one(stage, queued_job_with(1, "linux", ",\"installation\":4711"));
+        queued_batch(stage, messages, 2);
         assert_sent(stage, tags);
         assert_sent(stage, "&LaunchTemplate.LaunchTemplateName=runner&LaunchTemplate.Version=7&");
 }
@@ -153,16 +158,17 @@ static void a_refused_launch_fails_and_is_told_once(void **state)
         assert_logged(stage, "allow ec2:RunInstances");
 }
 
-/* Whether EC2 took the request is not known, so nobody need do anything. */
+/* EC2 may have launched it. What it launched shows within five minutes. */
 static void an_ec2_that_does_not_answer_is_asked_again_later(void **state)
 {
         struct stage *stage = *state;
 
         for (int i = 0; i < 6; i++)
                 script_expect_failure(stage->script, "POST", STAGE_EC2, -ETIMEDOUT);
-        stage_expect_sent(stage, "\"DelaySeconds\":10}");
+        stage_expect_sent(stage, "\"DelaySeconds\":300}");
+        stage_expect_sent(stage, "Jobs of spec linux wait: no answer");
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
-        assert_sent(stage, "sqs.test/parked");
+        assert_logged(stage, "\"message\":\"waiting\",\"job\":1,");
 }
 
 /* All tries together leave enough of the twenty seconds for the hand-over. */
@@ -176,13 +182,64 @@ static void an_ec2_that_is_slow_to_refuse_is_asked_again_later(void **state)
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
 }
 
-static void an_answer_that_cannot_be_read_fails_and_is_told(void **state)
+static void an_answer_that_cannot_be_read_may_have_launched(void **state)
 {
         struct stage *stage = *state;
 
         script_expect(stage->script, "POST", STAGE_EC2, NULL, 200, "<RunInstancesResponse>");
-        stage_expect_sent(stage, "Jobs of spec linux wait: refused");
-        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
+        stage_expect_sent(stage, "\"DelaySeconds\":300}");
+        stage_expect_sent(stage, "Jobs of spec linux wait: no answer");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+/* So may one of EC2's own failures, which is not the same as throttling. */
+static void an_internal_error_may_have_launched(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 6; i++)
+                expect_refusal(stage, NULL, 500, "InternalError");
+        stage_expect_sent(stage, "\"DelaySeconds\":300}");
+        stage_expect_sent(stage, "Jobs of spec linux wait: no answer");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+/* The other subnet serves the jobs, and a person takes this one out of the configuration. */
+static void a_subnet_that_is_gone_is_skipped_and_told(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_refusal(stage, QUEUED_OFFER("m7i.large", "a"), 400, "InvalidSubnetID.NotFound");
+        stage_expect_sent(stage, "Spec linux: there is no subnet subnet-0000000a");
+        expect_refusal(stage, QUEUED_OFFER("m7i.large", "b"), 500, "InsufficientInstanceCapacity");
+        expect_launch(stage, QUEUED_OFFER("m7a.large", "b"), 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+static void a_type_that_cannot_be_launched_so_is_skipped_everywhere(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_refusal(stage, QUEUED_OFFER("m7i.large", "a"), 400, "UnsupportedOperation");
+        expect_launch(stage, QUEUED_OFFER("m7a.large", "a"), 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+/* Only when all offers were refused is the job given up. */
+static void a_code_that_nobody_knows_moves_on(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_refusal(stage, QUEUED_OFFER("t3.2xlarge", "a"), 400, "SomethingNew");
+        expect_launch(stage, QUEUED_OFFER("t3a.2xlarge", "a"), 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "fallback")), STAGE_NONE_FAILED);
+        for (int i = 0; i < 4; i++)
+                expect_refusal(stage, NULL, 400, "SomethingNew");
+        stage_expect_sent(stage, "Jobs of spec fallback wait: refused");
+        assert_string_equal(queued_one(stage, queued_job(2, "fallback")), STAGE_FAILED("m1"));
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
@@ -200,7 +257,11 @@ int main(void)
                 TEST(a_refused_launch_fails_and_is_told_once),
                 TEST(an_ec2_that_does_not_answer_is_asked_again_later),
                 TEST(an_ec2_that_is_slow_to_refuse_is_asked_again_later),
-                TEST(an_answer_that_cannot_be_read_fails_and_is_told),
+                TEST(an_answer_that_cannot_be_read_may_have_launched),
+                TEST(an_internal_error_may_have_launched),
+                TEST(a_subnet_that_is_gone_is_skipped_and_told),
+                TEST(a_type_that_cannot_be_launched_so_is_skipped_everywhere),
+                TEST(a_code_that_nobody_knows_moves_on),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

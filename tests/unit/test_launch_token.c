@@ -25,12 +25,11 @@ static void tokens_are_the_same_for_the_same_try_only(void **state)
 {
         struct stage *stage = *state;
         const char *const others[] = {queued_job(2, "linux"),
-                queued_job_with(1, "linux", ",\"tries\":1"),
-                queued_job_with(1, "linux", ",\"relaunches\":1"),
                 queued_job_with(1, "linux", ",\"offer\":1"),
                 queued_job_with(1, "linux", ",\"offer\":2"), queued_job(1, "fallback"),
                 "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"attempt\":2,\"repository\":\"o/r\","
-                "\"labels\":[],\"spec\":\"linux\",\"instance_type\":\"m7i.large\"}"};
+                "\"labels\":[],\"webhook_ms\":1767323044000,\"spec\":\"linux\",\"instance_type\":"
+                "\"m7i.large\"}"};
         char token[65];
         char other[65];
 
@@ -106,7 +105,6 @@ static void a_used_token_is_replaced(void **state)
         char token[65];
         char other[65];
 
-        expect_refusal(stage, QUEUED_OFFER("m7i.large", "a"), 400, "IdempotentParameterMismatch");
         expect_refusal(stage, QUEUED_OFFER("m7i.large", "a"), 400, "IdempotentInstanceTerminated");
         expect_launch(stage, QUEUED_OFFER("m7i.large", "a"), 1, 1);
         expect_registration(stage, 1);
@@ -121,6 +119,31 @@ static void a_used_token_is_replaced(void **state)
         assert_string_equal(queued_one(stage, queued_job(2, "linux")), STAGE_FAILED("m1"));
         last_token(stage, other);
         assert_string_not_equal(token, other);
+}
+
+/* The configuration was changed between a request and its repetition. */
+static void a_token_of_other_parameters_finds_its_instances(void **state)
+{
+        static const char *const states[] = {"running", "terminated"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+                _cleanup_free_ char *found = mem_format(
+                        "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
+                        "<instanceId>i-00000001</instanceId><instanceState><name>%s</name>"
+                        "</instanceState><amiLaunchIndex>0</amiLaunchIndex></item></instancesSet>"
+                        "</item></reservationSet></DescribeInstancesResponse>",
+                        states[i]);
+
+                expect_refusal(stage, "RunInstances", 400, "IdempotentParameterMismatch");
+                script_expect(stage->script, "POST", STAGE_EC2,
+                        "DescribeInstances&Version=2016-11-15&Filter.1.Name=client-token&", 200,
+                        found);
+                if (i == 1)
+                        expect_launch(stage, "RunInstances", 1, 1);
+                expect_registration(stage, 1);
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        }
 }
 
 /* After a failed registration the retry has the same client token, for which EC2 returns the old
@@ -169,6 +192,7 @@ int main(void)
                 TEST(every_job_and_the_market_are_in_the_token),
                 TEST(the_rest_of_a_launch_keeps_its_token_when_parked),
                 TEST(a_used_token_is_replaced),
+                TEST(a_token_of_other_parameters_finds_its_instances),
                 TEST(an_instance_that_shuts_down_is_not_used),
                 TEST(an_instance_of_an_earlier_try_is_taken_over),
         };

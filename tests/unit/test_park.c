@@ -59,7 +59,8 @@ static void a_notification_is_about_the_first_job_that_waits(void **state)
                 {"b",
                         "{\"action\":\"queued\",\"id\":2,\"run_id\":2,\"attempt\":1,"
                         "\"repository\":\"o/second\",\"name\":\"test\","
-                        "\"url\":\"https://github.test/2\",\"labels\":[],"
+                        "\"url\":\"https://github.test/"
+                        "2\",\"labels\":[],\"webhook_ms\":1767323044000,"
                         "\"spec\":\"organization\",\"instance_type\":\"m7i.large\"}",
                         0, NULL},
         };
@@ -153,7 +154,8 @@ static void a_ladder_that_was_climbed_starts_over(void **state)
         struct stage *stage = *state;
 
         expect_refusal(stage, NULL, 500, "InsufficientInstanceCapacity");
-        stage_expect_sent(stage, "\\\"tries\\\":1,\\\"repository\\\""); /* no offer in between */
+        stage_expect_sent(
+                stage, "\\\"tries\\\":1,\\\"stale\\\":1,\\\"repository\\\""); /* no offer */
         stage_expect_sent(stage, "no capacity");
         assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", ",\"offer\":3")),
                 STAGE_NONE_FAILED);
@@ -196,7 +198,8 @@ static void throttling_is_waited_out_and_nobody_told(void **state)
                 expect_refusal(stage, QUEUED_OFFER("m7i.large", "b"), 503, "RequestLimitExceeded");
         stage_expect_sent(stage, "\"DelaySeconds\":10}");
         assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
-        assert_sent(stage, "\\\"tries\\\":2,\\\"offer\\\":1,");
+        assert_sent(stage, "\\\"tries\\\":2,\\\"waits\\\":1,\\\"offer\\\":1,");
+        assert_not_sent(stage, "stale"); /* only the pace was kept */
 }
 
 /* RunInstances and the hand-over fit into twenty seconds. */

@@ -51,7 +51,8 @@ static void different_jobs_are_launched_apart(void **state)
                 {"b", queued_job(2, "fallback"), 0, NULL},
                 {"c",
                         "{\"action\":\"queued\",\"id\":3,\"run_id\":2,\"repository\":\"o/other\","
-                        "\"labels\":[],\"spec\":\"linux\",\"instance_type\":\"m7i.large\"}",
+                        "\"labels\":[],\"webhook_ms\":1767323044000,\"spec\":\"linux\",\"instance_"
+                        "type\":\"m7i.large\"}",
                         0, NULL}};
 
         expect_launch(stage, "Value=repos%2Fo%2Fr&", 1, 1);
@@ -63,8 +64,6 @@ static void different_jobs_are_launched_apart(void **state)
                 "{\"runner\":{\"id\":9},\"encoded_jit_config\":\"c2VjcmV0\"}");
         expect_put(stage, 3, 200, "{\"Version\":1}");
         assert_string_equal(queued_batch(stage, messages, 3), STAGE_NONE_FAILED);
-        /* The third job does not say when its delivery arrived. */
-        assert_not_logged(stage, "\"WebhookToLaunched\":1767");
 }
 
 /* What one RunInstances cannot give both. */
@@ -90,7 +89,7 @@ static void jobs_that_differ_in_one_thing_are_launched_apart(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
                 _cleanup_free_ char *other = mem_format(
                         "{\"action\":\"queued\",\"id\":2,\"run_id\":2,\"repository\":\"o/r\","
-                        "\"labels\":[]%s%s%s}",
+                        "\"webhook_ms\":1767323044000,\"labels\":[]%s%s%s}",
                         others[i], i == 0 ? "" : ",\"instance_type\":\"m7i.large\"",
                         i == 1 ? "" : ",\"spec\":\"linux\"");
                 const struct stage_message messages[] = {
@@ -112,7 +111,9 @@ static void another_attempt_of_a_job_is_another_job(void **state)
                 {"a", queued_job(1, "linux"), 0, NULL},
                 {"b",
                         "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"attempt\":2,\"repository\":"
-                        "\"o/r\",\"labels\":[],\"spec\":\"linux\",\"instance_type\":\"m7i.large\"}",
+                        "\"o/"
+                        "r\",\"labels\":[],\"webhook_ms\":1767323044000,\"spec\":\"linux\","
+                        "\"instance_type\":\"m7i.large\"}",
                         0, NULL},
         };
 
@@ -184,25 +185,191 @@ static void each_installation_has_its_token(void **state)
 
 /* -- messages and tokens -- */
 
-/* GitHub cancels a job that has been queued for a day. */
-static void old_jobs_are_dropped(void **state)
+static void expect_job(struct stage *stage, int status, const char *answer)
+{
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/1", NULL, status,
+                answer);
+}
+
+/* EC2 has nothing of any launch. */
+static void expect_nothing_launched(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "Filter.1.Name=tag%3Ascale-agent%3Alaunches&Filter.1.Value.1=%2A%2F1-1-", 200,
+                "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>");
+}
+
+/* GitHub says whether it still waits; its age does not. */
+static void a_job_that_is_not_fresh_is_asked_for_first(void **state)
 {
         struct stage *stage = *state;
-        const char *const old[] = {
-                queued_job_with(1, "linux", ",\"queued_ms\":1767236645000"),
-                "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\",\"labels\":[],"
-                "\"spec\":\"linux\",\"instance_type\":\"m7i.large\",\"webhook_ms\":1767236644000}",
+        const struct stage_message stale[] = {
+                {"a", queued_job_with(1, "linux", ",\"queued_ms\":1767322745000"), 0, NULL},
+                {"b", queued_job_with(1, "linux", ",\"stale\":1"), 0, NULL},
+                {"c", queued_job_with(1, "linux", ",\"launch\":1"), 0, NULL},
+                {"d", queued_job(1, "linux"), 2, NULL},
         };
 
-        for (size_t i = 0; i < ARRAY_SIZE(old); i++)
-                assert_string_equal(queued_one(stage, old[i]), STAGE_NONE_FAILED);
-        assert_logged(stage, "job dropped");
-        assert_int_equal(script_requests(stage->script), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(stale); i++) {
+                expect_nothing_launched(stage);
+                expect_job(stage, 200, "{\"status\":\"completed\"}");
+                assert_string_equal(queued_batch(stage, &stale[i], 1), STAGE_NONE_FAILED);
+                expect_nothing_launched(stage);
+                expect_job(stage, 404, "{}");
+                assert_string_equal(queued_batch(stage, &stale[i], 1), STAGE_NONE_FAILED);
+                expect_nothing_launched(stage);
+                expect_job(stage, 200, "{\"status\":\"queued\"}");
+                expect_launch(stage, NULL, 1, 1);
+                expect_registration(stage, 1);
+                assert_string_equal(queued_batch(stage, &stale[i], 1), STAGE_NONE_FAILED);
+        }
+        assert_logged(stage, "job waits no longer");
+        /* Five minutes old to the millisecond, or younger: fresh. */
         expect_launch(stage, NULL, 1, 1);
         expect_registration(stage, 1);
         assert_string_equal(
-                queued_one(stage, queued_job_with(1, "linux", ",\"queued_ms\":1767236645001")),
+                queued_one(stage, queued_job_with(1, "linux", ",\"queued_ms\":1767322746000")),
                 STAGE_NONE_FAILED);
+}
+
+/* What the answers of GitHub and EC2 together lead to. */
+static void a_recalled_job_waits_while_nobody_can_be_asked(void **state)
+{
+        static const struct {
+                int status;
+                const char *answer;
+                const char *parked;
+        } rows[] = {
+                {200, "{\"status\":\"waiting\"}", "\"DelaySeconds\":300}"},
+                {200, "{\"status\":\"something new\"}", "\"DelaySeconds\":300}"},
+                {403, "{\"message\":\"API rate limit exceeded\"}", "\"DelaySeconds\":15}"},
+                {401, "{\"message\":\"bad\"}", "\"DelaySeconds\":15}"},
+        };
+        struct stage *stage = *state;
+        const char *body = queued_job_with(1, "linux", ",\"stale\":1");
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                expect_nothing_launched(stage);
+                expect_job(stage, rows[i].status, rows[i].answer);
+                stage_expect_sent(stage, rows[i].parked);
+                if (i >= 2)
+                        stage_expect_sent(stage, "wait: GitHub refuses");
+                assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
+        }
+}
+
+static void a_job_that_may_not_be_asked_for_becomes_a_dead_letter(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_nothing_launched(stage);
+        expect_job(stage, 403, "{\"message\":\"Resource not accessible\"}");
+        stage_expect_sent(stage, "Actions: read");
+        assert_string_equal(
+                queued_one(stage, queued_job_with(1, "linux", ",\"stale\":1")), STAGE_NONE_FAILED);
+}
+
+/* EC2 shows instance 1, second of its launch, in STATE with a further tag. */
+static void expect_found(struct stage *stage, const char *instance_state, const char *tag)
+{
+        _cleanup_free_ char *xml = mem_format(
+                "<DescribeInstancesResponse><reservationSet><item><ownerId>123456789012</ownerId>"
+                "<instancesSet><item><instanceId>i-00000009</instanceId><instanceState>"
+                "<name>running</name></instanceState><amiLaunchIndex>0</amiLaunchIndex><tagSet>"
+                "<item><key>scale-agent:launches</key><value>/7-1-0/1-1-0/</value></item></tagSet>"
+                "</item><item><instanceId>i-00000001</instanceId><instanceState><name>%s</name>"
+                "</instanceState><amiLaunchIndex>1</amiLaunchIndex><tagSet><item>"
+                "<key>scale-agent:launches</key><value>/7-1-0/1-1-0/</value></item>%s</tagSet>"
+                "</item></instancesSet></item></reservationSet></DescribeInstancesResponse>",
+                instance_state, tag);
+
+        script_expect(stage->script, "POST", STAGE_EC2, "DescribeInstances", 200, xml);
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+}
+
+static void expect_parameter(struct stage *stage, const char *answer)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/runners/i-00000001\"",
+                answer ? 200 : 400, answer ? answer : "{\"__type\":\"ParameterNotFound\"}");
+}
+
+/* The instance that an earlier try launched is used; its hand-over, if it has one, is kept. */
+static void an_instance_of_the_same_name_is_adopted(void **state)
+{
+        struct stage *stage = *state;
+        const char *body = queued_job_with(1, "linux", ",\"stale\":1");
+
+        expect_found(stage, "running", "");
+        expect_parameter(stage, "{\"Parameter\":{\"Value\":\"{}\"}}");
+        assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
+        assert_logged(stage, "found handed over");
+
+        expect_found(stage, "pending", "");
+        expect_parameter(stage, NULL);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"message\":\"handed over\",\"instance\":\"i-00000001\"");
+        assert_not_logged(stage, "\"Launched\"");
+}
+
+static void a_job_whose_instance_is_spent_gets_the_next_launch(void **state)
+{
+        static const char job_tag[] =
+                "<item><key>scale-agent:job-url</key><value>https://github.test/2</value></item>";
+        struct stage *stage = *state;
+        const char *body = queued_job_with(1, "linux", ",\"stale\":1,\"sends\":4");
+
+        expect_found(stage, "terminated", "");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
+        assert_sent(
+                stage, "\\\"offer\\\":1,\\\"launch\\\":1,\\\"relaunches\\\":1,\\\"sends\\\":1,");
+        /* Another job took it: bad luck, and no fault of the machine. */
+        expect_found(stage, "running", job_tag);
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
+        assert_not_sent(stage, "relaunches");
+}
+
+/* Of one job's messages the latest launch counts. */
+static void an_earlier_launch_of_the_same_batch_is_dropped(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job(1, "linux"), 0, NULL},
+                {"b", queued_job_with(1, "linux", ",\"launch\":2"), 0, NULL},
+                {"c", queued_job_with(1, "linux", ",\"launch\":1"), 0, NULL},
+        };
+
+        expect_nothing_launched(stage);
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+        expect_launch(stage, "%2F1-1-2%2F", 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_batch(stage, messages, 3), STAGE_NONE_FAILED);
+}
+
+static void every_machine_is_watched(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job(1, "linux"), 0, NULL}, {"b", queued_job(2, "linux"), 0, NULL}};
+
+        expect_launch(stage, NULL, 1, 2);
+        expect_registration(stage, 1);
+        expect_registration(stage, 2);
+        script_expect(stage->script, "POST", STAGE_SQS, "\"DelaySeconds\":240}]}", 200,
+                "{\"Successful\":[]}");
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+        assert_sent(stage, "{\\\"action\\\":\\\"watched\\\",\\\"id\\\":1,");
+        assert_sent(stage, "\\\"instance\\\":\\\"i-00000002\\\"");
+        /* A message that no watch has followed is not done. */
+        expect_launch(stage, NULL, 1, 2);
+        expect_registration(stage, 1);
+        expect_registration(stage, 2);
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/watch", 200,
+                "{\"Failed\":[{\"Id\":\"1\",\"Code\":\"InternalError\"}]}");
+        assert_string_equal(queued_batch(stage, messages, 2),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"}]}");
 }
 
 static void bad_messages_fail_alone(void **state)
@@ -212,7 +379,7 @@ static void bad_messages_fail_alone(void **state)
                 {"b", queued_job(2, "linux"), 0, NULL}, {"c", queued_job(3, "gone"), 0, NULL},
                 {"d",
                         "{\"action\":\"queued\",\"id\":4,\"run_id\":2,\"repository\":\"o/r\","
-                        "\"labels\":[],\"spec\":\"linux\"}",
+                        "\"labels\":[],\"webhook_ms\":1767323044000,\"spec\":\"linux\"}",
                         0, NULL}};
 
         expect_launch(stage, "MaxCount=1&", 1, 1);
@@ -231,13 +398,15 @@ static void without_a_token_nothing_more_is_launched(void **state)
         stage_become_app(stage);
         script_expect(stage->script, "POST", "/access_tokens", NULL, 401, "{\"message\":\"bad\"}");
         expect_launch(stage, NULL, 1, 1);
-        expect_parameter_deleted(stage, 1);
-        expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(queued_one(stage, body), STAGE_FAILED("m1"));
-        /* From now on nothing is launched before there is a token. */
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
+        /* Its machine is kept; from now on nothing is launched before there is a token. */
         script_expect(stage->script, "POST", "/access_tokens", NULL, 401, "{\"message\":\"bad\"}");
-        stage_expect_sent(stage, "refused");
-        assert_string_equal(queued_one(stage, body), STAGE_FAILED("m1"));
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
+        script_sleep(stage->script, 60 * MSEC_PER_SEC);
         script_expect(stage->script, "POST", "/access_tokens", NULL, 201,
                 "{\"token\":\"ghs_x\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
         expect_launch(stage, NULL, 1, 1);
@@ -254,13 +423,37 @@ static void a_refused_token_is_read_again(void **state)
         setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
         expect_launch(stage, NULL, 1, 1);
         script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 401, "{\"message\":\"bad\"}");
-        expect_parameter_deleted(stage, 1);
-        expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        script_sleep(stage->script, 60 * MSEC_PER_SEC);
         expect_launch(stage, NULL, 2, 2);
         expect_registration(stage, 2);
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         assert_string_equal(github_kept_token(stage->scaler.github, 0), "new-token");
+}
+
+/* Until the time that GitHub names, and only for that installation. */
+static void a_limit_that_is_used_up_stops_launches_until_it_ends(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {{"a", queued_job(1, "linux"), 0, NULL},
+                {"b", queued_job_with(2, "linux", ",\"installation\":4711"), 0, NULL}};
+
+        expect_launch(stage, NULL, 1, 1);
+        script_expect_headers(stage->script, "POST", QUEUED_JIT_URL, NULL, 403,
+                "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767325045\r\n",
+                "{\"message\":\"API rate limit exceeded\"}");
+        stage_expect_sent(stage, "\"DelaySeconds\":900}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"until\":\"2026-01-02T03:37:2");
+
+        stage_expect_sent(stage, "\\\"not_before_ms\\\":17673250");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        expect_launch(stage, "Value=4711&", 2, 2);
+        expect_registration(stage, 2);
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
@@ -275,10 +468,17 @@ int main(void)
                 TEST(duplicate_messages_share_an_instance),
                 TEST(tokens_are_requested_while_ec2_launches),
                 TEST(each_installation_has_its_token),
-                TEST(old_jobs_are_dropped),
+                TEST(a_job_that_is_not_fresh_is_asked_for_first),
+                TEST(a_recalled_job_waits_while_nobody_can_be_asked),
+                TEST(a_job_that_may_not_be_asked_for_becomes_a_dead_letter),
+                TEST(an_instance_of_the_same_name_is_adopted),
+                TEST(a_job_whose_instance_is_spent_gets_the_next_launch),
+                TEST(an_earlier_launch_of_the_same_batch_is_dropped),
+                TEST(every_machine_is_watched),
                 TEST(bad_messages_fail_alone),
                 TEST(without_a_token_nothing_more_is_launched),
                 TEST(a_refused_token_is_read_again),
+                TEST(a_limit_that_is_used_up_stops_launches_until_it_ends),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

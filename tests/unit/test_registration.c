@@ -2,13 +2,14 @@
 
 /*
  * Registrations: the runner has the labels by which its job finds it, only its instance may read
- * the parameter, and what an earlier attempt left at GitHub or in SSM under the instance's name is
- * replaced, once.
+ * the parameter, and what an earlier try left at GitHub or in SSM under the instance's name is used
+ * where it can be, and replaced only where nobody can use it.
  */
 
 #include "queued_stage.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "fake_aws.h"
 
@@ -33,6 +34,7 @@ static void the_tag_is_the_arn_of_the_instance_in_every_partition(void **state)
 
         setenv("AWS_ENDPOINT_URL_EC2", STAGE_EC2, 1);
         setenv("AWS_ENDPOINT_URL_SSM", STAGE_SSM, 1);
+        setenv("AWS_ENDPOINT_URL_SQS", STAGE_SQS, 1);
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 _cleanup_free_ char *tag = mem_format("\"Value\":\"%s\"}", rows[i].arn);
 
@@ -100,106 +102,235 @@ static void the_hand_over_has_the_times_so_far(void **state)
 
 /* -- what is in the way -- */
 
-static void a_taken_name_is_cleared(void **state)
+/* GitHub has a runner of the instance's name, in this state. */
+static void expect_name_taken(struct stage *stage)
+{
+        script_expect(stage->script, "POST", QUEUED_JIT_URL, "i-00000001", 409,
+                "{\"message\":\"Already exists\"}");
+}
+
+static void expect_parameter(struct stage *stage, const char *value)
+{
+        _cleanup_free_ char *answer = mem_format("{\"Parameter\":{\"Value\":\"%s\"}}", value);
+
+        script_expect(stage->script, "POST", STAGE_SSM,
+                "{\"Name\":\"/p/runners/i-00000001\",\"WithDecryption\":true}", 200, answer);
+}
+
+static void expect_no_parameter(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SSM,
+                "{\"Name\":\"/p/runners/i-00000001\",\"WithDecryption\":true}", 400,
+                "{\"__type\":\"ParameterNotFound\"}");
+}
+
+static void expect_runner(struct stage *stage, const char *status, const char *busy)
+{
+        _cleanup_free_ char *answer = mem_format("{\"total_count\":1,\"runners\":[{\"id\":55,"
+                                                 "\"name\":\"i-00000001\",\"status\":\"%s\","
+                                                 "\"busy\":%s}]}",
+                status, busy);
+
+        script_expect(stage->script, "GET", QUEUED_RUNNERS_URL "?per_page=100&name=i-00000001",
+                NULL, 200, answer);
+}
+
+#define HANDOVER(runner)                                                                       \
+        "{\\\"version\\\":1,\\\"jit_config\\\":\\\"c2VjcmV0\\\",\\\"prefix\\\":\\\"/p\\\","    \
+        "\\\"spec\\\":\\\"linux\\\",\\\"scope\\\":\\\"repos/o/r\\\",\\\"runner_id\\\":" runner \
+        ",\\\"job\\\":{\\\"id\\\":1}}"
+
+/* An earlier try registered it and died: its secret is lost, and nobody can use it. */
+static void a_runner_that_nobody_can_use_is_replaced(void **state)
 {
         struct stage *stage = *state;
 
         expect_launch(stage, NULL, 1, 1);
-        script_expect(stage->script, "POST", QUEUED_JIT_URL, "i-00000001", 409,
-                "{\"message\":\"Already exists\"}");
-        script_expect(stage->script, "GET", QUEUED_RUNNERS_URL "?per_page=100&name=i-00000001",
-                NULL, 200, "{\"total_count\":1,\"runners\":[{\"id\":55,\"name\":\"i-00000001\"}]}");
+        expect_name_taken(stage);
+        expect_no_parameter(stage);
+        expect_runner(stage, "offline", "false");
         script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/55", NULL, 204, "");
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"message\":\"handed over\"");
+}
+
+/* Whoever is online, busy, or has a hand-over that may be read at any moment, stays. */
+static void a_runner_that_may_be_in_use_is_left_alone(void **state)
+{
+        static const struct {
+                const char *value; /* of the parameter, or NULL */
+                const char *status;
+                const char *busy;
+                int deleted; /* GitHub's answer to DELETE; 0: not asked */
+        } rows[] = {
+                {HANDOVER("55"), NULL, NULL, 0},
+                {NULL, "online", "false", 0},
+                {NULL, "online", "true", 0},
+                {NULL, "offline", "true", 0},
+                {NULL, "offline", "false", 422},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                expect_launch(stage, NULL, 1, 1);
+                expect_name_taken(stage);
+                if (rows[i].value)
+                        expect_parameter(stage, rows[i].value);
+                else
+                        expect_no_parameter(stage);
+                if (rows[i].status)
+                        expect_runner(stage, rows[i].status, rows[i].busy);
+                if (rows[i].deleted)
+                        script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/55", NULL,
+                                rows[i].deleted, "{\"message\":\"busy\"}");
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        }
+        assert_logged(stage, "\"message\":\"found handed over\",\"instance\":\"i-00000001\","
+                             "\"job\":1,\"repository\":\"o/r\",\"runner\":55");
+}
+
+static void a_name_that_is_free_again_is_asked_for_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        expect_name_taken(stage);
+        expect_no_parameter(stage);
+        script_expect(stage->script, "GET", QUEUED_RUNNERS_URL, NULL, 200, "{\"runners\":[]}");
         expect_registration(stage, 1);
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
 }
 
-static void a_name_that_stays_taken_is_given_up(void **state)
+/* The job is parked, and its machine waits. */
+static void a_name_that_stays_taken_waits(void **state)
 {
         struct stage *stage = *state;
 
         expect_launch(stage, NULL, 1, 1);
-        for (int i = 0; i < 2; i++)
-                script_expect(
-                        stage->script, "POST", QUEUED_JIT_URL, NULL, 409, "{\"message\":\"no\"}");
-        script_expect(stage->script, "GET", QUEUED_RUNNERS_URL, NULL, 200,
-                "{\"runners\":[{\"id\":55,\"name\":\"i-00000001\"}]}");
-        script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/55", NULL, 204, "");
-        expect_parameter_deleted(stage, 1);
-        expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
-        assert_logged(stage, "exists again after it was deleted");
-}
-
-static void a_parameter_in_the_way_is_replaced(void **state)
-{
-        struct stage *stage = *state;
-
-        expect_launch(stage, NULL, 1, 1);
-        expect_jit(stage, 1);
-        expect_put(stage, 1, 400, "{\"__type\":\"ParameterAlreadyExists\"}");
-        expect_parameter_deleted(stage, 1);
-        expect_put(stage, 1, 200, "{\"Version\":1}");
+        for (int i = 0; i < 2; i++) {
+                expect_name_taken(stage);
+                expect_no_parameter(stage);
+                expect_runner(stage, "offline", "false");
+                script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/55", NULL, 204, "");
+        }
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "exists again after it was deleted");
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
 }
 
-static void expect_runner_in_the_way(struct stage *stage)
-{
-        script_expect(stage->script, "POST", QUEUED_JIT_URL, "i-00000001", 409,
-                "{\"message\":\"Already exists\"}");
-        script_expect(stage->script, "GET", QUEUED_RUNNERS_URL "?per_page=100&name=i-00000001",
-                NULL, 200, "{\"runners\":[{\"id\":55,\"name\":\"i-00000001\"}]}");
-}
-
-static void a_runner_and_a_parameter_may_both_be_in_the_way(void **state)
+/* Our own PutParameter, whose answer was lost. */
+static void a_parameter_of_the_same_runner_is_ours(void **state)
 {
         struct stage *stage = *state;
 
         expect_launch(stage, NULL, 1, 1);
-        expect_runner_in_the_way(stage);
-        script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/55", NULL, 204, "");
         expect_jit(stage, 1);
         expect_put(stage, 1, 400, EXISTS);
-        expect_parameter_deleted(stage, 1);
-        expect_put(stage, 1, 200, "{\"Version\":1}");
+        expect_parameter(stage, HANDOVER("101"));
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"runner\":101");
 }
 
-static void a_runner_with_a_job_is_not_replaced(void **state)
+/* The machine may have read it: then our registration is the one too many. */
+static void a_parameter_of_another_runner_is_kept_and_ours_discarded(void **state)
 {
+        static const int answers[] = {204, 404, 422};
         struct stage *stage = *state;
 
-        expect_launch(stage, NULL, 1, 1);
-        expect_runner_in_the_way(stage);
-        script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/55", NULL, 422,
-                "{\"message\":\"busy\"}");
-        expect_parameter_deleted(stage, 1);
-        expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
-        assert_logged(stage, "is already running a job");
-}
-
-/* It cannot be deleted, or is back at once. */
-static void a_parameter_that_stays_is_given_up(void **state)
-{
-        struct stage *stage = *state;
-
-        for (int i = 0; i < 2; i++) {
+        for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
                 expect_launch(stage, NULL, 1, 1);
                 expect_jit(stage, 1);
                 expect_put(stage, 1, 400, EXISTS);
-                if (i == 0) {
-                        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":", 400, DENIED);
-                } else {
-                        expect_parameter_deleted(stage, 1);
-                        expect_put(stage, 1, 400, EXISTS);
-                }
-                script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, 204, "");
-                expect_parameter_deleted(stage, 1);
-                expect_terminated(stage, "InstanceId.1=i-00000001");
-                assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
+                expect_parameter(stage, HANDOVER("55"));
+                script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, answers[i],
+                        "{\"message\":\"\"}");
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         }
-        assert_logged(stage, "exists, and exists again after it was deleted");
+}
+
+static void a_parameter_that_is_gone_again_is_stored(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        expect_jit(stage, 1);
+        expect_put(stage, 1, 400, EXISTS);
+        expect_no_parameter(stage);
+        expect_put(stage, 1, 200, "{\"Version\":1}");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+static void a_parameter_that_comes_and_goes_waits(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        expect_jit(stage, 1);
+        for (int i = 0; i < 2; i++) {
+                expect_put(stage, 1, 400, EXISTS);
+                expect_no_parameter(stage);
+        }
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "its SSM parameter exists");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+/* -- what fails -- */
+
+/* What passes keeps the machine; what does not, gives it up. */
+static void only_what_can_never_work_gives_the_machine_up(void **state)
+{
+        static const struct {
+                int jit;         /* GitHub's status */
+                const char *ssm; /* SSM's refusal, or NULL: it is not asked */
+                bool passes;
+        } rows[] = {
+                {500, NULL, true},
+                {503, NULL, true},
+                {429, NULL, true},
+                {401, NULL, true},
+                {201, "{\"__type\":\"ParameterLimitExceeded\"}", true},
+                {201, "{\"__type\":\"InternalServerError\"}", true},
+                {301, NULL, false},
+                {403, NULL, false},
+                {404, NULL, false},
+                {410, NULL, false},
+                {422, NULL, false},
+                {201, DENIED, false},
+        };
+        struct stage *stage = *state;
+
+        setenv("GITHUB_TOKEN", "token", 1);
+        setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *queued = mem_format(
+                        ",\"queued_ms\":%lld", (long long)clock_wall_ms(stage->scaler.clock));
+                int tries = rows[i].jit >= 500 ? 3 : 1;
+
+                expect_launch(stage, NULL, 1, 1);
+                for (int j = 0; j < tries; j++)
+                        script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, rows[i].jit,
+                                "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}");
+                if (rows[i].ssm)
+                        expect_put(stage, 1, 400, rows[i].ssm);
+                if (rows[i].ssm && strstr(rows[i].ssm, "Internal"))
+                        for (int j = 0; j < 2; j++)
+                                expect_put(stage, 1, 400, rows[i].ssm);
+                if (rows[i].passes) {
+                        stage_expect_sent(stage, "sqs.test/parked");
+                        stage_expect_sent(stage, "Jobs of spec linux wait");
+                } else {
+                        if (rows[i].ssm)
+                                script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101",
+                                        NULL, 204, "");
+                        expect_terminated(stage, "InstanceId.1=i-00000001");
+                        stage_expect_sent(stage, "sqs.test/dead");
+                }
+                assert_string_equal(
+                        queued_one(stage, queued_job_with(1, "linux", queued)), STAGE_NONE_FAILED);
+                script_sleep(stage->script, 60 * MSEC_PER_SEC); /* launches pause for so long */
+        }
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
@@ -210,12 +341,15 @@ int main(void)
                 TEST(the_tag_is_the_arn_of_the_instance_in_every_partition),
                 TEST(the_instance_type_is_a_label_where_there_is_room),
                 TEST(the_hand_over_has_the_times_so_far),
-                TEST(a_taken_name_is_cleared),
-                TEST(a_name_that_stays_taken_is_given_up),
-                TEST(a_parameter_in_the_way_is_replaced),
-                TEST(a_runner_and_a_parameter_may_both_be_in_the_way),
-                TEST(a_runner_with_a_job_is_not_replaced),
-                TEST(a_parameter_that_stays_is_given_up),
+                TEST(a_runner_that_nobody_can_use_is_replaced),
+                TEST(a_runner_that_may_be_in_use_is_left_alone),
+                TEST(a_name_that_is_free_again_is_asked_for_again),
+                TEST(a_name_that_stays_taken_waits),
+                TEST(a_parameter_of_the_same_runner_is_ours),
+                TEST(a_parameter_of_another_runner_is_kept_and_ours_discarded),
+                TEST(a_parameter_that_is_gone_again_is_stored),
+                TEST(a_parameter_that_comes_and_goes_waits),
+                TEST(only_what_can_never_work_gives_the_machine_up),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

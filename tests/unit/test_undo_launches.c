@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Undoing a launch: a machine that could not be registered is terminated, and neither its runner
- * nor its parameter stays behind.
+ * Undoing a launch: a machine that can never be registered is terminated, its runner does not stay
+ * behind, and its job becomes a dead letter at once.
  */
 
 #include "queued_stage.h"
@@ -18,9 +18,9 @@ static void without_a_jit_configuration_the_instance_goes(void **state)
         script_expect(
                 stage->script, "POST", QUEUED_JIT_URL, "i-00000002", 422, "{\"message\":\"no\"}");
         expect_registration(stage, 3);
-        expect_parameter_deleted(stage, 2);
         expect_terminated(stage, "InstanceId.1=i-00000002");
-        assert_string_equal(queued_batch(stage, messages, 3), STAGE_FAILED("b"));
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(queued_batch(stage, messages, 3), STAGE_NONE_FAILED);
         assert_logged(stage, "\"error\":\"job 2: instance i-00000002: ");
         assert_logged(stage, "\"message\":\"launch undone\",\"instance\":\"i-00000002\",\"job\":2");
 }
@@ -31,11 +31,11 @@ static void without_a_parameter_the_runner_goes_as_well(void **state)
 
         expect_launch(stage, NULL, 1, 1);
         expect_jit(stage, 1);
-        expect_put(stage, 1, 400, "{\"__type\":\"ParameterLimitExceeded\",\"message\":\"full\"}");
+        expect_put(stage, 1, 400, "{\"__type\":\"AccessDeniedException\",\"message\":\"no\"}");
         script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, 204, "");
-        expect_parameter_deleted(stage, 1);
         expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         assert_not_logged(stage, "c2VjcmV0");
 }
 
@@ -49,15 +49,15 @@ static void an_unknown_instance_does_not_save_the_others(void **state)
         for (int i = 0; i < 2; i++)
                 script_expect(
                         stage->script, "POST", QUEUED_JIT_URL, NULL, 404, "{\"message\":\"no\"}");
-        script_expect(stage->script, "POST", STAGE_SSM, "i-00000002\"]}", 200, "{}");
         for (int i = 0; i < 3; i++)
                 expect_refusal(stage, "InstanceId.2=", 400, "InvalidInstanceID.NotFound");
         for (int i = 0; i < 3; i++)
                 expect_refusal(
                         stage, "&InstanceId.1=i-00000001", 400, "InvalidInstanceID.NotFound");
         expect_terminated(stage, "InstanceId.1=i-00000002");
-        assert_string_equal(queued_batch(stage, messages, 2),
-                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"}]}");
+        for (int i = 0; i < 2; i++)
+                stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
         assert_not_logged(stage, "not terminated");
 }
 
@@ -68,15 +68,13 @@ static void what_cannot_be_undone_is_logged(void **state)
 
         expect_launch(stage, NULL, 1, 1);
         expect_jit(stage, 1);
-        expect_put(stage, 1, 400, "{\"__type\":\"ParameterLimitExceeded\"}");
+        expect_put(stage, 1, 400, "{\"__type\":\"AccessDeniedException\"}");
         script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, 403,
                 "{\"message\":\"no\"}");
-        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":", 400,
-                "{\"__type\":\"AccessDeniedException\"}");
         expect_terminated(stage, "InstanceId.1=i-00000001");
-        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         assert_logged(stage, "the runner is still registered");
-        assert_logged(stage, "their parameters are not deleted");
 }
 
 /* The second one goes, which does not hide that the first one stays. */
@@ -90,11 +88,12 @@ static void an_instance_that_stays_is_logged(void **state)
         for (int i = 0; i < 2; i++)
                 script_expect(
                         stage->script, "POST", QUEUED_JIT_URL, NULL, 404, "{\"message\":\"no\"}");
-        script_expect(stage->script, "POST", STAGE_SSM, "i-00000002\"]}", 200, "{}");
         for (int i = 0; i < 3; i++)
                 expect_refusal(stage, "InstanceId.2=", 400, "InvalidInstanceID.NotFound");
         expect_refusal(stage, "&InstanceId.1=i-00000001", 403, "UnauthorizedOperation");
         expect_terminated(stage, "InstanceId.1=i-00000002");
+        for (int i = 0; i < 2; i++)
+                stage_expect_sent(stage, "sqs.test/dead");
         queued_batch(stage, messages, 2);
         assert_logged(stage, "their instances are not terminated");
 }

@@ -105,7 +105,7 @@ static void a_queued_job_goes_to_its_queue(void **state)
         stage_expect_sent(stage, "queued.fifo");
         assert_int_equal(deliver(stage, QUEUED, "current"), 202);
         assert_sent(stage, "\"MessageGroupId\":\"11\"");
-        assert_sent(stage, "\"MessageDeduplicationId\":\"11-3\"");
+        assert_sent(stage, "\"MessageDeduplicationId\":\"11-3-0-0\"");
         assert_sent(stage, "\\\"spec\\\":\\\"linux\\\"");
         assert_sent(stage, "\\\"instance_type\\\":\\\"m7i.large\\\"");
         assert_sent(stage, "\\\"webhook_ms\\\":17673230");

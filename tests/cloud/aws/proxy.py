@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..faults import Body, Cut, Error, Fault, Faults, Latency, Partial, Throttle, Timeout
+from ..faults import Body, Cut, Error, Fault, Faults, Kill, Latency, Partial, Throttle, Timeout
 from ..limits import PATIENCE
 from ..serve import Answer, Request, Server
 from . import services, wire
@@ -30,15 +30,22 @@ Hook = Callable[[Call, Answer], None]
 
 
 class Calls:
-    """The record of calls, newest last."""
+    """The record of calls, newest last, and how many are under way."""
 
     def __init__(self):
+        self.under_way = 0
         self._calls: list[Call] = []
         self._lock = threading.Lock()
 
-    def add(self, call: Call) -> None:
-        """Keep a call."""
+    def begin(self) -> None:
+        """Count a call that has come in."""
         with self._lock:
+            self.under_way += 1
+
+    def add(self, call: Call) -> None:
+        """Keep a call that has ended."""
+        with self._lock:
+            self.under_way -= 1
             self._calls.append(call)
 
     def clear(self) -> None:
@@ -105,6 +112,7 @@ class Aws:
             call.role, call.session = session.role, session.name
         started = time.monotonic()
         answer: Answer | None = None
+        self.calls.begin()
         try:
             answer = self._answer(request, call, session)
         except Exception as problem:
@@ -133,7 +141,7 @@ class Aws:
                 self.faults.wait(fault.seconds)
             elif isinstance(fault, Partial):
                 limit = fault.count
-            elif isinstance(fault, Body) or fault == Cut(before=False):
+            elif isinstance(fault, Body) or (isinstance(fault, Cut | Kill) and not fault.before):
                 after = fault
             else:
                 return self._fail(call, fault)
@@ -147,7 +155,9 @@ class Aws:
             hook = self.hooks.get((call.service, call.action))
             if hook is not None:
                 hook(call, answer)
-        if isinstance(after, Cut):
+        if isinstance(after, Kill):
+            after.kill()
+        if isinstance(after, Cut | Kill):
             return None
         return Answer(after.status, after.content) if isinstance(after, Body) else answer
 
@@ -158,6 +168,8 @@ class Aws:
             return wire.throttle(call)
         if isinstance(fault, Timeout):
             self.faults.wait(None)
+        if isinstance(fault, Kill):
+            fault.kill()
         call.error = type(fault).__name__
         return None
 

@@ -81,12 +81,16 @@ def for_moto(document: dict[str, Any]) -> dict[str, Any]:
 def open_policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
     """Write statements as moto can check them: the actions only.
 
-    Moto compares Resource with "*" instead of with the call's resource; `Policies` does better.
+    Moto compares Resource with "*" instead of with the call's resource; `Policies` does better. For
+    SendMessageBatch it wants an action of that name, which AWS does not have.
     """
-    opened = [
-        {"Effect": "Allow", "Action": statement["Action"], "Resource": "*"}
-        for statement in statements
-    ]
+    opened = []
+    for statement in statements:
+        actions = statement["Action"]
+        actions = [actions] if isinstance(actions, str) else list(actions)
+        if "sqs:SendMessage" in actions:
+            actions.append("sqs:SendMessageBatch")
+        opened.append({"Effect": "Allow", "Action": actions, "Resource": "*"})
     return {"Version": "2012-10-17", "Statement": opened}
 
 

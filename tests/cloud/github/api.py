@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..faults import Body, Cut, Error, Fault, Faults, Latency, Throttle, Timeout
+from ..faults import Body, Cut, Error, Fault, Faults, Kill, Latency, Throttle, Timeout
 from ..serve import Answer, Request
 from .openapi import Operation
 from .operations import OPERATIONS, scope_of
@@ -131,7 +131,9 @@ class Api:
     def _judged(self, request: Request, call: Call) -> Answer | None:
         operation, names, call.body = self._read(request, call)
         fault = self._fault(operation.id, names, call)
-        if isinstance(fault, Cut) and fault.before:
+        if isinstance(fault, Kill) and fault.before:
+            fault.kill()
+        if isinstance(fault, Cut | Kill) and fault.before:
             return None
         self._authorize(request.headers.get("authorization", ""), operation, names)
         status, call.document = OPERATIONS[operation.id](
@@ -141,7 +143,9 @@ class Api:
         if problems:
             self.github.violations += problems
             raise Refused(500, "; ".join(problems))
-        if isinstance(fault, Cut):
+        if isinstance(fault, Kill):
+            fault.kill()
+        if isinstance(fault, Cut | Kill):
             return None
         if isinstance(fault, Body):
             return Answer(fault.status, fault.content, {"Content-Type": "application/json"})

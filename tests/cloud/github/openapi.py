@@ -22,7 +22,7 @@ from jsonschema import Draft202012Validator
 BUILD = Path(__file__).resolve().parents[3] / "build"
 PACKAGE = "@octokit/openapi"
 DESCRIPTION = "generated/api.github.com.json"
-CUT_FORMAT = 3
+CUT_FORMAT = 4
 PATHS = (
     "/app",
     "/app/hook/config",
@@ -34,6 +34,7 @@ PATHS = (
     "/orgs/{org}/actions/runners/generate-jitconfig",
     "/orgs/{org}/actions/runners/{runner_id}",
     "/repos/{owner}/{repo}/installation",
+    "/repos/{owner}/{repo}/actions/jobs/{job_id}",
     "/repos/{owner}/{repo}/actions/runners",
     "/repos/{owner}/{repo}/actions/runners/generate-jitconfig",
     "/repos/{owner}/{repo}/actions/runners/{runner_id}",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..serve import Request, iso
 from .tokens import Installation, Refused
-from .webhooks import Delivery
+from .webhooks import Delivery, job_document
 
 if TYPE_CHECKING:
     from .stand_in import GitHub
@@ -162,6 +162,14 @@ def _delete(github: GitHub, names: dict[str, str], request: Request, body: Any) 
     return 204, None
 
 
+def _job(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
+    repository = f"{names['owner']}/{names['repo']}".lower()
+    for job in list(github.jobs.all):
+        if job.id == int(names["job_id"]) and job.repository.lower() == repository:
+            return 200, job_document(job)
+    raise Refused(404, "Not Found")
+
+
 def _user(login: str) -> dict[str, Any]:
     url = f"https://api.github.com/users/{login}"
     lists = (
@@ -200,4 +208,5 @@ OPERATIONS: dict[str, Serve] = {
     "actions/get-self-hosted-runner-for-org": _get,
     "actions/delete-self-hosted-runner-from-repo": _delete,
     "actions/delete-self-hosted-runner-from-org": _delete,
+    "actions/get-job-for-workflow-run": _job,
 }

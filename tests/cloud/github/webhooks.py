@@ -246,6 +246,11 @@ def workflow_job_body(job: Job, action: str, installation: int) -> dict[str, Any
     return body
 
 
+def job_document(job: Job) -> dict[str, Any]:
+    """A job as the API shows it, which is what the webhook of its state says of it."""
+    return workflow_job_body(job, job.state, 0)["workflow_job"]
+
+
 def _renamed(recorded: dict[str, Any], new: str) -> dict[str, Any]:
     """Replace a repository's name and its owner's, in names and in addresses."""
     old = recorded["repository"]["full_name"]

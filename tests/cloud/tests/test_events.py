@@ -73,7 +73,7 @@ def test_only_what_failed_comes_back(aws):
 @pytest.mark.parametrize("verb", ["crash", "nonsense"])
 def test_a_batch_that_goes_wrong_comes_back_whole(aws, verb):
     send(aws, "ParkedQueue", {"do": verb})
-    assert until(lambda: len(worked(aws, "queued")) > 1)
+    assert until(lambda: len(worked(aws, "watch")) > 1)
 
 
 def test_dead_letters_know_where_they_came_from(aws, monkeypatch):

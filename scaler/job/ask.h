@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Asks GitHub whether jobs still wait. Which jobs wait is GitHub's truth: whatever is not fresh is
+ * asked for before it is acted on.
+ */
+
+#include "job.h"
+#include "scaler.h"
+#include "setback.h"
+#include "token_requests.h"
+
+enum job_state {
+        JOB_STATE_UNKNOWN, /* GitHub could not be asked: see setback */
+        JOB_STATE_QUEUED,  /* waits for a runner */
+        JOB_STATE_HELD,    /* waits for something else: an approval, its concurrency group */
+        JOB_STATE_RUNS,
+        JOB_STATE_ENDED, /* completed, cancelled, or deleted */
+};
+
+/* For logs: "queued", "runs", … */
+const char *job_state_name(enum job_state state);
+
+struct question {
+        /* Set by the caller. */
+        struct scaler *scaler;
+        struct token_requests *tokens;
+        struct job *job; /* gets its labels from GitHub, if it has none */
+
+        /* Results. */
+        enum job_state state;
+        char runner_name[64]; /* of the runner that took it, or "" */
+        struct setback setback;
+};
+
+/* Starts; the caller drives the network (http_finish). QUESTION must live until then. */
+void ask_start(struct question *question);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Sends watches.
+ */
+
+#include "follow.h"
+
+#include <stdlib.h>
+
+#include "queue/send.h"
+
+int follow_jobs(struct scaler *scaler, struct job *const *jobs, size_t n_jobs,
+        unsigned delay_seconds, struct err *err)
+{
+        struct sqs_message messages[SQS_BATCH_MAX] = {0};
+        char *bodies[SQS_BATCH_MAX];
+        int r;
+
+        if (n_jobs == 0)
+                return 0;
+        for (size_t i = 0; i < n_jobs; i++) {
+                jobs[i]->action = JOB_WATCHED;
+                bodies[i] = job_print(jobs[i]);
+                messages[i].body = bodies[i];
+                messages[i].delay_seconds = delay_seconds;
+        }
+        r = queue_send_many(scaler, "WATCH_QUEUE_URL", messages, n_jobs, err);
+        for (size_t i = 0; i < n_jobs; i++)
+                free(bodies[i]);
+        return r < 0 ? err_prefix(err, r, "jobs could not be followed") : 0;
+}

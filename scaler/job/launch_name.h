@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The name of a launch: JOB-ATTEMPT-N, where N counts the launches for that job. The instances of
+ * one RunInstances carry the names of all its jobs in a tag, and the k-th name owns the instance
+ * with launch index k. So whoever handles a message that may have been handled before finds what
+ * was launched for it, however the batch was made up then.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "aws/ec2_instances.h"
+#include "job.h"
+
+#define LAUNCH_NAME_SIZE 64
+#define LAUNCH_NAMES_TAG "scale-agent:launches"
+/* EC2 takes so many characters as a tag's value. */
+#define LAUNCH_NAMES_MAX 256
+
+void launch_name(const struct job *job, char name[static LAUNCH_NAME_SIZE]);
+
+/* The value of the tag, "/NAME/NAME/"; the caller frees. */
+char *launch_names_print(const struct job *const *jobs, size_t n_jobs);
+/* What finds NAME in such a value with EC2's filter; the caller frees. */
+char *launch_name_pattern(const char *name);
+
+/* Whether INSTANCE was launched for NAME. */
+bool launch_name_owns(const char *name, const struct ec2_instance *instance);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * One call to EC2 for all jobs, and one to GitHub for each, at the same time.
+ */
+
+#include "recall.h"
+
+#include <stdlib.h>
+
+#include "launch_name.h"
+
+/* A webhook may be minutes late, and is sent again, unmarked, when a person redelivers it. */
+#define FRESH_MS (5 * 60 * MSEC_PER_SEC)
+
+bool job_is_fresh(const struct scaler *scaler, const struct job *job, int64_t receives)
+{
+        int64_t since_ms = job->queued_ms > 0 ? job->queued_ms : job->webhook_ms;
+
+        return job->launch == 0 && job->stale == 0 && receives <= 1 &&
+               clock_wall_ms(scaler->clock) - since_ms < FRESH_MS;
+}
+
+/* -- what was launched -- */
+
+struct search {
+        struct ec2_instances found;
+        struct setback setback;
+};
+
+static void on_found(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct search *search = userdata;
+        struct err err;
+        int r = ec2_describe_instances_answer(call, &search->found, &err);
+
+        if (r < 0)
+                search->setback = setback_by_aws(call, r, &err);
+}
+
+static void search_start(struct search *search, struct scaler *scaler, struct aws *aws,
+        const struct recall *recalls, size_t n_recalls)
+{
+        char **patterns = mem_alloc(n_recalls * sizeof(char *));
+        struct http_call *call;
+
+        for (size_t i = 0; i < n_recalls; i++) {
+                char name[LAUNCH_NAME_SIZE];
+
+                launch_name(recalls[i].job, name);
+                patterns[i] = launch_name_pattern(name);
+        }
+        call = ec2_find_instances(
+                aws, "tag:" LAUNCH_NAMES_TAG, (const char *const *)patterns, n_recalls);
+        for (size_t i = 0; i < n_recalls; i++)
+                free(patterns[i]);
+        free(patterns);
+        call->done = on_found;
+        call->userdata = search;
+        scaler_start(scaler, call);
+}
+
+/* The instance that was launched for JOB, or NULL; one that lives before one that has ended. */
+static const struct ec2_instance *instance_of(const struct search *search, const struct job *job)
+{
+        const struct ec2_instance *ended = NULL;
+        char name[LAUNCH_NAME_SIZE];
+
+        launch_name(job, name);
+        for (size_t i = 0; i < search->found.count; i++) {
+                const struct ec2_instance *instance = &search->found.items[i];
+
+                if (!launch_name_owns(name, instance))
+                        continue;
+                if (ec2_instance_lives(instance))
+                        return instance;
+                ended = instance;
+        }
+        return ended;
+}
+
+/* -- the verdict -- */
+
+static enum recall_verdict judge_queued(struct recall *recall, const struct search *search)
+{
+        const struct ec2_instance *instance = instance_of(search, recall->job);
+
+        if (search->setback.result < 0) {
+                recall->setback = search->setback;
+                return RECALL_WAIT;
+        }
+        if (!instance)
+                return RECALL_LAUNCH;
+        recall->instance = *instance;
+        recall->instance.tags = NULL;
+        recall->instance.n_tags = 0;
+        return ec2_instance_lives(instance) && !ec2_instance_tag(instance, JOB_TAG)
+                       ? RECALL_ADOPT
+                       : RECALL_RELAUNCH;
+}
+
+static enum recall_verdict judge(
+        struct recall *recall, const struct question *question, const struct search *search)
+{
+        recall->state = question->state;
+        switch (question->state) {
+        case JOB_STATE_QUEUED:
+                return judge_queued(recall, search);
+        case JOB_STATE_RUNS:
+        case JOB_STATE_ENDED:
+                return RECALL_DROP;
+        case JOB_STATE_HELD:
+        case JOB_STATE_UNKNOWN:
+        default:
+                recall->setback = question->setback;
+                return RECALL_WAIT;
+        }
+}
+
+void recall_jobs(struct scaler *scaler, struct aws *aws, struct token_requests *tokens,
+        struct recall *recalls, size_t n_recalls)
+{
+        _cleanup_free_ struct question *questions = mem_alloc(n_recalls * sizeof(*questions));
+        struct search search = {0};
+
+        if (n_recalls == 0)
+                return;
+        search_start(&search, scaler, aws, recalls, n_recalls);
+        for (size_t i = 0; i < n_recalls; i++) {
+                questions[i] = (struct question){
+                        .scaler = scaler, .tokens = tokens, .job = recalls[i].job};
+                ask_start(&questions[i]);
+        }
+        http_finish(scaler_http(scaler));
+        for (size_t i = 0; i < n_recalls; i++)
+                recalls[i].verdict = judge(&recalls[i], &questions[i], &search);
+        ec2_instances_release(&search.found);
+}

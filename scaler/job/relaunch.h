@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Relaunching: the machine of a launch is gone or has worked for another job, and its job still
+ * waits. The next launch gets the next name, and begins one offer further on.
+ */
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "job.h"
+#include "scaler.h"
+
+/* After so many machines that ended without having run the job, bad luck is not the cause: people
+ * are told, and one machine an hour is tried. */
+#define RELAUNCHES_MAX 5
+
+enum relaunch_reason {
+        RELAUNCH_ENDED,  /* its machine ended: counts */
+        RELAUNCH_TAKEN,  /* another job took its machine */
+        RELAUNCH_IN_VAIN /* its runner listened until its idle limit: GitHub assigned too late */
+};
+
+/* Sends the next launch for JOB: at once the first time, after growing pauses later. 0 or negative.
+ * JOB becomes that launch. */
+int relaunch_job(
+        struct scaler *scaler, struct job *job, enum relaunch_reason reason, struct err *err);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Judges what keeps a job from going on.
+ */
+
+#include "setback.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "aws/answer.h"
+#include "github/github.h"
+
+/* After a failure for which GitHub names no end, one batch a minute tries it. */
+#define PAUSE_MS (60 * MSEC_PER_SEC)
+/* GitHub's limits end within the hour. A clock that is wrong must not stop us for longer. */
+#define PAUSE_MAX_MS (65 * 60 * MSEC_PER_SEC)
+
+static const char *pause_key(int64_t installation, char key[static 24])
+{
+        snprintf(key, 24, "%lld", (long long)installation);
+        return key;
+}
+
+static void pause_launches(struct scaler *scaler, int64_t installation, int64_t until_ms)
+{
+        int64_t pause = until_ms > 0 ? until_ms - clock_wall_ms(scaler->clock) : PAUSE_MS;
+        char key[24];
+
+        if (pause > PAUSE_MAX_MS)
+                pause = PAUSE_MAX_MS;
+        if (pause > 0)
+                recent_note(&scaler->github_pauses, pause_key(installation, key),
+                        clock_monotonic_ms(scaler->clock) + pause);
+}
+
+int64_t setback_pause_until(const struct scaler *scaler, int64_t installation)
+{
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        char key[24];
+        int64_t until_ms =
+                recent_until(&scaler->github_pauses, pause_key(installation, key), now_ms);
+
+        return until_ms > 0 ? clock_wall_ms(scaler->clock) + until_ms - now_ms : 0;
+}
+
+struct setback setback_by_github(struct scaler *scaler, int64_t installation,
+        const struct http_call *call, int r, const struct err *err)
+{
+        struct setback setback = {.result = r, .by_github = true, .err = *err};
+
+        setback.passing =
+                github_call_is_passing(call, clock_wall_ms(scaler->clock), &setback.until_ms);
+        if (setback.passing)
+                pause_launches(scaler, installation, setback.until_ms);
+        return setback;
+}
+
+struct setback setback_by_aws(const struct http_call *call, int r, const struct err *err)
+{
+        return (struct setback){.result = r, .passing = aws_call_is_passing(call), .err = *err};
+}
+
+struct setback setback_final(int r, const struct err *err)
+{
+        return (struct setback){.result = r, .err = *err};
+}

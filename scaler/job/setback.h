@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What keeps a job from going on. A passing setback parks the job and costs it nothing; any other
+ * is final, and people are told. Which is which: github_call_is_passing(), aws_call_is_passing().
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "http/http_call.h"
+#include "scaler.h"
+
+struct setback {
+        int result; /* negative; 0: none */
+        bool passing;
+        bool by_github;   /* else AWS */
+        int64_t until_ms; /* wall clock: when a limit ends; 0 = unknown */
+        struct err err;
+};
+
+/* What GitHub's answer to CALL, read with result R and ERR, means for jobs of INSTALLATION. A
+ * passing one also pauses launches for them. */
+struct setback setback_by_github(struct scaler *scaler, int64_t installation,
+        const struct http_call *call, int r, const struct err *err);
+/* The same of an answer by AWS. */
+struct setback setback_by_aws(const struct http_call *call, int r, const struct err *err);
+/* A final one, for which no call was made. */
+struct setback setback_final(int r, const struct err *err);
+
+/* Until when (wall clock) nothing is launched for INSTALLATION, since GitHub could not register the
+ * runner: a limit was reached or GitHub failed a moment ago. 0: launch. */
+int64_t setback_pause_until(const struct scaler *scaler, int64_t installation);

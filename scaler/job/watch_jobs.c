@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Looks first for machines that run the jobs, any of ours, since equal jobs swap machines: one call
+ * for all of them. For the rest, GitHub is asked for the job and EC2 for its own machine.
+ */
+
+#include "watch_jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ask.h"
+#include "aws/ec2.h"
+#include "follow.h"
+#include "relaunch.h"
+#include "token_requests.h"
+
+/* A machine whose runner never came within this time will not bring one. */
+#define BOOT_LIMIT_MS (15 * 60 * MSEC_PER_SEC)
+#define FOLLOW_LATE_SECONDS (15 * 60)
+
+struct look {
+        struct watched *watched;
+        struct question question;
+        const struct ec2_instance *machine; /* as EC2 describes it; NULL: gone */
+        bool has_no_runner;                 /* GitHub does not know one of its name */
+};
+
+struct looks {
+        struct scaler *scaler;
+        const struct config *config;
+        struct aws *aws;
+        struct token_requests tokens;
+        struct look *items;
+        size_t n_items;
+        struct ec2_instances machines;
+};
+
+static void looks_release(struct looks *looks)
+{
+        ec2_instances_release(&looks->machines);
+        free(looks->items);
+        token_requests_release(&looks->tokens);
+}
+
+static int open_dependencies(struct looks *looks, struct err *err)
+{
+        int r = scaler_config(looks->scaler, &looks->config, err);
+
+        if (r == 0)
+                r = scaler_aws(looks->scaler, &looks->aws, err);
+        if (r == 0)
+                r = token_requests_init(&looks->tokens, looks->scaler, err);
+        return r;
+}
+
+/* -- which jobs run -- */
+
+static bool runs(const struct ec2_instances *machines, const struct job *job)
+{
+        for (size_t i = 0; job->url && i < machines->count; i++) {
+                const char *url = ec2_instance_tag(&machines->items[i], JOB_TAG);
+
+                if (url && strcmp(url, job->url) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Adds those of ITEMS that no machine runs or has run. */
+static int find_idle(struct looks *looks, struct watched *items, size_t n_items, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        _cleanup_(ec2_instances_release) struct ec2_instances found = {0};
+        _cleanup_free_ const char **urls = mem_alloc(n_items * sizeof(char *));
+        size_t n_urls = 0;
+        int r = 0;
+
+        for (size_t i = 0; i < n_items; i++)
+                if (items[i].job.url)
+                        urls[n_urls++] = items[i].job.url;
+        if (n_urls > 0) {
+                call = scaler_call(looks->scaler,
+                        ec2_find_instances(looks->aws, "tag:" JOB_TAG, urls, n_urls));
+                r = ec2_describe_instances_answer(call, &found, err);
+        }
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n_items; i++)
+                if (!runs(&found, &items[i].job))
+                        looks->items[looks->n_items++].watched = &items[i];
+        return 0;
+}
+
+/* -- the rest: their own machines, and GitHub -- */
+
+static int describe_machines(struct looks *looks, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        _cleanup_free_ const char **ids = mem_alloc(looks->n_items * sizeof(char *));
+        int r;
+
+        for (size_t i = 0; i < looks->n_items; i++)
+                ids[i] = looks->items[i].watched->job.instance;
+        call = scaler_call(looks->scaler, ec2_describe_instances(looks->aws, ids, looks->n_items));
+        r = ec2_describe_instances_answer(call, &looks->machines, err);
+        for (size_t i = 0; i < looks->n_items; i++)
+                for (size_t j = 0; j < looks->machines.count; j++)
+                        if (strcmp(ids[i], looks->machines.items[j].id) == 0)
+                                looks->items[i].machine = &looks->machines.items[j];
+        return r;
+}
+
+static void on_runner(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct look *look = userdata;
+        const struct job *job = &look->watched->job;
+        struct github_runner runner;
+        struct err err;
+        int r = github_find_runner_answer(call, job->instance, &runner, &err);
+
+        token_note_result(
+                look->question.scaler, look->question.tokens->github, job->installation, r);
+        if (r == GITHUB_NOT_FOUND)
+                look->has_no_runner = true;
+        else if (r == 0)
+                look->has_no_runner =
+                        runner.offline && !runner.busy &&
+                        clock_wall_ms(look->question.scaler->clock) - job->launched_ms >
+                                BOOT_LIMIT_MS;
+}
+
+static bool is_idle(const struct look *look)
+{
+        return look->machine && ec2_instance_lives(look->machine) &&
+               !ec2_instance_tag(look->machine, JOB_TAG);
+}
+
+/* A machine that still lives without a job at its second watch may have lost its runner. */
+static void ask_for_runners(struct looks *looks)
+{
+        for (size_t i = 0; i < looks->n_items; i++) {
+                struct look *look = &looks->items[i];
+                const struct job *job = &look->watched->job;
+                const struct config_spec *spec =
+                        job->spec ? config_spec_by_name(looks->config, job->spec) : NULL;
+                char scope[GITHUB_SCOPE_SIZE];
+                struct http_call *call;
+
+                if (look->question.state != JOB_STATE_QUEUED || job->watches == 0 || !spec ||
+                        !is_idle(look))
+                        continue;
+                job_scope(job, spec, scope);
+                call = github_find_runner(
+                        looks->tokens.github, job->installation, scope, job->instance);
+                call->done = on_runner;
+                call->userdata = look;
+                scaler_start(looks->scaler, call);
+        }
+        http_finish(scaler_http(looks->scaler));
+}
+
+static int ask(struct looks *looks, struct err *err)
+{
+        int r;
+
+        for (size_t i = 0; i < looks->n_items; i++) {
+                looks->items[i].question = (struct question){
+                        .scaler = looks->scaler,
+                        .tokens = &looks->tokens,
+                        .job = &looks->items[i].watched->job,
+                };
+                ask_start(&looks->items[i].question);
+        }
+        r = describe_machines(looks, err);
+        http_finish(scaler_http(looks->scaler));
+        if (r == 0)
+                ask_for_runners(looks);
+        return r;
+}
+
+/* -- what follows -- */
+
+/* EC2's truth: the machine shut itself down after it had listened for its whole idle limit. */
+static bool listened_in_vain(const struct looks *looks, const struct look *look)
+{
+        const struct job *job = &look->watched->job;
+        const struct config_spec *spec =
+                job->spec ? config_spec_by_name(looks->config, job->spec) : NULL;
+
+        return spec && look->machine &&
+               strcmp(look->machine->state_reason, "Client.InstanceInitiatedShutdown") == 0 &&
+               clock_wall_ms(looks->scaler->clock) - job->launched_ms >
+                       spec->idle_limit_seconds * MSEC_PER_SEC;
+}
+
+static enum relaunch_reason reason_of(const struct looks *looks, const struct look *look)
+{
+        if (look->machine && ec2_instance_tag(look->machine, JOB_TAG))
+                return RELAUNCH_TAKEN;
+        return listened_in_vain(looks, look) ? RELAUNCH_IN_VAIN : RELAUNCH_ENDED;
+}
+
+static int watch_again(struct looks *looks, const struct look *look, struct err *err)
+{
+        struct job *job = &look->watched->job;
+
+        job->watches++;
+        return follow_jobs(looks->scaler, &job, 1,
+                job->watches > 3 ? FOLLOW_LATE_SECONDS : FOLLOW_SECONDS, err);
+}
+
+static int act(struct looks *looks, struct look *look, struct err *err)
+{
+        struct job *job = &look->watched->job;
+
+        switch (look->question.state) {
+        case JOB_STATE_RUNS:
+        case JOB_STATE_ENDED:
+                return 0;
+        case JOB_STATE_QUEUED:
+                if (is_idle(look) && !look->has_no_runner)
+                        return watch_again(looks, look, err);
+                return relaunch_job(looks->scaler, job, reason_of(looks, look), err);
+        case JOB_STATE_HELD:
+        case JOB_STATE_UNKNOWN:
+        default:
+                return watch_again(looks, look, err);
+        }
+}
+
+int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, struct err *err)
+{
+        _cleanup_(looks_release) struct looks looks = {.scaler = scaler};
+        int r = open_dependencies(&looks, err);
+
+        looks.items = mem_alloc(n_items * sizeof(struct look));
+        if (r == 0)
+                r = find_idle(&looks, items, n_items, err);
+        if (r == 0 && looks.n_items > 0)
+                r = ask(&looks, err);
+        for (size_t i = 0; r == 0 && i < looks.n_items; i++) {
+                struct watched *watched = looks.items[i].watched;
+
+                watched->result = act(&looks, &looks.items[i], &watched->err);
+        }
+        return r;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The two halves of `queued`: queued.c launches and registers, and queued_settle.c decides what
+ * becomes of each message once all of that has ended.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "handler.h"
+#include "job/job.h"
+#include "job/launch.h"
+#include "job/recall.h"
+#include "job/registration.h"
+#include "job/token_requests.h"
+
+/* One message, and how far its job has come. */
+struct queued_job {
+        struct record *record;
+        struct job job;
+        bool ignored; /* it cannot be read, or is settled, or another message of the batch has it */
+        bool recalled;
+        struct recall recall;
+        struct launch *launch;
+        struct registration registration; /* once launched or adopted */
+        bool launched;
+};
+
+/* A batch. */
+struct queued {
+        struct scaler *scaler;
+        const struct config *config;
+        struct aws *aws;
+        struct token_requests token_requests;
+        struct queued_job *items;
+        size_t n_items;
+        struct launch *launches;
+        size_t n_launches;
+};
+
+/* Marks the message of ITEM as failed, with its job in front of the text. */
+void queued_job_fail(
+        struct queued *queued, struct queued_job *item, int result, const struct err *err);
+
+void settle_jobs(struct queued *queued);

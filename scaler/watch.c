@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Alongside a job's life: the promises that wait for their time. Messages come from two queues:
+ *
+ *      parked   a job that could not go on: it is sent to queued.fifo again
+ *      watch    a job that got a machine minutes ago: if it still waits, and its machine will not
+ *               run it, the next launch for it is sent to queued.fifo
+ *
+ * A job that runs is found by EC2's tags, without a call to GitHub. A watch ends only when GitHub
+ * no longer says that its job waits; until then each one that ends sends another.
+ */
+
+#include "handler.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job/forward.h"
+#include "job/job.h"
+#include "job/park.h"
+#include "job/watch_jobs.h"
+
+/* A batch, and the watches in it. */
+struct watching {
+        struct watched *items;
+        size_t n_items;
+        struct record **records; /* of each item */
+};
+
+static void watching_release(struct watching *watching)
+{
+        for (size_t i = 0; i < watching->n_items; i++)
+                job_release(&watching->items[i].job);
+        free(watching->items);
+        free(watching->records);
+}
+
+/* One that is parked for longer than SQS can delay a message waits on. */
+static int unpark(struct scaler *scaler, struct job *job, struct err *err)
+{
+        if (job->not_before_ms > clock_wall_ms(scaler->clock))
+                return park_again(scaler, job, err);
+        job->not_before_ms = 0;
+        return forward_job(scaler, job, err);
+}
+
+static int read_record(
+        struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+{
+        struct watching *watching = userdata;
+        _cleanup_(job_release) struct job job = {0};
+        int r = job_parse(record->body, strlen(record->body), &job, err);
+
+        if (r < 0)
+                return r;
+        if (job.action == JOB_QUEUED)
+                return unpark(scaler, &job, err);
+        if (job.action != JOB_WATCHED || !ec2_is_instance_id(job.instance))
+                return err_set(err, -EBADMSG,
+                        "job %lld: the message is neither of a parked job nor a watch",
+                        (long long)job.id);
+        watching->records[watching->n_items] = record;
+        watching->items[watching->n_items++].job = job;
+        job = (struct job){0};
+        return 0;
+}
+
+void watch_handle(struct scaler *scaler, struct batch *batch)
+{
+        _cleanup_(watching_release) struct watching watching = {
+                .items = mem_alloc(batch->n_records * sizeof(struct watched)),
+                .records = mem_alloc(batch->n_records * sizeof(struct record *)),
+        };
+        struct err err;
+        int r;
+
+        batch_each(scaler, batch, read_record, &watching);
+        if (watching.n_items == 0)
+                return;
+        r = watch_jobs(scaler, watching.items, watching.n_items, &err);
+        for (size_t i = 0; i < watching.n_items; i++) {
+                const struct watched *watched = &watching.items[i];
+
+                if (r < 0 || watched->result < 0)
+                        record_fail(scaler, watching.records[i], r < 0 ? r : watched->result,
+                                r < 0 ? &err : &watched->err);
+        }
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Promises that are due: a parked job is queued again, and a job whose machine will not run it gets
+ * another launch. A job that runs costs no call to GitHub.
+ */
+
+#include <stdlib.h>
+
+#include "stage.h"
+
+#define URL "https://github.test/1"
+#define JOB(action, more)                                                                        \
+        "{\"action\":\"" action "\",\"id\":1,\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\"," \
+        "\"url\":\"" URL "\",\"labels\":[\"linux\"],\"spec\":\"linux\","                         \
+        "\"instance_type\":\"m7i.large\"" more "}"
+/* Launched at 03:00:00; the stage's clock says 03:04:05. */
+#define WATCH(more) \
+        JOB("watched", ",\"instance\":\"i-00000001\",\"launched_ms\":1767322800000" more)
+
+static void expect_machines(struct stage *stage, const char *filter, const char *machines)
+{
+        _cleanup_free_ char *xml = mem_format("<DescribeInstancesResponse><reservationSet><item>"
+                                              "<instancesSet>%s</instancesSet></item>"
+                                              "</reservationSet></DescribeInstancesResponse>",
+                machines);
+
+        script_expect(stage->script, "POST", STAGE_EC2, filter, 200, xml);
+}
+
+#define BY_JOB "Filter.1.Name=tag%3Ascale-agent%3Ajob-url&Filter.1.Value.1=https"
+#define BY_ID "Filter.1.Name=instance-id&Filter.1.Value.1=i-00000001"
+#define MACHINE(state, reason, tags)                                                \
+        "<item><instanceId>i-00000001</instanceId><instanceState><name>" state      \
+        "</name></instanceState><stateReason><code>" reason "</code></stateReason>" \
+        "<tagSet>" tags "</tagSet></item>"
+#define JOB_URL(url) "<item><key>scale-agent:job-url</key><value>" url "</value></item>"
+
+static void expect_job(struct stage *stage, int status, const char *answer)
+{
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/1", NULL, status,
+                answer);
+}
+
+static const char *watch(struct stage *stage, const char *body)
+{
+        return stage_one(stage, watch_handle, body);
+}
+
+/* -- parked -- */
+
+static void a_parked_job_is_queued_again(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-0-3\"");
+        assert_string_equal(
+                watch(stage, JOB("queued", ",\"sends\":3,\"stale\":1")), STAGE_NONE_FAILED);
+        assert_sent(stage, "\"MessageGroupId\":\"1\"");
+        assert_sent(stage, "\\\"sends\\\":4,\\\"stale\\\":1,");
+        script_expect(stage->script, "POST", STAGE_SQS, "queued.fifo", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_string_equal(watch(stage, JOB("queued", "")), STAGE_FAILED("m1"));
+}
+
+/* SQS delays a message by a quarter of an hour at most. */
+static void a_job_that_is_parked_for_longer_waits_on(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_expect_sent(stage, "sqs.test/parked");
+        assert_string_equal(
+                watch(stage, JOB("queued", ",\"not_before_ms\":1767326645000")), STAGE_NONE_FAILED);
+        assert_sent(stage, "\"DelaySeconds\":900}");
+        assert_sent(stage, "\\\"not_before_ms\\\":1767326645000");
+        stage_expect_sent(stage, "sqs.test/parked");
+        assert_string_equal(
+                watch(stage, JOB("queued", ",\"not_before_ms\":1767323050000")), STAGE_NONE_FAILED);
+        assert_sent(stage, "\"DelaySeconds\":5}");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(
+                watch(stage, JOB("queued", ",\"not_before_ms\":1767323045000")), STAGE_NONE_FAILED);
+        assert_not_sent(stage, "not_before_ms");
+}
+
+static void what_is_neither_fails_alone(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", "{", 0, NULL},
+                {"b", JOB("completed", ""), 0, NULL},
+                {"c", JOB("watched", ""), 0, NULL},
+                {"d", JOB("watched", ",\"instance\":\"x\""), 0, NULL},
+                {"e", JOB("queued", ""), 0, NULL},
+        };
+
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(stage_batch(stage, watch_handle, messages, 5),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"},"
+                "{\"itemIdentifier\":\"c\"},{\"itemIdentifier\":\"d\"}]}");
+}
+
+/* -- watches -- */
+
+static void a_job_that_runs_anywhere_costs_one_call(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_machines(stage, BY_JOB, MACHINE("running", "", JOB_URL(URL)));
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 1);
+}
+
+static void a_job_that_waits_no_longer_needs_nothing(void **state)
+{
+        static const char *const answers[] = {
+                "{\"status\":\"in_progress\",\"runner_name\":\"mine\"}",
+                "{\"status\":\"completed\"}", NULL, /* 404 */
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+                expect_job(stage, answers[i] ? 200 : 404, answers[i] ? answers[i] : "{}");
+                assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+        }
+}
+
+static void expect_watched_again(struct stage *stage, const char *text)
+{
+        script_expect(stage->script, "POST", STAGE_SQS, text, 200, "{\"Successful\":[]}");
+}
+
+static void what_is_not_known_is_watched_again(void **state)
+{
+        static const struct {
+                int status;
+                const char *answer;
+        } rows[] = {
+                {200, "{\"status\":\"waiting\"}"},
+                {200, "{\"status\":\"pending\"}"},
+                {403, "{\"message\":\"API rate limit exceeded\"}"},
+                {401, "{\"message\":\"bad\"}"},
+                {403, "{\"message\":\"Resource not accessible\"}"},
+        };
+        struct stage *stage = *state;
+
+        setenv("GITHUB_TOKEN", "token", 1);
+        setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+                expect_job(stage, rows[i].status, rows[i].answer);
+                expect_watched_again(stage, "\\\"watches\\\":8,");
+                assert_string_equal(watch(stage, WATCH(",\"watches\":7")), STAGE_NONE_FAILED);
+                assert_sent(stage, "\"DelaySeconds\":900}");
+        }
+        /* Without EC2's answer nothing is known: the message itself comes again. */
+        script_expect(stage->script, "POST", STAGE_EC2, NULL, 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
+                "</Errors></Response>");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_FAILED("m1"));
+}
+
+/* At the second watch its runner is looked for: the machine may have lost it. */
+static void a_machine_that_may_still_take_the_job_is_watched(void **state)
+{
+        static const struct {
+                const char *more;
+                const char *runners; /* NULL: not looked for */
+                bool relaunches;
+        } rows[] = {
+                {"", NULL, false},
+                {",\"watches\":1", "{\"id\":5,\"name\":\"i-00000001\",\"status\":\"online\"}",
+                        false},
+                {",\"watches\":1", "{\"id\":5,\"name\":\"i-00000001\",\"status\":\"offline\"}",
+                        false},
+                {",\"watches\":1", "", true},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *body = mem_format(
+                        JOB("watched",
+                                ",\"instance\":\"i-00000001\",\"launched_ms\":1767322800000%s"),
+                        rows[i].more);
+                _cleanup_free_ char *runners =
+                        mem_format("{\"runners\":[%s]}", rows[i].runners ? rows[i].runners : "");
+
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, MACHINE("running", "", ""));
+                expect_job(stage, 200, "{\"status\":\"queued\"}");
+                if (rows[i].runners)
+                        script_expect(stage->script, "GET",
+                                STAGE_GITHUB "/repos/o/r/actions/runners?", NULL, 200, runners);
+                if (rows[i].relaunches)
+                        stage_expect_sent(stage, "queued.fifo");
+                else
+                        expect_watched_again(stage, "sqs.test/watch");
+                assert_string_equal(watch(stage, body), STAGE_NONE_FAILED);
+        }
+}
+
+/* A runner that has not come a quarter of an hour after the launch will not come. */
+static void a_machine_that_hangs_in_its_boot_is_given_up(void **state)
+{
+        struct stage *stage = *state;
+
+        script_sleep(stage->script, 11 * 60 * MSEC_PER_SEC);
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, MACHINE("running", "", ""));
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/runners?", NULL, 200,
+                "{\"runners\":[{\"id\":5,\"name\":\"i-00000001\",\"status\":\"offline\"}]}");
+        stage_expect_sent(stage, "\\\"launch\\\":1,\\\"relaunches\\\":1,");
+        assert_string_equal(watch(stage, WATCH(",\"watches\":3")), STAGE_NONE_FAILED);
+}
+
+static void a_job_that_waits_without_a_machine_gets_another(void **state)
+{
+        static const struct {
+                const char *machine;
+                bool counts; /* as a machine that ended without having run it */
+        } rows[] = {
+                {"", true}, /* EC2 has forgotten it */
+                {MACHINE("terminated", "Server.SpotInstanceTermination", ""), true},
+                {MACHINE("shutting-down", "Server.InternalError", ""), true},
+                {MACHINE("running", "", JOB_URL("https://github.test/2")), false},
+                {MACHINE("terminated", "Client.InstanceInitiatedShutdown",
+                         JOB_URL("https://github.test/2")),
+                        false},
+                /* It ended itself before its idle limit, ... */
+                {MACHINE("terminated", "Client.InstanceInitiatedShutdown", ""), true},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, rows[i].machine);
+                expect_job(stage, 200, "{\"status\":\"queued\"}");
+                stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+                assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+                assert_sent(stage, "\\\"offer\\\":1,\\\"launch\\\":1,");
+                if (rows[i].counts)
+                        assert_sent(stage, "\\\"relaunches\\\":1");
+                else
+                        assert_not_sent(stage, "relaunches");
+        }
+        /* ... and after it: GitHub was late, which is no fault of the machine. */
+        script_sleep(stage->script, 60 * MSEC_PER_SEC);
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, rows[5].machine);
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+        assert_not_sent(stage, "relaunches");
+}
+
+/* After growing pauses, the last of them an hour; people hear of it from the fifth on. */
+static void each_relaunch_waits_longer(void **state)
+{
+        static const int seconds[] = {0, 30, 120, 300, 900, 900, 900};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(seconds); i++) {
+                _cleanup_free_ char *body = mem_format(
+                        JOB("watched", ",\"instance\":\"i-00000001\",\"launched_ms\":1767322800000,"
+                                       "\"relaunches\":%zu"),
+                        i);
+                _cleanup_free_ char *delay = mem_format("\"DelaySeconds\":%d}", seconds[i]);
+
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, "");
+                expect_job(stage, 200, "{\"status\":\"queued\"}");
+                stage_expect_sent(stage, i == 0 ? "queued.fifo" : delay);
+                if (i >= 4)
+                        stage_expect_sent(stage, "Machines for job 1 of o/r do not run it");
+                assert_string_equal(watch(stage, body), STAGE_NONE_FAILED);
+        }
+        assert_logged(stage, "\"reason\":\"its machine ended\",\"until\":\"2026-01-02T04:04:0");
+}
+
+/* A call for the machines that run the jobs, one for those that do not, and one message each. */
+static void a_batch_shares_its_calls(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", WATCH(""), 0, NULL}, {"b", WATCH(""), 0, NULL}, {"c", WATCH(""), 0, NULL}};
+
+        expect_machines(stage, BY_JOB, MACHINE("running", "", JOB_URL(URL)));
+        assert_string_equal(stage_batch(stage, watch_handle, messages, 3), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 1);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(a_parked_job_is_queued_again),
+                TEST(a_job_that_is_parked_for_longer_waits_on),
+                TEST(what_is_neither_fails_alone),
+                TEST(a_job_that_runs_anywhere_costs_one_call),
+                TEST(a_job_that_waits_no_longer_needs_nothing),
+                TEST(what_is_not_known_is_watched_again),
+                TEST(a_machine_that_may_still_take_the_job_is_watched),
+                TEST(a_machine_that_hangs_in_its_boot_is_given_up),
+                TEST(a_job_that_waits_without_a_machine_gets_another),
+                TEST(each_relaunch_waits_longer),
+                TEST(a_batch_shares_its_calls),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
