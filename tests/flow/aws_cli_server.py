@@ -5,35 +5,62 @@ It is run by the CLI's own Python, with the socket's path, and ends when its sta
 client sends its standard descriptors, then arguments, environment and folder; it gets the status.
 """
 
+import contextlib
 import functools
 import gc
+import io
 import marshal
 import os
 import select
 import signal
 import socket
 import sys
-from pathlib import Path
 from typing import Any
 
-import awscli
-import botocore
 from awscli import clidriver
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 
-SERVICES = ("cloudformation", "ec2", "iam", "lambda", "s3", "ssm", "sts")
+# One call of each service that tests use.
+CALLS = """
+cloudformation describe-stacks
+ec2 describe-images
+iam list-roles
+lambda list-functions
+s3api list-buckets
+ssm describe-parameters
+sts get-caller-identity
+"""
+NOBODY = {
+    "AWS_ACCESS_KEY_ID": "nobody",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_MAX_ATTEMPTS": "1",
+}
 
 
 def keep_models() -> None:
-    """Parse the descriptions of AWS once; whoever changes one does so in a fork."""
-    plain = JSONFileLoader()
-    parse = functools.cache(plain.load_file)
+    """Parse the descriptions of AWS and list their folders once; a fork may change its copy."""
+    parse = functools.cache(JSONFileLoader().load_file)
     JSONFileLoader.load_file = lambda _, path: parse(str(path))  # type: ignore[method-assign]
-    data = Path(botocore.__file__).parent / "data"
-    folders = [data, Path(awscli.__file__).parent / "data"]
-    folders += [max((data / service).iterdir()) for service in SERVICES]
-    for path in (path for folder in folders for path in folder.glob("*.json*")):
-        parse(str(path.parent / path.name.removesuffix(".gz").removesuffix(".json")))
+    look, found = Loader.list_available_services, {}
+
+    def list_services(loader: Loader, type_name: str) -> Any:
+        if type_name not in found:
+            found[type_name] = look(loader, type_name)
+        return found[type_name]
+
+    Loader.list_available_services = list_services  # type: ignore[method-assign]
+
+
+def load() -> None:
+    """Load what a call needs: make calls that nobody answers."""
+    with socket.socket() as nobody, contextlib.redirect_stderr(io.StringIO()):
+        nobody.bind(("127.0.0.1", 0))  # it does not listen
+        endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        os.environ.update(NOBODY | {"AWS_ENDPOINT_URL": endpoint})
+        for line in CALLS.strip().splitlines():
+            sys.argv = ["aws", *line.split(), "--query", "[One, Many[0].Two]", "--output", "text"]
+            run()
 
 
 def call(connection: socket.socket) -> None:
@@ -68,11 +95,13 @@ def run() -> int:
 
 def main() -> None:
     """Serve until the standard input ends."""
+    path = sys.argv[1]
     keep_models()
+    load()
     gc.freeze()  # what the forks share is left alone
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(sys.argv[1])
+    listener.bind(path)
     listener.listen(16)
     print("ready", flush=True)
     while sys.stdin not in select.select([sys.stdin, listener], [], [])[0]:
