@@ -105,5 +105,5 @@ class Hooks:
     def _terminated(self, call: Call, _: Answer) -> None:
         for instance_id in call.names("InstanceId"):
             if self.cloud.machines is not None:
-                self.cloud.machines.terminated(instance_id, "TerminateInstances")
+                self.cloud.machines.terminated(instance_id)
             self.instance_ended(instance_id, "TerminateInstances")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,14 +102,14 @@ class View:
 
         A watch outlives its job by minutes, so it counts only once it is due.
         """
-        sqs, found = self.client("sqs"), {}
-        for queue in self.queues.values():
-            names = COUNTS[:-1] if queue.logical_id == "WatchQueue" else COUNTS
-            given = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)
-            count = sum(int(value) for value in given.get("Attributes", {}).values())
-            if count:
-                found[queue.logical_id] = count
-        return found
+        counts = {queue.logical_id: self._count(queue) for queue in self.queues.values()}
+        return {name: count for name, count in counts.items() if count}
+
+    def _count(self, queue: Queue) -> int:
+        sqs = self.client("sqs")
+        names = COUNTS[:-1] if queue.logical_id == "WatchQueue" else COUNTS
+        given = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)
+        return sum(int(value) for value in given.get("Attributes", {}).values())
 
     def left(self) -> list[str]:
         """List leftovers: instances, parameters, messages, runners; [] when clean."""
@@ -120,18 +121,23 @@ class View:
         ]
 
     def busy(self) -> list[str]:
-        """List work in flight: deliveries, invocations, messages for functions, instances."""
-        polled = {poller.queue.logical_id for poller in self.pollers if not poller.paused}
-        return [
-            *(["deliveries"] if self.github is not None and self.github.webhooks.busy else []),
-            *(f"function {name}" for name, host in self.hosts.items() if host.busy),
-            *(f"poller {one.queue.logical_id}" for one in self.pollers if one.busy),
-            *(f"queue {name}" for name in self.messages() if name in polled),
-            *(f"instance {one['InstanceId']}" for one in self.instances()),
-            *(["events"] if self.pending() else []),
-        ]
+        """List work in flight: deliveries, invocations, machines, messages for functions, …"""
+        return list(self._work())
+
+    def _work(self) -> Iterator[str]:
+        """Name work in flight: first what is known here, then what moto has to be asked for."""
+        if self.github is not None:
+            yield from self.github.busy()
+        yield from (f"function {name}" for name, host in self.hosts.items() if host.busy)
+        yield from (f"poller {one.queue.logical_id}" for one in self.pollers if one.busy)
+        yield from self.machines.busy() if self.machines is not None else []
+        if self.pending():
+            yield "events"
+        yield from (f"instance {one['InstanceId']}" for one in self.instances())
+        polled = [one.queue for one in self.pollers if not one.paused]
+        yield from (f"queue {queue.logical_id}" for queue in polled if self._count(queue))
 
     def idle(self, timeout: float = PATIENCE) -> bool:
         """Wait until nothing is in flight; False when the time is over."""
         # twice, for what moved while we looked
-        return until(lambda: not self.busy() and not self.busy(), timeout)
+        return until(lambda: not any(self._work()) and not any(self._work()), timeout)

@@ -12,7 +12,6 @@ switches the machine on, and looks at what the agent did:
 from __future__ import annotations
 
 import json
-import threading
 from typing import Any
 
 from helpers import LABELS, REPOSITORY
@@ -46,9 +45,6 @@ class Floor:
 
     def __exit__(self, *_: object) -> None:
         self.machines.stop()
-        for thread in threading.enumerate():
-            if thread.name == f"machine-{self.id}":
-                thread.join(PATIENCE)  # it still tells EC2
 
     def _order(self) -> None:
         ec2 = self.cloud.client("ec2")

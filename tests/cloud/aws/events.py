@@ -109,9 +109,10 @@ class Poller:
 
     @property
     def busy(self) -> bool:
-        """Tell whether messages are being received or worked on."""
+        """Tell whether messages are being received or worked on, or expected."""
         with self._changed:
-            return self._running > 0 or self._receiving
+            expecting = bool(self._wakes) and not self.paused
+            return expecting or self._running > 0 or self._receiving
 
     def _run(self) -> None:
         while self._wait():

@@ -79,6 +79,7 @@ class Jobs:
         self.lost_seconds = 2.0
         self.changed = threading.Condition(registry.lock)
         self._sessions: list[Session] = []
+        self._losing: list[Session] = []
         self._ids = itertools.count(289782451)
 
     def queue(
@@ -166,15 +167,22 @@ class Jobs:
             session.runner.busy = job is not None
             if job is not None:
                 seconds = self.lost_seconds if job.state == "in_progress" else 0.0
+                self._losing.append(session)
                 timer = threading.Timer(seconds, self._lost, [session])
                 timer.daemon = True
                 timer.start()
             self.changed.notify_all()
 
+    def losing(self) -> list[int]:
+        """List the jobs whose runner is gone, which GitHub has not noticed yet."""
+        with self.changed:
+            return [session.job.id for session in self._losing if session.job is not None]
+
     def _lost(self, session: Session) -> None:
         with self.changed:
             job, session.job = session.job, None
             session.runner.busy = False
+            self._losing.remove(session)
             if job is not None and job.state == "in_progress":
                 self.registry.remove(session.runner)
                 self._complete(job, "failure")

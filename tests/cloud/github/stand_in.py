@@ -113,6 +113,11 @@ class GitHub:
         with self.jobs.changed:
             return self.jobs.changed.wait_for(condition, seconds)
 
+    def busy(self) -> list[str]:
+        """List what will happen by itself: deliveries, and jobs whose runner is gone."""
+        lost = [f"lost job {number}" for number in self.jobs.losing()]
+        return [*(["deliveries"] if self.webhooks.busy else []), *lost]
+
     def left(self) -> list[str]:
         """Runners that are still registered."""
         with self.registry.lock:

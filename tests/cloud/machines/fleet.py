@@ -43,6 +43,8 @@ class Machines:
             launch=cloud.programs / "starter",
         )
         self._known: set[str] = set()
+        self._launching: list[str] = []
+        self._terminated: set[str] = set()
         self._stopped = False
 
     def launched(self, instance_ids: list[str], request: dict[str, str]) -> None:
@@ -50,13 +52,16 @@ class Machines:
         with self.changed:
             fresh = [name for name in instance_ids if name not in self._known]
             self._known.update(fresh)
+            self._launching += fresh
         if fresh:
             arguments = (fresh, dict(request), time.time())
             threading.Thread(target=self._launch, args=arguments, daemon=True).start()
 
-    def terminated(self, instance_id: str, reason: str = TERMINATED) -> None:
-        """Switch off the machine of a terminated instance."""
-        machine = self.all.get(instance_id)
+    def terminated(self, instance_id: str) -> None:
+        """Switch off the machine of a terminated instance, or do not switch it on."""
+        with self.changed:
+            self._terminated.add(instance_id)
+            machine = self.all.get(instance_id)
         if machine is not None:
             machine.end(TERMINATED)
 
@@ -78,6 +83,12 @@ class Machines:
         """The machines that are on."""
         return [machine for machine in list(self.all.values()) if not machine.off.is_set()]
 
+    def busy(self) -> list[str]:
+        """List the machines that are about to be switched on, are on, or just went off."""
+        with self.changed:
+            alive = [name for name, machine in self.all.items() if not machine.over.is_set()]
+            return [f"machine {name}" for name in self._launching + alive]
+
     def left(self) -> list[str]:
         """List the machines that are on and their states, for people."""
         return [f"machine {m.id} is still on ({m.state})" for m in self.running()]
@@ -94,8 +105,8 @@ class Machines:
             running = self.running()
         for machine in running:
             machine.end("the local cloud stops", gently=False)
-        for machine in running:
-            machine.off.wait(PATIENCE)
+        for machine in list(self.all.values()):
+            machine.over.wait(PATIENCE)
 
     def _launch(self, instance_ids: list[str], request: dict[str, str], at: float) -> None:
         try:
@@ -105,6 +116,9 @@ class Machines:
                     self._switch_on(self._facts(instance, request, at))
         except Exception as problem:  # nobody above us in this thread could tell
             self.cloud.log("machines", f"{', '.join(instance_ids)}: cannot boot: {problem!r}")
+        finally:
+            with self.changed:
+                self._launching = [one for one in self._launching if one not in instance_ids]
 
     def _facts(self, instance: dict[str, Any], request: dict[str, str], at: float) -> Facts:
         market = request.get("InstanceMarketOptions.MarketType", "on-demand")
@@ -134,7 +148,7 @@ class Machines:
         never_boots = self._boot_faults(facts, setup)
         directory = self.directory / facts.instance_id
         with self.changed:
-            if self._stopped:
+            if self._stopped or facts.instance_id in self._terminated:
                 return
             machine = self.make(directory, metadata, setup, self._ended, self._tell)
             self.all[facts.instance_id] = machine

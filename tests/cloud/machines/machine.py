@@ -62,7 +62,10 @@ class Setup:
 
 
 class Machine:
-    """One machine; `ended` is called in its thread when it is off, with the reason."""
+    """One machine; `ended` is called in its thread when it is off, with the reason.
+
+    `off` tells that it is off, `over` that everybody who is to know knows.
+    """
 
     def __init__(
         self,
@@ -83,6 +86,7 @@ class Machine:
         self.status_text = ""
         self.pings = 0
         self.off = threading.Event()
+        self.over = threading.Event()
         self.agent: subprocess.Popen[bytes] | None = None
         self.runner_service: RunnerService | None = None
         self._tell = tell
@@ -144,6 +148,7 @@ class Machine:
                 if descriptor >= 0:
                     os.close(descriptor)
             self._ended(self)
+            self.over.set()
 
     def _turn(self) -> None:
         """Wait for the next thing that happens, and let it happen."""

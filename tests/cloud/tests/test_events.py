@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
 from cloud.github.stand_in import GitHub
-from cloud.limits import until
+from cloud.limits import PATIENCE, until
+from cloud.machines.fleet import Machines
 
 
 def send(aws, logical_id, body, **more):
@@ -30,6 +34,34 @@ def test_a_cloud_with_a_delivery_under_way_is_not_idle(aws):
     assert cloud.idle()
     (delivery,) = cloud.github.webhooks.deliveries
     assert delivery.answered
+
+
+def test_a_cloud_that_is_about_to_lose_a_job_is_not_idle(aws):
+    cloud = aws.reset(command=aws.options.command, make_github=GitHub)
+    cloud.github.jobs.lost_seconds = 2.0
+    job = cloud.github.queue_job("octo-org/one", ["self-hosted"])
+    job.state = "in_progress"
+    cloud.github.jobs.left(SimpleNamespace(runner=Mock(), job=job))
+    assert cloud.idle()
+    assert job.state == "completed"
+
+
+def test_a_cloud_whose_machine_went_off_is_idle_when_that_is_told(aws, monkeypatch):
+    cloud = aws.reset(command=aws.options.command, make_machines=Machines)
+    told, put = threading.Event(), cloud.put_event
+    monkeypatch.setattr(cloud, "put_event", lambda *given: told.wait(PATIENCE) and put(*given))
+    ec2 = cloud.client("ec2")
+    ec2.run_instances(MinCount=1, MaxCount=1, ImageId="ami-1", InstanceType="t3.nano")
+    (instance,) = cloud.instances()
+    name = instance["InstanceId"]
+    cloud.machines.launched([name], {})
+    assert cloud.machines.wait(lambda: name in cloud.machines.all)
+    cloud.machines.kill(name)
+    assert until(lambda: cloud.instances() == [])
+    assert cloud.busy() == [f"machine {name}"]
+    told.set()
+    assert cloud.idle()
+    assert len(worked(cloud, "instance")) == 1
 
 
 def test_records_are_as_lambda_passes_them(aws, monkeypatch):

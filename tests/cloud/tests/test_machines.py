@@ -186,7 +186,7 @@ def test_end_takes_every_process_along(world):
 def test_terminated_machine_is_not_reported_back(world):
     machine = launch(world, "notify('READY=1'); time.sleep(60)")
     assert_reaches(machine, "ready")
-    world.machines.terminated(ID, "")
+    world.machines.terminated(ID)
     assert machine.off.wait(PATIENCE)
     assert machine.reason == TERMINATED
     assert world.cloud.ended == []
@@ -233,6 +233,13 @@ def test_repeated_launch_of_the_same_instance_boots_it_once(world):
     assert_reaches(world.machines.all[OTHER], "ready")
     assert world.machines.all[ID] is machine
     assert stages(machine).count("on") == 1
+
+
+def test_an_instance_that_is_terminated_at_once_does_not_boot(world):
+    world.machines.terminated(ID)
+    world.machines.launched([ID], {})
+    assert until(lambda: world.machines.busy() == [])
+    assert world.machines.all == {}
 
 
 def test_tags_are_hidden_unless_asked_for(world):
