@@ -12,6 +12,7 @@ Everything ends with the standard input, however the parent ended.
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import select
@@ -21,6 +22,10 @@ import sys
 import threading
 from typing import Any
 
+import moto.core.responses
+import moto.sqs.models
+from botocore.loaders import JSONFileLoader
+from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -29,6 +34,19 @@ from moto.moto_server.werkzeug_app import (
 )
 from moto.sqs.models import Queue, SQSBackend
 from werkzeug.serving import BaseWSGIServer, make_server
+
+
+def keep_models() -> None:
+    """Parse each description of AWS once: moto looks into EC2's, of some megabytes, many times."""
+    parse = functools.cache(JSONFileLoader().load_file)
+    JSONFileLoader.load_file = lambda _, path: parse(str(path))  # type: ignore[method-assign]
+
+
+def keep_names() -> None:
+    """Work out once what moto would at each call: names of methods, and names in small letters."""
+    moto.core.responses.method_names_from_class = functools.cache(method_names_from_class)
+    for module in (moto.core.responses, moto.sqs.models):
+        module.camelcase_to_underscores = functools.cache(camelcase_to_underscores)
 
 
 def lock_queues() -> None:
@@ -109,6 +127,8 @@ class Accounts:
 
 def main() -> None:
     """Serve until the standard input ends."""
+    keep_models()
+    keep_names()
     lock_queues()
     accounts = Accounts()
     print(accounts.port, flush=True)
