@@ -21,7 +21,7 @@ from typing import Any
 from .template import Mapping as SourceMapping
 from .template import Queue, Rule
 
-IDLE_POLL_SECONDS = 1.0
+IDLE_POLL_SECONDS = 10.0  # whoever sends a message wakes the poller
 
 Log = Callable[[str], None]
 Document = dict[str, Any]
@@ -77,7 +77,7 @@ class Poller:
     ):  # fmt: skip
         self.mapping, self.queue = mapping, queue
         self.retry_delay = 1
-        self.paused = False
+        self._paused = False
         self.failed = 0
         self._sqs, self._region, self._invoke, self._log = sqs, region, invoke, log
         self._origins, self._moved = origins, moved
@@ -108,10 +108,21 @@ class Poller:
             self._changed.notify_all()
 
     @property
+    def paused(self) -> bool:
+        """Whether messages are left where they are."""
+        return self._paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        with self._changed:
+            self._paused = paused
+            self._changed.notify_all()
+
+    @property
     def busy(self) -> bool:
         """Tell whether messages are being received or worked on, or expected."""
         with self._changed:
-            expecting = bool(self._wakes) and not self.paused
+            expecting = bool(self._wakes) and not self._paused
             return expecting or self._running > 0 or self._receiving
 
     def _run(self) -> None:
@@ -132,7 +143,7 @@ class Poller:
             while not self._stopped:
                 now = time.monotonic()
                 wake = min(idle_until, self._wakes[0]) if self._wakes else idle_until
-                if self.paused or self._running >= self.mapping.concurrency:
+                if self._paused or self._running >= self.mapping.concurrency:
                     self._changed.wait(IDLE_POLL_SECONDS)
                 elif wake > now:
                     self._changed.wait(wake - now)
