@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,11 @@ def pytest_configure() -> None:
     """Let Ctrl-C end what tests start, also where a shell has begun all of this with `&`."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of objects that stay until the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

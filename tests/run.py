@@ -78,13 +78,15 @@ PLAIN_ONLY = ["tests/cloud", f"{FLOW}/test_deploy", f"{FLOW}/test_template.py"]
 LANES = 4  # pytest processes, each with a cloud of its own; they wait as much as they work
 # The files that take longest begin first, so that the lanes end together.
 LONGEST = [
+    "9_bad_days",
+    "9_whole_life",
     "deploy",
     "deploy_stack",
-    "9_whole_life",
-    "roles",
     "secrets",
-    "doctor",
+    "4_agent_runner",
+    "roles",
     "4_agent_starter",
+    "4_agent_end",
 ]
 # What `make check` runs: one or two quick files for each stage of a job's life.
 QUICK = ["1_webhook", "2_queued", "3_in_progress", "4_agent", "5_completed", "6_instance"]

@@ -116,7 +116,7 @@ def run_scaler(local_cloud: Cloud) -> Callable[..., subprocess.CompletedProcess[
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
     """Moto without the local cloud around it."""
     process = Moto(tmp_path_factory.mktemp("moto") / "moto.log")

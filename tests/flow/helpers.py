@@ -195,6 +195,32 @@ def forget(cloud: Cloud, handler: str) -> None:
     until(lambda: not host.pids)
 
 
+def queue_jobs(cloud: Cloud, count: int, **options: Any) -> list[Job]:
+    """Have jobs wait at GitHub, and their webhooks sent."""
+    return [cloud.github.queue_job(REPOSITORY, LABELS, **options) for _ in range(count)]
+
+
+def all_done(cloud: Cloud, jobs: list[Job]) -> None:
+    """Wait for the end of jobs and of all that follows, and see that nothing is left."""
+    done = until(lambda: all(job.state == "completed" for job in jobs))
+    assert done, [(job.id, job.state) for job in jobs]
+    assert cloud.idle(), cloud.busy()
+    assert cloud.left() == []
+    assert cloud.github.violations == []
+
+
+def all_served(cloud: Cloud, jobs: list[Job]) -> None:
+    """Wait as `all_done`, and see that each job succeeded on one runner."""
+    all_done(cloud, jobs)
+    assert {job.conclusion for job in jobs} == {"success"}
+    assert [job for job in jobs if len(job.runners) != 1] == []
+
+
+def machines_of(cloud: Cloud) -> int:
+    """Count the machines that there ever were."""
+    return len(cloud.machines.all)
+
+
 class Inbox:
     """A web server that stands in for Teams or Slack: it keeps what is posted to it."""
 
