@@ -19,6 +19,7 @@ V ?=
 JOBS ?= 1
 FAULTS ?=
 FUZZ_SECONDS ?= 60
+PACKAGE ?=
 host_arch := $(patsubst aarch64,arm64,$(shell uname -m))
 ARCH ?= $(host_arch)
 
@@ -240,11 +241,11 @@ packer: ## the Packer that packer/ is tested with, and its plugin for AWS, in bu
 test-packer: packer ## packer/ as Packer reads it, and make ami
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/packer
 
-test-vm: ## the image's scripts, and their machines in QEMU (needs root, no KVM); takes minutes
+test-vm: ## the image's scripts, and their machines in QEMU (needs root, no KVM; PACKAGE of the agent); takes minutes
 	$(q)tests/prepare test-vm
 	$(q)$(again) $(in_parallel) all
-	$(q)$(again) $(in_parallel) package
-	$(q)PACKAGE=build/runner-agent-$(ARCH).deb tests/vm/image
+	$(q)$(if $(PACKAGE),,$(again) $(in_parallel) package)
+	$(q)PACKAGE=$(or $(PACKAGE),build/runner-agent-$(ARCH).deb) tests/vm/image
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/ami tests/vm
 
 valgrind: ## the unit tests under valgrind
