@@ -102,13 +102,18 @@ void tell_job_waits(struct scaler *scaler, const struct job *job, const struct p
 
 static void emit_parked(struct scaler *scaler, const struct job *job)
 {
-        const struct metric metric = {"Parked", METRIC_COUNT, 1};
+        const struct metric metrics[] = {
+                {"Parked", METRIC_COUNT, 1},
+                {"WaitingAge", METRIC_MILLISECONDS, clock_wall_ms(scaler->clock) - job->queued_ms},
+        };
+        size_t n_metrics = job->queued_ms > 0 ? ARRAY_SIZE(metrics) : 1;
         const struct log_field properties[] = {
                 LOG_NUMBER("job", job->id),
                 LOG_TEXT("repository", job->repository),
         };
 
-        scaler_emit_metrics(scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
+        scaler_emit_metrics(
+                scaler, job->spec, metrics, n_metrics, properties, ARRAY_SIZE(properties));
 }
 
 static void log_waiting(

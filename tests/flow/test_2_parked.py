@@ -44,6 +44,18 @@ def test_jobs_without_capacity_are_parked_and_told_once(stage):
     assert len(metrics(stage, "queued", "Parked")) == 4
 
 
+def test_parked_jobs_show_how_long_they_have_waited_since_github_queued_them(stage):
+    """Parking resets the age that SQS counts."""
+    stage.faults.add(*RUN, fault=Capacity())
+    before = now_ms()
+    assert queued(stage, job_message(1, queued_ms=before - 7_200_000)) == []
+    (shown,) = metrics(stage, "queued", "WaitingAge")
+    assert 7_200_000 <= shown["WaitingAge"] <= 7_200_000 + now_ms() - before
+    assert queued(stage, job_message(2, queued_ms=0)) == []  # unknown: not as old as time
+    assert len(metrics(stage, "queued", "Parked")) == 2
+    assert len(metrics(stage, "queued", "WaitingAge")) == 1
+
+
 def test_a_parked_job_waits_longer_each_time_and_ends_when_github_has_it_no_longer(stage):
     stage.faults.add(*RUN, fault=Capacity())
     delays = []

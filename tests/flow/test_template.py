@@ -34,7 +34,7 @@ def alarms(metric):
     return {
         one["Dimensions"][0]["Value"].get("Ref") or one["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
         for one in of_type("AWS::CloudWatch::Alarm").values()
-        if one["MetricName"] == metric
+        if one["MetricName"] == metric and "Dimensions" in one
     }
 
 
@@ -96,6 +96,24 @@ def test_people_hear_of_dead_letters_and_of_messages_that_wait():
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
 
 
+def test_people_hear_of_a_job_that_is_parked_for_too_long(stage):
+    """A job is parked again within 15 minutes; in a shorter period the alarm would end meanwhile."""
+    (alarm,) = (
+        one
+        for one in of_type("AWS::CloudWatch::Alarm").values()
+        if one["MetricName"] == "WaitingAge"
+    )
+    assert (alarm["Namespace"], alarm["Statistic"]) == ("scale-agent", "Maximum")
+    assert "Dimensions" not in alarm and alarm["Period"] > 900
+    resolved = [
+        template.Template(DOCUMENT, given, {}, stage.region, "123456789012").resolve(
+            alarm["Threshold"]
+        )
+        for given in ({}, {"WaitingLimit": "600"})
+    ]
+    assert resolved == ["3600000", "600000"]  # milliseconds, as the metric
+
+
 def test_the_dashboard_shows_metrics_that_there_are():
     body = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(body)["widgets"]
@@ -104,7 +122,15 @@ def test_the_dashboard_shows_metrics_that_there_are():
     sources = template.DEFAULT_PATH.parent.rglob("*.c")
     known = set(re.findall(r'"([A-Z]\w+)"', "".join(path.read_text() for path in sources)))
     assert shown - known == set()
-    wanted = {"QueueTime", "TimeToStart", "Failovers", "Parked", "SpotWarning", "MachineTime"}
+    wanted = {
+        "QueueTime",
+        "TimeToStart",
+        "Failovers",
+        "Parked",
+        "SpotWarning",
+        "MachineTime",
+        "WaitingAge",
+    }
     assert wanted <= shown
     assert len({(one["x"], one["y"]) for one in widgets}) == len(widgets)
 
