@@ -61,7 +61,7 @@ class Policies:
         launch_template_id: Callable[[str], str] = str,
     ):
         self.region, self.account = template.region, template.account
-        self.statements = template.resolve(template.statements())
+        self.statements = template.statements()
         self.runner_role = template.resolve({"Fn::GetAtt": ["RunnerRole", "Arn"]})
         self.parameter_tags = parameter_tags
         self.instance_tags = instance_tags  # those of anything in EC2, by its id
@@ -75,13 +75,15 @@ class Policies:
         return None
 
     def allows(self, session: Session, need: Need) -> bool:
-        """Tell whether a statement of the session's role grants this permission."""
-        return any(
-            _matches(need.action, statement["Action"], fold=True)
+        """Tell whether the session's role has a permission: one grants it, and none denies it."""
+        effects = {
+            statement["Effect"]
+            for statement in self.statements[session.role]
+            if _matches(need.action, statement["Action"], fold=True)
             and _matches(need.resource, statement["Resource"])
             and self._meets(statement.get("Condition", {}), need, session)
-            for statement in self.statements[session.role]
-        )
+        }
+        return effects == {"Allow"}
 
     def _meets(self, conditions: dict[str, dict[str, Any]], need: Need, session: Session) -> bool:
         if not conditions:

@@ -86,6 +86,8 @@ def open_policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
     """
     opened = []
     for statement in statements:
+        if statement["Effect"] != "Allow":
+            continue
         actions = statement["Action"]
         actions = [actions] if isinstance(actions, str) else list(actions)
         if "sqs:SendMessage" in actions:
@@ -141,6 +143,9 @@ class Rule:
     targets: tuple[str, ...]
 
 
+_ABSENT = object()  # what AWS::NoValue resolves to: its key, or its place in a list, goes
+
+
 def _typed(kind: str, value: Any) -> Any:
     """Give a parameter's value as the template sees it: a list where its type says so."""
     if kind.startswith("List<") or kind == "CommaDelimitedList":
@@ -175,6 +180,7 @@ class Template:
             "AWS::Region": region,
             "AWS::AccountId": account,
             "AWS::Partition": "aws",
+            "AWS::NoValue": _ABSENT,
         }
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
@@ -187,9 +193,9 @@ class Template:
         }
 
     def resolve(self, value: Any) -> Any:
-        """Replace Ref, Fn::GetAtt and Fn::Sub, at any depth."""
+        """Replace Ref, Fn::GetAtt, Fn::Sub, Fn::Join and Fn::If, at any depth."""
         if isinstance(value, list):
-            return [self.resolve(one) for one in value]
+            return [one for one in map(self.resolve, value) if one is not _ABSENT]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
@@ -200,9 +206,28 @@ class Template:
                 return self._attribute(*inner)
             if key == "Fn::Sub":
                 return re.sub(r"\$\{([^}]+)\}", lambda match: self._substitute(match[1]), inner)
+            if key == "Fn::Join":
+                return inner[0].join(self.resolve(inner[1]))
+            if key == "Fn::If":
+                return self.resolve(self._chosen(inner))
             if key.startswith("Fn::"):
                 raise ValueError(f"the local cloud does not know {key}; teach Template.resolve")
-        return {key: self.resolve(inner) for key, inner in value.items()}
+        resolved = {key: self.resolve(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in resolved.items() if inner is not _ABSENT}
+
+    def _chosen(self, choice: list[Any]) -> Any:
+        condition, then, otherwise = choice
+        return then if self.holds(self.document["Conditions"][condition]) else otherwise
+
+    def holds(self, condition: dict[str, Any]) -> bool:
+        """Tell whether a condition of the template is met."""
+        ((key, inner),) = condition.items()
+        if key == "Fn::Not":
+            return not self.holds(inner[0])
+        if key == "Fn::Equals":
+            first, second = self.resolve(inner)
+            return bool(first == second)
+        raise ValueError(f"the local cloud does not know {key}; teach Template.holds")
 
     def _substitute(self, name: str) -> str:
         if "." in name:
@@ -307,9 +332,12 @@ class Template:
         found = {}
         for logical_id, properties in self.of_type("AWS::IAM::Role").items():
             policies = [one["PolicyDocument"] for one in properties.get("Policies", [])]
-            for attached in properties.get("ManagedPolicyArns", []):
-                policies.append(managed[attached["Ref"]]["PolicyDocument"])
+            attached = properties.get("ManagedPolicyArns", [])
+            if "Fn::If" in attached:
+                attached = self._chosen(attached["Fn::If"])
+            for one in attached if isinstance(attached, list) else []:
+                policies.append(managed[one["Ref"]]["PolicyDocument"])
             found[logical_id] = [
-                statement for policy in policies for statement in policy["Statement"]
+                statement for policy in policies for statement in self.resolve(policy["Statement"])
             ]
         return found

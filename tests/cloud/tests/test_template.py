@@ -47,6 +47,31 @@ def test_an_unknown_reference_is_told(document):
         resolved(document).functions()
 
 
+def test_conditions_are_resolved(document):
+    document["Parameters"]["Word"] = {"Type": "String", "Default": ""}
+    document["Conditions"]["Said"] = {"Fn::Not": [{"Fn::Equals": [{"Ref": "Word"}, ""]}]}
+    nothing = {"Ref": "AWS::NoValue"}
+    value = {
+        "one": {"Fn::If": ["Said", {"Ref": "Word"}, nothing]},
+        "list": ["first", {"Fn::If": ["Said", "second", nothing]}],
+        "other": {"Fn::If": ["Said", "yes", "no"]},
+    }
+    stack = resolved(document)
+    assert stack.resolve(value) == {"list": ["first"], "other": "no"}
+    document["Parameters"]["Word"]["Default"] = "hello"
+    stack = resolved(document)
+    assert stack.resolve(value) == {"one": "hello", "list": ["first", "second"], "other": "yes"}
+    document["Conditions"]["Said"] = {"Fn::Or": []}
+    with pytest.raises(ValueError, match="Fn::Or"):
+        stack.resolve(value)
+
+
+def test_what_is_denied_is_not_allowed(document):
+    policy = document["Resources"]["NotifyRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    policy["Statement"].append({"Effect": "Deny", "Action": "sqs:ReceiveMessage", "Resource": "*"})
+    assert "NotifyRole may not sqs:ReceiveMessage" in "\n".join(missing(document))
+
+
 def test_the_stack_grants_what_it_needs(document):
     assert missing(document) == []
 
