@@ -79,6 +79,9 @@ static const struct cli_word environment[] = {
          "COMPLETED_QUEUE_URL, "
          "NOTIFY_QUEUE_URL, DEAD_LETTER_QUEUE_URL, KEPT_QUEUE_URL",
                 "the queues that handlers send to"},
+        {"PARAMETER_KMS_KEY",
+                "the KMS key that new SSM parameters are encrypted with (default: the account's "
+                "key aws/ssm)"},
         {"AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, "
          "AWS_ENDPOINT_URL",
                 "the standard settings of AWS"},

@@ -124,6 +124,14 @@ void scaler_emit_metrics(const struct scaler *scaler, const char *spec,
                 scaler->log_fd, scaler->clock, spec, metrics, n_metrics, properties, n_properties);
 }
 
+/* NULL where it is not set, or is empty. */
+static char *parameter_key(void)
+{
+        const char *key = getenv("PARAMETER_KMS_KEY");
+
+        return key && *key ? mem_string(key) : NULL;
+}
+
 int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
 {
         _cleanup_free_ struct aws *aws = NULL;
@@ -139,6 +147,7 @@ int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
                         aws_release(aws);
                         return r;
                 }
+                aws->parameter_key = parameter_key();
                 scaler->aws = MEM_STEAL(aws);
         }
         *ret = scaler->aws;

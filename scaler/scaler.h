@@ -66,7 +66,8 @@ void scaler_emit_metrics(const struct scaler *scaler, const char *spec,
         const struct metric *metrics, size_t n_metrics, const struct log_field *properties,
         size_t n_properties);
 
-/* AWS with the credentials of the environment: 0, or negative without region or credentials. */
+/* AWS with the credentials of the environment, and the KMS key for parameters in PARAMETER_KMS_KEY:
+ * 0, or negative without region or credentials. */
 int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err);
 
 /* The configuration that SCALE_AGENT_CONFIG refers to, borrowed until the end of the event. It is

@@ -37,6 +37,7 @@ int aws_credentials_from_environment(struct aws_credentials *ret, struct err *er
 struct aws {
         char *region; /* owned: "eu-central-1" */
         struct aws_credentials credentials;
+        char *parameter_key; /* owned: KMS key of new SSM parameters; NULL: the account's aws/ssm */
 };
 
 /* REGION is copied; NULL: AWS_REGION or AWS_DEFAULT_REGION. Returns 0, or -EINVAL when there is no

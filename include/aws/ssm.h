@@ -36,10 +36,11 @@ int ssm_get_parameters_answer(
         const struct http_call *call, cJSON **ret_parameters, struct err *err);
 void ssm_free_parameters(cJSON **parameters);
 
-/* Stores a new SecureString, tagged TAG_KEY=TAG_VALUE, in the tier that its size needs. A value
- * above SSM_ADVANCED_MAX is not sent, and reading the answer gives -EFBIG. Tags can be set only on
- * a new parameter. The answer is SSM_EXISTS where the name is taken, by an earlier launch or by our
- * own try whose answer was lost: delete it, and store again. */
+/* Stores a new SecureString, encrypted with aws->parameter_key, tagged TAG_KEY=TAG_VALUE, in the
+ * tier that its size needs. A value above SSM_ADVANCED_MAX is not sent, and reading the answer
+ * gives -EFBIG. Tags can be set only on a new parameter. The answer is SSM_EXISTS where the name is
+ * taken, by an earlier launch or by our own try whose answer was lost: delete it, and store again.
+ */
 struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const char *value,
         const char *tag_key, const char *tag_value);
 #define SSM_EXISTS 2

@@ -91,6 +91,7 @@ int aws_init(struct aws *aws, const char *region, struct err *err)
 void aws_release(struct aws *aws)
 {
         free(aws->region);
+        free(aws->parameter_key);
         aws_credentials_release(&aws->credentials);
         *aws = (struct aws){0};
 }

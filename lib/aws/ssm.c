@@ -87,6 +87,7 @@ struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const cha
         json_add_string(body, "Type", "SecureString");
         json_add_string(body, "Tier", strlen(value) > SSM_STANDARD_MAX ? "Advanced" : "Standard");
         json_add_boolean(body, "Overwrite", !tag_key);
+        json_add_string(body, "KeyId", aws->parameter_key);
         json_add_string(body, "Value", value);
         if (tag_key) {
                 tag = cJSON_CreateObject();

@@ -176,6 +176,8 @@ const struct cli setup_command = {
                 "What exists is replaced only after a question, and never printed.\n"
                 "To answer in advance, set GITHUB_PRIVATE_KEY, GITHUB_WEBHOOK_SECRET, "
                 "TEAMS_WEBHOOK_URLS and SLACK_WEBHOOK_URLS to values or references (file:/PATH). "
+                "PARAMETER_KMS_KEY names the KMS key of the stack, where it has one; "
+                "without it the account's key aws/ssm encrypts the parameters. "
                 "Needs AWS_REGION and credentials in the environment.",
         .options = options,
         .exits = exits,

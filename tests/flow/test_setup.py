@@ -98,6 +98,16 @@ def test_all_is_given(fresh, setup, key_file, config_file):
     assert "app_id" not in done.stdout
 
 
+def test_a_key_of_our_own_encrypts_what_is_stored(fresh, setup, key_file, config_file):
+    key = "arn:aws:kms:eu-central-1:123456789012:key/0123"
+    options = ("--key-file", key_file, "--config", config_file, "--generate-secret")
+    for given in (key, ""):
+        done = setup(*options, "--yes", PARAMETER_KMS_KEY=given)
+        assert (done.returncode, done.stderr) == (0, "")
+        stored_last = fresh.calls.of("ssm", "PutParameter")[-1].parameters
+        assert stored_last.get("KeyId", "") == given
+
+
 def test_then_the_doctor_is_content(fresh, setup, key_file, config_file, run_scaler, environment):
     done = setup(
         "--key-file", key_file, "--config", config_file, "--webhook-url", URL,

@@ -116,6 +116,22 @@ static void a_parameter_is_stored_encrypted_and_tagged(void **state)
         assert_int_equal(ssm_put_parameter_answer(call, &err), -EBADMSG);
 }
 
+static void a_key_of_our_own_encrypts_what_is_stored(void **state)
+{
+        struct aws *aws = *state;
+        _cleanup_(http_call_freep) struct http_call *stored = NULL;
+        _cleanup_(http_call_freep) struct http_call *replaced = NULL;
+
+        aws->parameter_key = mem_string("arn:aws:kms:eu-central-1:123456789012:key/1");
+        stored = put(aws, "x");
+        replaced = ssm_replace_parameter(aws, NAME, "x");
+        free(aws->parameter_key);
+        aws->parameter_key = NULL;
+        assert_contains(buf_string(&stored->body),
+                "\"KeyId\":\"arn:aws:kms:eu-central-1:123456789012:key/1\"");
+        assert_contains(buf_string(&replaced->body), "\"KeyId\":\"arn:");
+}
+
 static void the_tier_follows_from_the_size(void **state)
 {
         static const struct {
@@ -253,6 +269,7 @@ int main(void)
                 TEST(garbage_is_refused_and_not_shown),
                 TEST(a_value_beyond_the_limit_is_refused_as_a_whole),
                 TEST(a_parameter_is_stored_encrypted_and_tagged),
+                TEST(a_key_of_our_own_encrypts_what_is_stored),
                 TEST(the_tier_follows_from_the_size),
                 TEST(an_oversized_value_is_not_sent),
                 TEST(refusals_do_not_show_the_value),
