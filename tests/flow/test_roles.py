@@ -23,6 +23,11 @@ from helpers import (
     waits_at_github,
 )
 
+from cloud.aws import template
+from cloud.aws.grants import NOBODY
+from cloud.aws.policy import Need, Policies
+from cloud.aws.template import Template
+from cloud.aws.wire import Session
 from cloud.faults import Capacity, Error, Throttle
 from cloud.hooks import ENDED
 from cloud.limits import until
@@ -178,6 +183,101 @@ NEEDS = [
     ("notify", "ssm:GetParameter", notify),
     ("notify", AGAIN, come_again("notify", "NotifyQueue")),
 ]
+
+
+WHERE = "arn:aws:lambda:eu-central-1:123456789012:function:"
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/0123"
+ROLES = [name for name, one in template.load()["Resources"].items() if "IAM::Role" in one["Type"]]
+
+
+def policies(**given):
+    """Give the policies of a stack with these parameters, which need not exist."""
+    document = template.load()
+    always = {"CodeBucket": "b", "CodeKey": "k", "ImageId": "ami-1"}
+    always |= {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2"}
+    names = {name: name for name in document["Resources"]}
+    stack = Template(document, always | given, names, "eu-central-1", "123456789012")
+    return Policies(stack, lambda name: {}, lambda name: {})
+
+
+def with_key(**given):
+    """List who may do what with a key, by way of what: parameters by name, other services."""
+    ours = policies(**given)
+    start = "arn:aws:ssm:eu-central-1:123456789012:parameter/scale-agent/"
+    names = ("config", "github/webhook-secret", "github/private-key", "notify/slack", "runners/i-1")
+    ways = {name: {"kms:EncryptionContext:PARAMETER_ARN": start + name} for name in names}
+    for service in ("sqs", "ec2"):
+        ways[service] = {"kms:ViaService": f"{service}.eu-central-1.amazonaws.com"}
+    ways["grant"] = ways["ec2"] | {"kms:GrantIsForAWSResource": "true"}
+    ways["the key itself"] = {}
+    actions = (
+        "Decrypt",
+        "Encrypt",
+        "GenerateDataKey",
+        "ReEncryptFrom",
+        "CreateGrant",
+        "PutKeyPolicy",
+    )
+    return {
+        (role, action, way)
+        for role in ROLES
+        for action in actions
+        for way, context in ways.items()
+        if ours.allows(Session(role, "", NOBODY), Need(f"kms:{action}", KEY, lambda c=context: c))
+    }
+
+
+READS = {
+    "WebhookRole": ["config", "github/webhook-secret"],
+    "QueuedRole": ["config", "github/private-key", "runners/i-1"],
+    "CompletedRole": ["config", "github/private-key"],
+    "InstanceRole": ["config", "github/private-key", "runners/i-1"],
+    "WatchRole": ["config", "github/private-key"],
+    "NotifyRole": ["notify/slack"],
+    "RunnerRole": ["runners/i-1"],
+}
+
+
+def test_a_key_is_open_to_those_who_need_it_and_only_for_that():
+    needed = {(role, "Decrypt", name) for role, names in READS.items() for name in names}
+    needed |= {("QueuedRole", one, "runners/i-1") for one in ("Encrypt", "GenerateDataKey")}
+    needed |= {(role, "Decrypt", "sqs") for role in ROLES if role != "RunnerRole"}
+    needed |= {
+        (role, "GenerateDataKey", "sqs")
+        for role in ROLES
+        if role not in ("RunnerRole", "NotifyRole")
+    }  # who sends
+    assert with_key(KmsKeyArn=KEY) == needed
+    assert with_key() == set()
+
+
+def test_a_key_of_the_image_is_open_to_launches():
+    through = {("QueuedRole", action, "ec2") for action in ("Decrypt", "ReEncryptFrom")}
+    # A grant is made by way of EC2 for the instance, never for somebody else.
+    through |= {("QueuedRole", action, "grant") for _, action, _ in through}
+    assert with_key(VolumeKmsKeyArn=KEY) == through | {("QueuedRole", "CreateGrant", "grant")}
+
+
+def test_only_lambda_itself_makes_network_interfaces_for_functions():
+    function = {"lambda:SourceFunctionArn": WHERE + "scale-agent-queued"}
+    for given in ({}, {"FunctionSubnetIds": "subnet-1", "FunctionSecurityGroupIds": "sg-1"}):
+        ours = policies(**given)
+        for role in ROLES:
+            may = [
+                ours.allows(
+                    Session(role, "", NOBODY),
+                    Need("ec2:CreateNetworkInterface", "*", lambda c=context: c),
+                )
+                for context in ({}, function)
+            ]
+            assert may == [bool(given) and role != "RunnerRole", False], role
+
+
+def test_iam_takes_the_policies_with_all_that_can_be_given():
+    """10,240 characters for all policies in a role, white space not counted."""
+    given = {"KmsKeyArn": KEY, "VolumeKmsKeyArn": KEY, "Prefix": "p" * 31}
+    for role, statements in policies(**given).statements.items():
+        assert len(json.dumps(statements, separators=(",", ":"))) < 10_000, role
 
 
 def test_roles_allow_what_is_needed_and_nothing_else(stage):

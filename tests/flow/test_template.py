@@ -24,6 +24,19 @@ SIZE_LIMIT = 1_000_000  # of a template that CloudFormation reads from a bucket
 LAST_QUEUES = {"DeadLetters", "DeadLettersFifo", "KeptLetters", "NotifyDeadLetters"}
 
 
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/0123"
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+
+
+def resolved(kind, **given):
+    """Give all resources of a kind as a stack with these parameters has them."""
+    always = {"CodeBucket": "b", "CodeKey": "k", "ImageId": "ami-1"}
+    always |= {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
+    names = {name: name for name in RESOURCES}
+    stack = template.Template(DOCUMENT, always | given, names, "eu-central-1", "123456789012")
+    return {name: stack.resolve(one) for name, one in stack.of_type(kind).items()}
+
+
 def of_type(kind):
     return {
         name: one.get("Properties", {}) for name, one in RESOURCES.items() if one["Type"] == kind
@@ -41,6 +54,51 @@ def alarms(metric):
 QUEUES = of_type("AWS::SQS::Queue")
 FUNCTIONS = of_type("AWS::Lambda::Function")
 SOURCES = of_type("AWS::Lambda::EventSourceMapping")
+
+
+# (parameter, its value, kind of resource, property, what the property is then): all of the kind.
+SET_EVERYWHERE = [
+    ("PermissionsBoundary", BOUNDARY, "AWS::IAM::Role", "PermissionsBoundary", BOUNDARY),
+    ("KmsKeyArn", KEY, "AWS::SQS::Queue", "KmsMasterKeyId", KEY),
+    ("KmsKeyArn", KEY, "AWS::Logs::LogGroup", "KmsKeyId", KEY),
+]
+
+
+@pytest.mark.parametrize(("parameter", "value", "kind", "name", "wanted"), SET_EVERYWHERE)
+def test_what_a_parameter_sets_is_set_on_all(parameter, value, kind, name, wanted):
+    default = DOCUMENT["Parameters"][parameter]
+    assert default["Default"] == "" and re.fullmatch(default["AllowedPattern"], value)
+    given = {parameter: value}
+    assert {one[name] for one in resolved(kind, **given).values()} == {wanted}
+    assert all(name not in one for one in resolved(kind).values())
+
+
+def test_functions_are_in_a_vpc_only_where_that_is_asked_for():
+    given = {"FunctionSubnetIds": "subnet-3,subnet-4", "FunctionSecurityGroupIds": "sg-2"}
+    wanted = {"SubnetIds": ["subnet-3", "subnet-4"], "SecurityGroupIds": ["sg-2"]}
+    found = resolved("AWS::Lambda::Function", **given).values()
+    assert [one["VpcConfig"] for one in found] == [wanted] * len(FUNCTIONS)
+    assert all("VpcConfig" not in one for one in resolved("AWS::Lambda::Function").values())
+
+
+def test_functions_that_store_parameters_know_the_key():
+    def variables(**given):
+        return {
+            name: one["Environment"]["Variables"]["PARAMETER_KMS_KEY"]
+            for name, one in resolved("AWS::Lambda::Function", **given).items()
+            if "PARAMETER_KMS_KEY" in one["Environment"]["Variables"]
+        }
+
+    assert variables(KmsKeyArn=KEY) == {"QueuedFunction": KEY}
+    assert variables() == {}
+
+
+def test_volumes_are_encrypted_whatever_is_said_of_the_image():
+    for given in ({}, {"VolumeKmsKeyArn": KEY}):
+        found = resolved("AWS::EC2::LaunchTemplate", **given)["LaunchTemplate"]
+        (disk,) = found["LaunchTemplateData"]["BlockDeviceMappings"]
+        assert disk["Ebs"]["Encrypted"] is True
+        assert disk["Ebs"].get("KmsKeyId", "") == given.get("VolumeKmsKeyArn", "")
 
 
 def test_cloudformation_takes_the_template_as_it_is():
@@ -97,7 +155,7 @@ def test_people_hear_of_dead_letters_and_of_messages_that_wait():
 
 
 def test_people_hear_of_a_job_that_is_parked_for_too_long(stage):
-    """A job is parked again within 15 minutes; in a shorter period the alarm would end meanwhile."""
+    """A job is parked again within 15 minutes: in a shorter period the alarm would end."""
     (alarm,) = (
         one
         for one in of_type("AWS::CloudWatch::Alarm").values()
@@ -169,7 +227,7 @@ LAUNCH_RULES = [
     for statement in RESOURCES["QueuedRole"]["Properties"]["Policies"][0]["PolicyDocument"][
         "Statement"
     ]
-    if statement["Action"] == "ec2:RunInstances"
+    if statement.get("Action") == "ec2:RunInstances"
 ]
 
 
