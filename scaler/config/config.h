@@ -89,11 +89,42 @@ bool config_allows_installation(const struct config *config, int64_t installatio
 const struct config_spec *config_spec_by_name(const struct config *config, const char *name);
 
 /*
+ * A job may carry one label of its own, such as run-1234-0: `runs-on: [self-hosted, linux,
+ * "run-${{ github.run_id }}-${{ strategy.job-index }}"]`. It matches any spec. The runner is
+ * registered with it, so GitHub gives this machine to this job and to no other.
+ */
+#define CONFIG_RUN_LABEL "run-"
+#define CONFIG_RUN_LABEL_MAX 128
+
+/* A runner's labels that are not its spec's: that one, and the instance type. */
+#define CONFIG_LABELS_FREE 2
+
+bool config_is_run_label(const char *label);
+/* The one among LABELS, borrowed, or NULL: 0, or -EINVAL when there are two, or when it is none
+ * that we register. */
+int config_run_label(
+        const char *const *labels, size_t n_labels, const char **ret_label, struct err *err);
+
+/* Whether a machine of SPEC can take a job with LABELS, as config_match() says. *ret_type is the
+ * instance type that they name, or NULL. No machine has two types. */
+bool config_spec_takes(const struct config_spec *spec, const char *const *labels, size_t n_labels,
+        const char **ret_type);
+
+/*
  * The spec for a job with LABELS (its runs-on): the first one whose labels include all of the
- * job's, in any case. Labels that name an instance type which the spec allows do not count. A job
- * without labels (its runs-on names only a runner group) gets the first spec that is `unlabelled`.
- * NULL: no spec matches, or the job names two instance types. *ret_instance_type (borrowed from the
- * spec) is the type that the job names, or the spec's own.
+ * job's, in any case. A run- label, and labels that name an instance type which the spec allows, do
+ * not count. A job without labels (its runs-on names only a runner group) gets the first spec that
+ * is `unlabelled`. NULL: no spec matches, or the job names two instance types. *ret_instance_type
+ * (borrowed from the spec) is the type that the job names, or the spec's own.
  */
 const struct config_spec *config_match(const struct config *config, const char *const *labels,
         size_t n_labels, const char **ret_instance_type);
+
+/*
+ * The spec of a job that was matched before, with spec NAME (may be NULL) and *INSTANCE_TYPE (may
+ * be NULL): the spec of that name, or, if it was renamed or removed, the one that its LABELS match
+ * now. *instance_type stays the job's while the name is known; else it is borrowed from the spec.
+ * NULL: none, and *instance_type is untouched.
+ */
+const struct config_spec *config_rematch(const struct config *config, const char *name,
+        const char *const *labels, size_t n_labels, const char **instance_type);

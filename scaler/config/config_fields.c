@@ -35,18 +35,20 @@ static const struct config_field spec_fields[] = {
         {
                 .name = "labels",
                 .description = "What the runner offers; case does not count. "
-                               "GitHub adds no labels of its own: list self-hosted too.",
+                               "GitHub adds no labels of its own: list self-hosted too. "
+                               "Labels that begin with run- are the jobs' own.",
                 .kind = CONFIG_TEXTS,
                 .required = true,
                 .item = "label",
                 .items = "labels",
-                .allowed = "a label (1 to 256 characters, no control characters)",
+                .allowed = "a label (1 to 256 characters, no control characters, "
+                           "not beginning with run-)",
                 .min = 1,
                 .max = 256,
                 .count_min = 1,
-                .count_max = GITHUB_LABELS_MAX,
+                .count_max = GITHUB_LABELS_MAX - CONFIG_LABELS_FREE,
                 .ignore_case = true,
-                .format = &config_format_line,
+                .format = &config_format_label,
                 LIST_AT(labels),
         },
         {

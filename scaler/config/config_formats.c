@@ -11,6 +11,7 @@
 
 #include "aws/instance_type.h"
 #include "base/mem.h"
+#include "config.h"
 #include "exchange/handover.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -83,6 +84,12 @@ static bool is_without_control_characters(const char *text)
         return true;
 }
 
+/* A label that begins with run- is a job's own: see config.h. */
+static bool is_label(const char *text)
+{
+        return is_without_control_characters(text) && !config_is_run_label(text);
+}
+
 /* The machine can read tags in its metadata, so EC2 allows only these characters. The scaler sets
  * the tag Name itself. */
 static bool is_tag_key(const char *text)
@@ -145,6 +152,11 @@ const struct config_format config_format_subnet = {
 const struct config_format config_format_line = {
         .is_valid = is_without_control_characters,
         .pattern = "^[^\\u0000-\\u001f\\u007f]*$",
+};
+
+const struct config_format config_format_label = {
+        .is_valid = is_label,
+        .pattern = "^(?![rR][uU][nN]-)[^\\u0000-\\u001f\\u007f]*$",
 };
 
 const struct config_format config_format_tag_key = {

@@ -4,11 +4,16 @@
  * What is asked about each job: whether its repository is configured, and which spec it gets.
  */
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #include "config.h"
 #include "config_formats.h"
+
+#define RUN_LABEL_CHARACTERS                                             \
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" \
+        "_.-"
 
 bool config_allows_repository(const struct config *config, const char *repository)
 {
@@ -60,24 +65,31 @@ static const char *spec_type(const struct config_spec *spec, const char *label)
         return NULL;
 }
 
-/* Whether a machine of SPEC can take a job with LABELS. *ret_type is the instance type that they
- * name, or NULL. No machine has two types. */
-static bool spec_can_take(const struct config_spec *spec, const char *const *labels,
-        size_t n_labels, const char **ret_type)
+bool config_is_run_label(const char *label)
+{
+        return strncasecmp(label, CONFIG_RUN_LABEL, strlen(CONFIG_RUN_LABEL)) == 0;
+}
+
+bool config_spec_takes(const struct config_spec *spec, const char *const *labels, size_t n_labels,
+        const char **ret_type)
 {
         const char *named = NULL;
+        bool labelled = false;
 
-        if (n_labels == 0 && !spec->unlabelled)
-                return false;
         for (size_t i = 0; i < n_labels; i++) {
                 const char *type = spec_type(spec, labels[i]);
 
+                if (config_is_run_label(labels[i]))
+                        continue;
+                labelled = true;
                 if (!type && !spec_has_label(spec, labels[i]))
                         return false;
                 if (type && named && strcasecmp(type, named) != 0)
                         return false;
                 named = type ? type : named;
         }
+        if (!labelled && !spec->unlabelled)
+                return false;
         *ret_type = named;
         return true;
 }
@@ -89,10 +101,48 @@ const struct config_spec *config_match(const struct config *config, const char *
                 const struct config_spec *spec = &config->specs[i];
                 const char *type;
 
-                if (!spec_can_take(spec, labels, n_labels, &type))
+                if (!config_spec_takes(spec, labels, n_labels, &type))
                         continue;
                 *ret_instance_type = type ? type : spec->instance_type;
                 return spec;
         }
         return NULL;
+}
+
+const struct config_spec *config_rematch(const struct config *config, const char *name,
+        const char *const *labels, size_t n_labels, const char **instance_type)
+{
+        const struct config_spec *spec = name ? config_spec_by_name(config, name) : NULL;
+
+        if (!spec)
+                return config_match(config, labels, n_labels, instance_type);
+        if (!*instance_type)
+                *instance_type = spec->instance_type;
+        return spec;
+}
+
+int config_run_label(
+        const char *const *labels, size_t n_labels, const char **ret_label, struct err *err)
+{
+        const char *found = NULL;
+
+        for (size_t i = 0; i < n_labels; i++) {
+                size_t length = strlen(labels[i]);
+
+                if (!config_is_run_label(labels[i]))
+                        continue;
+                if (found && strcasecmp(found, labels[i]) != 0)
+                        return err_set(err, -EINVAL,
+                                "the job has more than one label that begins with "
+                                "\"" CONFIG_RUN_LABEL "\"; a runner can be for one only");
+                if (length == strlen(CONFIG_RUN_LABEL) || length > CONFIG_RUN_LABEL_MAX ||
+                        strspn(labels[i], RUN_LABEL_CHARACTERS) != length)
+                        return err_set(err, -EINVAL,
+                                "the job's label \"%.40s\" must be \"" CONFIG_RUN_LABEL
+                                "\" and letters, digits, _ . -, at most %d characters in all",
+                                labels[i], CONFIG_RUN_LABEL_MAX);
+                found = labels[i];
+        }
+        *ret_label = found;
+        return 0;
 }

@@ -177,28 +177,33 @@ static int read_put(
 
 /* -- the runner -- */
 
-/* The spec's labels, and the instance type that the job asked for: GitHub gives such a job only to
- * a runner that has the type as a label, whatever type was launched in its place. */
+/* The spec's labels, and what the job asked for besides: the instance type, whatever type was
+ * launched in its place, and its own run- label. GitHub gives a job only to a runner that has all
+ * of its labels. */
 static size_t runner_labels(const struct registration *registration, const char **labels)
 {
         const struct config_spec *spec = registration->spec;
-        const char *type = registration->job->instance_type;
-        bool has_type = spec->n_labels >= GITHUB_LABELS_MAX;
+        const struct job *job = registration->job;
+        const char *run_label = NULL;
+        size_t n = spec->n_labels;
+        bool has_type = false;
 
         for (size_t i = 0; i < spec->n_labels; i++) {
                 labels[i] = spec->labels[i];
-                has_type = has_type || strcasecmp(spec->labels[i], type) == 0;
+                has_type = has_type || strcasecmp(spec->labels[i], job->instance_type) == 0;
         }
-        if (has_type)
-                return spec->n_labels;
-        labels[spec->n_labels] = type;
-        return spec->n_labels + 1;
+        if (!has_type)
+                labels[n++] = job->instance_type;
+        (void)config_run_label((const char *const *)job->labels, job->n_labels, &run_label, NULL);
+        if (run_label)
+                labels[n++] = run_label;
+        return n;
 }
 
 static struct http_call *make_jitconfig(struct registration *registration)
 {
         _cleanup_free_ const char **labels =
-                mem_alloc((registration->spec->n_labels + 1) * sizeof(char *));
+                mem_alloc((registration->spec->n_labels + CONFIG_LABELS_FREE) * sizeof(char *));
         const struct github_runner_request request = {
                 .installation = registration->installation,
                 .scope = registration->scope,

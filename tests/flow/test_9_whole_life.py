@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 from helpers import (
     LABELS,
     REPOSITORY,
@@ -61,6 +63,18 @@ def test_jobs_of_several_repositories_and_types(cloud):
     all_served(cloud, jobs)
     kinds = sorted(machine.facts.instance_type for machine in cloud.machines.all.values())
     assert kinds == ["c7i.4xlarge", "c7i.4xlarge", "m7i.large", "m7i.large"]
+
+
+def test_a_job_with_a_label_of_its_own_gets_the_machine_that_was_launched_for_it(cloud):
+    labels = [[*LABELS, f"run-7-{index}"] for index in range(4)]
+    jobs = [cloud.github.queue_job(REPOSITORY, own) for own in labels]
+    all_served(cloud, jobs)
+    launched_for = {}
+    for call in cloud.calls.of("ssm"):
+        if call.action == "PutParameter" and not call.error:
+            instance = call.parameters["Name"].rpartition("/")[2]
+            launched_for[instance] = json.loads(call.parameters["Value"])["job"]["id"]
+    assert {job.runner_name: job.id for job in jobs} == launched_for
 
 
 def test_webhooks_that_come_late_doubled_and_in_another_order(cloud):

@@ -88,7 +88,8 @@ FORMATS: dict[Steps, list[Any]] = {
     (*SPEC, "name"): ["a", "a b", "-a", "a-", ".a", "a\n", "é", "A.b_c-9", "9", "a" * 64, "a" * 65],
     (*SPEC, "labels"): [
         ["a", "a"], ["a", ""], ["a\n"], ["a\tb"], ["\x7f"], ["ä" * 256], ["ä" * 257], ["😀" * 256],
-        ["with space"], [str(n) for n in range(100)], [str(n) for n in range(101)], ["\u0080"],
+        ["with space"], [str(n) for n in range(98)], [str(n) for n in range(99)], ["\u0080"],
+        ["run-1"], ["a", "RuN-"], ["run"], ["runner-1"], ["a run-1"],
     ],
     (*SPEC, "organization"): [
         "octo-org", "OCTO-ORG", "octo org", "octo/org", "octo-org\n", "octo.org", "é", "a" * 101,

@@ -61,8 +61,8 @@ static void set_labels(struct stage *stage, size_t n, const char *last)
         spec->labels[n - 1] = mem_string(last);
 }
 
-/* GitHub gives a job that names a type only to a runner with that label. It takes 100. */
-static void the_instance_type_is_a_label_where_there_is_room(void **state)
+/* GitHub gives a job that names a type only to a runner with that label. */
+static void the_instance_type_is_a_label(void **state)
 {
         static const struct {
                 size_t n;
@@ -71,8 +71,7 @@ static void the_instance_type_is_a_label_where_there_is_room(void **state)
         } rows[] = {
                 {1, "linux", "\"labels\":[\"linux\",\"m7i.large\"]"},
                 {2, "M7I.Large", "\"labels\":[\"l0\",\"M7I.Large\"]"},
-                {99, "linux", "\"linux\",\"m7i.large\"]"},
-                {100, "linux", "\"linux\"]"},
+                {98, "linux", "\"linux\",\"m7i.large\"]"},
         };
         struct stage *stage = *state;
 
@@ -84,6 +83,22 @@ static void the_instance_type_is_a_label_where_there_is_room(void **state)
                 expect_put(stage, 1, 200, "{\"Version\":1}");
                 assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         }
+}
+
+/* So GitHub gives this machine to this job and to no other. */
+static void the_job_s_own_label_is_one_of_the_runner(void **state)
+{
+        struct stage *stage = *state;
+        const char *job = queued_job(1, "linux");
+        const char *end = strstr(job, "\"]");
+        _cleanup_free_ char *body = mem_format("%.*s\",\"run-2-0%s", (int)(end - job), job, end);
+
+        set_labels(stage, 98, "linux");
+        expect_launch(stage, NULL, 1, 1);
+        script_expect(stage->script, "POST", QUEUED_JIT_URL, "\"linux\",\"m7i.large\",\"run-2-0\"]",
+                201, "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}");
+        expect_put(stage, 1, 200, "{\"Version\":1}");
+        assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
 }
 
 static void the_hand_over_has_the_times_so_far(void **state)
@@ -339,7 +354,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(the_tag_is_the_arn_of_the_instance_in_every_partition),
-                TEST(the_instance_type_is_a_label_where_there_is_room),
+                TEST(the_instance_type_is_a_label),
+                TEST(the_job_s_own_label_is_one_of_the_runner),
                 TEST(the_hand_over_has_the_times_so_far),
                 TEST(a_runner_that_nobody_can_use_is_replaced),
                 TEST(a_runner_that_may_be_in_use_is_left_alone),
