@@ -18,7 +18,8 @@
 /* Of an event's time: for what follows a call that is not answered, and for the event's answer. */
 #define RESERVE_MS 2500
 #define ANSWER_MS 500
-#define SECRETS_READ_AGAIN_MS (60 * MSEC_PER_SEC)
+/* Whoever sends us deliveries must not make us read the same thing each time. */
+#define READ_AGAIN_MS (60 * MSEC_PER_SEC)
 #define GITHUB_API_URL_DEFAULT "https://api.github.com"
 
 void scaler_init(struct scaler *scaler)
@@ -49,6 +50,7 @@ void scaler_release(struct scaler *scaler)
 {
         scaler_forget_github(scaler);
         config_free(MEM_STEAL(scaler->config));
+        config_free(MEM_STEAL(scaler->config_before));
         if (scaler->aws)
                 aws_release(scaler->aws);
         free(MEM_STEAL(scaler->aws));
@@ -60,6 +62,7 @@ void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)
 {
         scaler->deadline_ms = deadline_ms;
         scaler->config_borrowed = false;
+        config_free(MEM_STEAL(scaler->config_before));
         log_context_clear(&scaler->log);
 }
 
@@ -196,29 +199,54 @@ static int read_config(struct scaler *scaler, struct config **ret, struct err *e
         return r < 0 ? err_prefix(err, r, "configuration (SCALE_AGENT_CONFIG)") : 0;
 }
 
+/* Reads it again; if that fails, the old one stays. */
+static int refresh_config(struct scaler *scaler, struct err *err)
+{
+        struct config *fresh = NULL;
+        int r = read_config(scaler, &fresh, err);
+
+        if (r < 0 && !scaler->config)
+                return r;
+        scaler->config_read_ms = clock_monotonic_ms(scaler->clock);
+        if (r < 0) {
+                log_warning(&scaler->log, "configuration not read again; the old one stays",
+                        LOG_TEXT("error", err->text));
+                return r;
+        }
+        if (scaler->config_borrowed)
+                scaler->config_before = MEM_STEAL(scaler->config);
+        config_free(scaler->config);
+        scaler->config = fresh;
+        return 0;
+}
+
+static int64_t config_age_ms(const struct scaler *scaler)
+{
+        return clock_monotonic_ms(scaler->clock) - scaler->config_read_ms;
+}
+
 int scaler_config(struct scaler *scaler, const struct config **ret, struct err *err)
 {
-        int64_t now = clock_monotonic_ms(scaler->clock);
-        struct config *fresh = NULL;
         int r = 0;
 
-        if (!scaler->config ||
-                (!scaler->config_borrowed && now - scaler->config_read_ms > CONFIG_KEPT_MS)) {
-                r = read_config(scaler, &fresh, err);
-                if (r < 0 && !scaler->config)
-                        return r;
-                if (r < 0) {
-                        log_warning(&scaler->log, "configuration not read again; the old one stays",
-                                LOG_TEXT("error", err->text));
-                } else {
-                        config_free(scaler->config);
-                        scaler->config = fresh;
-                }
-                scaler->config_read_ms = now;
-        }
+        if (!scaler->config || (!scaler->config_borrowed && config_age_ms(scaler) > CONFIG_KEPT_MS))
+                r = refresh_config(scaler, err);
+        if (!scaler->config)
+                return r;
         scaler->config_borrowed = true;
         *ret = scaler->config;
         return 0;
+}
+
+const struct config *scaler_config_again(struct scaler *scaler)
+{
+        struct err err;
+
+        if (scaler->config_before || config_age_ms(scaler) < READ_AGAIN_MS ||
+                refresh_config(scaler, &err) < 0)
+                return NULL;
+        scaler->config_borrowed = true;
+        return scaler->config;
 }
 
 static int open_github(struct scaler *scaler, struct github *github, struct err *err)
@@ -268,7 +296,7 @@ int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, 
         bool present = scaler->webhook_secrets.size > 0;
         int r;
 
-        if (again && present && now - scaler->webhook_secrets_read_ms < SECRETS_READ_AGAIN_MS) {
+        if (again && present && now - scaler->webhook_secrets_read_ms < READ_AGAIN_MS) {
                 *ret = NULL;
                 return 0;
         }

@@ -41,8 +41,9 @@ struct scaler {
         struct recent shown;        /* notifications that people have seen */
 
         /* Of one event. */
-        int64_t deadline_ms;  /* wall clock: when Lambda ends the process; 0 = never */
-        bool config_borrowed; /* somebody borrowed it: not replaced before the next event */
+        int64_t deadline_ms;          /* wall clock: when Lambda ends the process; 0 = never */
+        bool config_borrowed;         /* somebody borrowed it: kept until the next event */
+        struct config *config_before; /* what was borrowed before it was read again */
 };
 
 /* Opens nothing. */
@@ -73,6 +74,10 @@ int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err);
 /* The configuration that SCALE_AGENT_CONFIG refers to, borrowed until the end of the event. It is
  * read again after five minutes; if that fails, the old one stays and a warning is logged. */
 int scaler_config(struct scaler *scaler, const struct config **ret, struct err *err);
+/* The same, read again since it may have been changed: for who is about to refuse something because
+ * of it. NULL when it was read within the last minute, or cannot be read, which is logged. What was
+ * borrowed before stays as it is until the end of the event. */
+const struct config *scaler_config_again(struct scaler *scaler);
 
 /* GitHub: as an App if the configuration has an app_id, else with the token in GITHUB_TOKEN. */
 int scaler_github(struct scaler *scaler, struct github **ret, struct err *err);

@@ -72,6 +72,31 @@ static void an_event_sees_one_configuration(void **state)
         assert_ptr_equal(first_spec(stage), name);
 }
 
+/* Who refuses something reads it again, and what others hold stays as it is. */
+static void a_configuration_that_is_read_again_leaves_the_borrowed_one(void **state)
+{
+        struct stage *stage = *state;
+        const struct config *borrowed;
+        const struct config *fresh;
+        struct err err;
+
+        setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
+        assert_int_equal(scaler_config(&stage->scaler, &borrowed, &err), 0);
+        assert_null(scaler_config_again(&stage->scaler));
+        script_sleep(stage->script, 60000);
+        expect_config(stage, OTHER);
+        fresh = scaler_config_again(&stage->scaler);
+        assert_non_null(fresh);
+        assert_string_equal(fresh->specs[0].name, "other");
+        assert_string_equal(borrowed->specs[0].name, "linux");
+        assert_string_equal(first_spec(stage), "other");
+        /* At most once in an event, so that no more than two are kept. */
+        script_sleep(stage->script, 60000);
+        assert_null(scaler_config_again(&stage->scaler));
+        scaler_begin_event(&stage->scaler, 0);
+        assert_string_equal(first_spec(stage), "other");
+}
+
 static void without_a_configuration_nothing_goes_on(void **state)
 {
         struct stage *stage = *state;
@@ -172,6 +197,7 @@ int main(void)
                 TEST(the_configuration_is_kept_for_five_minutes),
                 TEST(a_bad_new_configuration_does_not_replace_a_good_one),
                 TEST(an_event_sees_one_configuration),
+                TEST(a_configuration_that_is_read_again_leaves_the_borrowed_one),
                 TEST(without_a_configuration_nothing_goes_on),
                 TEST(a_line_break_behind_a_token_does_not_matter),
                 TEST(settings_may_lead_through_the_environment_to_ssm),
