@@ -22,6 +22,7 @@
 #include "job/delivery.h"
 #include "job/forward.h"
 #include "job/job.h"
+#include "job/match.h"
 #include "queue/send.h"
 
 /* The HTTP answer. */
@@ -95,62 +96,22 @@ static int queue_job(struct scaler *scaler, struct job *job, struct err *err)
         return queue_send(scaler, queue_variables[job->action], &message, err);
 }
 
-/* Whether the configuration allows the repository and the installation. Replies if not. */
-static bool is_allowed(const struct config *config, const struct job *job, struct reply *reply)
+/* Before a job is refused for the configuration, that is read again: it may have been changed. */
+static int match(
+        struct scaler *scaler, struct job *job, struct mismatch *ret_mismatch, struct err *err)
 {
-        if (!config_allows_repository(config, job->repository)) {
-                set_reply(reply, 403,
-                        "this repository is not in github.repositories of the configuration");
-                return false;
-        }
-        if (job->installation != 0 && !config_allows_installation(config, job->installation)) {
-                set_reply(reply, 403,
-                        "this installation is not in github.installations of the configuration");
-                return false;
-        }
-        return true;
-}
+        const struct config *config;
+        int r = scaler_config(scaler, &config, err);
 
-/* A job that an environment has yet to approve is "waiting", and delivered again once it is. */
-static void reply_held(struct reply *reply, const struct job *job)
-{
-        struct err text;
-
-        if (strcmp(job->held, "waiting") == 0)
-                err_set(&text, 0, "ignored: the job waits for its environment's approval");
-        else
-                err_set(&text, 0, "ignored: the job's status is \"%s\", not \"queued\"", job->held);
-        set_reply(reply, 200, text.text);
-}
-
-/* Finds the job's spec and instance type. False, with a reply: there is nothing to do for it. */
-static bool match_job(const struct config *config, struct job *job, struct reply *reply)
-{
-        const struct config_spec *spec;
-        const char *type;
-
-        if (job->action == JOB_OTHER) {
-                set_reply(reply, 200, "ignored: only queued, in_progress and completed matter");
-                return false;
-        }
-        if (job->held) {
-                reply_held(reply, job);
-                return false;
-        }
-        spec = config_match(config, (const char *const *)job->labels, job->n_labels, &type);
-        if (!spec) {
-                set_reply(reply, 200,
-                        job->n_labels > 0
-                                ? "ignored: no spec has all of the job's labels"
-                                : "ignored: the job has no labels, and no spec is unlabelled");
-                return false;
-        }
-        /* The webhook of a repository or organization names no installation. */
-        if (job->installation == 0 && config->app_id && config->n_installations > 0)
-                job->installation = config->installations[0];
-        job->spec = mem_string(spec->name);
-        job->instance_type = mem_string(type);
-        return true;
+        if (r < 0)
+                return r;
+        *ret_mismatch = match_job(config, job);
+        if (!ret_mismatch->may_change || ret_mismatch->status == 0)
+                return 0;
+        config = scaler_config_again(scaler);
+        if (config)
+                *ret_mismatch = match_job(config, job);
+        return 0;
 }
 
 static void log_job(struct scaler *scaler, const struct job *job)
@@ -163,16 +124,34 @@ static void log_job(struct scaler *scaler, const struct job *job)
         log_context(&scaler->log, "delivery", job->delivery);
 }
 
-/* Reads the job of a verified delivery and sends it to the queue of its action. */
-static void route_job(struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
+/* Sends the job to the queue of its action, if there is something to do for it. */
+static void route_job(struct scaler *scaler, struct job *job, struct reply *reply)
+{
+        struct mismatch mismatch;
+        struct err err;
+
+        if (match(scaler, job, &mismatch, &err) < 0) {
+                log_error(
+                        &scaler->log, "configuration cannot be read", LOG_TEXT("error", err.text));
+                set_reply(reply, 503, "the configuration cannot be read; see the function's log");
+        } else if (mismatch.status != 0) {
+                set_reply(reply, mismatch.status, mismatch.err.text);
+        } else if (queue_job(scaler, job, &err) < 0) {
+                log_error(&scaler->log, "queue refused the job", LOG_TEXT("error", err.text));
+                set_reply(reply, 503, "the job cannot be queued; deliver this again");
+        } else {
+                set_reply(reply, 202, "queued");
+        }
+}
+
+/* Reads the job of a verified delivery. */
+static void handle_job(struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
 {
         _cleanup_(job_release) struct job job = {0};
         _cleanup_json_ cJSON *body = NULL;
-        const struct config *config;
         struct err err;
-        int r;
+        int r = delivery_payload(delivery, &body, &err);
 
-        r = delivery_payload(delivery, &body, &err);
         if (r == 0)
                 r = job_from_delivery(body, &job, &err);
         if (r < 0) {
@@ -182,22 +161,7 @@ static void route_job(struct scaler *scaler, const struct delivery *delivery, st
         job.delivery = mem_string(delivery->id);
         job.webhook_ms = clock_wall_ms(scaler->clock);
         log_job(scaler, &job);
-        r = scaler_config(scaler, &config, &err);
-        if (r < 0) {
-                log_error(
-                        &scaler->log, "configuration cannot be read", LOG_TEXT("error", err.text));
-                set_reply(reply, 503, "the configuration cannot be read; see the function's log");
-                return;
-        }
-        if (!is_allowed(config, &job, reply) || !match_job(config, &job, reply))
-                return;
-        r = queue_job(scaler, &job, &err);
-        if (r < 0) {
-                log_error(&scaler->log, "queue refused the job", LOG_TEXT("error", err.text));
-                set_reply(reply, 503, "the job cannot be queued; deliver this again");
-                return;
-        }
-        set_reply(reply, 202, "queued");
+        route_job(scaler, &job, reply);
 }
 
 static void handle_delivery(
@@ -222,7 +186,7 @@ static void handle_delivery(
         } else if (strcmp(delivery->event, "workflow_job") != 0) {
                 set_reply(reply, 200, "ignored: only workflow_job matters");
         } else {
-                route_job(scaler, delivery, reply);
+                handle_job(scaler, delivery, reply);
         }
 }
 

@@ -83,6 +83,36 @@ def test_a_delivery_that_comes_twice_is_queued_once(stage):
     assert stage.messages() == {"QueuedQueue": 2}
 
 
+def test_a_repository_s_webhook_does_not_take_the_place_of_the_app_s(stage):
+    status, text = deliver(stage, body_of(stage, installation=KeyError))
+    assert status == 422
+    assert "names no installation of the App" in text
+    assert deliver(stage, body_of(stage)) == (202, "queued")
+    (message,) = everything_sent(stage)
+    assert message["Body"]["installation"] == 4711
+
+
+def test_a_repository_s_webhook_will_do_for_the_app_s_only_installation(stage):
+    github = stage.config["github"] | {"installations": [4711]}
+    configure(stage, stage.config | {"github": github})
+    for _ in range(2):  # the App's comes as well, and is the same
+        assert deliver(stage, body_of(stage, installation=KeyError)) == (202, "queued")
+        assert deliver(stage, body_of(stage)) == (202, "queued")
+    assert {m["Body"]["installation"] for m in everything_sent(stage)} == {4711}
+    assert stage.messages() == {"QueuedQueue": 1}
+
+
+def test_a_job_may_have_a_label_of_its_own(stage):
+    document = body_of(stage, workflow_job__labels=["self-hosted", "x64", "run-42-0"])
+    assert deliver(stage, document) == (202, "queued")
+    assert sent(stage, "QueuedQueue")[0]["Body"]["spec"] == "linux-x64"
+    for labels, words in [(["x64", "run-1", "run-2"], "more than one"), (["run-a b"], "letters")]:
+        labels = ["self-hosted", *labels]
+        status, text = deliver(stage, body_of(stage, workflow_job__labels=labels))
+        assert (labels, status) == (labels, 422)
+        assert words in text
+
+
 NOT_FOR_US = [
     ("ping", {}, "pong"),
     ("push", {}, "ignored: only workflow_job matters"),

@@ -158,6 +158,101 @@ static void a_delivery_without_an_installation_gets_that_of_the_app(void **state
         assert_int_equal(deliver(stage, QUEUED, "current"), 202);
 }
 
+/* The App's own delivery comes as well, and names one. */
+static void a_delivery_without_an_installation_takes_nobody_s_place(void **state)
+{
+        struct stage *stage = *state;
+        struct config *config = stage->scaler.config;
+        char body[sizeof(QUEUED)];
+
+        memcpy(body, QUEUED, sizeof(QUEUED));
+        *strstr(body, "installation") = 'x';
+        config->app_id = mem_string("12345");
+        config->n_installations = 0;
+        assert_int_equal(deliver(stage, body, "current"), 422);
+        assert_answer(stage, "names no installation of the App");
+        assert_answer(stage, "remove workflow_job from this one");
+        config->installations = mem_resize(config->installations, 2, sizeof(int64_t));
+        config->installations[1] = 4712;
+        config->n_installations = 2;
+        assert_int_equal(deliver(stage, body, "current"), 422);
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
+static void a_job_s_own_label_matches_any_spec(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_expect_sent(
+                stage, "\\\"labels\\\":[\\\"self-hosted\\\",\\\"Linux\\\",\\\"run-2-0\\\"]");
+        assert_int_equal(
+                deliver(stage, JOB("queued", "queued", LINUX ",\"run-2-0\""), "current"), 202);
+        assert_int_equal(
+                deliver(stage, JOB("queued", "queued", LINUX ",\"run-2-0\",\"run-3\""), "current"),
+                422);
+        assert_answer(stage, "more than one label");
+        assert_int_equal(
+                deliver(stage, JOB("queued", "queued", LINUX ",\"run-2 0\""), "current"), 422);
+        assert_answer(stage, "letters, digits");
+        /* It is not enough. */
+        assert_int_equal(deliver(stage, JOB("queued", "queued", "\"run-2-0\""), "current"), 200);
+}
+
+/* -- a changed configuration -- */
+
+#define WINDOWS JOB("queued", "queued", "\"windows\"")
+#define NEW_CONFIG                                                                          \
+        "{\"Parameter\":{\"Value\":\"{\\\"github\\\":{\\\"repositories\\\":[\\\"o/*\\\"]}," \
+        "\\\"specs\\\":[{\\\"name\\\":\\\"new\\\",\\\"labels\\\":[\\\"windows\\\"],"        \
+        "\\\"instance_type\\\":\\\"m7i.large\\\",\\\"launch_template\\\":\\\"abc\\\","      \
+        "\\\"subnets\\\":[\\\"subnet-1\\\"]}]}\"}}"
+
+static void expect_config(struct stage *stage, int status, const char *answer)
+{
+        setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/config", status, answer);
+}
+
+static void a_job_is_not_refused_for_an_old_configuration(void **state)
+{
+        struct stage *stage = *state;
+
+        script_sleep(stage->script, 60000);
+        expect_config(stage, 200, NEW_CONFIG);
+        stage_expect_sent(stage, "\\\"spec\\\":\\\"new\\\"");
+        assert_int_equal(deliver(stage, WINDOWS, "current"), 202);
+        /* It replaced the old one. */
+        assert_int_equal(deliver(stage, QUEUED, "current"), 200);
+        stage_expect_sent(stage, NULL);
+        assert_int_equal(deliver(stage, WINDOWS, "current"), 202);
+}
+
+/* Jobs that are never ours, such as those on GitHub's own runners, are delivered all the time. */
+static void the_configuration_is_read_at_most_once_a_minute(void **state)
+{
+        struct stage *stage = *state;
+        char body[sizeof(WINDOWS)];
+
+        memcpy(body, WINDOWS, sizeof(WINDOWS));
+        *strstr(body, "o/r") = 'x';
+        setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
+        assert_int_equal(deliver(stage, WINDOWS, "current"), 200);
+        assert_int_equal(deliver(stage, body, "current"), 403);
+        assert_int_equal(script_requests(stage->script), 0);
+        for (int i = 0; i < 2; i++) {
+                script_sleep(stage->script, 60000);
+                expect_config(stage, 400, "{\"__type\":\"AccessDeniedException\"}");
+                assert_int_equal(deliver(stage, body, "current"), 403);
+                assert_int_equal(deliver(stage, body, "current"), 403);
+                assert_int_equal(deliver(stage, WINDOWS, "current"), 200);
+        }
+        assert_logged(stage, "configuration not read again; the old one stays");
+        script_sleep(stage->script, 60000);
+        stage_expect_sent(stage, NULL);
+        assert_int_equal(deliver(stage, QUEUED, "current"), 202);
+        assert_int_equal(deliver(stage, JOB("waiting", "waiting", LINUX), "current"), 200);
+}
+
 /* -- not accepted -- */
 
 static void what_is_not_ours_is_ignored(void **state)
@@ -349,6 +444,10 @@ int main(void)
                 TEST(each_action_has_its_queue),
                 TEST(a_named_instance_type_counts),
                 TEST(a_delivery_without_an_installation_gets_that_of_the_app),
+                TEST(a_delivery_without_an_installation_takes_nobody_s_place),
+                TEST(a_job_s_own_label_matches_any_spec),
+                TEST(a_job_is_not_refused_for_an_old_configuration),
+                TEST(the_configuration_is_read_at_most_once_a_minute),
                 TEST(what_is_not_ours_is_ignored),
                 TEST(what_is_not_configured_is_forbidden),
                 TEST(what_is_malformed_is_told),
