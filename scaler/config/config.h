@@ -23,6 +23,7 @@ struct config_spec {
         char *name;
         char **labels; /* what the runner has; n_labels of them */
         size_t n_labels;
+        bool shared_labels; /* its jobs and those of other specs may take each other's machines */
         char *organization; /* NULL: its runners belong to the job's repository */
         int64_t runner_group_id;
         bool unlabelled; /* takes jobs without labels, whose runs-on names only a runner group */

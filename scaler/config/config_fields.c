@@ -52,6 +52,15 @@ static const struct config_field spec_fields[] = {
                 LIST_AT(labels),
         },
         {
+                .name = "shared_labels",
+                .description =
+                        "Jobs may take the machines of another spec or type whose runners have all "
+                        "of their labels. Without it, such specs are refused, "
+                        "and so are instance_types.",
+                .kind = CONFIG_BOOLEAN,
+                AT(shared_labels),
+        },
+        {
                 .name = "organization",
                 .description = "Runners belong to this organization, "
                                "which must own one of the repositories. "
@@ -97,7 +106,8 @@ static const struct config_field spec_fields[] = {
         {
                 .name = "instance_types",
                 .description = "Further instance types that a job may name as a label, "
-                               "of the same architecture.",
+                               "of the same architecture. "
+                               "They need shared_labels: a job that names none takes any of them.",
                 .kind = CONFIG_TEXTS,
                 .item = "instance type",
                 .items = "instance types",

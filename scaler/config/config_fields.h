@@ -87,5 +87,10 @@ void config_read_value(const struct config_field *field, const cJSON *value, voi
 void config_read_object(const struct config_object *object, const cJSON *value, void *base,
         const struct config_place *place, struct config_faults *faults);
 
+/* Adds a fault for each earlier spec with which specs[INDEX], which is at PLACE, would share jobs,
+ * and for types of its own that would share them. */
+void config_check_labels(const struct config *config, size_t index,
+        const struct config_place *place, struct config_faults *faults);
+
 /* Frees everything that the struct at BASE owns. */
 void config_release_object(const struct config_object *object, void *base);

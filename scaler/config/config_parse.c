@@ -107,6 +107,7 @@ static void check_specs(const struct config *config, struct config_faults *fault
                 check_organization(config, spec, &place, faults);
                 check_runner_group(spec, &place, faults);
                 check_architectures(spec, &place, faults);
+                config_check_labels(config, i, &place, faults);
         }
 }
 

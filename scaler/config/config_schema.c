@@ -210,7 +210,8 @@ char *config_schema(void)
         json_add_string(schema, "description",
                 "What the scaler launches, and for whose jobs. "
                 "`scaler check FILE` checks the same, and what a schema cannot say: "
-                "each spec has a name of its own, its organization owns one of the repositories, "
+                "each spec has a name and labels of its own, its organization owns one of the "
+                "repositories, "
                 "and all its instance types are of one architecture.");
         add_members(schema, &config_document);
         return print_indented(schema);

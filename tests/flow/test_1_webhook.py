@@ -312,6 +312,7 @@ def two_specs(cloud):
     small = first | {"name": "small", "labels": ["self-hosted", "linux", "x64", "Small"]}
     large = first | {"name": "large", "labels": ["self-hosted", "Linux", "X64", "gpu"]}
     large |= {"instance_type": "m7i.2xlarge", "instance_types": ["m7i.8xlarge", "r7i.4xlarge"]}
+    large |= {"shared_labels": True}
     return cloud.config | {"specs": [small, large]}
 
 

@@ -73,7 +73,7 @@ def test_a_parked_job_waits_longer_each_time_and_ends_when_github_has_it_no_long
 
 
 def test_a_parked_job_is_launched_when_there_is_capacity(cloud, run_scaler):
-    configure(cloud, instance_types=["m7i.48xlarge"])
+    configure(cloud, instance_types=["m7i.48xlarge"], shared_labels=True)
     cloud.hurry = 30
     tries = 2 * len(ladder(run_scaler, "m7i.48xlarge"))
     cloud.faults.add(*RUN, times=tries, fault=Capacity())

@@ -57,7 +57,7 @@ def test_a_job_that_fails_is_served_as_well(cloud):
 
 
 def test_jobs_of_several_repositories_and_types(cloud):
-    configure(cloud, instance_types=["c7i.4xlarge"])
+    configure(cloud, instance_types=["c7i.4xlarge"], shared_labels=True)
     jobs = queue_jobs(cloud, 2)
     jobs += [cloud.github.queue_job("octo-org/two", ["linux", "c7i.4xlarge"]) for _ in range(2)]
     all_served(cloud, jobs)

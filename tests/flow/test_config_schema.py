@@ -45,6 +45,7 @@ VALID = {
         {
             "name": "linux-x64",
             "labels": ["self-hosted", "linux", "x64"],
+            "shared_labels": True,
             "unlabelled": False,
             "organization": "octo-org",
             "runner_group_id": 1,
@@ -61,6 +62,9 @@ VALID = {
         }
     ],
 }
+
+# A spec without what needs shared_labels.
+PLAIN = VALID["specs"][0] | {"shared_labels": False, "instance_types": []}
 
 WRONG_TYPES: list[Any] = [
     *(None, True, 0, 1, 3.5, -1, 1e300, "", "x"),
@@ -137,6 +141,9 @@ NUMBERS: list[Steps] = [
 # (what, changes to VALID, where the fault is): the schema lets these pass, the checker must not.
 BEYOND_A_SCHEMA: list[tuple[str, dict[Steps, Any], str]] = [
     ("two specs of one name", {("specs",): VALID["specs"] * 2}, "specs[1].name"),
+    ("specs that share labels", {("specs",): [PLAIN, PLAIN | {"name": "other"}]},
+     "specs[1].labels"),
+    ("types that share labels", {(*SPEC, "shared_labels"): False}, "specs[0].instance_types"),
     ("an organization that owns no repository", {(*SPEC, "organization"): "other"},
      "specs[0].organization"),
     ("types of two architectures", {(*SPEC, "instance_types"): ["m7g.large"]},
@@ -235,7 +242,10 @@ CASES = list(cases())
     ("steps", "value"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
 def test_schema_and_checker_agree(steps: Steps, value: Any):
-    document = changed({steps: value})
+    changes = {steps: value}
+    if steps == (*SPEC, "shared_labels"):  # or the types would be at fault as well
+        changes[(*SPEC, "instance_types")] = []
+    document = changed(changes)
     errors = [error.message for error in VALIDATOR.iter_errors(document)]
     result = check(json.dumps(document))
     assert (result.returncode, result.stderr) == (2 if errors else 0, ""), (errors, result.stdout)
@@ -294,7 +304,7 @@ def test_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize(("file", "specs"), [(EXAMPLE, "2 specs"), (MINIMAL, "1 spec")])
+@pytest.mark.parametrize(("file", "specs"), [(EXAMPLE, "3 specs"), (MINIMAL, "1 spec")])
 def test_examples_are_valid(file, specs):
     result = subprocess.run(
         [SCALER, "check", file], capture_output=True, text=True, timeout=PATIENCE, check=False
@@ -306,7 +316,8 @@ def test_examples_are_valid(file, specs):
 def test_defaults_are_described_as_they_are():
     """What the schema calls a default, when written out, must be valid and nothing special."""
     defaults = {steps: schema["default"] for steps, schema in FIELDS if "default" in schema}
-    assert len(defaults) == 8
+    assert len(defaults) == 9
+    defaults[(*SPEC, "instance_types")] = []
     assert check(json.dumps(changed(defaults))).returncode == 0
 
 

@@ -25,7 +25,7 @@ static const char config[] =
         "{'prefix':'/p','github':{'installations':[4711],'repositories':['o/*']},"
         "'specs':["
         "{'name':'linux','labels':['self-hosted','linux','x64'],'launch_template':'runner',"
-        "'instance_type':'m7i.large','instance_types':['m7i.2xlarge'],"
+        "'instance_type':'m7i.large','instance_types':['m7i.2xlarge'],'shared_labels':true,"
         "'subnets':['subnet-0000000a','subnet-0000000b'],'tags':{'team':'ci'}},"
         "{'name':'fallback','labels':['self-hosted','small'],'launch_template':'runner',"
         "'instance_type':'t3.2xlarge','subnets':['subnet-0000000a'],'on_demand_fallback':true},"

@@ -51,6 +51,7 @@ static void test_defaults(void **state)
         assert_int_equal(config->n_repositories, 2);
         assert_int_equal(config->n_specs, 1);
         assert_false(spec->unlabelled);
+        assert_false(spec->shared_labels);
         assert_null(spec->organization);
         assert_int_equal(spec->runner_group_id, 1);
         assert_int_equal(spec->n_instance_types, 0);
@@ -68,7 +69,8 @@ static void test_every_field_is_read(void **state)
                 "{'$schema':'x','prefix':'/ci/runners',"
                 "'github':{'app_id':12345,'installations':[4711,9007199254740991],"
                 "'repositories':['Octo-Org/*']},"
-                "'specs':[{'name':'arm','labels':['self-hosted','arm64'],'unlabelled':true,"
+                "'specs':[{'name':'arm','labels':['self-hosted','arm64'],'unlabelled':true,'shared_"
+                "labels':true,"
                 "'organization':'octo-org',"
                 "'runner_group_id':7,'instance_type':'m7g.large','instance_types':['m7g.xlarge',"
                 "'c7g.xlarge'],'launch_template':'lt-0abc','launch_template_version':3,"
@@ -87,6 +89,7 @@ static void test_every_field_is_read(void **state)
         assert_int_equal(spec->n_labels, 2);
         assert_string_equal(spec->labels[1], "arm64");
         assert_true(spec->unlabelled);
+        assert_true(spec->shared_labels);
         assert_string_equal(spec->organization, "octo-org");
         assert_int_equal(spec->runner_group_id, 7);
         assert_string_equal(spec->instance_type, "m7g.large");
@@ -119,7 +122,7 @@ static void test_all_faults_are_collected(void **state)
                 "'specs':[{'name':'a','labels':[],'instance_type':'m7i.large',"
                 "'launch_template':'runner','idle_limit_seconds':1e3000,'tags':{'aws:x':'1'}},7,"
                 "{'name':null,'labels':['x'],'instance_type':'m7i.large','launch_template':'abc',"
-                "'subnets':['subnet-1']},{'name':'a','labels':['x'],'instance_type':'m7i.large',"
+                "'subnets':['subnet-1']},{'name':'a','labels':['y'],'instance_type':'m7i.large',"
                 "'launch_template':'abc','subnets':['subnet-1']}]}");
 
         (void)state;
@@ -157,22 +160,76 @@ static void test_words(void **state)
                 {CONFIG_OF("{" CONFIG_SPEC ",'tags':{'a':'1','a':'2'}}"), "specs[0].tags.a",
                         "given twice"},
                 {CONFIG_OF("{" CONFIG_SPEC ",'name':'other'}"), "specs[0].name", "given twice"},
-                {CONFIG_OF("{" CONFIG_SPEC ",'instance_types':['m7i.large','m7i.large']}"),
+                {CONFIG_OF("{" CONFIG_SPEC
+                           ",'shared_labels':true,'instance_types':['m7i.large','m7i.large']}"),
                         "specs[0].instance_types[1]", "the same instance type is at [0] already"},
-                {CONFIG_OF("{" CONFIG_SPEC ",'instance_types':['c7i.large','m7g.large']}"),
+                {CONFIG_OF("{" CONFIG_SPEC
+                           ",'shared_labels':true,'instance_types':['c7i.large','m7g.large']}"),
                         "specs[0].instance_types[1]",
                         "same architecture as m7i.large (x86) is needed, found m7g.large (arm64)"},
                 {CONFIG_OF("{" CONFIG_SPEC ",'runner_group_id':2}"), "specs[0].runner_group_id",
                         "1 is needed without an organization"},
                 {CONFIG_OF("{" CONFIG_SPEC ",'organization':'octo'}"), "specs[0].organization",
                         "an owner of one of github.repositories is needed, found \"octo\""},
-                {CONFIG_OF("{" CONFIG_SPEC "},{" CONFIG_SPEC "}"), "specs[1].name",
-                        "specs[0] is called linux"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'shared_labels':true},{" CONFIG_SPEC "}"),
+                        "specs[1].name", "specs[0] is called linux"},
         };
 
         (void)state;
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
                 assert_fault(cases[i].text, cases[i].path, cases[i].words);
+}
+
+/* Specs of different names with LABELS, and MORE. */
+#define SPEC_WITH(name, labels, more)                                               \
+        "{'name':'" name "','labels':[" labels "],'instance_type':'m7i.large'" more \
+        ",'launch_template':'abc','subnets':['subnet-1']}"
+
+static void test_labels_of_its_own(void **state)
+{
+        static const struct {
+                const char *text;
+                const char *path; /* NULL: no fault */
+                const char *words;
+        } cases[] = {
+                {CONFIG_OF(SPEC_WITH("a", "'l','x'", "") "," SPEC_WITH("b", "'l','y'", "")), NULL,
+                        NULL},
+                {CONFIG_OF(SPEC_WITH("a", "'l'", "") "," SPEC_WITH("b", "'L','gpu'", "")),
+                        "specs[1].labels",
+                        "jobs for a (specs[0]) would take machines of b (specs[1]): GitHub gives a "
+                        "job to any runner that has all of its labels. Give each a label that the "
+                        "other lacks, or set \"shared_labels\" to true if this is meant"},
+                {CONFIG_OF(SPEC_WITH("a", "'l','gpu'", "") "," SPEC_WITH("b", "'l'", "")),
+                        "specs[1].labels",
+                        "jobs for b (specs[1]) would take machines of a (specs[0])"},
+                {CONFIG_OF(SPEC_WITH("a", "'l','x'", "") "," SPEC_WITH("b", "'X','l'", "")),
+                        "specs[1].labels",
+                        "jobs for a (specs[0]) and b (specs[1]) would take each other's machines"},
+                /* The runner has its type as a label. */
+                {CONFIG_OF(SPEC_WITH("a", "'l','m7i.large'", "") "," SPEC_WITH("b", "'l','y'", "")),
+                        "specs[1].labels", "jobs for a (specs[0]) would take machines of b"},
+                {CONFIG_OF(SPEC_WITH("a", "'l'", ",'instance_types':['m7i.large']")), NULL, NULL},
+                {CONFIG_OF(SPEC_WITH("a", "'l'", ",'instance_types':['c7i.large']")),
+                        "specs[0].instance_types",
+                        "jobs that name no type would take the machines of those that do"},
+                {CONFIG_OF(SPEC_WITH(
+                         "a", "'l'", ",'instance_types':['c7i.large'],'shared_labels':true")),
+                        NULL, NULL},
+                {CONFIG_OF(SPEC_WITH("a", "'l'", ",'shared_labels':true") "," SPEC_WITH(
+                         "b", "'l','gpu'", "")),
+                        NULL, NULL},
+                {CONFIG_OF(SPEC_WITH("a", "'l'", "") "," SPEC_WITH(
+                         "b", "'l','gpu'", ",'shared_labels':true")),
+                        NULL, NULL},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                if (cases[i].path)
+                        assert_fault(cases[i].text, cases[i].path, cases[i].words);
+                else
+                        config_free(config_of(cases[i].text));
+        }
 }
 
 static void test_suggestions(void **state)
@@ -191,7 +248,7 @@ static void test_suggestions(void **state)
                 {"instance-type", "unknown; did you mean instance_type?"},
                 {"runner_group", "unknown; did you mean runner_group_id?"},
                 {"tag", "unknown; did you mean tags?"},
-                {"color", "unknown; known here are name, labels, organization,"},
+                {"color", "unknown; known here are name, labels, shared_labels,"},
                 {"tables", "unknown; known here are name"},
                 {"x", "unknown; known here are name"},
         };
@@ -296,6 +353,7 @@ int main(void)
                 cmocka_unit_test(test_every_field_is_read),
                 cmocka_unit_test(test_all_faults_are_collected),
                 cmocka_unit_test(test_words),
+                cmocka_unit_test(test_labels_of_its_own),
                 cmocka_unit_test(test_suggestions),
                 cmocka_unit_test(test_suggestions_for_prefixes),
                 cmocka_unit_test(test_what_is_shown_is_safe),

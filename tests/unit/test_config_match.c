@@ -51,10 +51,11 @@ static void test_installations(void **state)
 /* Three specs that share labels on purpose: the first two offer the same ones. */
 static const char three_specs[] = CONFIG_OF(
         "{'name':'small','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.large',"
-        "'instance_types':['m7i.2xlarge'],'launch_template':'abc','subnets':['subnet-1']},"
+        "'instance_types':['m7i.2xlarge'],'shared_labels':true,'launch_template':'abc','subnets':['"
+        "subnet-1']},"
         "{'name':'large','labels':['self-hosted','Linux','x64'],'instance_type':'m7i.8xlarge',"
         "'instance_types':['m7i.2xlarge','c7i.4xlarge'],'launch_template':'abc',"
-        "'subnets':['subnet-1'],'unlabelled':true},"
+        "'subnets':['subnet-1'],'unlabelled':true,'shared_labels':true},"
         "{'name':'gpu','labels':['self-hosted','linux','x64','gpu','g5.xlarge'],"
         "'instance_type':'g6.xlarge','launch_template':'abc','subnets':['subnet-1']}");
 
