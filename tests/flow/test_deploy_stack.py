@@ -48,6 +48,14 @@ def test_the_disk_of_runners_is_as_it_is_asked_for(account):
     assert disk["VolumeInitializationRate"] == 200 and disk["Throughput"] == 500
 
 
+@pytest.mark.parametrize(("asked_for", "reserved"), [("", None), ("20", 20)])
+def test_concurrency_is_reserved_only_where_it_is_asked_for(account, asked_for, reserved):
+    account.upload("first")
+    account.does("stack", WEBHOOK_CONCURRENCY=asked_for, AMI=account.image, YES="1")
+    found = account.functions.get_function_concurrency(FunctionName="scale-agent-webhook")
+    assert found.get("ReservedConcurrentExecutions") == reserved
+
+
 @pytest.mark.parametrize("answers", [["n"], None])
 def test_a_change_set_that_is_not_wanted_leaves_nothing(account, answers):
     account.upload("first")

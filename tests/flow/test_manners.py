@@ -176,7 +176,7 @@ def test_zsh_offers_the_same_with_what_it_means():
 def test_check_tells_machines(tmp_path):
     good = scaler("check", "--json", EXAMPLE)
     assert (good.returncode, json.loads(good.stdout)) == (
-        0, {"file": str(EXAMPLE), "valid": True, "specs": 2, "faults": []},
+        0, {"file": str(EXAMPLE), "valid": True, "specs": 3, "faults": []},
     )  # fmt: skip
     path = tmp_path / "config.json"
     path.write_text('{"github":{"repositories":["x"]}}')
