@@ -20,6 +20,9 @@ JOBS ?= 1
 FAULTS ?=
 FUZZ_SECONDS ?= 60
 PACKAGE ?=
+SEEDS ?= 300
+FIRST_SEED ?= 1
+SEED ?=
 host_arch := $(patsubst aarch64,arm64,$(shell uname -m))
 ARCH ?= $(host_arch)
 
@@ -184,6 +187,15 @@ $(build)/unit/%: $(obj)/tests/unit/%.o $(call objects,$(unit_helpers)) $(scaler_
 $(call objects,$(wildcard tests/unit/*.c)): private CPPFLAGS += -Wno-null-dereference
 
 unit-programs: $(unit_programs)
+
+# The simulation runs the handlers' own code in a world of its own: tests/sim.
+$(bin)/sim: $(call objects,$(wildcard tests/sim/*.c)) $(scaler_archive) $(lib_archive)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(scaler_libs)
+
+sim: $(bin)/sim ## SEEDS=300 worlds with faults (FIRST_SEED=1, FAULTS=NAME,...); SEED=N tells the story of one
+	$(q)$(bin)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST_SEED)) \
+		$(if $(FAULTS),--faults $(FAULTS))
 
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
 $(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)

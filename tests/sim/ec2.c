@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Amazon EC2: launches (idempotent by client token), descriptions that are late, ends and tags.
+ */
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+/* EC2 shows an ended instance for about an hour. */
+#define SHOWN_MS HOUR
+#define XML_MAX (4UL * 1024 * 1024)
+
+/* -- forms -- */
+
+static int hex(char digit)
+{
+        const char *digits = "0123456789abcdef";
+        const char *at = strchr(digits, digit | 0x20);
+
+        return at && digit ? (int)(at - digits) : 0;
+}
+
+char *form_value(const char *form, const char *name)
+{
+        size_t size = strlen(name);
+        char *value;
+        char *to;
+
+        while (form && (strncmp(form, name, size) != 0 || form[size] != '=')) {
+                form = strchr(form, '&');
+                if (form)
+                        form++;
+        }
+        if (!form)
+                return NULL;
+        form += size + 1;
+        to = value = mem_alloc(strcspn(form, "&") + 1);
+        for (; *form && *form != '&'; form++) {
+                if (*form == '%' && form[1] && form[2]) {
+                        *to++ = (char)(hex(form[1]) * 16 + hex(form[2]));
+                        form += 2;
+                } else {
+                        *to++ = *form;
+                        if (*form == '+')
+                                to[-1] = ' ';
+                }
+        }
+        return value;
+}
+
+/* The value of BEFORE.I, or of BEFORE.I.AFTER. */
+static char *form_item(const char *form, const char *before, int i, const char *after)
+{
+        char name[64];
+
+        snprintf(name, sizeof(name), "%s.%d%s%s", before, i, after ? "." : "", after ? after : "");
+        return form_value(form, name);
+}
+
+static void copy_value(const char *form, const char *name, char *to, size_t size)
+{
+        _cleanup_free_ char *value = form_value(form, name);
+
+        snprintf(to, size, "%s", value ? value : "");
+}
+
+/* -- answers -- */
+
+static const char *state_of(const struct machine *machine)
+{
+        const struct world *world = machine->world;
+
+        if (machine->stage == MACHINE_ENDED)
+                return world->now_ms < machine->ended_ms ? "shutting-down" : "terminated";
+        return world->now_ms < machine->launched_ms + 5 * SECOND ? "pending" : "running";
+}
+
+static bool is_shown(const struct machine *machine)
+{
+        const struct world *world = machine->world;
+
+        return world->now_ms >= machine->visible_ms &&
+               (machine->stage != MACHINE_ENDED || world->now_ms < machine->ended_ms + SHOWN_MS);
+}
+
+static void add_instance(struct buf *xml, const struct machine *machine)
+{
+        buf_add_format(xml,
+                "<item><instanceId>%s</instanceId><instanceType>%s</instanceType>"
+                "<amiLaunchIndex>%u</amiLaunchIndex><clientToken>%s</clientToken>"
+                "<instanceState><name>%s</name></instanceState>",
+                machine->id, machine->type, machine->index, machine->token, state_of(machine));
+        if (machine->spot)
+                buf_add_string(xml, "<instanceLifecycle>spot</instanceLifecycle>");
+        if (machine->stage == MACHINE_ENDED)
+                buf_add_format(xml, "<stateReason><code>%s</code></stateReason>", machine->why);
+        buf_add_string(xml,
+                "<placement><availabilityZone>" REGION "a</availabilityZone></placement>"
+                "<tagSet>");
+        for (size_t i = 0; i < machine->n_tags; i++)
+                buf_add_format(xml, "<item><key>%s</key><value>%s</value></item>",
+                        machine->tags[i].key, machine->tags[i].value);
+        buf_add_string(xml, "</tagSet></item>");
+}
+
+static void answer_launch(struct world *world, const char *token, struct answer *answer)
+{
+        _cleanup_buf_ struct buf xml = BUF_INIT(XML_MAX);
+
+        buf_add_string(&xml, "<RunInstancesResponse><ownerId>" ACCOUNT "</ownerId><instancesSet>");
+        for (size_t i = 0; i < world->n_machines; i++)
+                if (strcmp(world->machines[i]->token, token) == 0)
+                        add_instance(&xml, world->machines[i]);
+        buf_add_string(&xml, "</instancesSet></RunInstancesResponse>");
+        answer_text(answer, 200, buf_string(&xml));
+}
+
+/* -- RunInstances -- */
+
+static void set_tag(struct machine *machine, char *key, char *value)
+{
+        for (size_t i = 0; i < machine->n_tags; i++) {
+                if (strcmp(machine->tags[i].key, key) == 0) {
+                        free(key);
+                        free(machine->tags[i].value);
+                        machine->tags[i].value = value;
+                        return;
+                }
+        }
+        machine->tags = mem_resize(machine->tags, machine->n_tags + 1, sizeof(*machine->tags));
+        machine->tags[machine->n_tags++] = (struct tag){key, value};
+}
+
+static void add_tags(struct machine *machine, const char *form, const char *prefix)
+{
+        for (int i = 1;; i++) {
+                char key_name[64];
+                char value_name[64];
+                char *key;
+                char *value;
+
+                snprintf(key_name, sizeof(key_name), "%sTag.%d.Key", prefix, i);
+                snprintf(value_name, sizeof(value_name), "%sTag.%d.Value", prefix, i);
+                key = form_value(form, key_name);
+                if (!key)
+                        return;
+                value = form_value(form, value_name);
+                set_tag(machine, key, value ? value : mem_string(""));
+        }
+}
+
+/* Capacity comes in waves: each offer has a few instances in each quarter of an hour. */
+static unsigned capacity(struct world *world, const char *type, const char *subnet, bool spot)
+{
+        uint32_t mix =
+                (uint32_t)world->seed + (uint32_t)(world->now_ms / (10 * MINUTE)) * 31 + spot;
+
+        if (!fault_is_on(world, FAULT_CAPACITY) || world->now_ms > world->faults_until_ms)
+                return 1000;
+        for (const char *at = type; *at; at++)
+                mix = mix * 33 + (unsigned char)*at;
+        for (const char *at = subnet; *at; at++)
+                mix = mix * 33 + (unsigned char)*at;
+        mix ^= mix >> 13;
+        mix *= 0x5bd1e995;
+        mix ^= mix >> 15;
+        if (mix % 100 < 60) {
+                (void)fault_strikes(world, FAULT_CAPACITY, 100);
+                return 0;
+        }
+        return 1 + mix % 4;
+}
+
+static const struct machine *first_of_token(const struct world *world, const char *token)
+{
+        for (size_t i = 0; *token && i < world->n_machines; i++)
+                if (strcmp(world->machines[i]->token, token) == 0)
+                        return world->machines[i];
+        return NULL;
+}
+
+/* A token that was used before: its instances, whatever became of them. */
+static void launch_again(
+        struct world *world, const struct machine *first, const char *form, struct answer *answer)
+{
+        if (strcmp(first->form, form) != 0)
+                answer_ec2_error(answer, 400, "IdempotentParameterMismatch");
+        else if (first->stage == MACHINE_ENDED && world->now_ms > first->ended_ms + SHOWN_MS)
+                answer_ec2_error(answer, 400, "IdempotentInstanceTerminated");
+        else
+                answer_launch(world, first->token, answer);
+}
+
+static void launch_one(
+        struct world *world, const char *form, const char *token, bool spot, unsigned index)
+{
+        struct machine *machine = machine_new(world);
+        int64_t late = fault_strikes(world, FAULT_LATE, 30) ? world_between(world, 0, MINUTE) : 0;
+
+        snprintf(machine->token, sizeof(machine->token), "%s", token);
+        copy_value(form, "InstanceType", machine->type, sizeof(machine->type));
+        copy_value(form, "SubnetId", machine->subnet, sizeof(machine->subnet));
+        machine->form = mem_string(form);
+        machine->spot = spot;
+        machine->index = index;
+        machine->visible_ms = world->now_ms + late;
+        add_tags(machine, form, "TagSpecification.1.");
+        world->ran_instances++;
+        world_tell(world, "EC2: %s, %s in %s, %s, launches %s", machine->id, machine->type,
+                machine->subnet, spot ? "spot" : "on demand",
+                machine_tag(machine, "scale-agent:launches"));
+        invariant_launch(world, machine->type);
+        machine_launched(machine);
+}
+
+static void run_instances(struct world *world, const char *form, struct answer *answer)
+{
+        _cleanup_free_ char *token = form_value(form, "ClientToken");
+        _cleanup_free_ char *most = form_value(form, "MaxCount");
+        _cleanup_free_ char *least = form_value(form, "MinCount");
+        _cleanup_free_ char *type = form_value(form, "InstanceType");
+        _cleanup_free_ char *subnet = form_value(form, "SubnetId");
+        bool spot = strstr(form, "MarketType=spot") != NULL;
+        const struct machine *first = token ? first_of_token(world, token) : NULL;
+        unsigned count;
+
+        if (!token || !most || !least || !type || !subnet) {
+                answer_ec2_error(answer, 400, "MissingParameter");
+                return;
+        }
+        if (first) {
+                launch_again(world, first, form, answer);
+                return;
+        }
+        count = capacity(world, type, subnet, spot);
+        if (count > (unsigned)atoi(most))
+                count = (unsigned)atoi(most);
+        if (count == 0 || count < (unsigned)atoi(least)) {
+                answer_ec2_error(answer, 500, "InsufficientInstanceCapacity");
+                return;
+        }
+        for (unsigned i = 0; i < count; i++)
+                launch_one(world, form, token, spot, i);
+        answer_launch(world, token, answer);
+}
+
+/* -- DescribeInstances -- */
+
+/* What a filter of that name looks at; NULL: the instance has no such thing. */
+static const char *filtered(const struct machine *machine, const char *name)
+{
+        if (strcmp(name, "instance-id") == 0)
+                return machine->id;
+        if (strcmp(name, "client-token") == 0)
+                return machine->token;
+        if (strcmp(name, "instance-state-name") == 0)
+                return state_of(machine);
+        return strncmp(name, "tag:", 4) == 0 ? machine_tag(machine, name + 4) : NULL;
+}
+
+static bool passes_filter(const struct machine *machine, const char *form, int number)
+{
+        _cleanup_free_ char *name = form_item(form, "Filter", number, "Name");
+        const char *found = filtered(machine, name);
+        char values[32];
+
+        snprintf(values, sizeof(values), "Filter.%d.Value", number);
+        for (int i = 1; found; i++) {
+                _cleanup_free_ char *value = form_item(form, values, i, NULL);
+
+                if (!value)
+                        return false;
+                if (fnmatch(value, found, 0) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static bool is_named(const struct machine *machine, const char *form)
+{
+        for (int i = 1;; i++) {
+                _cleanup_free_ char *id = form_item(form, "InstanceId", i, NULL);
+
+                if (!id)
+                        return i == 1; /* none was named */
+                if (strcmp(id, machine->id) == 0)
+                        return true;
+        }
+}
+
+static bool is_asked_for(const struct machine *machine, const char *form)
+{
+        for (int i = 1;; i++) {
+                _cleanup_free_ char *name = form_item(form, "Filter", i, "Name");
+
+                if (!name)
+                        return is_named(machine, form);
+                if (!passes_filter(machine, form, i))
+                        return false;
+        }
+}
+
+static void describe_instances(struct world *world, const char *form, struct answer *answer)
+{
+        _cleanup_buf_ struct buf xml = BUF_INIT(XML_MAX);
+
+        buf_add_string(&xml, "<DescribeInstancesResponse><reservationSet>");
+        for (size_t i = 0; i < world->n_machines; i++) {
+                if (!is_shown(world->machines[i]) || !is_asked_for(world->machines[i], form))
+                        continue;
+                buf_add_string(&xml, "<item><ownerId>" ACCOUNT "</ownerId><instancesSet>");
+                add_instance(&xml, world->machines[i]);
+                buf_add_string(&xml, "</instancesSet></item>");
+        }
+        buf_add_string(&xml, "</reservationSet></DescribeInstancesResponse>");
+        answer_text(answer, 200, buf_string(&xml));
+}
+
+/* -- the others -- */
+
+static void terminate_instances(struct world *world, const char *form, struct answer *answer)
+{
+        for (int i = 1;; i++) {
+                _cleanup_free_ char *id = form_item(form, "InstanceId", i, NULL);
+                const struct machine *machine = id ? machine_find(world, id) : NULL;
+
+                if (!id)
+                        break;
+                if (!machine || !is_shown(machine)) {
+                        answer_ec2_error(answer, 400, "InvalidInstanceID.NotFound");
+                        return;
+                }
+        }
+        for (int i = 1;; i++) {
+                _cleanup_free_ char *id = form_item(form, "InstanceId", i, NULL);
+
+                if (!id)
+                        break;
+                invariant_end(machine_find(world, id), "TerminateInstances");
+                machine_end(machine_find(world, id), "Client.UserInitiatedShutdown");
+        }
+        answer_text(answer, 200,
+                "<TerminateInstancesResponse><instancesSet/></TerminateInstancesResponse>");
+}
+
+static void create_tags(struct world *world, const char *form, struct answer *answer)
+{
+        _cleanup_free_ char *id = form_value(form, "ResourceId.1");
+        struct machine *machine = id ? machine_find(world, id) : NULL;
+
+        if (!machine || !is_shown(machine)) {
+                answer_ec2_error(answer, 400, "InvalidInstanceID.NotFound");
+                return;
+        }
+        add_tags(machine, form, "");
+        answer_text(answer, 200, "<CreateTagsResponse><return>true</return></CreateTagsResponse>");
+}
+
+void ec2_serve(struct world *world, const char *form, struct answer *answer)
+{
+        static const struct {
+                const char *action;
+                void (*serve)(struct world *world, const char *form, struct answer *answer);
+        } actions[] = {
+                {"RunInstances", run_instances},
+                {"DescribeInstances", describe_instances},
+                {"TerminateInstances", terminate_instances},
+                {"CreateTags", create_tags},
+        };
+        _cleanup_free_ char *action = form_value(form, "Action");
+
+        for (size_t i = 0; action && i < ARRAY_SIZE(actions); i++) {
+                if (strcmp(actions[i].action, action) == 0) {
+                        actions[i].serve(world, form, answer);
+                        return;
+                }
+        }
+        answer_ec2_error(answer, 400, "InvalidAction");
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What must be true, whatever the faults: at once where an action of the scaler breaks it, and at
+ * rest, long after the last fault.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "world.h"
+
+/* What a job costs where nothing goes wrong, and what a fault may add. */
+#define CALLS_FOR_A_JOB 40
+#define CALLS_FOR_A_FAULT 40
+#define CALLS_ALWAYS 60
+
+/* (a) No machine that works on a job is ended by us. */
+void invariant_end(struct machine *machine, const char *by)
+{
+        if (machine && machine_works(machine))
+                world_violate(machine->world,
+                        "(a) %s ends %s, which runs job %" PRId64 " since %lld s", by, machine->id,
+                        machine->job,
+                        (long long)((machine->world->now_ms - machine->started_ms) / SECOND));
+}
+
+/* (g) No launch outside of a spec's types: as `scaler ladder` prints for m7i.large and t3.large. */
+void invariant_launch(struct world *world, const char *type)
+{
+        static const char *const families[] = {"m7i", "m7a", "t3", "t3a"};
+        const char *dot = strchr(type, '.');
+
+        for (size_t i = 0; dot && i < ARRAY_SIZE(families); i++)
+                if (strlen(families[i]) == (size_t)(dot - type) &&
+                        strncmp(families[i], type, (size_t)(dot - type)) == 0 &&
+                        strstr(dot, "large"))
+                        return;
+        world_violate(world, "(g) type %s is of no spec", type);
+}
+
+static bool letter_of(struct world *world, const struct sim_job *job)
+{
+        const struct queue *kept = sqs_queue(world, "kept-letters");
+        char id[32];
+
+        snprintf(id, sizeof(id), "\"id\":%" PRId64, job->id);
+        for (size_t i = 0; i < kept->n_messages; i++)
+                if (strstr(kept->messages[i]->body, id))
+                        return true;
+        return false;
+}
+
+/* (b) Every job that is not cancelled has run, or people were told and its letter is kept. */
+static void check_jobs(struct world *world)
+{
+        for (size_t i = 0; i < world->n_jobs; i++) {
+                const struct sim_job *job = world->jobs[i];
+
+                if (job->cancelled || job->ever_ran)
+                        continue;
+                if (!letter_of(world, job))
+                        world_violate(
+                                world, "(b) job %" PRId64 " waits, and nobody knows", job->id);
+                else if (world->told == 0)
+                        world_violate(world, "(b) job %" PRId64 " is a letter, and nobody was told",
+                                job->id);
+        }
+}
+
+/* (c) Nothing is left. */
+static void check_leftovers(struct world *world)
+{
+        for (size_t i = 0; i < world->n_machines; i++)
+                if (world->machines[i]->stage != MACHINE_ENDED)
+                        world_violate(world, "(c) %s lives, %s", world->machines[i]->id,
+                                machine_stage_name(world->machines[i]->stage));
+        for (size_t i = 0; i < world->n_parameters; i++)
+                if (strncmp(world->parameters[i].name, PREFIX "/runners/",
+                            strlen(PREFIX "/runners/")) == 0)
+                        world_violate(world, "(c) parameter %s is left", world->parameters[i].name);
+        for (size_t i = 0; i < world->n_runners; i++)
+                if (!world->runners[i]->gone && !world->runners[i]->foreign)
+                        world_violate(world, "(c) registration %" PRId64 " is left",
+                                world->runners[i]->id);
+        for (size_t i = 0; i < world->queues.n; i++) {
+                const struct queue *queue = &world->queues.items[i];
+
+                if (queue->function && queue->n_messages > 0)
+                        world_violate(world, "(c) queue %s has a message: %.200s", queue->name,
+                                queue->messages[0]->body);
+        }
+}
+
+static unsigned strikes_of(const struct world *world, const enum fault *faults, size_t n)
+{
+        unsigned sum = 0;
+
+        for (size_t i = 0; i < n; i++)
+                sum += world->strikes[faults[i]];
+        return sum;
+}
+
+/* (d) Launches cost what jobs and faults explain. */
+static void check_launches(struct world *world)
+{
+        static const enum fault costly[] = {FAULT_DIE, FAULT_HANG, FAULT_SPOT, FAULT_DROPPED,
+                FAULT_THEFT, FAULT_SLOW, FAULT_KILL, FAULT_LOST, FAULT_CANCEL, FAULT_DELIVERY,
+                FAULT_REFUSE};
+        unsigned most = (unsigned)world->n_jobs + strikes_of(world, costly, ARRAY_SIZE(costly)) +
+                        (fault_is_on(world, FAULT_GITHUB) || fault_is_on(world, FAULT_SSM) ||
+                                                fault_is_on(world, FAULT_SQS) ||
+                                                fault_is_on(world, FAULT_EC2) ||
+                                                fault_is_on(world, FAULT_EVENTS) ||
+                                                fault_is_on(world, FAULT_LIMIT)
+                                        ? 2 * (unsigned)world->n_jobs
+                                        : 0);
+
+        if (world->ran_instances > most)
+                world_violate(world, "(d) %u launches for %zu jobs, faults explain %u",
+                        world->ran_instances, world->n_jobs, most);
+}
+
+/* (e) Calls are bounded. */
+static void check_calls(struct world *world)
+{
+        unsigned calls = 0;
+        unsigned strikes = 0;
+        unsigned most;
+
+        for (size_t i = 0; i < ARRAY_SIZE(world->calls); i++)
+                calls += world->calls[i];
+        for (size_t i = 0; i < N_FAULTS; i++)
+                strikes += world->strikes[i];
+        most = CALLS_ALWAYS + CALLS_FOR_A_JOB * (unsigned)world->n_jobs +
+               CALLS_FOR_A_FAULT * strikes;
+        if (calls > most)
+                world_violate(world, "(e) %u calls for %zu jobs and %u strikes of faults", calls,
+                        world->n_jobs, strikes);
+}
+
+/* (f) No secret in a log. */
+static void check_log(struct world *world)
+{
+        static const char *const secrets[] = {
+                TOKEN_MARK, JIT_MARK, HOOK_SECRET, "PRIVATE KEY", "sim-aws-secret"};
+        struct stat status;
+        const char *log;
+
+        if (fstat(world->log_fd, &status) < 0 || status.st_size == 0)
+                return;
+        log = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, world->log_fd, 0);
+        if (log == MAP_FAILED)
+                return;
+        for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
+                if (memmem(log, (size_t)status.st_size, secrets[i], strlen(secrets[i])))
+                        world_violate(world, "(f) a log holds \"%s\"", secrets[i]);
+        munmap((void *)log, (size_t)status.st_size);
+}
+
+void invariants_at_rest(struct world *world)
+{
+        check_jobs(world);
+        check_leftovers(world);
+        check_launches(world);
+        check_calls(world);
+        check_log(world);
+}

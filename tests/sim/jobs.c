@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Jobs at GitHub: they wait, are given to any listening runner that has their labels, run, end or
+ * are cancelled; and the webhooks that tell of it, which are lost, doubled, reordered and late.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "world.h"
+
+/* A job that its runner does not take waits again. */
+#define NOT_TAKEN_MS MINUTE
+#define PAYLOAD_MAX (64UL * 1024)
+
+struct delivery_sent {
+        char *body;
+        char id[32];
+        unsigned tries;
+};
+
+struct sim_job *job_find(struct world *world, int64_t id)
+{
+        for (size_t i = 0; i < world->n_jobs; i++)
+                if (world->jobs[i]->id == id)
+                        return world->jobs[i];
+        return NULL;
+}
+
+static void add_time(cJSON *json, const char *name, const struct world *world, int64_t ms)
+{
+        char text[CLOCK_TEXT_SIZE];
+
+        if (ms > 0)
+                json_add_string(
+                        json, name, clock_format(world_wall_ms(world) - world->now_ms + ms, text));
+        else
+                cJSON_AddNullToObject(json, name);
+}
+
+static const char *status_of(const struct sim_job *job)
+{
+        static const char *const names[] = {"queued", "in_progress", "completed"};
+
+        return names[job->state];
+}
+
+cJSON *job_json(const struct sim_job *job)
+{
+        cJSON *json = cJSON_CreateObject();
+        _cleanup_free_ char *rest = mem_string(job->labels);
+        char *at = rest;
+        char *label;
+        cJSON *labels;
+
+        json_add_integer(json, "id", job->id);
+        json_add_integer(json, "run_id", job->run);
+        json_add_integer(json, "run_attempt", job->attempt);
+        json_add_string(json, "name", "build");
+        json_add_string(
+                json, "html_url", "https://github.test/" REPOSITORY "/actions/runs/1/job/2");
+        json_add_string(json, "status", status_of(job));
+        if (job->state == JOB_STATE_ENDED)
+                json_add_string(json, "conclusion", job->conclusion);
+        else
+                cJSON_AddNullToObject(json, "conclusion");
+        add_time(json, "created_at", job->world, job->created_ms);
+        add_time(json, "started_at", job->world,
+                job->started_ms ? job->started_ms : job->created_ms);
+        add_time(json, "completed_at", job->world, job->ended_ms);
+        labels = cJSON_AddArrayToObject(json, "labels");
+        while ((label = strsep(&at, " ")))
+                if (*label)
+                        cJSON_AddItemToArray(labels, cJSON_CreateString(label));
+        if (job->state != JOB_STATE_WAITS && job->runner) {
+                json_add_integer(json, "runner_id", job->runner->id);
+                json_add_string(json, "runner_name", job->runner->name);
+        } else {
+                cJSON_AddNullToObject(json, "runner_id");
+                cJSON_AddNullToObject(json, "runner_name");
+        }
+        return json;
+}
+
+/* -- webhooks -- */
+
+static void send_delivery(struct world *world, void *userdata);
+
+/* A delivery that nobody took is delivered again by a person. */
+static void on_delivered(struct world *world, void *userdata, const char *answer)
+{
+        struct delivery_sent *delivery = userdata;
+        _cleanup_json_ cJSON *json = NULL;
+        int64_t status = 0;
+
+        if (answer && json_parse(answer, strlen(answer), "", &json, NULL) == 0)
+                status = json_integer(json, "statusCode", 0);
+        if (status >= 200 && status < 300) {
+                free(delivery->body);
+                free(delivery);
+                return;
+        }
+        world_tell(world, "delivery %s: status %" PRId64 ", a person will deliver it again",
+                delivery->id, status);
+        world_after(world, world_between(world, 2 * MINUTE, 40 * MINUTE), send_delivery, delivery);
+}
+
+static char *sign(const char *body)
+{
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        unsigned size = 0;
+        struct buf text = BUF_INIT(128);
+
+        HMAC(EVP_sha256(), HOOK_SECRET, (int)strlen(HOOK_SECRET), (const unsigned char *)body,
+                strlen(body), digest, &size);
+        buf_add_string(&text, "sha256=");
+        for (unsigned i = 0; i < size; i++)
+                buf_add_format(&text, "%02x", digest[i]);
+        return buf_steal(&text);
+}
+
+static void send_delivery(struct world *world, void *userdata)
+{
+        struct delivery_sent *delivery = userdata;
+        _cleanup_json_ cJSON *event = cJSON_CreateObject();
+        cJSON *headers = json_add_object(event, "headers");
+        _cleanup_free_ char *signature = sign(delivery->body);
+        _cleanup_free_ char *text = NULL;
+
+        delivery->tries++;
+        json_add_string(headers, "x-github-event", "workflow_job");
+        json_add_string(headers, "x-github-delivery", delivery->id);
+        json_add_string(headers, "x-hub-signature-256", signature);
+        json_add_string(headers, "content-type", "application/json");
+        json_add_string(json_add_object(json_add_object(event, "requestContext"), "http"), "method",
+                "POST");
+        json_add_string(event, "body", delivery->body);
+        text = json_print(event);
+        lambda_invoke(world, "webhook", text, on_delivered, delivery);
+}
+
+static int64_t delivery_delay(struct world *world)
+{
+        if (fault_strikes(world, FAULT_DELIVERY, 6))
+                return world_between(world, MINUTE, HOUR); /* late, or lost and sent by a person */
+        if (fault_strikes(world, FAULT_DELIVERY, 15))
+                return world_between(world, 0, MINUTE);
+        return world_between(world, 300, 3000);
+}
+
+static void tell_webhook(struct world *world, const struct sim_job *job, const char *action)
+{
+        cJSON *json = cJSON_CreateObject();
+        unsigned copies = 1 + fault_strikes(world, FAULT_DELIVERY, 10);
+        _cleanup_free_ char *body = NULL;
+
+        json_add_string(json, "action", action);
+        cJSON_AddItemToObject(json, "workflow_job", job_json(job));
+        json_add_string(json_add_object(json, "repository"), "full_name", REPOSITORY);
+        json_add_integer(json_add_object(json, "installation"), "id", INSTALLATION);
+        body = json_print(json);
+        cJSON_Delete(json);
+        for (unsigned i = 0; i < copies; i++) {
+                struct delivery_sent *delivery = mem_alloc(sizeof(*delivery));
+
+                delivery->body = mem_string(body);
+                snprintf(delivery->id, sizeof(delivery->id), "d-%" PRId64 "-%.3s%u", job->id,
+                        action, i);
+                world_after(world, delivery_delay(world), send_delivery, delivery);
+        }
+}
+
+/* -- the life of a job -- */
+
+void job_end(struct world *world, struct sim_job *job, const char *conclusion)
+{
+        if (job->state == JOB_STATE_ENDED)
+                return;
+        world_tell(world, "GitHub: job %" PRId64 " has ended: %s", job->id, conclusion);
+        job->state = JOB_STATE_ENDED;
+        job->conclusion = conclusion;
+        job->ended_ms = world->now_ms;
+        if (job->runner) {
+                job->runner->gone = true;
+                job->runner->online = false;
+        }
+        tell_webhook(world, job, "completed");
+}
+
+static void on_taken(struct world *world, void *userdata);
+
+static bool has_labels(const char *runner, const char *job)
+{
+        _cleanup_free_ char *copy = mem_string(job);
+        char *rest = copy;
+        char *label;
+
+        while ((label = strsep(&rest, " "))) {
+                char padded[64];
+
+                if (!*label)
+                        continue;
+                snprintf(padded, sizeof(padded), " %s ", label);
+                if (!strstr(runner, padded))
+                        return false;
+        }
+        return true;
+}
+
+static int64_t busy_lag(struct world *world)
+{
+        if (fault_strikes(world, FAULT_LIES, 60))
+                return world_between(world, 0, world_chance(world, 15) ? 12 * MINUTE : MINUTE);
+        return 0;
+}
+
+static void assign(struct world *world, struct sim_job *job, struct runner *runner)
+{
+        world_tell(world, "GitHub: job %" PRId64 " is assigned to runner %" PRId64 ", %s", job->id,
+                runner->id, runner->name);
+        job->runner = runner;
+        runner->job = job->id;
+        runner->seen_busy_ms = world->now_ms + busy_lag(world);
+        world_after(world, world_between(world, 300, 3000), on_taken, job);
+}
+
+void jobs_assign(struct world *world)
+{
+        for (size_t i = 0; i < world->n_jobs; i++) {
+                struct sim_job *job = world->jobs[i];
+
+                if (job->state != JOB_STATE_WAITS || job->runner ||
+                        world->now_ms < job->assignable_ms)
+                        continue;
+                for (size_t j = 0; j < world->n_runners && !job->runner; j++) {
+                        struct runner *runner = world->runners[j];
+
+                        if (runner->online && !runner->gone && runner->job == 0 &&
+                                has_labels(runner->labels, job->labels))
+                                assign(world, job, runner);
+                }
+        }
+}
+
+static void on_assign(struct world *world, void *userdata)
+{
+        (void)userdata;
+        jobs_assign(world);
+}
+
+void jobs_assign_later(struct world *world, int64_t delay_ms)
+{
+        world_after(world, delay_ms, on_assign, NULL);
+}
+
+static void on_not_taken(struct world *world, void *userdata)
+{
+        struct sim_job *job = userdata;
+
+        if (job->state != JOB_STATE_WAITS)
+                return;
+        world_tell(world, "GitHub: job %" PRId64 " was not taken, and waits again", job->id);
+        job->runner->gone = true;
+        job->runner = NULL;
+        jobs_assign(world);
+}
+
+static void on_foreign_end(struct world *world, void *userdata)
+{
+        job_end(world, userdata, "success");
+}
+
+static void on_taken(struct world *world, void *userdata)
+{
+        struct sim_job *job = userdata;
+        struct machine *machine;
+
+        if (job->state != JOB_STATE_WAITS || !job->runner)
+                return;
+        machine = machine_find(world, job->runner->name);
+        if (!job->runner->foreign && (!machine || !machine_takes(machine, job->runner->id))) {
+                world_after(world, NOT_TAKEN_MS, on_not_taken, job);
+                return;
+        }
+        job->state = JOB_STATE_RUNS;
+        job->ever_ran = true;
+        job->started_ms = world->now_ms;
+        tell_webhook(world, job, "in_progress");
+        if (machine)
+                machine_job_started(machine, job->id);
+        else
+                world_after(world, job->duration_ms, on_foreign_end, job);
+}
+
+/* A runner that is not ours takes the job. */
+static void on_theft(struct world *world, void *userdata)
+{
+        struct sim_job *job = userdata;
+        struct runner *runner;
+
+        if (job->state != JOB_STATE_WAITS || job->runner)
+                return;
+        runner = mem_alloc(sizeof(*runner));
+        runner->id = world->next_id++;
+        runner->foreign = true;
+        snprintf(runner->name, sizeof(runner->name), "foreign-%" PRId64, runner->id);
+        world->runners = mem_resize(world->runners, world->n_runners + 1, sizeof(*world->runners));
+        world->runners[world->n_runners++] = runner;
+        assign(world, job, runner);
+}
+
+static void on_cancel(struct world *world, void *userdata)
+{
+        struct sim_job *job = userdata;
+        struct machine *machine = job->runner ? machine_find(world, job->runner->name) : NULL;
+
+        if (job->state == JOB_STATE_ENDED)
+                return;
+        world_tell(world, "a person cancels job %" PRId64, job->id);
+        job->cancelled = true;
+        if (job->state == JOB_STATE_RUNS && machine)
+                machine_job_cancelled(machine);
+        else
+                job_end(world, job, "cancelled");
+}
+
+static void on_created(struct world *world, void *userdata)
+{
+        struct sim_job *job = userdata;
+
+        job->created_ms = world->now_ms;
+        world_tell(world, "GitHub: job %" PRId64 " is queued,%s", job->id, job->labels);
+        tell_webhook(world, job, "queued");
+        if (fault_strikes(world, FAULT_CANCEL, 25))
+                world_after(world,
+                        world_between(world, 0, world_chance(world, 50) ? MINUTE : 20 * MINUTE),
+                        on_cancel, job);
+        if (fault_strikes(world, FAULT_THEFT, 20))
+                world_after(world, world_between(world, 0, 2 * MINUTE), on_theft, job);
+        if (fault_strikes(world, FAULT_SLOW, 20)) {
+                job->assignable_ms = world->now_ms + world_between(world, MINUTE, 8 * MINUTE);
+                jobs_assign_later(world, job->assignable_ms - world->now_ms);
+        }
+        jobs_assign_later(world, world_between(world, 200, 2000));
+}
+
+void job_add(struct world *world, int64_t delay_ms, const char *labels)
+{
+        struct sim_job *job = mem_alloc(sizeof(*job));
+
+        job->world = world;
+        job->id = world->next_id++;
+        job->run = world->n_jobs > 0 && world_chance(world, 50)
+                           ? world->jobs[world->n_jobs - 1]->run
+                           : world->next_id++;
+        job->attempt = 1;
+        job->labels = labels;
+        job->state = JOB_STATE_WAITS;
+        job->duration_ms = world_between(
+                world, 10 * SECOND, world_chance(world, 30) ? 30 * MINUTE : 2 * MINUTE);
+        world->jobs = mem_resize(world->jobs, world->n_jobs + 1, sizeof(*world->jobs));
+        world->jobs[world->n_jobs++] = job;
+        world_after(world, delay_ms, on_created, job);
+}

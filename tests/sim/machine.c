@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Machines: the agent and the runner as a model, from boot to power off. They die, hang and are
+ * taken back at every stage.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+/* runner-agent's settings. */
+#define PARAMETER_LIMIT_MS (600 * SECOND)
+#define ASK_MS (2 * SECOND)
+#define REPORT_AGAIN_MS (10 * SECOND)
+#define REPORT_LIMIT_MS MINUTE
+/* runner-agent-deadline.timer */
+#define DEADLINE_MS (7 * HOUR)
+
+struct report_sent {
+        struct machine *machine;
+        char *body;
+        bool ends_job_start; /* of job_started: then the parameter goes */
+};
+
+struct machine *machine_find(struct world *world, const char *id)
+{
+        for (size_t i = 0; i < world->n_machines; i++)
+                if (strcmp(world->machines[i]->id, id) == 0)
+                        return world->machines[i];
+        return NULL;
+}
+
+const char *machine_tag(const struct machine *machine, const char *key)
+{
+        for (size_t i = 0; i < machine->n_tags; i++)
+                if (strcmp(machine->tags[i].key, key) == 0)
+                        return machine->tags[i].value;
+        return NULL;
+}
+
+const char *machine_stage_name(enum machine_stage stage)
+{
+        static const char *const names[] = {"booting", "waiting", "starting", "listening",
+                "running a job", "ending", "hung", "ended"};
+
+        return names[stage];
+}
+
+bool machine_works(const struct machine *machine)
+{
+        return machine->stage == MACHINE_RUNNING;
+}
+
+struct machine *machine_new(struct world *world)
+{
+        struct machine *machine = mem_alloc(sizeof(*machine));
+
+        machine->world = world;
+        snprintf(machine->id, sizeof(machine->id), "i-%08x%05x", (unsigned)world->seed,
+                (unsigned)world->n_machines + 0x10000u);
+        machine->launched_ms = world->now_ms;
+        world->machines =
+                mem_resize(world->machines, world->n_machines + 1, sizeof(*world->machines));
+        world->machines[world->n_machines++] = machine;
+        return machine;
+}
+
+void machines_release(struct world *world)
+{
+        for (size_t i = 0; i < world->n_machines; i++) {
+                struct machine *machine = world->machines[i];
+
+                for (size_t j = 0; j < machine->n_tags; j++) {
+                        free(machine->tags[j].key);
+                        free(machine->tags[j].value);
+                }
+                free(machine->tags);
+                free(machine->form);
+                cJSON_Delete(machine->handover);
+                free(machine);
+        }
+        free(world->machines);
+}
+
+/* -- EventBridge -- */
+
+static char *envelope(const char *source, const char *type, cJSON *detail)
+{
+        _cleanup_json_ cJSON *event = cJSON_CreateObject();
+
+        json_add_string(event, "source", source);
+        json_add_string(event, "detail-type", type);
+        json_add_string(event, "account", ACCOUNT);
+        cJSON_AddItemToObject(event, "detail", detail);
+        return json_print(event);
+}
+
+static void on_event(struct world *world, void *userdata)
+{
+        _cleanup_free_ char *body = userdata;
+
+        sqs_put(world, sqs_queue(world, "instance"), body);
+}
+
+/* EC2's own events: late or lost while EventBridge is down. */
+static void tell_ec2_event(struct world *world, const char *type, cJSON *detail)
+{
+        int64_t delay = world_between(world, 200, 3000);
+
+        if (fault_is_down(world, FAULT_EVENTS)) {
+                delay += world->outages[FAULT_EVENTS].until_ms - world->now_ms;
+                if (world_chance(world, 30)) {
+                        world_tell(world, "EventBridge loses an event");
+                        cJSON_Delete(detail);
+                        return;
+                }
+        }
+        world_after(world, delay, on_event, envelope("aws.ec2", type, detail));
+}
+
+static void tell_state(struct world *world, void *userdata)
+{
+        const struct machine *machine = userdata;
+        cJSON *detail = cJSON_CreateObject();
+
+        json_add_string(detail, "instance-id", machine->id);
+        json_add_string(detail, "state", "terminated");
+        tell_ec2_event(world, "EC2 Instance State-change Notification", detail);
+}
+
+/* -- reports -- */
+
+static void delete_parameter(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        char name[64];
+
+        if (machine->stage == MACHINE_ENDED)
+                return;
+        if (fault_is_down(world, FAULT_SSM)) {
+                world_after(world, REPORT_AGAIN_MS, delete_parameter, machine);
+                return;
+        }
+        snprintf(name, sizeof(name), PREFIX "/runners/%s", machine->id);
+        ssm_delete(world, name);
+}
+
+static void send_report(struct world *world, void *userdata)
+{
+        struct report_sent *report = userdata;
+        struct machine *machine = report->machine;
+
+        if (machine->stage != MACHINE_ENDED && fault_is_down(world, FAULT_EVENTS)) {
+                world_after(world, REPORT_AGAIN_MS, send_report, report);
+                return;
+        }
+        if (machine->stage == MACHINE_ENDED) {
+                free(report->body);
+        } else {
+                machine->reports--;
+                world_after(world, world_between(world, 200, 2000), on_event, report->body);
+                if (report->ends_job_start)
+                        delete_parameter(world, machine);
+        }
+        free(report);
+}
+
+static void add_times(const struct machine *machine, cJSON *detail)
+{
+        const struct world *world = machine->world;
+        int64_t start = world_wall_ms(world) - world->now_ms;
+        cJSON *times = json_add_object(detail, "times");
+        const cJSON *before;
+
+        cJSON_ArrayForEach (before, json_get(machine->handover, "times")) {
+                cJSON_AddItemToObject(times, before->string, cJSON_Duplicate(before, true));
+        }
+        json_add_integer(times, "agent", start + machine->launched_ms);
+        if (machine->listening_ms)
+                json_add_integer(times, "listening", start + machine->listening_ms);
+        if (machine->started_ms)
+                json_add_integer(times, "job_started", start + machine->started_ms);
+        if (machine->finished_ms)
+                json_add_integer(times, "job_finished", start + machine->finished_ms);
+        json_add_integer(times, "finished", world_wall_ms(world));
+}
+
+static void report(struct machine *machine, const char *stage, const char *reason)
+{
+        static const char *const kept[] = {"prefix", "spec", "scope", "runner_id", "job", "ticket"};
+        struct report_sent *sent = mem_alloc(sizeof(*sent));
+        cJSON *detail = cJSON_CreateObject();
+
+        json_add_integer(detail, "version", 1);
+        json_add_string(detail, "stage", stage);
+        json_add_string(detail, "instance_id", machine->id);
+        json_add_string(detail, "instance_type", machine->type);
+        json_add_string(detail, "reason", reason);
+        for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+                const cJSON *value = json_get(machine->handover, kept[i]);
+
+                if (value)
+                        cJSON_AddItemToObject(detail, kept[i], cJSON_Duplicate(value, true));
+        }
+        if (!json_get(detail, "prefix"))
+                json_add_string(detail, "prefix", PREFIX);
+        add_times(machine, detail);
+        world_tell(machine->world, "%s reports %s %s", machine->id, stage, reason ? reason : "");
+        sent->machine = machine;
+        sent->body = envelope("scale-agent.runner", "Runner Report", detail);
+        sent->ends_job_start = strcmp(stage, "job_started") == 0;
+        machine->reports++;
+        send_report(machine->world, sent);
+}
+
+/* -- the end -- */
+
+static void on_runner_lost(struct world *world, void *userdata)
+{
+        job_end(world, userdata, "failure");
+}
+
+void machine_end(struct machine *machine, const char *why)
+{
+        struct world *world = machine->world;
+        struct runner *runner = machine->runner ? runner_find(world, machine->runner) : NULL;
+
+        if (machine->stage == MACHINE_ENDED)
+                return;
+        world_tell(world, "%s ends while %s: %s", machine->id, machine_stage_name(machine->stage),
+                why);
+        if (machine_works(machine))
+                world_after(world, world_between(world, 5, 15) * MINUTE, on_runner_lost,
+                        job_find(world, machine->job));
+        if (runner)
+                runner->online = false;
+        machine->stage = MACHINE_ENDED;
+        machine->why = why;
+        machine->ended_ms = world->now_ms + world_between(world, 1, 30) * SECOND;
+        world_after(world, machine->ended_ms - world->now_ms, tell_state, machine);
+}
+
+static void on_power_off(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+
+        (void)world;
+        machine_end(machine, "Client.InstanceInitiatedShutdown");
+}
+
+/* The agent's last stage: what is reported has a minute to get through. */
+static void shut_down(struct machine *machine, const char *stage, const char *reason)
+{
+        struct world *world = machine->world;
+        struct runner *runner = machine->runner ? runner_find(world, machine->runner) : NULL;
+
+        if (machine->stage == MACHINE_ENDING || machine->stage == MACHINE_ENDED)
+                return;
+        machine->stage = MACHINE_ENDING;
+        if (runner)
+                runner->online = false;
+        report(machine, stage, reason);
+        world_after(world, machine->reports > 0 ? REPORT_LIMIT_MS : world_between(world, 500, 3000),
+                on_power_off, machine);
+}
+
+/* -- the runner -- */
+
+bool machine_takes(const struct machine *machine, int64_t runner)
+{
+        return machine->stage == MACHINE_LISTENING && machine->runner == runner;
+}
+
+static void finish_job(struct machine *machine, const char *conclusion)
+{
+        struct world *world = machine->world;
+
+        machine->finished_ms = world->now_ms;
+        job_end(world, job_find(world, machine->job), conclusion);
+        machine->stage = MACHINE_STARTING; /* no job runs any more */
+        shut_down(machine, "finished", NULL);
+}
+
+static void on_job_finished(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+
+        (void)world;
+        if (machine_works(machine))
+                finish_job(machine, "success");
+}
+
+void machine_job_started(struct machine *machine, int64_t job)
+{
+        struct world *world = machine->world;
+
+        machine->stage = MACHINE_RUNNING;
+        machine->job = job;
+        machine->started_ms = world->now_ms;
+        report(machine, "job_started", NULL);
+        world_after(world, job_find(world, job)->duration_ms, on_job_finished, machine);
+}
+
+void machine_job_cancelled(struct machine *machine)
+{
+        if (machine_works(machine))
+                finish_job(machine, "cancelled");
+}
+
+static void on_listener_ended(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+
+        (void)world;
+        if (machine->stage == MACHINE_LISTENING)
+                shut_down(machine, "failed", "the runner ended without a job");
+}
+
+void machine_registration_gone(struct machine *machine)
+{
+        world_after(machine->world, world_between(machine->world, 1, 30) * SECOND,
+                on_listener_ended, machine);
+}
+
+static void on_dropped(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        struct runner *runner = runner_find(world, machine->runner);
+
+        if (machine->stage != MACHINE_LISTENING || runner->job != 0)
+                return;
+        world_tell(world, "GitHub drops the registration of %s", machine->id);
+        runner->gone = true;
+        machine_registration_gone(machine);
+}
+
+static void on_idle_limit(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+
+        (void)world;
+        if (machine->stage == MACHINE_LISTENING)
+                shut_down(machine, "failed", "no job within the idle limit");
+}
+
+static void listen(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        const char *jit = json_string(machine->handover, "jit_config");
+        struct runner *runner;
+
+        if (machine->stage != MACHINE_STARTING)
+                return;
+        if (fault_is_down(world, FAULT_GITHUB)) {
+                world_after(world, world_between(world, 5, 30) * SECOND, listen, machine);
+                return;
+        }
+        machine->runner = jit && strncmp(jit, JIT_MARK, strlen(JIT_MARK)) == 0
+                                  ? strtoll(jit + strlen(JIT_MARK), NULL, 16)
+                                  : 0;
+        runner = runner_find(world, machine->runner);
+        if (!runner || runner->gone || strcmp(runner->name, machine->id) != 0) {
+                shut_down(machine, "failed", "the runner's registration is not accepted");
+                return;
+        }
+        machine->stage = MACHINE_LISTENING;
+        machine->listening_ms = world->now_ms;
+        runner->online = true;
+        report(machine, "ready", NULL);
+        jobs_assign_later(world, world_between(world, 100, 1500));
+        if (fault_strikes(world, FAULT_DROPPED, 20))
+                world_after(
+                        world, world_between(world, 2 * MINUTE, 6 * MINUTE), on_dropped, machine);
+        world_after(world, json_integer(machine->handover, "idle_limit_seconds", 300) * SECOND,
+                on_idle_limit, machine);
+}
+
+/* -- before the runner -- */
+
+static void receive(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        const char *value;
+        char name[64];
+
+        if (machine->stage != MACHINE_WAITING)
+                return;
+        snprintf(name, sizeof(name), PREFIX "/runners/%s", machine->id);
+        value = fault_is_down(world, FAULT_SSM) ? NULL : ssm_get(world, name);
+        if (value && json_parse(value, strlen(value), "", &machine->handover, NULL) == 0) {
+                world_tell(world, "%s has its hand-over", machine->id);
+                machine->stage = MACHINE_STARTING;
+                world_after(world, world_between(world, 1500, 8000), listen, machine);
+        } else if (world->now_ms > machine->parameter_limit_ms) {
+                shut_down(machine, "failed", "no hand-over within 600 s");
+        } else {
+                world_after(world, ASK_MS, receive, machine);
+        }
+}
+
+static void on_booted(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+
+        if (machine->stage != MACHINE_BOOTING)
+                return;
+        machine->stage = MACHINE_WAITING;
+        machine->parameter_limit_ms = world->now_ms + PARAMETER_LIMIT_MS;
+        receive(world, machine);
+}
+
+/* -- what befalls it -- */
+
+static void on_death(struct world *world, void *userdata)
+{
+        (void)world;
+        machine_end(userdata, "Server.InternalError");
+}
+
+static void on_spot_end(struct world *world, void *userdata)
+{
+        (void)world;
+        machine_end(userdata, "Server.SpotInstanceTermination");
+}
+
+static void on_spot_warning(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        cJSON *detail;
+
+        if (machine->stage == MACHINE_ENDED)
+                return;
+        world_tell(world, "EC2 takes %s back while %s", machine->id,
+                machine_stage_name(machine->stage));
+        detail = cJSON_CreateObject();
+        json_add_string(detail, "instance-id", machine->id);
+        json_add_string(detail, "instance-action", "terminate");
+        tell_ec2_event(world, "EC2 Spot Instance Interruption Warning", detail);
+        world_after(world, 2 * MINUTE, on_spot_end, machine);
+        if (machine_works(machine))
+                report(machine, "interrupted", "EC2 takes the instance back");
+        else if (machine->stage < MACHINE_RUNNING && machine->stage != MACHINE_BOOTING)
+                shut_down(machine, "interrupted", "EC2 takes the instance back");
+}
+
+void machine_launched(struct machine *machine)
+{
+        struct world *world = machine->world;
+
+        world_after(world, DEADLINE_MS, on_power_off, machine);
+        if (fault_strikes(world, FAULT_DIE, 15))
+                world_after(world,
+                        world_between(world, 0, world_chance(world, 60) ? MINUTE : 20 * MINUTE),
+                        on_death, machine);
+        if (machine->spot && fault_strikes(world, FAULT_SPOT, 15))
+                world_after(world,
+                        world_between(world, 0, world_chance(world, 50) ? 2 * MINUTE : 20 * MINUTE),
+                        on_spot_warning, machine);
+        if (fault_strikes(world, FAULT_HANG, 10)) {
+                world_tell(world, "%s hangs in its boot", machine->id);
+                machine->stage = MACHINE_HUNG;
+                return;
+        }
+        world_after(world, world_between(world, 8, 40) * SECOND, on_booted, machine);
+}

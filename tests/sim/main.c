@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The simulation: `make sim` runs many seeds, each a world of its own, and checks what must be true
+ * of each. README.md says how to read a story.
+ *
+ *      sim [--seeds N] [--first N] [--faults LIST]    N seeds; prints those that fail
+ *      sim --seed N [--faults LIST]                   one, with its story
+ */
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "world.h"
+
+#define FAILURES_SHOWN 20
+
+struct totals {
+        unsigned seeds;
+        unsigned failed;
+        unsigned jobs;
+        unsigned launches;
+        unsigned calls;
+        unsigned strikes[N_FAULTS];
+};
+
+static const char *const labels[] = {
+        " self-hosted linux x64 ",
+        " self-hosted linux ",
+        " self-hosted small ",
+};
+
+static void add_totals(struct totals *totals, const struct world *world)
+{
+        totals->seeds++;
+        totals->failed += world->violations > 0;
+        totals->jobs += (unsigned)world->n_jobs;
+        totals->launches += world->ran_instances;
+        for (size_t i = 0; i < ARRAY_SIZE(world->calls); i++)
+                totals->calls += world->calls[i];
+        for (size_t i = 0; i < N_FAULTS; i++)
+                totals->strikes[i] += world->strikes[i];
+}
+
+static void run_seed(uint64_t seed, bool tells, uint32_t faults, struct totals *totals)
+{
+        struct world *world = mem_alloc(sizeof(*world));
+        unsigned n_jobs;
+        int64_t spread;
+
+        world_init(world, seed, tells, faults);
+        n_jobs = 1 + world_random(world, 8);
+        spread = world_chance(world, 50) ? 2 * SECOND : HOUR;
+        for (unsigned i = 0; i < n_jobs; i++)
+                job_add(world, world_between(world, 0, spread),
+                        labels[world_random(world, ARRAY_SIZE(labels))]);
+        world_run(world, world->faults_until_ms + REST_MS);
+        invariants_at_rest(world);
+        if (world->violations > 0 && !tells && totals->failed < FAILURES_SHOWN)
+                printf("seed %" PRIu64 ": %s\n", seed, world->violation);
+        add_totals(totals, world);
+        world_release(world);
+        free(world);
+}
+
+static void print_totals(const struct totals *totals, int64_t ms)
+{
+        printf("%u seeds, %u failed; %u jobs, %u machines, %u calls; %lld ms\nfaults:",
+                totals->seeds, totals->failed, totals->jobs, totals->launches, totals->calls,
+                (long long)ms);
+        for (int i = 0; i < N_FAULTS; i++)
+                if (totals->strikes[i] > 0)
+                        printf(" %s %u", fault_name((enum fault)i), totals->strikes[i]);
+        printf("\n");
+}
+
+static int usage(void)
+{
+        fprintf(stderr, "usage: sim [--seeds N] [--first N] [--seed N] [--faults LIST]\n"
+                        "LIST: all, none, NAME,… or +NAME,-NAME,… on top of the default\n");
+        return 2;
+}
+
+int main(int argc, char *argv[])
+{
+        static const struct option options[] = {
+                {"seeds", required_argument, NULL, 'n'},
+                {"first", required_argument, NULL, 'f'},
+                {"seed", required_argument, NULL, 's'},
+                {"faults", required_argument, NULL, 'x'},
+                {0},
+        };
+        struct totals totals = {0};
+        uint32_t faults = faults_default();
+        uint64_t first = 1;
+        uint64_t n_seeds = 300;
+        bool tells = false;
+        int64_t begun = clock_monotonic_ms(&clock_system);
+        int option;
+
+        while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+                if (option == 'n')
+                        n_seeds = strtoull(optarg, NULL, 10);
+                else if (option == 'f' || option == 's')
+                        first = strtoull(optarg, NULL, 10);
+                else if (option != 'x' || !faults_parse(optarg, &faults))
+                        return usage();
+                if (option == 's') {
+                        tells = true;
+                        n_seeds = 1;
+                }
+        }
+        for (uint64_t seed = first; seed < first + n_seeds; seed++)
+                run_seed(seed, tells, faults, &totals);
+        print_totals(&totals, clock_monotonic_ms(&clock_system) - begun);
+        if (totals.failed > 0 && !tells)
+                printf("make sim SEED=N tells the story of a seed\n");
+        return totals.failed > 0;
+}

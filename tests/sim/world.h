@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A seeded world in virtual time: everything that the handlers can see of AWS, GitHub and machines.
+ * It knows their interfaces (queues, calls, events), and nothing of the handlers' inside.
+ *
+ * world.c    numbers from the seed, the list of what happens when, the story
+ * faults.c   which faults there are, and which of them this seed has
+ * fiber.c    handlers that wait beside each other
+ * lambda.c   functions, their containers and event source mappings
+ * wire.c     the transport of the handlers' calls: latency, lost answers, kills
+ * sqs.c ssm.c ec2.c github.c   the services; jobs.c: jobs and their webhooks
+ * machine.c  machines with the agent and the runner
+ * invariants.c  what must be true
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "http/http.h"
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define NAME_SIZE 96
+
+#define PREFIX "/scale-agent"
+#define REGION "eu-central-1"
+#define ACCOUNT "123456789012"
+#define REPOSITORY "octo-org/hello"
+#define INSTALLATION 4711
+#define API_URL "https://github.test"
+#define HOOK_SECRET "sim-hook-secret-4f1c"
+/* Each secret of this world holds one of these; no log may. */
+#define TOKEN_MARK "ghs_sim"
+#define JIT_MARK "c2ltc2VjcmV0"
+
+struct world;
+struct machine;
+
+/* -- faults.c -- */
+
+enum fault {
+        FAULT_DELIVERY, /* webhooks doubled, reordered, late; people deliver lost ones again */
+        FAULT_DOUBLE,   /* SQS delivers a message of a standard queue twice */
+        FAULT_CANCEL,   /* jobs are cancelled at any moment */
+        FAULT_CAPACITY, /* capacity in waves */
+        FAULT_THROTTLE, /* AWS throttles, GitHub answers 429 with Retry-After */
+        FAULT_ERROR,    /* 5xx before the effect */
+        FAULT_LOST,     /* answers lost after the effect */
+        FAULT_KILL,     /* a handler is killed before or after a call */
+        FAULT_LATE,     /* new instances cannot be described for a while */
+        FAULT_DIE,      /* machines die at any stage */
+        FAULT_HANG,     /* machines hang before they listen */
+        FAULT_SPOT,     /* EC2 takes spot instances back */
+        FAULT_DROPPED,  /* GitHub drops idle registrations after 2 to 6 minutes */
+        FAULT_LIES,     /* GitHub answers 204 and 404 for busy runners */
+        FAULT_THEFT,    /* a foreign runner takes jobs */
+        FAULT_SLOW,     /* GitHub assigns late: around the idle limit */
+        FAULT_LIMIT,    /* GitHub's hourly limit is used up */
+        FAULT_REFUSE,   /* GitHub refuses a registration for good */
+        FAULT_GITHUB,   /* an hour without GitHub */
+        FAULT_SSM,      /* an hour without SSM, and so on */
+        FAULT_SQS,
+        FAULT_EC2,
+        FAULT_EVENTS,
+        N_FAULTS,
+};
+
+struct outage {
+        int64_t from_ms;
+        int64_t until_ms;
+};
+
+/* Fills what the command line enables: "all", "none", or names with commas, "+name", "-name" on
+ * top of the default. False: unknown name. */
+bool faults_parse(const char *text, uint32_t *ret_enabled);
+uint32_t faults_default(void);
+const char *fault_name(enum fault fault);
+void faults_draw(struct world *world, uint32_t enabled);
+bool fault_is_on(const struct world *world, enum fault fault);
+/* Whether FAULT happens now, with a chance of PERCENT; counts it and ends with the last fault. */
+bool fault_strikes(struct world *world, enum fault fault, unsigned percent);
+/* Whether the service that FAULT names is down now. */
+bool fault_is_down(struct world *world, enum fault fault);
+
+/* -- sqs.c -- */
+
+struct message {
+        char id[40];
+        char *body;
+        char *group;
+        char *source; /* attributes */
+        char *cause;
+        const char *from; /* ARN of the queue whose redrive brought it here */
+        int64_t visible_ms;
+        int64_t sent_ms;
+        unsigned receives;
+        uint64_t receipt;
+        uint64_t order;
+        bool in_flight;
+        bool deleted;
+};
+
+struct dedup {
+        char *key;
+        int64_t until_ms;
+};
+
+struct queue {
+        const char *name;     /* as in scaler/template.yaml */
+        const char *variable; /* the environment variable that holds its URL */
+        const char *function; /* NULL: no function reads it */
+        const char *dead;     /* where its messages go after `max_receives` */
+        int64_t hidden_ms;
+        unsigned max_receives;
+        unsigned concurrency;
+        int64_t retention_ms;
+        char url[160];
+        char arn[160];
+        struct message **messages;
+        size_t n_messages;
+        struct dedup *dedups;
+        size_t n_dedups;
+        unsigned running;
+};
+
+#define QUEUES_MAX 16
+
+struct queues {
+        struct queue items[QUEUES_MAX];
+        size_t n;
+        uint64_t next;
+};
+
+void sqs_init(struct world *world);
+void sqs_release(struct world *world);
+struct queue *sqs_queue(struct world *world, const char *name);
+/* From EventBridge or from the test: no faults. */
+void sqs_put(struct world *world, struct queue *queue, const char *body);
+
+/* -- calls -- */
+
+struct answer {
+        int status;
+        struct buf headers;
+        struct buf body;
+};
+
+void answer_json(struct answer *answer, int status, cJSON *json); /* takes JSON */
+void answer_text(struct answer *answer, int status, const char *text);
+void answer_aws_error(struct answer *answer, int status, const char *code);
+void answer_ec2_error(struct answer *answer, int status, const char *code);
+
+void sqs_serve(struct world *world, const char *action, const cJSON *body, struct answer *answer);
+void ssm_serve(struct world *world, const char *action, const cJSON *body, struct answer *answer);
+void ec2_serve(struct world *world, const char *form, struct answer *answer);
+void github_serve(struct world *world, const char *method, const char *path, const cJSON *body,
+        struct answer *answer);
+
+/* -- ssm.c -- */
+
+struct parameter {
+        char *name;
+        char *value;
+};
+
+void ssm_set(struct world *world, const char *name, const char *value);
+const char *ssm_get(struct world *world, const char *name);
+bool ssm_delete(struct world *world, const char *name);
+void ssm_release(struct world *world);
+
+/* -- machine.c -- */
+
+enum machine_stage {
+        MACHINE_BOOTING,
+        MACHINE_WAITING, /* for its hand-over */
+        MACHINE_STARTING,
+        MACHINE_LISTENING,
+        MACHINE_RUNNING,
+        MACHINE_ENDING,
+        MACHINE_HUNG,
+        MACHINE_ENDED,
+};
+
+struct tag {
+        char *key;
+        char *value;
+};
+
+struct machine {
+        struct world *world;
+        char id[24];
+        char type[32];
+        char subnet[32];
+        char token[80];
+        char *form; /* the whole RunInstances, which a client token stands for */
+        bool spot;
+        unsigned index; /* AmiLaunchIndex */
+        struct tag *tags;
+        size_t n_tags;
+        int64_t launched_ms;
+        int64_t visible_ms;
+        int64_t ended_ms;
+        enum machine_stage stage;
+        const char *why; /* why it ended */
+        cJSON *handover;
+        int64_t runner; /* id; 0: none */
+        int64_t job;    /* that runs */
+        int64_t parameter_limit_ms;
+        int64_t listening_ms;
+        int64_t started_ms;
+        int64_t finished_ms;
+        bool parameter_may_go;
+        unsigned reports; /* not yet taken */
+};
+
+struct machine *machine_new(struct world *world);
+void machine_launched(struct machine *machine);
+void machine_end(struct machine *machine, const char *why);
+/* Whether its runner listens and takes a job. */
+bool machine_takes(const struct machine *machine, int64_t runner);
+void machine_job_started(struct machine *machine, int64_t job);
+void machine_job_cancelled(struct machine *machine);
+void machine_registration_gone(struct machine *machine);
+struct machine *machine_find(struct world *world, const char *id);
+bool machine_works(const struct machine *machine);
+const char *machine_tag(const struct machine *machine, const char *key);
+const char *machine_stage_name(enum machine_stage stage);
+void machines_release(struct world *world);
+
+/* -- github.c, jobs.c -- */
+
+struct runner {
+        int64_t id;
+        char name[64];
+        char labels[256]; /* " a b c " */
+        bool foreign;
+        bool online;
+        bool gone;
+        int64_t job;
+        int64_t created_ms;
+        int64_t seen_busy_ms; /* when GitHub begins to know that it is busy */
+};
+
+enum job_state { JOB_STATE_WAITS, JOB_STATE_RUNS, JOB_STATE_ENDED };
+
+struct sim_job {
+        struct world *world;
+        int64_t id;
+        int64_t run;
+        int64_t attempt;
+        const char *labels; /* " a b " */
+        enum job_state state;
+        const char *conclusion;
+        bool cancelled;
+        bool ever_ran;
+        int64_t created_ms;
+        int64_t assignable_ms; /* GitHub gives it to no runner before */
+        int64_t started_ms;
+        int64_t ended_ms;
+        int64_t duration_ms;
+        struct runner *runner;
+};
+
+void github_world_release(struct world *world);
+struct sim_job *job_find(struct world *world, int64_t id);
+void job_add(struct world *world, int64_t delay_ms, const char *labels);
+void job_end(struct world *world, struct sim_job *job, const char *conclusion);
+struct runner *runner_find(struct world *world, int64_t id);
+/* Gives waiting jobs to listening runners. */
+void jobs_assign(struct world *world);
+void jobs_assign_later(struct world *world, int64_t delay_ms);
+cJSON *job_json(const struct sim_job *job);
+
+/* -- lambda.c -- */
+
+struct function;
+void lambda_init(struct world *world);
+void lambda_release(struct world *world);
+/* Begins an invocation; `done` is called when it has ended. ANSWER is NULL if it crashed. */
+typedef void (*invoked)(struct world *world, void *userdata, const char *answer);
+void lambda_invoke(
+        struct world *world, const char *function, const char *event, invoked done, void *userdata);
+
+/* One invocation, as its calls see it. */
+struct invocation {
+        struct world *world;
+        const char *function;
+        unsigned number;
+        int64_t deadline_ms;
+        int kill_at; /* number of the moment, two for each call; -1: never */
+        int moment;
+        bool killed;
+        int64_t ahead_ms; /* of its clock: a killed process waits in no time */
+        struct fiber *fiber;
+};
+
+/* Goes on with an invocation that waits. */
+void lambda_resume(struct invocation *invocation);
+
+/* -- wire.c -- */
+
+struct http_transport *wire_new(struct invocation **current);
+
+/* -- fiber.c -- */
+
+struct fiber *fiber_new(void (*run)(void *userdata), void *userdata);
+/* Runs it until it waits or ends: true when it has ended. */
+bool fiber_resume(struct fiber *fiber);
+/* Within a fiber: returns when it is resumed. */
+void fiber_wait(struct fiber *fiber);
+void fiber_free(struct fiber *fiber);
+
+/* -- world.c -- */
+
+struct event {
+        int64_t at_ms;
+        uint64_t order;
+        void (*run)(struct world *world, void *userdata);
+        void *userdata;
+};
+
+struct world {
+        uint64_t seed;
+        uint64_t random;
+        bool tells; /* its story, on standard output */
+        struct clock clock;
+        int64_t now_ms;
+        struct event *events; /* a heap */
+        size_t n_events;
+        size_t events_capacity;
+        uint64_t next_order;
+
+        uint32_t faults; /* bits */
+        struct outage outages[N_FAULTS];
+        unsigned strikes[N_FAULTS];
+        int64_t faults_until_ms;
+        int64_t last_fault_ms;
+
+        struct queues queues;
+        struct lambda *lambda;
+        struct parameter *parameters;
+        size_t n_parameters;
+        struct machine **machines;
+        size_t n_machines;
+        struct runner **runners;
+        size_t n_runners;
+        struct sim_job **jobs;
+        size_t n_jobs;
+        int64_t next_id;
+        unsigned github_budget; /* calls left this hour, while the limit strikes */
+        int64_t github_budget_hour;
+
+        unsigned calls[8]; /* by service */
+        unsigned told;     /* notifications */
+        unsigned ran_instances;
+        int log_fd;
+        int64_t log_shown;
+
+        unsigned violations;
+        char violation[512]; /* the first */
+};
+
+void world_init(struct world *world, uint64_t seed, bool tells, uint32_t faults);
+void world_release(struct world *world);
+/* Runs what happens until UNTIL_MS. */
+void world_run(struct world *world, int64_t until_ms);
+void world_after(struct world *world, int64_t delay_ms,
+        void (*run)(struct world *world, void *userdata), void *userdata);
+uint32_t world_random(struct world *world, uint32_t below);
+int64_t world_between(struct world *world, int64_t least, int64_t most);
+bool world_chance(struct world *world, unsigned percent);
+/* Milliseconds since 1970. */
+int64_t world_wall_ms(const struct world *world);
+void world_tell(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void world_violate(struct world *world, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+/* New log lines of the handlers, as part of the story. */
+void world_tell_log(struct world *world, const char *who);
+
+/* -- invariants.c -- */
+
+void invariant_launch(struct world *world, const char *type);
+void invariant_end(struct machine *machine, const char *by);
+void invariants_at_rest(struct world *world);
+
+/* What a seed needs after its last fault until all is at rest. */
+#define REST_MS (30 * HOUR)
+
+/* -- forms (ec2.c) -- */
+
+/* The decoded value of member NAME of a form or query, for the caller to free; or NULL. */
+char *form_value(const char *form, const char *name);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Names of launches: the instance with launch index k belongs to the k-th name of its tag, and to
+ * no other.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "job/launch.h"
+#include "job/launch_name.h"
+#include "unit.h"
+
+static void names_are_printed_in_order(void **state)
+{
+        const struct job jobs[] = {{.id = 1, .attempt = 2, .launch = 3}, {.id = 11, .attempt = 1}};
+        const struct job *const both[] = {&jobs[0], &jobs[1]};
+        _cleanup_free_ char *names = launch_names_print(both, 2);
+        _cleanup_free_ char *pattern = launch_name_pattern("1-2-3");
+
+        (void)state;
+        assert_string_equal(names, "/1-2-3/11-1-0/");
+        assert_string_equal(pattern, "*/1-2-3/*");
+}
+
+static void the_launch_index_says_whose_an_instance_is(void **state)
+{
+        static const struct {
+                const char *names; /* NULL: no such tag */
+                unsigned index;
+                bool owned; /* by 1-1-0 */
+        } rows[] = {
+                {"/1-1-0/2-1-0/", 0, true},
+                {"/1-1-0/2-1-0/", 1, false},
+                {"/2-1-0/1-1-0/", 1, true},
+                {"/2-1-0/1-1-0/", 0, false},
+                {"/1-1-0/", 1, false},
+                {"/1-1-0/", 7, false},
+                {"/1-1-01/", 0, false},
+                {"/11-1-0/", 0, false},
+                {"/1-1-0", 0, false},
+                {"1-1-0/", 0, false},
+                {"", 0, false},
+                {NULL, 0, false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct ec2_instance instance = {.launch_index = rows[i].index};
+
+                instance.tags = mem_alloc(sizeof(*instance.tags));
+                snprintf(
+                        instance.tags[0].key, sizeof(instance.tags[0].key), "%s", LAUNCH_NAMES_TAG);
+                snprintf(instance.tags[0].value, sizeof(instance.tags[0].value), "%s",
+                        rows[i].names ? rows[i].names : "");
+                instance.n_tags = rows[i].names != NULL;
+                assert_int_equal(launch_name_owns("1-1-0", &instance), rows[i].owned);
+                free(instance.tags);
+        }
+}
+
+/* EC2 takes 256 characters as a tag's value: further jobs need a launch of their own. */
+static void a_launch_has_room_for_as_many_names_as_its_tag(void **state)
+{
+        const struct job job = {.id = 10000000000, .attempt = 1};
+        const struct job *jobs[32];
+        struct launch launch = {.jobs = jobs};
+
+        (void)state;
+        while (launch_has_room(&launch, &job)) {
+                assert_true(launch.n_jobs < ARRAY_SIZE(jobs));
+                jobs[launch.n_jobs++] = &job;
+        }
+        /* Each is 15 characters and a slash, and there is a slash before them. */
+        assert_int_equal(launch.n_jobs, 15);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(names_are_printed_in_order),
+                cmocka_unit_test(the_launch_index_says_whose_an_instance_is),
+                cmocka_unit_test(a_launch_has_room_for_as_many_names_as_its_tag),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
