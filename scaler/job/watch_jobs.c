@@ -2,7 +2,8 @@
 
 /*
  * Looks first for machines that run the jobs, any of ours, since equal jobs swap machines: one call
- * for all of them. For the rest, GitHub is asked for the job and EC2 for its own machine.
+ * for all of them. For the rest, GitHub is asked for the job and EC2 for its own machine. What a
+ * machine that has ended left in SSM is deleted.
  */
 
 #include "watch_jobs.h"
@@ -13,6 +14,7 @@
 #include "ask.h"
 #include "aws/ec2.h"
 #include "follow.h"
+#include "machine/leftovers.h"
 #include "relaunch.h"
 #include "token_requests.h"
 
@@ -23,6 +25,7 @@
 struct look {
         struct watched *watched;
         struct question question;
+        bool runs_elsewhere;                /* so GitHub is not asked */
         const struct ec2_instance *machine; /* as EC2 describes it; NULL: gone */
         bool has_no_runner;                 /* GitHub does not know one of its name */
 };
@@ -57,19 +60,20 @@ static int open_dependencies(struct looks *looks, struct err *err)
 
 /* -- which jobs run -- */
 
-static bool runs(const struct ec2_instances *machines, const struct job *job)
+/* The machine among MACHINES that runs JOB or has run it, or NULL. */
+static const struct ec2_instance *runs(const struct ec2_instances *machines, const struct job *job)
 {
         for (size_t i = 0; job->url && i < machines->count; i++) {
                 const char *url = ec2_instance_tag(&machines->items[i], JOB_TAG);
 
                 if (url && strcmp(url, job->url) == 0)
-                        return true;
+                        return &machines->items[i];
         }
-        return false;
+        return NULL;
 }
 
-/* Adds those of ITEMS that no machine runs or has run. */
-static int find_idle(struct looks *looks, struct watched *items, size_t n_items, struct err *err)
+/* Adds those of ITEMS that do not run on their own machines. */
+static int find_others(struct looks *looks, struct watched *items, size_t n_items, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         _cleanup_(ec2_instances_release) struct ec2_instances found = {0};
@@ -87,9 +91,14 @@ static int find_idle(struct looks *looks, struct watched *items, size_t n_items,
         }
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n_items; i++)
-                if (!runs(&found, &items[i].job))
-                        looks->items[looks->n_items++].watched = &items[i];
+        for (size_t i = 0; i < n_items; i++) {
+                const struct ec2_instance *machine = runs(&found, &items[i].job);
+
+                if (machine && strcmp(machine->id, items[i].job.instance) == 0)
+                        continue;
+                looks->items[looks->n_items++] =
+                        (struct look){.watched = &items[i], .runs_elsewhere = machine};
+        }
         return 0;
 }
 
@@ -171,8 +180,10 @@ static int ask(struct looks *looks, struct err *err)
                         .scaler = looks->scaler,
                         .tokens = &looks->tokens,
                         .job = &looks->items[i].watched->job,
+                        .state = JOB_STATE_RUNS,
                 };
-                ask_start(&looks->items[i].question);
+                if (!looks->items[i].runs_elsewhere)
+                        ask_start(&looks->items[i].question);
         }
         r = describe_machines(looks, err);
         http_finish(scaler_http(looks->scaler));
@@ -212,6 +223,20 @@ static int watch_again(struct looks *looks, const struct look *look, struct err 
                 job->watches > 3 ? FOLLOW_LATE_SECONDS : FOLLOW_SECONDS, err);
 }
 
+/* A machine that ended before its hand-over was stored has left that: what EC2 told of its end came
+ * too early. */
+static int delete_parameters(struct looks *looks, struct err *err)
+{
+        _cleanup_free_ const char **ids = mem_alloc(looks->n_items * sizeof(char *));
+        size_t n = 0;
+
+        for (size_t i = 0; i < looks->n_items; i++)
+                if (!looks->items[i].machine || !ec2_instance_lives(looks->items[i].machine))
+                        ids[n++] = looks->items[i].watched->job.instance;
+        return leftovers_delete_parameters(
+                looks->scaler, looks->aws, looks->config->prefix, ids, n, err);
+}
+
 static int act(struct looks *looks, struct look *look, struct err *err)
 {
         struct job *job = &look->watched->job;
@@ -238,9 +263,11 @@ int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, str
 
         looks.items = mem_alloc(n_items * sizeof(struct look));
         if (r == 0)
-                r = find_idle(&looks, items, n_items, err);
+                r = find_others(&looks, items, n_items, err);
         if (r == 0 && looks.n_items > 0)
                 r = ask(&looks, err);
+        if (r == 0)
+                r = delete_parameters(&looks, err);
         for (size_t i = 0; r == 0 && i < looks.n_items; i++) {
                 struct watched *watched = looks.items[i].watched;
 

@@ -175,6 +175,7 @@ NEEDS = [
     ("instance", "sqs:SendMessage", lose),
     ("instance", AGAIN, come_again("instance", "InstanceQueue")),
     ("watch", "ssm:GetParameter", watch),
+    ("watch", "ssm:DeleteParameters", watch),
     ("watch", "ec2:DescribeInstances", watch),
     ("watch", "sqs:SendMessage", watch),
     ("watch", AGAIN, come_again("watch", "WatchQueue")),

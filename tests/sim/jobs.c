@@ -55,6 +55,9 @@ cJSON *job_json(const struct sim_job *job)
 {
         cJSON *json = cJSON_CreateObject();
         _cleanup_free_ char *rest = mem_string(job->labels);
+        _cleanup_free_ char *url =
+                mem_format("https://github.test/" REPOSITORY "/actions/runs/%lld/job/%lld",
+                        (long long)job->run, (long long)job->id);
         char *at = rest;
         char *label;
         cJSON *labels;
@@ -63,8 +66,7 @@ cJSON *job_json(const struct sim_job *job)
         json_add_integer(json, "run_id", job->run);
         json_add_integer(json, "run_attempt", job->attempt);
         json_add_string(json, "name", "build");
-        json_add_string(
-                json, "html_url", "https://github.test/" REPOSITORY "/actions/runs/1/job/2");
+        json_add_string(json, "html_url", url);
         json_add_string(json, "status", status_of(job));
         if (job->state == JOB_STATE_ENDED)
                 json_add_string(json, "conclusion", job->conclusion);
