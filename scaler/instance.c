@@ -98,9 +98,8 @@ static int add_machine(struct machines *machines, struct record *record, enum ev
         return 0;
 }
 
-static int read_event(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+static int read_event(struct machines *machines, struct record *record, struct err *err)
 {
-        struct machines *machines = userdata;
         _cleanup_json_ cJSON *event = NULL;
         enum event_kind kind;
         int r = json_parse(record->body, strlen(record->body), "the event", &event, err);
@@ -109,12 +108,23 @@ static int read_event(struct scaler *scaler, struct record *record, void *userda
                 return r;
         kind = kind_of(event);
         if (kind == EVENT_REPORT)
-                return handle_report(scaler, json_get(event, "detail"), err);
+                return handle_report(machines->scaler, json_get(event, "detail"), err);
         if (kind != EVENT_UNKNOWN)
                 return add_machine(machines, record, kind, event, err);
         return err_set(err, -EBADMSG, "unknown event: source \"%.80s\", detail-type \"%.80s\"",
                 json_string(event, "source") ? json_string(event, "source") : "",
                 json_string(event, "detail-type") ? json_string(event, "detail-type") : "");
+}
+
+/* An event that cannot be read will not be readable later. */
+static int handle_record(
+        struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+{
+        int r = read_event(userdata, record, err);
+
+        (void)scaler;
+        record->final = r == -EBADMSG;
+        return r;
 }
 
 /* Whether this stack launched the instance. */
@@ -227,7 +237,7 @@ void instance_handle(struct scaler *scaler, struct batch *batch)
                 return;
         }
         machines.items = mem_alloc(batch->n_records * sizeof(struct machine));
-        batch_each(scaler, batch, read_event, &machines);
+        batch_each(scaler, batch, handle_record, &machines);
         if (machines.count > 0)
                 handle_machines(&machines);
 }

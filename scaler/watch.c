@@ -53,14 +53,17 @@ static int read_record(
         _cleanup_(job_release) struct job job = {0};
         int r = job_parse(record->body, strlen(record->body), &job, err);
 
+        record->final = r < 0;
         if (r < 0)
                 return r;
         if (job.action == JOB_QUEUED)
                 return unpark(scaler, &job, err);
+        record->final = true;
         if (job.action != JOB_WATCHED || !ec2_is_instance_id(job.instance))
                 return err_set(err, -EBADMSG,
                         "job %lld: the message is neither of a parked job nor a watch",
                         (long long)job.id);
+        record->final = false;
         watching->records[watching->n_items] = record;
         watching->items[watching->n_items++].job = job;
         job = (struct job){0};

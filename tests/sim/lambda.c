@@ -20,7 +20,7 @@
 struct function {
         const char *name;
         int64_t timeout_ms;
-        bool has_receives; /* MAX_RECEIVE_COUNT is in its environment */
+        const char *receives; /* MAX_RECEIVE_COUNT, or NULL */
         int (*handle)(struct scaler *scaler, const struct lambda_event *event, struct buf *answer,
                 struct err *err);
         batch_handler handle_batch;
@@ -28,14 +28,14 @@ struct function {
 
 /* As scaler/template.yaml and scaler/main.c say. */
 static const struct function functions[] = {
-        {"webhook", 10 * SECOND, false, .handle = webhook_handle},
-        {"queued", 60 * SECOND, true, .handle_batch = queued_handle},
-        {"in_progress", 30 * SECOND, true, .handle_batch = in_progress_handle},
-        {"completed", 30 * SECOND, true, .handle_batch = completed_handle},
-        {"instance", 30 * SECOND, true, .handle_batch = instance_handle},
-        {"watch", 30 * SECOND, true, .handle_batch = watch_handle},
-        {"dead_letter", 30 * SECOND, false, .handle_batch = dead_letter_handle},
-        {"notify", 30 * SECOND, false, .handle_batch = notify_handle},
+        {"webhook", 10 * SECOND, NULL, .handle = webhook_handle},
+        {"queued", 60 * SECOND, "4", .handle_batch = queued_handle},
+        {"in_progress", 30 * SECOND, "4", .handle_batch = in_progress_handle},
+        {"completed", 30 * SECOND, "4", .handle_batch = completed_handle},
+        {"instance", 30 * SECOND, "20", .handle_batch = instance_handle},
+        {"watch", 30 * SECOND, "20", .handle_batch = watch_handle},
+        {"dead_letter", 30 * SECOND, NULL, .handle_batch = dead_letter_handle},
+        {"notify", 30 * SECOND, NULL, .handle_batch = notify_handle},
 };
 
 struct sandbox {
@@ -258,8 +258,8 @@ void lambda_resume(struct invocation *invocation)
         char who[64];
         bool ended;
 
-        if (run->sandbox->function->has_receives)
-                setenv("MAX_RECEIVE_COUNT", "4", 1);
+        if (run->sandbox->function->receives)
+                setenv("MAX_RECEIVE_COUNT", run->sandbox->function->receives, 1);
         else
                 unsetenv("MAX_RECEIVE_COUNT");
         ended = fiber_resume(invocation->fiber);

@@ -151,6 +151,42 @@ static void test_server_errors_are_tried_three_times(void **state)
         assert_int_equal(id, -1);
 }
 
+/* What passes parks a job, and what does not is final. */
+static void test_refusals_pass_or_stay(void **state)
+{
+        static const struct {
+                int status;
+                const char *headers;
+                bool passing;
+                int64_t until_ms;
+        } rows[] = {
+                {500, "", true, 0},
+                {503, "", true, 0},
+                {401, "", true, 0},
+                {429, "", true, 0},
+                {429, "Retry-After: 60\r\n", true, 61000},
+                {403, "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767326645\r\n", true,
+                        INT64_C(1767326645000)},
+                {403, "", false, 0},
+                {404, "", false, 0},
+                {410, "", false, 0},
+                {422, "", false, 0},
+                {301, "", false, 0},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_(http_call_freep) struct http_call *call =
+                        http_call_new("call", "GET", "%s", GITHUB_API);
+                int64_t until_ms = -1;
+
+                call->status = rows[i].status;
+                buf_add_string(&call->answer_headers, rows[i].headers);
+                assert_int_equal(github_call_is_passing(call, 1000, &until_ms), rows[i].passing);
+                assert_int_equal(until_ms, rows[i].until_ms);
+        }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, github_set_up, github_tear_down)
 
 int main(void)
@@ -162,6 +198,7 @@ int main(void)
                 TEST(test_rate_limits_say_how_long),
                 TEST(test_missing_permission_is_no_rate_limit),
                 TEST(test_other_refusals_are_not_repeated),
+                TEST(test_refusals_pass_or_stay),
                 TEST(test_server_errors_are_tried_three_times),
         };
 

@@ -6,6 +6,7 @@
  */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "stage.h"
 
@@ -26,6 +27,13 @@ static void expect_machines(struct stage *stage, const char *filter, const char 
                 machines);
 
         script_expect(stage->script, "POST", STAGE_EC2, filter, 200, xml);
+}
+
+/* What a machine that has ended may have left goes. */
+static void expect_parameter_deleted(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000001\"]}",
+                200, "{\"InvalidParameters\":[\"/p/runners/i-00000001\"]}");
 }
 
 #define BY_JOB "Filter.1.Name=tag%3Ascale-agent%3Ajob-url&Filter.1.Value.1=https"
@@ -83,7 +91,7 @@ static void a_job_that_is_parked_for_longer_waits_on(void **state)
         assert_not_sent(stage, "not_before_ms");
 }
 
-static void what_is_neither_fails_alone(void **state)
+static void what_is_neither_becomes_a_dead_letter_at_once(void **state)
 {
         struct stage *stage = *state;
         const struct stage_message messages[] = {
@@ -95,14 +103,14 @@ static void what_is_neither_fails_alone(void **state)
         };
 
         stage_expect_sent(stage, "queued.fifo");
-        assert_string_equal(stage_batch(stage, watch_handle, messages, 5),
-                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"},"
-                "{\"itemIdentifier\":\"c\"},{\"itemIdentifier\":\"d\"}]}");
+        for (int i = 0; i < 4; i++)
+                stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(stage_batch(stage, watch_handle, messages, 5), STAGE_NONE_FAILED);
 }
 
 /* -- watches -- */
 
-static void a_job_that_runs_anywhere_costs_one_call(void **state)
+static void a_job_that_runs_on_its_machine_costs_one_call(void **state)
 {
         struct stage *stage = *state;
 
@@ -122,6 +130,7 @@ static void a_job_that_waits_no_longer_needs_nothing(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
                 expect_machines(stage, BY_JOB, "");
                 expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+                expect_parameter_deleted(stage);
                 expect_job(stage, answers[i] ? 200 : 404, answers[i] ? answers[i] : "{}");
                 assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
         }
@@ -151,6 +160,7 @@ static void what_is_not_known_is_watched_again(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 expect_machines(stage, BY_JOB, "");
                 expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+                expect_parameter_deleted(stage);
                 expect_job(stage, rows[i].status, rows[i].answer);
                 expect_watched_again(stage, "\\\"watches\\\":8,");
                 assert_string_equal(watch(stage, WATCH(",\"watches\":7")), STAGE_NONE_FAILED);
@@ -238,6 +248,8 @@ static void a_job_that_waits_without_a_machine_gets_another(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 expect_machines(stage, BY_JOB, "");
                 expect_machines(stage, BY_ID, rows[i].machine);
+                if (!strstr(rows[i].machine, "running"))
+                        expect_parameter_deleted(stage);
                 expect_job(stage, 200, "{\"status\":\"queued\"}");
                 stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
                 assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
@@ -251,6 +263,7 @@ static void a_job_that_waits_without_a_machine_gets_another(void **state)
         script_sleep(stage->script, 60 * MSEC_PER_SEC);
         expect_machines(stage, BY_JOB, "");
         expect_machines(stage, BY_ID, rows[5].machine);
+        expect_parameter_deleted(stage);
         expect_job(stage, 200, "{\"status\":\"queued\"}");
         stage_expect_sent(stage, "queued.fifo");
         assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
@@ -272,6 +285,7 @@ static void each_relaunch_waits_longer(void **state)
 
                 expect_machines(stage, BY_JOB, "");
                 expect_machines(stage, BY_ID, "");
+                expect_parameter_deleted(stage);
                 expect_job(stage, 200, "{\"status\":\"queued\"}");
                 stage_expect_sent(stage, i == 0 ? "queued.fifo" : delay);
                 if (i >= 4)
@@ -279,6 +293,19 @@ static void each_relaunch_waits_longer(void **state)
                 assert_string_equal(watch(stage, body), STAGE_NONE_FAILED);
         }
         assert_logged(stage, "\"reason\":\"its machine ended\",\"until\":\"2026-01-02T04:04:0");
+}
+
+/* Equal jobs swap machines: the job runs on another one, and its own may have left something. */
+static void a_job_that_runs_on_another_machine_costs_no_call_to_github(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_machines(stage, BY_JOB,
+                "<item><instanceId>i-00000002</instanceId><tagSet>" JOB_URL(
+                        URL) "</tagSet></item>");
+        expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+        expect_parameter_deleted(stage);
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
 }
 
 /* A call for the machines that run the jobs, one for those that do not, and one message each. */
@@ -300,14 +327,15 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(a_parked_job_is_queued_again),
                 TEST(a_job_that_is_parked_for_longer_waits_on),
-                TEST(what_is_neither_fails_alone),
-                TEST(a_job_that_runs_anywhere_costs_one_call),
+                TEST(what_is_neither_becomes_a_dead_letter_at_once),
+                TEST(a_job_that_runs_on_its_machine_costs_one_call),
                 TEST(a_job_that_waits_no_longer_needs_nothing),
                 TEST(what_is_not_known_is_watched_again),
                 TEST(a_machine_that_may_still_take_the_job_is_watched),
                 TEST(a_machine_that_hangs_in_its_boot_is_given_up),
                 TEST(a_job_that_waits_without_a_machine_gets_another),
                 TEST(each_relaunch_waits_longer),
+                TEST(a_job_that_runs_on_another_machine_costs_no_call_to_github),
                 TEST(a_batch_shares_its_calls),
         };
 

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Recalling: for a job that is not fresh, GitHub says whether it still waits, and EC2 what was
+ * launched for it, before anything else is.
+ */
+
+#include <stdlib.h>
+
+#include "queued_stage.h"
+
+#define TAG(key, value) "<item><key>" key "</key><value>" value "</value></item>"
+#define OWNED TAG("scale-agent:launches", "/1-1-0/")
+#define JOB_URL STAGE_GITHUB "/repos/o/r/actions/jobs/1"
+
+/* EC2 has found the instance 1 in that STATE, with these tags; NULL: none. */
+static void expect_search(struct stage *stage, const char *state, const char *tags)
+{
+        _cleanup_free_ char *instance = mem_format(
+                "<item><ownerId>123456789012</ownerId><instancesSet><item>"
+                "<instanceId>i-00000001</instanceId><instanceState><name>%s</name></instanceState>"
+                "<amiLaunchIndex>0</amiLaunchIndex><tagSet>%s</tagSet></item></instancesSet></"
+                "item>",
+                state ? state : "", tags);
+        _cleanup_free_ char *xml =
+                mem_format("<DescribeInstancesResponse><reservationSet>%s</reservationSet>"
+                           "</DescribeInstancesResponse>",
+                        state ? instance : "");
+
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "Filter.1.Name=tag%3Ascale-agent%3Alaunches&Filter.1.Value.1=%2A%2F1-1-0%2F%2A",
+                200, xml);
+}
+
+static void expect_status(struct stage *stage, const char *status)
+{
+        _cleanup_free_ char *answer = mem_format("{\"status\":\"%s\"}", status);
+
+        script_expect(stage->script, "GET", JOB_URL, NULL, 200, answer);
+}
+
+static const char *recall(struct stage *stage)
+{
+        return queued_one(stage, queued_job_with(1, "linux", ",\"stale\":1"));
+}
+
+static void a_job_that_waits_without_a_machine_is_launched(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_search(stage, NULL, "");
+        expect_status(stage, "queued");
+        expect_launch(stage, NULL, 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+}
+
+/* The name is in the tag, but another launch index owns it. */
+static void the_machine_of_another_job_is_not_adopted(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_search(stage, "running", TAG("scale-agent:launches", "/2-1-0/1-1-0/"));
+        expect_status(stage, "queued");
+        expect_launch(stage, NULL, 2, 2);
+        expect_registration(stage, 2);
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+}
+
+static void a_machine_that_lives_is_adopted(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_search(stage, "pending", OWNED);
+        expect_status(stage, "queued");
+        script_expect(stage->script, "POST", STAGE_SSM, "\"WithDecryption\":true", 400,
+                "{\"__type\":\"ParameterNotFound\"}");
+        expect_registration(stage, 1);
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"message\":\"handed over\",\"instance\":\"i-00000001\"");
+}
+
+/* Its machine has ended, which counts, or has worked for another job. */
+static void a_machine_that_is_of_no_use_is_replaced(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_search(stage, "terminated", OWNED);
+        expect_status(stage, "queued");
+        stage_expect_sent(stage, "\\\"launch\\\":1,\\\"relaunches\\\":1,\\\"sends\\\":1,");
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+        assert_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        expect_search(stage, "running", OWNED TAG("scale-agent:job-url", "https://github.test/2"));
+        expect_status(stage, "queued");
+        stage_expect_sent(stage, "\\\"launch\\\":1,\\\"sends\\\":1,");
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+}
+
+static void a_job_that_waits_no_longer_is_dropped(void **state)
+{
+        static const char *const statuses[] = {"in_progress", "completed"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+                expect_search(stage, NULL, "");
+                expect_status(stage, statuses[i]);
+                assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+        }
+        expect_search(stage, NULL, "");
+        script_expect(stage->script, "GET", JOB_URL, NULL, 404, "{\"message\":\"Not Found\"}");
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+}
+
+/* Also with a status that GitHub may add. */
+static void a_job_that_github_holds_back_is_parked(void **state)
+{
+        static const char *const statuses[] = {"waiting", "pending", "requested", "new"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+                expect_search(stage, NULL, "");
+                expect_status(stage, statuses[i]);
+                stage_expect_sent(stage, "\"DelaySeconds\":300}");
+                assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+        }
+}
+
+static void an_ec2_that_cannot_be_asked_parks_the_job(void **state)
+{
+        struct stage *stage = *state;
+
+        script_serve(stage->script, "POST", STAGE_EC2, "DescribeInstances", 503,
+                "<Response><Errors><Error><Code>RequestLimitExceeded</Code></Error></Errors>"
+                "</Response>");
+        expect_status(stage, "queued");
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "AWS refuses");
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(a_job_that_waits_without_a_machine_is_launched),
+                TEST(the_machine_of_another_job_is_not_adopted),
+                TEST(a_machine_that_lives_is_adopted),
+                TEST(a_machine_that_is_of_no_use_is_replaced),
+                TEST(a_job_that_waits_no_longer_is_dropped),
+                TEST(a_job_that_github_holds_back_is_parked),
+                TEST(an_ec2_that_cannot_be_asked_parks_the_job),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

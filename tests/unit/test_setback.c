@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Setbacks: a passing one pauses launches for its installation, until GitHub's limit ends; and a
+ * batch of messages has failed where SQS did not take all of it.
+ */
+
+#include <errno.h>
+
+#include "aws/answer.h"
+#include "aws/sqs.h"
+#include "job/setback.h"
+#include "stage.h"
+
+static struct http_call *answered(int status, const char *headers, const char *answer)
+{
+        struct http_call *call = http_call_new("call", "GET", "%s", STAGE_GITHUB);
+
+        call->status = status;
+        buf_add_string(&call->answer_headers, headers);
+        call->answer = (struct buf)BUF_INIT(4096);
+        buf_add_string(&call->answer, answer);
+        return call;
+}
+
+static void github_pauses_the_launches_of_an_installation(void **state)
+{
+        static const struct {
+                int status;
+                const char *headers;
+                int64_t pause_ms; /* 0: launches go on */
+        } rows[] = {
+                {503, "", 60000},
+                {429, "Retry-After: 120\r\n", 120000},
+                {429, "Retry-After: 99999\r\n", 65 * 60000},
+                {404, "", 0},
+        };
+        struct stage *stage = *state;
+        int64_t now_ms = clock_wall_ms(stage->scaler.clock);
+        const struct err err = {0};
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_(http_call_freep) struct http_call *call =
+                        answered(rows[i].status, rows[i].headers, "{}");
+                int64_t until_ms = rows[i].pause_ms ? now_ms + rows[i].pause_ms : 0;
+
+                setback_by_github(&stage->scaler, (int64_t)i + 1, call, -EPROTO, &err);
+                assert_int_equal(setback_pause_until(&stage->scaler, (int64_t)i + 1), until_ms);
+        }
+        assert_int_equal(setback_pause_until(&stage->scaler, 9), 0);
+        script_sleep(stage->script, 60001);
+        assert_int_equal(setback_pause_until(&stage->scaler, 1), 0);
+}
+
+static void aws_refusals_pass_or_stay(void **state)
+{
+        static const struct {
+                int status;
+                const char *code;
+                bool passing;
+        } rows[] = {
+                {500, "", true},
+                {400, "{\"__type\":\"ThrottlingException\"}", true},
+                {400, "{\"__type\":\"ParameterLimitExceeded\"}", true},
+                {400, "{\"__type\":\"AccessDeniedException\"}", false},
+                {400, "{\"__type\":\"ValidationException\"}", false},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_(http_call_freep) struct http_call *call =
+                        answered(rows[i].status, "", rows[i].code);
+
+                assert_int_equal(aws_call_is_passing(call), rows[i].passing);
+        }
+}
+
+static void a_message_that_sqs_did_not_take_fails_the_batch(void **state)
+{
+        _cleanup_(http_call_freep) struct http_call *whole = answered(200, "", "{\"Failed\":[]}");
+        _cleanup_(http_call_freep) struct http_call *partly =
+                answered(200, "", "{\"Failed\":[{\"Id\":\"1\",\"Code\":\"InternalError\"}]}");
+        struct err err = {0};
+
+        (void)state;
+        assert_int_equal(sqs_send_messages_answer(whole, &err), 0);
+        assert_int_equal(sqs_send_messages_answer(partly, &err), -EREMOTEIO);
+        assert_contains(err.text, "did not take 1 messages, the first with InternalError");
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(github_pauses_the_launches_of_an_installation),
+                TEST(aws_refusals_pass_or_stay),
+                TEST(a_message_that_sqs_did_not_take_fails_the_batch),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
