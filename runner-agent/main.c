@@ -26,7 +26,8 @@ static const struct cli_option options[] = {
 static const struct cli_exit exits[] = {
         {0, "a job ran, or the machine was interrupted"},
         {LIFE_EXIT_FAILED, "no job ran, or something failed"},
-        {LIFE_EXIT_NO_EC2, "wrong usage or settings, or not on EC2 (nothing is shut down then)"},
+        {LIFE_EXIT_NO_EC2,
+                "wrong usage or settings, or not on EC2 (the unit shuts down, not the agent)"},
         {0},
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Last stage of a job's life: the job has ended. The message comes from GitHub's completed event.
+ * The job has ended; the message comes from GitHub's completed event. Its machine may still be on.
  * Emits how long the job ran, and removes what its machine may have left: the hand-over parameter,
  * which the machine should have deleted itself, and, if the spec says terminate_on_completed, the
  * instance, unless its runner has taken another job. A message for which this fails is delivered

@@ -99,7 +99,7 @@ class Client:
 
 
 class Server(RunnerService):
-    """launch, and what it is asked for."""
+    """The starter, and what it is asked for."""
 
     def start(self, script: str, folder: str = "/", **environment: str) -> Client:
         """Start a shell script."""
@@ -364,14 +364,14 @@ def test_a_runner_that_is_not_there(floor):
 
 
 def test_nobody_starts_the_runner(floor):
-    floor.machines.setup.launch = None
+    floor.machines.setup.starter = None
     floor.put().run()
     assert_failed(floor, "starter.socket: No such file or directory (is runner.socket active?)")
     assert floor.text().count("will be started again") == 3
 
 
 def test_a_runner_service_that_comes_late_is_found_and_spot_notices_are_looked_for(floor, tmp_path):
-    floor.machines.setup.launch = None
+    floor.machines.setup.starter = None
     path = tmp_path / "late"
     floor.configure(runner={"socket": str(path)}).script(LISTENS, STARTS, PATIENT)
     floor.put().switch_on()

@@ -175,7 +175,7 @@ def test_a_bad_day(make_cloud, inboxes, faults):
     assert_nothing_leaked(cloud, [*lines, *told, json.dumps(letters, default=str)])
 
 
-# Answers that are cut off or nonsense in the middle of a secret: (service, action, what is given).
+# Answers that break off, or turn to nonsense, within a secret: (service, action, what is given).
 BROKEN = {
     "token": ("github", "apps/*", Body(f'{{"token":"{LEAK}'.encode(), 201)),
     "token of another type": ("github", "apps/*", Body(f'{{"token":["{LEAK}"]}}'.encode(), 201)),

@@ -286,7 +286,7 @@ def test_what_is_wrong_is_refused_with_its_cause(run, settings, words):
 
 
 def test_each_rule_has_been_broken():
-    """A rule that is added to a variable gets its line in the list above."""
+    """Fails when a new rule has no line in the list above."""
     listed = test_what_is_wrong_is_refused_with_its_cause.pytestmark[0].args[1]
     wanted = {name for settings, _ in listed for name in settings}
     for file in FOLDER.glob("*.pkr.hcl"):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The function URL: GitHub's webhook arrives here as HTTP and reaches its function as an event.
 
-Events have payload format 2.0. As with a real function URL, header names are in lower case, a body
-is base64 unless its type is text/* or JSON and it is UTF-8 (so a form is base64), a request of more
-than 6 MB is refused with 413, and a failed function is a 502.
+Events have payload format 2.0. As with a real function URL, header names are in lower case. A body
+stays text if its type is text/* or JSON and it is valid UTF-8; any other (a form, say) is base64.
+A request of more than 6 MB is refused with 413, and a failed function is a 502.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Finds launches that were refused for lack of capacity, and the next attempt after each.
 
-The record of calls does not say which batch a RunInstances belongs to. The order in which pools
-(type, market and zone) first appear in it is the ladder; the next try of a refused call is the
+The record of calls does not say which batch a RunInstances belongs to. The order in which offers
+(type, market and zone) first appear in it is their order; the next try of a refused call is the
 first later one for as many instances, further up.
 """
 
@@ -19,17 +19,17 @@ CAPACITY = ("Insufficient", "UnfulfillableCapacity", "SpotMaxPriceTooLow", "Unsu
 
 @dataclass
 class Refusal:
-    """A launch that was refused; `next_pool` is empty where nothing followed."""
+    """A launch that was refused; `next_offer` is empty where nothing followed."""
 
     at: float
-    pool: str
+    offer: str
     count: object
-    next_pool: str = ""
+    next_offer: str = ""
 
     def __str__(self) -> str:
         """Tell it to people."""
-        following = f"; next: {self.next_pool}" if self.next_pool else ""
-        return f"no capacity for {self.pool}{following}"
+        following = f"; next: {self.next_offer}" if self.next_offer else ""
+        return f"no capacity for {self.offer}{following}"
 
 
 class Failover:
@@ -37,23 +37,23 @@ class Failover:
 
     def __init__(self, zones: dict[str, str]) -> None:
         self._zones = zones
-        self._ladder: list[str] = []
+        self._order: list[str] = []
         self._open: list[Refusal] = []
 
     def see(self, call: Call) -> Refusal | None:
         """Take a call; gives the refusal that it answers, if any."""
-        pool, count = self._pool(call), call.parameters.get("MaxCount")
-        if pool not in self._ladder:
-            self._ladder.append(pool)
-        rung = self._ladder.index(pool)
+        offer, count = self._offer(call), call.parameters.get("MaxCount")
+        if offer not in self._order:
+            self._order.append(offer)
+        rung = self._order.index(offer)
         before = [one for one in self._open if one.at < call.time and one.count == count]
-        before = [one for one in before if self._ladder.index(one.pool) < rung]
-        answered = max(before, key=lambda one: self._ladder.index(one.pool), default=None)
+        before = [one for one in before if self._order.index(one.offer) < rung]
+        answered = max(before, key=lambda one: self._order.index(one.offer), default=None)
         if answered is not None:
-            answered.next_pool = pool
+            answered.next_offer = offer
             self._open.remove(answered)
         if call.error.startswith(CAPACITY):
-            self._open.append(Refusal(call.time, pool, count))
+            self._open.append(Refusal(call.time, offer, count))
         return answered
 
     def unanswered(self, before: float) -> list[Refusal]:
@@ -62,7 +62,7 @@ class Failover:
         self._open = [one for one in self._open if one.at >= before]
         return old
 
-    def _pool(self, call: Call) -> str:
+    def _offer(self, call: Call) -> str:
         market = "" if call.parameters.get("Market") == "spot" else " on demand"
         subnet = str(call.parameters.get("SubnetId", ""))
         zone = self._zones.get(subnet, subnet).rpartition("-")[2]

@@ -159,7 +159,7 @@ class Jobs:
             self.changed.notify_all()
 
     def left(self, session: Session) -> None:
-        """The connection of a runner ended; a job that it had is lost, or waits again."""
+        """The connection of a runner ended; a running job is lost, one not begun waits again."""
         with self.changed:
             job = session.job
             self._drop(session)

@@ -40,7 +40,7 @@ class Machines:
         self.setup: Setup = Setup(
             [str(cloud.programs / "runner-agent")],
             default_config(),
-            launch=cloud.programs / "starter",
+            starter=cloud.programs / "starter",
         )
         self._known: set[str] = set()
         self._launching: list[str] = []

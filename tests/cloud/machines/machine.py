@@ -54,7 +54,7 @@ class Setup:
 
     agent: list[str]
     config: dict[str, object]
-    launch: Path | None = None  # runner.service; without one, nobody starts a runner
+    starter: Path | None = None  # runner.service; without one, nobody starts a runner
     environment: dict[str, str] = field(default_factory=dict)
     boot_seconds: float = 0.3
     watchdog_seconds: float = 10.0
@@ -190,8 +190,8 @@ class Machine:
         (programs / "shutdown").symlink_to(HERE / "shutdown")
         os.mkfifo(self.directory / "power")
         self._power = os.open(self.directory / "power", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        if self.setup.launch is not None:
-            self.runner_service = RunnerService(self.setup.launch, self.directory)
+        if self.setup.starter is not None:
+            self.runner_service = RunnerService(self.setup.starter, self.directory)
         config = self.directory / "config.json"
         config.write_text(json.dumps(self._config(), indent=2))
         command = [*self.setup.agent, "--config", str(config)]

@@ -22,7 +22,7 @@ class RunnerService:
 
     def __init__(self, program: Path, directory: Path):
         # not in DIRECTORY: the path of a socket has 107 characters at the most
-        self.path = Path(tempfile.mkdtemp(prefix="launch-", dir="/tmp")) / "socket"
+        self.path = Path(tempfile.mkdtemp(prefix="starter-", dir="/tmp")) / "socket"
         self.log = directory / "starter.log"
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,

@@ -82,7 +82,7 @@ def world(tmp_path):
     cloud = FakeCloud(tmp_path)
     machines = Machines(cloud)
     machines.setup.boot_seconds = 0.0
-    machines.setup.launch = None  # these agents start no runner
+    machines.setup.starter = None  # these agents start no runner
     yield SimpleNamespace(cloud=cloud, machines=machines, path=tmp_path)
     cloud.faults.stopped.set()
     machines.stop()
