@@ -67,8 +67,8 @@ def test_systemd_is_told_each_stage(floor):
 
 
 def test_the_watchdog_is_fed_while_the_runner_is_silent(floor):
-    floor.machines.setup.watchdog_seconds = 0.8
-    floor.script(LISTENS, STARTS, "sleep 2.5", ENDS).put().run()
+    floor.machines.setup.watchdog_seconds = 3.0
+    floor.script(LISTENS, STARTS, "sleep 7", ENDS).put().run()
     assert floor.report("ready", "job_started", "finished")
     assert floor.machine.pings > 2
 

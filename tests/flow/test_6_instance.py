@@ -17,7 +17,7 @@ from helpers import (
     told,
 )
 
-from cloud.faults import Body, Error, Event, Throttle
+from cloud.faults import Body, Error, Throttle
 from cloud.hooks import ENDED
 from cloud.limits import until
 from cloud.machines.fleet import SPOT_WARNING
@@ -285,9 +285,9 @@ def test_the_job_of_a_machine_that_dies_before_it_boots_gets_another(make_cloud,
 def test_a_spot_loss_reaches_people_with_the_job_s_url(make_cloud, inboxes):
     inbox = inboxes()
     cloud = make_cloud(secrets={"notify/teams-webhook-urls": inbox.url})
-    cloud.machines.spot_seconds = 5
-    cloud.faults.add("machine", "spot", times=1, fault=Event(3.0))
     job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"], run_seconds=300)
+    assert until(lambda: job.state == "in_progress")
+    cloud.machines.interrupt(job.runner_name, in_seconds=5)
     assert until(lambda: job.state == "completed")
     assert cloud.idle()
     assert cloud.left() == []

@@ -75,7 +75,7 @@ class Jobs:
         self.announce = announce
         self.all: list[Job] = []
         self.hold = False
-        self.acquire_seconds = 5.0
+        self.acquire_seconds = 60.0  # a runner on a busy machine takes its time
         self.lost_seconds = 2.0
         self.changed = threading.Condition(registry.lock)
         self._sessions: list[Session] = []
