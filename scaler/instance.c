@@ -45,7 +45,9 @@ struct machine {
         struct record *record;
         enum event_kind kind;
         char id[EC2_ID_SIZE];
-        const struct ec2_instance *instance; /* as EC2 describes it; NULL: not of this stack */
+        const struct ec2_instance *instance; /* as EC2 describes it; NULL: not of this stack, or
+                                                forgotten */
+        bool is_known;                       /* EC2 describes it */
 };
 
 /* The machines that the events of one batch are about. */
@@ -150,10 +152,15 @@ static int describe_machines(struct machines *machines, struct err *err)
         if (r < 0)
                 return r;
         for (size_t i = 0; i < machines->count; i++)
-                for (size_t j = 0; j < machines->described.count; j++)
-                        if (strcmp(ids[i], machines->described.items[j].id) == 0 &&
-                                is_of_this_stack(machines, &machines->described.items[j]))
-                                machines->items[i].instance = &machines->described.items[j];
+                for (size_t j = 0; j < machines->described.count; j++) {
+                        const struct ec2_instance *instance = &machines->described.items[j];
+
+                        if (strcmp(ids[i], instance->id) != 0)
+                                continue;
+                        machines->items[i].is_known = true;
+                        if (is_of_this_stack(machines, instance))
+                                machines->items[i].instance = instance;
+                }
         return 0;
 }
 
@@ -171,18 +178,25 @@ static int handle_spot_warning(
                 machines->scaler, machine->instance, "EC2 takes its spot instance back", err);
 }
 
-/* All machines that have ended together. */
+/* All machines that have ended together. EC2 forgets one after an hour, and an event may come later
+ * than that: whether it was of this stack shows by its parameter. */
 static void handle_ended(struct machines *machines)
 {
         _cleanup_free_ struct ended_machine *ended = mem_alloc(machines->count * sizeof(*ended));
+        _cleanup_free_ struct ec2_instance *forgotten =
+                mem_alloc(machines->count * sizeof(*forgotten));
         _cleanup_free_ struct record **records = mem_alloc(machines->count * sizeof(*records));
         size_t n = 0;
 
         for (size_t i = 0; i < machines->count; i++) {
-                if (!machines->items[i].instance || machines->items[i].kind != EVENT_ENDED)
+                const struct machine *machine = &machines->items[i];
+
+                if (machine->kind != EVENT_ENDED || (machine->is_known && !machine->instance))
                         continue;
-                records[n] = machines->items[i].record;
-                ended[n++].instance = machines->items[i].instance;
+                memcpy(forgotten[n].id, machine->id, sizeof(machine->id));
+                records[n] = machine->record;
+                ended[n].instance = machine->instance ? machine->instance : &forgotten[n];
+                n++;
         }
         if (n == 0)
                 return;

@@ -173,10 +173,13 @@ static void deregister(struct end *end)
         const char *scope = ec2_instance_tag(instance, "scale-agent:scope");
         const char *installation = ec2_instance_tag(instance, "scale-agent:installation");
 
+        if (!scope)
+                scope = end->handover.scope; /* EC2 has forgotten the machine */
         if (!scope || (!end->has_parameter && !may_have_lost_its_job(instance)))
                 return;
         snprintf(end->scope, sizeof(end->scope), "%s", scope);
-        end->installation = installation ? strtoll(installation, NULL, 10) : 0;
+        end->installation =
+                installation ? strtoll(installation, NULL, 10) : end->handover.job.installation;
         token_requests_add(&end->ends->tokens, end->installation);
         token_requests_await(&end->ends->tokens, end->installation, on_token, end);
 }

@@ -32,8 +32,8 @@ static const struct function functions[] = {
         {"queued", 60 * SECOND, "4", .handle_batch = queued_handle},
         {"in_progress", 30 * SECOND, "4", .handle_batch = in_progress_handle},
         {"completed", 30 * SECOND, "4", .handle_batch = completed_handle},
-        {"instance", 30 * SECOND, "20", .handle_batch = instance_handle},
-        {"watch", 30 * SECOND, "20", .handle_batch = watch_handle},
+        {"instance", 30 * SECOND, "30", .handle_batch = instance_handle},
+        {"watch", 30 * SECOND, "30", .handle_batch = watch_handle},
         {"dead_letter", 30 * SECOND, NULL, .handle_batch = dead_letter_handle},
         {"notify", 30 * SECOND, NULL, .handle_batch = notify_handle},
 };

@@ -27,19 +27,19 @@
 static const struct queue table[] = {
         QUEUE("queued.fifo", "QUEUED_QUEUE_URL", "queued", "dead-letters.fifo", 360 * SECOND, 4, 5,
                 DAY),
-        QUEUE("parked", "PARKED_QUEUE_URL", "watch", "dead-letters", 180 * SECOND, 20, 2, 2 * DAY),
-        QUEUE("watch", "WATCH_QUEUE_URL", "watch", "dead-letters", 180 * SECOND, 20, 2, 2 * DAY),
+        QUEUE("parked", "PARKED_QUEUE_URL", "watch", "dead-letters", 180 * SECOND, 30, 2, 2 * DAY),
+        QUEUE("watch", "WATCH_QUEUE_URL", "watch", "dead-letters", 180 * SECOND, 30, 2, 2 * DAY),
         QUEUE("in-progress", "IN_PROGRESS_QUEUE_URL", "in_progress", "dead-letters", 180 * SECOND,
                 4, 5, 4 * DAY),
         QUEUE("completed", "COMPLETED_QUEUE_URL", "completed", "dead-letters", 180 * SECOND, 4, 5,
                 4 * DAY),
-        QUEUE("instance", NULL, "instance", "dead-letters", 180 * SECOND, 20, 5, 4 * DAY),
+        QUEUE("instance", NULL, "instance", "dead-letters", 180 * SECOND, 30, 5, 4 * DAY),
         QUEUE("dead-letters", "DEAD_LETTER_QUEUE_URL", "dead_letter", NULL, 180 * SECOND, 0, 2,
                 14 * DAY),
         QUEUE("dead-letters.fifo", NULL, "dead_letter", NULL, 180 * SECOND, 0, 2, 14 * DAY),
         QUEUE("kept-letters", "KEPT_QUEUE_URL", NULL, NULL, 30 * SECOND, 0, 0, 14 * DAY),
         QUEUE("notify.fifo", "NOTIFY_QUEUE_URL", "notify", "notify-dead-letters.fifo", 180 * SECOND,
-                20, 2, DAY),
+                30, 2, DAY),
         QUEUE("notify-dead-letters.fifo", NULL, NULL, NULL, 30 * SECOND, 0, 0, 14 * DAY),
 };
 

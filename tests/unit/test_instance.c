@@ -212,10 +212,26 @@ static void machines_of_others_are_left_alone(void **state)
                 assert_string_equal(
                         stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
         }
+        assert_int_equal(script_requests(stage->script), ARRAY_SIZE(tags));
+}
+
+/* EC2 forgets a machine after an hour, and EventBridge may have been down for longer. */
+static void a_machine_that_ec2_has_forgotten_shows_by_its_parameter(void **state)
+{
+        struct stage *stage = *state;
+
         expect_described(stage, "i-00000002", OURS);
+        expect_no_parameter(stage);
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
-        assert_int_equal(script_requests(stage->script), ARRAY_SIZE(tags) + 1);
+        expect_described(stage, "i-00000002", OURS);
+        expect_parameter(stage);
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        stage_expect_sent(stage, "ended before a job started on it");
+        expect_parameter_deleted(stage);
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
 }
 
 static void only_the_end_of_a_machine_matters(void **state)
@@ -318,6 +334,7 @@ int main(void)
                 TEST(a_job_lost_with_its_machine_is_told),
                 TEST(a_spot_warning_is_told_where_a_job_runs),
                 TEST(machines_of_others_are_left_alone),
+                TEST(a_machine_that_ec2_has_forgotten_shows_by_its_parameter),
                 TEST(only_the_end_of_a_machine_matters),
                 TEST(the_tags_say_where_a_runner_is_registered),
                 TEST(a_refused_token_is_read_again),
