@@ -337,6 +337,7 @@ static void on_created(struct world *world, void *userdata)
         struct sim_job *job = userdata;
 
         job->created_ms = world->now_ms;
+        job->assignable_ms = world->now_ms;
         world_tell(world, "GitHub: job %" PRId64 " is queued,%s", job->id, job->labels);
         tell_webhook(world, job, "queued");
         if (fault_strikes(world, FAULT_CANCEL, 25))
@@ -364,6 +365,7 @@ void job_add(struct world *world, int64_t delay_ms, const char *labels)
         job->attempt = 1;
         job->labels = labels;
         job->state = JOB_STATE_WAITS;
+        job->assignable_ms = INT64_MAX; /* not there yet */
         job->duration_ms = world_between(
                 world, 10 * SECOND, world_chance(world, 30) ? 30 * MINUTE : 2 * MINUTE);
         world->jobs = mem_resize(world->jobs, world->n_jobs + 1, sizeof(*world->jobs));
