@@ -54,6 +54,9 @@ static const char *status_of(const struct sim_job *job)
 cJSON *job_json(const struct sim_job *job)
 {
         cJSON *json = cJSON_CreateObject();
+        _cleanup_free_ char *url = mem_format("https://github.test/" REPOSITORY "/actions/runs/%" PRId64
+                                              "/job/%" PRId64,
+                job->run, job->id);
         _cleanup_free_ char *rest = mem_string(job->labels);
         _cleanup_free_ char *url =
                 mem_format("https://github.test/" REPOSITORY "/actions/runs/%lld/job/%lld",
