@@ -14,32 +14,35 @@
 
 static const struct {
         const char *name;
-        bool outage;
         bool by_default; /* off: the scaler is known not to survive it yet */
 } table[N_FAULTS] = {
-        [FAULT_DELIVERY] = {"delivery", false, true},
-        [FAULT_DOUBLE] = {"double", false, true},
-        [FAULT_CANCEL] = {"cancel", false, true},
-        [FAULT_CAPACITY] = {"capacity", false, true},
-        [FAULT_THROTTLE] = {"throttle", false, true},
-        [FAULT_ERROR] = {"error", false, true},
-        [FAULT_LOST] = {"lost", false, true},
-        [FAULT_KILL] = {"kill", false, true},
-        [FAULT_LATE] = {"late", false, true},
-        [FAULT_DIE] = {"die", false, true},
-        [FAULT_HANG] = {"hang", false, true},
-        [FAULT_SPOT] = {"spot", false, true},
-        [FAULT_DROPPED] = {"dropped", false, true},
-        [FAULT_LIES] = {"lies", false, true},
-        [FAULT_THEFT] = {"theft", false, true},
-        [FAULT_SLOW] = {"slow", false, true},
-        [FAULT_LIMIT] = {"limit", false, true},
-        [FAULT_REFUSE] = {"refuse", false, true},
-        [FAULT_GITHUB] = {"github", true, true},
-        [FAULT_SSM] = {"ssm", true, true},
-        [FAULT_SQS] = {"sqs", true, true},
-        [FAULT_EC2] = {"ec2", true, true},
-        [FAULT_EVENTS] = {"events", true, true},
+        [FAULT_REDELIVER] = {"redeliver", true},
+        [FAULT_DELIVERY] = {"delivery", true},
+        [FAULT_REPLAY] = {"replay", true},
+        [FAULT_FORGED] = {"forged", true},
+        [FAULT_DOUBLE] = {"double", true},
+        [FAULT_CANCEL] = {"cancel", true},
+        [FAULT_CAPACITY] = {"capacity", true},
+        [FAULT_THROTTLE] = {"throttle", true},
+        [FAULT_ERROR] = {"error", true},
+        [FAULT_LOST] = {"lost", true},
+        [FAULT_KILL] = {"kill", true},
+        [FAULT_LATE] = {"late", true},
+        [FAULT_DIE] = {"die", true},
+        [FAULT_IMAGE] = {"image", true},
+        [FAULT_HANG] = {"hang", true},
+        [FAULT_SPOT] = {"spot", true},
+        [FAULT_DROPPED] = {"dropped", true},
+        [FAULT_LIES] = {"lies", true},
+        [FAULT_THEFT] = {"theft", true},
+        [FAULT_SLOW] = {"slow", true},
+        [FAULT_LIMIT] = {"limit", true},
+        [FAULT_REFUSE] = {"refuse", true},
+        [FAULT_GITHUB] = {"github", true},
+        [FAULT_SSM] = {"ssm", true},
+        [FAULT_SQS] = {"sqs", true},
+        [FAULT_EC2] = {"ec2", true},
+        [FAULT_EVENTS] = {"events", true},
 };
 
 const char *fault_name(enum fault fault)
@@ -102,27 +105,41 @@ bool faults_parse(const char *text, uint32_t *ret_enabled)
         return true;
 }
 
-/* Each seed has its own few, so that some seeds show one fault alone. */
+static struct outage draw_outage(struct world *world)
+{
+        int64_t from = world_between(world, 0, world_chance(world, 50) ? 2 * MINUTE : HOUR);
+
+        return (struct outage){from, from + world_between(world, 2 * MINUTE, HOUR)};
+}
+
+static enum fault draw_one(struct world *world, uint32_t enabled)
+{
+        enum fault fault;
+
+        do
+                fault = (enum fault)world_random(world, N_FAULTS);
+        while (!(enabled & UINT32_C(1) << fault));
+        return fault;
+}
+
+/* A quarter of the seeds have one fault alone, the others have few to most of them. */
 void faults_draw(struct world *world, uint32_t enabled)
 {
-        unsigned share = world_random(world, 4); /* 0: none of them, 3: most */
+        unsigned share = world_random(world, 4);
 
         world->faults_until_ms = FAULTS_LAST_MS;
         for (size_t i = 0; i < N_FAULTS; i++) {
-                bool on = world_chance(world, 8 + 22 * share);
-                int64_t from = world_between(world, 0, HOUR);
-                int64_t lasts = world_between(world, 2 * MINUTE, HOUR);
+                bool on = share > 0 && world_chance(world, 5 + 22 * share);
 
-                if (table[i].outage) {
-                        on = on && world_chance(world, 40);
-                        world->outages[i] = (struct outage){from, from + lasts};
-                }
-                if (!(enabled & UINT32_C(1) << i) || (share == 0 && i % 7 != world->seed % 7))
-                        continue;
+                world->outages[i] = draw_outage(world);
                 world->faults |= (uint32_t)on << i;
-                if (on)
-                        world_tell(world, "fault: %s", table[i].name);
         }
+        world->faults &= enabled;
+        if (share == 0 && enabled)
+                world->faults = UINT32_C(1) << draw_one(world, enabled);
+        for (size_t i = 0; i < N_FAULTS; i++)
+                if (fault_is_on(world, (enum fault)i))
+                        world_tell(world, "fault: %s", table[i].name);
 }
 
 bool fault_is_on(const struct world *world, enum fault fault)

@@ -225,8 +225,9 @@ static bool is_limited(struct world *world, struct answer *answer)
 
         if (world->github_budget_hour != hour + 1) {
                 world->github_budget_hour = hour + 1;
-                world->github_budget =
-                        fault_strikes(world, FAULT_LIMIT, 50) ? LIMIT_BUDGET : 1000000;
+                world->github_budget = fault_strikes(world, FAULT_LIMIT, 70)
+                                               ? world_random(world, LIMIT_BUDGET)
+                                               : 1000000;
         }
         if (world->github_budget > 0) {
                 world->github_budget--;

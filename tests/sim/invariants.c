@@ -96,30 +96,24 @@ static void check_leftovers(struct world *world)
         }
 }
 
-static unsigned strikes_of(const struct world *world, const enum fault *faults, size_t n)
-{
-        unsigned sum = 0;
+/* Faults that may cost a machine each time they strike. */
+static const enum fault costly[] = {FAULT_DIE, FAULT_HANG, FAULT_SPOT, FAULT_DROPPED, FAULT_THEFT,
+        FAULT_SLOW, FAULT_KILL, FAULT_LOST, FAULT_CANCEL, FAULT_DELIVERY, FAULT_REFUSE,
+        FAULT_REDELIVER, FAULT_THROTTLE, FAULT_ERROR, FAULT_IMAGE};
 
-        for (size_t i = 0; i < n; i++)
-                sum += world->strikes[faults[i]];
-        return sum;
-}
+/* Faults that last, and may cost each job some. */
+static const enum fault lasting[] = {
+        FAULT_LIMIT, FAULT_GITHUB, FAULT_SSM, FAULT_SQS, FAULT_EC2, FAULT_EVENTS};
 
 /* (d) Launches cost what jobs and faults explain. */
 static void check_launches(struct world *world)
 {
-        static const enum fault costly[] = {FAULT_DIE, FAULT_HANG, FAULT_SPOT, FAULT_DROPPED,
-                FAULT_THEFT, FAULT_SLOW, FAULT_KILL, FAULT_LOST, FAULT_CANCEL, FAULT_DELIVERY,
-                FAULT_REFUSE};
-        unsigned most = (unsigned)world->n_jobs + strikes_of(world, costly, ARRAY_SIZE(costly)) +
-                        (fault_is_on(world, FAULT_GITHUB) || fault_is_on(world, FAULT_SSM) ||
-                                                fault_is_on(world, FAULT_SQS) ||
-                                                fault_is_on(world, FAULT_EC2) ||
-                                                fault_is_on(world, FAULT_EVENTS) ||
-                                                fault_is_on(world, FAULT_LIMIT)
-                                        ? 2 * (unsigned)world->n_jobs
-                                        : 0);
+        unsigned most = (unsigned)world->n_jobs;
 
+        for (size_t i = 0; i < ARRAY_SIZE(costly); i++)
+                most += world->strikes[costly[i]];
+        for (size_t i = 0; i < ARRAY_SIZE(lasting); i++)
+                most += fault_is_on(world, lasting[i]) ? 2 * (unsigned)world->n_jobs : 0;
         if (world->ran_instances > most)
                 world_violate(world, "(d) %u launches for %zu jobs, faults explain %u",
                         world->ran_instances, world->n_jobs, most);

@@ -54,8 +54,8 @@ static const char *status_of(const struct sim_job *job)
 cJSON *job_json(const struct sim_job *job)
 {
         cJSON *json = cJSON_CreateObject();
-        _cleanup_free_ char *url = mem_format("https://github.test/" REPOSITORY "/actions/runs/%" PRId64
-                                              "/job/%" PRId64,
+        _cleanup_free_ char *url = mem_format("https://github.test/" REPOSITORY
+                                              "/actions/runs/%" PRId64 "/job/%" PRId64,
                 job->run, job->id);
         _cleanup_free_ char *rest = mem_string(job->labels);
         _cleanup_free_ char *url =
@@ -163,6 +163,7 @@ static void tell_webhook(struct world *world, const struct sim_job *job, const c
 {
         cJSON *json = cJSON_CreateObject();
         unsigned copies = 1 + fault_strikes(world, FAULT_DELIVERY, 10);
+        unsigned again = fault_strikes(world, FAULT_REDELIVER, 20);
         _cleanup_free_ char *body = NULL;
 
         json_add_string(json, "action", action);
@@ -171,13 +172,15 @@ static void tell_webhook(struct world *world, const struct sim_job *job, const c
         json_add_integer(json_add_object(json, "installation"), "id", INSTALLATION);
         body = json_print(json);
         cJSON_Delete(json);
-        for (unsigned i = 0; i < copies; i++) {
+        for (unsigned i = 0; i < copies + again; i++) {
                 struct delivery_sent *delivery = mem_alloc(sizeof(*delivery));
 
                 delivery->body = mem_string(body);
                 snprintf(delivery->id, sizeof(delivery->id), "d-%" PRId64 "-%.3s%u", job->id,
                         action, i);
-                world_after(world, delivery_delay(world), send_delivery, delivery);
+                world_after(world,
+                        i < copies ? delivery_delay(world) : world_between(world, MINUTE, HOUR),
+                        send_delivery, delivery);
         }
 }
 

@@ -162,6 +162,9 @@ static void send_report(struct world *world, void *userdata)
                 free(report->body);
         } else {
                 machine->reports--;
+                if (fault_strikes(world, FAULT_REPLAY, 15))
+                        world_after(world, world_between(world, 0, 40 * MINUTE), on_event,
+                                mem_string(report->body));
                 world_after(world, world_between(world, 200, 2000), on_event, report->body);
                 if (report->ends_job_start)
                         delete_parameter(world, machine);
@@ -215,6 +218,34 @@ static void report(struct machine *machine, const char *stage, const char *reaso
         sent->ends_job_start = strcmp(stage, "job_started") == 0;
         machine->reports++;
         send_report(machine->world, sent);
+}
+
+/* What whoever may put events in the account can say of a machine. */
+static void on_forgery(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        cJSON *detail = cJSON_CreateObject();
+        cJSON *job = json_add_object(detail, "job");
+        cJSON *times = json_add_object(detail, "times");
+
+        json_add_integer(detail, "version", 1);
+        json_add_string(detail, "stage", "failed");
+        json_add_string(detail, "prefix", PREFIX);
+        json_add_string(detail, "instance_id", machine->id);
+        json_add_string(detail, "spec", "linux");
+        json_add_string(detail, "scope", "repos/" REPOSITORY);
+        json_add_string(detail, "reason", "forged");
+        json_add_integer(job, "id", 1 + world_random(world, 200));
+        json_add_integer(job, "run_id", 1);
+        json_add_integer(job, "attempt", 1);
+        json_add_integer(job, "installation", INSTALLATION);
+        json_add_integer(job, "relaunches", -1);
+        json_add_string(job, "repository", REPOSITORY);
+        json_add_string(job, "name", "forged");
+        json_add_string(job, "instance_type", "p5.48xlarge");
+        json_add_integer(times, "agent", 1);
+        world_tell(world, "somebody forges a report of %s", machine->id);
+        on_event(world, envelope("scale-agent.runner", "Runner Report", detail));
 }
 
 /* -- the end -- */
@@ -452,6 +483,8 @@ void machine_launched(struct machine *machine)
         struct world *world = machine->world;
 
         world_after(world, DEADLINE_MS, on_power_off, machine);
+        if (fault_strikes(world, FAULT_FORGED, 20))
+                world_after(world, world_between(world, 0, 10 * MINUTE), on_forgery, machine);
         if (fault_strikes(world, FAULT_DIE, 15))
                 world_after(world,
                         world_between(world, 0, world_chance(world, 60) ? MINUTE : 20 * MINUTE),
@@ -463,6 +496,10 @@ void machine_launched(struct machine *machine)
         if (fault_strikes(world, FAULT_HANG, 10)) {
                 world_tell(world, "%s hangs in its boot", machine->id);
                 machine->stage = MACHINE_HUNG;
+                return;
+        }
+        if (fault_is_down(world, FAULT_IMAGE)) {
+                world_after(world, world_between(world, 5, 90) * SECOND, on_power_off, machine);
                 return;
         }
         world_after(world, world_between(world, 8, 40) * SECOND, on_booted, machine);

@@ -58,6 +58,8 @@ static void run_seed(uint64_t seed, bool tells, uint32_t faults, struct totals *
         for (unsigned i = 0; i < n_jobs; i++)
                 job_add(world, world_between(world, 0, spread),
                         labels[world_random(world, ARRAY_SIZE(labels))]);
+        world_run(world, world->faults_until_ms + HOUR);
+        sqs_retry_letters(world);
         world_run(world, world->faults_until_ms + REST_MS);
         invariants_at_rest(world);
         if (world->violations > 0 && !tells && totals->failed < FAILURES_SHOWN)

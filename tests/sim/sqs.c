@@ -167,6 +167,31 @@ void sqs_put(struct world *world, struct queue *queue, const char *body)
         add(world, queue, new_message(world, body));
 }
 
+static bool is_by_arn(const struct queue *queue, const char *arn)
+{
+        return arn && strcmp(queue->arn, arn) == 0;
+}
+
+void sqs_retry_letters(struct world *world)
+{
+        struct queue *kept = sqs_queue(world, "kept-letters");
+
+        for (size_t i = 0; i < kept->n_messages; i++) {
+                struct message *letter = kept->messages[i];
+
+                for (size_t j = 0; j < world->queues.n && !letter->deleted; j++) {
+                        struct queue *queue = &world->queues.items[j];
+
+                        if (is_fifo(queue) || !is_by_arn(queue, letter->source))
+                                continue;
+                        world_tell(world, "a person retries a letter of %s", queue->name);
+                        sqs_put(world, queue, letter->body);
+                        letter->deleted = true;
+                }
+        }
+        remove_deleted(kept);
+}
+
 /* -- calls -- */
 
 /* Takes what SendMessage or an entry of SendMessageBatch holds: NULL, or the code of a refusal. */

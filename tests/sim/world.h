@@ -48,26 +48,30 @@ struct machine;
 /* -- faults.c -- */
 
 enum fault {
-        FAULT_DELIVERY, /* webhooks doubled, reordered, late; people deliver lost ones again */
-        FAULT_DOUBLE,   /* SQS delivers a message of a standard queue twice */
-        FAULT_CANCEL,   /* jobs are cancelled at any moment */
-        FAULT_CAPACITY, /* capacity in waves */
-        FAULT_THROTTLE, /* AWS throttles, GitHub answers 429 with Retry-After */
-        FAULT_ERROR,    /* 5xx before the effect */
-        FAULT_LOST,     /* answers lost after the effect */
-        FAULT_KILL,     /* a handler is killed before or after a call */
-        FAULT_LATE,     /* new instances cannot be described for a while */
-        FAULT_DIE,      /* machines die at any stage */
-        FAULT_HANG,     /* machines hang before they listen */
-        FAULT_SPOT,     /* EC2 takes spot instances back */
-        FAULT_DROPPED,  /* GitHub drops idle registrations after 2 to 6 minutes */
-        FAULT_LIES,     /* GitHub answers 204 and 404 for busy runners */
-        FAULT_THEFT,    /* a foreign runner takes jobs */
-        FAULT_SLOW,     /* GitHub assigns late: around the idle limit */
-        FAULT_LIMIT,    /* GitHub's hourly limit is used up */
-        FAULT_REFUSE,   /* GitHub refuses a registration for good */
-        FAULT_GITHUB,   /* an hour without GitHub */
-        FAULT_SSM,      /* an hour without SSM, and so on */
+        FAULT_DELIVERY,  /* webhooks doubled, reordered, late; people deliver lost ones again */
+        FAULT_REDELIVER, /* people deliver again what arrived well */
+        FAULT_REPLAY,    /* agents' reports come again, long afterwards */
+        FAULT_FORGED,    /* reports that no agent made */
+        FAULT_DOUBLE,    /* SQS delivers a message of a standard queue twice */
+        FAULT_CANCEL,    /* jobs are cancelled at any moment */
+        FAULT_CAPACITY,  /* capacity in waves */
+        FAULT_THROTTLE,  /* AWS throttles, GitHub answers 429 with Retry-After */
+        FAULT_ERROR,     /* 5xx before the effect */
+        FAULT_LOST,      /* answers lost after the effect */
+        FAULT_KILL,      /* a handler is killed before or after a call */
+        FAULT_LATE,      /* new instances cannot be described for a while */
+        FAULT_DIE,       /* machines die at any stage */
+        FAULT_HANG,      /* machines hang before they listen */
+        FAULT_IMAGE,     /* for a while, no machine gets as far as its agent */
+        FAULT_SPOT,      /* EC2 takes spot instances back */
+        FAULT_DROPPED,   /* GitHub drops idle registrations after 2 to 6 minutes */
+        FAULT_LIES,      /* GitHub answers 204 and 404 for busy runners */
+        FAULT_THEFT,     /* a foreign runner takes jobs */
+        FAULT_SLOW,      /* GitHub assigns late: around the idle limit */
+        FAULT_LIMIT,     /* GitHub's hourly limit is used up */
+        FAULT_REFUSE,    /* GitHub refuses a registration for good */
+        FAULT_GITHUB,    /* an hour without GitHub */
+        FAULT_SSM,       /* an hour without SSM, and so on */
         FAULT_SQS,
         FAULT_EC2,
         FAULT_EVENTS,
@@ -145,6 +149,9 @@ void sqs_release(struct world *world);
 struct queue *sqs_queue(struct world *world, const char *name);
 /* From EventBridge or from the test: no faults. */
 void sqs_put(struct world *world, struct queue *queue, const char *body);
+
+/* A person sends the kept letters about machines back to where they came from. */
+void sqs_retry_letters(struct world *world);
 
 /* -- calls -- */
 
