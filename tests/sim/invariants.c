@@ -72,6 +72,23 @@ static void check_jobs(struct world *world)
         }
 }
 
+/* What passes makes no letter of a job: only what is refused for good does. */
+static void check_letters(struct world *world)
+{
+        static const char *const sources[] = {"queued.fifo", "parked", "watch"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+                const struct queue *queue = sqs_queue(world, sources[i]);
+
+                if (queue->letters > 0 && !fault_is_on(world, FAULT_REFUSE) &&
+                        !fault_is_on(world, FAULT_FORGED))
+                        world_violate(world,
+                                "(h) %u messages of %s became letters, and nothing was refused "
+                                "for good",
+                                queue->letters, queue->name);
+        }
+}
+
 /* (c) Nothing is left. */
 static void check_leftovers(struct world *world)
 {
@@ -159,6 +176,7 @@ static void check_log(struct world *world)
 void invariants_at_rest(struct world *world)
 {
         check_jobs(world);
+        check_letters(world);
         check_leftovers(world);
         check_launches(world);
         check_calls(world);

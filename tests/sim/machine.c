@@ -235,7 +235,7 @@ static void on_forgery(struct world *world, void *userdata)
         json_add_string(detail, "spec", "linux");
         json_add_string(detail, "scope", "repos/" REPOSITORY);
         json_add_string(detail, "reason", "forged");
-        json_add_integer(job, "id", 1 + world_random(world, 200));
+        json_add_integer(job, "id", world->jobs[world_random(world, (uint32_t)world->n_jobs)]->id);
         json_add_integer(job, "run_id", 1);
         json_add_integer(job, "attempt", 1);
         json_add_integer(job, "installation", INSTALLATION);

@@ -107,6 +107,14 @@ static struct queue *queue_by_url(struct world *world, const char *url)
         return NULL;
 }
 
+static struct queue *queue_by_arn(struct world *world, const char *arn)
+{
+        for (size_t i = 0; arn && i < world->queues.n; i++)
+                if (strcmp(world->queues.items[i].arn, arn) == 0)
+                        return &world->queues.items[i];
+        return NULL;
+}
+
 /* -- what lies in a queue -- */
 
 static void add(struct world *world, struct queue *queue, struct message *message)
@@ -167,11 +175,6 @@ void sqs_put(struct world *world, struct queue *queue, const char *body)
         add(world, queue, new_message(world, body));
 }
 
-static bool is_by_arn(const struct queue *queue, const char *arn)
-{
-        return arn && strcmp(queue->arn, arn) == 0;
-}
-
 void sqs_retry_letters(struct world *world)
 {
         struct queue *kept = sqs_queue(world, "kept-letters");
@@ -182,7 +185,7 @@ void sqs_retry_letters(struct world *world)
                 for (size_t j = 0; j < world->queues.n && !letter->deleted; j++) {
                         struct queue *queue = &world->queues.items[j];
 
-                        if (is_fifo(queue) || !is_by_arn(queue, letter->source))
+                        if (is_fifo(queue) || queue_by_arn(world, letter->source) != queue)
                                 continue;
                         world_tell(world, "a person retries a letter of %s", queue->name);
                         sqs_put(world, queue, letter->body);
@@ -219,6 +222,8 @@ static const char *send_one(struct world *world, struct queue *queue, const cJSO
         message->cause = mem_string(json_string(entry, "MessageAttributes.cause.StringValue"));
         message->visible_ms += delay * SECOND;
         add(world, queue, message);
+        if (strcmp(queue->name, "kept-letters") == 0 && queue_by_arn(world, message->source))
+                queue_by_arn(world, message->source)->letters++;
         return NULL;
 }
 

@@ -133,7 +133,8 @@ struct queue {
         size_t n_messages;
         struct dedup *dedups;
         size_t n_dedups;
-        unsigned running;
+        unsigned running; /* invocations */
+        unsigned letters; /* messages of it that became kept letters */
 };
 
 #define QUEUES_MAX 16
