@@ -193,6 +193,8 @@ $(bin)/sim: $(call objects,$(wildcard tests/sim/*.c)) $(scaler_archive) $(lib_ar
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(scaler_libs)
 
+sim-program: $(bin)/sim
+
 sim: $(bin)/sim ## SEEDS=300 worlds with faults (FIRST_SEED=1, FAULTS=NAME,...); SEED=N tells the story of one
 	$(q)$(bin)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST_SEED)) \
 		$(if $(FAULTS),--faults $(FAULTS))
@@ -230,7 +232,7 @@ check: ## lint what changed, run the unit tests and a few flow tests of each sta
 
 test: ## every test (SANITIZE=address,undefined for instrumented programs); ends with a count
 	$(q)tests/prepare test
-	$(q)$(again) $(in_parallel) all unit-programs
+	$(q)$(again) $(in_parallel) all unit-programs sim-program
 	$(q)$(python) -m tests.run --build $(build)
 
 # Of the unit tests, those whose code is mostly a library's run with the zip's libraries as well.

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "job/park.h"
 
 /* -- reading the batch -- */
 
@@ -146,19 +147,31 @@ static struct launch *launch_for(
         return launch;
 }
 
-/* The job's spec. Without one, its message fails. */
+/* The job's spec, matched again by its labels where it was renamed or removed. Without one, its
+ * message fails. */
 static const struct config_spec *spec_of(struct queued *queued, struct queued_job *item)
 {
-        const struct config_spec *spec =
-                item->job.spec ? config_spec_by_name(queued->config, item->job.spec) : NULL;
+        struct job *job = &item->job;
+        const char *type = job->instance_type;
+        const struct config_spec *spec = config_rematch(
+                queued->config, job->spec, (const char *const *)job->labels, job->n_labels, &type);
         struct err err;
 
-        if (spec && item->job.instance_type)
-                return spec;
-        err_set(&err, -ENOENT, "its spec \"%s\" is not in the configuration any more",
-                item->job.spec ? item->job.spec : "");
-        queued_job_fail(queued, item, -ENOENT, &err);
-        return NULL;
+        if (!spec || !type) {
+                err_set(&err, -ENOENT, "its spec \"%s\" is not in the configuration any more",
+                        job->spec ? job->spec : "");
+                queued_job_fail(queued, item, -ENOENT, &err);
+                return NULL;
+        }
+        if (!job->spec || strcmp(job->spec, spec->name) != 0) {
+                free(job->spec);
+                job->spec = mem_string(spec->name);
+        }
+        if (type != job->instance_type) {
+                free(job->instance_type);
+                job->instance_type = mem_string(type);
+        }
+        return spec;
 }
 
 static void group_item(struct queued *queued, struct queued_job *item)
@@ -266,18 +279,41 @@ static int open_dependencies(struct queued *queued, struct err *err)
         return r;
 }
 
+/* Without the configuration or GitHub's key nothing can be launched, but jobs can wait for them. */
+static void park_all(struct queued *queued, const struct err *why)
+{
+        for (size_t i = 0; i < queued->n_items; i++) {
+                struct queued_job *item = &queued->items[i];
+                const struct parking parking = {
+                        .reason = PARK_SETTINGS, .error = why->text, .quiet = i > 0};
+                struct err err;
+                int r;
+
+                if (item->ignored)
+                        continue;
+                r = park_job(queued->scaler, &item->job, &parking, &err);
+                if (r < 0)
+                        record_fail(queued->scaler, item->record, r, &err);
+        }
+}
+
 void queued_handle(struct scaler *scaler, struct batch *batch)
 {
         _cleanup_(queued_release) struct queued queued = {.scaler = scaler};
+        struct err aws_err;
         struct err err;
         int r = open_dependencies(&queued, &err);
 
-        if (r < 0) {
-                batch_fail(scaler, batch, r, &err);
+        if (r < 0 && !queued.aws && scaler_aws(scaler, &queued.aws, &aws_err) < 0) {
+                batch_fail(scaler, batch, r, &aws_err);
                 return;
         }
         read_items(&queued, batch);
         ignore_doubles(&queued);
+        if (r < 0) {
+                park_all(&queued, &err);
+                return;
+        }
         launch_items(&queued);
         settle_jobs(&queued);
 }

@@ -64,7 +64,7 @@ PACKAGE = f"build/runner-agent-{ARCH}.deb"
 STEPS = [
     Step("prepare", PREPARE, counts=False),
     Step("package", f"make -j2 package ARCH={ARCH}", after=["prepare"], counts=False),
-    Step("programs", "make -j2 all unit-programs", after=["prepare"], counts=False),
+    Step("programs", "make -j2 all unit-programs sim-program", after=["prepare"], counts=False),
     Step("test-vm", f"make test-vm PACKAGE={PACKAGE}", after=["programs", "package"]),
     Step("test-build", "make test-build", after=["package"]),
     Step("test", "make test", after=["programs"]),

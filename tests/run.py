@@ -70,6 +70,24 @@ def run_units(build: Path, valgrind: bool) -> Count:
         return sum(pool.map(lambda path: run_unit(path, valgrind), programs), Count())
 
 
+# -- the simulation -------------------------------------------------------------------------------
+
+SEEDS = 300
+
+
+def run_simulation(build: Path) -> Count:
+    """Runs seeded worlds; one that breaks an invariant fails."""
+    command = [str(build / "bin" / "sim"), "--seeds", str(SEEDS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    print(done.stdout, end="", flush=True)
+    found = re.search(r"^(\d+) seeds, (\d+) failed", done.stdout, re.MULTILINE)
+    if found is None:
+        print(f"  FAILED  the simulation ended with {done.returncode}: {done.stderr}", flush=True)
+        return Count(failed=1)
+    failed = max(int(found[2]), int(done.returncode != 0))
+    return Count(int(found[1]) - failed, failed)
+
+
 # -- tests in Python ------------------------------------------------------------------------------
 
 FLOW = "tests/flow"
@@ -162,6 +180,7 @@ def main() -> int:
     options = parser.parse_args()
     total = run_units(options.build, options.valgrind)
     if not options.valgrind:
+        total += run_simulation(options.build)
         total += run_pytest(options.build, options.quick)
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0

@@ -7,16 +7,27 @@
 #include "give_back.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/config.h"
 #include "job.h"
 #include "relaunch.h"
 
+/* A hand-over or report that was forged must not launch what no spec names. */
+static bool may_launch(const struct config_spec *spec, const char *type)
+{
+        for (size_t i = 0; spec && i < spec->n_instance_types; i++)
+                if (strcmp(spec->instance_types[i], type) == 0)
+                        return true;
+        return spec && strcmp(spec->instance_type, type) == 0;
+}
+
 static bool may_be_given_back(
         const struct config *config, const struct handover_job *job, const char *spec)
 {
-        return job->id > 0 && job->repository && job->instance_type && spec &&
-               config_spec_by_name(config, spec) &&
+        return job->id > 0 && job->launch >= 0 && job->relaunches >= 0 && job->offer >= 0 &&
+               job->repository && job->instance_type && spec &&
+               may_launch(config_spec_by_name(config, spec), job->instance_type) &&
                config_allows_repository(config, job->repository);
 }
 

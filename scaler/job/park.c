@@ -47,6 +47,9 @@ static const struct {
         [PARK_AWS] = {"AWS refuses", 15, true, false, false, 0, NOTIFICATION_WARNING,
                 "AWS fails or throttles. Machines that were launched already are kept. "
                 "The jobs are retried automatically."},
+        [PARK_SETTINGS] = {"settings cannot be read", 15, true, false, false, 0, NOTIFICATION_ERROR,
+                "Nothing can be launched until the scaler can read its configuration and GitHub's "
+                "key. Run scaler doctor. The jobs are retried automatically."},
         [PARK_HELD] = {"held by GitHub", 300, true, false, false, -1, NOTIFICATION_WARNING, ""},
         [PARK_PAUSE] = {"its machine ended", 30, true, false, false, -1, NOTIFICATION_WARNING, ""},
 };

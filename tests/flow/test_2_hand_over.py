@@ -243,14 +243,16 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(("name", "fault", "words"), list(SETTINGS.values()), ids=list(SETTINGS))
-def test_settings_that_make_no_sense_fail_every_message_clearly(stage, name, fault, words):
+def test_while_settings_make_no_sense_jobs_wait_and_people_are_told(stage, name, fault, words):
     stage.faults.add("ssm", "GetParameter", match={"Name": name}, fault=fault)
-    assert queued(stage, job_message(1), job_message(2)) == ["message-1", "message-2"]
-    assert words in complaints(stage, "queued")
+    assert queued(stage, job_message(1), job_message(2)) == []
+    (notification,) = told(stage)
+    assert words in notification["facts"]["Said last"]
     assert nothing_is_left(stage)
     stage.faults.clear()
     forget(stage, "queued")
-    assert queued(stage, job_message(1), job_message(2)) == []
+    assert queued(stage, *(one["Body"] for one in sent(stage, "ParkedQueue"))) == []
+    assert handed_over(stage) == [1, 2]
 
 
 def test_a_key_that_cannot_sign_parks_the_jobs_until_it_is_replaced(stage):

@@ -91,7 +91,8 @@ def test_a_message_that_cannot_be_read_does_not_hold_up_the_others(stage):
 
 
 def test_a_job_whose_spec_is_gone_fails_by_itself(stage):
-    assert queued(stage, job_message(1, spec="gone"), job_message(2)) == ["message-1"]
+    gone = job_message(1, spec="gone", labels=["nobody"])
+    assert queued(stage, gone, job_message(2)) == ["message-1"]
     words = 'job 1: its spec \\"gone\\" is not in the configuration any more'
     assert words in complaints(stage, "queued")
     assert handed_over(stage) == [2]

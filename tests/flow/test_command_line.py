@@ -168,13 +168,6 @@ def test_a_setting_that_is_missing_is_named(stage, run_scaler, handler):
         ("AWS_ACCESS_KEY_ID", "", "AWS_ACCESS_KEY_ID"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "GetParameter"),
         ("AWS_ENDPOINT_URL", "nonsense", "GetParameter"),
-        ("SCALE_AGENT_CONFIG", "", "SCALE_AGENT_CONFIG"),
-        ("SCALE_AGENT_CONFIG", "ssm:/scale-agent/github/token", "token does not exist"),
-        ("SCALE_AGENT_CONFIG", "file:/nowhere", "/nowhere"),
-        ("SCALE_AGENT_CONFIG", "env:SCALE_AGENT_CONFIG", "circle"),
-        ("SCALE_AGENT_CONFIG", "{}", "github"),
-        ("SCALE_AGENT_CONFIG", "no JSON", "SCALE_AGENT_CONFIG"),
-        ("GITHUB_PRIVATE_KEY", "", "GITHUB_PRIVATE_KEY"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(stage, run_scaler, variable, value, words):
@@ -190,12 +183,19 @@ def test_a_setting_that_is_wrong_is_named(stage, run_scaler, variable, value, wo
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
+        ("SCALE_AGENT_CONFIG", "", "SCALE_AGENT_CONFIG"),
+        ("SCALE_AGENT_CONFIG", "ssm:/scale-agent/github/token", "token does not exist"),
+        ("SCALE_AGENT_CONFIG", "file:/nowhere", "/nowhere"),
+        ("SCALE_AGENT_CONFIG", "env:SCALE_AGENT_CONFIG", "circle"),
+        ("SCALE_AGENT_CONFIG", "{}", "github"),
+        ("SCALE_AGENT_CONFIG", "no JSON", "SCALE_AGENT_CONFIG"),
+        ("GITHUB_PRIVATE_KEY", "", "GITHUB_PRIVATE_KEY"),
         ("GITHUB_PRIVATE_KEY", "no key", "private key"),
         ("GITHUB_API_URL", "http://127.0.0.1:1", "installation token"),
         ("SSL_CERT_FILE", "/nowhere", "installation token"),
     ],
 )
-def test_with_a_wrong_setting_for_github_jobs_wait(stage, run_scaler, variable, value, words):
+def test_with_a_wrong_setting_jobs_wait(stage, run_scaler, variable, value, words):
     event = batch(stage, "QueuedQueue", job_message())
     done = run_scaler("queued", event=event, role="queued", **{variable: value})
     assert done.returncode == 0

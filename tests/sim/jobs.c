@@ -58,9 +58,6 @@ cJSON *job_json(const struct sim_job *job)
                                               "/actions/runs/%" PRId64 "/job/%" PRId64,
                 job->run, job->id);
         _cleanup_free_ char *rest = mem_string(job->labels);
-        _cleanup_free_ char *url =
-                mem_format("https://github.test/" REPOSITORY "/actions/runs/%lld/job/%lld",
-                        (long long)job->run, (long long)job->id);
         char *at = rest;
         char *label;
         cJSON *labels;

@@ -372,22 +372,43 @@ static void every_machine_is_watched(void **state)
                 "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"}]}");
 }
 
+#define GONE(id, labels)                                                                          \
+        "{\"action\":\"queued\",\"id\":" id ",\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\"," \
+        "\"labels\":[" labels "],\"webhook_ms\":1767323044000,\"spec\":\"gone\","                 \
+        "\"instance_type\":\"m7i.large\"}"
+
+/* A spec that was renamed is found by the job's labels. */
 static void bad_messages_fail_alone(void **state)
 {
         struct stage *stage = *state;
-        const struct stage_message messages[] = {{"a", "{\"action\":", 0, NULL},
-                {"b", queued_job(2, "linux"), 0, NULL}, {"c", queued_job(3, "gone"), 0, NULL},
-                {"d",
-                        "{\"action\":\"queued\",\"id\":4,\"run_id\":2,\"repository\":\"o/r\","
-                        "\"labels\":[],\"webhook_ms\":1767323044000,\"spec\":\"linux\"}",
-                        0, NULL}};
+        const struct stage_message messages[] = {
+                {"a", "{\"action\":", 0, NULL},
+                {"b", queued_job(2, "linux"), 0, NULL},
+                {"c", GONE("3", "\"nobody\""), 0, NULL},
+                {"d", GONE("4", "\"linux\""), 0, NULL},
+        };
 
-        expect_launch(stage, "MaxCount=1&", 1, 1);
+        expect_launch(stage, "MaxCount=2&", 1, 2);
         expect_registration(stage, 1);
+        expect_registration(stage, 2);
         assert_string_equal(queued_batch(stage, messages, 4),
-                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"c\"},"
-                "{\"itemIdentifier\":\"d\"}]}");
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"c\"}]}");
         assert_logged(stage, "its spec \\\"gone\\\" is not in the configuration any more");
+}
+
+/* Nothing is lost while an operator, or SSM, mends them. */
+static void without_its_settings_jobs_wait(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job(1, "linux"), 0, NULL}, {"b", queued_job(2, "linux"), 3, NULL}};
+
+        github_release(stage->scaler.github);
+        free(MEM_STEAL(stage->scaler.github));
+        stage_expect_sent(stage, "\"{\\\"action\\\":\\\"queued\\\",\\\"id\\\":1,");
+        stage_expect_sent(stage, "wait: settings cannot be read");
+        stage_expect_sent(stage, "\"{\\\"action\\\":\\\"queued\\\",\\\"id\\\":2,");
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
 }
 
 static void without_a_token_nothing_more_is_launched(void **state)
@@ -476,6 +497,7 @@ int main(void)
                 TEST(an_earlier_launch_of_the_same_batch_is_dropped),
                 TEST(every_machine_is_watched),
                 TEST(bad_messages_fail_alone),
+                TEST(without_its_settings_jobs_wait),
                 TEST(without_a_token_nothing_more_is_launched),
                 TEST(a_refused_token_is_read_again),
                 TEST(a_limit_that_is_used_up_stops_launches_until_it_ends),
