@@ -49,7 +49,8 @@ static void read_items(struct queued *queued, struct batch *batch)
         batch_each(queued->scaler, batch, read_item, queued);
 }
 
-/* Of the messages of one job, the latest launch counts, and of equal ones the first. */
+/* Of the messages of one job the latest launch counts, and of one launch the message that was sent
+ * last: its counter keeps the next one from being taken for it (forward.c). */
 static void ignore_doubles(struct queued *queued)
 {
         for (size_t i = 0; i < queued->n_items; i++) {
@@ -61,7 +62,9 @@ static void ignore_doubles(struct queued *queued)
                         if (other->ignored || other->job.id != item->job.id ||
                                 other->job.attempt != item->job.attempt)
                                 continue;
-                        if (other->job.launch < item->job.launch)
+                        if (other->job.launch < item->job.launch ||
+                                (other->job.launch == item->job.launch &&
+                                        other->job.sends < item->job.sends))
                                 other->ignored = true;
                         else
                                 item->ignored = true;

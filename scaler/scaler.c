@@ -253,7 +253,7 @@ static int open_github(struct scaler *scaler, struct github *github, struct err 
 {
         _cleanup_buf_ struct buf secret = BUF_INIT(16 * 1024);
         const char *api_url = getenv("GITHUB_API_URL");
-        const struct config *config;
+        const struct config *config = NULL;
         int r;
 
         if (!api_url || !*api_url)

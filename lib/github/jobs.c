@@ -63,7 +63,7 @@ int github_get_job_answer(const struct http_call *call, struct github_job *ret, 
 {
         _cleanup_json_ cJSON *body = NULL;
         const char *runner;
-        const char *status;
+        const char *status = NULL;
         int r;
 
         if (call->result >= 0 && call->status == 404)

@@ -163,7 +163,7 @@ static void on_token(void *userdata, const struct setback *setback)
 /* Whether a job ran on the machine, and it did not end itself. */
 static bool may_have_lost_its_job(const struct ec2_instance *instance)
 {
-        return ec2_instance_tag(instance, JOB_TAG) &&
+        return instance && ec2_instance_tag(instance, JOB_TAG) &&
                strcmp(instance->state_reason, "Client.InstanceInitiatedShutdown") != 0;
 }
 

@@ -14,11 +14,11 @@
 /* What follows from each reason. */
 static const struct {
         const char *name; /* for people and logs */
-        int64_t seconds;  /* the first delay; doubles each time where it `grows` */
+        int seconds;      /* the first delay; doubles each time where it `grows` */
         bool grows;
-        bool keeps_fresh;   /* this wait is only for the pace: see job_is_fresh() */
-        bool counts;        /* as a try for capacity: the ladder starts over */
-        int64_t told_after; /* waits; -1: never */
+        bool keeps_fresh; /* this wait is only for the pace: see job_is_fresh() */
+        bool counts;      /* as a try for capacity: the ladder starts over */
+        int told_after;   /* waits; -1: never */
         enum notification_severity severity;
         const char *advice;
 } reasons[] = {
@@ -153,7 +153,7 @@ int park_again(struct scaler *scaler, const struct job *job, struct err *err)
 int park_job(struct scaler *scaler, struct job *job, const struct parking *parking, struct err *err)
 {
         int64_t delay = delay_of(scaler, job, parking);
-        int64_t told_after = reasons[parking->reason].told_after;
+        int told_after = reasons[parking->reason].told_after;
         int r;
 
         job->action = JOB_QUEUED;

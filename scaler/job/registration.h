@@ -52,7 +52,8 @@ struct registration {
         unsigned stores;
 };
 
-/* For token_requests_await(): starts REGISTRATION, or fails it where there is no token. */
-void registration_ready(void *registration, const struct setback *setback);
+/* For token_requests_await(): starts the registration USERDATA, or fails it where there is no
+ * token. */
+void registration_ready(void *userdata, const struct setback *setback);
 
 void registration_release(struct registration *registration);

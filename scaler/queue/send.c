@@ -44,7 +44,7 @@ int queue_send_many(struct scaler *scaler, const char *variable, struct sqs_mess
         size_t n_messages, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        struct aws *aws;
+        struct aws *aws = NULL;
         int r = queue_url(variable, &messages[0].queue_url, err);
 
         if (r == 0)

@@ -25,10 +25,11 @@ static void read_jitconfig(const struct http_call *call)
 
 static void read_runners(const struct http_call *call)
 {
-        int64_t id = -1;
+        struct github_runner runner = {.id = -1};
         struct err err;
 
-        CHECK(github_find_runner_answer(call, "i-0123456789abcdef0", &id, &err) == 0 || id == -1);
+        CHECK(github_find_runner_answer(call, "i-0123456789abcdef0", &runner, &err) == 0 ||
+                runner.id == -1);
         github_delete_runner_answer(call, &err);
 }
 
