@@ -23,6 +23,7 @@ PACKAGE ?=
 SEEDS ?= 300
 FIRST_SEED ?= 1
 SEED ?=
+CHECKS ?=
 host_arch := $(patsubst aarch64,arm64,$(shell uname -m))
 ARCH ?= $(host_arch)
 
@@ -197,7 +198,7 @@ sim-program: $(bin)/sim
 
 sim: $(bin)/sim ## SEEDS=300 worlds with faults (FIRST_SEED=1, FAULTS=NAME,...); SEED=N tells the story of one
 	$(q)$(bin)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST_SEED)) \
-		$(if $(FAULTS),--faults $(FAULTS))
+		$(if $(FAULTS),--faults $(FAULTS)) $(if $(CHECKS),--checks $(CHECKS))
 
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
 $(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)

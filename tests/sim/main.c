@@ -46,13 +46,20 @@ static void add_totals(struct totals *totals, const struct world *world)
                 totals->strikes[i] += world->strikes[i];
 }
 
-static void run_seed(uint64_t seed, bool tells, uint32_t faults, struct totals *totals)
+/* What all seeds of a run have in common. */
+struct choice {
+        uint32_t faults;
+        uint32_t checks;
+        bool tells;
+};
+
+static void run_seed(uint64_t seed, const struct choice *choice, struct totals *totals)
 {
         struct world *world = mem_alloc(sizeof(*world));
         unsigned n_jobs;
         int64_t spread;
 
-        world_init(world, seed, tells, faults);
+        world_init(world, seed, choice->tells, choice->faults);
         n_jobs = 1 + world_random(world, 8);
         spread = world_chance(world, 50) ? 2 * SECOND : HOUR;
         for (unsigned i = 0; i < n_jobs; i++)
@@ -61,8 +68,8 @@ static void run_seed(uint64_t seed, bool tells, uint32_t faults, struct totals *
         world_run(world, world->faults_until_ms + HOUR);
         sqs_retry_letters(world);
         world_run(world, world->faults_until_ms + REST_MS);
-        invariants_at_rest(world);
-        if (world->violations > 0 && !tells && totals->failed < FAILURES_SHOWN)
+        invariants_at_rest(world, choice->checks);
+        if (world->violations > 0 && !choice->tells && totals->failed < FAILURES_SHOWN)
                 printf("seed %" PRIu64 ": %s\n", seed, world->violation);
         add_totals(totals, world);
         world_release(world);
@@ -82,9 +89,35 @@ static void print_totals(const struct totals *totals, int64_t ms)
 
 static int usage(void)
 {
-        fprintf(stderr, "usage: sim [--seeds N] [--first N] [--seed N] [--faults LIST]\n"
-                        "LIST: all, none, NAME,… or +NAME,-NAME,… on top of the default\n");
+        fprintf(stderr,
+                "usage: sim [--seeds N] [--first N] [--seed N] [--faults LIST] [--checks LIST]\n"
+                "faults: all, none, NAME,... or +NAME,-NAME,... on top of the default\n"
+                "checks: all, or NAME,...\n");
         return 2;
+}
+
+/* Reads one option: false where it cannot be read. */
+static bool read_option(int option, struct choice *choice, uint64_t *first, uint64_t *n_seeds)
+{
+        switch (option) {
+        case 'n':
+                *n_seeds = strtoull(optarg, NULL, 10);
+                return true;
+        case 's':
+                choice->tells = true;
+                *n_seeds = 1;
+                *first = strtoull(optarg, NULL, 10);
+                return true;
+        case 'f':
+                *first = strtoull(optarg, NULL, 10);
+                return true;
+        case 'x':
+                return faults_parse(optarg, &choice->faults);
+        case 'c':
+                return invariants_parse(optarg, &choice->checks);
+        default:
+                return false;
+        }
 }
 
 int main(int argc, char *argv[])
@@ -94,32 +127,23 @@ int main(int argc, char *argv[])
                 {"first", required_argument, NULL, 'f'},
                 {"seed", required_argument, NULL, 's'},
                 {"faults", required_argument, NULL, 'x'},
+                {"checks", required_argument, NULL, 'c'},
                 {0},
         };
+        struct choice choice = {.faults = faults_default(), .checks = invariants_default()};
         struct totals totals = {0};
-        uint32_t faults = faults_default();
         uint64_t first = 1;
         uint64_t n_seeds = 300;
-        bool tells = false;
         int64_t begun = clock_monotonic_ms(&clock_system);
         int option;
 
-        while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                if (option == 'n')
-                        n_seeds = strtoull(optarg, NULL, 10);
-                else if (option == 'f' || option == 's')
-                        first = strtoull(optarg, NULL, 10);
-                else if (option != 'x' || !faults_parse(optarg, &faults))
+        while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+                if (!read_option(option, &choice, &first, &n_seeds))
                         return usage();
-                if (option == 's') {
-                        tells = true;
-                        n_seeds = 1;
-                }
-        }
         for (uint64_t seed = first; seed < first + n_seeds; seed++)
-                run_seed(seed, tells, faults, &totals);
+                run_seed(seed, &choice, &totals);
         print_totals(&totals, clock_monotonic_ms(&clock_system) - begun);
-        if (totals.failed > 0 && !tells)
+        if (totals.failed > 0 && !choice.tells)
                 printf("make sim SEED=N tells the story of a seed\n");
         return totals.failed > 0;
 }

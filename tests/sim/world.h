@@ -398,7 +398,11 @@ void world_tell_log(struct world *world, const char *who);
 
 void invariant_launch(struct world *world, const char *type);
 void invariant_end(struct machine *machine, const char *by);
-void invariants_at_rest(struct world *world);
+/* Checks what must be true at rest. */
+void invariants_at_rest(struct world *world, uint32_t enabled);
+/* Reads which checks the command line enables: "all", or names with commas. */
+bool invariants_parse(const char *text, uint32_t *ret_enabled);
+uint32_t invariants_default(void);
 
 /* What a seed needs after its last fault until all is at rest. */
 #define REST_MS (30 * HOUR)
