@@ -19,7 +19,7 @@ static const struct {
         [FAULT_REDELIVER] = {"redeliver", true},
         [FAULT_DELIVERY] = {"delivery", true},
         [FAULT_REPLAY] = {"replay", true},
-        [FAULT_FORGED] = {"forged", false},
+        [FAULT_FORGED] = {"forged", true},
         [FAULT_DOUBLE] = {"double", true},
         [FAULT_CANCEL] = {"cancel", true},
         [FAULT_CAPACITY] = {"capacity", true},

@@ -200,9 +200,9 @@ static const struct {
         bool by_default; /* off: the scaler is known not to hold it yet */
 } checks[] = {
         {"jobs", check_jobs, true},
-        {"letters", check_letters, false},
+        {"letters", check_letters, true},
         {"machines", check_machines, true},
-        {"parameters", check_parameters, false},
+        {"parameters", check_parameters, true},
         {"registrations", check_registrations, true},
         {"messages", check_messages, true},
         {"launches", check_launches, true},
