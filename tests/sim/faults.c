@@ -43,6 +43,7 @@ static const struct {
         [FAULT_SQS] = {"sqs", true},
         [FAULT_EC2] = {"ec2", true},
         [FAULT_EVENTS] = {"events", true},
+        [FAULT_UNHEARD] = {"unheard", false},
 };
 
 const char *fault_name(enum fault fault)

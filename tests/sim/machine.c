@@ -113,7 +113,7 @@ static void tell_ec2_event(struct world *world, const char *type, cJSON *detail)
 
         if (fault_is_down(world, FAULT_EVENTS)) {
                 delay += world->outages[FAULT_EVENTS].until_ms - world->now_ms;
-                if (world_chance(world, 30)) {
+                if (fault_strikes(world, FAULT_UNHEARD, 30)) {
                         world_tell(world, "EventBridge loses an event");
                         cJSON_Delete(detail);
                         return;

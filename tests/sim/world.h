@@ -75,6 +75,7 @@ enum fault {
         FAULT_SQS,
         FAULT_EC2,
         FAULT_EVENTS,
+        FAULT_UNHEARD, /* EC2's events that EventBridge loses while it is down */
         N_FAULTS,
 };
 
