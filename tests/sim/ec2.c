@@ -15,53 +15,6 @@
 #define SHOWN_MS HOUR
 #define XML_MAX (4UL * 1024 * 1024)
 
-/* -- forms -- */
-
-static int hex(char digit)
-{
-        const char *digits = "0123456789abcdef";
-        const char *at = strchr(digits, digit | 0x20);
-
-        return at && digit ? (int)(at - digits) : 0;
-}
-
-char *form_value(const char *form, const char *name)
-{
-        size_t size = strlen(name);
-        char *value;
-        char *to;
-
-        while (form && (strncmp(form, name, size) != 0 || form[size] != '=')) {
-                form = strchr(form, '&');
-                if (form)
-                        form++;
-        }
-        if (!form)
-                return NULL;
-        form += size + 1;
-        to = value = mem_alloc(strcspn(form, "&") + 1);
-        for (; *form && *form != '&'; form++) {
-                if (*form == '%' && form[1] && form[2]) {
-                        *to++ = (char)(hex(form[1]) * 16 + hex(form[2]));
-                        form += 2;
-                } else {
-                        *to++ = *form;
-                        if (*form == '+')
-                                to[-1] = ' ';
-                }
-        }
-        return value;
-}
-
-/* The value of BEFORE.I, or of BEFORE.I.AFTER. */
-static char *form_item(const char *form, const char *before, int i, const char *after)
-{
-        char name[64];
-
-        snprintf(name, sizeof(name), "%s.%d%s%s", before, i, after ? "." : "", after ? after : "");
-        return form_value(form, name);
-}
-
 static void copy_value(const char *form, const char *name, char *to, size_t size)
 {
         _cleanup_free_ char *value = form_value(form, name);

@@ -49,41 +49,6 @@ struct wire {
         struct try *tries;
 };
 
-/* -- answers -- */
-
-void answer_text(struct answer *answer, int status, const char *text)
-{
-        answer->status = status;
-        buf_clear(&answer->body);
-        buf_add_string(&answer->body, text);
-}
-
-void answer_json(struct answer *answer, int status, cJSON *json)
-{
-        _cleanup_free_ char *text = json_print(json);
-
-        cJSON_Delete(json);
-        answer_text(answer, status, text);
-}
-
-void answer_aws_error(struct answer *answer, int status, const char *code)
-{
-        _cleanup_free_ char *text =
-                mem_format("{\"__type\":\"%s\",\"message\":\"because of the simulation\"}", code);
-
-        answer_text(answer, status, text);
-}
-
-void answer_ec2_error(struct answer *answer, int status, const char *code)
-{
-        _cleanup_free_ char *text =
-                mem_format("<Response><Errors><Error><Code>%s</Code><Message>because of the "
-                           "simulation</Message></Error></Errors></Response>",
-                        code);
-
-        answer_text(answer, status, text);
-}
-
 /* -- the effect -- */
 
 static enum service service_of(const struct http_call *call)

@@ -10,8 +10,9 @@
  * fiber.c    handlers that wait beside each other
  * lambda.c   functions, their containers and event source mappings
  * wire.c     the transport of the handlers' calls: latency, lost answers, kills
- * sqs.c ssm.c ec2.c github.c   the services; jobs.c: jobs and their webhooks
- * machine.c  machines with the agent and the runner
+ * sqs.c ssm.c ec2.c github.c   the services; sources.c: what hands messages to functions
+ * jobs.c webhooks.c   jobs, and what is told of them
+ * machine.c events.c  machines with the agent and the runner, and what they report
  * invariants.c  what must be true
  */
 
@@ -152,6 +153,12 @@ struct queue *sqs_queue(struct world *world, const char *name);
 /* From EventBridge or from the test: no faults. */
 void sqs_put(struct world *world, struct queue *queue, const char *body);
 
+/* Shared with sources.c, which polls the queue USERDATA. */
+bool sqs_is_fifo(const struct queue *queue);
+struct message *sqs_new_message(struct world *world, const char *body);
+void sqs_add(struct world *world, struct queue *queue, struct message *message);
+void sqs_remove_deleted(struct queue *queue);
+void sqs_poll(struct world *world, void *userdata);
 /* A person sends the kept letters about machines back to where they came from. */
 void sqs_retry_letters(struct world *world);
 
@@ -245,6 +252,15 @@ const char *machine_tag(const struct machine *machine, const char *key);
 const char *machine_stage_name(enum machine_stage stage);
 void machines_release(struct world *world);
 
+/* -- events.c -- */
+
+/* Takes DETAIL. Late, or lost, while EventBridge is down. */
+void events_tell_ec2(struct world *world, const char *type, cJSON *detail);
+/* The agent reports that its machine has reached STAGE; again until it is taken. */
+void machine_report(struct machine *machine, const char *stage, const char *reason);
+/* Somebody puts a report of the machine USERDATA that no agent made. */
+void machine_forgery(struct world *world, void *userdata);
+
 /* -- github.c, jobs.c -- */
 
 struct runner {
@@ -287,6 +303,8 @@ struct runner *runner_find(struct world *world, int64_t id);
 /* Gives waiting jobs to listening runners. */
 void jobs_assign(struct world *world);
 void jobs_assign_later(struct world *world, int64_t delay_ms);
+/* Sends the webhook of what JOB is now. */
+void job_tell_webhook(struct world *world, const struct sim_job *job, const char *action);
 cJSON *job_json(const struct sim_job *job);
 
 /* -- lambda.c -- */
@@ -408,7 +426,9 @@ uint32_t invariants_default(void);
 /* What a seed needs after its last fault until all is at rest. */
 #define REST_MS (30 * HOUR)
 
-/* -- forms (ec2.c) -- */
+/* -- forms.c -- */
 
 /* The decoded value of member NAME of a form or query, for the caller to free; or NULL. */
 char *form_value(const char *form, const char *name);
+/* The same of BEFORE.I, or of BEFORE.I.AFTER. */
+char *form_item(const char *form, const char *before, int i, const char *after);

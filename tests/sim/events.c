@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * EventBridge, and what comes through it: EC2's events, agents' reports, and forged ones.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+#define REPORT_AGAIN_MS (10 * SECOND)
+
+struct report_sent {
+        struct machine *machine;
+        char *body;
+        bool ends_job_start; /* of job_started: then the parameter goes */
+};
+
+/* -- EventBridge -- */
+
+static char *envelope(const char *source, const char *type, cJSON *detail)
+{
+        _cleanup_json_ cJSON *event = cJSON_CreateObject();
+
+        json_add_string(event, "source", source);
+        json_add_string(event, "detail-type", type);
+        json_add_string(event, "account", ACCOUNT);
+        cJSON_AddItemToObject(event, "detail", detail);
+        return json_print(event);
+}
+
+static void on_event(struct world *world, void *userdata)
+{
+        _cleanup_free_ char *body = userdata;
+
+        sqs_put(world, sqs_queue(world, "instance"), body);
+}
+
+/* EC2's own events: late or lost while EventBridge is down. */
+void events_tell_ec2(struct world *world, const char *type, cJSON *detail)
+{
+        int64_t delay = world_between(world, 200, 3000);
+
+        if (fault_is_down(world, FAULT_EVENTS)) {
+                delay += world->outages[FAULT_EVENTS].until_ms - world->now_ms;
+                if (fault_strikes(world, FAULT_UNHEARD, 30)) {
+                        world_tell(world, "EventBridge loses an event");
+                        cJSON_Delete(detail);
+                        return;
+                }
+        }
+        world_after(world, delay, on_event, envelope("aws.ec2", type, detail));
+}
+
+/* -- reports -- */
+
+static void delete_parameter(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        char name[64];
+
+        if (machine->stage == MACHINE_ENDED)
+                return;
+        if (fault_is_down(world, FAULT_SSM)) {
+                world_after(world, REPORT_AGAIN_MS, delete_parameter, machine);
+                return;
+        }
+        snprintf(name, sizeof(name), PREFIX "/runners/%s", machine->id);
+        ssm_delete(world, name);
+}
+
+static void send_report(struct world *world, void *userdata)
+{
+        struct report_sent *report = userdata;
+        struct machine *machine = report->machine;
+
+        if (machine->stage != MACHINE_ENDED && fault_is_down(world, FAULT_EVENTS)) {
+                world_after(world, REPORT_AGAIN_MS, send_report, report);
+                return;
+        }
+        if (machine->stage == MACHINE_ENDED) {
+                free(report->body);
+        } else {
+                machine->reports--;
+                if (fault_strikes(world, FAULT_REPLAY, 15))
+                        world_after(world, world_between(world, 0, 40 * MINUTE), on_event,
+                                mem_string(report->body));
+                world_after(world, world_between(world, 200, 2000), on_event, report->body);
+                if (report->ends_job_start)
+                        delete_parameter(world, machine);
+        }
+        free(report);
+}
+
+static void add_times(const struct machine *machine, cJSON *detail)
+{
+        const struct world *world = machine->world;
+        int64_t start = world_wall_ms(world) - world->now_ms;
+        cJSON *times = json_add_object(detail, "times");
+        const cJSON *before;
+
+        cJSON_ArrayForEach (before, json_get(machine->handover, "times")) {
+                cJSON_AddItemToObject(times, before->string, cJSON_Duplicate(before, true));
+        }
+        json_add_integer(times, "agent", start + machine->launched_ms);
+        if (machine->listening_ms)
+                json_add_integer(times, "listening", start + machine->listening_ms);
+        if (machine->started_ms)
+                json_add_integer(times, "job_started", start + machine->started_ms);
+        if (machine->finished_ms)
+                json_add_integer(times, "job_finished", start + machine->finished_ms);
+        json_add_integer(times, "finished", world_wall_ms(world));
+}
+
+void machine_report(struct machine *machine, const char *stage, const char *reason)
+{
+        static const char *const kept[] = {"prefix", "spec", "scope", "runner_id", "job", "ticket"};
+        struct report_sent *sent = mem_alloc(sizeof(*sent));
+        cJSON *detail = cJSON_CreateObject();
+
+        json_add_integer(detail, "version", 1);
+        json_add_string(detail, "stage", stage);
+        json_add_string(detail, "instance_id", machine->id);
+        json_add_string(detail, "instance_type", machine->type);
+        json_add_string(detail, "reason", reason);
+        for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+                const cJSON *value = json_get(machine->handover, kept[i]);
+
+                if (value)
+                        cJSON_AddItemToObject(detail, kept[i], cJSON_Duplicate(value, true));
+        }
+        if (!json_get(detail, "prefix"))
+                json_add_string(detail, "prefix", PREFIX);
+        add_times(machine, detail);
+        world_tell(machine->world, "%s reports %s %s", machine->id, stage, reason ? reason : "");
+        sent->machine = machine;
+        sent->body = envelope("scale-agent.runner", "Runner Report", detail);
+        sent->ends_job_start = strcmp(stage, "job_started") == 0;
+        machine->reports++;
+        send_report(machine->world, sent);
+}
+
+/* What whoever may put events in the account can say of a machine. */
+void machine_forgery(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        cJSON *detail = cJSON_CreateObject();
+        cJSON *job = json_add_object(detail, "job");
+        cJSON *times = json_add_object(detail, "times");
+
+        json_add_integer(detail, "version", 1);
+        json_add_string(detail, "stage", "failed");
+        json_add_string(detail, "prefix", PREFIX);
+        json_add_string(detail, "instance_id", machine->id);
+        json_add_string(detail, "spec", "linux");
+        json_add_string(detail, "scope", "repos/" REPOSITORY);
+        json_add_string(detail, "reason", "forged");
+        json_add_integer(job, "id", world->jobs[world_random(world, (uint32_t)world->n_jobs)]->id);
+        json_add_integer(job, "run_id", 1);
+        json_add_integer(job, "attempt", 1);
+        json_add_integer(job, "installation", INSTALLATION);
+        json_add_integer(job, "relaunches", -1);
+        json_add_string(job, "repository", REPOSITORY);
+        json_add_string(job, "name", "forged");
+        json_add_string(job, "instance_type", "p5.48xlarge");
+        json_add_integer(times, "agent", 1);
+        world_tell(world, "somebody forges a report of %s", machine->id);
+        on_event(world, envelope("scale-agent.runner", "Runner Report", detail));
+}
