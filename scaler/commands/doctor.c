@@ -86,6 +86,8 @@ void finding_skip(struct finding *finding, const char *format, ...)
 {
         va_list arguments;
 
+        if (finding->result == FINDING_FAILED)
+                return;
         finding->result = FINDING_SKIPPED;
         va_start(arguments, format);
         add_text(finding, format, arguments);
