@@ -16,18 +16,21 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "config/reference.h"
 #include "notify/notification.h"
 
 #define SHOWN_KEPT_MS (15 * 60 * MSEC_PER_SEC)
-#define URLS_MAX 32
 
-/* The calls that post one notification to all URLs of all channels. */
+/* A call that posts the notification to one URL. */
+struct post {
+        const struct notify_channel *channel;
+        struct http_call *call;
+};
+
+/* The calls to all URLs of all channels. */
 struct posts {
-        struct {
-                const struct notify_channel *channel;
-                struct http_call *call;
-        } items[URLS_MAX];
+        struct post *items; /* owned */
         size_t n;
 };
 
@@ -35,6 +38,7 @@ static void posts_release(struct posts *posts)
 {
         for (size_t i = 0; i < posts->n; i++)
                 http_call_free(posts->items[i].call);
+        free(posts->items);
 }
 
 /* Starts a call to each URL in TEXT, one a line. */
@@ -46,12 +50,11 @@ static void start_channel(struct scaler *scaler, struct posts *posts,
 
         while ((line = strsep(&rest, "\r\n"))) {
                 line += strspn(line, " \t");
-                if (!*line || posts->n == URLS_MAX)
+                if (!*line)
                         continue;
-                posts->items[posts->n].channel = channel;
-                posts->items[posts->n].call = channel->call(line, notification);
-                scaler_start(scaler, posts->items[posts->n].call);
-                posts->n++;
+                posts->items = mem_resize(posts->items, posts->n + 1, sizeof(*posts->items));
+                posts->items[posts->n] = (struct post){channel, channel->call(line, notification)};
+                scaler_start(scaler, posts->items[posts->n++].call);
         }
 }
 
