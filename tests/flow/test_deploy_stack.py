@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 
 import pytest
 from account import BUCKET, STAND_IN
@@ -54,6 +55,153 @@ def test_concurrency_is_reserved_only_where_it_is_asked_for(account, asked_for, 
     account.does("stack", WEBHOOK_CONCURRENCY=asked_for, AMI=account.image, YES="1")
     found = account.functions.get_function_concurrency(FunctionName="scale-agent-webhook")
     assert found.get("ReservedConcurrentExecutions") == reserved
+
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/0123"
+OPTIONS = {
+    "PERMISSIONS_BOUNDARY": ("PermissionsBoundary", "arn:aws:iam::123456789012:policy/boundary"),
+    "STACK_KMS_KEY": ("KmsKeyArn", KEY),
+    "FUNCTION_SUBNETS": ("FunctionSubnetIds", "subnet-3,subnet-4"),
+    "FUNCTION_SECURITY_GROUPS": ("FunctionSecurityGroupIds", "sg-2"),
+    "WAITING_LIMIT": ("WaitingLimit", "600"),
+}
+
+
+def parameters(account):
+    (stack,) = account.stacks.describe_stacks(StackName="scale-agent")["Stacks"]
+    return {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+
+
+def volume(account):
+    versions = account.ec2.describe_launch_template_versions(
+        LaunchTemplateName="scale-agent", Versions=["$Latest"]
+    )["LaunchTemplateVersions"]
+    return versions[0]["LaunchTemplateData"]["BlockDeviceMappings"][0]["Ebs"]
+
+
+def test_what_an_operator_may_set_reaches_the_stack(account):
+    account.upload("first")
+    network = account.ec2.describe_subnets()["Subnets"][0]
+    group = account.ec2.create_security_group(
+        GroupName="ours", Description="ours", VpcId=network["VpcId"]
+    )["GroupId"]
+    given = {name: value for name, (_, value) in OPTIONS.items()}
+    given |= {"FUNCTION_SUBNETS": network["SubnetId"], "FUNCTION_SECURITY_GROUPS": group}
+    text = account.does("stack", AMI=account.image, YES="1", **given)
+    assert f"next: PARAMETER_KMS_KEY={KEY} scaler setup" in text
+    there = parameters(account)
+    for name in ("PERMISSIONS_BOUNDARY", "STACK_KMS_KEY", "WAITING_LIMIT"):
+        assert there[OPTIONS[name][0]] == given[name]
+    roles = account.moto.client("iam").list_roles()["Roles"]
+    made = [one for one in roles if one["RoleName"].startswith("scale-agent-")]
+    iam = account.moto.client("iam")
+    boundaries = {
+        iam.get_role(RoleName=one["RoleName"])["Role"]["PermissionsBoundary"][
+            "PermissionsBoundaryArn"
+        ]
+        for one in made
+    }
+    assert len(made) > 5 and boundaries == {given["PERMISSIONS_BOUNDARY"]}
+    sqs = account.moto.client("sqs")
+    keys = {
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"][
+            "KmsMasterKeyId"
+        ]
+        for url in sqs.list_queues()["QueueUrls"]
+    }
+    assert keys == {KEY}
+    for one in account.functions.list_functions()["Functions"]:
+        assert one["VpcConfig"]["SubnetIds"] == [network["SubnetId"]]
+        assert one["VpcConfig"]["SecurityGroupIds"] == [group]
+
+
+def test_what_an_operator_does_not_set_is_as_before(account):
+    account.upload("first")
+    text = account.does("stack", AMI=account.image, YES="1")
+    assert "next: scaler setup" in text
+    there = parameters(account)
+    empty = {name for name, (parameter, _) in OPTIONS.items() if there[parameter] == ""}
+    assert empty == set(OPTIONS) - {"WAITING_LIMIT"} and there["WaitingLimit"] == "3600"
+    assert "KmsKeyId" not in volume(account) and volume(account)["Encrypted"]
+
+
+def wanted(account, *answers, **settings):
+    """Give the parameters that a change set would get, and what is printed: nobody executes it."""
+    stand_in = account.answering(*answers)
+    script = account.folder / "tools" / "aws"
+    keep = 'for word in "$@"; do case $word in file://*) cp "${word#file://}" "$ANSWERS.given" ;; '
+    script.write_text(STAND_IN.replace("while IFS", keep + "esac; done\nwhile IFS"))
+    text = account.fails("stack", **settings, **stand_in)
+    assert "stopped; nothing was changed" in text
+    given = json.loads((account.folder / "answers.given").read_text())
+    return {one["ParameterKey"]: one.get("ParameterValue") for one in given}, text
+
+
+def test_none_empties_what_was_set(account):
+    account.upload("first")
+    boundary = OPTIONS["PERMISSIONS_BOUNDARY"][1]
+    account.does("stack", AMI=account.image, YES="1", PERMISSIONS_BOUNDARY=boundary)
+    assert parameters(account)["PermissionsBoundary"] == boundary
+    given, _ = wanted(account, WAITING_LIMIT="600")
+    assert given["PermissionsBoundary"] is None  # the previous value
+    given, _ = wanted(account, PERMISSIONS_BOUNDARY="none")
+    assert given["PermissionsBoundary"] == ""
+
+
+def test_a_key_is_named_by_its_arn_for_iam(account):
+    account.upload("first")
+    found = account.answering(f"kms describe-key --key-id alias/ours|{KEY}")
+    settings = {"AMI": account.image, "YES": "1"}
+    account.does("stack", STACK_KMS_KEY="alias/ours", **settings, **found)
+    assert parameters(account)["KmsKeyArn"] == KEY
+    why = "An error occurred (NotFoundException) when calling the DescribeKey operation: no such"
+    missing = account.answering(f"kms describe-key|{why}|254")
+    text = account.fails("stack", STACK_KMS_KEY="alias/typo", **settings, **missing)
+    assert "there is no KMS key alias/typo: NotFoundException" in text
+
+
+def test_functions_in_subnets_need_security_groups(account):
+    account.upload("first")
+    text = account.fails("stack", AMI=account.image, YES="1", FUNCTION_SUBNETS="subnet-3")
+    assert "without security groups" in text
+    assert "FUNCTION_SECURITY_GROUPS=sg-" in text.split("next:")[1]
+    assert account.status() == "NONE"
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "manager", "key", "says"),
+    [
+        ("False\\tNone", "", "", "is not encrypted: machines' volumes are"),
+        (f"True\\t{KEY}", "AWS", "", ""),
+        (f"True\\t{KEY}", "CUSTOMER", KEY, f"aws kms create-grant --key-id {KEY}"),
+    ],
+    ids=["not encrypted", "the account's key", "a key of ours"],
+)
+def test_volumes_have_the_key_of_the_snapshot(account, snapshot, manager, key, says):
+    account.upload("first")
+    given, text = wanted(
+        account,
+        "ec2 describe-images|/dev/xvda\\t8\\tsnap-0123\\tTrue",
+        f"ec2 describe-snapshots --snapshot-ids snap-0123|{snapshot}",
+        f"kms describe-key --key-id {KEY}|{manager}",
+        AMI=account.image,
+    )
+    assert given["VolumeKmsKeyArn"] == key  # also where an earlier image had another one
+    assert says in text and (says != "") == ("volumes" in text.split("changes to")[0])
+
+
+def test_a_snapshot_of_another_account_may_not_be_seen(account):
+    account.upload("first")
+    no = "An error occurred (InvalidSnapshot.NotFound) when calling the DescribeSnapshots: no"
+    for encrypted, says in (("True", "VOLUME_KMS_KEY=arn:"), ("False", "is not encrypted")):
+        given, text = wanted(
+            account,
+            f"ec2 describe-images|/dev/xvda\\t8\\tsnap-0123\\t{encrypted}",
+            f"ec2 describe-snapshots|{no}|254",
+            AMI=account.image,
+        )
+        assert says in text
+        assert given.get("VolumeKmsKeyArn") == (None if encrypted == "True" else "")
 
 
 @pytest.mark.parametrize("answers", [["n"], None])
