@@ -195,8 +195,8 @@ variable "volume_size" {
 
 variable "encrypted" {
   type        = bool
-  default     = false
-  description = "Whether the snapshot is encrypted. The image holds no secret, and the stack encrypts runners' volumes."
+  default     = true
+  description = "Whether the snapshot is encrypted. If not, EC2 encrypts each machine's volume anew, which takes time."
 }
 
 variable "kms_key_id" {

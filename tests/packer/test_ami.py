@@ -230,7 +230,6 @@ def test_settings_reach_packer(builder):
         ENCRYPTED="yes",
         KMS_KEY="alias/ours",
         SHARE_WITH="111111111111,222222222222",
-        COPY_TO="eu-west-1",
         DEPRECATE_DAYS="30",
         PACKER_VAR_FILE=str(variables),
         ARTIFACT=f"eu-west-1:ami-11111111,{REGION}:{IMAGE}",
@@ -258,7 +257,6 @@ def test_settings_reach_packer(builder):
         "encrypted": "true",
         "kms_key_id": "alias/ours",
         "share_accounts": '["111111111111","222222222222"]',
-        "copy_regions": '["eu-west-1"]',
         "deprecate_days": "30",
     }
     assert expected.items() <= given.items()
@@ -272,6 +270,7 @@ def test_packer_takes_what_it_is_handed(builder, packer):
         RUNNER_SHA256="a" * 64,
         EXTRA_PACKAGES="jq unzip",
         SHARE_WITH="111111111111,222222222222",
+        ENCRYPTED="no",
         COPY_TO="eu-west-1",
         DEPRECATE_DAYS="30",
         IMAGE_SIZE="20",
@@ -325,7 +324,17 @@ def test_a_package_that_is_there_is_taken_as_it_is(builder):
         ({"AWS_REGION": None, "HOME": "/nowhere"}, "no AWS region is set", "AWS_REGION="),
         ({"DEFAULT_VPC": "None"}, f"there is no default VPC in {REGION}", "SUBNET="),
         ({"RUNNER_VERSION": "2.400.0"}, "the SHA-256 of that version's archive", "RUNNER_SHA256="),
-        ({"KMS_KEY": "alias/ours"}, "the image is not to be encrypted", "ENCRYPTED=yes"),
+        (
+            {"KMS_KEY": "alias/ours", "ENCRYPTED": "no"},
+            "the image is not to be encrypted",
+            "leave out ENCRYPTED=no",
+        ),
+        ({"SHARE_WITH": "111111111111"}, "encrypts cannot be shared", "KMS_KEY="),
+        (
+            {"SHARE_WITH": "111111111111", "KMS_KEY": "alias/ours", "COPY_TO": "eu-west-1"},
+            "copies in other regions, which cannot be shared",
+            "AWS_REGION=",
+        ),
         ({"SSH_INTERFACE": "session_manager"}, "an instance profile", "INSTANCE_PROFILE="),
         (
             {"SSH_INTERFACE": "session_manager", "INSTANCE_PROFILE": "builder"},

@@ -143,9 +143,10 @@ def test_the_machine_that_builds_and_the_image(build, ec2):
         "BlockDeviceMapping.1.Ebs.VolumeType": "gp3",
         "BlockDeviceMapping.1.Ebs.VolumeSize": "12",
         "BlockDeviceMapping.1.Ebs.DeleteOnTermination": "true",
+        "BlockDeviceMapping.1.Ebs.Encrypted": "true",
     }
     assert expected.items() <= machine.items()
-    assert "BlockDeviceMapping.1.Ebs.Encrypted" not in machine
+    assert "BlockDeviceMapping.1.Ebs.KmsKeyId" not in machine
     assert "--on-active=2h systemctl poweroff" in b64decode(machine["UserData"]).decode()
     made = [tags(machine, f"TagSpecification.{i}.Tag") for i in (1, 2, 3)]
     made += [tags(ec2.asked(f"Create{it}")[0], "TagSpecification.1.Tag") for it in TEMPORARY]
