@@ -22,6 +22,8 @@ struct ec2_template {
         char image[256];      /* "ami-…", or "resolve:ssm:…"; "" where it names none */
         char profile[256];    /* name or ARN of the instance profile; "" */
         char http_tokens[16]; /* "required": IMDSv2 only; "" */
+        char encrypted[8];    /* "true": volumes are, whatever the image is; "" */
+        char key[256];        /* the KMS key of volumes; "" */
 };
 
 /* One version of a launch template: name, or id "lt-…". */
@@ -35,6 +37,8 @@ struct ec2_image {
         char id[EC2_ID_SIZE];
         char state[16];        /* "available" */
         char architecture[16]; /* "x86_64", "arm64" */
+        char snapshot[EC2_ID_SIZE];
+        char encrypted[8]; /* "true" or "false": the snapshot */
 };
 
 struct ec2_images {
@@ -46,6 +50,22 @@ struct http_call *ec2_describe_images(struct aws *aws, const char *const *ids, s
 int ec2_describe_images_answer(
         const struct http_call *call, struct ec2_images *ret, struct err *err);
 void ec2_images_release(struct ec2_images *images);
+
+struct ec2_snapshot {
+        char id[EC2_ID_SIZE];
+        char encrypted[8]; /* "true", "false" */
+        char key[256];     /* ARN of the KMS key; "" */
+};
+
+struct ec2_snapshots {
+        struct ec2_snapshot *items; /* owned */
+        size_t count;
+};
+
+struct http_call *ec2_describe_snapshots(struct aws *aws, const char *const *ids, size_t n_ids);
+int ec2_describe_snapshots_answer(
+        const struct http_call *call, struct ec2_snapshots *ret, struct err *err);
+void ec2_snapshots_release(struct ec2_snapshots *snapshots);
 
 struct ec2_subnet {
         char id[EC2_ID_SIZE];
@@ -89,6 +109,7 @@ void ec2_offerings_release(struct ec2_offerings *offerings);
 int ec2_parse_templates(
         const char *xml, size_t size, struct ec2_template *ret, size_t *ret_count, struct err *err);
 int ec2_parse_images(const char *xml, size_t size, struct ec2_images *ret, struct err *err);
+int ec2_parse_snapshots(const char *xml, size_t size, struct ec2_snapshots *ret, struct err *err);
 int ec2_parse_subnets(const char *xml, size_t size, struct ec2_subnets *ret, struct err *err);
 int ec2_parse_offerings(const char *xml, size_t size, struct ec2_offerings *ret, struct err *err);
 

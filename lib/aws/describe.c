@@ -77,6 +77,25 @@ int ec2_describe_images_answer(
         return http_call_prefix(call, r, err);
 }
 
+struct http_call *ec2_describe_snapshots(struct aws *aws, const char *const *ids, size_t n_ids)
+{
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+
+        form_add_filter(&form, 1, "snapshot-id", ids, n_ids);
+        return describe(aws, "DescribeSnapshots", &form);
+}
+
+int ec2_describe_snapshots_answer(
+        const struct http_call *call, struct ec2_snapshots *ret, struct err *err)
+{
+        int r = aws_accepted(call, err);
+
+        if (r < 0)
+                return r;
+        r = ec2_parse_snapshots(buf_string(&call->answer), call->answer.size, ret, err);
+        return http_call_prefix(call, r, err);
+}
+
 struct http_call *ec2_describe_subnets(struct aws *aws, const char *const *ids, size_t n_ids)
 {
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);

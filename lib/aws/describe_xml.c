@@ -39,12 +39,23 @@ static const struct field template_fields[] = {
         FIELD(ec2_template, "/launchTemplateData/iamInstanceProfile/arn", profile),
         FIELD(ec2_template, "/launchTemplateData/iamInstanceProfile/name", profile),
         FIELD(ec2_template, "/launchTemplateData/metadataOptions/httpTokens", http_tokens),
+        FIELD(ec2_template, "/launchTemplateData/blockDeviceMappingSet/item/ebs/encrypted",
+                encrypted),
+        FIELD(ec2_template, "/launchTemplateData/blockDeviceMappingSet/item/ebs/kmsKeyId", key),
 };
 
 static const struct field image_fields[] = {
         FIELD(ec2_image, "/imageId", id),
         FIELD(ec2_image, "/imageState", state),
         FIELD(ec2_image, "/architecture", architecture),
+        FIELD(ec2_image, "/blockDeviceMapping/item/ebs/snapshotId", snapshot),
+        FIELD(ec2_image, "/blockDeviceMapping/item/ebs/encrypted", encrypted),
+};
+
+static const struct field snapshot_fields[] = {
+        FIELD(ec2_snapshot, "/snapshotId", id),
+        FIELD(ec2_snapshot, "/encrypted", encrypted),
+        FIELD(ec2_snapshot, "/kmsKeyId", key),
 };
 
 static const struct field subnet_fields[] = {
@@ -64,6 +75,8 @@ static const struct list template_list = {
         sizeof(struct ec2_template), template_fields, ARRAY_SIZE(template_fields)};
 static const struct list image_list = {"/DescribeImagesResponse/imagesSet",
         sizeof(struct ec2_image), image_fields, ARRAY_SIZE(image_fields)};
+static const struct list snapshot_list = {"/DescribeSnapshotsResponse/snapshotSet",
+        sizeof(struct ec2_snapshot), snapshot_fields, ARRAY_SIZE(snapshot_fields)};
 static const struct list subnet_list = {"/DescribeSubnetsResponse/subnetSet",
         sizeof(struct ec2_subnet), subnet_fields, ARRAY_SIZE(subnet_fields)};
 static const struct list offering_list = {
@@ -162,6 +175,11 @@ int ec2_parse_images(const char *xml, size_t size, struct ec2_images *ret, struc
         return read_list(&image_list, xml, size, (void **)&ret->items, &ret->count, err);
 }
 
+int ec2_parse_snapshots(const char *xml, size_t size, struct ec2_snapshots *ret, struct err *err)
+{
+        return read_list(&snapshot_list, xml, size, (void **)&ret->items, &ret->count, err);
+}
+
 int ec2_parse_subnets(const char *xml, size_t size, struct ec2_subnets *ret, struct err *err)
 {
         return read_list(&subnet_list, xml, size, (void **)&ret->items, &ret->count, err);
@@ -176,6 +194,12 @@ void ec2_images_release(struct ec2_images *images)
 {
         free(images->items);
         *images = (struct ec2_images){0};
+}
+
+void ec2_snapshots_release(struct ec2_snapshots *snapshots)
+{
+        free(snapshots->items);
+        *snapshots = (struct ec2_snapshots){0};
 }
 
 void ec2_subnets_release(struct ec2_subnets *subnets)

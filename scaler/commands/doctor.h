@@ -47,6 +47,7 @@ struct doctor {
         struct github *github;
         struct github_app app;          /* has a name once GitHub has accepted it */
         struct ec2_template *templates; /* one for each spec; has no id if it does not exist */
+        struct ec2_images images;
         struct ec2_subnets subnets;
 };
 
@@ -71,8 +72,15 @@ void doctor_check_deliveries(struct doctor *doctor, struct finding *finding);
 /* doctor_machine.c */
 void doctor_check_templates(struct doctor *doctor, struct finding *finding);
 void doctor_check_images(struct doctor *doctor, struct finding *finding);
+/* The first spec that has the launch template of the one at INDEX, in the same version. */
+size_t doctor_same_template(const struct config *config, size_t index);
+/* The image of that spec's launch template; NULL if it was not found. */
+const struct ec2_image *doctor_image(const struct doctor *doctor, size_t index);
 void doctor_check_profile(struct doctor *doctor, struct finding *finding);
 void doctor_check_subnets(struct doctor *doctor, struct finding *finding);
+
+/* doctor_encryption.c */
+void doctor_check_encryption(struct doctor *doctor, struct finding *finding);
 
 /* doctor_capacity.c */
 void doctor_check_types(struct doctor *doctor, struct finding *finding);

@@ -30,8 +30,7 @@ static void ids_add(struct ids *ids, const char *id)
 
 /* -- launch templates -- */
 
-/* The first spec that has the same template in the same version as the one at INDEX. */
-static size_t same_template(const struct config *config, size_t index)
+size_t doctor_same_template(const struct config *config, size_t index)
 {
         const struct config_spec *spec = &config->specs[index];
 
@@ -76,7 +75,7 @@ void doctor_check_templates(struct doctor *doctor, struct finding *finding)
                 return;
         doctor->templates = mem_alloc(config->n_specs * sizeof(*doctor->templates));
         for (size_t i = 0; i < config->n_specs; i++) {
-                size_t same = same_template(config, i);
+                size_t same = doctor_same_template(config, i);
 
                 if (same == i)
                         read_template(doctor, i, finding);
@@ -97,11 +96,11 @@ static bool has_template(const struct doctor *doctor, struct finding *finding)
 
 /* -- images -- */
 
-static const struct ec2_image *find_image(const struct ec2_images *images, const char *id)
+const struct ec2_image *doctor_image(const struct doctor *doctor, size_t index)
 {
-        for (size_t i = 0; i < images->count; i++)
-                if (strcmp(images->items[i].id, id) == 0)
-                        return &images->items[i];
+        for (size_t i = 0; i < doctor->images.count; i++)
+                if (strcmp(doctor->images.items[i].id, doctor->templates[index].image) == 0)
+                        return &doctor->images.items[i];
         return NULL;
 }
 
@@ -144,7 +143,6 @@ static bool is_resolved_later(const char *image)
 
 void doctor_check_images(struct doctor *doctor, struct finding *finding)
 {
-        _cleanup_(ec2_images_release) struct ec2_images images = {0};
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         const struct config *config = doctor->config;
         struct ids ids = {.count = 0};
@@ -158,7 +156,7 @@ void doctor_check_images(struct doctor *doctor, struct finding *finding)
         if (ids.count > 0) {
                 call = scaler_call(
                         &doctor->scaler, ec2_describe_images(doctor->aws, ids.items, ids.count));
-                if (ec2_describe_images_answer(call, &images, &err) < 0) {
+                if (ec2_describe_images_answer(call, &doctor->images, &err) < 0) {
                         finding_fail(finding, NULL, "%s", err.text);
                         return;
                 }
@@ -167,15 +165,15 @@ void doctor_check_images(struct doctor *doctor, struct finding *finding)
                 const char *id = doctor->templates[i].image;
 
                 if (!doctor->templates[i].id[0] ||
-                        (same_template(config, i) != i &&
+                        (doctor_same_template(config, i) != i &&
                                 strcmp(config->specs[i].instance_type,
-                                        config->specs[same_template(config, i)].instance_type) ==
-                                        0))
+                                        config->specs[doctor_same_template(config, i)]
+                                                .instance_type) == 0))
                         continue;
                 if (is_resolved_later(id))
                         finding_say(finding, "%s is looked up at launch", id);
                 else
-                        judge_image(&config->specs[i], id, find_image(&images, id), finding);
+                        judge_image(&config->specs[i], id, doctor_image(doctor, i), finding);
         }
 }
 
@@ -191,7 +189,7 @@ void doctor_check_profile(struct doctor *doctor, struct finding *finding)
                 const struct ec2_template *template = &doctor->templates[i];
                 const char *name = config->specs[i].launch_template;
 
-                if (!template->id[0] || same_template(config, i) != i)
+                if (!template->id[0] || doctor_same_template(config, i) != i)
                         continue;
                 if (!template->profile[0])
                         finding_fail(finding,

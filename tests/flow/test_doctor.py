@@ -17,7 +17,8 @@ from cloud.github.webhooks import Delivery
 NAMES = [
     "aws-credentials", "configuration", "webhook-secret", "github-secret", "github-app",
     "github-permissions", "github-installations", "github-token", "webhook", "deliveries",
-    "launch-templates", "images", "agent-profile", "subnets", "instance-types", "spot-quota",
+    "launch-templates", "images", "encryption", "agent-profile", "subnets", "instance-types",
+    "spot-quota",
 ]  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def test_people_get_a_line_per_check(stage, doctor, run_scaler):
     place = next(n for n, line in enumerate(lines) if "github-permissions" in line)
     assert lines[place].startswith("failed   github-permissions   the App lacks administration:")
     assert lines[place + 1].startswith("         -> GitHub, the App's settings")
-    assert lines[-1] == "13 ok, 1 failed, 2 skipped"
+    assert lines[-1] == "14 ok, 1 failed, 2 skipped"
 
 
 # -- GitHub ----------------------------------------------------------------------------------------
@@ -276,6 +277,52 @@ def test_an_image_that_is_gone(stage, doctor):
     make_template(stage, ImageId="ami-00000000000000000")
     text = bad(doctor()[1])["images"]
     assert "image ami-00000000000000000 does not exist" in text
+
+
+def image_says(stage, image, encrypted, key=None):
+    """Let EC2 describe an image and its snapshot; without a key the snapshot cannot be seen."""
+    answer = (
+        f"<DescribeImagesResponse><imagesSet><item><imageId>{image}</imageId><imageState>available"
+        "</imageState><architecture>x86_64</architecture><blockDeviceMapping><item><ebs>"
+        f"<snapshotId>snap-1</snapshotId><encrypted>{encrypted}</encrypted></ebs></item>"
+        "</blockDeviceMapping></item></imagesSet></DescribeImagesResponse>"
+    )
+    stage.faults.add("ec2", "DescribeImages", fault=Body(answer.encode()))
+    snapshot = f"<item><snapshotId>snap-1</snapshotId><kmsKeyId>{key}</kmsKeyId></item>"
+    answer = f"<snapshotSet>{snapshot if key else ''}</snapshotSet>"
+    answer = f"<DescribeSnapshotsResponse>{answer}</DescribeSnapshotsResponse>"
+    stage.faults.add("ec2", "DescribeSnapshots", fault=Body(answer.encode()))
+
+
+def disk(**ebs):
+    return {"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 30} | ebs}]}
+
+
+KEYS = [f"arn:aws:kms:eu-central-1:123456789012:key/{name}" for name in ("one", "two")]
+
+
+@pytest.mark.parametrize(
+    ("ebs", "encrypted", "key", "result", "words", "advice"),
+    [
+        ({}, "false", None, "failed", "volumes are not encrypted, and neither is", "set Encrypted"),
+        ({"Encrypted": True}, "false", None, "ok", "about 10 s at each start", "`make ami`"),
+        ({}, "true", None, "ok", " is encrypted", None),
+        ({"Encrypted": True}, "true", KEYS[0], "ok", " is encrypted", None),
+        ({"Encrypted": True, "KmsKeyId": KEYS[0]}, "true", KEYS[0], "ok", " is encrypted", None),
+        ({"Encrypted": True, "KmsKeyId": KEYS[0]}, "true", KEYS[1], "ok", KEYS[1], "`make stack"),
+        ({"Encrypted": True, "KmsKeyId": KEYS[0]}, "true", None, "ok", " is encrypted", None),
+    ],
+    ids=["open", "anew", "image", "both", "same key", "another key", "unseen key"],
+)
+def test_image_snapshot_and_template_are_compared(
+    stage, doctor, ebs, encrypted, key, result, words, advice
+):
+    image = stage.client("ec2").register_image(Name="own")["ImageId"]
+    make_template(stage, ImageId=image, **disk(**ebs))
+    image_says(stage, image, encrypted, key)
+    found = doctor()[1]["encryption"]
+    assert found["result"] == result and words in found["text"]
+    assert found.get("advice", "").startswith(advice or "") and bool(advice) == ("advice" in found)
 
 
 def test_subnets_that_are_gone_or_full(stage, doctor):

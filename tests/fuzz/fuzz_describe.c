@@ -24,6 +24,7 @@ static void read_lists(const char *xml, size_t size)
 {
         struct ec2_subnets subnets = {.count = 4711};
         struct ec2_images images = {.count = 4711};
+        struct ec2_snapshots snapshots = {.count = 4711};
         struct ec2_offerings offerings = {.count = 4711};
 
         if (ec2_parse_subnets(xml, size, &subnets, NULL) == 0) {
@@ -36,6 +37,8 @@ static void read_lists(const char *xml, size_t size)
         }
         if (ec2_parse_images(xml, size, &images, NULL) == 0)
                 ec2_images_release(&images);
+        if (ec2_parse_snapshots(xml, size, &snapshots, NULL) == 0)
+                ec2_snapshots_release(&snapshots);
         if (ec2_parse_offerings(xml, size, &offerings, NULL) == 0)
                 ec2_offerings_release(&offerings);
 }

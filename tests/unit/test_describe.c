@@ -20,7 +20,8 @@ static const char templates[] =
         "<item><launchTemplateId>lt-1</launchTemplateId><versionNumber>3</versionNumber>"
         "<launchTemplateData><imageId>ami-1</imageId><iamInstanceProfile><arn>arn:p</arn>"
         "</iamInstanceProfile><metadataOptions><httpTokens>required</httpTokens></metadataOptions>"
-        "<blockDeviceMappingSet><item><imageId>no</imageId></item></blockDeviceMappingSet>"
+        "<blockDeviceMappingSet><item><imageId>no</imageId><ebs><encrypted>true</encrypted>"
+        "<kmsKeyId>arn:k</kmsKeyId></ebs></item></blockDeviceMappingSet>"
         "</launchTemplateData></item></launchTemplateVersionSet>"
         "</DescribeLaunchTemplateVersionsResponse>";
 
@@ -32,8 +33,15 @@ static const char subnets[] =
 
 static const char images[] =
         "<DescribeImagesResponse><imagesSet><item><imageId>ami-1</imageId><imageState>available"
-        "</imageState><architecture>arm64</architecture></item></imagesSet>"
+        "</imageState><architecture>arm64</architecture><blockDeviceMapping><item><ebs><snapshotId>"
+        "snap-1</snapshotId><encrypted>true</encrypted></ebs></item></blockDeviceMapping></item>"
+        "</imagesSet>"
         "</DescribeImagesResponse>";
+
+static const char snapshots[] =
+        "<DescribeSnapshotsResponse><snapshotSet><item><snapshotId>snap-1</snapshotId><encrypted>"
+        "true</encrypted><kmsKeyId>arn:k</kmsKeyId></item></snapshotSet>"
+        "</DescribeSnapshotsResponse>";
 
 static const char offerings[] =
         "<DescribeInstanceTypeOfferingsResponse><instanceTypeOfferingSet><item><instanceType>"
@@ -55,6 +63,8 @@ static void a_launch_template_is_read(void **state)
         assert_string_equal(template.id, "lt-1");
         assert_string_equal(template.version, "3");
         assert_string_equal(template.image, "ami-1");
+        assert_string_equal(template.encrypted, "true");
+        assert_string_equal(template.key, "arn:k");
         assert_string_equal(template.profile, "arn:p");
         assert_string_equal(template.http_tokens, "required");
 }
@@ -89,6 +99,7 @@ static void lists_are_read_and_items_within_items_are_not(void **state)
 {
         _cleanup_(ec2_subnets_release) struct ec2_subnets found = {0};
         _cleanup_(ec2_images_release) struct ec2_images image = {0};
+        _cleanup_(ec2_snapshots_release) struct ec2_snapshots snapshot = {0};
         _cleanup_(ec2_offerings_release) struct ec2_offerings offering = {0};
 
         (void)state;
@@ -100,6 +111,11 @@ static void lists_are_read_and_items_within_items_are_not(void **state)
         assert_string_equal(found.items[1].zone, "");
         assert_int_equal(ec2_parse_images(images, strlen(images), &image, NULL), 0);
         assert_string_equal(image.items[0].architecture, "arm64");
+        assert_string_equal(image.items[0].snapshot, "snap-1");
+        assert_string_equal(image.items[0].encrypted, "true");
+        assert_int_equal(ec2_parse_snapshots(snapshots, strlen(snapshots), &snapshot, NULL), 0);
+        assert_string_equal(snapshot.items[0].encrypted, "true");
+        assert_string_equal(snapshot.items[0].key, "arn:k");
         assert_int_equal(ec2_parse_offerings(offerings, strlen(offerings), &offering, NULL), 0);
         assert_string_equal(offering.items[0].zone, "eu-central-1a");
 }
