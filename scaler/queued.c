@@ -285,6 +285,8 @@ static int open_dependencies(struct queued *queued, struct err *err)
 /* Without the configuration or GitHub's key nothing can be launched, but jobs can wait for them. */
 static void park_all(struct queued *queued, const struct err *why)
 {
+        log_error(&queued->scaler->log, "nothing can be launched, jobs wait",
+                LOG_TEXT("error", why->text));
         for (size_t i = 0; i < queued->n_items; i++) {
                 struct queued_job *item = &queued->items[i];
                 const struct parking parking = {
@@ -308,7 +310,7 @@ void queued_handle(struct scaler *scaler, struct batch *batch)
         int r = open_dependencies(&queued, &err);
 
         if (r < 0 && !queued.aws && scaler_aws(scaler, &queued.aws, &aws_err) < 0) {
-                batch_fail(scaler, batch, r, &aws_err);
+                batch_fail(scaler, batch, r, &err);
                 return;
         }
         read_items(&queued, batch);

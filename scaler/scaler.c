@@ -259,7 +259,7 @@ static int open_github(struct scaler *scaler, struct github *github, struct err 
         if (!api_url || !*api_url)
                 api_url = GITHUB_API_URL_DEFAULT;
         r = scaler_config(scaler, &config, err);
-        if (r < 0)
+        if (r < 0 || !config)
                 return r;
         r = need_variable(
                 scaler, config->app_id ? "GITHUB_PRIVATE_KEY" : "GITHUB_TOKEN", &secret, err);

@@ -67,7 +67,9 @@ def test_an_instance_is_asked_for_as_a_spot_that_ends_itself(stage):
 
 
 def test_jobs_that_want_different_machines_are_launched_apart(stage):
-    other = stage.config["specs"][0] | {"name": "large", "instance_type": "c7i.xlarge"}
+    other = stage.config["specs"][0] | {
+        "name": "large", "instance_type": "c7i.xlarge", "shared_labels": True,
+    }  # fmt: skip
     configure(stage, stage.config | {"specs": [stage.config["specs"][0], other]})
     jobs = [
         job_message(1),

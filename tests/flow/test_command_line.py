@@ -166,8 +166,8 @@ def test_a_setting_that_is_missing_is_named(stage, run_scaler, handler):
     [
         ("AWS_REGION", "", "AWS_REGION"),
         ("AWS_ACCESS_KEY_ID", "", "AWS_ACCESS_KEY_ID"),
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "GetParameter"),
-        ("AWS_ENDPOINT_URL", "nonsense", "GetParameter"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "SendMessage"),
+        ("AWS_ENDPOINT_URL", "nonsense", "SendMessage"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(stage, run_scaler, variable, value, words):

@@ -120,9 +120,10 @@ class Poller:
 
     @property
     def busy(self) -> bool:
-        """Tell whether messages are being received or worked on, or expected."""
+        """Tell whether messages are being received or worked on, or are due."""
         with self._changed:
-            expecting = bool(self._wakes) and not self._paused
+            due = bool(self._wakes) and self._wakes[0] <= time.monotonic()
+            expecting = due and not self._paused
             return expecting or self._running > 0 or self._receiving
 
     def _run(self) -> None:
