@@ -160,11 +160,11 @@ static void on_token(void *userdata, const struct setback *setback)
         scaler_start(end->ends->scaler, call);
 }
 
-/* Whether a job ran on the machine, and it did not end itself. */
-static bool may_have_lost_its_job(const struct ec2_instance *instance)
+/* Whether a job ran on the machine, and then it ended itself: GitHub has forgotten its runner. */
+static bool has_done_its_job(const struct ec2_instance *instance)
 {
         return instance && ec2_instance_tag(instance, JOB_TAG) &&
-               strcmp(instance->state_reason, "Client.InstanceInitiatedShutdown") != 0;
+               strcmp(instance->state_reason, "Client.InstanceInitiatedShutdown") == 0;
 }
 
 static void deregister(struct end *end)
@@ -175,7 +175,7 @@ static void deregister(struct end *end)
 
         if (!scope)
                 scope = end->handover.scope; /* EC2 has forgotten the machine */
-        if (!scope || (!end->has_parameter && !may_have_lost_its_job(instance)))
+        if (!scope || (!end->has_parameter && has_done_its_job(instance)))
                 return;
         snprintf(end->scope, sizeof(end->scope), "%s", scope);
         end->installation =

@@ -4,9 +4,9 @@
 /*
  * Part of `instance`: what machines that have ended leave behind. The parameter of one that is
  * still there says that no job started on it: its job is given back, its runner deregistered, and
- * then the parameter is deleted. A machine whose job started has deleted its parameter, and GitHub
- * forgets an ephemeral runner with its job, so there is nothing to do, unless the machine was ended
- * from outside: it may have lost its job.
+ * then the parameter is deleted. A machine that has done its job has deleted its parameter, and
+ * GitHub forgets an ephemeral runner with its job, so there is nothing to do. Any other may have
+ * left a runner at GitHub, or lost its job.
  */
 
 #include <stddef.h>

@@ -148,6 +148,19 @@ static void what_a_machine_left_is_removed(void **state)
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
 }
 
+/* Its hand-over was never stored, but its runner was registered. */
+static void a_runner_without_a_hand_over_is_looked_for(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_described_as(stage, "i-00000001", "Client.InstanceInitiatedShutdown", OURS);
+        expect_no_parameter(stage);
+        expect_found(stage, 200, "{\"runners\":[{\"id\":23,\"name\":\"i-00000001\"}]}");
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+}
+
 /* The usual end: the machine has deleted its parameter, and GitHub has forgotten its runner. */
 static void a_machine_that_ended_well_costs_no_call_to_github(void **state)
 {
@@ -328,6 +341,7 @@ int main(void)
                 TEST(a_job_that_did_not_start_is_given_back),
                 TEST(what_fails_keeps_the_parameter),
                 TEST(an_unreadable_hand_over_is_deleted_and_is_no_failure),
+                TEST(a_runner_without_a_hand_over_is_looked_for),
                 TEST(a_machine_that_ended_well_costs_no_call_to_github),
                 TEST(what_a_machine_left_is_removed),
                 TEST(a_runner_that_cannot_be_removed_is_a_failure),
