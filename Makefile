@@ -50,7 +50,7 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
 needs_packages := $(filter-out clean help install-packages build package demo check test test-build valgrind lint \
-	format fuzz bench bench-vm upload deploy rollback stack destroy ami packer test-packer test-vm,\
+	format fuzz bench bench-vm upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -256,6 +256,12 @@ packer: ## the Packer that packer/ is tested with, and its plugin for AWS, in bu
 test-packer: packer ## packer/ as Packer reads it, and make ami
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/packer
 
+test-emulators: ## the functions and the agent under AWS's own emulators, which are built from Go modules
+	$(q)tests/prepare test
+	$(q)tests/emulators/tools
+	$(q)$(again) $(in_parallel) all
+	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/emulators
+
 test-vm: ## the image's scripts, and their machines in QEMU (needs root, no KVM; PACKAGE of the agent); takes minutes
 	$(q)tests/prepare test-vm
 	$(q)$(again) $(in_parallel) all
@@ -294,7 +300,7 @@ tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := ami/install ami/common.sh ami/checks.sh $(wildcard ami/steps/*) \
 	ami/files/usr/lib/scale-agent/grow-root ami/files/usr/lib/scale-agent/launch-key \
 	$(addprefix tests/vm/,root enter image guest/make-stock bench-user-data) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
-	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/changed tests/packer/tools .ci/run \
+	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/changed tests/packer/tools tests/emulators/tools .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
 
@@ -378,6 +384,6 @@ force:
 .PHONY: all build unit-programs fuzz-programs bench-programs check test test-build valgrind fuzz bench bench-vm lint \
 	lint-objects lint-sources man format schema install-packages demo install install-agent package clean \
 	help force \
-	upload deploy rollback stack destroy ami packer test-packer test-vm
+	upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm
 .DELETE_ON_ERROR:
 .SECONDARY:
