@@ -10,6 +10,7 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from cloud import settings
 from cloud.cloud import Cloud
 from cloud.limits import PATIENCE, until
 from cloud.machines.fleet import Machines
-from cloud.machines.machine import Machine
+from cloud.machines.machine import Machine, Setup
 from cloud.serve import iso
 
 TOOLS = Path(__file__).resolve().parents[2] / "build/tools/emulators"
@@ -99,9 +100,17 @@ class LambdaEmulator(Emulator):
             return json.loads(answer.read())
 
 
+@dataclass
+class MockedSetup(Setup):
+    """Settings of machines, with the arguments of their mock: none has a spot notice."""
+
+    mock: list[str] = field(default_factory=lambda: ["spot", "--mock-delay-sec", "100000"])
+
+
 class MockedMachine(Machine):
     """A machine that asks EC2's mock for its metadata."""
 
+    setup: MockedSetup
     mock: Emulator
 
     def _environment(self) -> dict[str, str]:
@@ -148,13 +157,13 @@ class MockedMachine(Machine):
 
 
 class MockedMachines(Machines):
-    """Machines whose metadata service is EC2's mock; `setup.mock` are its arguments."""
+    """Machines whose metadata service is EC2's mock."""
 
     make = MockedMachine
 
     def __init__(self, cloud: Any) -> None:
         super().__init__(cloud)
-        self.setup.mock = ["spot", "--mock-delay-sec", "100000"]
+        self.setup: MockedSetup = MockedSetup(**vars(self.setup))
 
     def end_mocks(self) -> None:
         """End the metadata services."""

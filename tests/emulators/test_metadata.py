@@ -17,7 +17,7 @@ def test_a_machine_learns_who_it_is(floor):
     report = floor.report("ready", "job_started", "finished")
     assert report["instance_id"] == floor.id
     assert report["instance_type"] == "m7i.large"
-    assert report["region"] == floor.cloud.region
+    assert report["zone"] == floor.machine.facts.zone
     assert_ended_well(floor)
 
 
