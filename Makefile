@@ -49,7 +49,7 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 # libcrypto has the most symbols: found first, they cost the least time at each start.
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
-needs_packages := $(filter-out clean help install-packages build package demo check test test-build valgrind lint \
+needs_packages := $(filter-out clean help mutants install-packages build package demo check test test-build valgrind lint \
 	format fuzz bench bench-vm upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
@@ -274,6 +274,10 @@ valgrind: ## the unit tests under valgrind
 	$(q)$(again) $(in_parallel) unit-programs
 	$(q)$(python) -m tests.run --build $(build) --valgrind
 
+mutants: ## mistakes that the unit tests let pass, and a score of each file (MUTANTS=12 a file; FILES="FILE...")
+	$(q)tests/prepare test mutants
+	$(q)$(python) -m tests.mutants $(if $(MUTANTS),--mutants $(MUTANTS)) $(FILES)
+
 fuzz: ## each fuzz target for FUZZ_SECONDS=60
 	$(q)tests/prepare fuzz
 	$(q)$(again) $(in_parallel) CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzz-programs
@@ -381,7 +385,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: all build unit-programs fuzz-programs bench-programs check test test-build valgrind fuzz bench bench-vm lint \
+.PHONY: all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz bench bench-vm lint \
 	lint-objects lint-sources man format schema install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm
