@@ -48,6 +48,13 @@ def test_queued_hands_a_job_over(emulate, stage):
     assert handed_over(stage) == [7]
 
 
+def test_watch_queues_a_parked_job_again(emulate, stage):
+    answer = emulate("watch").invoke(batch(stage, "ParkedQueue", job_message(7, stale=1)))
+    assert answer == NOTHING_FAILED
+    (message,) = sent(stage, "QueuedQueue")
+    assert message["Body"]["id"] == 7
+
+
 def test_queued_names_the_message_that_failed(emulate, stage):
     event = batch(stage, "QueuedQueue", "no JSON", job_message(7))
     answer = emulate("queued").invoke(event)
