@@ -132,8 +132,7 @@ struct http_call *github_get_job(
 struct github_job {
         char status[24]; /* "queued", "waiting", "pending", "requested", "in_progress", "completed"
                           */
-        char runner_name[64]; /* "" until a runner has taken it */
-        char **labels;        /* its runs-on; owned */
+        char **labels;   /* its runs-on; owned */
         size_t n_labels;
 };
 

@@ -62,7 +62,6 @@ static const struct github_advice advice[] = {
 int github_get_job_answer(const struct http_call *call, struct github_job *ret, struct err *err)
 {
         _cleanup_json_ cJSON *body = NULL;
-        const char *runner;
         const char *status = NULL;
         int r;
 
@@ -77,9 +76,6 @@ int github_get_job_answer(const struct http_call *call, struct github_job *ret, 
                 return http_call_prefix(call, r, err);
         *ret = (struct github_job){0};
         snprintf(ret->status, sizeof(ret->status), "%s", status);
-        runner = json_string(body, "runner_name");
-        if (runner)
-                snprintf(ret->runner_name, sizeof(ret->runner_name), "%s", runner);
         read_labels(json_get(body, "labels"), ret);
         return 0;
 }

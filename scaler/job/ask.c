@@ -67,7 +67,6 @@ static void on_answer(struct http_call *answered, void *userdata)
                         question->scaler, question->job->installation, call, r, &err);
         } else {
                 question->state = state_of(found.status);
-                memcpy(question->runner_name, found.runner_name, sizeof(question->runner_name));
                 take_labels(question->job, &found);
         }
 }

@@ -30,7 +30,6 @@ struct question {
 
         /* Results. */
         enum job_state state;
-        char runner_name[64]; /* of the runner that took it, or "" */
         struct setback setback;
 };
 

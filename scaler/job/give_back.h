@@ -12,7 +12,7 @@
 #include "exchange/handover.h"
 #include "scaler.h"
 
-/* Launches JOB again. 0, with *ret_given_back false if that was done too often or the job is no
- * longer configured; or negative. */
+/* Launches JOB again. 0, with *ret_given_back false if it is no longer configured, or what it says
+ * cannot be true; or negative. */
 int give_back_job(struct scaler *scaler, const struct handover_job *job, const char *spec,
         const struct handover_times *times, bool *ret_given_back, struct err *err);

@@ -2,8 +2,8 @@
 
 /*
  * What follows from an agent's report: metrics of the stage that its machine has reached. When the
- * machine ends before a job started, the job is given back, unless the image is to blame; when the
- * agent failed, people are told.
+ * machine ends before a job started, the job is given back at once, unless the image is to blame:
+ * then its machine's end, or its watch, sees to it. When the agent failed, people are told.
  */
 
 #include "handle_report.h"
@@ -33,7 +33,7 @@ static bool listened_in_vain(const struct report *report)
                report->times[REPORT_TIME_FINISHED] - since >= LISTENED_ENOUGH_MS;
 }
 
-/* Another machine would boot the same image, whose runner GitHub refuses. */
+/* Another machine would boot the same image, whose runner GitHub refuses: there is no hurry. */
 static bool needs_new_image(const struct report *report)
 {
         return report->exit_code == REPORT_EXIT_VERSION_REFUSED;

@@ -3,7 +3,7 @@
 
 /*
  * Parking: a job that cannot go on now becomes a new, delayed message in the parked queue, from
- * which `watch` sends it to queued.fifo again. A job may wait so as long as GitHub lets it.
+ * which `watch` sends it to queued.fifo again. A job may wait as long as GitHub lets it.
  */
 
 #include "base/err.h"

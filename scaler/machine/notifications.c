@@ -16,8 +16,8 @@
 static const char *next_step(bool given_back)
 {
         return given_back ? "Its job is given another machine."
-                          : "If no other runner takes its job, the job still waits on GitHub. "
-                            "Fix the cause, then redeliver the job's `queued` webhook.";
+                          : "If no other runner takes its job, the job still waits on GitHub, "
+                            "and more machines are tried for it, later each time. Fix the cause.";
 }
 
 int tell_agent_failed(
