@@ -78,5 +78,7 @@ void in_progress_handle(struct scaler *scaler, struct batch *batch);
 void completed_handle(struct scaler *scaler, struct batch *batch);
 void instance_handle(struct scaler *scaler, struct batch *batch);
 void watch_handle(struct scaler *scaler, struct batch *batch);
+int recover_handle(struct scaler *scaler, const struct lambda_event *event, struct buf *answer,
+        struct err *err);
 void dead_letter_handle(struct scaler *scaler, struct batch *batch);
 void notify_handle(struct scaler *scaler, struct batch *batch);

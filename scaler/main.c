@@ -4,8 +4,9 @@
  * The scaler: one program that is several Lambda functions. Lambda names the handler in _HANDLER,
  * or its emulator as the first argument, and AWS_LAMBDA_RUNTIME_API says where events come from. A
  * person names it as the first argument and gives the event on standard input. The first four
- * handlers of the table are a job's life in order; meanwhile, `instance` hears of the job's machine
- * and `watch` sees to it that the job does not wait in vain.
+ * handlers of the table are a job's life in order; meanwhile, `instance` hears of the job's
+ * machine, `watch` sees to it that the job does not wait in vain, and `recover` looks for what
+ * nobody told.
  */
 
 #include <errno.h>
@@ -45,6 +46,8 @@ static const struct handler handlers[] = {
                 .handle_batch = instance_handle},
         {"watch", "a parked job's time has come, or a launched job may still wait: launch again",
                 .handle_batch = watch_handle},
+        {"recover", "every ten minutes: end what hangs, clean up and redeliver what was lost",
+                .handle = recover_handle},
         {"dead_letter", "a message failed for good: tell people, keep it for a retry",
                 .handle_batch = dead_letter_handle},
         {"notify", "a notification: post it to Teams and Slack", .handle_batch = notify_handle},
@@ -56,6 +59,7 @@ static const struct cli *const commands[] = {
         &check_command,
         &ladder_command,
         &retry_command,
+        &recover_command,
         NULL,
 };
 
@@ -123,10 +127,14 @@ static const struct cli program = {
         .see_also = "runner-agent(8)",
 };
 
+/* What is a command as well is listed as that. */
 static void fill_handler_words(void)
 {
+        size_t n = 0;
+
         for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
-                handler_words[i] = (struct cli_word){handlers[i].name, handlers[i].text};
+                if (!cli_command(&program, handlers[i].name))
+                        handler_words[n++] = (struct cli_word){handlers[i].name, handlers[i].text};
 }
 
 /* A handler and its container: Lambda's loop and the shell both run it. */
@@ -187,14 +195,19 @@ static int serve_stdin(struct serving *serving)
         return 0;
 }
 
+static const struct handler *find_handler(const char *name)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+                if (strcmp(name, handlers[i].name) == 0)
+                        return &handlers[i];
+        return NULL;
+}
+
 static int run_handler(const char *name, const char *api)
 {
         _cleanup_(scaler_release) struct scaler scaler = {0};
-        struct serving serving = {.scaler = &scaler};
+        struct serving serving = {.scaler = &scaler, .handler = find_handler(name)};
 
-        for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
-                if (strcmp(name, handlers[i].name) == 0)
-                        serving.handler = &handlers[i];
         if (!serving.handler) {
                 fprintf(stderr,
                         "scaler: unknown handler or command: %s\n"
@@ -217,6 +230,8 @@ static int run(int argc, char *argv[])
 
         if (argc == 1 && api)
                 return run_handler(handler ? handler : "", api);
+        if (argc == 2 && api && find_handler(argv[1]))
+                return run_handler(argv[1], api); /* AWS's emulator: `./bootstrap HANDLER` */
         fill_handler_words();
         if (argc == 1)
                 return cli_wrong(&program, NULL);
@@ -231,7 +246,7 @@ static int run(int argc, char *argv[])
                                 "and no arguments\nTry 'scaler --help'.\n");
                 return CLI_WRONG_USAGE;
         }
-        return run_handler(argv[1], api); /* AWS's emulator starts `./bootstrap HANDLER` */
+        return run_handler(argv[1], api);
 }
 
 int main(int argc, char *argv[])

@@ -70,10 +70,15 @@ int ec2_terminate_instances_answer(const struct http_call *call, struct err *err
 struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids);
 /* Asks for all instances of which FILTER ("tag:KEY", "client-token", …) has one of VALUES, in which
  * a star stands for any characters. At most 200 values. A new instance may be missing for a while,
- * and one that has ended is there for about an hour. The answer is read as that above.
+ * and one that has ended is there for about an hour.
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
 struct http_call *ec2_find_instances(
         struct aws *aws, const char *filter, const char *const *values, size_t n_values);
+/* A page of the instances that have not ended and of which TAG is VALUE. PAGE is the `next_page` of
+ * the page before, NULL for the first. */
+struct http_call *ec2_list_instances(
+        struct aws *aws, const char *tag, const char *value, const char *page);
+/* The answer to each of these calls; `next_page` only of ec2_list_instances(). */
 int ec2_describe_instances_answer(
         const struct http_call *call, struct ec2_instances *ret, struct err *err);
 

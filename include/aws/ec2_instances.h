@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -25,6 +26,7 @@ struct ec2_instance {
         /* Why it ended: "Server.SpotInstanceTermination", "Client.InstanceInitiatedShutdown", … */
         char state_reason[64];
         bool spot;
+        int64_t launched_ms; /* wall clock; 0 where EC2 does not say */
         /* Its number among the instances of one RunInstances, from 0 on. */
         unsigned launch_index;
         struct {
@@ -37,6 +39,7 @@ struct ec2_instance {
 struct ec2_instances {
         struct ec2_instance *items; /* owned */
         size_t count;
+        char *next_page; /* of a long list: see ec2_list_instances(); NULL: the last; owned */
 };
 
 /* Whether it is "pending" or "running". The answer to RunInstances may name no state. */

@@ -7,6 +7,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <cjson/cJSON.h>
 
@@ -35,6 +36,32 @@ struct http_call *ssm_get_parameters(struct aws *aws, const char *const *names, 
 int ssm_get_parameters_answer(
         const struct http_call *call, cJSON **ret_parameters, struct err *err);
 void ssm_free_parameters(cJSON **parameters);
+
+/* A parameter without its value. */
+struct ssm_listed {
+        char *name;          /* owned */
+        int64_t modified_ms; /* when it was stored */
+};
+
+struct ssm_list {
+        struct ssm_listed *items; /* owned */
+        size_t count;
+        char *next_page; /* NULL: the last; owned */
+};
+
+/* A page of the parameters directly below PATH ("/a/b"). PAGE is the `next_page` of the page
+ * before, NULL for the first. A page may be empty and not the last.
+ * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeParameters.html */
+struct http_call *ssm_list_parameters(struct aws *aws, const char *path, const char *page);
+/* 0 with what was found added to LIST, or negative. */
+int ssm_list_parameters_answer(
+        const struct http_call *call, struct ssm_list *list, struct err *err);
+void ssm_list_release(struct ssm_list *list);
+
+/* Reads all parameters below PATH, decrypted: at most ten, the most that SSM gives at once.
+ * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html
+ * The answer is read like that of ssm_get_parameters(). */
+struct http_call *ssm_get_parameters_below(struct aws *aws, const char *path);
 
 /* Stores a new SecureString, encrypted with aws->parameter_key, tagged TAG_KEY=TAG_VALUE, in the
  * tier that its size needs. A value above SSM_ADVANCED_MAX is not sent, and reading the answer

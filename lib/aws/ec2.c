@@ -17,6 +17,9 @@
 /* A described instance takes 5 to 8 KB, and there may be a hundred. */
 #define ANSWER_MAX (8UL * 1024 * 1024)
 #define FORM_MAX (1024UL * 1024)
+/* Instances on a page of a list: some 5 KB of XML each. */
+#define LIST_PAGE "400"
+#define LIST_ANSWER_MAX (8UL * 1024 * 1024)
 
 /* A launch took 1.4 s when it was measured; one that is given up half-way helps nobody. */
 #define LAUNCH_TRY_MS INT64_C(10000)
@@ -246,6 +249,24 @@ struct http_call *ec2_find_instances(
 struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids, size_t n_ids)
 {
         return ec2_find_instances(aws, "instance-id", ids, n_ids);
+}
+
+struct http_call *ec2_list_instances(
+        struct aws *aws, const char *tag, const char *value, const char *page)
+{
+        static const char *const states[] = {"pending", "running", "stopping", "stopped"};
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        _cleanup_free_ char *filter = mem_format("tag:%s", tag);
+        struct http_call *call;
+
+        form_add_filter(&form, 1, filter, &value, 1);
+        form_add_filter(&form, 2, "instance-state-name", states, ARRAY_SIZE(states));
+        form_add(&form, "MaxResults", LIST_PAGE);
+        if (page)
+                form_add(&form, "NextToken", page);
+        call = ec2_call(aws, "DescribeInstances", &form);
+        call->answer_limit = LIST_ANSWER_MAX;
+        return call;
 }
 
 int ec2_describe_instances_answer(

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "xml.h"
@@ -23,6 +24,7 @@ void ec2_instances_release(struct ec2_instances *instances)
         for (size_t i = 0; i < instances->count; i++)
                 free(instances->items[i].tags);
         free(instances->items);
+        free(instances->next_page);
         *instances = (struct ec2_instances){0};
 }
 
@@ -166,6 +168,15 @@ static void take_launch_index(struct xml_walker *walker, struct ec2_instance *in
                 instance->launch_index = (unsigned)strtoul(digits, NULL, 10);
 }
 
+static void take_launch_time(struct xml_walker *walker, struct ec2_instance *instance)
+{
+        char time[CLOCK_TEXT_SIZE + 16] = "";
+
+        take_whole(walker, time, sizeof(time));
+        if (clock_parse(time, &instance->launched_ms) < 0)
+                xml_refuse(walker, "launchTime is not a time");
+}
+
 static bool text_is(const struct xml_walker *walker, const char *text)
 {
         return walker->text_size == strlen(text) &&
@@ -198,6 +209,8 @@ static void close_in_instance(
                 instance->spot = text_is(walker, "spot");
         else if (strcmp(path, "/amiLaunchIndex") == 0)
                 take_launch_index(walker, instance);
+        else if (strcmp(path, "/launchTime") == 0)
+                take_launch_time(walker, instance);
         for (size_t i = 0; i < ARRAY_SIZE(instance_fields); i++)
                 if (strcmp(path, instance_fields[i].path) == 0)
                         take_whole(walker, (char *)instance + instance_fields[i].offset,
@@ -209,6 +222,15 @@ static void close_reservation(struct instances_reader *reader)
 {
         for (size_t i = reader->first; i < reader->found.count; i++)
                 memcpy(reader->found.items[i].account, reader->account, sizeof(reader->account));
+}
+
+/* EC2 ends some lists with an empty token. */
+static void take_next_page(struct xml_walker *walker, struct ec2_instances *found)
+{
+        if (walker->text_size == XML_TEXT_MAX)
+                xml_refuse(walker, "a value is too long");
+        else if (walker->text_size > 0 && !found->next_page)
+                found->next_page = mem_format("%.*s", (int)walker->text_size, walker->text);
 }
 
 static void close_instances(struct xml_walker *walker)
@@ -224,6 +246,8 @@ static void close_instances(struct xml_walker *walker)
                 take_whole(walker, reader->account, sizeof(reader->account));
         else if (path && *path == '\0')
                 close_reservation(reader);
+        else if (strcmp(walker->path, "/DescribeInstancesResponse/nextToken") == 0)
+                take_next_page(walker, &reader->found);
 }
 
 int ec2_parse_instances(const char *xml, size_t size, struct ec2_instances *ret, struct err *err)

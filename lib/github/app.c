@@ -7,6 +7,7 @@
 #include "github/app.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,16 +251,42 @@ int github_hook_answer(const struct http_call *call, struct github_hook *ret, st
 
 /* -- its deliveries -- */
 
-int github_list_deliveries(struct github *github, struct http_call **ret_call, struct err *err)
+int github_list_deliveries(
+        struct github *github, const char *page, struct http_call **ret_call, struct err *err)
 {
-        return app_call(github, "list deliveries", "GET", "/app/hook/deliveries?per_page=100",
+        int r = app_call(github, "list deliveries", "GET", "/app/hook/deliveries?per_page=100",
                 ret_call, err);
+
+        if (r == 0 && page) {
+                buf_add_string(&(*ret_call)->url, "&cursor=");
+                buf_add_form(&(*ret_call)->url, page);
+        }
+        return r;
+}
+
+/* The cursor of the link to the next page:
+ *      link: <https://api.github.com/app/hook/deliveries?per_page=100&cursor=v1_123>; rel="next" */
+static void read_next_page(const struct http_call *call, char *page, size_t size)
+{
+        char links[1024];
+        const char *end;
+        const char *cursor = NULL;
+
+        page[0] = '\0';
+        if (!http_call_answer_header(call, "Link", links, sizeof(links)))
+                return;
+        end = strstr(links, "rel=\"next\"");
+        for (const char *at = links; end && (at = strstr(at, "cursor=")) && at < end; at++)
+                cursor = at + strlen("cursor=");
+        if (cursor)
+                snprintf(page, size, "%.*s", (int)strcspn(cursor, "&>"), cursor);
 }
 
 static void read_delivery(const cJSON *object, void *item)
 {
         struct github_delivery *delivery = item;
 
+        delivery->id = json_integer(object, "id", 0);
         copy(delivery->guid, sizeof(delivery->guid), object, "guid");
         copy(delivery->event, sizeof(delivery->event), object, "event");
         copy(delivery->action, sizeof(delivery->action), object, "action");
@@ -272,12 +299,31 @@ static void read_delivery(const cJSON *object, void *item)
 int github_list_deliveries_answer(
         const struct http_call *call, struct github_deliveries *ret, struct err *err)
 {
-        return list_answer(
+        int r = list_answer(
                 call, sizeof(*ret->items), read_delivery, (void **)&ret->items, &ret->count, err);
+
+        if (r == 0)
+                read_next_page(call, ret->next_page, sizeof(ret->next_page));
+        return r;
 }
 
 void github_deliveries_release(struct github_deliveries *deliveries)
 {
         free(deliveries->items);
         *deliveries = (struct github_deliveries){0};
+}
+
+int github_redeliver(
+        struct github *github, int64_t id, struct http_call **ret_call, struct err *err)
+{
+        _cleanup_free_ char *path = mem_format("/app/hook/deliveries/%" PRId64 "/attempts", id);
+
+        return app_call(github, "redeliver", "POST", path, ret_call, err);
+}
+
+int github_redeliver_answer(const struct http_call *call, struct err *err)
+{
+        if (call->result < 0 || call->status / 100 != 2)
+                return github_refused(call, call->what, app_advice, err);
+        return 0;
 }

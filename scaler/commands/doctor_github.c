@@ -233,7 +233,7 @@ static const char *explain_status(int code)
                       "or nobody may call the function URL"},
                 {404, "the URL is not that of the stack: compare it with WebhookUrl"},
                 {503, "the function could not reach its queue or secret: "
-                      "see its log, then redeliver"},
+                      "see its log; `recover` has them delivered again"},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(table); i++)
@@ -282,6 +282,11 @@ static void judge_deliveries(const struct doctor *doctor,
                 finding_skip(finding, "there was none in 24 hours");
 }
 
+static int list_newest(struct github *github, struct http_call **ret_call, struct err *err)
+{
+        return github_list_deliveries(github, NULL, ret_call, err);
+}
+
 void doctor_check_deliveries(struct doctor *doctor, struct finding *finding)
 {
         _cleanup_(github_deliveries_release) struct github_deliveries deliveries = {0};
@@ -290,7 +295,7 @@ void doctor_check_deliveries(struct doctor *doctor, struct finding *finding)
 
         if (!doctor_has_app(doctor, finding))
                 return;
-        call = ask(doctor, github_list_deliveries, &err);
+        call = ask(doctor, list_newest, &err);
         if (!call || github_list_deliveries_answer(call, &deliveries, &err) < 0)
                 finding_fail(finding, NULL, "%s", err.text);
         else

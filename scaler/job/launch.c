@@ -23,6 +23,8 @@
 /* The account's bucket for RunInstances refills at two requests a second, so retries succeed. */
 #define THROTTLED_TRIES 6
 #define TAGS_MAX 50
+/* What a machine's life may take besides its job: boot, waiting for its hand-over, idling. */
+#define LIFETIME_MARGIN_SECONDS (2 * 3600)
 
 const char *launch_outcome_name(enum launch_outcome outcome)
 {
@@ -77,17 +79,21 @@ static struct http_call *run_instances(const struct launch *launch, const struct
         struct ec2_tag tags[TAGS_MAX];
         char token[DIGEST_HEX_SIZE];
         char installation[24];
+        char lifetime[24];
         char name[128];
         struct http_call *call;
         size_t n = 0;
 
         snprintf(name, sizeof(name), "runner %s", spec->name);
         snprintf(installation, sizeof(installation), "%lld", (long long)launch->installation);
+        snprintf(lifetime, sizeof(lifetime), "%lld",
+                (long long)spec->job_limit_seconds + LIFETIME_MARGIN_SECONDS);
         tags[n++] = (struct ec2_tag){"Name", name};
         tags[n++] = (struct ec2_tag){"scale-agent:spec", spec->name};
         tags[n++] = (struct ec2_tag){"scale-agent:scope", launch->scope};
         tags[n++] = (struct ec2_tag){"scale-agent:installation", installation};
         tags[n++] = (struct ec2_tag){"scale-agent:prefix", launch->config->prefix};
+        tags[n++] = (struct ec2_tag){LAUNCH_LIFETIME_TAG, lifetime};
         tags[n++] = (struct ec2_tag){LAUNCH_NAMES_TAG, names};
         for (size_t i = 0; i < spec->n_tags && n < TAGS_MAX; i++)
                 tags[n++] = (struct ec2_tag){spec->tags[i].key, spec->tags[i].value};

@@ -17,6 +17,10 @@
 #include "offer.h"
 #include "scaler.h"
 
+/* Seconds that a machine may live: then `recover` ends it, whatever it does. The same for every try
+ * of a launch, as its client token needs it. */
+#define LAUNCH_LIFETIME_TAG "scale-agent:lifetime"
+
 enum launch_outcome {
         LAUNCH_UNDER_WAY,
         LAUNCH_DONE,        /* an instance for every job */

@@ -16,6 +16,7 @@ from typing import Any
 
 from cloud.aws.wire import Call
 from cloud.cloud import Cloud
+from cloud.faults import Body
 from cloud.github.jobs import Job
 from cloud.limits import until
 from cloud.serve import Answer, Request, Server
@@ -239,3 +240,39 @@ class Inbox:
         self.requests.append(request)
         self.messages.append(_decoded(request.body.decode()))
         return Answer(self.status, self.body)
+
+
+AGED = "2026-01-02T03:04:05.000Z"  # long before any test
+
+
+def find_something_to_recover(cloud: Cloud, *jobs: Document) -> list[str]:
+    """Launch for three jobs; EC2 and SSM show what became of them to the next sweep of `recover`.
+
+    The first machine is past its lifetime, the second hangs, the third is gone, of which nobody was
+    told. Their ids are returned.
+    """
+    assert queued(cloud, *jobs) == []
+    by_job = {parameter(cloud, one)["Document"]["job"]["id"]: one for one in cloud.parameters()}
+    names = [by_job[job["id"]] for job in jobs]
+    overdue, hanging, gone = ids = [name.rpartition("/")[2] for name in names]
+    cloud.client("ec2").terminate_instances(InstanceIds=[gone])
+    stored = [{"Name": name, "LastModifiedDate": 1.7e9} for name in names[1:]]
+    stored_answer = Body(json.dumps({"Parameters": stored}).encode())
+    cloud.faults.add("ssm", "DescribeParameters", times=1, fault=stored_answer)
+    machines = aged_instance(overdue, lifetime="60") + aged_instance(hanging)
+    document = f"""<DescribeInstancesResponse><reservationSet><item><instancesSet>{machines}
+        </instancesSet></item></reservationSet></DescribeInstancesResponse>"""
+    match = {"Filter.1.Name": "tag:scale-agent:prefix"}
+    cloud.faults.add("ec2", "DescribeInstances", match, 1, Body(document.encode()))
+    return ids
+
+
+def aged_instance(name: str, **tags: str) -> str:
+    """Describe an instance that was launched long ago, as EC2 does."""
+    given = {"scope": f"repos/{REPOSITORY}", "installation": "4711"} | tags
+    items = "".join(
+        f"<item><key>scale-agent:{key}</key><value>{value}</value></item>"
+        for key, value in given.items()
+    )
+    return f"""<item><instanceId>{name}</instanceId><launchTime>{AGED}</launchTime>
+        <instanceState><name>running</name></instanceState><tagSet>{items}</tagSet></item>"""

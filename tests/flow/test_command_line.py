@@ -23,7 +23,7 @@ HANDLERS = [
     "notify",
 ]
 BATCHES = HANDLERS[1:]
-COMMANDS = ["setup", "doctor", "check", "ladder", "retry"]
+COMMANDS = ["setup", "doctor", "check", "ladder", "retry", "recover"]
 PING = {
     "requestContext": {"http": {"method": "POST"}},
     "headers": {"x-github-event": "ping", "x-hub-signature-256": "sha256=" + "0" * 64},
@@ -67,6 +67,9 @@ WRONG = [
     (["ladder", "m7i"], "m7i is no instance type"),
     (["ladder", "x" * 5000], "is no instance type"),
     (["retry"], "Usage: scaler retry"),
+    (["recover", "now"], "Usage: scaler recover"),
+    (["recover", "--days", "4"], "--days: a number from 1 to 3"),
+    (["recover", "--days", "2h"], "--days: a number from 1 to 3"),
     (["retry", "--dance"], "unrecognized option '--dance'"),
     (["retry", "--dry-run"], "Usage: scaler retry"),
     (["retry", "--dead-letters", "now"], "Usage: scaler retry"),

@@ -15,6 +15,7 @@ from helpers import (
     complaints,
     configure,
     failures,
+    find_something_to_recover,
     forget,
     handed_over,
     job_message,
@@ -26,6 +27,7 @@ from helpers import (
 from cloud.aws import template
 from cloud.aws.grants import NOBODY
 from cloud.aws.policy import Need, Policies
+from cloud.aws.sandbox import FunctionError
 from cloud.aws.template import Template
 from cloud.aws.wire import Session
 from cloud.faults import Capacity, Error, Throttle
@@ -136,6 +138,15 @@ def watch(cloud):
     return failures(cloud.invoke("watch", batch(cloud, "WatchQueue", job))) == []
 
 
+def sweep(cloud):
+    """Something to do for each part of `recover`."""
+    find_something_to_recover(cloud, job_message(1), job_message(2), job_message(3))
+    try:
+        return cloud.invoke("recover", {})["failed"] == 0
+    except FunctionError:
+        return False
+
+
 def tell(cloud):
     event = batch(cloud, "DeadLetters", job_message())
     return failures(cloud.invoke("dead_letter", event)) == []
@@ -179,6 +190,14 @@ NEEDS = [
     ("watch", "ec2:DescribeInstances", watch),
     ("watch", "sqs:SendMessage", watch),
     ("watch", AGAIN, come_again("watch", "WatchQueue")),
+    ("recover", "ssm:GetParameter", sweep),
+    ("recover", "ssm:DescribeParameters", sweep),
+    ("recover", "ssm:GetParameters", sweep),
+    ("recover", "ssm:DeleteParameters", sweep),
+    ("recover", "ec2:DescribeInstances", sweep),
+    ("recover", "ec2:TerminateInstances", sweep),
+    ("recover", "ec2:CreateTags", sweep),
+    ("recover", "sqs:SendMessage", sweep),
     ("dead_letter", "sqs:SendMessage", tell),
     ("dead_letter", AGAIN, come_again("dead_letter", "DeadLetters")),
     ("notify", "ssm:GetParameter", notify),
@@ -234,6 +253,7 @@ READS = {
     "CompletedRole": ["config", "github/private-key"],
     "InstanceRole": ["config", "github/private-key", "runners/i-1"],
     "WatchRole": ["config", "github/private-key"],
+    "RecoverRole": ["config", "github/private-key", "runners/i-1"],
     "NotifyRole": ["notify/slack"],
     "RunnerRole": ["runners/i-1"],
 }
@@ -288,7 +308,7 @@ def test_roles_allow_what_is_needed_and_nothing_else(stage):
             actions = statement["Action"]
             allowed |= {actions} if isinstance(actions, str) else set(actions)
         needed = {action for name, action, _ in NEEDS if name == handler} | LAMBDA
-        needed |= POLLER if handler != "webhook" else set()
+        needed |= POLLER if handler not in ("webhook", "recover") else set()
         assert (handler, allowed - needed, needed - allowed) == (handler, set(), set())
 
 

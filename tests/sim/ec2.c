@@ -43,10 +43,16 @@ static bool is_shown(const struct machine *machine)
 
 static void add_instance(struct buf *xml, const struct machine *machine)
 {
+        char launched[CLOCK_TEXT_SIZE];
+
         buf_add_format(xml,
-                "<item><instanceId>%s</instanceId><instanceType>%s</instanceType>"
+                "<item><launchTime>%s</launchTime><instanceId>%s</instanceId><instanceType>%s</"
+                "instanceType>"
                 "<amiLaunchIndex>%u</amiLaunchIndex><clientToken>%s</clientToken>"
                 "<instanceState><name>%s</name></instanceState>",
+                clock_format(world_wall_ms(machine->world) - machine->world->now_ms +
+                                     machine->launched_ms,
+                        launched),
                 machine->id, machine->type, machine->index, machine->token, state_of(machine));
         if (machine->spot)
                 buf_add_string(xml, "<instanceLifecycle>spot</instanceLifecycle>");

@@ -169,3 +169,30 @@ void machine_forgery(struct world *world, void *userdata)
         world_tell(world, "somebody forges a report of %s", machine->id);
         on_event(world, envelope("scale-agent.runner", "Runner Report", detail));
 }
+
+/* -- the clock -- */
+
+static void on_swept(struct world *world, void *userdata, const char *answer)
+{
+        (void)world;
+        (void)userdata;
+        (void)answer;
+}
+
+/* A rule of EventBridge: while that is down, it does not start. Once all is quiet, most of its
+ * sweeps are left out, for the sake of the simulation's speed. */
+static void on_clock(struct world *world, void *userdata)
+{
+        (void)userdata;
+        if (!fault_is_down(world, FAULT_EVENTS))
+                lambda_invoke(
+                        world, "recover", "{\"detail-type\":\"Scheduled Event\"}", on_swept, NULL);
+        world_after(world,
+                world->now_ms < world->faults_until_ms + 2 * HOUR ? 10 * MINUTE : 3 * HOUR,
+                on_clock, NULL);
+}
+
+void events_start_clock(struct world *world)
+{
+        world_after(world, world_between(world, 0, 10 * MINUTE), on_clock, NULL);
+}

@@ -43,7 +43,7 @@ static const struct {
         [FAULT_SQS] = {"sqs", true},
         [FAULT_EC2] = {"ec2", true},
         [FAULT_EVENTS] = {"events", true},
-        [FAULT_UNHEARD] = {"unheard", false},
+        [FAULT_UNHEARD] = {"unheard", true},
 };
 
 const char *fault_name(enum fault fault)

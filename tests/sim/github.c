@@ -218,6 +218,16 @@ static void list_jobs(struct world *world, int64_t run, struct answer *answer)
         answer_json(answer, 200, json);
 }
 
+/* -- webhooks -- */
+
+static void redeliver(struct world *world, int64_t id, struct answer *answer)
+{
+        if (deliveries_again(world, id))
+                answer_text(answer, 202, "{}");
+        else
+                not_found(answer);
+}
+
 /* Whether the hourly limit of the installation is used up; the answer is then filled. */
 static bool is_limited(struct world *world, struct answer *answer)
 {
@@ -247,6 +257,10 @@ void github_serve(struct world *world, const char *method, const char *path, con
 
         if (strncmp(path, "/app/installations/", 19) == 0)
                 access_token(world, answer);
+        else if (strncmp(path, "/app/hook/deliveries?", 21) == 0)
+                deliveries_list(world, answer);
+        else if (sscanf(path, "/app/hook/deliveries/%" SCNd64, &id) == 1)
+                redeliver(world, id, answer);
         else if (is_limited(world, answer))
                 return;
         else if (strcmp(path, SCOPE "/runners/generate-jitconfig") == 0)

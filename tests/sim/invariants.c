@@ -17,7 +17,8 @@
 /* What a job costs where nothing goes wrong, and what a fault may add. */
 #define CALLS_FOR_A_JOB 40
 #define CALLS_FOR_A_FAULT 40
-#define CALLS_ALWAYS 60
+/* Of sweeps: every ten minutes, some calls each. */
+#define CALLS_ALWAYS (60 + 6 * 6 * 5 + 60)
 
 /* (a) No machine that works on a job is ended by us. */
 void invariant_end(struct machine *machine, const char *by)

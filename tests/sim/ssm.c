@@ -24,12 +24,13 @@ void ssm_set(struct world *world, const char *name, const char *value)
         if (parameter) {
                 free(parameter->value);
                 parameter->value = mem_string(value);
+                parameter->modified_ms = world->now_ms;
                 return;
         }
         world->parameters =
                 mem_resize(world->parameters, world->n_parameters + 1, sizeof(*world->parameters));
         world->parameters[world->n_parameters++] =
-                (struct parameter){mem_string(name), mem_string(value)};
+                (struct parameter){mem_string(name), mem_string(value), world->now_ms};
 }
 
 const char *ssm_get(struct world *world, const char *name)
@@ -126,6 +127,30 @@ static void get_by_path(struct world *world, const cJSON *body, struct answer *a
         answer_json(answer, 200, json);
 }
 
+/* Of the one filter that is used, by path. */
+static void describe(struct world *world, const cJSON *body, struct answer *answer)
+{
+        cJSON *json = cJSON_CreateObject();
+        cJSON *found = cJSON_AddArrayToObject(json, "Parameters");
+        const cJSON *filter = cJSON_GetArrayItem(json_get(body, "ParameterFilters"), 0);
+        const char *path = cJSON_GetStringValue(cJSON_GetArrayItem(json_get(filter, "Values"), 0));
+
+        for (size_t i = 0; path && i < world->n_parameters; i++) {
+                const struct parameter *parameter = &world->parameters[i];
+                int64_t start = world_wall_ms(world) - world->now_ms;
+                cJSON *one;
+
+                if (strncmp(parameter->name, path, strlen(path)) != 0)
+                        continue;
+                one = cJSON_CreateObject();
+                cJSON_AddItemToArray(found, one);
+                json_add_string(one, "Name", parameter->name);
+                cJSON_AddNumberToObject(one, "LastModifiedDate",
+                        (double)(start + parameter->modified_ms) / (double)SECOND);
+        }
+        answer_json(answer, 200, json);
+}
+
 static void delete (struct world *world, const cJSON *body, struct answer *answer)
 {
         if (ssm_delete(world, json_string(body, "Name")))
@@ -155,6 +180,7 @@ void ssm_serve(struct world *world, const char *action, const cJSON *body, struc
                 {"GetParameter", get},
                 {"GetParameters", get_some},
                 {"GetParametersByPath", get_by_path},
+                {"DescribeParameters", describe},
                 {"DeleteParameter", delete},
                 {"DeleteParameters", delete_some},
         };

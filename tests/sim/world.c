@@ -198,6 +198,7 @@ void world_init(struct world *world, uint64_t seed, bool tells, uint32_t faults)
         sqs_init(world);
         lambda_init(world);
         faults_draw(world, faults);
+        events_start_clock(world);
 }
 
 void world_release(struct world *world)
@@ -207,6 +208,7 @@ void world_release(struct world *world)
         ssm_release(world);
         machines_release(world);
         github_world_release(world);
+        deliveries_release(world);
         free(world->events);
         close(world->log_fd);
 }

@@ -186,6 +186,7 @@ void github_serve(struct world *world, const char *method, const char *path, con
 struct parameter {
         char *name;
         char *value;
+        int64_t modified_ms;
 };
 
 void ssm_set(struct world *world, const char *name, const char *value);
@@ -254,6 +255,9 @@ void machines_release(struct world *world);
 
 /* -- events.c -- */
 
+/* Starts `recover` every ten minutes. */
+void events_start_clock(struct world *world);
+
 /* Takes DETAIL. Late, or lost, while EventBridge is down. */
 void events_tell_ec2(struct world *world, const char *type, cJSON *detail);
 /* The agent reports that its machine has reached STAGE; again until it is taken. */
@@ -305,6 +309,10 @@ void jobs_assign(struct world *world);
 void jobs_assign_later(struct world *world, int64_t delay_ms);
 /* Sends the webhook of what JOB is now. */
 void job_tell_webhook(struct world *world, const struct sim_job *job, const char *action);
+/* GitHub's list of the attempts to deliver, and another one. */
+void deliveries_list(const struct world *world, struct answer *answer);
+bool deliveries_again(struct world *world, int64_t id);
+void deliveries_release(struct world *world);
 cJSON *job_json(const struct sim_job *job);
 
 /* -- lambda.c -- */
@@ -382,6 +390,8 @@ struct world {
         size_t n_runners;
         struct sim_job **jobs;
         size_t n_jobs;
+        struct attempt **attempts; /* to deliver webhooks */
+        size_t n_attempts;
         int64_t next_id;
         unsigned github_budget; /* calls left this hour, while the limit strikes */
         int64_t github_budget_hour;

@@ -2,8 +2,9 @@
 """What AWS itself needs to be allowed by the stack, so that its parts work together.
 
 Lambda polls a queue and writes logs with the role of the function; EventBridge sends to a queue
-that its policy opens to the rule; a function URL is open when the function's own policy says so. In
-AWS a missing grant shows as silence. Here the cloud does not start, and says what is missing.
+that its policy opens to the rule, and starts a function whose policy names the rule; a function URL
+is open when the function's own policy says so. In AWS a missing grant shows as silence. Here the
+cloud does not start, and says what is missing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def missing(template: Template, policies: Policies) -> list[str]:
         *_polling(template, policies),
         *_logging(template, policies),
         *_delivery(template),
+        *_clocks(template),
         *_url(template),
     ]
 
@@ -57,10 +59,8 @@ def _delivery(template: Template) -> Iterator[str]:
         for properties in template.resolve(template.of_type("AWS::SQS::QueuePolicy")).values()
         for statement in properties["PolicyDocument"]["Statement"]
     ]
-    for logical_id, rule in zip(
-        template.of_type("AWS::Events::Rule"), template.rules(), strict=True
-    ):
-        arn = template.resolve({"Fn::GetAtt": [logical_id, "Arn"]})
+    for rule in template.rules():
+        arn = template.resolve({"Fn::GetAtt": [rule.logical_id, "Arn"]})
         for target in rule.targets:
             if not any(_opens(statement, arn, target) for statement in statements):
                 yield f"no queue policy lets the rule {rule.name} send to {target}"
@@ -76,6 +76,22 @@ def _opens(statement: dict, rule_arn: str, queue_arn: str) -> bool:
         for operator, pairs in statement.get("Condition", {}).items()
         for wanted in pairs.values()
     )
+
+
+def _clocks(template: Template) -> Iterator[str]:
+    permissions = template.resolve(template.of_type("AWS::Lambda::Permission")).values()
+    for logical_id, raw in template.of_type("AWS::Events::Rule").items():
+        rule = template.resolve({"Fn::GetAtt": [logical_id, "Arn"]})
+        targets = template.resolve(raw["Targets"]) if "ScheduleExpression" in raw else []
+        for function in (target["Arn"] for target in targets):
+            if not any(
+                one["Principal"] == "events.amazonaws.com"
+                and one["Action"] == "lambda:InvokeFunction"
+                and one.get("SourceArn") == rule
+                and function.endswith(":" + one["FunctionName"])
+                for one in permissions
+            ):
+                yield f"no permission lets the rule {logical_id} start {function}"
 
 
 def _url(template: Template) -> Iterator[str]:

@@ -41,12 +41,18 @@ def _equals(value: str, wanted: str | list[str]) -> bool:
     return value in ([wanted] if isinstance(wanted, str) else wanted)
 
 
+def _all_equal(value: str, wanted: str | list[str]) -> bool:
+    """Compare each of several values, which stand in one text with a line for each."""
+    return all(_equals(one, wanted) for one in value.splitlines())
+
+
 OPERATORS: Mapping[str, Callable[[str, Any], bool]] = {
     "StringEquals": _equals,
     "StringLike": _matches,
     "ArnLike": _matches,
     "ArnEquals": _matches,
     "Bool": _equals,
+    "ForAllValues:StringEquals": _all_equal,
 }
 
 
@@ -115,7 +121,10 @@ class Policies:
 
     def _parameters(self, call: Call) -> Iterator[Need]:
         names = call.names("Names")
-        names += [call.parameters[key] for key in ("Name", "ResourceId") if key in call.parameters]
+        keys = ("Name", "ResourceId", "Path")
+        names += [call.parameters[key] for key in keys if key in call.parameters]
+        if not names:
+            yield Need(f"ssm:{call.action}", "*")
         for name in map(str, names):
             arn = f"arn:aws:ssm:{self.region}:{self.account}:parameter/{name.lstrip('/')}"
 
@@ -208,10 +217,19 @@ class Policies:
         if call.action.startswith("Describe") or not found:
             yield Need(action, "*")
             return
+        keys = [str(value) for name, value in call.parameters.items() if _is_tag_key(name)]
+        said = {"aws:TagKeys": "\n".join(keys)} if keys else {}
         for instance_id in found:
             yield Need(
-                action, self.instance_arn(instance_id), lambda one=instance_id: self._tags(one)
+                action,
+                self.instance_arn(instance_id),
+                lambda one=instance_id: self._tags(one) | said,
             )
+
+
+def _is_tag_key(name: str) -> bool:
+    """Whether a parameter of CreateTags is Tag.N.Key."""
+    return name.startswith("Tag.") and name.endswith(".Key")
 
 
 def _tags_at_launch(parameters: dict[str, Any]) -> dict[str, dict[str, str]]:

@@ -138,6 +138,7 @@ class Queue:
 class Rule:
     """One AWS::Events::Rule with the ARNs of its targets."""
 
+    logical_id: str
     name: str
     pattern: dict[str, Any]
     targets: tuple[str, ...]
@@ -314,11 +315,13 @@ class Template:
         return found
 
     def rules(self) -> list[Rule]:
-        """List the event rules."""
+        """List the rules that wait for events."""
         found = []
-        for properties in self.resolve(self.of_type("AWS::Events::Rule")).values():
+        for logical_id, properties in self.resolve(self.of_type("AWS::Events::Rule")).items():
+            if "EventPattern" not in properties:
+                continue  # a clock: the function that it starts is invoked by who wants that
             targets = tuple(target["Arn"] for target in properties["Targets"])
-            found.append(Rule(properties["Name"], properties["EventPattern"], targets))
+            found.append(Rule(logical_id, properties["Name"], properties["EventPattern"], targets))
         return found
 
     def url_function(self) -> str:

@@ -136,7 +136,7 @@ class Api:
         if isinstance(fault, Cut | Kill) and fault.before:
             return None
         self._authorize(request.headers.get("authorization", ""), operation, names)
-        status, call.document = OPERATIONS[operation.id](
+        status, call.document, *more = OPERATIONS[operation.id](
             self.github, names, request, call.body or {}
         )
         problems = self.github.description.check_answer(operation, status, call.document)
@@ -149,7 +149,11 @@ class Api:
             return None
         if isinstance(fault, Body):
             return Answer(fault.status, fault.content, {"Content-Type": "application/json"})
-        return Answer.of(status, call.document) if call.document is not None else Answer(status)
+        if call.document is None:
+            return Answer(status)
+        answer = Answer.of(status, call.document)
+        answer.headers |= more[0] if more else {}
+        return answer
 
     def _fault(self, operation: str, names: dict[str, str], call: Call) -> Fault | None:
         """Take this call's faults, and apply those that come before any effect."""

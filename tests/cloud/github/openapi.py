@@ -22,11 +22,12 @@ from jsonschema import Draft202012Validator
 BUILD = Path(__file__).resolve().parents[3] / "build"
 PACKAGE = "@octokit/openapi"
 DESCRIPTION = "generated/api.github.com.json"
-CUT_FORMAT = 4
+CUT_FORMAT = 5
 PATHS = (
     "/app",
     "/app/hook/config",
     "/app/hook/deliveries",
+    "/app/hook/deliveries/{delivery_id}/attempts",
     "/app/installations",
     "/app/installations/{installation_id}/access_tokens",
     "/orgs/{org}/installation",

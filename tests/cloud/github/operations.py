@@ -18,7 +18,8 @@ from .webhooks import Delivery, job_document
 if TYPE_CHECKING:
     from .stand_in import GitHub
 
-Result = tuple[int, Any]
+FIRST_DELIVERY = 12_345_678
+Result = tuple[int, Any] | tuple[int, Any, dict[str, str]]  # status, document, headers
 
 
 def scope_of(names: dict[str, str]) -> str:
@@ -104,16 +105,34 @@ def _set_hook(github: GitHub, names: dict[str, str], request: Request, body: Any
 
 def _deliveries(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
     size = max(1, min(100, int(request.query.get("per_page", ["30"])[0])))
-    sent = [d for d in github.webhooks.deliveries if d.status is not None]
-    newest = sorted(enumerate(sent), key=lambda one: one[1].sent, reverse=True)[:size]
-    return 200, [_delivery_document(number, delivery) for number, delivery in newest]
+    sent = [one for one in enumerate(github.webhooks.deliveries) if one[1].status is not None]
+    newest = sorted(sent, key=lambda one: one[1].sent, reverse=True)
+    first = int(request.query.get("cursor", ["v1_0"])[0].removeprefix("v1_"))
+    page = newest[first : first + size]
+    links = []
+    if first + size < len(newest):
+        query = f"per_page={size}&cursor=v1_{first + size}"
+        links.append(f'<https://api.github.com/app/hook/deliveries?{query}>; rel="next"')
+    if first > 0:
+        query = f"per_page={size}&cursor=v1_0"
+        links.append(f'<https://api.github.com/app/hook/deliveries?{query}>; rel="prev"')
+    documents = [_delivery_document(number, delivery) for number, delivery in page]
+    return 200, documents, {"Link": ", ".join(links)} if links else {}
+
+
+def _redeliver(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
+    number = int(names["delivery_id"]) - FIRST_DELIVERY
+    if not 0 <= number < len(github.webhooks.deliveries):
+        raise Refused(404, "Not Found")
+    github.webhooks.redeliver(github.webhooks.deliveries[number])
+    return 202, {}
 
 
 def _delivery_document(number: int, delivery: Delivery) -> dict[str, Any]:
     code = delivery.status or 0
     words = "OK" if 200 <= code < 300 else f"Invalid HTTP Response: {code}"
     return {
-        "id": 12_345_678 + number,
+        "id": FIRST_DELIVERY + number,
         "guid": delivery.id,
         "delivered_at": iso(delivery.sent),
         "redelivery": delivery.kind == "redelivery",
@@ -197,6 +216,7 @@ OPERATIONS: dict[str, Serve] = {
     "apps/get-webhook-config-for-app": _hook,
     "apps/update-webhook-config-for-app": _set_hook,
     "apps/list-webhook-deliveries": _deliveries,
+    "apps/redeliver-webhook-delivery": _redeliver,
     "apps/create-installation-access-token": _access_token,
     "apps/get-repo-installation": _installation,
     "apps/get-org-installation": _installation,

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Machines that nobody else ends. One that is past its lifetime, a tag that it got at its launch,
+ * is terminated: no job may take that long. One that hangs is terminated in two sweeps: the first
+ * deregisters its runner, which GitHub shows as offline, and marks the machine with a tag; a later
+ * one looks whether a job came to it all the same, and ends it if not.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/ec2.h"
+#include "job/job.h"
+#include "job/launch.h"
+#include "job/token_requests.h"
+#include "machine/leftovers.h"
+#include "sweep.h"
+
+/* The mark: when its runner was deregistered, in seconds since 1970. */
+#define HANGS_TAG "scale-agent:hangs-since"
+/* A job that was assigned a moment before shows up within this time. */
+#define GRACE_MS (90 * MSEC_PER_SEC)
+/* Further ones wait for the next sweep. */
+#define SUSPECTS_MAX 50
+
+/* A machine that may hang: no job, no end, and its hand-over is not used. */
+struct suspect {
+        struct sweep *sweep;
+        const struct ec2_instance *machine;
+        struct token_requests *tokens;
+        int64_t installation;
+        const char *scope;
+        bool is_deregistered;
+};
+
+static int64_t tag_number(const struct ec2_instance *machine, const char *key)
+{
+        const char *value = ec2_instance_tag(machine, key);
+
+        return value ? strtoll(value, NULL, 10) : 0;
+}
+
+static int64_t age_ms(const struct sweep *sweep, const struct ec2_instance *machine)
+{
+        return clock_wall_ms(sweep->scaler->clock) - machine->launched_ms;
+}
+
+static bool is_overdue(const struct sweep *sweep, const struct ec2_instance *machine)
+{
+        int64_t lifetime = tag_number(machine, LAUNCH_LIFETIME_TAG);
+
+        return lifetime > 0 && machine->launched_ms > 0 &&
+               age_ms(sweep, machine) > lifetime * MSEC_PER_SEC;
+}
+
+static bool may_hang(const struct sweep *sweep, const struct ec2_instance *machine)
+{
+        int64_t now = clock_wall_ms(sweep->scaler->clock);
+        const struct ssm_listed *handover = sweep_handover(sweep, machine->id);
+
+        return !ec2_instance_tag(machine, JOB_TAG) && machine->launched_ms > 0 &&
+               age_ms(sweep, machine) > 2 * RECOVER_BOOT_LIMIT_MS && handover &&
+               now - handover->modified_ms > RECOVER_BOOT_LIMIT_MS;
+}
+
+/* -- deregistering -- */
+
+static void on_deleted(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct suspect *suspect = userdata;
+        struct sweep *sweep = suspect->sweep;
+        struct err err;
+        int r = github_delete_runner_answer(call, &err);
+
+        token_note_result(sweep->scaler, suspect->tokens->github, suspect->installation, r);
+        if (r < 0)
+                sweep_fail(sweep, r, &err);
+        suspect->is_deregistered = r == 0; /* or it is busy, and the machine does not hang */
+}
+
+static void delete_runner(struct suspect *suspect, int64_t id)
+{
+        struct http_call *call = github_delete_runner(
+                suspect->tokens->github, suspect->installation, suspect->scope, id);
+
+        call->done = on_deleted;
+        call->userdata = suspect;
+        suspect->sweep->calls++;
+        scaler_start(suspect->sweep->scaler, call);
+}
+
+/* Only a runner that is not connected is touched: one that is may be taking a job. */
+static void on_found(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct suspect *suspect = userdata;
+        struct sweep *sweep = suspect->sweep;
+        struct github_runner runner = {0};
+        struct err err;
+        int r = github_find_runner_answer(call, suspect->machine->id, &runner, &err);
+
+        token_note_result(sweep->scaler, suspect->tokens->github, suspect->installation, r);
+        if (r < 0)
+                sweep_fail(sweep, r, &err);
+        if (r != 0 || !runner.offline || runner.busy)
+                return;
+        if (sweep->is_dry) {
+                suspect->is_deregistered = true;
+                return;
+        }
+        delete_runner(suspect, runner.id);
+}
+
+static void on_token(void *userdata, const struct setback *setback)
+{
+        struct suspect *suspect = userdata;
+        struct http_call *call;
+
+        if (setback) {
+                sweep_fail(suspect->sweep, setback->result, &setback->err);
+                return;
+        }
+        call = github_find_runner(suspect->tokens->github, suspect->installation, suspect->scope,
+                suspect->machine->id);
+        call->done = on_found;
+        call->userdata = suspect;
+        suspect->sweep->calls++;
+        scaler_start(suspect->sweep->scaler, call);
+}
+
+/* -- marking -- */
+
+static void mark(struct suspect *suspect)
+{
+        struct sweep *sweep = suspect->sweep;
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct ec2_tag tag = {.key = HANGS_TAG};
+        char since[24];
+        struct err err;
+        int r;
+
+        sweep->marked++;
+        sweep_note(sweep, "deregister", suspect->machine->id,
+                "its runner is offline long after its boot");
+        if (sweep->is_dry)
+                return;
+        snprintf(since, sizeof(since), "%lld",
+                (long long)(clock_wall_ms(sweep->scaler->clock) / MSEC_PER_SEC));
+        tag.value = since;
+        call = sweep_call(sweep, ec2_create_tags(sweep->aws, suspect->machine->id, &tag, 1));
+        r = ec2_create_tags_answer(call, &err);
+        if (r < 0)
+                sweep_fail(sweep, r, &err);
+}
+
+static void mark_suspects(
+        struct sweep *sweep, const struct ec2_instance *const *machines, size_t n_machines)
+{
+        _cleanup_(token_requests_release) struct token_requests tokens = {0};
+        struct suspect suspects[SUSPECTS_MAX];
+        struct err err;
+        int r = n_machines > 0 ? token_requests_init(&tokens, sweep->scaler, &err) : 0;
+
+        if (r < 0) {
+                sweep_fail(sweep, r, &err);
+                return;
+        }
+        for (size_t i = 0; i < n_machines; i++) {
+                suspects[i] = (struct suspect){
+                        .sweep = sweep,
+                        .machine = machines[i],
+                        .tokens = &tokens,
+                        .installation = tag_number(machines[i], "scale-agent:installation"),
+                        .scope = ec2_instance_tag(machines[i], "scale-agent:scope"),
+                };
+                if (!suspects[i].scope)
+                        continue;
+                token_requests_add(&tokens, suspects[i].installation);
+                token_requests_await(&tokens, suspects[i].installation, on_token, &suspects[i]);
+        }
+        http_finish(scaler_http(sweep->scaler));
+        for (size_t i = 0; i < n_machines; i++)
+                if (suspects[i].is_deregistered)
+                        mark(&suspects[i]);
+}
+
+/* -- ending -- */
+
+static void terminate(struct sweep *sweep, const char *const *ids, size_t n_ids)
+{
+        struct err err;
+        int r;
+
+        sweep->ended += (unsigned)n_ids;
+        if (n_ids == 0 || sweep->is_dry)
+                return;
+        sweep->calls++;
+        r = leftovers_terminate(sweep->scaler, sweep->aws, ids, n_ids, &err);
+        if (r < 0)
+                sweep_fail(sweep, r, &err);
+}
+
+void sweep_overdue(struct sweep *sweep, const struct ec2_instances *machines)
+{
+        int64_t now = clock_wall_ms(sweep->scaler->clock);
+        _cleanup_free_ const char **ids = mem_alloc(machines->count * sizeof(char *));
+        const struct ec2_instance *suspects[SUSPECTS_MAX];
+        size_t n_suspects = 0;
+        size_t n_ids = 0;
+
+        for (size_t i = 0; i < machines->count; i++) {
+                const struct ec2_instance *machine = &machines->items[i];
+                int64_t marked = tag_number(machine, HANGS_TAG) * MSEC_PER_SEC;
+
+                if (is_overdue(sweep, machine)) {
+                        sweep_note(sweep, "terminate", machine->id, "it is past its lifetime");
+                        ids[n_ids++] = machine->id;
+                } else if (!may_hang(sweep, machine)) {
+                        continue;
+                } else if (marked > 0 && now - marked > GRACE_MS) {
+                        sweep_note(sweep, "terminate", machine->id,
+                                "it hangs, and its runner was deregistered before");
+                        ids[n_ids++] = machine->id;
+                } else if (marked == 0 && n_suspects < SUSPECTS_MAX) {
+                        suspects[n_suspects++] = machine;
+                } else {
+                        sweep->left += marked == 0;
+                }
+        }
+        terminate(sweep, ids, n_ids);
+        if (sweep_has_time(sweep))
+                mark_suspects(sweep, suspects, n_suspects);
+}

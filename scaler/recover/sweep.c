@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Reads what lives and what is stored, has each part act on it, and counts.
+ */
+
+#include "sweep.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/ec2.h"
+#include "base/json.h"
+#include "exchange/handover.h"
+
+/* The net is coarse: what is beyond these pages waits for the next sweep. */
+#define PAGES_MAX 20
+#define RESERVE_MS (10 * MSEC_PER_SEC)
+
+struct http_call *sweep_call(struct sweep *sweep, struct http_call *call)
+{
+        sweep->calls++;
+        return scaler_call(sweep->scaler, call);
+}
+
+void sweep_fail(struct sweep *sweep, int r, const struct err *err)
+{
+        sweep->failed++;
+        log_error(&sweep->scaler->log, "recover could not do something",
+                LOG_TEXT("error", err->text));
+        if (sweep->result < 0)
+                return;
+        sweep->result = r;
+        sweep->err = *err;
+}
+
+void sweep_note(struct sweep *sweep, const char *action, const char *subject, const char *reason)
+{
+        cJSON *note = cJSON_CreateObject();
+
+        json_add_string(note, "action", action);
+        json_add_string(note, "subject", subject);
+        json_add_string(note, "reason", reason);
+        cJSON_AddItemToArray(sweep->actions, note);
+        log_warning(&sweep->scaler->log, sweep->is_dry ? "recover would act" : "recover acts",
+                LOG_TEXT("action", action), LOG_TEXT("subject", subject),
+                LOG_TEXT("reason", reason));
+}
+
+bool sweep_has_time(struct sweep *sweep)
+{
+        bool has_time = scaler_time_left(sweep->scaler) > RESERVE_MS;
+
+        sweep->left += !has_time;
+        return has_time;
+}
+
+/* -- hand-overs -- */
+
+const char *sweep_instance(const struct ssm_listed *handover)
+{
+        const char *slash = strrchr(handover->name, '/');
+
+        return slash && ec2_is_instance_id(slash + 1) ? slash + 1 : NULL;
+}
+
+const struct ssm_listed *sweep_handover(const struct sweep *sweep, const char *instance)
+{
+        for (size_t i = 0; i < sweep->handovers.count; i++) {
+                const char *id = sweep_instance(&sweep->handovers.items[i]);
+
+                if (id && strcmp(id, instance) == 0)
+                        return &sweep->handovers.items[i];
+        }
+        return NULL;
+}
+
+int sweep_read_handovers(struct sweep *sweep, struct err *err)
+{
+        _cleanup_free_ char *path = mem_format("%s/runners", sweep->config->prefix);
+        unsigned pages = 0;
+        int r;
+
+        do {
+                _cleanup_(http_call_freep) struct http_call *call = sweep_call(
+                        sweep, ssm_list_parameters(sweep->aws, path, sweep->handovers.next_page));
+
+                r = ssm_list_parameters_answer(call, &sweep->handovers, err);
+        } while (r == 0 && sweep->handovers.next_page && ++pages < PAGES_MAX);
+        sweep->left += r == 0 && sweep->handovers.next_page;
+        sweep->parameters = (unsigned)sweep->handovers.count;
+        return r;
+}
+
+/* -- machines -- */
+
+/* Moves what is in PAGE to the end of ALL. */
+static void add_page(struct ec2_instances *all, struct ec2_instances *page)
+{
+        all->items = mem_resize(all->items, all->count + page->count, sizeof(*all->items));
+        for (size_t i = 0; i < page->count; i++)
+                all->items[all->count++] = page->items[i];
+        page->count = 0;
+        free(all->next_page);
+        all->next_page = MEM_STEAL(page->next_page);
+}
+
+/* All of them or an error: a machine that is missing here would pass for gone. */
+static int list_machines(struct sweep *sweep, struct ec2_instances *all, struct err *err)
+{
+        unsigned pages = 0;
+        int r;
+
+        do {
+                _cleanup_(ec2_instances_release) struct ec2_instances page = {0};
+                _cleanup_(http_call_freep) struct http_call *call =
+                        sweep_call(sweep, ec2_list_instances(sweep->aws, "scale-agent:prefix",
+                                                  sweep->config->prefix, all->next_page));
+
+                r = ec2_describe_instances_answer(call, &page, err);
+                if (r == 0)
+                        add_page(all, &page);
+        } while (r == 0 && all->next_page && ++pages < PAGES_MAX);
+        sweep->machines = (unsigned)all->count;
+        if (r == 0 && all->next_page)
+                return err_set(err, -E2BIG, "there are more than %u pages of machines", pages);
+        return r;
+}
+
+/* -- the sweep -- */
+
+static int open_dependencies(struct sweep *sweep, struct err *err)
+{
+        int r = scaler_config(sweep->scaler, &sweep->config, err);
+
+        return r == 0 ? scaler_aws(sweep->scaler, &sweep->aws, err) : r;
+}
+
+static void sweep_machines(struct sweep *sweep)
+{
+        _cleanup_(ec2_instances_release) struct ec2_instances machines = {0};
+        struct err err;
+        int r = sweep_read_handovers(sweep, &err);
+
+        if (r == 0)
+                r = list_machines(sweep, &machines, &err);
+        if (r < 0) {
+                sweep_fail(sweep, r, &err);
+                return;
+        }
+        sweep_overdue(sweep, &machines);
+        sweep_abandoned(sweep, &machines);
+}
+
+void sweep_run(struct sweep *sweep)
+{
+        struct err err;
+        int r = open_dependencies(sweep, &err);
+
+        sweep->actions = cJSON_CreateArray();
+        if (r < 0) {
+                sweep_fail(sweep, r, &err);
+                return;
+        }
+        sweep_undelivered(sweep);
+        sweep_machines(sweep);
+        log_info(&sweep->scaler->log, "recovered", LOG_NUMBER("machines", sweep->machines),
+                LOG_NUMBER("parameters", sweep->parameters),
+                LOG_NUMBER("deliveries", sweep->deliveries), LOG_NUMBER("ended", sweep->ended),
+                LOG_NUMBER("marked", sweep->marked), LOG_NUMBER("abandoned", sweep->abandoned),
+                LOG_NUMBER("redelivered", sweep->redelivered), LOG_NUMBER("left", sweep->left),
+                LOG_NUMBER("failed", sweep->failed), LOG_NUMBER("calls", sweep->calls));
+}
+
+void sweep_release(struct sweep *sweep)
+{
+        ssm_list_release(&sweep->handovers);
+        cJSON_Delete(sweep->actions);
+}
+
+cJSON *sweep_print(const struct sweep *sweep)
+{
+        const struct {
+                const char *name;
+                unsigned count;
+        } counts[] = {
+                {"machines", sweep->machines},
+                {"parameters", sweep->parameters},
+                {"deliveries", sweep->deliveries},
+                {"ended", sweep->ended},
+                {"marked", sweep->marked},
+                {"abandoned", sweep->abandoned},
+                {"redelivered", sweep->redelivered},
+                {"left", sweep->left},
+                {"failed", sweep->failed},
+                {"calls", sweep->calls},
+        };
+        cJSON *json = cJSON_CreateObject();
+
+        json_add_boolean(json, "dry_run", sweep->is_dry);
+        for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+                json_add_integer(json, counts[i].name, counts[i].count);
+        cJSON_AddItemToObject(json, "actions", cJSON_Duplicate(sweep->actions, true));
+        return json;
+}

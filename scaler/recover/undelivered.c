@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Webhooks that GitHub could not deliver: it never tries again by itself. An event for which no
+ * attempt got an answer of ours (2xx, or 4xx: a refusal that another attempt would not change) is
+ * delivered once more, with growing pauses.
+ *
+ * The list is read from its newest entry back, until half an hour of it has no failure: what failed
+ * before that was seen by an earlier sweep.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "github/app.h"
+#include "sweep.h"
+
+#define QUIET_MS (30 * 60 * MSEC_PER_SEC)
+#define PAGES_MAX 10
+#define PAGES_BY_HAND_MAX 500
+#define ATTEMPTS_MAX 12
+/* An attempt that has failed is in the list at once; one that is under way is not. */
+#define PAUSE_MIN_MS (60 * MSEC_PER_SEC)
+/* Further ones wait for the next sweep. */
+#define REDELIVERIES_MAX 100
+
+/* All attempts to deliver one event. */
+struct event {
+        char guid[64];
+        int64_t id;       /* of the newest attempt */
+        int64_t first_ms; /* the oldest attempt that was read */
+        int64_t last_ms;
+        unsigned attempts;
+        bool is_answered;
+        char what[192];
+};
+
+struct events {
+        struct event *items; /* owned */
+        size_t count;
+};
+
+static struct event *event_of(struct events *events, const struct github_delivery *delivery)
+{
+        struct event *event;
+
+        for (size_t i = events->count; i > 0; i--)
+                if (strcmp(events->items[i - 1].guid, delivery->guid) == 0)
+                        return &events->items[i - 1];
+        events->items = mem_resize(events->items, events->count + 1, sizeof(*events->items));
+        event = &events->items[events->count++];
+        *event = (struct event){.id = delivery->id, .last_ms = delivery->at_ms};
+        memcpy(event->guid, delivery->guid, sizeof(event->guid));
+        (void)snprintf(event->what, sizeof(event->what), "%s %s: %.40s", delivery->event,
+                delivery->action, delivery->status);
+        return event;
+}
+
+static bool is_answer(int status)
+{
+        return status / 100 == 2 || status / 100 == 4;
+}
+
+/* Notes the attempts of PAGE; *failed_ms becomes the time of its oldest failure, if any. */
+static void note_page(struct sweep *sweep, struct events *events,
+        const struct github_deliveries *page, int64_t *failed_ms)
+{
+        for (size_t i = 0; i < page->count; i++) {
+                const struct github_delivery *delivery = &page->items[i];
+                struct event *event;
+
+                sweep->deliveries++;
+                if (strcmp(delivery->event, "workflow_job") != 0)
+                        continue;
+                event = event_of(events, delivery);
+                event->attempts++;
+                event->first_ms = delivery->at_ms;
+                if (is_answer(delivery->status_code))
+                        event->is_answered = true;
+                else
+                        *failed_ms = delivery->at_ms;
+        }
+}
+
+static int read_page(struct sweep *sweep, struct github *github, const char *page,
+        struct github_deliveries *ret, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        int r = github_list_deliveries(github, page, &call, err);
+
+        if (r < 0)
+                return r;
+        sweep_call(sweep, call);
+        return github_list_deliveries_answer(call, ret, err);
+}
+
+/* Whether what is older than OLDEST_MS matters to this sweep. */
+static bool goes_on(const struct sweep *sweep, int64_t oldest_ms, int64_t failed_ms, unsigned pages)
+{
+        if (sweep->deliveries_ms > 0)
+                return clock_wall_ms(sweep->scaler->clock) - oldest_ms < sweep->deliveries_ms &&
+                       pages < PAGES_BY_HAND_MAX;
+        return failed_ms - oldest_ms < QUIET_MS && pages < PAGES_MAX;
+}
+
+static int read_events(
+        struct sweep *sweep, struct github *github, struct events *events, struct err *err)
+{
+        int64_t failed_ms = clock_wall_ms(sweep->scaler->clock);
+        char page[sizeof(((struct github_deliveries *)NULL)->next_page)] = "";
+        bool is_more = true;
+
+        for (unsigned pages = 1; is_more; pages++) {
+                _cleanup_(github_deliveries_release) struct github_deliveries list = {0};
+                int r = read_page(sweep, github, page[0] ? page : NULL, &list, err);
+
+                if (r < 0)
+                        return r;
+                note_page(sweep, events, &list, &failed_ms);
+                memcpy(page, list.next_page, sizeof(page));
+                is_more = list.count > 0 && page[0] &&
+                          goes_on(sweep, list.items[list.count - 1].at_ms, failed_ms, pages) &&
+                          sweep_has_time(sweep);
+        }
+        return 0;
+}
+
+/* Each pause is as long as all before it. */
+static bool is_due(const struct sweep *sweep, const struct event *event)
+{
+        int64_t pause = event->last_ms - event->first_ms;
+
+        return !event->is_answered && event->attempts < ATTEMPTS_MAX &&
+               clock_wall_ms(sweep->scaler->clock) - event->last_ms >=
+                       (pause > PAUSE_MIN_MS ? pause : PAUSE_MIN_MS);
+}
+
+static void redeliver(struct sweep *sweep, struct github *github, const struct event *event)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct err err;
+        int r;
+
+        sweep->redelivered++;
+        sweep_note(sweep, "redeliver", event->guid, event->what);
+        if (sweep->is_dry)
+                return;
+        r = github_redeliver(github, event->id, &call, &err);
+        if (r == 0)
+                r = github_redeliver_answer(sweep_call(sweep, call), &err);
+        if (r < 0)
+                sweep_fail(sweep, r, &err);
+}
+
+/* The oldest first: events of one job come in their order. */
+static void redeliver_all(struct sweep *sweep, struct github *github, const struct events *events)
+{
+        for (size_t i = events->count; i > 0; i--) {
+                if (!is_due(sweep, &events->items[i - 1]))
+                        continue;
+                if (sweep->redelivered == REDELIVERIES_MAX || !sweep_has_time(sweep)) {
+                        sweep->left++;
+                        return;
+                }
+                redeliver(sweep, github, &events->items[i - 1]);
+        }
+}
+
+void sweep_undelivered(struct sweep *sweep)
+{
+        struct events events = {0};
+        struct github *github;
+        struct err err;
+        int r;
+
+        if (!sweep->config->app_id)
+                return; /* a personal token cannot read the deliveries of a repository's webhook */
+        r = scaler_github(sweep->scaler, &github, &err);
+        if (r == 0)
+                r = read_events(sweep, github, &events, &err);
+        if (r < 0)
+                sweep_fail(sweep, r, &err);
+        else
+                redeliver_all(sweep, github, &events);
+        free(events.items);
+}

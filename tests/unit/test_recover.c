@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The slow net: what each sweep ends, cleans up and has delivered again, and what it leaves alone.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "recover/sweep.h"
+#include "stage.h"
+
+#define ID "i-00000001"
+#define NOW 1767323045 /* 2026-01-02T03:04:05Z */
+
+#define TAG(key, value) "<item><key>scale-agent:" key "</key><value>" value "</value></item>"
+#define TAGS TAG("installation", "4711") TAG("scope", "repos/o/r") TAG("lifetime", "28800")
+#define MACHINE(id, state, launched, tags)                                                        \
+        "<item><instanceId>" id "</instanceId><instanceState><name>" state                        \
+        "</name></instanceState><launchTime>2026-01-0" launched ".000Z</launchTime><tagSet>" tags \
+        "</tagSet></item>"
+#define LIST(more)                                                          \
+        "<DescribeInstancesResponse><reservationSet><item><instancesSet>%s" \
+        "</instancesSet></item></reservationSet>" more "</DescribeInstancesResponse>"
+
+/* Forty minutes and two minutes old; from the day before. */
+#define OLD "2T02:24:05"
+#define YOUNG "2T03:02:05"
+#define ANCIENT "1T03:00:00"
+
+/* Hand-overs of ID that were stored so many seconds ago. */
+static void expect_handover(struct stage *stage, int seconds)
+{
+        _cleanup_free_ char *answer = mem_format("{\"Parameters\":[{\"Name\":\"/p/runners/" ID
+                                                 "\",\"LastModifiedDate\":%d.5}]}",
+                NOW - seconds);
+
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Values\":[\"/p/runners\"]", 200,
+                seconds ? answer : "{\"Parameters\":[]}");
+}
+
+#define LIVING                                                            \
+        "Filter.1.Name=tag%3Ascale-agent%3Aprefix&Filter.1.Value.1=%2Fp&" \
+        "Filter.2.Name=instance-state-name&Filter.2.Value.1=pending"
+#define BY_ID "Filter.1.Name=instance-id&Filter.1.Value.1=" ID
+
+static void expect_machines(struct stage *stage, const char *filter, const char *machines)
+{
+        _cleanup_free_ char *xml = mem_format(LIST(""), machines);
+
+        script_expect(stage->script, "POST", STAGE_EC2, filter, 200, xml);
+}
+
+static void expect_runner(struct stage *stage, const char *status, const char *busy)
+{
+        _cleanup_free_ char *answer =
+                mem_format("{\"runners\":[{\"id\":23,\"name\":\"" ID "\",\"status\":\"%s\","
+                           "\"busy\":%s}]}",
+                        status, busy);
+
+        script_expect(stage->script, "GET",
+                STAGE_GITHUB "/repos/o/r/actions/runners?per_page=100&name=" ID, NULL, 200, answer);
+}
+
+static int run(struct stage *stage, struct sweep *sweep)
+{
+        sweep->scaler = &stage->scaler;
+        sweep_run(sweep);
+        return sweep->result;
+}
+
+static void sweep_once(struct stage *stage)
+{
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        assert_int_equal(run(stage, &sweep), 0);
+}
+
+/* -- machines -- */
+
+static void a_machine_past_its_lifetime_ends(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        expect_handover(stage, 0);
+        expect_machines(stage, LIVING,
+                MACHINE("i-00000002", "running", OLD, TAGS)
+                        MACHINE(ID, "running", ANCIENT, TAGS TAG("job-url", "https://job")));
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=" ID, 200,
+                "<TerminateInstancesResponse/>");
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.ended, 1);
+        assert_int_equal(sweep.machines, 2);
+        assert_not_sent(stage, "InstanceId.2");
+}
+
+static void machines_are_listed_page_by_page(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+        _cleanup_free_ char *first = mem_format(
+                LIST("<nextToken>more+</nextToken>"), MACHINE("i-00000002", "running", OLD, TAGS));
+
+        expect_handover(stage, 0);
+        script_expect(stage->script, "POST", STAGE_EC2, "MaxResults=400", 200, first);
+        expect_machines(stage, "NextToken=more%2B", MACHINE(ID, "running", OLD, TAGS));
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.machines, 2);
+}
+
+/* One sweep deregisters its runner and marks it, and a later one ends it. */
+static void a_machine_that_hangs_ends_in_two_sweeps(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+        expect_runner(stage, "offline", "false");
+        script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
+                204, "");
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "ResourceId.1=" ID "&Tag.1.Key=scale-agent%3Ahangs-since&Tag.1.Value=1767323045",
+                200, "<CreateTagsResponse><return>true</return></CreateTagsResponse>");
+        sweep_once(stage);
+
+        expect_handover(stage, 1800);
+        expect_machines(
+                stage, LIVING, MACHINE(ID, "running", OLD, TAGS TAG("hangs-since", "1767322900")));
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=TerminateInstances", 200,
+                "<TerminateInstancesResponse/>");
+        sweep_once(stage);
+}
+
+static void a_machine_that_may_work_is_left_alone(void **state)
+{
+        static const char *const machines[] = {
+                MACHINE(ID, "running", OLD, TAGS TAG("job-url", "https://job")),
+                MACHINE(ID, "running", YOUNG, TAGS),
+                MACHINE(ID, "running", OLD, TAGS TAG("hangs-since", "1767323005")),
+                MACHINE(ID, "running", OLD,
+                        TAGS TAG("hangs-since", "1767322005") TAG("job-url", "https://job")),
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+                expect_handover(stage, 1800);
+                expect_machines(stage, LIVING, machines[i]);
+                sweep_once(stage);
+        }
+        /* Its hand-over came late: it has not had its time. */
+        expect_handover(stage, 600);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+        sweep_once(stage);
+        /* It has taken its hand-over away. */
+        expect_handover(stage, 0);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+        sweep_once(stage);
+}
+
+static void a_runner_that_may_work_keeps_its_machine(void **state)
+{
+        static const char *const states[][2] = {
+                {"online", "false"}, {"offline", "true"}, {"online", "true"}};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+                expect_handover(stage, 1800);
+                expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+                expect_runner(stage, states[i][0], states[i][1]);
+                sweep_once(stage);
+        }
+        /* GitHub does not know it: a job may have consumed its registration. */
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/runners?", NULL, 200,
+                "{\"runners\":[]}");
+        sweep_once(stage);
+        /* It took a job a moment ago. */
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+        expect_runner(stage, "offline", "false");
+        script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
+                422, "{}");
+        sweep_once(stage);
+}
+
+/* -- hand-overs -- */
+
+static void what_a_machine_left_that_is_gone_is_cleaned_up(void **state)
+{
+        static const char *const machines[] = {"", MACHINE(ID, "terminated", OLD, TAGS)};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+                _cleanup_(sweep_release) struct sweep sweep = {0};
+
+                expect_handover(stage, 1000);
+                expect_machines(stage, LIVING, "");
+                expect_machines(stage, BY_ID, machines[i]);
+                script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/" ID, 200,
+                        "{\"Parameters\":[{\"Name\":\"/p/runners/" ID "\","
+                        "\"Value\":\"{\\\"version\\\":1,\\\"jit_config\\\":\\\"aGk=\\\","
+                        "\\\"prefix\\\":\\\"/p\\\",\\\"spec\\\":\\\"linux\\\","
+                        "\\\"runner_id\\\":23,\\\"scope\\\":\\\"repos/o/r\\\","
+                        "\\\"job\\\":{\\\"id\\\":1,\\\"run_id\\\":2,\\\"attempt\\\":1,"
+                        "\\\"repository\\\":\\\"o/"
+                        "r\\\",\\\"instance_type\\\":\\\"m7i.large\\\"}}\"}]}");
+                script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23",
+                        NULL, 204, "");
+                stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+                stage_expect_sent(stage, "sqs.test/notify");
+                script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/" ID, 200,
+                        "{\"DeletedParameters\":[\"/p/runners/" ID "\"]}");
+                assert_int_equal(run(stage, &sweep), 0);
+                assert_int_equal(sweep.abandoned, 1);
+        }
+}
+
+static void a_hand_over_that_may_be_used_stays(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_handover(stage, 800); /* EC2 may not show its machine yet */
+        expect_machines(stage, LIVING, "");
+        sweep_once(stage);
+        expect_handover(stage, 1000);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", YOUNG, TAGS));
+        sweep_once(stage);
+        expect_handover(stage, 1000); /* EC2 tells of its end soon */
+        expect_machines(stage, LIVING, "");
+        expect_machines(stage, BY_ID, MACHINE(ID, "shutting-down", OLD, TAGS));
+        sweep_once(stage);
+}
+
+/* -- deliveries -- */
+
+/* An attempt, so many seconds ago. */
+static char *attempt(int id, const char *guid, int status, int seconds)
+{
+        char time[CLOCK_TEXT_SIZE];
+
+        return mem_format("{\"id\":%d,\"guid\":\"%s\",\"event\":\"workflow_job\","
+                          "\"action\":\"queued\",\"status\":\"x\",\"status_code\":%d,"
+                          "\"delivered_at\":\"%s\"}",
+                id, guid, status, clock_format((int64_t)(NOW - seconds) * MSEC_PER_SEC, time));
+}
+
+struct attempts {
+        int id;
+        const char *guid;
+        int status;
+        int seconds;
+};
+
+#define DELIVERIES STAGE_GITHUB "/app/hook/deliveries?per_page=100"
+
+static void expect_deliveries(struct stage *stage, const char *url, const char *headers,
+        const struct attempts *attempts, size_t n)
+{
+        _cleanup_buf_ struct buf list = BUF_INIT(64UL * 1024);
+
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_free_ char *one = attempt(
+                        attempts[i].id, attempts[i].guid, attempts[i].status, attempts[i].seconds);
+
+                buf_add_format(&list, "%s%s", i > 0 ? "," : "[", one);
+        }
+        buf_add_string(&list, n > 0 ? "]" : "[]");
+        script_expect_headers(stage->script, "GET", url, NULL, 200, headers, buf_string(&list));
+}
+
+static void expect_redelivered(struct stage *stage, int id)
+{
+        _cleanup_free_ char *url = mem_format(STAGE_GITHUB "/app/hook/deliveries/%d/attempts", id);
+
+        script_expect(stage->script, "POST", url, NULL, 202, "{}");
+}
+
+static void expect_nothing_else(struct stage *stage)
+{
+        expect_handover(stage, 0);
+        expect_machines(stage, LIVING, "");
+}
+
+static void what_got_no_answer_is_delivered_again(void **state)
+{
+        static const struct attempts attempts[] = {
+                {9, "late", 0, 30},    /* GitHub may be at it */
+                {8, "good", 200, 100}, /* now it has arrived */
+                {7, "down", 503, 300}, /* its third attempt */
+                {6, "lost", 0, 400},
+                {5, "good", 503, 500},
+                {4, "refused", 422, 600},
+                {3, "down", 503, 700}, /* 200 s after the first: 300 s are long enough */
+                {2, "down", 503, 800},
+                {1, "slow", 503, 900},
+        };
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        stage_become_app(stage);
+        expect_deliveries(stage, DELIVERIES, "", attempts, ARRAY_SIZE(attempts));
+        expect_redelivered(stage, 1);
+        expect_redelivered(stage, 6);
+        expect_nothing_else(stage);
+        assert_int_equal(run(stage, &sweep), 0);
+        /* "down" waits as long as its attempts have lasted: 500 s. */
+        assert_int_equal(sweep.redelivered, 2);
+        assert_int_equal(sweep.deliveries, ARRAY_SIZE(attempts));
+}
+
+#define NEXT(cursor)                                                                    \
+        "Link: <" STAGE_GITHUB "/app/hook/deliveries?per_page=100&cursor=" cursor ">; " \
+        "rel=\"next\", <" STAGE_GITHUB "/app/hook/deliveries?cursor=v1_0>; rel=\"prev\"\r\n"
+
+/* The list is read until half an hour of it has no failure. */
+static void deliveries_are_read_back_until_all_is_quiet(void **state)
+{
+        static const struct attempts first[] = {{4, "a", 200, 60}, {3, "b", 200, 1700}};
+        static const struct attempts second[] = {{2, "c", 503, 1750}, {1, "d", 200, 3500}};
+        static const struct attempts third[] = {{7, "e", 200, 3600}};
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        expect_deliveries(stage, DELIVERIES, NEXT("v1_2"), first, 2);
+        expect_deliveries(stage, DELIVERIES "&cursor=v1_2", NEXT("v1_4"), second, 2);
+        expect_deliveries(stage, DELIVERIES "&cursor=v1_4", NEXT("v1_5"), third, 1);
+        expect_redelivered(stage, 2);
+        expect_nothing_else(stage);
+        sweep_once(stage);
+        expect_deliveries(stage, DELIVERIES, NEXT("v1_2"), third, 1);
+        expect_nothing_else(stage);
+        sweep_once(stage);
+}
+
+static void by_hand_days_are_read(void **state)
+{
+        static const struct attempts first[] = {{4, "a", 200, 60}, {3, "b", 200, 7200}};
+        static const struct attempts second[] = {{2, "c", 0, 86000}};
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {
+                .deliveries_ms = 86000 * MSEC_PER_SEC,
+        };
+
+        stage_become_app(stage);
+        expect_deliveries(stage, DELIVERIES, NEXT("v1_2"), first, 2);
+        expect_deliveries(stage, DELIVERIES "&cursor=v1_2", NEXT("v1_3"), second, 1);
+        expect_redelivered(stage, 2);
+        expect_nothing_else(stage);
+        assert_int_equal(run(stage, &sweep), 0);
+}
+
+/* -- all of it -- */
+
+static void a_dry_sweep_only_reads(void **state)
+{
+        static const struct attempts attempts[] = {{6, "lost", 0, 400}};
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {.is_dry = true};
+        _cleanup_json_ cJSON *json = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        stage_become_app(stage);
+        expect_deliveries(stage, DELIVERIES, "", attempts, 1);
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE("i-00000002", "running", ANCIENT, TAGS));
+        expect_machines(stage, BY_ID, "");
+        assert_int_equal(run(stage, &sweep), 0);
+        json = sweep_print(&sweep);
+        text = json_print(json);
+        assert_contains(text, "{\"dry_run\":true,\"machines\":1,\"parameters\":1,\"deliveries\":1,"
+                              "\"ended\":1,\"marked\":0,\"abandoned\":1,\"redelivered\":1,"
+                              "\"left\":0,\"failed\":0,\"calls\":4,\"actions\":[{");
+        assert_int_equal(cJSON_GetArraySize(sweep.actions), 3);
+        assert_logged(stage, "recover would act");
+}
+
+static void where_one_part_fails_the_others_go_on(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        stage_become_app(stage);
+        script_expect(stage->script, "GET", DELIVERIES, NULL, 401, "{\"message\":\"no\"}");
+        expect_handover(stage, 0);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", ANCIENT, TAGS));
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=TerminateInstances", 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors>"
+                "</Response>");
+        assert_true(run(stage, &sweep) < 0);
+        assert_int_equal(sweep.failed, 2);
+        assert_contains(sweep.err.text, "list deliveries");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+#define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, stage_tear_down)
+                STAGE_TEST(a_machine_past_its_lifetime_ends),
+                STAGE_TEST(machines_are_listed_page_by_page),
+                STAGE_TEST(a_machine_that_hangs_ends_in_two_sweeps),
+                STAGE_TEST(a_machine_that_may_work_is_left_alone),
+                STAGE_TEST(a_runner_that_may_work_keeps_its_machine),
+                STAGE_TEST(what_a_machine_left_that_is_gone_is_cleaned_up),
+                STAGE_TEST(a_hand_over_that_may_be_used_stays),
+                STAGE_TEST(what_got_no_answer_is_delivered_again),
+                STAGE_TEST(deliveries_are_read_back_until_all_is_quiet),
+                STAGE_TEST(by_hand_days_are_read),
+                STAGE_TEST(a_dry_sweep_only_reads),
+                STAGE_TEST(where_one_part_fails_the_others_go_on),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
