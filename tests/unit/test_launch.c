@@ -92,9 +92,11 @@ static void a_launch_says_what_it_is_for(void **state)
                 "TagSpecification.1.Tag.4.Value=4711&"
                 "TagSpecification.1.Tag.5.Key=scale-agent%3Aprefix&"
                 "TagSpecification.1.Tag.5.Value=%2Fp&"
-                "TagSpecification.1.Tag.6.Key=scale-agent%3Alaunches&"
-                "TagSpecification.1.Tag.6.Value=%2F1-1-0%2F2-1-0%2F&"
-                "TagSpecification.1.Tag.7.Key=team&TagSpecification.1.Tag.7.Value=ci&"
+                "TagSpecification.1.Tag.6.Key=scale-agent%3Alifetime&"
+                "TagSpecification.1.Tag.6.Value=28800&"
+                "TagSpecification.1.Tag.7.Key=scale-agent%3Alaunches&"
+                "TagSpecification.1.Tag.7.Value=%2F1-1-0%2F2-1-0%2F&"
+                "TagSpecification.1.Tag.8.Key=team&TagSpecification.1.Tag.8.Value=ci&"
                 "TagSpecification.2.";
         struct stage *stage = *state;
         const struct stage_message messages[] = {
