@@ -19,6 +19,7 @@
 
 #include "aws/ec2.h"
 #include "base/json.h"
+#include "job/breaker.h"
 #include "job/ended_machines.h"
 #include "job/handle_report.h"
 #include "job/job.h"
@@ -164,14 +165,28 @@ static int describe_machines(struct machines *machines, struct err *err)
         return 0;
 }
 
+/* Of the spec's circuit breaker. */
+static int note_loss(
+        const struct machines *machines, const struct ec2_instance *instance, struct err *err)
+{
+        const char *name = ec2_instance_tag(instance, "scale-agent:spec");
+        const struct config_spec *spec = name ? config_spec_by_name(machines->config, name) : NULL;
+
+        return spec ? breaker_note_loss(machines->scaler, spec, instance->id, err) : 0;
+}
+
 static int handle_spot_warning(
         struct machines *machines, const struct machine *machine, struct err *err)
 {
         const struct metric metric = {"SpotWarning", METRIC_COUNT, 1};
         const struct log_field properties[] = {LOG_TEXT("instance", machine->id)};
+        int r;
 
         scaler_emit_metrics(machines->scaler,
                 ec2_instance_tag(machine->instance, "scale-agent:spec"), &metric, 1, properties, 1);
+        r = note_loss(machines, machine->instance, err);
+        if (r < 0)
+                return r;
         if (!ec2_instance_tag(machine->instance, JOB_TAG))
                 return 0; /* no job yet: nothing that people would notice is lost */
         return tell_job_lost(

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "job/breaker.h"
 #include "job/park.h"
 
 /* -- reading the batch -- */
@@ -187,9 +188,61 @@ static void group_item(struct queued *queued, struct queued_job *item)
         item->launch->jobs[item->launch->n_jobs++] = &item->job;
 }
 
+/* Parks the jobs of LAUNCH from FIRST on until its spec is tried again. There is room for another
+ * launch, since each has a job. */
+static void stop_launch(
+        struct queued *queued, struct launch *launch, size_t first, int64_t until_ms)
+{
+        struct launch *stopped = launch;
+
+        if (first > 0) {
+                stopped = &queued->launches[queued->n_launches++];
+                *stopped = *launch;
+                stopped->n_jobs = launch->n_jobs - first;
+                stopped->jobs = mem_alloc(stopped->n_jobs * sizeof(struct job *));
+                memcpy(stopped->jobs, launch->jobs + first, stopped->n_jobs * sizeof(struct job *));
+                launch->n_jobs = first;
+        }
+        stopped->started = true;
+        stopped->outcome = LAUNCH_STOPPED;
+        stopped->stopped_until_ms = until_ms;
+        for (size_t i = 0; i < stopped->n_jobs; i++)
+                item_of(stopped->jobs[i])->launch = stopped;
+}
+
+/* What the breakers of its spec leave of LAUNCH. */
+static void ask_breakers(struct queued *queued, struct launch *launch)
+{
+        struct offers offers;
+        int64_t until_ms;
+
+        switch (breaker_ask(queued->scaler, launch->spec->name, &until_ms)) {
+        case BREAKER_STOP:
+                stop_launch(queued, launch, 0, until_ms);
+                return;
+        case BREAKER_PROBE:
+                if (launch->n_jobs > 1)
+                        stop_launch(queued, launch, 1, until_ms);
+                break;
+        case BREAKER_GO:
+        default:
+                break;
+        }
+        if (!breaker_is_on_demand(queued->scaler, launch->spec))
+                return;
+        offers_init(&offers, launch->spec, launch->instance_type);
+        if (launch->offer < offers_on_demand(&offers))
+                launch->offer = offers_on_demand(&offers);
+}
+
 /* Nothing is launched that GitHub would not register now. */
 static void start_launches(struct queued *queued)
 {
+        size_t n_launches = queued->n_launches;
+
+        for (size_t i = 0; i < n_launches; i++)
+                if (!queued->launches[i].started)
+                        ask_breakers(queued, &queued->launches[i]);
         for (size_t i = 0; i < queued->n_launches; i++)
                 token_requests_add(&queued->token_requests, queued->launches[i].installation);
         for (size_t i = 0; i < queued->n_launches; i++) {

@@ -126,6 +126,7 @@ static struct parking parking_of_launch(const struct queued *queued, const struc
                 [LAUNCH_THROTTLED] = PARK_THROTTLED,
                 [LAUNCH_UNSURE] = PARK_UNSURE,
                 [LAUNCH_PAUSED] = PARK_GITHUB,
+                [LAUNCH_STOPPED] = PARK_STOPPED,
                 [LAUNCH_NO_TIME] = PARK_NO_TIME,
                 [LAUNCH_FAILED] = PARK_REFUSED,
         };
@@ -134,7 +135,7 @@ static struct parking parking_of_launch(const struct queued *queued, const struc
                 .reason = reasons[launch->outcome],
                 .until_ms = launch->outcome == LAUNCH_PAUSED
                                     ? setback_pause_until(queued->scaler, launch->installation)
-                                    : 0,
+                                    : launch->stopped_until_ms,
                 .error = launch->err.text,
                 .n_jobs = launch->n_jobs - launch->n_launched,
                 .no_try = !launch->was_asked,

@@ -56,6 +56,7 @@ void scaler_release(struct scaler *scaler)
         free(MEM_STEAL(scaler->aws));
         http_free(MEM_STEAL(scaler->http));
         buf_release(&scaler->webhook_secrets);
+        ssm_texts_release(&scaler->breakers);
 }
 
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)

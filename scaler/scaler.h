@@ -13,6 +13,7 @@
 
 #include "aws/aws.h"
 #include "aws/metric.h"
+#include "aws/ssm.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -38,6 +39,8 @@ struct scaler {
         struct buf webhook_secrets;
         int64_t webhook_secrets_read_ms;
         struct recent empty_offers; /* offers (see job/launch.h) without capacity a moment ago */
+        struct ssm_texts breakers;  /* see job/breaker.h */
+        int64_t breakers_read_ms;   /* monotonic; 0: not yet */
         struct recent shown;        /* notifications that people have seen */
 
         /* Of one event. */

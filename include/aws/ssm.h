@@ -58,10 +58,30 @@ int ssm_list_parameters_answer(
         const struct http_call *call, struct ssm_list *list, struct err *err);
 void ssm_list_release(struct ssm_list *list);
 
-/* Reads all parameters below PATH, decrypted: at most ten, the most that SSM gives at once.
- * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html
- * The answer is read like that of ssm_get_parameters(). */
-struct http_call *ssm_get_parameters_below(struct aws *aws, const char *path);
+/* A parameter of type String, which is no secret. */
+struct ssm_text {
+        char *name; /* owned, as is `value` */
+        char *value;
+        int64_t version; /* grows by one with each PutParameter */
+};
+
+struct ssm_texts {
+        struct ssm_text *items; /* owned */
+        size_t count;
+        char *next_page; /* NULL: the last; owned */
+};
+
+/* A page of the texts directly below PATH. PAGE is as above.
+ * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html */
+struct http_call *ssm_get_texts(struct aws *aws, const char *path, const char *page);
+/* 0 with what was found added to TEXTS, or negative. */
+int ssm_get_texts_answer(const struct http_call *call, struct ssm_texts *texts, struct err *err);
+void ssm_texts_release(struct ssm_texts *texts);
+
+/* Stores a text, in place of one that is there. Whoever gets the version after the one that it has
+ * read was the first to replace that. */
+struct http_call *ssm_put_text(struct aws *aws, const char *name, const char *value);
+int ssm_put_text_answer(const struct http_call *call, int64_t *ret_version, struct err *err);
 
 /* Stores a new SecureString, encrypted with aws->parameter_key, tagged TAG_KEY=TAG_VALUE, in the
  * tier that its size needs. A value above SSM_ADVANCED_MAX is not sent, and reading the answer

@@ -269,6 +269,18 @@ struct http_call *ec2_list_instances(
         return call;
 }
 
+struct http_call *ec2_find_of_spec(struct aws *aws, const char *prefix, const char *spec)
+{
+        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        struct http_call *call;
+
+        form_add_filter(&form, 1, "tag:scale-agent:spec", &spec, 1);
+        form_add_filter(&form, 2, "tag:scale-agent:prefix", &prefix, 1);
+        call = ec2_call(aws, "DescribeInstances", &form);
+        call->answer_limit = LIST_ANSWER_MAX;
+        return call;
+}
+
 int ec2_describe_instances_answer(
         const struct http_call *call, struct ec2_instances *ret, struct err *err)
 {

@@ -12,12 +12,8 @@
 #include <string.h>
 
 #include "aws/answer.h"
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
-
-/* DescribeParameters gives no more at once. */
-#define LIST_PAGE 50
 
 /* The call of ACTION on the parameter NAME. */
 static struct http_call *call_on_name(
@@ -204,70 +200,6 @@ int ssm_get_parameters_answer(const struct http_call *call, cJSON **ret_paramete
                 json_add_string(found, name, value);
         }
         *ret_parameters = MEM_STEAL(found);
-        return 0;
-}
-
-/* -- listing -- */
-
-struct http_call *ssm_get_parameters_below(struct aws *aws, const char *path)
-{
-        _cleanup_json_ cJSON *body = cJSON_CreateObject();
-
-        json_add_string(body, "Path", path);
-        json_add_boolean(body, "WithDecryption", true);
-        json_add_integer(body, "MaxResults", SSM_NAMES_MAX);
-        return aws_object_call(aws, AWS_SSM, "GetParametersByPath", body);
-}
-
-struct http_call *ssm_list_parameters(struct aws *aws, const char *path, const char *page)
-{
-        _cleanup_json_ cJSON *body = cJSON_CreateObject();
-        cJSON *filter = cJSON_CreateObject();
-
-        json_add_string(filter, "Key", "Path");
-        json_add_string(filter, "Option", "OneLevel");
-        cJSON_AddItemToArray(cJSON_AddArrayToObject(filter, "Values"), cJSON_CreateString(path));
-        cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "ParameterFilters"), filter);
-        json_add_integer(body, "MaxResults", LIST_PAGE);
-        if (page)
-                json_add_string(body, "NextToken", page);
-        return aws_object_call(aws, AWS_SSM, "DescribeParameters", body);
-}
-
-void ssm_list_release(struct ssm_list *list)
-{
-        for (size_t i = 0; i < list->count; i++)
-                free(list->items[i].name);
-        free(list->items);
-        free(list->next_page);
-        *list = (struct ssm_list){0};
-}
-
-int ssm_list_parameters_answer(const struct http_call *call, struct ssm_list *list, struct err *err)
-{
-        _cleanup_json_ cJSON *answer = NULL;
-        const cJSON *parameter;
-        const char *page;
-        int r = aws_accepted_json(call, &answer, err);
-
-        if (r < 0)
-                return r;
-        cJSON_ArrayForEach (parameter, json_get(answer, "Parameters")) {
-                const char *name = json_string(parameter, "Name");
-                const cJSON *modified = json_get(parameter, "LastModifiedDate");
-
-                if (!name || !cJSON_IsNumber(modified))
-                        return err_set(err, -EBADMSG,
-                                "DescribeParameters: a parameter without a name or a time");
-                list->items = mem_resize(list->items, list->count + 1, sizeof(*list->items));
-                list->items[list->count++] = (struct ssm_listed){
-                        .name = mem_string(name),
-                        .modified_ms = (int64_t)(modified->valuedouble * MSEC_PER_SEC),
-                };
-        }
-        page = json_string(answer, "NextToken");
-        free(list->next_page);
-        list->next_page = page ? mem_string(page) : NULL;
         return 0;
 }
 

@@ -38,6 +38,9 @@ struct config_spec {
         bool terminate_on_completed;
         int64_t idle_limit_seconds;
         int64_t job_limit_seconds;
+        int64_t max_relaunches;  /* then people are told, and launches become rare */
+        int64_t spot_losses_max; /* within the window: then launches are on demand a while */
+        int64_t spot_window_seconds;
         struct config_tag *tags;
         size_t n_tags;
 };

@@ -190,6 +190,36 @@ static const struct config_field spec_fields[] = {
                 AT(job_limit_seconds),
         },
         {
+                .name = "max_relaunches",
+                .description = "After so many machines that ended without having run the job that "
+                               "they were launched for, people are told, and one an hour is tried.",
+                .kind = CONFIG_NUMBER,
+                .min = 1,
+                .max = 100,
+                .default_number = 5,
+                AT(max_relaunches),
+        },
+        {
+                .name = "spot_losses_max",
+                .description = "When EC2 takes so many machines back within spot_window_seconds, "
+                               "launches are on demand for half an hour. "
+                               "Needs on_demand_fallback.",
+                .kind = CONFIG_NUMBER,
+                .min = 1,
+                .max = 20,
+                .default_number = 3,
+                AT(spot_losses_max),
+        },
+        {
+                .name = "spot_window_seconds",
+                .description = "See spot_losses_max.",
+                .kind = CONFIG_NUMBER,
+                .min = 60,
+                .max = 3600,
+                .default_number = 900,
+                AT(spot_window_seconds),
+        },
+        {
                 .name = "tags",
                 .description =
                         "Tags of the instance and its volumes, in addition to those of the scaler: "

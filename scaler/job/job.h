@@ -20,6 +20,8 @@
 
 /* The tag of an instance that names the job which runs on it, by its URL. */
 #define JOB_TAG "scale-agent:job-url"
+/* The tag of a machine whose runner was heard idling: its image works. */
+#define JOB_IDLE_TAG "scale-agent:idle"
 
 enum job_action {
         JOB_QUEUED,

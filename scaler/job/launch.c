@@ -36,6 +36,7 @@ const char *launch_outcome_name(enum launch_outcome outcome)
                 [LAUNCH_THROTTLED] = "throttled",
                 [LAUNCH_UNSURE] = "no answer",
                 [LAUNCH_PAUSED] = "paused",
+                [LAUNCH_STOPPED] = "stopped",
                 [LAUNCH_NO_TIME] = "out of time",
                 [LAUNCH_FAILED] = "refused",
         };

@@ -29,6 +29,7 @@ enum launch_outcome {
         LAUNCH_THROTTLED,   /* EC2 throttles: nothing was launched */
         LAUNCH_UNSURE,      /* EC2 did not answer, so it may have launched: look before any other */
         LAUNCH_PAUSED,  /* GitHub could not register its runner now: see setback_pause_until() */
+        LAUNCH_STOPPED, /* its spec is, until `stopped_until_ms`: see breaker.h */
         LAUNCH_NO_TIME, /* the event's time is nearly over: go on from `offer` in the next one */
         LAUNCH_FAILED,  /* EC2 refused for good: see err */
 };
@@ -50,6 +51,7 @@ struct launch {
                 struct launch *launch, const struct ec2_instance *instance, const struct job *job);
         void *userdata;
         bool started;
+        int64_t stopped_until_ms;
 
         /* Results. */
         enum launch_outcome outcome;

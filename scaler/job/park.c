@@ -51,6 +51,8 @@ static const struct {
                 "Nothing can be launched until the scaler can read its configuration and GitHub's "
                 "key. Run scaler doctor. The jobs are retried automatically."},
         [PARK_HELD] = {"held by GitHub", 300, true, false, false, -1, NOTIFICATION_WARNING, ""},
+        [PARK_STOPPED] = {"launches are stopped", 300, false, false, false, -1, NOTIFICATION_ERROR,
+                ""},
         [PARK_PAUSE] = {"its machine ended", 30, true, false, false, -1, NOTIFICATION_WARNING, ""},
 };
 

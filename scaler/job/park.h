@@ -23,6 +23,7 @@ enum park_reason {
         PARK_AWS,       /* AWS fails or throttles */
         PARK_SETTINGS,  /* the configuration or GitHub's key cannot be read */
         PARK_HELD,      /* GitHub holds it back: for an approval, for its concurrency group */
+        PARK_STOPPED,   /* machines of its spec end without having run a job: see breaker.h */
         PARK_PAUSE,     /* its machine ended, and another one is to be launched */
 };
 

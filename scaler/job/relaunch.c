@@ -22,29 +22,45 @@ static const char *const reason_names[] = {
 };
 
 /* Seconds before the launch that follows so many machines that ended. */
-static const int64_t pauses[] = {0, 0, 30, 120, 300, 900, 3600};
+static const int64_t pauses[] = {0, 0, 30, 120, 300, 900};
+#define PAUSE_AFTER_MAX 3600
 
-/* After RELAUNCHES_MAX launches are on demand, where the spec allows that: spot may be what fails.
- */
-static int64_t next_offer(const struct config *config, const struct job *job)
+/* Of a spec that is no longer there. */
+#define MAX_RELAUNCHES_DEFAULT 5
+
+static int64_t max_relaunches(const struct config_spec *spec)
 {
-        const struct config_spec *spec = job->spec ? config_spec_by_name(config, job->spec) : NULL;
+        return spec ? spec->max_relaunches : MAX_RELAUNCHES_DEFAULT;
+}
+
+static int64_t pause_seconds(const struct config_spec *spec, const struct job *job)
+{
+        int64_t last = (int64_t)ARRAY_SIZE(pauses) - 1;
+
+        if (job->relaunches > max_relaunches(spec))
+                return PAUSE_AFTER_MAX;
+        return pauses[job->relaunches < last ? job->relaunches : last];
+}
+
+/* The last ones are on demand, where the spec allows that: spot may be what fails. */
+static int64_t next_offer(const struct config_spec *spec, const struct job *job)
+{
         struct offers offers;
 
         if (!spec || !job->instance_type)
                 return 0;
         offers_init(&offers, spec, job->instance_type);
-        if (job->relaunches >= RELAUNCHES_MAX && spec->on_demand_fallback)
+        if (job->relaunches >= spec->max_relaunches && spec->on_demand_fallback)
                 return (int64_t)offers_on_demand(&offers);
         return (job->offer + 1) % (int64_t)offers_count(&offers);
 }
 
 static void become_next_launch(
-        const struct config *config, struct job *job, enum relaunch_reason reason)
+        const struct config_spec *spec, struct job *job, enum relaunch_reason reason)
 {
         job->launch++;
         job->relaunches += reason == RELAUNCH_ENDED;
-        job->offer = next_offer(config, job);
+        job->offer = next_offer(spec, job);
         job->sends = 0;
         job->tries = 0;
         job->waits = 0;
@@ -83,22 +99,22 @@ static void tell_machines_end(struct scaler *scaler, const struct job *job)
 int relaunch_job(
         struct scaler *scaler, struct job *job, enum relaunch_reason reason, struct err *err)
 {
+        const struct config_spec *spec;
         const struct config *config;
         int64_t pause;
-        int64_t last;
         int r = scaler_config(scaler, &config, err);
 
         if (r < 0)
                 return r;
-        become_next_launch(config, job, reason);
+        spec = job->spec ? config_spec_by_name(config, job->spec) : NULL;
+        become_next_launch(spec, job, reason);
         log_info(&scaler->log, "relaunch", LOG_NUMBER("job", job->id),
                 LOG_TEXT("repository", job->repository), LOG_TEXT("spec", job->spec),
                 LOG_TEXT("reason", reason_names[reason]), LOG_NUMBER("launch", job->launch),
                 LOG_NUMBER("relaunches", job->relaunches));
-        if (reason == RELAUNCH_ENDED && job->relaunches >= RELAUNCHES_MAX)
+        if (reason == RELAUNCH_ENDED && job->relaunches >= max_relaunches(spec))
                 tell_machines_end(scaler, job);
-        last = (int64_t)ARRAY_SIZE(pauses) - 1;
-        pause = pauses[job->relaunches < last ? job->relaunches : last];
+        pause = pause_seconds(spec, job);
         if (pause == 0)
                 return forward_job(scaler, job, err);
         return park_job(scaler, job,

@@ -12,17 +12,15 @@
 #include "job.h"
 #include "scaler.h"
 
-/* After so many machines that ended without having run the job, bad luck is not the cause: people
- * are told, and one machine an hour is tried. */
-#define RELAUNCHES_MAX 5
-
 enum relaunch_reason {
         RELAUNCH_ENDED,  /* its machine ended: counts */
         RELAUNCH_TAKEN,  /* another job took its machine */
         RELAUNCH_IN_VAIN /* its runner listened until its idle limit: GitHub assigned too late */
 };
 
-/* Sends the next launch for JOB: at once the first time, after growing pauses later. 0 or negative.
+/* Sends the next launch for JOB: at once the first time, after growing pauses later. After
+ * `max_relaunches` machines that ended without having run the job, bad luck is not the cause:
+ * people are told, and one machine an hour is tried. 0 or negative.
  * JOB becomes that launch. */
 int relaunch_job(
         struct scaler *scaler, struct job *job, enum relaunch_reason reason, struct err *err);

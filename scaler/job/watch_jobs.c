@@ -13,6 +13,7 @@
 
 #include "ask.h"
 #include "aws/ec2.h"
+#include "breaker.h"
 #include "follow.h"
 #include "machine/leftovers.h"
 #include "relaunch.h"
@@ -72,6 +73,20 @@ static const struct ec2_instance *runs(const struct ec2_instances *machines, con
         return NULL;
 }
 
+/* Machines that run jobs show that their specs work. */
+static void note_work(const struct looks *looks, const struct ec2_instances *machines)
+{
+        for (size_t i = 0; i < machines->count; i++) {
+                const char *spec = ec2_instance_tag(&machines->items[i], "scale-agent:spec");
+                struct err err;
+
+                if (spec && breaker_note_work(
+                                    looks->scaler, spec, machines->items[i].launched_ms, &err) < 0)
+                        log_warning(&looks->scaler->log, "circuit breaker stays open",
+                                LOG_TEXT("spec", spec), LOG_TEXT("error", err.text));
+        }
+}
+
 /* Adds those of ITEMS that do not run on their own machines. */
 static int find_others(struct looks *looks, struct watched *items, size_t n_items, struct err *err)
 {
@@ -91,6 +106,7 @@ static int find_others(struct looks *looks, struct watched *items, size_t n_item
         }
         if (r < 0)
                 return r;
+        note_work(looks, &found);
         for (size_t i = 0; i < n_items; i++) {
                 const struct ec2_instance *machine = runs(&found, &items[i].job);
 
@@ -214,6 +230,29 @@ static enum relaunch_reason reason_of(const struct looks *looks, const struct lo
         return listened_in_vain(looks, look) ? RELAUNCH_IN_VAIN : RELAUNCH_ENDED;
 }
 
+/* A machine that came to nothing may be one of many. That the breaker cannot be looked after does
+ * not keep its job from another machine. */
+static void note_dead(const struct looks *looks, const struct look *look)
+{
+        const struct job *job = &look->watched->job;
+        const struct config_spec *spec =
+                job->spec ? config_spec_by_name(looks->config, job->spec) : NULL;
+        struct err err;
+
+        if (spec && breaker_note_dead(looks->scaler, looks->aws, spec, &err) < 0)
+                log_warning(&looks->scaler->log, "circuit breaker could not be looked after",
+                        LOG_TEXT("spec", spec->name), LOG_TEXT("error", err.text));
+}
+
+static int relaunch(const struct looks *looks, const struct look *look, struct err *err)
+{
+        enum relaunch_reason reason = reason_of(looks, look);
+
+        if (reason == RELAUNCH_ENDED)
+                note_dead(looks, look);
+        return relaunch_job(looks->scaler, &look->watched->job, reason, err);
+}
+
 static int watch_again(struct looks *looks, const struct look *look, struct err *err)
 {
         struct job *job = &look->watched->job;
@@ -239,8 +278,6 @@ static int delete_parameters(struct looks *looks, struct err *err)
 
 static int act(struct looks *looks, struct look *look, struct err *err)
 {
-        struct job *job = &look->watched->job;
-
         switch (look->question.state) {
         case JOB_STATE_RUNS:
         case JOB_STATE_ENDED:
@@ -248,7 +285,7 @@ static int act(struct looks *looks, struct look *look, struct err *err)
         case JOB_STATE_QUEUED:
                 if (is_idle(look) && !look->has_no_runner)
                         return watch_again(looks, look, err);
-                return relaunch_job(looks->scaler, job, reason_of(looks, look), err);
+                return relaunch(looks, look, err);
         case JOB_STATE_HELD:
         case JOB_STATE_UNKNOWN:
         default:

@@ -267,7 +267,7 @@ def find_something_to_recover(cloud: Cloud, *jobs: Document) -> list[str]:
     return ids
 
 
-def aged_instance(name: str, **tags: str) -> str:
+def aged_instance(name: str, state: str = "running", **tags: str) -> str:
     """Describe an instance that was launched long ago, as EC2 does."""
     given = {"scope": f"repos/{REPOSITORY}", "installation": "4711"} | tags
     items = "".join(
@@ -275,4 +275,20 @@ def aged_instance(name: str, **tags: str) -> str:
         for key, value in given.items()
     )
     return f"""<item><instanceId>{name}</instanceId><launchTime>{AGED}</launchTime>
-        <instanceState><name>running</name></instanceState><tagSet>{items}</tagSet></item>"""
+        <instanceState><name>{state}</name></instanceState>
+        <stateReason><code>Client.InstanceInitiatedShutdown</code></stateReason>
+        <tagSet>{items}</tagSet></item>"""
+
+
+def store_breaker(cloud: Cloud, spec: str = "linux-x64", **members: int) -> None:
+    """Put the circuit breakers of a spec into a state, for functions yet to start."""
+    name = f"{cloud.stack.prefix}/breakers/{spec}"
+    value = json.dumps({"version": 1, **members})
+    cloud.client("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+
+
+def breaker(cloud: Cloud, spec: str = "linux-x64") -> Document:
+    """Read the circuit breakers of a spec; {} where there are none."""
+    found = cloud.client("ssm").get_parameters_by_path(Path=f"{cloud.stack.prefix}/breakers")
+    values = {one["Name"].rpartition("/")[2]: one["Value"] for one in found["Parameters"]}
+    return json.loads(values[spec]) if spec in values else {}

@@ -58,6 +58,9 @@ VALID = {
             "terminate_on_completed": False,
             "idle_limit_seconds": 300,
             "job_limit_seconds": 21600,
+            "max_relaunches": 5,
+            "spot_losses_max": 3,
+            "spot_window_seconds": 900,
             "tags": {"team": "ci"},
         }
     ],
@@ -136,6 +139,9 @@ NUMBERS: list[Steps] = [
     (*SPEC, "runner_group_id"),
     (*SPEC, "idle_limit_seconds"),
     (*SPEC, "job_limit_seconds"),
+    (*SPEC, "max_relaunches"),
+    (*SPEC, "spot_losses_max"),
+    (*SPEC, "spot_window_seconds"),
 ]
 
 # (what, changes to VALID, where the fault is): the schema lets these pass, the checker must not.
@@ -316,7 +322,7 @@ def test_examples_are_valid(file, specs):
 def test_defaults_are_described_as_they_are():
     """What the schema calls a default, when written out, must be valid and nothing special."""
     defaults = {steps: schema["default"] for steps, schema in FIELDS if "default" in schema}
-    assert len(defaults) == 9
+    assert len(defaults) == 12
     defaults[(*SPEC, "instance_types")] = []
     assert check(json.dumps(changed(defaults))).returncode == 0
 

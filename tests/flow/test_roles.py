@@ -21,6 +21,7 @@ from helpers import (
     job_message,
     job_url,
     queued,
+    store_breaker,
     waits_at_github,
 )
 
@@ -33,6 +34,7 @@ from cloud.aws.wire import Session
 from cloud.faults import Capacity, Error, Throttle
 from cloud.hooks import ENDED
 from cloud.limits import until
+from cloud.machines.fleet import SPOT_WARNING
 
 # What Lambda itself does with a function's role.
 LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -53,7 +55,8 @@ def take_away(cloud, role, action):
 
 def launched(cloud):
     assert queued(cloud, job_message()) == []
-    return cloud.calls.of("ssm", "PutParameter")[-1].parameters["Name"].rpartition("/")[2]
+    stored = [call.parameters["Name"] for call in cloud.calls.of("ssm", "PutParameter")]
+    return [name for name in stored if "/runners/" in name][-1].rpartition("/")[2]
 
 
 def run_webhook(cloud):
@@ -138,6 +141,30 @@ def watch(cloud):
     return failures(cloud.invoke("watch", batch(cloud, "WatchQueue", job))) == []
 
 
+def read_breakers(cloud):
+    queued(cloud, job_message())
+    return "circuit breakers cannot be read" not in complaints(cloud, "queued")
+
+
+def look_at_breakers(cloud):
+    """A job runs although its spec is stopped."""
+    store_breaker(cloud, stopped_since_ms=1, stopped_until_ms=2)
+    tag = {"Key": "scale-agent:job-url", "Value": job_url()}
+    name = launched(cloud)
+    cloud.client("ec2").create_tags(Resources=[name], Tags=[tag])
+    job = job_message(action="watched", instance=name)
+    assert failures(cloud.invoke("watch", batch(cloud, "WatchQueue", job))) == []
+    return "circuit breaker" not in complaints(cloud, "watch")
+
+
+def lose_spot(cloud):
+    configure(cloud, on_demand_fallback=True)
+    detail = {"instance-id": launched(cloud), "instance-action": "terminate"}
+    event = {"source": "aws.ec2", "detail-type": SPOT_WARNING, "detail": detail}
+    taken = failures(cloud.invoke("instance", batch(cloud, "InstanceQueue", event))) == []
+    return taken and "circuit breaker" not in complaints(cloud, "instance")
+
+
 def sweep(cloud):
     """Something to do for each part of `recover`."""
     find_something_to_recover(cloud, job_message(1), job_message(2), job_message(3))
@@ -170,6 +197,7 @@ NEEDS = [
     ("queued", "sqs:SendMessage", park),
     ("queued", "ec2:DescribeInstances", recall),
     ("queued", "ec2:TerminateInstances", take_back),
+    ("queued", "ssm:GetParametersByPath", read_breakers),
     ("queued", AGAIN, come_again("queued", "QueuedQueue")),
     ("in_progress", "ec2:CreateTags", start),
     ("in_progress", "sqs:SendMessage", bury("in_progress", "InProgressQueue")),
@@ -184,11 +212,15 @@ NEEDS = [
     ("instance", "ssm:GetParameters", end),
     ("instance", "ec2:DescribeInstances", end),
     ("instance", "sqs:SendMessage", lose),
+    ("instance", "ssm:GetParametersByPath", lose_spot),
+    ("instance", "ssm:PutParameter", lose_spot),
     ("instance", AGAIN, come_again("instance", "InstanceQueue")),
     ("watch", "ssm:GetParameter", watch),
     ("watch", "ssm:DeleteParameters", watch),
     ("watch", "ec2:DescribeInstances", watch),
     ("watch", "sqs:SendMessage", watch),
+    ("watch", "ssm:GetParametersByPath", look_at_breakers),
+    ("watch", "ssm:PutParameter", look_at_breakers),
     ("watch", AGAIN, come_again("watch", "WatchQueue")),
     ("recover", "ssm:GetParameter", sweep),
     ("recover", "ssm:DescribeParameters", sweep),

@@ -17,7 +17,7 @@ static struct parameter *find(struct world *world, const char *name)
         return NULL;
 }
 
-void ssm_set(struct world *world, const char *name, const char *value)
+int64_t ssm_set(struct world *world, const char *name, const char *value)
 {
         struct parameter *parameter = find(world, name);
 
@@ -25,12 +25,13 @@ void ssm_set(struct world *world, const char *name, const char *value)
                 free(parameter->value);
                 parameter->value = mem_string(value);
                 parameter->modified_ms = world->now_ms;
-                return;
+                return ++parameter->version;
         }
         world->parameters =
                 mem_resize(world->parameters, world->n_parameters + 1, sizeof(*world->parameters));
         world->parameters[world->n_parameters++] =
-                (struct parameter){mem_string(name), mem_string(value), world->now_ms};
+                (struct parameter){mem_string(name), mem_string(value), world->now_ms, 1};
+        return 1;
 }
 
 const char *ssm_get(struct world *world, const char *name)
@@ -65,6 +66,7 @@ static cJSON *parameter_json(const struct parameter *parameter)
 
         json_add_string(json, "Name", parameter->name);
         json_add_string(json, "Value", parameter->value);
+        json_add_integer(json, "Version", parameter->version);
         return json;
 }
 
@@ -78,8 +80,10 @@ static void put(struct world *world, const cJSON *body, struct answer *answer)
         else if (find(world, name) && !json_boolean(body, "Overwrite", false))
                 answer_aws_error(answer, 400, "ParameterAlreadyExists");
         else {
-                ssm_set(world, name, value);
-                answer_text(answer, 200, "{\"Version\":1}");
+                cJSON *json = cJSON_CreateObject();
+
+                json_add_integer(json, "Version", ssm_set(world, name, value));
+                answer_json(answer, 200, json);
         }
 }
 

@@ -187,9 +187,11 @@ struct parameter {
         char *name;
         char *value;
         int64_t modified_ms;
+        int64_t version;
 };
 
-void ssm_set(struct world *world, const char *name, const char *value);
+/* Gives the new version. */
+int64_t ssm_set(struct world *world, const char *name, const char *value);
 const char *ssm_get(struct world *world, const char *name);
 bool ssm_delete(struct world *world, const char *name);
 void ssm_release(struct world *world);

@@ -67,6 +67,10 @@ int stage_set_up(void **state)
         stage->script = script_new();
         script_serve(stage->script, "POST", STAGE_SQS, "{\"QueueUrl\":\"https://sqs.test/watch\"",
                 200, "{\"Successful\":[]}");
+        script_serve(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
+                "{\"Parameters\":[]}");
+        script_serve(stage->script, "POST", STAGE_EC2, "Name=tag%3Ascale-agent%3Aspec", 200,
+                "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>");
         stage->answer = (struct buf)BUF_INIT(LAMBDA_ANSWER_MAX);
         scaler_init(scaler);
         scaler->clock = script_clock(stage->script);

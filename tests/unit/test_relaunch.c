@@ -39,7 +39,7 @@ static void each_launch_waits_longer(void **state)
                 _cleanup_free_ char *text = mem_format("\"DelaySeconds\":%d}", delay);
 
                 stage_expect_sent(stage, seconds[i] == 0 ? "sqs.test/queued.fifo" : text);
-                if (i + 1 >= RELAUNCHES_MAX)
+                if (i + 1 >= 5)
                         stage_expect_sent(stage, "Machines for job 1 of o/r do not run it");
                 assert_int_equal(relaunch(stage, "linux", (int64_t)i, 0), 0);
         }
