@@ -152,6 +152,18 @@ void agent_time(struct agent *agent, enum report_time time)
                 agent->times[time] = clock_wall_ms(agent->clock);
 }
 
+int64_t agent_idle_limit_seconds(const struct agent *agent)
+{
+        return agent->handover.idle_limit_seconds > 0 ? agent->handover.idle_limit_seconds
+                                                      : agent->settings.idle_limit_seconds;
+}
+
+int64_t agent_job_limit_seconds(const struct agent *agent)
+{
+        return agent->handover.job_limit_seconds > 0 ? agent->handover.job_limit_seconds
+                                                     : agent->settings.job_limit_seconds;
+}
+
 void agent_call(struct agent *agent, struct http_call **slot, struct http_call *call,
         void (*done)(struct http_call *call, void *userdata), void *userdata)
 {

@@ -71,6 +71,10 @@ void agent_log_context(struct agent *agent, const char *name, const char *text);
 /* Records the present time for TIME, unless it has one. */
 void agent_time(struct agent *agent, enum report_time time);
 
+/* The limits that apply: the hand-over's, or else those in the settings. */
+int64_t agent_idle_limit_seconds(const struct agent *agent);
+int64_t agent_job_limit_seconds(const struct agent *agent);
+
 /* How a stage tells its owner that it has ended: 0, or negative with the reason in ERR. */
 typedef void (*agent_done)(void *userdata, int result, const struct err *err);
 

@@ -33,29 +33,19 @@ static void raise_alarm(struct alarm *alarm, enum report_stage outcome, const ch
 
 /* -- limits -- */
 
-static int64_t idle_limit_seconds(const struct agent *agent)
-{
-        return agent->handover.idle_limit_seconds > 0 ? agent->handover.idle_limit_seconds
-                                                      : agent->settings.idle_limit_seconds;
-}
-
-static int64_t job_limit_seconds(const struct agent *agent)
-{
-        return agent->handover.job_limit_seconds > 0 ? agent->handover.job_limit_seconds
-                                                     : agent->settings.job_limit_seconds;
-}
-
 static int on_idle(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct alarm *alarm = userdata;
-        bool listens = alarm->agent->times[REPORT_TIME_LISTENING] != 0;
         struct err err;
 
         (void)source;
         (void)usec;
-        err_set(&err, 0, "%s %lld s",
-                listens ? "no job within" : "the runner did not listen within",
-                (long long)idle_limit_seconds(alarm->agent));
+        if (alarm->agent->times[REPORT_TIME_LISTENING]) {
+                alarm->events->idle(alarm->userdata);
+                return 0;
+        }
+        err_set(&err, 0, "the runner did not listen within %lld s",
+                (long long)agent_idle_limit_seconds(alarm->agent));
         raise_alarm(alarm, REPORT_FAILED, err.text);
         return 0;
 }
@@ -82,7 +72,7 @@ static int on_job_too_long(sd_event_source *source, uint64_t usec, void *userdat
         (void)source;
         (void)usec;
         err_set(&err, 0, "the job took longer than its limit of %lld s",
-                (long long)job_limit_seconds(alarm->agent));
+                (long long)agent_job_limit_seconds(alarm->agent));
         raise_alarm(alarm, REPORT_FAILED, err.text);
         return 0;
 }
@@ -104,7 +94,7 @@ void alarm_start(struct alarm *alarm, const struct alarm_events *events, void *u
 {
         alarm->events = events;
         alarm->userdata = userdata;
-        set_limit(alarm, idle_limit_seconds(alarm->agent) * MSEC_PER_SEC, on_idle);
+        set_limit(alarm, agent_idle_limit_seconds(alarm->agent) * MSEC_PER_SEC, on_idle);
 }
 
 void alarm_runner_started(struct alarm *alarm)
@@ -114,7 +104,7 @@ void alarm_runner_started(struct alarm *alarm)
 
 void alarm_listening(struct alarm *alarm)
 {
-        set_limit(alarm, idle_limit_seconds(alarm->agent) * MSEC_PER_SEC, on_idle);
+        set_limit(alarm, agent_idle_limit_seconds(alarm->agent) * MSEC_PER_SEC, on_idle);
 }
 
 void alarm_updating(struct alarm *alarm)
@@ -124,7 +114,7 @@ void alarm_updating(struct alarm *alarm)
 
 void alarm_job_started(struct alarm *alarm)
 {
-        set_limit(alarm, job_limit_seconds(alarm->agent) * MSEC_PER_SEC, on_job_too_long);
+        set_limit(alarm, agent_job_limit_seconds(alarm->agent) * MSEC_PER_SEC, on_job_too_long);
 }
 
 void alarm_job_finished(struct alarm *alarm)

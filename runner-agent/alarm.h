@@ -19,6 +19,9 @@ struct alarm_events {
          * the runner does not end. */
         void (*raised)(
                 void *userdata, enum report_stage outcome, const char *reason, int64_t grace_ms);
+        /* The runner has listened, and no job came within the idle limit: see idle.h. No limit
+         * applies any more until the runner goes on. */
+        void (*idle)(void *userdata);
         /* The metadata service refused agent->metadata_token. */
         void (*token_expired)(void *userdata);
 };

@@ -10,6 +10,7 @@
  *      on_started()            the rest of the boot goes on, if it has not yet
  *      on_listening()          report
  *      on_updating()           the alarm bounds the update; then the runner starts again
+ *      life_idle()             life_idle.c: report; the runner listens until it is deregistered
  *      on_job_started()        report; then on_report_taken() deletes the parameter
  *      on_job_finished()       the alarm bounds the runner's end
  *      on_ended()              life_end.c: report and clean up side by side, then power off
@@ -52,12 +53,12 @@ static int on_ready_time(sd_event_source *source, uint64_t usec, void *userdata)
 
 /* -- running -- */
 
-/* The first reason counts. A runner whose job is done is stopped without one. */
-static void stop(void *userdata, enum report_stage outcome, const char *reason, int64_t grace_ms)
+void life_stop(void *userdata, enum report_stage outcome, const char *reason, int64_t grace_ms)
 {
         struct life *life = userdata;
         struct agent *agent = life->agent;
 
+        life_no_longer_idle(life);
         if (reason && !life->was_stopped && !agent->times[REPORT_TIME_JOB_FINISHED]) {
                 life->was_stopped = true;
                 life->outcome = outcome;
@@ -81,13 +82,15 @@ static void on_token_expired(void *userdata)
 static void on_ended(void *userdata, const struct err *why)
 {
         struct life *life = userdata;
+        struct err explanation = *why;
 
+        life_explain_idle(life, &explanation);
         if (life->was_stopped)
                 life_end(life, life->outcome, life->reason);
         else if (life->agent->times[REPORT_TIME_JOB_FINISHED])
                 life_end(life, REPORT_FINISHED, NULL);
         else
-                life_end(life, REPORT_FAILED, why->text);
+                life_end(life, REPORT_FAILED, explanation.text);
 }
 
 static void on_job_finished(void *userdata)
@@ -106,6 +109,7 @@ static void on_job_started(void *userdata)
         sd_notifyf(0, "STATUS=Running job %.100s", agent->job_name);
         mem_free_secret(MEM_STEAL(agent->handover.jit_config)); /* there is no other start now */
         alarm_job_started(&life->alarm);
+        life_no_longer_idle(life);
         reporter_send(&life->reporter, REPORT_JOB_STARTED, NULL);
 }
 
@@ -123,6 +127,7 @@ static void on_updating(void *userdata)
 
         sd_notify(0, "STATUS=The runner updates itself");
         alarm_updating(&life->alarm);
+        life_no_longer_idle(life);
 }
 
 static void on_listening(void *userdata)
@@ -131,6 +136,7 @@ static void on_listening(void *userdata)
 
         sd_notify(0, "STATUS=Waiting for a job");
         alarm_listening(&life->alarm);
+        life_no_longer_idle(life);
         if (life->has_listened)
                 return;
         life->has_listened = true;
@@ -171,10 +177,12 @@ static void on_received(void *userdata, int result, const struct err *err)
         static const struct run_events run_events = {
                 .started = on_started,
                 .progress = {on_listening, on_updating, on_job_started, on_job_finished},
+                .worker = life_worker,
                 .ended = on_ended,
         };
         static const struct alarm_events alarm_events = {
-                .raised = stop,
+                .raised = life_stop,
+                .idle = life_idle,
                 .token_expired = on_token_expired,
         };
         struct life *life = userdata;
@@ -243,7 +251,7 @@ void life_signal(struct life *life, int number)
         if (life->stage < LIFE_RUN)
                 life_end(life, REPORT_INTERRUPTED, err.text);
         else
-                stop(life, REPORT_INTERRUPTED, err.text, life->was_stopped ? 0 : grace_ms);
+                life_stop(life, REPORT_INTERRUPTED, err.text, life->was_stopped ? 0 : grace_ms);
 }
 
 void life_init(struct life *life, struct agent *agent)
@@ -254,6 +262,7 @@ void life_init(struct life *life, struct agent *agent)
                 .receive.agent = agent,
                 .run.agent = agent,
                 .alarm.agent = agent,
+                .idle.agent = agent,
                 .reporter = {.agent = agent, .taken = on_report_taken, .taken_userdata = life},
                 .clean_up.agent = agent,
                 .power_off.agent = agent,
@@ -263,6 +272,7 @@ void life_init(struct life *life, struct agent *agent)
 void life_release(struct life *life)
 {
         alarm_release(&life->alarm);
+        idle_release(&life->idle);
         run_release(&life->run);
         receive_release(&life->receive);
         reporter_release(&life->reporter);

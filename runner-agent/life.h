@@ -14,6 +14,7 @@
 #include "alarm.h"
 #include "clean_up.h"
 #include "identify.h"
+#include "idle.h"
 #include "power_off.h"
 #include "receive.h"
 #include "reporter.h"
@@ -32,6 +33,7 @@ struct life {
         struct receive receive;
         struct run run;
         struct alarm alarm;
+        struct idle idle;
         struct reporter reporter;
         struct clean_up clean_up;
         struct power_off power_off;
@@ -63,6 +65,18 @@ void life_start(struct life *life);
 
 /* SIGTERM or SIGINT came: from systemd when the machine goes down, or from a person. */
 void life_signal(struct life *life, int number);
+
+/* Stops the runner, which leads to the end with OUTCOME for REASON; the first reason counts. REASON
+ * is NULL when the job is done and only the runner does not end. USERDATA is the life. */
+void life_stop(void *userdata, enum report_stage outcome, const char *reason, int64_t grace_ms);
+
+/* No job came within the idle limit; the answer whether a worker lives; and the runner went on: see
+ * life_idle.c. USERDATA is the life. */
+void life_idle(void *userdata);
+void life_worker(void *userdata, bool lives);
+void life_no_longer_idle(struct life *life);
+/* Puts that no job came in front of why the runner ended. */
+void life_explain_idle(const struct life *life, struct err *why);
 
 /* Ends the life with OUTCOME, for REASON (may be NULL): see life_end.c. Does nothing when it ends
  * already. */

@@ -68,6 +68,7 @@ void life_end(struct life *life, enum report_stage outcome, const char *reason)
         life->stage = LIFE_END;
         sd_notify(0, "STOPPING=1\nSTATUS=Reporting and cleaning up");
         alarm_release(&life->alarm);
+        life_no_longer_idle(life);
         receive_release(&life->receive);
         agent_time(life->agent, REPORT_TIME_FINISHED);
         log_outcome(life->agent, outcome, reason);

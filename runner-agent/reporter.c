@@ -45,12 +45,12 @@ static char *make_detail(const struct agent *agent, enum report_stage stage, con
         return report_print(&report);
 }
 
-static void forget_first(struct reporter *reporter)
+static void forget(struct reporter *reporter, size_t i)
 {
-        free(reporter->waiting[0].detail);
+        free(reporter->waiting[i].detail);
         reporter->n_waiting--;
-        memmove(&reporter->waiting[0], &reporter->waiting[1],
-                reporter->n_waiting * sizeof(reporter->waiting[0]));
+        memmove(&reporter->waiting[i], &reporter->waiting[i + 1],
+                (reporter->n_waiting - i) * sizeof(reporter->waiting[0]));
 }
 
 static void end_reporter(struct reporter *reporter)
@@ -116,7 +116,7 @@ static void on_answer(struct http_call *call, void *userdata)
                 reporter->taken(reporter->taken_userdata, stage);
         reporter->failures = 0;
         reporter->err.text[0] = '\0';
-        forget_first(reporter);
+        forget(reporter, 0);
         if (reporter->n_waiting > 0)
                 send_first(reporter);
         else if (reporter->done)
@@ -137,13 +137,27 @@ void reporter_send(struct reporter *reporter, enum report_stage stage, const cha
 {
         size_t last = reporter->n_waiting;
 
-        if (!agent_has_aws(reporter->agent) || last == REPORTER_QUEUE_MAX)
+        if (!agent_has_aws(reporter->agent))
                 return;
+        for (size_t i = 0; i < last; i++)
+                if (reporter->waiting[i].stage == stage)
+                        return;
         reporter->waiting[last].stage = stage;
         reporter->waiting[last].detail = make_detail(reporter->agent, stage, reason);
         reporter->n_waiting++;
         if (!reporter->call && !reporter->timer)
                 send_first(reporter);
+}
+
+void reporter_forget(struct reporter *reporter, enum report_stage stage)
+{
+        size_t first = reporter->call != NULL; /* that one is under way */
+
+        for (size_t i = reporter->n_waiting; i-- > first;)
+                if (reporter->waiting[i].stage == stage)
+                        forget(reporter, i);
+        if (reporter->n_waiting == 0)
+                agent_timer_stop(&reporter->timer);
 }
 
 void reporter_finish(struct reporter *reporter, int64_t limit_ms, agent_done done, void *userdata)
@@ -166,5 +180,5 @@ void reporter_release(struct reporter *reporter)
         agent_timer_stop(&reporter->timer);
         agent_timer_stop(&reporter->limit);
         while (reporter->n_waiting > 0)
-                forget_first(reporter);
+                forget(reporter, 0);
 }

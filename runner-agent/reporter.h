@@ -14,15 +14,12 @@
 
 #include "agent.h"
 
-/* A machine has fewer things to report. */
-#define REPORTER_QUEUE_MAX 8
-
 struct reporter {
         struct agent *agent;
         struct {
                 enum report_stage stage;
-                char *detail; /* owned */
-        } waiting[REPORTER_QUEUE_MAX];
+                char *detail;     /* owned */
+        } waiting[REPORT_STAGES]; /* each stage once at most */
         size_t n_waiting;
         struct http_call *call; /* carries waiting[0] */
         /* Called for each report that EventBridge has taken; may be NULL. */
@@ -36,8 +33,12 @@ struct reporter {
         struct err err; /* the latest failure */
 };
 
-/* REASON may be NULL. Does nothing when AWS cannot be called. */
+/* REASON may be NULL. Does nothing when AWS cannot be called, or when a report of that stage waits
+ * already. */
 void reporter_send(struct reporter *reporter, enum report_stage stage, const char *reason);
+
+/* Sends no report of STAGE that has waited until now: it is no longer true. */
+void reporter_forget(struct reporter *reporter, enum report_stage stage);
 
 /* Calls DONE when all reports were taken, or with a negative result after LIMIT_MS. */
 void reporter_finish(struct reporter *reporter, int64_t limit_ms, agent_done done, void *userdata);

@@ -177,6 +177,14 @@ void run_stop(struct run *run, int64_t grace_ms)
         run->is_stopping = true;
 }
 
+void run_ask_worker(struct run *run)
+{
+        if (run->pid == 0)
+                run->events->worker(run->userdata, false); /* without a runner there is none */
+        else
+                starter_client_signal(run->socket, STARTER_ASK_WORKER);
+}
+
 /* -- its start -- */
 
 static void runner_started(struct run *run, pid_t pid)
@@ -207,6 +215,9 @@ static void on_answer(struct run *run, const struct starter_answer *answer)
         case STARTER_FAILED:
                 err_set(&err, -ENOEXEC, "the runner cannot be started: %s", answer->text);
                 lose_runner(run, &err, RUNNER_EXIT_FINAL);
+                break;
+        case STARTER_WORKER:
+                run->events->worker(run->userdata, answer->value != 0);
                 break;
         case STARTER_EVENTS:
                 break;

@@ -24,6 +24,7 @@
 struct run_events {
         void (*started)(void *userdata); /* for the first time */
         struct progress_events progress;
+        void (*worker)(void *userdata, bool lives); /* answers run_ask_worker() */
         /* The last event. WHY: in case the job did not run to its end, the reason. */
         void (*ended)(void *userdata, const struct err *why);
 };
@@ -55,6 +56,10 @@ void run_start(struct run *run, const struct run_events *events, void *userdata)
  * GRACE_MS with SIGKILL to all of its processes. When it is called again, the earlier end counts.
  */
 void run_stop(struct run *run, int64_t grace_ms);
+
+/* Asks whether the runner has a job in its hands: whether its worker lives. The event `worker` may
+ * come before this returns, or never, where the starter does not answer. */
+void run_ask_worker(struct run *run);
 
 /* Closes the connection, upon which the starter kills what still runs. */
 void run_release(struct run *run);

@@ -54,6 +54,8 @@ static const struct field fields[] = {
         {"parameter_limit_seconds", FIELD_NUMBER, MEMBER(parameter_limit_seconds), 1, 3600},
         {"idle_limit_seconds", FIELD_NUMBER, MEMBER(idle_limit_seconds), 1, DAY_SECONDS},
         {"job_limit_seconds", FIELD_NUMBER, MEMBER(job_limit_seconds), 1, 7 * DAY_SECONDS},
+        {"idle_poll_seconds", FIELD_NUMBER, MEMBER(idle_poll_seconds), 1, 300},
+        {"idle_grace_seconds", FIELD_NUMBER, MEMBER(idle_grace_seconds), 1, 600},
         {"stop_grace_seconds", FIELD_NUMBER, MEMBER(stop_grace_seconds), 0, 90},
         {"spot_poll_seconds", FIELD_NUMBER, MEMBER(spot_poll_seconds), 1, 60},
 };
@@ -81,6 +83,8 @@ void agent_settings_init(struct agent_settings *settings)
                 .parameter_limit_seconds = 600,
                 .idle_limit_seconds = 300,
                 .job_limit_seconds = 21600,
+                .idle_poll_seconds = 30,
+                .idle_grace_seconds = 90,
                 .stop_grace_seconds = 30,
                 .spot_poll_seconds = 5,
         };

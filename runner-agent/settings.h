@@ -24,6 +24,8 @@ struct agent_settings {
         int64_t parameter_limit_seconds;
         int64_t idle_limit_seconds; /* the hand-over's comes first, if it has one */
         int64_t job_limit_seconds;  /* likewise */
+        int64_t idle_poll_seconds;  /* how often an idle machine looks for its parameter, at most */
+        int64_t idle_grace_seconds; /* between the end of the parameter and that of the runner */
         int64_t stop_grace_seconds;
         int64_t spot_poll_seconds;
 };

@@ -19,6 +19,7 @@
 
 enum report_stage {
         REPORT_READY, /* the runner listens for jobs */
+        REPORT_IDLE,  /* no job came within the idle limit: it can be deregistered */
         REPORT_JOB_STARTED,
         REPORT_FINISHED,    /* a job ran to its end, whatever its result */
         REPORT_FAILED,      /* no job ran, or the runner or agent failed: see the reason */

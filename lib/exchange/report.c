@@ -18,6 +18,7 @@
 
 static const char *const stage_names[REPORT_STAGES] = {
         [REPORT_READY] = "ready",
+        [REPORT_IDLE] = "idle",
         [REPORT_JOB_STARTED] = "job_started",
         [REPORT_FINISHED] = "finished",
         [REPORT_FAILED] = "failed",

@@ -24,7 +24,8 @@ struct starter_client {
 int starter_client_ask(const char *socket_path, const char *directory, char *const *arguments,
         char *const *variables, struct starter_client *ret, struct err *err);
 
-/* Has the starter send a signal. When that fails, the connection has ended: the next read says so.
+/* Has the starter send a signal, or answer STARTER_ASK_WORKER. When that fails, the connection has
+ * ended: the next read says so.
  */
 void starter_client_signal(int socket, int number);
 

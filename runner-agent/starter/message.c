@@ -157,7 +157,8 @@ int starter_signal_parse(const char *bytes, size_t size, int *ret_number)
         if (size != sizeof(message))
                 return -EBADMSG;
         memcpy(&message, bytes, sizeof(message));
-        if (message.number != SIGINT && message.number != SIGTERM && message.number != SIGKILL)
+        if (message.number != STARTER_ASK_WORKER && message.number != SIGINT &&
+                message.number != SIGTERM && message.number != SIGKILL)
                 return -EBADMSG;
         *ret_number = (int)message.number;
         return 0;
@@ -170,6 +171,7 @@ int starter_answer_parse(
                 [STARTER_STARTED] = INT32_MAX,
                 [STARTER_EXITED] = 255,
                 [STARTER_KILLED] = NSIG - 1,
+                [STARTER_WORKER] = 1,
         };
         struct starter_answer answer;
 

@@ -40,12 +40,14 @@ int starter_request_print(const char *directory, char *const *arguments, char *c
 int starter_request_parse(
         const char *bytes, size_t size, struct starter_request *ret, struct err *err);
 
-/* SIGINT and SIGTERM go to the program; SIGKILL goes to all of its process group. */
+/* SIGINT and SIGTERM go to the program; SIGKILL goes to all of its process group. No signal is a
+ * question, as with kill(2): whether a worker lives, the process in which the runner runs a job. */
+#define STARTER_ASK_WORKER 0
 struct starter_signal {
         uint32_t number;
 };
 
-/* Returns 0, or -EBADMSG for anything but a signal that may be passed on. */
+/* Returns 0, or -EBADMSG for anything but the question and a signal that may be passed on. */
 int starter_signal_parse(const char *bytes, size_t size, int *ret_number);
 
 enum starter_event {
@@ -53,6 +55,7 @@ enum starter_event {
         STARTER_EXITED,  /* with exit code VALUE */
         STARTER_KILLED,  /* by signal VALUE */
         STARTER_FAILED,  /* it was not started: TEXT says why */
+        STARTER_WORKER,  /* VALUE 1: a worker lives; 0: none does */
         STARTER_EVENTS,
 };
 

@@ -29,6 +29,7 @@
 #include "message.h"
 #include "packet.h"
 #include "start.h"
+#include "worker.h"
 
 /* sd_listen_fds(3): the first descriptor that systemd passes. */
 #define LISTEN_FD 3
@@ -76,6 +77,10 @@ static void on_packet(struct serve *serve)
         if (n < 0 && errno == EINTR)
                 return;
         if (n > 0 && starter_signal_parse(bytes, (size_t)n, &number) == 0) {
+                if (number == STARTER_ASK_WORKER) {
+                        answer(serve, STARTER_WORKER, worker_lives(serve->pid), "");
+                        return;
+                }
                 kill(number == SIGKILL ? -serve->pid : serve->pid, number);
                 return;
         }

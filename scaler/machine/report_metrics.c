@@ -31,6 +31,7 @@ static const struct {
 
 static const char *const counts[REPORT_STAGES] = {
         [REPORT_READY] = "RunnerReady",
+        [REPORT_IDLE] = "RunnerIdle",
         [REPORT_JOB_STARTED] = "JobStarted",
         [REPORT_FINISHED] = "RunnerFinished",
         [REPORT_FAILED] = "RunnerFailed",

@@ -124,6 +124,16 @@ class Floor:
         assert self.machine.off.wait(PATIENCE), self.text()
         return self
 
+    def idles(self) -> Floor:
+        """Wait until the machine has reported that no job came."""
+        assert until(lambda: "idle" in [report["stage"] for report in self.reports()]), self.text()
+        return self
+
+    def deregister(self) -> Floor:
+        """Delete the parameter, as the scaler does once GitHub has deregistered an idle runner."""
+        self.idles().cloud.client("ssm").delete_parameter(Name=self.name)
+        return self
+
     def stages(self) -> list[str]:
         """List the stages of the machine's life so far."""
         return [moment.stage for moment in self.machine.moments]

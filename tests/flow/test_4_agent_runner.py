@@ -150,13 +150,14 @@ def test_the_idle_limit_does_not_run_while_a_runner_updates_itself(floor):
 def test_the_idle_limit_begins_anew_after_an_update(floor):
     again = f"test -e new && {{ {LISTENS}; {PATIENT}; }}"
     floor.script(again, LISTENS, UPDATES, "touch new update.finished; exit 3")
-    floor.put(idle_limit_seconds=2).run()
-    assert_failed(floor, "no job within 2 s", stages=("ready", "failed"))
+    floor.put(idle_limit_seconds=2).switch_on().deregister().ended()
+    assert_failed(floor, "no job within 2 s", stages=("ready", "idle", "failed"))
 
 
 def test_the_idle_limit_begins_anew_when_the_runner_listens(floor):
-    floor.script("sleep 1", LISTENS, PATIENT).put(idle_limit_seconds=3).run()
-    assert_failed(floor, "no job within 3 s", stages=("ready", "failed"))
+    floor.script("sleep 1", LISTENS, PATIENT).put(idle_limit_seconds=3)
+    floor.switch_on().deregister().ended()
+    assert_failed(floor, "no job within 3 s", stages=("ready", "idle", "failed"))
     times = floor.reports()[-1]["times"]
     assert times["finished"] - times["listening"] >= 3000
 
@@ -171,8 +172,8 @@ def test_a_runner_that_crashes_in_its_job(floor):
 
 
 def test_a_runner_that_gets_no_job(floor):
-    floor.put(idle_limit_seconds=1).run()
-    assert_failed(floor, "no job within 1 s", stages=("ready", "failed"))
+    floor.put(idle_limit_seconds=1).switch_on().deregister().ended()
+    assert_failed(floor, "no job within 1 s", stages=("ready", "idle", "failed"))
 
 
 def test_a_runner_that_never_listens(floor):

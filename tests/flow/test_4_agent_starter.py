@@ -27,7 +27,8 @@ STARTER = BUILD / "bin" / "starter"
 MAGIC = 0x314C4152
 IDLE = 5  # descriptors of a starter that waits: standard ones, the listener, and signals
 ANSWER = "=Ii480s"
-STARTED, EXITED, KILLED, FAILED = range(4)
+STARTED, EXITED, KILLED, FAILED, WORKER = range(5)
+ASK_WORKER = 0
 
 
 def request(directory: str, *arguments: str, environment: tuple[str, ...] = ()) -> bytes:
@@ -154,6 +155,44 @@ def test_signals_are_passed_on(server, number):
     client.reads("up\n").signal(number)
     assert client.ended() == (EXITED, 9)
     assert client.output == b"up\ngot\n"
+
+
+def worker(client: Client) -> int:
+    client.signal(ASK_WORKER)
+    event, value, _ = client.answer()
+    assert event == WORKER
+    return value
+
+
+def test_whether_a_worker_lives_is_told(server, tmp_path):
+    (tmp_path / "Runner.Worker").symlink_to("/bin/sleep")
+    client = server.start(
+        "echo up; read x <begin; ./Runner.Worker 300 & echo works; read x <end; kill $!;"
+        " echo idle; while :; do sleep 0.05; done",
+        str(tmp_path),
+    )
+    for name in ("begin", "end"):
+        os.mkfifo(tmp_path / name)
+    assert worker(client.reads("up\n")) == 0
+    with (tmp_path / "begin").open("w"):
+        client.reads("works\n")
+    assert until(lambda: worker(client) == 1)
+    with (tmp_path / "end").open("w"):
+        client.reads("idle\n")
+    assert until(lambda: worker(client) == 0)  # also where nobody waits for it
+    client.signal(signal.SIGTERM)
+    assert client.ended() == (KILLED, signal.SIGTERM)
+
+
+def test_the_worker_of_another_runner_is_none_of_this_one(server, tmp_path):
+    (tmp_path / "Runner.Worker").symlink_to("/bin/sleep")
+    other = subprocess.Popen([str(tmp_path / "Runner.Worker"), "300"], start_new_session=True)
+    client = server.start("while :; do sleep 0.05; done")
+    assert worker(client) == 0
+    other.kill()
+    other.wait()
+    client.signal(signal.SIGTERM)
+    assert client.ended() == (KILLED, signal.SIGTERM)
 
 
 def test_a_kill_is_for_the_program_and_its_children(server):
@@ -413,8 +452,8 @@ def test_a_runner_service_that_no_longer_answers_is_given_up(floor):
     floor.put(idle_limit_seconds=3).switch_on()
     assert floor.says("Listening")
     stop_starter(floor)
-    floor.ended()
-    assert_failed(floor, "no job within 3 s", stages=("ready", "failed"))
+    floor.deregister().ended()
+    assert_failed(floor, "no job within 3 s", stages=("ready", "idle", "failed"))
 
 
 def test_a_runner_service_that_dies_in_the_job_is_told(floor):

@@ -71,17 +71,59 @@ static void test_without_credentials_nothing_is_reported(void **state)
         assert_int_equal(stand->told.result, 0);
 }
 
-static void test_more_reports_than_there_can_be_are_dropped(void **state)
+static void test_a_report_that_waits_is_not_queued_again(void **state)
 {
         struct stand *stand = *state;
 
-        for (size_t i = 0; i < REPORTER_QUEUE_MAX; i++)
-                script_expect(stand->script, "POST", EVENTS_URL, NULL, 200, EVENT_TAKEN);
-        for (size_t i = 0; i < REPORTER_QUEUE_MAX + 3; i++)
-                reporter_send(&stand->reporter, REPORT_READY, NULL);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"idle\\\"", 200, EVENT_TAKEN);
+        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        for (int i = 0; i < 20; i++)
+                reporter_send(&stand->reporter, REPORT_IDLE, NULL);
         reporter_finish(&stand->reporter, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"idle\\\"", 200, EVENT_TAKEN);
+        reporter_send(&stand->reporter, REPORT_IDLE, NULL); /* the first was taken */
+        reporter_finish(&stand->reporter, 4000, stand_done, stand);
+        stand_go_on_until(stand, 2);
+}
+
+static void test_a_report_that_is_no_longer_true_is_not_sent(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"job_started\\\"", 200, EVENT_TAKEN);
+        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        reporter_send(&stand->reporter, REPORT_IDLE, NULL);
+        reporter_send(&stand->reporter, REPORT_JOB_STARTED, NULL);
+        reporter_forget(&stand->reporter, REPORT_IDLE);
+        reporter_forget(&stand->reporter, REPORT_READY); /* under way */
+        reporter_finish(&stand->reporter, 4000, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+}
+
+static bool waits_to_try_again(const struct stand *stand)
+{
+        return stand->reporter.timer && !stand->reporter.call;
+}
+
+static void test_the_last_report_that_is_forgotten_is_not_tried_again(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"idle\\\"", 400, THROTTLED);
+        reporter_send(&stand->reporter, REPORT_IDLE, NULL);
+        http_finish(stand->agent.http);
+        assert_true(waits_to_try_again(stand));
+        reporter_forget(&stand->reporter, REPORT_IDLE);
+        assert_null(stand->reporter.timer);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
+        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        reporter_finish(&stand->reporter, 4000, stand_done, stand);
+        stand_go_on_until(stand, 1);
 }
 
 /* -- clean up -- */
@@ -179,7 +221,9 @@ int main(void)
                 STAND_IDENTIFIED(test_an_entry_that_was_refused_is_not_sent),
                 STAND_IDENTIFIED(test_reports_give_up_in_time),
                 STAND_FRESH(test_without_credentials_nothing_is_reported),
-                STAND_IDENTIFIED(test_more_reports_than_there_can_be_are_dropped),
+                STAND_IDENTIFIED(test_a_report_that_waits_is_not_queued_again),
+                STAND_IDENTIFIED(test_a_report_that_is_no_longer_true_is_not_sent),
+                STAND_IDENTIFIED(test_the_last_report_that_is_forgotten_is_not_tried_again),
                 STAND_IDENTIFIED(test_a_parameter_is_deleted_and_looked_for_again),
                 STAND_IDENTIFIED(test_a_parameter_that_came_back_is_deleted_again),
                 STAND_IDENTIFIED(test_what_can_neither_be_deleted_nor_read_is_gone),

@@ -41,6 +41,8 @@ static void test_everything_may_be_left_out(void **state)
         assert_int_equal(settings.parameter_limit_seconds, 600);
         assert_int_equal(settings.idle_limit_seconds, 300);
         assert_int_equal(settings.job_limit_seconds, 21600);
+        assert_int_equal(settings.idle_poll_seconds, 30);
+        assert_int_equal(settings.idle_grace_seconds, 90);
         assert_int_equal(settings.stop_grace_seconds, 30);
         assert_int_equal(settings.spot_poll_seconds, 5);
 }
@@ -52,7 +54,7 @@ static void test_everything_may_be_set(void **state)
                 "\"directory\":\"/d\",\"socket\":\"/s\",\"path\":\"/p:/q\"},"
                 "\"identify_limit_seconds\":1,\"parameter_limit_seconds\":2,"
                 "\"idle_limit_seconds\":3,\"job_limit_seconds\":4,\"stop_grace_seconds\":0,"
-                "\"spot_poll_seconds\":6}";
+                "\"spot_poll_seconds\":6,\"idle_poll_seconds\":7,\"idle_grace_seconds\":8}";
         _cleanup_buf_ struct buf faults = BUF_INIT(4096);
         _cleanup_(agent_settings_release) struct agent_settings settings = {0};
 
@@ -70,6 +72,8 @@ static void test_everything_may_be_set(void **state)
         assert_int_equal(settings.job_limit_seconds, 4);
         assert_int_equal(settings.stop_grace_seconds, 0);
         assert_int_equal(settings.spot_poll_seconds, 6);
+        assert_int_equal(settings.idle_poll_seconds, 7);
+        assert_int_equal(settings.idle_grace_seconds, 8);
 }
 
 static void test_faults_are_named(void **state)

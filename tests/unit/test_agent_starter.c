@@ -157,7 +157,7 @@ static int parse_signal(uint32_t number, size_t size, int *ret)
         return starter_signal_parse((const char *)&message, size, ret);
 }
 
-static void test_only_signals_that_ask_to_end_are_passed_on(void **state)
+static void test_signals_that_ask_to_end_are_passed_on_and_none_is_a_question(void **state)
 {
         int number = 0;
 
@@ -167,11 +167,14 @@ static void test_only_signals_that_ask_to_end_are_passed_on(void **state)
         assert_int_equal(parse_signal(SIGTERM, sizeof(struct starter_signal), &number), 0);
         assert_int_equal(number, SIGTERM);
         assert_int_equal(parse_signal(SIGHUP, sizeof(struct starter_signal), &number), -EBADMSG);
-        assert_int_equal(parse_signal(0, sizeof(struct starter_signal), &number), -EBADMSG);
+        assert_int_equal(
+                parse_signal(UINT32_MAX, sizeof(struct starter_signal), &number), -EBADMSG);
         assert_int_equal(parse_signal(SIGINT, 1, &number), -EBADMSG);
         assert_int_equal(number, SIGTERM);
         assert_int_equal(parse_signal(SIGKILL, sizeof(struct starter_signal), &number), 0);
         assert_int_equal(number, SIGKILL);
+        assert_int_equal(parse_signal(0, sizeof(struct starter_signal), &number), 0);
+        assert_int_equal(number, STARTER_ASK_WORKER);
 }
 
 static int parse_answer(enum starter_event event, int32_t value, char fill)
@@ -198,6 +201,8 @@ static void test_answers_are_what_can_happen_to_a_program(void **state)
         assert_int_equal(parse_answer(STARTER_KILLED, SIGKILL, 0), 0);
         assert_int_equal(parse_answer(STARTER_KILLED, NSIG, 0), -EBADMSG);
         assert_int_equal(parse_answer(STARTER_FAILED, 0, 0), 0);
+        assert_int_equal(parse_answer(STARTER_WORKER, 1, 0), 0);
+        assert_int_equal(parse_answer(STARTER_WORKER, 2, 0), -EBADMSG);
         assert_int_equal(parse_answer(STARTER_EVENTS, 0, 0), -EBADMSG);
         assert_int_equal(parse_answer(STARTER_FAILED, 0, 'x'), -EBADMSG);
         assert_int_equal(starter_answer_parse("x", 1, &got, &err), -EBADMSG);
@@ -213,7 +218,7 @@ int main(void)
                 cmocka_unit_test(test_counts_are_bounded),
                 cmocka_unit_test(test_paths_are_absolute_and_variables_have_names),
                 cmocka_unit_test(test_nothing_is_asked_for_that_would_be_refused),
-                cmocka_unit_test(test_only_signals_that_ask_to_end_are_passed_on),
+                cmocka_unit_test(test_signals_that_ask_to_end_are_passed_on_and_none_is_a_question),
                 cmocka_unit_test(test_answers_are_what_can_happen_to_a_program),
         };
 

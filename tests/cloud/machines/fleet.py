@@ -198,6 +198,8 @@ def default_config() -> dict[str, object]:
         "runner": {"command": command},
         "parameter_limit_seconds": 30,
         "idle_limit_seconds": 60,
+        "idle_poll_seconds": 1,
+        "idle_grace_seconds": 1,
         "job_limit_seconds": 120,
         "stop_grace_seconds": 5,
         "spot_poll_seconds": 1,
