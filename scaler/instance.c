@@ -3,7 +3,8 @@
 /*
  * Alongside a job's life: what EventBridge says of machines.
  *
- *      agent's report  becomes metrics; if the machine ends early, its job is given back
+ *      agent's report  becomes metrics; if the machine ends early, its job is given back; if no job
+ *                      came to it, its runner is deregistered, upon which it ends
  *      spot warning    people are told if the machine has a job
  *      machine ended   its job is given back if none started on it, or reported as lost if one was
  *                      running; the parameter and the runner's registration are removed
@@ -22,12 +23,14 @@
 #include "job/breaker.h"
 #include "job/ended_machines.h"
 #include "job/handle_report.h"
+#include "job/idle_machines.h"
 #include "job/job.h"
 #include "machine/notifications.h"
 
 enum event_kind {
         EVENT_UNKNOWN,
         EVENT_REPORT,
+        EVENT_IDLE, /* a report, too */
         EVENT_ENDED,
         EVENT_SPOT_WARNING,
 };
@@ -87,18 +90,41 @@ static int add_machine(struct machines *machines, struct record *record, enum ev
         struct machine *machine = &machines->items[machines->count];
         const char *state = json_string(event, "detail.state");
         const char *id;
-        int r = json_need_string(event, "detail.instance-id", &id, err);
+        int r = json_need_string(
+                event, kind == EVENT_IDLE ? "detail.instance_id" : "detail.instance-id", &id, err);
 
         if (r < 0)
-                return err_prefix(err, r, "EC2's event");
+                return err_prefix(err, r, "the event");
         if (!ec2_is_instance_id(id))
-                return err_set(err, -EBADMSG, "EC2's event: \"%.40s\" is not an instance id", id);
+                return err_set(err, -EBADMSG, "the event: \"%.40s\" is not an instance id", id);
         if (kind == EVENT_ENDED && (!state || strcmp(state, "terminated") != 0))
                 return 0;
         *machine = (struct machine){.record = record, .kind = kind};
         memcpy(machine->id, id, strlen(id) + 1);
         machines->count++;
         return 0;
+}
+
+/* The agent reports again, if this is still true. */
+static bool is_old(const struct scaler *scaler, const cJSON *event)
+{
+        const char *time = json_string(event, "time");
+        int64_t ms;
+
+        return time && clock_parse(time, &ms) == 0 &&
+               clock_wall_ms(scaler->clock) - ms > IDLE_REPORT_VALID_MS;
+}
+
+static int read_report(
+        struct machines *machines, struct record *record, const cJSON *event, struct err *err)
+{
+        int r = handle_report(machines->scaler, json_get(event, "detail"), err);
+
+        if (r != REPORT_OF_IDLE)
+                return r;
+        return is_old(machines->scaler, event)
+                       ? 0
+                       : add_machine(machines, record, EVENT_IDLE, event, err);
 }
 
 static int read_event(struct machines *machines, struct record *record, struct err *err)
@@ -111,7 +137,7 @@ static int read_event(struct machines *machines, struct record *record, struct e
                 return r;
         kind = kind_of(event);
         if (kind == EVENT_REPORT)
-                return handle_report(machines->scaler, json_get(event, "detail"), err);
+                return read_report(machines, record, event, err);
         if (kind != EVENT_UNKNOWN)
                 return add_machine(machines, record, kind, event, err);
         return err_set(err, -EBADMSG, "unknown event: source \"%.80s\", detail-type \"%.80s\"",
@@ -193,11 +219,20 @@ static int handle_spot_warning(
                 machines->scaler, machine->instance, "EC2 takes its spot instance back", err);
 }
 
-/* All machines that have ended together. EC2 forgets one after an hour, and an event may come later
- * than that: whether it was of this stack shows by its parameter. */
-static void handle_ended(struct machines *machines)
+/* EC2 forgets an ended machine after an hour, and an event may come later than that: whether it was
+ * of this stack shows by its parameter. */
+static bool is_concerned(const struct machine *machine, enum event_kind kind)
 {
-        _cleanup_free_ struct ended_machine *ended = mem_alloc(machines->count * sizeof(*ended));
+        return machine->kind == kind &&
+               (machine->instance || (kind == EVENT_ENDED && !machine->is_known));
+}
+
+/* All machines with events of KIND together. */
+static void handle_kind(struct machines *machines, enum event_kind kind,
+        void (*handle)(struct scaler *scaler, struct aws *aws, struct runner_machine *items,
+                size_t n_items))
+{
+        _cleanup_free_ struct runner_machine *items = mem_alloc(machines->count * sizeof(*items));
         _cleanup_free_ struct ec2_instance *forgotten =
                 mem_alloc(machines->count * sizeof(*forgotten));
         _cleanup_free_ struct record **records = mem_alloc(machines->count * sizeof(*records));
@@ -206,19 +241,19 @@ static void handle_ended(struct machines *machines)
         for (size_t i = 0; i < machines->count; i++) {
                 const struct machine *machine = &machines->items[i];
 
-                if (machine->kind != EVENT_ENDED || (machine->is_known && !machine->instance))
+                if (!is_concerned(machine, kind))
                         continue;
                 memcpy(forgotten[n].id, machine->id, sizeof(machine->id));
                 records[n] = machine->record;
-                ended[n].instance = machine->instance ? machine->instance : &forgotten[n];
+                items[n].instance = machine->instance ? machine->instance : &forgotten[n];
                 n++;
         }
         if (n == 0)
                 return;
-        handle_ended_machines(machines->scaler, machines->aws, ended, n);
+        handle(machines->scaler, machines->aws, items, n);
         for (size_t i = 0; i < n; i++)
-                if (ended[i].result < 0)
-                        record_fail(machines->scaler, records[i], ended[i].result, &ended[i].err);
+                if (items[i].result < 0)
+                        record_fail(machines->scaler, records[i], items[i].result, &items[i].err);
 }
 
 static void handle_spot_warnings(struct machines *machines)
@@ -252,7 +287,8 @@ static void handle_machines(struct machines *machines)
         if (r < 0)
                 return;
         handle_spot_warnings(machines);
-        handle_ended(machines);
+        handle_kind(machines, EVENT_IDLE, handle_idle_machines);
+        handle_kind(machines, EVENT_ENDED, handle_ended_machines);
 }
 
 void instance_handle(struct scaler *scaler, struct batch *batch)

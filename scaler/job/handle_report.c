@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What follows from an agent's report: metrics of the stage that its machine has reached. When the
+ * What follows from an agent's report: metrics of the stage that its machine has reached. What an
+ * idle machine needs is up to idle_machines.c, which trusts only its name. When the
  * machine ends before a job started, the job is given back at once, unless the image is to blame:
  * then its machine's end, or its watch, sees to it. When the agent failed, people are told.
  */
@@ -69,5 +70,5 @@ int handle_report(struct scaler *scaler, const cJSON *detail, struct err *err)
         report_metrics_emit(scaler, &report);
         if (report.stage == REPORT_FAILED || report.stage == REPORT_INTERRUPTED)
                 return handle_early_end(scaler, &report, err);
-        return 0;
+        return report.stage == REPORT_IDLE ? REPORT_OF_IDLE : 0;
 }

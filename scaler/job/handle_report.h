@@ -10,5 +10,8 @@
 #include "base/err.h"
 #include "scaler.h"
 
-/* Handles DETAIL, the report within EventBridge's event: 0 or negative. */
+/* The machine of the report idles: see idle_machines.h. */
+#define REPORT_OF_IDLE 1
+
+/* Handles DETAIL, the report within EventBridge's event: 0, REPORT_OF_IDLE, or negative. */
 int handle_report(struct scaler *scaler, const cJSON *detail, struct err *err);

@@ -88,7 +88,7 @@ static void a_job_that_did_not_start_is_given_back(void **state)
         expect_parameter_deleted(stage);
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
-        assert_logged(stage, "deregistered the runner of an ended machine");
+        assert_logged(stage, "deregistered the runner of a machine");
         assert_not_logged(stage, "c2VjcmV0");
 }
 
@@ -121,6 +121,95 @@ static void what_fails_keeps_the_parameter(void **state)
         }
 }
 
+#define IDLE(time)                                                                              \
+        "{\"source\":\"scale-agent.runner\",\"detail-type\":\"Runner Report\",\"time\":\"" time \
+        "\",\"detail\":{\"version\":1,\"prefix\":\"/p\",\"instance_id\":\"i-00000001\","        \
+        "\"stage\":\"idle\",\"spec\":\"linux\",\"scope\":\"repos/evil/one\","                   \
+        "\"runner_id\":66,\"times\":{}}}"
+#define NOW "2026-01-02T03:04:05Z"
+
+/* What is deregistered says the stored hand-over, not the report. */
+static void the_runner_of_an_idle_machine_is_deregistered(void **state)
+{
+        static const int statuses[] = {204, 404};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+                expect_described(stage, "i-00000001", OURS);
+                expect_parameter(stage);
+                script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, statuses[i], "{}");
+                expect_parameter_deleted(stage);
+                assert_string_equal(
+                        stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        }
+        assert_logged(stage, "\"RunnerIdle\":1");
+}
+
+static void an_idle_machine_that_has_a_job_is_left_alone(void **state)
+{
+        struct stage *stage = *state;
+
+        /* GitHub knows, ... */
+        expect_described(stage, "i-00000001", OURS);
+        expect_parameter(stage);
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 422, "{\"message\":\"busy\"}");
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        assert_logged(stage, "a machine that reported no job has got one");
+        /* ... its tag tells, ... */
+        expect_described(stage, "i-00000001", WITH_JOB);
+        expect_parameter(stage);
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        /* ... or the parameter that it has deleted. */
+        expect_described(stage, "i-00000001", OURS);
+        expect_no_parameter(stage);
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+}
+
+static void what_fails_for_an_idle_machine_comes_again_and_keeps_the_parameter(void **state)
+{
+        static const char denied[] = "{\"__type\":\"AccessDeniedException\"}";
+        struct stage *stage = *state;
+
+        expect_described(stage, "i-00000001", OURS);
+        script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 400, denied);
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_FAILED("m1"));
+        expect_described(stage, "i-00000001", OURS);
+        expect_parameter(stage);
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 403, "{\"message\":\"no\"}");
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_FAILED("m1"));
+        expect_described(stage, "i-00000001", OURS);
+        expect_parameter(stage);
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/", 400, denied);
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_FAILED("m1"));
+}
+
+/* The agent has reported again, if it still idles. */
+static void an_old_report_of_an_idle_machine_counts_for_nothing(void **state)
+{
+        struct stage *stage = *state;
+
+        assert_string_equal(
+                stage_one(stage, instance_handle, IDLE("2026-01-02T03:00:00Z")), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
+static void an_idle_machine_that_is_not_ours_or_not_there_is_left_alone(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_described(stage, "i-00000001", TAG("scale-agent:prefix", "/other"));
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        expect_described(stage, "i-00000002", OURS);
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        /* It names no runner: nothing is looked for, and nothing deleted. */
+        expect_described(stage, "i-00000001", OURS);
+        script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/runners/i-00000001\",\"Value\":\"nonsense\"}]}");
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 4);
+}
+
 static void an_unreadable_hand_over_is_deleted_and_is_no_failure(void **state)
 {
         struct stage *stage = *state;
@@ -132,7 +221,7 @@ static void an_unreadable_hand_over_is_deleted_and_is_no_failure(void **state)
         expect_parameter_deleted(stage);
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
-        assert_logged(stage, "hand-over of an ended machine cannot be parsed and is deleted");
+        assert_logged(stage, "hand-over of a machine cannot be parsed");
 }
 
 /* Its runner took a job, and only failed to delete its parameter. */
@@ -340,6 +429,11 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(a_job_that_did_not_start_is_given_back),
                 TEST(what_fails_keeps_the_parameter),
+                TEST(the_runner_of_an_idle_machine_is_deregistered),
+                TEST(an_idle_machine_that_has_a_job_is_left_alone),
+                TEST(what_fails_for_an_idle_machine_comes_again_and_keeps_the_parameter),
+                TEST(an_old_report_of_an_idle_machine_counts_for_nothing),
+                TEST(an_idle_machine_that_is_not_ours_or_not_there_is_left_alone),
                 TEST(an_unreadable_hand_over_is_deleted_and_is_no_failure),
                 TEST(a_runner_without_a_hand_over_is_looked_for),
                 TEST(a_machine_that_ended_well_costs_no_call_to_github),

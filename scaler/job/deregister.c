@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Reads the parameters, and deletes the runners of all machines at the same time.
+ */
+
+#include "deregister.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/ssm.h"
+#include "machine/leftovers.h"
+
+void deregistration_fail(struct deregistration *item, int r, const struct err *err)
+{
+        if (item->machine->result < 0)
+                return;
+        item->machine->result = r;
+        item->machine->err = *err;
+        err_prefix(&item->machine->err, r, "instance %s", item->machine->instance->id);
+}
+
+/* -- the parameters -- */
+
+static void read_parameter(struct deregistration *item, const char *value)
+{
+        struct err err;
+
+        if (!value)
+                return;
+        item->has_parameter = true;
+        if (handover_parse(value, strlen(value), &item->handover, &err) < 0)
+                log_error(&item->all->scaler->log, "hand-over of a machine cannot be parsed",
+                        LOG_TEXT("instance", item->machine->instance->id),
+                        LOG_TEXT("error", err.text));
+}
+
+/* As many as one call to SSM takes. */
+static void read_some(struct deregistrations *all, size_t first, size_t n)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        _cleanup_(ssm_free_parameters) cJSON *found = NULL;
+        char *names[SSM_NAMES_MAX];
+        struct err err;
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                names[i] = handover_parameter(
+                        all->config->prefix, all->items[first + i].machine->instance->id);
+        call = scaler_call(
+                all->scaler, ssm_get_parameters(all->aws, (const char *const *)names, n));
+        r = ssm_get_parameters_answer(call, &found, &err);
+        for (size_t i = 0; i < n; i++) {
+                if (r < 0)
+                        deregistration_fail(&all->items[first + i], r, &err);
+                else
+                        read_parameter(&all->items[first + i],
+                                cJSON_GetStringValue(
+                                        cJSON_GetObjectItemCaseSensitive(found, names[i])));
+                free(names[i]);
+        }
+}
+
+void deregistrations_init(struct deregistrations *all, struct scaler *scaler, struct aws *aws,
+        struct runner_machine *machines, size_t n_machines)
+{
+        struct err err;
+        int r;
+
+        *all = (struct deregistrations){.scaler = scaler, .aws = aws, .n_items = n_machines};
+        r = scaler_config(scaler, &all->config, &err);
+        if (r == 0)
+                r = token_requests_init(&all->tokens, scaler, &err);
+        all->items = mem_alloc(n_machines * sizeof(struct deregistration));
+        for (size_t i = 0; i < n_machines; i++) {
+                all->items[i] = (struct deregistration){.machine = &machines[i], .all = all};
+                if (r < 0)
+                        deregistration_fail(&all->items[i], r, &err);
+        }
+        for (size_t i = 0; r == 0 && i < n_machines; i += SSM_NAMES_MAX)
+                read_some(all, i, n_machines - i < SSM_NAMES_MAX ? n_machines - i : SSM_NAMES_MAX);
+}
+
+void deregistrations_release(struct deregistrations *all)
+{
+        for (size_t i = 0; i < all->n_items; i++)
+                handover_release(&all->items[i].handover);
+        free(all->items);
+        token_requests_release(&all->tokens);
+}
+
+void deregistrations_delete_parameters(
+        struct deregistrations *all, bool (*may)(const struct deregistration *item))
+{
+        _cleanup_free_ const char **ids = mem_alloc(all->n_items * sizeof(char *));
+        struct err err;
+        size_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < all->n_items; i++)
+                if (all->items[i].has_parameter && all->items[i].machine->result == 0 &&
+                        may(&all->items[i]))
+                        ids[n++] = all->items[i].machine->instance->id;
+        if (n == 0)
+                return;
+        r = leftovers_delete_parameters(all->scaler, all->aws, all->config->prefix, ids, n, &err);
+        for (size_t i = 0; r < 0 && i < all->n_items; i++)
+                if (all->items[i].has_parameter && may(&all->items[i]))
+                        deregistration_fail(&all->items[i], r, &err);
+}
+
+/* -- the runners -- */
+
+static void on_deleted(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct deregistration *item = userdata;
+        struct err err;
+        int r = github_delete_runner_answer(call, &err);
+
+        token_note_result(item->all->scaler, item->all->tokens.github, item->installation, r);
+        item->is_busy = r == GITHUB_RUNNER_BUSY;
+        item->is_done = r >= 0 && !item->is_busy;
+        if (r < 0)
+                deregistration_fail(item, r, &err);
+        else if (r == 0)
+                log_info(&item->all->scaler->log, "deregistered the runner of a machine",
+                        LOG_TEXT("instance", item->machine->instance->id));
+}
+
+static void delete_runner(struct deregistration *item, int64_t runner_id)
+{
+        struct http_call *call = github_delete_runner(
+                item->all->tokens.github, item->installation, item->scope, runner_id);
+
+        call->done = on_deleted;
+        call->userdata = item;
+        scaler_start(item->all->scaler, call);
+}
+
+static void on_found(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct deregistration *item = userdata;
+        struct github_runner runner = {0};
+        struct err err;
+        int r = github_find_runner_answer(call, item->machine->instance->id, &runner, &err);
+
+        token_note_result(item->all->scaler, item->all->tokens.github, item->installation, r);
+        item->is_done = r > 0;
+        if (r < 0)
+                deregistration_fail(item, r, &err);
+        else if (r == 0)
+                delete_runner(item, runner.id);
+}
+
+static void on_token(void *userdata, const struct setback *setback)
+{
+        struct deregistration *item = userdata;
+        struct http_call *call;
+
+        if (setback) {
+                deregistration_fail(item, setback->result, &setback->err);
+                return;
+        }
+        if (item->handover.runner_id > 0) {
+                delete_runner(item, item->handover.runner_id);
+                return;
+        }
+        call = github_find_runner(item->all->tokens.github, item->installation, item->scope,
+                item->machine->instance->id);
+        call->done = on_found;
+        call->userdata = item;
+        scaler_start(item->all->scaler, call);
+}
+
+void deregister(struct deregistration *item)
+{
+        const struct ec2_instance *instance = item->machine->instance;
+        const char *scope = ec2_instance_tag(instance, "scale-agent:scope");
+        const char *installation = ec2_instance_tag(instance, "scale-agent:installation");
+
+        if (!scope)
+                scope = item->handover.scope; /* EC2 has forgotten the machine */
+        if (!scope)
+                return;
+        snprintf(item->scope, sizeof(item->scope), "%s", scope);
+        item->installation =
+                installation ? strtoll(installation, NULL, 10) : item->handover.job.installation;
+        token_requests_add(&item->all->tokens, item->installation);
+        token_requests_await(&item->all->tokens, item->installation, on_token, item);
+}
