@@ -134,7 +134,7 @@ int breaker_store(
         _cleanup_free_ char *text = breaker_print(breaker);
         _cleanup_free_ char *name = NULL;
         const struct config *config;
-        struct aws *aws;
+        struct aws *aws = NULL;
         int64_t version = 0;
         int r = scaler_config(scaler, &config, err);
 

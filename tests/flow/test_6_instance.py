@@ -77,6 +77,7 @@ def launched(cloud):
 
 
 STAGES = {
+    "idle": {"RunnerIdle": 1},
     "ready": {"RunnerReady": 1, "LaunchedToAgent": 8000, "KernelToAgent": 4000,
               "AgentToListening": 3000, "WebhookToListening": 13000},
     "job_started": {"JobStarted": 1, "ListeningToJob": 2000, "TimeToStart": 15000},
@@ -127,6 +128,50 @@ def test_an_agent_that_got_no_job_is_told_without_one(stage):
     assert notification["facts"]["Reason"] == reason
     assert "still waits on GitHub" in notification["text"]
     assert "url" not in notification
+
+
+# -- machines to which no job comes ------------------------------------------------------------
+
+
+def idles(name):
+    # What it says beside its name is not true.
+    return report("idle", instance_id=name, runner_id=99, scope="repos/octo-org/other")
+
+
+def test_the_runner_of_an_idle_machine_goes_with_its_parameter_and_nothing_else(stage):
+    name = launched(stage)
+    assert instance(stage, idles(name)) == []
+    assert (stage.parameters(), stage.github.left()) == ([], [])
+    assert instance(stage, idles(name)) == []  # the report comes again
+    assert [one["InstanceId"] for one in stage.instances()] == [name]
+    assert stage.calls.of("ec2", "TerminateInstances") == []
+    assert told(stage) == []
+    assert "ParkedQueue" not in stage.messages()
+    assert instance(stage, ended(name)) == []  # and then its end has nothing to give back
+    assert told(stage) == []
+    assert "relaunch" not in str(log(stage, "instance"))
+
+
+def test_an_idle_machine_that_got_a_job_meanwhile_is_left_alone(stage):
+    name = launched(stage)
+    stage.github.registry.find("repos/octo-org/one", name)[0].busy = True
+    assert instance(stage, idles(name)) == []
+    assert len(stage.parameters()) == len(stage.github.left()) == 1
+    stage.github.registry.find("repos/octo-org/one", name)[0].busy = False
+    tag = {"Key": "scale-agent:job-url", "Value": job_url(9)}
+    stage.client("ec2").create_tags(Resources=[name], Tags=[tag])
+    assert instance(stage, idles(name)) == []
+    assert len(stage.parameters()) == len(stage.github.left()) == 1
+
+
+def test_an_idle_machine_that_github_cannot_deregister_now_comes_again(stage):
+    name = launched(stage)
+    stage.faults.add("github", "actions/delete-*", fault=Error("", 500, "Server Error"))
+    assert instance(stage, idles(name)) == ["message-1"]
+    assert len(stage.parameters()) == 1
+    stage.faults.clear()
+    assert instance(stage, idles(name), receives=2) == []
+    assert (stage.parameters(), stage.github.left()) == ([], [])
 
 
 # -- machines that end ------------------------------------------------------------------------
@@ -225,6 +270,7 @@ UNREADABLE = [
     (report("dancing"), "no such stage"),
     (report(version=2), "version: 1 is needed"),
     (report(instance_id=5), "instance_id"),
+    (report("idle", instance_id="i-../../config"), "is not an instance id"),
 ]
 
 
@@ -235,7 +281,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter_and_does_not_hold_up_the_othe
     causes = [attributes(letter)["cause"] for letter in sent(stage, "DeadLetters")]
     assert [words.replace("\\", "") in cause for (_, words), cause in zip(
         UNREADABLE, causes, strict=True)] == [True] * len(UNREADABLE)  # fmt: skip
-    assert len(stage.metrics("instance")) == 2
+    assert len(stage.metrics("instance")) == 3
     errors = complaints(stage, "instance")
     assert [words for _, words in UNREADABLE if words not in errors] == []
 

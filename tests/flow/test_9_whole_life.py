@@ -141,6 +141,19 @@ def test_a_job_that_is_cancelled_while_it_waits_leaves_nothing(cloud):
     assert machines_of(cloud) <= 4  # nobody knows that it is cancelled, but there is an end
 
 
+def test_a_machine_to_which_no_job_comes_ends_at_its_idle_limit_and_is_not_replaced(cloud):
+    configure(cloud, idle_limit_seconds=30)
+    cloud.github.jobs.hold = True
+    job = cloud.github.queue_job(REPOSITORY, LABELS)
+    assert until(lambda: cloud.github.jobs.sessions())
+    cloud.github.cancel_job(job)
+    assert until(lambda: "idle" in str(log(cloud, "instance")), 90)
+    assert until(lambda: cloud.idle(0.5))
+    all_done(cloud, [job])
+    assert machines_of(cloud) == 1
+    assert cloud.calls.of("ec2", "TerminateInstances") == []
+
+
 def test_a_job_that_is_cancelled_while_it_runs_ends_its_machine(cloud):
     job = cloud.github.queue_job(REPOSITORY, LABELS, run_seconds=300)
     assert until(lambda: job.state == "in_progress")

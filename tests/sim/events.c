@@ -14,16 +14,19 @@
 
 struct report_sent {
         struct machine *machine;
-        char *body;
+        cJSON *detail;       /* owned */
         bool ends_job_start; /* of job_started: then the parameter goes */
+        bool is_idle;
 };
 
 /* -- EventBridge -- */
 
-static char *envelope(const char *source, const char *type, cJSON *detail)
+static char *envelope(struct world *world, const char *source, const char *type, cJSON *detail)
 {
         _cleanup_json_ cJSON *event = cJSON_CreateObject();
+        char time[CLOCK_TEXT_SIZE];
 
+        json_add_string(event, "time", clock_format(world_wall_ms(world), time));
         json_add_string(event, "source", source);
         json_add_string(event, "detail-type", type);
         json_add_string(event, "account", ACCOUNT);
@@ -51,7 +54,7 @@ void events_tell_ec2(struct world *world, const char *type, cJSON *detail)
                         return;
                 }
         }
-        world_after(world, delay, on_event, envelope("aws.ec2", type, detail));
+        world_after(world, delay, on_event, envelope(world, "aws.ec2", type, detail));
 }
 
 /* -- reports -- */
@@ -71,26 +74,44 @@ static void delete_parameter(struct world *world, void *userdata)
         ssm_delete(world, name);
 }
 
+/* The agent does not send what is no longer true. */
+static bool is_untrue(const struct report_sent *report)
+{
+        return report->is_idle && report->machine->stage != MACHINE_LISTENING;
+}
+
+static void take_report(struct world *world, struct report_sent *report)
+{
+        struct machine *machine = report->machine;
+        char *body =
+                envelope(world, "scale-agent.runner", "Runner Report", MEM_STEAL(report->detail));
+
+        if (fault_strikes(world, FAULT_REPLAY, 15))
+                world_after(
+                        world, world_between(world, 0, 40 * MINUTE), on_event, mem_string(body));
+        world_after(world, world_between(world, 200, 2000), on_event, body);
+        if (report->ends_job_start)
+                delete_parameter(world, machine);
+}
+
 static void send_report(struct world *world, void *userdata)
 {
         struct report_sent *report = userdata;
         struct machine *machine = report->machine;
 
-        if (machine->stage != MACHINE_ENDED && fault_is_down(world, FAULT_EVENTS)) {
+        if (machine->stage != MACHINE_ENDED && !is_untrue(report) &&
+                fault_is_down(world, FAULT_EVENTS)) {
                 world_after(world, REPORT_AGAIN_MS, send_report, report);
                 return;
         }
-        if (machine->stage == MACHINE_ENDED) {
-                free(report->body);
-        } else {
+        if (machine->stage != MACHINE_ENDED) {
                 machine->reports--;
-                if (fault_strikes(world, FAULT_REPLAY, 15))
-                        world_after(world, world_between(world, 0, 40 * MINUTE), on_event,
-                                mem_string(report->body));
-                world_after(world, world_between(world, 200, 2000), on_event, report->body);
-                if (report->ends_job_start)
-                        delete_parameter(world, machine);
+                if (report->is_idle)
+                        machine->idle_waits = false;
+                if (!is_untrue(report))
+                        take_report(world, report);
         }
+        cJSON_Delete(report->detail);
         free(report);
 }
 
@@ -120,6 +141,8 @@ void machine_report(struct machine *machine, const char *stage, const char *reas
         struct report_sent *sent = mem_alloc(sizeof(*sent));
         cJSON *detail = cJSON_CreateObject();
 
+        sent->is_idle = strcmp(stage, "idle") == 0;
+        machine->idle_waits = machine->idle_waits || sent->is_idle;
         json_add_integer(detail, "version", 1);
         json_add_string(detail, "stage", stage);
         json_add_string(detail, "instance_id", machine->id);
@@ -136,7 +159,7 @@ void machine_report(struct machine *machine, const char *stage, const char *reas
         add_times(machine, detail);
         world_tell(machine->world, "%s reports %s %s", machine->id, stage, reason ? reason : "");
         sent->machine = machine;
-        sent->body = envelope("scale-agent.runner", "Runner Report", detail);
+        sent->detail = detail;
         sent->ends_job_start = strcmp(stage, "job_started") == 0;
         machine->reports++;
         send_report(machine->world, sent);
@@ -151,7 +174,7 @@ void machine_forgery(struct world *world, void *userdata)
         cJSON *times = json_add_object(detail, "times");
 
         json_add_integer(detail, "version", 1);
-        json_add_string(detail, "stage", "failed");
+        json_add_string(detail, "stage", world_chance(world, 50) ? "failed" : "idle");
         json_add_string(detail, "prefix", PREFIX);
         json_add_string(detail, "instance_id", machine->id);
         json_add_string(detail, "spec", "linux");
@@ -167,7 +190,7 @@ void machine_forgery(struct world *world, void *userdata)
         json_add_string(job, "instance_type", "p5.48xlarge");
         json_add_integer(times, "agent", 1);
         world_tell(world, "somebody forges a report of %s", machine->id);
-        on_event(world, envelope("scale-agent.runner", "Runner Report", detail));
+        on_event(world, envelope(world, "scale-agent.runner", "Runner Report", detail));
 }
 
 /* -- the clock -- */

@@ -16,6 +16,10 @@
 #define PARAMETER_LIMIT_MS (600 * SECOND)
 #define ASK_MS (2 * SECOND)
 #define REPORT_LIMIT_MS MINUTE
+#define IDLE_POLL_MS (30 * SECOND)
+#define IDLE_REPEAT_MS (5 * MINUTE)
+#define IDLE_GRACE_MS (90 * SECOND)
+#define JOB_LIMIT_MS (6 * HOUR)
 /* runner-agent-deadline.timer */
 #define DEADLINE_MS (7 * HOUR)
 
@@ -210,13 +214,56 @@ static void on_dropped(struct world *world, void *userdata)
         machine_registration_gone(machine);
 }
 
-static void on_idle_limit(struct world *world, void *userdata)
+/* It listens, so there is no worker. */
+static void on_grace_over(struct world *world, void *userdata)
 {
         struct machine *machine = userdata;
 
         (void)world;
         if (machine->stage == MACHINE_LISTENING)
                 shut_down(machine, "failed", "no job within the idle limit");
+}
+
+static void report_idle(struct machine *machine)
+{
+        machine->idle_reported_ms = machine->world->now_ms;
+        if (!machine->idle_waits)
+                machine_report(machine, "idle", "no job within the idle limit");
+}
+
+static void look_for_parameter(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        char name[64];
+
+        if (machine->stage != MACHINE_LISTENING)
+                return;
+        snprintf(name, sizeof(name), PREFIX "/runners/%s", machine->id);
+        if (!fault_is_down(world, FAULT_SSM) && !ssm_get(world, name)) {
+                world_tell(world, "%s is deregistered", machine->id);
+                world_after(world, IDLE_GRACE_MS, on_grace_over, machine);
+                return;
+        }
+        if (world->now_ms - machine->idle_ms >= JOB_LIMIT_MS) {
+                on_grace_over(world, machine);
+                return;
+        }
+        if (world->now_ms - machine->idle_reported_ms >= IDLE_REPEAT_MS)
+                report_idle(machine);
+        world_after(world, world_between(world, IDLE_POLL_MS / 2, IDLE_POLL_MS), look_for_parameter,
+                machine);
+}
+
+static void on_idle_limit(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+
+        if (machine->stage != MACHINE_LISTENING)
+                return;
+        machine->idle_ms = world->now_ms;
+        report_idle(machine);
+        world_after(world, world_between(world, IDLE_POLL_MS / 2, IDLE_POLL_MS), look_for_parameter,
+                machine);
 }
 
 static void listen(struct world *world, void *userdata)

@@ -239,6 +239,9 @@ struct machine {
         int64_t finished_ms;
         bool parameter_may_go;
         unsigned reports; /* not yet taken */
+        bool idle_waits;  /* such a report is among them */
+        int64_t idle_ms;  /* since when it is idle; 0: it is not */
+        int64_t idle_reported_ms;
 };
 
 struct machine *machine_new(struct world *world);
