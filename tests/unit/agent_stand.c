@@ -45,6 +45,7 @@ int stand_make(void **state)
         stand->identify.agent = &stand->agent;
         stand->receive.agent = &stand->agent;
         stand->alarm.agent = &stand->agent;
+        stand->idle.agent = &stand->agent;
         stand->reporter.agent = &stand->agent;
         stand->clean_up.agent = &stand->agent;
         stand->script = script_new();
@@ -82,6 +83,7 @@ int stand_free(void **state)
         struct stand *stand = *state;
 
         alarm_release(&stand->alarm);
+        idle_release(&stand->idle);
         receive_release(&stand->receive);
         reporter_release(&stand->reporter);
         clean_up_release(&stand->clean_up);
@@ -112,6 +114,11 @@ static void on_alarm(
         err_set(&told->err, 0, "%s", reason ? reason : "");
 }
 
+static void on_idle(void *userdata)
+{
+        ((struct stand *)userdata)->told.idles++;
+}
+
 static void on_token_expired(void *userdata)
 {
         struct stand *stand = userdata;
@@ -121,6 +128,7 @@ static void on_token_expired(void *userdata)
 
 const struct alarm_events stand_alarm_events = {
         .raised = on_alarm,
+        .idle = on_idle,
         .token_expired = on_token_expired,
 };
 

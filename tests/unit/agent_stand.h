@@ -14,6 +14,7 @@
 #include "alarm.h"
 #include "clean_up.h"
 #include "identify.h"
+#include "idle.h"
 #include "receive.h"
 #include "reporter.h"
 #include "script.h"
@@ -45,6 +46,7 @@
 /* What the stage under test told. */
 struct told {
         unsigned calls;
+        unsigned idles; /* alarms that no job came */
         int result;
         struct err err;
         enum report_stage stage;
@@ -56,6 +58,7 @@ struct stand {
         struct identify identify;
         struct receive receive;
         struct alarm alarm;
+        struct idle idle;
         struct reporter reporter;
         struct clean_up clean_up;
         struct script *script;

@@ -147,6 +147,32 @@ static void test_each_step_of_the_runner_has_its_own_limit(void **state)
         assert_in_range(limit_ms(stand), 20000, 30000);
 }
 
+static void test_a_runner_that_never_listened_is_an_alarm(void **state)
+{
+        struct stand *stand = *state;
+
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        let_limit_run(stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.stage, REPORT_FAILED);
+        assert_string_equal(stand->told.err.text, "the runner did not listen within 300 s");
+        assert_int_equal(stand->told.idles, 0);
+}
+
+/* GitHub may give it a job at this very moment. */
+static void test_a_runner_that_listens_is_not_stopped_at_the_idle_limit(void **state)
+{
+        struct stand *stand = *state;
+
+        alarm_start(&stand->alarm, &stand_alarm_events, stand);
+        stand->agent.times[REPORT_TIME_LISTENING] = 1;
+        alarm_listening(&stand->alarm);
+        let_limit_run(stand);
+        while (stand->told.idles == 0)
+                assert_true(sd_event_run(agent_event(&stand->agent), 10000) >= 0);
+        assert_int_equal(stand->told.calls, 0);
+}
+
 static void test_an_update_that_does_not_end_is_an_alarm(void **state)
 {
         struct stand *stand = *state;
@@ -170,6 +196,8 @@ int main(void)
                 STAND_IDENTIFIED(test_failures_in_a_row_are_counted_until_one_answer_comes),
                 STAND_IDENTIFIED(test_spot_notices_that_cannot_be_read_are_logged_once),
                 STAND_FRESH(test_each_step_of_the_runner_has_its_own_limit),
+                STAND_FRESH(test_a_runner_that_never_listened_is_an_alarm),
+                STAND_FRESH(test_a_runner_that_listens_is_not_stopped_at_the_idle_limit),
                 STAND_FRESH(test_an_update_that_does_not_end_is_an_alarm),
         };
 

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * When no job comes: the agent advises to stop the runner only when its parameter is gone, the
+ * grace is over, and no worker lives.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent_stand.h"
+
+static struct {
+        unsigned reports;
+        unsigned questions;
+        unsigned n_busy; /* so many questions find a worker */
+        bool is_mute;    /* the starter does not answer */
+        bool is_over;
+        char reason[64];
+} seen;
+
+static void on_report(void *userdata, const char *reason)
+{
+        (void)userdata;
+        seen.reports++;
+        assert_string_equal(reason, "no job within 300 s");
+}
+
+static void on_ask_worker(void *userdata)
+{
+        struct stand *stand = userdata;
+
+        seen.questions++;
+        if (!seen.is_mute)
+                idle_worker(&stand->idle, seen.questions <= seen.n_busy);
+}
+
+static void on_over(void *userdata, const char *reason)
+{
+        (void)userdata;
+        seen.is_over = true;
+        snprintf(seen.reason, sizeof(seen.reason), "%s", reason);
+}
+
+static void start(struct stand *stand)
+{
+        static const struct idle_events events = {on_report, on_ask_worker, on_over};
+
+        memset(&seen, 0, sizeof(seen));
+        stand->agent.settings.idle_poll_seconds = 0;
+        stand->agent.settings.idle_grace_seconds = 0;
+        idle_start(&stand->idle, &events, stand);
+}
+
+static void expect_look(struct stand *stand, int status, const char *answer)
+{
+        script_expect(stand->script, "POST", SSM_URL, NAME, status, answer);
+}
+
+static void test_the_end_of_the_parameter_is_waited_for(void **state)
+{
+        static const char *const gone[] = {NOT_FOUND, DENIED};
+        struct stand *stand = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+                expect_look(stand, 200, FOUND);
+                expect_look(stand, 400, THROTTLED);
+                expect_look(stand, 500, "");
+                expect_look(stand, 200, FOUND);
+                expect_look(stand, 400, gone[i]);
+                start(stand);
+                assert_int_equal(seen.reports, 1);
+                stand_go_on(stand, &seen.is_over);
+                assert_int_equal(seen.questions, 1);
+                assert_string_equal(seen.reason, "no job within 300 s");
+        }
+}
+
+static void test_the_report_is_repeated_after_ten_polls(void **state)
+{
+        static const int64_t ages_ms[] = {9000, 10000};
+        struct stand *stand = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(ages_ms); i++) {
+                expect_look(stand, 200, FOUND);
+                expect_look(stand, 400, NOT_FOUND);
+                start(stand);
+                stand->agent.settings.idle_poll_seconds = 1;
+                stand->idle.reported_ms -= ages_ms[i];
+                stand_go_on(stand, &seen.is_over);
+                assert_int_equal(seen.reports, 1 + i);
+        }
+}
+
+static void test_a_worker_is_left_alone_until_it_ends(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.log.level = LOG_LEVEL_INFO;
+        expect_look(stand, 400, NOT_FOUND);
+        start(stand);
+        seen.n_busy = 3;
+        stand_go_on(stand, &seen.is_over);
+        assert_int_equal(seen.questions, 4);
+        assert_non_null(stand_logged(stand, "the runner has a worker"));
+}
+
+static void test_who_does_not_answer_is_not_waited_for(void **state)
+{
+        struct stand *stand = *state;
+
+        expect_look(stand, 400, NOT_FOUND);
+        start(stand);
+        seen.is_mute = true;
+        while (seen.questions == 0) {
+                http_finish(stand->agent.http);
+                assert_true(sd_event_run(agent_event(&stand->agent), 10000) >= 0);
+        }
+        assert_false(seen.is_over);
+        assert_true(sd_event_source_set_time(stand->idle.timer, 0) >= 0);
+        stand_go_on(stand, &seen.is_over);
+        assert_int_equal(seen.questions, 1);
+}
+
+static void test_there_is_an_end_if_nobody_deregisters(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->agent.log.level = LOG_LEVEL_WARNING;
+        stand->agent.handover.job_limit_seconds = 600;
+        expect_look(stand, 200, FOUND);
+        expect_look(stand, 200, FOUND);
+        start(stand);
+        stand->idle.started_ms -= 599000;
+        while (seen.reports < 2) {
+                http_finish(stand->agent.http);
+                assert_true(sd_event_run(agent_event(&stand->agent), 10000) >= 0);
+        }
+        assert_int_equal(seen.questions, 0);
+        stand->idle.started_ms -= 1000;
+        stand_go_on(stand, &seen.is_over);
+        assert_int_equal(seen.questions, 1);
+        assert_non_null(stand_logged(stand, "nobody deregisters the runner"));
+}
+
+static void test_a_runner_that_goes_on_ends_this(void **state)
+{
+        struct stand *stand = *state;
+
+        start(stand);
+        idle_release(&stand->idle);
+        assert_null(stand->idle.timer);
+        idle_worker(&stand->idle, false); /* an answer that comes late */
+        assert_false(seen.is_over);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                STAND_IDENTIFIED(test_the_end_of_the_parameter_is_waited_for),
+                STAND_IDENTIFIED(test_the_report_is_repeated_after_ten_polls),
+                STAND_IDENTIFIED(test_a_worker_is_left_alone_until_it_ends),
+                STAND_IDENTIFIED(test_who_does_not_answer_is_not_waited_for),
+                STAND_IDENTIFIED(test_there_is_an_end_if_nobody_deregisters),
+                STAND_IDENTIFIED(test_a_runner_that_goes_on_ends_this),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
