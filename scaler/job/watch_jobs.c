@@ -28,7 +28,8 @@ struct look {
         struct question question;
         bool runs_elsewhere;                /* so GitHub is not asked */
         const struct ec2_instance *machine; /* as EC2 describes it; NULL: gone */
-        bool has_no_runner;                 /* GitHub does not know one of its name */
+        bool has_no_runner;                 /* that could take the job */
+        bool is_deregistered;               /* GitHub knows no runner of its name */
 };
 
 struct looks {
@@ -149,7 +150,7 @@ static void on_runner(struct http_call *answered, void *userdata)
         token_note_result(
                 look->question.scaler, look->question.tokens->github, job->installation, r);
         if (r == GITHUB_NOT_FOUND)
-                look->has_no_runner = true;
+                look->has_no_runner = look->is_deregistered = true;
         else if (r == 0)
                 look->has_no_runner =
                         runner.offline && !runner.busy &&
@@ -210,7 +211,8 @@ static int ask(struct looks *looks, struct err *err)
 
 /* -- what follows -- */
 
-/* EC2's truth: the machine shut itself down after it had listened for its whole idle limit. */
+/* The machine had time to listen for its whole idle limit, and then shut itself down, as EC2 says,
+ * or is about to: its runner was deregistered (idle_machines.h). */
 static bool listened_in_vain(const struct looks *looks, const struct look *look)
 {
         const struct job *job = &look->watched->job;
@@ -218,7 +220,8 @@ static bool listened_in_vain(const struct looks *looks, const struct look *look)
                 job->spec ? config_spec_by_name(looks->config, job->spec) : NULL;
 
         return spec && look->machine &&
-               strcmp(look->machine->state_reason, "Client.InstanceInitiatedShutdown") == 0 &&
+               (look->is_deregistered || strcmp(look->machine->state_reason,
+                                                 "Client.InstanceInitiatedShutdown") == 0) &&
                clock_wall_ms(looks->scaler->clock) - job->launched_ms >
                        spec->idle_limit_seconds * MSEC_PER_SEC;
 }

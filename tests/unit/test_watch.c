@@ -212,6 +212,22 @@ static void a_machine_that_may_still_take_the_job_is_watched(void **state)
         }
 }
 
+/* It was deregistered at its idle limit, and ends in a moment: that is no fault of the machine. */
+static void a_machine_that_listened_in_vain_does_not_count(void **state)
+{
+        struct stage *stage = *state;
+
+        script_sleep(stage->script, 2 * 60 * MSEC_PER_SEC);
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, MACHINE("running", "", ""));
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/runners?", NULL, 200,
+                "{\"runners\":[]}");
+        stage_expect_sent(stage, "\\\"launch\\\":1,");
+        assert_string_equal(watch(stage, WATCH(",\"watches\":1")), STAGE_NONE_FAILED);
+        assert_not_sent(stage, "relaunches");
+}
+
 /* A runner that has not come a quarter of an hour after the launch will not come. */
 static void a_machine_that_hangs_in_its_boot_is_given_up(void **state)
 {
@@ -332,6 +348,7 @@ int main(void)
                 TEST(a_job_that_waits_no_longer_needs_nothing),
                 TEST(what_is_not_known_is_watched_again),
                 TEST(a_machine_that_may_still_take_the_job_is_watched),
+                TEST(a_machine_that_listened_in_vain_does_not_count),
                 TEST(a_machine_that_hangs_in_its_boot_is_given_up),
                 TEST(a_job_that_waits_without_a_machine_gets_another),
                 TEST(each_relaunch_waits_longer),
