@@ -5,7 +5,7 @@
  * Clean up: deletes this machine's parameter once a job has started on it and EventBridge has taken
  * the report of that. Until then the parameter is the evidence that the job still needs a machine:
  * when a machine ends and has left its parameter, the scaler gives its job back, deregisters its
- * runner and deletes the parameter.
+ * runner and deletes the parameter. (That of an idle machine it deletes before: see idle.h.)
  *
  * In: agent->has_parameter. Out: no parameter, if a job has started. It is deleted while the runner
  * works, since AWS allows only a few DeleteParameter calls per second in the whole account. At the

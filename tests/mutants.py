@@ -24,7 +24,7 @@ MUTATE = Path("build/mutants/venv/bin/mutate")
 EQUIVALENT = Path("tests/mutants.equivalent")
 SECONDS = 60  # a unit program takes less than two
 
-AGENT = ["agent_alarm", "agent_clock", "agent_end", "agent_parts", "agent_start"]
+AGENT = ["agent_alarm", "agent_clock", "agent_end", "agent_idle", "agent_parts", "agent_start"]
 GITHUB = ["github_call", "github_runners", "github_token", "github_app"]
 # Files that decide, with the unit programs that cover them.
 FILES = {
@@ -33,6 +33,7 @@ FILES = {
     "lib/github/installation_token.c": GITHUB,
     "lib/github/runners.c": [*GITHUB, "registration"],
     "runner-agent/alarm.c": AGENT,
+    "runner-agent/idle.c": AGENT,
     "runner-agent/life.c": AGENT,
     "runner-agent/life_end.c": AGENT,
     "runner-agent/run.c": AGENT,

@@ -47,7 +47,7 @@ struct handover {
         char *spec;
         char *scope; /* "repos/OWNER/REPO" or "orgs/ORG" */
         int64_t runner_id;
-        int64_t idle_limit_seconds; /* without a job for so long: give up */
+        int64_t idle_limit_seconds; /* without a job for so long: it is idle */
         int64_t job_limit_seconds;  /* a job longer than this is stopped */
         struct handover_job job;
         struct handover_times times;

@@ -173,7 +173,8 @@ static const struct config_field spec_fields[] = {
         },
         {
                 .name = "idle_limit_seconds",
-                .description = "A runner that gets no job for this long gives up.",
+                .description = "A runner that gets no job for this long is deregistered, "
+                               "and its machine ends soon afterwards.",
                 .kind = CONFIG_NUMBER,
                 .min = 30,
                 .max = 3600,
