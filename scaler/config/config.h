@@ -18,6 +18,11 @@ struct config_tag {
         char *value;
 };
 
+/* What becomes of a job that was lost with its spot instance. */
+#define CONFIG_RERUN_DEFAULT "default"     /* it is run again, as it was */
+#define CONFIG_RERUN_ON_DEMAND "on-demand" /* its next attempts are launched on demand */
+#define CONFIG_RERUN_NEVER "never"         /* people decide */
+
 /* One kind of runner. */
 struct config_spec {
         char *name;
@@ -35,6 +40,8 @@ struct config_spec {
         char **subnets;
         size_t n_subnets;
         bool on_demand_fallback;
+        char *rerun;        /* jobs lost with their spot instance: CONFIG_RERUN_… */
+        int64_t max_reruns; /* attempts of a run that may be run again for that */
         bool terminate_on_completed;
         int64_t idle_limit_seconds;
         int64_t job_limit_seconds;
@@ -84,6 +91,10 @@ int config_parse(const char *text, size_t size, struct config **ret_config,
 
 /* The JSON Schema of the document, for editors, as indented text; the caller frees. */
 char *config_schema(void);
+
+/* Whether jobs of SPEC may be run again, and whether the next attempts then begin on demand. */
+bool config_spec_reruns(const struct config_spec *spec);
+bool config_spec_reruns_on_demand(const struct config_spec *spec);
 
 /* Whether deliveries from REPOSITORY ("OWNER/REPO") or through INSTALLATION are accepted. */
 bool config_allows_repository(const struct config *config, const char *repository);

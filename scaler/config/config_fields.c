@@ -165,6 +165,33 @@ static const struct config_field spec_fields[] = {
                 AT(on_demand_fallback),
         },
         {
+                .name = "rerun",
+                .description =
+                        "What becomes of a job that was lost because EC2 took its spot instance "
+                        "back. default: it is run again once its run has ended. on-demand: the "
+                        "same, and further attempts of a run are launched on demand, "
+                        "which needs on_demand_fallback. never: people decide, as deployments may "
+                        "need.",
+                .kind = CONFIG_TEXT,
+                .allowed = "\"default\", \"on-demand\" or \"never\"",
+                .min = 1,
+                .max = 16,
+                .format = &config_format_rerun,
+                .default_text = CONFIG_RERUN_DEFAULT,
+                AT(rerun),
+        },
+        {
+                .name = "max_reruns",
+                .description =
+                        "How many attempts of a run may be followed by another for jobs that were "
+                        "lost so. GitHub allows 50.",
+                .kind = CONFIG_NUMBER,
+                .min = 1,
+                .max = 50,
+                .default_number = 1,
+                AT(max_reruns),
+        },
+        {
                 .name = "terminate_on_completed",
                 .description = "Terminate the instance when GitHub reports its job as completed: "
                                "for images whose runners do not shut down the machine.",

@@ -76,6 +76,12 @@ static bool is_launch_template_version(const char *text)
         return text[0] != '0' && strlen(text) <= 16 && is_made_of(text, DIGITS);
 }
 
+static bool is_rerun(const char *text)
+{
+        return strcmp(text, CONFIG_RERUN_DEFAULT) == 0 ||
+               strcmp(text, CONFIG_RERUN_ON_DEMAND) == 0 || strcmp(text, CONFIG_RERUN_NEVER) == 0;
+}
+
 static bool is_without_control_characters(const char *text)
 {
         for (; *text; text++)
@@ -147,6 +153,11 @@ const struct config_format config_format_subnet = {
         .is_valid = is_subnet,
         .pattern = "^subnet-[0-9a-f]+$",
         .example = "subnet-0123456789abcdef0",
+};
+
+const struct config_format config_format_rerun = {
+        .is_valid = is_rerun,
+        .pattern = "^(default|on-demand|never)$",
 };
 
 const struct config_format config_format_line = {

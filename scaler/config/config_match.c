@@ -15,6 +15,16 @@
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" \
         "_.-"
 
+bool config_spec_reruns(const struct config_spec *spec)
+{
+        return strcmp(spec->rerun, CONFIG_RERUN_NEVER) != 0;
+}
+
+bool config_spec_reruns_on_demand(const struct config_spec *spec)
+{
+        return strcmp(spec->rerun, CONFIG_RERUN_ON_DEMAND) == 0 && spec->on_demand_fallback;
+}
+
 bool config_allows_repository(const struct config *config, const char *repository)
 {
         if (!config_is_repository(repository))

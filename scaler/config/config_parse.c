@@ -95,6 +95,19 @@ static void check_architectures(const struct config_spec *spec, const struct con
         }
 }
 
+/* Without the fallback a spec has no offers on demand. */
+static void check_rerun(const struct config_spec *spec, const struct config_place *place,
+        struct config_faults *faults)
+{
+        const struct config_place at = {.parent = place, .name = "rerun"};
+
+        if (spec->rerun && strcmp(spec->rerun, CONFIG_RERUN_ON_DEMAND) == 0 &&
+                !spec->on_demand_fallback)
+                config_fault_add(faults, &at,
+                        "\"on-demand\" needs \"on_demand_fallback\": true, "
+                        "which allows launches on demand");
+}
+
 static void check_specs(const struct config *config, struct config_faults *faults)
 {
         const struct config_place specs = {.name = "specs"};
@@ -107,6 +120,7 @@ static void check_specs(const struct config *config, struct config_faults *fault
                 check_organization(config, spec, &place, faults);
                 check_runner_group(spec, &place, faults);
                 check_architectures(spec, &place, faults);
+                check_rerun(spec, &place, faults);
                 config_check_labels(config, i, &place, faults);
         }
 }

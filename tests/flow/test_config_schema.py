@@ -55,6 +55,8 @@ VALID = {
             "launch_template_version": "$Default",
             "subnets": ["subnet-0a1b2c3d"],
             "on_demand_fallback": False,
+            "rerun": "default",
+            "max_reruns": 1,
             "terminate_on_completed": False,
             "idle_limit_seconds": 300,
             "job_limit_seconds": 21600,
@@ -124,6 +126,7 @@ FORMATS: dict[Steps, list[Any]] = {
         ["subnet-1", "subnet-2"], ["subnet-1", "subnet-1"], ["subnet-"], ["subnet-A"], ["vpc-1"],
         ["subnet-1\n"], ["subnet-" + "a" * 57], ["subnet-" + "a" * 58], ["subnet-1 "],
     ],
+    (*SPEC, "rerun"): ["never", "default", "Never", "on demand", "never\n", "always"],
     (*SPEC, "tags"): [
         {"a": ""}, {"": "a"}, {"a" * 128: "a"}, {"a" * 129: "a"}, {"a": "ä" * 256},
         {"a": "ä" * 257}, {"a": "b\n"}, {"a b": "c"}, {"a/b": "c"}, {"é": "c"},
@@ -137,6 +140,7 @@ FORMATS: dict[Steps, list[Any]] = {
 
 NUMBERS: list[Steps] = [
     (*SPEC, "runner_group_id"),
+    (*SPEC, "max_reruns"),
     (*SPEC, "idle_limit_seconds"),
     (*SPEC, "job_limit_seconds"),
     (*SPEC, "max_relaunches"),
@@ -152,6 +156,8 @@ BEYOND_A_SCHEMA: list[tuple[str, dict[Steps, Any], str]] = [
     ("types that share labels", {(*SPEC, "shared_labels"): False}, "specs[0].instance_types"),
     ("an organization that owns no repository", {(*SPEC, "organization"): "other"},
      "specs[0].organization"),
+    ("re-runs on demand without launches on demand", {(*SPEC, "rerun"): "on-demand"},
+     "specs[0].rerun"),
     ("types of two architectures", {(*SPEC, "instance_types"): ["m7g.large"]},
      "specs[0].instance_types[0]"),
     ("labels that differ in case only", {(*SPEC, "labels"): ["linux", "Linux"]},
@@ -322,7 +328,7 @@ def test_examples_are_valid(file, specs):
 def test_defaults_are_described_as_they_are():
     """What the schema calls a default, when written out, must be valid and nothing special."""
     defaults = {steps: schema["default"] for steps, schema in FIELDS if "default" in schema}
-    assert len(defaults) == 12
+    assert len(defaults) == 14
     defaults[(*SPEC, "instance_types")] = []
     assert check(json.dumps(changed(defaults))).returncode == 0
 

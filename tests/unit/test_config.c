@@ -57,6 +57,8 @@ static void test_defaults(void **state)
         assert_int_equal(spec->n_instance_types, 0);
         assert_string_equal(spec->launch_template_version, "$Default");
         assert_false(spec->on_demand_fallback);
+        assert_string_equal(spec->rerun, "default");
+        assert_int_equal(spec->max_reruns, 1);
         assert_false(spec->terminate_on_completed);
         assert_int_equal(spec->idle_limit_seconds, 300);
         assert_int_equal(spec->job_limit_seconds, 21600);
@@ -75,6 +77,7 @@ static void test_every_field_is_read(void **state)
                 "'runner_group_id':7,'instance_type':'m7g.large','instance_types':['m7g.xlarge',"
                 "'c7g.xlarge'],'launch_template':'lt-0abc','launch_template_version':3,"
                 "'subnets':['subnet-0a','subnet-0b'],'on_demand_fallback':true,"
+                "'rerun':'on-demand','max_reruns':3,"
                 "'terminate_on_completed':true,'idle_limit_seconds':30,'job_limit_seconds':432000,"
                 "'tags':{'team':'ci','empty':''}}]}");
         const struct config_spec *spec = &config->specs[0];
@@ -100,6 +103,8 @@ static void test_every_field_is_read(void **state)
         assert_int_equal(spec->n_subnets, 2);
         assert_string_equal(spec->subnets[1], "subnet-0b");
         assert_true(spec->on_demand_fallback);
+        assert_string_equal(spec->rerun, "on-demand");
+        assert_int_equal(spec->max_reruns, 3);
         assert_true(spec->terminate_on_completed);
         assert_int_equal(spec->idle_limit_seconds, 30);
         assert_int_equal(spec->job_limit_seconds, 432000);
@@ -167,6 +172,8 @@ static void test_words(void **state)
                            ",'shared_labels':true,'instance_types':['c7i.large','m7g.large']}"),
                         "specs[0].instance_types[1]",
                         "same architecture as m7i.large (x86) is needed, found m7g.large (arm64)"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'rerun':'on-demand'}"), "specs[0].rerun",
+                        "\"on-demand\" needs \"on_demand_fallback\": true"},
                 {CONFIG_OF("{" CONFIG_SPEC ",'runner_group_id':2}"), "specs[0].runner_group_id",
                         "1 is needed without an organization"},
                 {CONFIG_OF("{" CONFIG_SPEC ",'organization':'octo'}"), "specs[0].organization",
