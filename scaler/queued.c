@@ -181,9 +181,13 @@ static const struct config_spec *spec_of(struct queued *queued, struct queued_jo
 static void group_item(struct queued *queued, struct queued_job *item)
 {
         const struct config_spec *spec = spec_of(queued, item);
+        struct offers offers;
 
         if (!spec)
                 return;
+        offers_init(&offers, spec, item->job.instance_type);
+        item->job.offer =
+                (int64_t)offers_begin(&offers, item->job.attempt, (size_t)item->job.offer);
         item->launch = launch_for(queued, spec, &item->job);
         item->launch->jobs[item->launch->n_jobs++] = &item->job;
 }

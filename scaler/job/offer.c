@@ -39,6 +39,14 @@ struct offer offer_at(const struct offers *offers, size_t index)
         };
 }
 
+size_t offers_begin(const struct offers *offers, int64_t attempt, size_t index)
+{
+        size_t first = offers_on_demand(offers);
+
+        return attempt > 1 && index < first && config_spec_reruns_on_demand(offers->spec) ? first
+                                                                                          : index;
+}
+
 size_t offers_after_type(const struct offers *offers, size_t index)
 {
         const char *type = offer_at(offers, index).type;

@@ -126,6 +126,30 @@ static void on_demand_is_the_last_resort(void **state)
         assert_logged(stage, "\"market\":\"on-demand\"");
 }
 
+#define SECOND_ATTEMPT                                                                         \
+        "{\"action\":\"queued\",\"id\":%d,\"run_id\":2,\"attempt\":%d,\"repository\":\"o/r\"," \
+        "\"labels\":[\"linux\"],\"spec\":\"fallback\",\"instance_type\":\"t3.2xlarge\","       \
+        "\"webhook_ms\":1767323044000}"
+
+/* Where the spec says so: the job was lost with a spot instance, or a person runs it again. */
+static void further_attempts_of_a_run_may_begin_on_demand(void **state)
+{
+        struct stage *stage = *state;
+        struct config_spec *spec = &stage->scaler.config->specs[1];
+
+        for (int i = 1; i <= 3; i++) {
+                _cleanup_free_ char *body = mem_format(SECOND_ATTEMPT, i, i == 2 ? 1 : 2);
+
+                free(spec->rerun);
+                spec->rerun = mem_string(i == 3 ? CONFIG_RERUN_DEFAULT : CONFIG_RERUN_ON_DEMAND);
+                expect_launch(
+                        stage, i == 1 ? QUEUED_OFFER("t3.2xlarge", "a") : "MarketType=spot", i, i);
+                expect_registration(stage, i);
+                assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
+        }
+        assert_logged(stage, "\"market\":\"on-demand\"");
+}
+
 static void a_quota_leaves_only_the_other_market(void **state)
 {
         struct stage *stage = *state;
@@ -255,6 +279,7 @@ int main(void)
                 TEST(no_job_gets_two_instances),
                 TEST(a_launch_says_what_it_is_for),
                 TEST(on_demand_is_the_last_resort),
+                TEST(further_attempts_of_a_run_may_begin_on_demand),
                 TEST(a_quota_leaves_only_the_other_market),
                 TEST(a_refused_launch_fails_and_is_told_once),
                 TEST(an_ec2_that_does_not_answer_is_asked_again_later),
