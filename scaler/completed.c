@@ -4,7 +4,8 @@
  * The job has ended; the message comes from GitHub's completed event. Its machine may still be on.
  * Emits how long the job ran, and removes what its machine may have left: the hand-over parameter,
  * which the machine should have deleted itself, and, if the spec says terminate_on_completed, the
- * instance, unless its runner has taken another job. A message for which this fails is delivered
+ * instance, unless its runner has taken another job. A job that failed since EC2 took its machine
+ * back is followed until it may be run again. A message for which this fails is delivered
  * again.
  */
 
@@ -17,6 +18,7 @@
 #include "aws/ec2.h"
 #include "github/github.h"
 #include "job/job.h"
+#include "job/loss.h"
 #include "job/token_requests.h"
 #include "machine/leftovers.h"
 
@@ -112,6 +114,72 @@ static int handle_record(
         return r < 0 ? r : handle_job(scaler, completed->config, job, err);
 }
 
+/* -- jobs that were lost with their machine -- */
+
+static bool may_be_lost(const struct job *job)
+{
+        return job->conclusion && ec2_is_instance_id(job->runner_name) &&
+               (strcmp(job->conclusion, "failure") == 0 ||
+                       strcmp(job->conclusion, "cancelled") == 0);
+}
+
+static const struct ec2_instance *find_instance(
+        const struct ec2_instances *instances, const char *id, const char *prefix)
+{
+        for (size_t i = 0; i < instances->count; i++) {
+                const struct ec2_instance *instance = &instances->items[i];
+                const char *tag = ec2_instance_tag(instance, "scale-agent:prefix");
+
+                if (strcmp(instance->id, id) == 0 && tag && strcmp(tag, prefix) == 0)
+                        return instance;
+        }
+        return NULL;
+}
+
+static int describe_failed(struct scaler *scaler, const struct completed *completed,
+        struct ec2_instances *ret, struct err *err)
+{
+        _cleanup_free_ const char **ids = mem_alloc(completed->batch->n_records * sizeof(char *));
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct aws *aws;
+        size_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < completed->batch->n_records; i++)
+                if (may_be_lost(&completed->jobs[i]))
+                        ids[n++] = completed->jobs[i].runner_name;
+        if (n == 0)
+                return 0;
+        r = scaler_aws(scaler, &aws, err);
+        if (r < 0)
+                return r;
+        call = scaler_call(scaler, ec2_describe_instances(aws, ids, n));
+        return ec2_describe_instances_answer(call, ret, err);
+}
+
+/* `instance` follows them as well, but knows a job only by its machine's tag, and hears of the end
+ * only if EventBridge delivers it. Two messages cause one re-run. */
+static void follow_losses(struct scaler *scaler, struct completed *completed)
+{
+        _cleanup_(ec2_instances_release) struct ec2_instances instances = {0};
+        struct err err;
+        int described = describe_failed(scaler, completed, &instances, &err);
+
+        for (size_t i = 0; i < completed->batch->n_records; i++) {
+                struct job *job = &completed->jobs[i];
+                const struct ec2_instance *instance;
+                int r = described;
+
+                if (completed->batch->records[i].result < 0 || !may_be_lost(job))
+                        continue;
+                instance = find_instance(&instances, job->runner_name, completed->config->prefix);
+                if (r == 0 && instance && loss_is_evident(instance))
+                        r = loss_follow(scaler, job, instance->id, &err);
+                if (r < 0)
+                        record_fail(scaler, &completed->batch->records[i], r, &err);
+        }
+}
+
 /* Deletes the parameters of all machines of the batch. A failure fails their records. */
 static void delete_parameters(struct scaler *scaler, struct completed *completed)
 {
@@ -149,5 +217,6 @@ void completed_handle(struct scaler *scaler, struct batch *batch)
         }
         completed.jobs = mem_alloc(batch->n_records * sizeof(struct job));
         batch_each(scaler, batch, handle_record, &completed);
+        follow_losses(scaler, &completed);
         delete_parameters(scaler, &completed);
 }

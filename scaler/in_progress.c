@@ -2,13 +2,14 @@
 
 /*
  * Third stage of a job's life: a runner has taken the job. The message comes from GitHub's
- * in_progress event. Emits how long the job was queued, and tags the instance with the job's URL,
- * for people in the console and for `instance`, which tells people when the machine is lost. A
- * message whose instance cannot be tagged is delivered again.
+ * in_progress event. Emits how long the job was queued, and tags the instance with the job's URL
+ * and attempt, for people in the console and for `instance`, which tells people when the machine is
+ * lost and has the job run again. A message whose instance cannot be tagged is delivered again.
  */
 
 #include "handler.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,13 +35,16 @@ static void emit_queue_time(struct scaler *scaler, const struct job *job)
 static int tag_instance(struct scaler *scaler, const struct job *job, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        const struct ec2_tag tag = {"scale-agent:job-url", job->url};
+        char attempt[24];
+        const struct ec2_tag tags[] = {{JOB_TAG, job->url}, {JOB_ATTEMPT_TAG, attempt}};
         struct aws *aws;
         int r = scaler_aws(scaler, &aws, err);
 
+        snprintf(attempt, sizeof(attempt), "%lld", (long long)job->attempt);
+
         if (r < 0)
                 return r;
-        call = scaler_call(scaler, ec2_create_tags(aws, job->runner_name, &tag, 1));
+        call = scaler_call(scaler, ec2_create_tags(aws, job->runner_name, tags, ARRAY_SIZE(tags)));
         r = ec2_create_tags_answer(call, err);
         return r < 0 ? err_prefix(err, r, "instance %s, job %lld", job->runner_name,
                                (long long)job->id)

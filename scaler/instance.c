@@ -5,9 +5,11 @@
  *
  *      agent's report  becomes metrics; if the machine ends early, its job is given back; if no job
  *                      came to it, its runner is deregistered, upon which it ends
- *      spot warning    people are told if the machine has a job
+ *      spot warning    the machine is tagged, and people are told if it has a job
  *      machine ended   its job is given back if none started on it, or reported as lost if one was
- *                      running; the parameter and the runner's registration are removed
+ *                      running; the parameter and the runner's registration are removed. A job that
+ *                      was lost since EC2 took the machine back is followed until it may be run
+ *                      again
  *
  * An event for which this fails is delivered again.
  */
@@ -25,6 +27,7 @@
 #include "job/handle_report.h"
 #include "job/idle_machines.h"
 #include "job/job.h"
+#include "job/loss.h"
 #include "machine/notifications.h"
 
 enum event_kind {
@@ -206,8 +209,10 @@ static int handle_spot_warning(
 {
         const struct metric metric = {"SpotWarning", METRIC_COUNT, 1};
         const struct log_field properties[] = {LOG_TEXT("instance", machine->id)};
-        int r;
+        int r = loss_note_warning(machines->scaler, machines->aws, machine->instance, err);
 
+        if (r < 0)
+                return r;
         scaler_emit_metrics(machines->scaler,
                 ec2_instance_tag(machine->instance, "scale-agent:spec"), &metric, 1, properties, 1);
         r = note_loss(machines, machine->instance, err);
@@ -215,8 +220,22 @@ static int handle_spot_warning(
                 return r;
         if (!ec2_instance_tag(machine->instance, JOB_TAG))
                 return 0; /* no job yet: nothing that people would notice is lost */
-        return tell_job_lost(
-                machines->scaler, machine->instance, "EC2 takes its spot instance back", err);
+        return tell_job_lost(machines->scaler, machine->instance,
+                "EC2 takes its spot instance back",
+                loss_may_rerun(machines->config, machine->instance), err);
+}
+
+/* Whatever came of its warning: the end is the one event that every lost machine has. */
+static int follow_loss(
+        struct machines *machines, const struct ec2_instance *instance, struct err *err)
+{
+        _cleanup_(job_release) struct job job = {0};
+        int r;
+
+        if (!loss_is_evident(instance) || !loss_job_of(instance, &job))
+                return 0;
+        r = loss_follow(machines->scaler, &job, instance->id, err);
+        return r < 0 ? err_prefix(err, r, "instance %s", instance->id) : 0;
 }
 
 /* EC2 forgets an ended machine after an hour, and an event may come later than that: whether it was
@@ -251,9 +270,12 @@ static void handle_kind(struct machines *machines, enum event_kind kind,
         if (n == 0)
                 return;
         handle(machines->scaler, machines->aws, items, n);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
+                if (items[i].result == 0 && kind == EVENT_ENDED)
+                        items[i].result = follow_loss(machines, items[i].instance, &items[i].err);
                 if (items[i].result < 0)
                         record_fail(machines->scaler, records[i], items[i].result, &items[i].err);
+        }
 }
 
 static void handle_spot_warnings(struct machines *machines)

@@ -5,7 +5,8 @@
  *
  *      parked   a job that could not go on: it is sent to queued.fifo again
  *      watch    a job that got a machine minutes ago: if it still waits, and its machine will not
- *               run it, the next launch for it is sent to queued.fifo
+ *               run it, the next launch for it is sent to queued.fifo. Also a job that was lost
+ * with its spot instance: when its run has ended, GitHub runs it again
  *
  * A job that runs is found by EC2's tags, without a call to GitHub. A watch ends only when GitHub
  * no longer says that its job waits; until then each one that ends sends another.
@@ -20,6 +21,7 @@
 #include "job/forward.h"
 #include "job/job.h"
 #include "job/park.h"
+#include "job/rerun.h"
 #include "job/watch_jobs.h"
 
 /* A batch, and the watches in it. */
@@ -58,10 +60,12 @@ static int read_record(
                 return r;
         if (job.action == JOB_QUEUED)
                 return unpark(scaler, &job, err);
+        if (job.action == JOB_LOST)
+                return rerun_lost_job(scaler, &job, err);
         record->final = true;
         if (job.action != JOB_WATCHED || !ec2_is_instance_id(job.instance))
                 return err_set(err, -EBADMSG,
-                        "job %lld: the message is neither of a parked job nor a watch",
+                        "job %lld: the message is neither of a parked or lost job nor a watch",
                         (long long)job.id);
         record->final = false;
         watching->records[watching->n_items] = record;

@@ -11,6 +11,7 @@
 
 #include "give_back.h"
 #include "job.h"
+#include "loss.h"
 #include "machine/notifications.h"
 
 /* Whether a job ran on the machine, and then it ended itself: GitHub has forgotten its runner. */
@@ -44,12 +45,14 @@ static int give_back(struct deregistration *item, struct err *err)
 
 static void follow_up(struct deregistration *item)
 {
+        const struct ec2_instance *instance = item->machine->instance;
         struct err err;
         int r = give_back(item, &err);
 
         if (r == 0 && item->is_busy)
-                r = tell_job_lost(
-                        item->all->scaler, item->machine->instance, "its machine ended", &err);
+                r = tell_job_lost(item->all->scaler, instance, "its machine ended",
+                        loss_is_evident(instance) && loss_may_rerun(item->all->config, instance),
+                        &err);
         if (r < 0)
                 deregistration_fail(item, r, &err);
 }

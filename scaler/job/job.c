@@ -26,6 +26,7 @@ static const char *const action_names[] = {
         [JOB_WATCHED] = "watched",
         [JOB_IN_PROGRESS] = "in_progress",
         [JOB_COMPLETED] = "completed",
+        [JOB_LOST] = "lost",
         [JOB_OTHER] = "other",
 };
 
@@ -53,6 +54,7 @@ void job_release(struct job *job)
         free(job->spec);
         free(job->instance_type);
         free(job->instance);
+        free(job->machines);
         *job = (struct job){0};
 }
 
@@ -83,6 +85,8 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, not_before_ms), NULL, "not_before_ms", false},
         {offsetof(struct job, watches), NULL, "watches", false},
         {offsetof(struct job, launched_ms), NULL, "launched_ms", false},
+        {offsetof(struct job, lost_ms), NULL, "lost_ms", false},
+        {offsetof(struct job, asked), NULL, "asked", false},
 };
 
 struct string_member {
@@ -103,6 +107,7 @@ static const struct string_member strings[] = {
         {offsetof(struct job, spec), NULL, "spec", false, 0},
         {offsetof(struct job, instance_type), NULL, "instance_type", false, 0},
         {offsetof(struct job, instance), NULL, "instance", false, 0},
+        {offsetof(struct job, machines), NULL, "machines", false, 0},
 };
 
 static int64_t *integer_at(const struct job *job, size_t offset)

@@ -22,12 +22,15 @@
 #define JOB_TAG "scale-agent:job-url"
 /* The tag of a machine whose runner was heard idling: its image works. */
 #define JOB_IDLE_TAG "scale-agent:idle"
+/* And the attempt of its run. */
+#define JOB_ATTEMPT_TAG "scale-agent:job-attempt"
 
 enum job_action {
         JOB_QUEUED,
         JOB_WATCHED, /* a machine was launched for it: see follow.h */
         JOB_IN_PROGRESS,
         JOB_COMPLETED,
+        JOB_LOST,  /* EC2 took its machine back while it ran: see loss.h */
         JOB_OTHER, /* "waiting", and what GitHub may add */
 };
 
@@ -65,8 +68,12 @@ struct job {
         int64_t stale;         /* not 0: time has passed since GitHub queued it; see recall.h */
         int64_t not_before_ms; /* parked until then; 0: until its message comes */
         int64_t watches;       /* how often its watch came before */
-        char *instance;        /* of a watch: the machine of its launch */
+        char *instance;        /* of a watch: the machine of its launch; of a lost job: its own */
         int64_t launched_ms;   /* of a watch: when that was launched, or found */
+        int64_t lost_ms;       /* of a lost job: when we heard of it */
+        int64_t asked;         /* of a lost job: its re-run was asked for, without an answer */
+        char *machines;        /* of a lost job: "/i-1/i-2/", the machines of its run that EC2 took
+                                  back */
 };
 
 void job_release(struct job *job);

@@ -11,6 +11,9 @@
 #include "queue/tell_people.h"
 
 #define JOB_LOST "GitHub marks the job as failed after some minutes; it can be run again there."
+#define JOB_FOLLOWED                                                             \
+        "GitHub marks the job as failed after some minutes. When its whole run " \
+        "has ended, the job is run again, or you are told why it is not."
 
 /* What becomes of a job that has not started. */
 static const char *next_step(bool given_back)
@@ -70,11 +73,11 @@ int tell_no_job_came(struct scaler *scaler, const struct report *report, struct 
 }
 
 int tell_job_lost(struct scaler *scaler, const struct ec2_instance *instance, const char *how,
-        struct err *err)
+        bool followed, struct err *err)
 {
         struct notification notification = {
                 .severity = NOTIFICATION_WARNING,
-                .text = JOB_LOST,
+                .text = followed ? JOB_FOLLOWED : JOB_LOST,
                 .url = ec2_instance_tag(instance, "scale-agent:job-url"),
         };
         char title[160];

@@ -6,6 +6,8 @@
  * could not be queued.
  */
 
+#include <stdbool.h>
+
 #include "aws/ec2.h"
 #include "exchange/report.h"
 #include "scaler.h"
@@ -22,7 +24,8 @@ int tell_no_job_came(struct scaler *scaler, const struct report *report, struct 
 int tell_machine_ended_early(struct scaler *scaler, const char *instance,
         const struct handover *handover, bool given_back, struct err *err);
 
-/* A machine ends in the middle of its job. HOW completes "Job lost: …". The spot warning and the
- * end of the machine both cause this; people see it once. */
+/* A machine ends in the middle of its job. HOW completes "Job lost: …". FOLLOWED: people are told
+ * again once the job's run has ended, and it may be run again by then. The spot warning and the end
+ * of the machine both cause this; people see it once. */
 int tell_job_lost(struct scaler *scaler, const struct ec2_instance *instance, const char *how,
-        struct err *err);
+        bool followed, struct err *err);

@@ -50,7 +50,7 @@ static void handle_ended(struct sweep *sweep, const char *const *ids, size_t n_i
         const struct ec2_instances *described)
 {
         _cleanup_free_ struct ec2_instance *forgotten = mem_alloc(n_ids * sizeof(*forgotten));
-        _cleanup_free_ struct ended_machine *ended = mem_alloc(n_ids * sizeof(*ended));
+        _cleanup_free_ struct runner_machine *ended = mem_alloc(n_ids * sizeof(*ended));
         size_t n = 0;
 
         for (size_t i = 0; i < n_ids; i++) {
