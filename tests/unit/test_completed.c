@@ -98,6 +98,44 @@ static void a_refused_token_is_replaced(void **state)
         assert_string_equal(github_kept_token(stage->scaler.github, 0), "new-token");
 }
 
+#define FAILED(id, conclusion)                                          \
+        "{\"action\":\"completed\",\"id\":" id                          \
+        ",\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\","           \
+        "\"labels\":[],\"spec\":\"linux\",\"conclusion\":\"" conclusion \
+        "\",\"runner_id\":23,\"runner_name\":\"i-0000000" id "\"}"
+#define MACHINE(id, tags)                                                   \
+        "<item><instanceId>i-0000000" id "</instanceId><stateReason><code>" \
+        "Server.SpotInstanceTermination</code></stateReason><tagSet>" tags "</tagSet></item>"
+#define OURS "<item><key>scale-agent:prefix</key><value>/p</value></item>"
+
+/* The second line behind `instance`, which knows a job only by its machine's tag. */
+static void a_job_that_failed_with_its_machine_is_followed(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", FAILED("1", "failure"), 0, NULL},
+                {"b", FAILED("2", "success"), 0, NULL},
+                {"c", FAILED("3", "cancelled"), 0, NULL},
+                {"d", FAILED("4", "failure"), 0, NULL},
+        };
+
+        expect_parameters(stage, "i-00000001", 200, "{}");
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "Value.1=i-00000001&Filter.1.Value.2=i-00000003&Filter.1.Value.3=i-00000004", 200,
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet>" MACHINE(
+                        "1", OURS) MACHINE("3", OURS) MACHINE("4",
+                        "") "</instancesSet></item></reservationSet></DescribeInstancesResponse>");
+        stage_expect_sent(stage, "{\\\"action\\\":\\\"lost\\\",\\\"id\\\":1,");
+        stage_expect_sent(stage, "{\\\"action\\\":\\\"lost\\\",\\\"id\\\":3,");
+        assert_string_equal(stage_batch(stage, completed_handle, messages, 4), STAGE_NONE_FAILED);
+
+        script_expect(stage->script, "POST", STAGE_EC2, NULL, 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
+                "</Errors></Response>");
+        expect_parameters(stage, "i-00000001", 200, "{}");
+        assert_string_equal(stage_batch(stage, completed_handle, messages, 2), STAGE_FAILED("a"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -108,6 +146,7 @@ int main(void)
                 TEST(an_old_runner_is_deregistered_and_terminated),
                 TEST(a_machine_that_runs_another_job_stays),
                 TEST(a_refused_token_is_replaced),
+                TEST(a_job_that_failed_with_its_machine_is_followed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

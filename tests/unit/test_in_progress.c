@@ -7,9 +7,10 @@
 
 #include "stage.h"
 
-#define JOB(id, runner)                                                                            \
-        "{\"action\":\"in_progress\",\"id\":" id ",\"run_id\":2,\"repository\":\"o/r\",\"labels\"" \
-        ":[],\"spec\":\"linux\",\"url\":\"https://github.test/1\",\"queued_ms\":1000,"             \
+#define JOB(id, runner)                                                                \
+        "{\"action\":\"in_progress\",\"id\":" id                                       \
+        ",\"run_id\":2,\"attempt\":3,\"repository\":\"o/r\",\"labels\""                \
+        ":[],\"spec\":\"linux\",\"url\":\"https://github.test/1\",\"queued_ms\":1000," \
         "\"started_ms\":3500,\"runner_name\":\"" runner "\"}"
 
 static void the_instance_is_tagged_with_its_job(void **state)
@@ -18,7 +19,7 @@ static void the_instance_is_tagged_with_its_job(void **state)
 
         script_expect(stage->script, "POST", STAGE_EC2,
                 "ResourceId.1=i-0123456789abcdef0&Tag.1.Key=scale-agent%3Ajob-url&Tag.1.Value="
-                "https%3A%2F%2Fgithub.test%2F1",
+                "https%3A%2F%2Fgithub.test%2F1&Tag.2.Key=scale-agent%3Ajob-attempt&Tag.2.Value=3",
                 200, "<CreateTagsResponse/>");
         assert_string_equal(stage_one(stage, in_progress_handle, JOB("1", "i-0123456789abcdef0")),
                 STAGE_NONE_FAILED);

@@ -287,10 +287,18 @@ static void a_job_lost_with_its_machine_is_told(void **state)
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
 }
 
+#define INTERRUPTED                                                                              \
+        "ResourceId.1=i-00000001&Tag.1.Key=scale-agent%3Ainterrupted&Tag.1.Value=2026-01-02T03%" \
+        "3A04%3A0"
+
+/* The warning is kept as a tag: its machine may end by itself, and then EC2 names no reason. */
 static void a_spot_warning_is_told_where_a_job_runs(void **state)
 {
         struct stage *stage = *state;
 
+        for (int i = 0; i < 2; i++)
+                script_expect(stage->script, "POST", STAGE_EC2, INTERRUPTED, 200,
+                        "<CreateTagsResponse/>");
         expect_described(stage, "i-00000001", OURS);
         stage_one(stage, instance_handle, WARNING("i-00000001"));
         assert_logged(stage, "\"spec\":\"linux\",\"SpotWarning\":1");
@@ -300,6 +308,69 @@ static void a_spot_warning_is_told_where_a_job_runs(void **state)
                 stage_one(stage, instance_handle, WARNING("i-00000001")), STAGE_NONE_FAILED);
         assert_sent(stage, "\\\"key\\\":\\\"lost i-00000001\\\"");
         assert_sent(stage, "https://github.test/1");
+        assert_sent(stage, "the job is run again, or you are told why it is not");
+        script_expect(stage->script, "POST", STAGE_EC2, INTERRUPTED, 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
+                "</Errors></Response>");
+        expect_described(stage, "i-00000001", OURS);
+        assert_string_equal(
+                stage_one(stage, instance_handle, WARNING("i-00000001")), STAGE_FAILED("m1"));
+}
+
+#define RUN_URL "https://github.test/ghe/o/r/actions/runs/7/job/"
+#define WITH_RUN OURS TAG("scale-agent:job-url", RUN_URL "9") TAG("scale-agent:job-attempt", "2")
+
+static void expect_no_runner(struct stage *stage)
+{
+        expect_no_parameter(stage);
+        expect_found(stage, 200, "{\"runners\":[]}");
+}
+
+/* By the reason that EC2 gives, or the tag that its warning left: nothing else is evidence. */
+static void a_job_that_was_lost_with_its_machine_is_followed(void **state)
+{
+        static const struct {
+                const char *reason;
+                const char *tags;
+                bool is_lost;
+        } rows[] = {
+                {"Server.SpotInstanceTermination", WITH_RUN, true},
+                {"Client.InternalError", WITH_RUN TAG("scale-agent:interrupted", "now"), true},
+                {"Client.UserInitiatedShutdown", WITH_RUN, false},
+                /* It had no job, or a URL or attempt that we cannot read. */
+                {"Server.SpotInstanceTermination", OURS, false},
+                {"Server.SpotInstanceTermination", OURS TAG("scale-agent:job-url", RUN_URL "9"),
+                        false},
+                {"Server.SpotInstanceTermination", WITH_JOB TAG("scale-agent:job-attempt", "1"),
+                        false},
+                {"Server.SpotInstanceTermination",
+                        OURS TAG("scale-agent:job-url", RUN_URL "9/")
+                                TAG("scale-agent:job-attempt", "1"),
+                        false},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                expect_described_as(stage, "i-00000001", rows[i].reason, rows[i].tags);
+                expect_no_runner(stage);
+                if (rows[i].is_lost)
+                        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/watch\"");
+                assert_string_equal(
+                        stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+                if (!rows[i].is_lost)
+                        continue;
+                assert_sent(stage, "{\\\"action\\\":\\\"lost\\\",\\\"id\\\":9,\\\"run_id\\\":7,"
+                                   "\\\"attempt\\\":2,\\\"installation\\\":4711,");
+                assert_sent(stage, "\\\"repository\\\":\\\"o/r\\\"");
+                assert_sent(stage, "\\\"machines\\\":\\\"/i-00000001/\\\"");
+                assert_sent(stage, "\"DelaySeconds\":60}");
+        }
+        expect_described(stage, "i-00000001", WITH_RUN);
+        expect_no_runner(stage);
+        script_expect(stage->script, "POST", STAGE_SQS, "\"QueueUrl\":\"https://sqs.test/watch\"",
+                400, "{\"__type\":\"AccessDeniedException\"}");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_FAILED("m1"));
 }
 
 /* EventBridge sends the events of every instance of the account. */
@@ -441,6 +512,7 @@ int main(void)
                 TEST(a_runner_that_cannot_be_removed_is_a_failure),
                 TEST(a_job_lost_with_its_machine_is_told),
                 TEST(a_spot_warning_is_told_where_a_job_runs),
+                TEST(a_job_that_was_lost_with_its_machine_is_followed),
                 TEST(machines_of_others_are_left_alone),
                 TEST(a_machine_that_ec2_has_forgotten_shows_by_its_parameter),
                 TEST(only_the_end_of_a_machine_matters),
