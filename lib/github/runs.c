@@ -285,6 +285,12 @@ void github_run_jobs_release(struct github_run_jobs *jobs)
 
 /* -- running again -- */
 
+static void make_rerun(struct http_call *call)
+{
+        http_call_body(call, "application/json", "{}", 2);
+        call->tries_max = 1;
+}
+
 struct http_call *github_rerun_failed_jobs(
         struct github *github, int64_t installation, const char *repository, int64_t run)
 {
@@ -292,7 +298,7 @@ struct http_call *github_rerun_failed_jobs(
                 new_call(github, installation, "re-run failed jobs", "POST", repository);
 
         extend_url(call, "/runs/%" PRId64 "/rerun-failed-jobs", run);
-        call->tries_max = 1;
+        make_rerun(call);
         return call;
 }
 
@@ -302,7 +308,7 @@ struct http_call *github_rerun_job(
         struct http_call *call = new_call(github, installation, "re-run job", "POST", repository);
 
         extend_url(call, "/jobs/%" PRId64 "/rerun", id);
-        call->tries_max = 1;
+        make_rerun(call);
         return call;
 }
 

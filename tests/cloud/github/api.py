@@ -21,6 +21,7 @@ from ..faults import Body, Cut, Error, Fault, Faults, Kill, Latency, Throttle, T
 from ..serve import Answer, Request
 from .openapi import Operation
 from .operations import OPERATIONS, scope_of
+from .runs import RUN_OPERATIONS
 from .tokens import Refused
 
 if TYPE_CHECKING:
@@ -214,8 +215,11 @@ class Api:
             doorman.app(authorization)
             return
         level = "read" if operation.method == "get" else "write"
-        organization = "org" in names
-        permission = "organization_self_hosted_runners" if organization else "administration"
+        permission = "administration"
+        if operation.id in RUN_OPERATIONS:
+            permission = "actions"
+        elif "org" in names:
+            permission = "organization_self_hosted_runners"
         doorman.token(authorization, scope_of(names), permission, level)
 
     def _refusal(self, refused: Refused, call: Call) -> Answer:

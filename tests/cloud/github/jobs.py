@@ -12,7 +12,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from .registry import Registry, Runner
@@ -30,6 +30,8 @@ class Job:
     labels: list[str]
     name: str = "build"
     attempt: int = 1
+    branch: str = ""
+    event: str = "push"
     run_seconds: float = 0.2
     result: str = "success"
     behaviour: str = ""
@@ -93,11 +95,18 @@ class Jobs:
         behaviour: str = "",
         script: str = "",
         announce: bool = True,
+        run_id: int = 0,
+        branch: str = "",
     ) -> Job:
-        """A workflow wants a job to run; `announce` False loses the webhook at its source."""
+        """A workflow wants a job to run; `announce` False loses the webhook at its source.
+
+        Without a run or a branch it has one of its own.
+        """
         with self.changed:
             number = next(self._ids)
-            job = Job(number, number + 1_912_446_627, repository, list(labels), name)
+            run_id = run_id or number + 1_912_446_627
+            job = Job(number, run_id, repository, list(labels), name)
+            job.branch = branch or f"topic-{run_id}"
             job.run_seconds, job.result, job.behaviour = run_seconds, result, behaviour
             job.script = script
             self.all.append(job)
@@ -121,10 +130,16 @@ class Jobs:
         with self.changed:
             again = Job(next(self._ids), job.run_id, job.repository, job.labels, job.name)
             again.attempt, again.run_seconds = job.attempt + 1, job.run_seconds
+            again.branch, again.event = job.branch, job.event
             self.all.append(again)
             self.announce(again, "queued")
             self._assign()
         return again
+
+    def carry(self, job: Job) -> None:
+        """Show a job as it ended in the next attempt of its run too, under another id."""
+        with self.changed:
+            self.all.append(replace(job, id=next(self._ids), attempt=job.attempt + 1))
 
     def joined(self, session: Session) -> None:
         """A runner listens for jobs."""

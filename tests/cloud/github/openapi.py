@@ -36,9 +36,14 @@ PATHS = (
     "/orgs/{org}/actions/runners/{runner_id}",
     "/repos/{owner}/{repo}/installation",
     "/repos/{owner}/{repo}/actions/jobs/{job_id}",
+    "/repos/{owner}/{repo}/actions/jobs/{job_id}/rerun",
     "/repos/{owner}/{repo}/actions/runners",
     "/repos/{owner}/{repo}/actions/runners/generate-jitconfig",
     "/repos/{owner}/{repo}/actions/runners/{runner_id}",
+    "/repos/{owner}/{repo}/actions/runs/{run_id}",
+    "/repos/{owner}/{repo}/actions/runs/{run_id}/attempts/{attempt_number}/jobs",
+    "/repos/{owner}/{repo}/actions/runs/{run_id}/rerun-failed-jobs",
+    "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs",
 )
 WEBHOOKS = tuple(
     f"workflow-job-{action}" for action in ("queued", "waiting", "in-progress", "completed")

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..serve import Request, iso
+from .runs import RUN_OPERATIONS
 from .tokens import Installation, Refused
-from .webhooks import Delivery, job_document
+from .webhooks import Delivery
 
 if TYPE_CHECKING:
     from .stand_in import GitHub
@@ -181,14 +182,6 @@ def _delete(github: GitHub, names: dict[str, str], request: Request, body: Any) 
     return 204, None
 
 
-def _job(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
-    repository = f"{names['owner']}/{names['repo']}".lower()
-    for job in list(github.jobs.all):
-        if job.id == int(names["job_id"]) and job.repository.lower() == repository:
-            return 200, job_document(job)
-    raise Refused(404, "Not Found")
-
-
 def _user(login: str) -> dict[str, Any]:
     url = f"https://api.github.com/users/{login}"
     lists = (
@@ -228,5 +221,4 @@ OPERATIONS: dict[str, Serve] = {
     "actions/get-self-hosted-runner-for-org": _get,
     "actions/delete-self-hosted-runner-from-repo": _delete,
     "actions/delete-self-hosted-runner-from-org": _delete,
-    "actions/get-job-for-workflow-run": _job,
-}
+} | RUN_OPERATIONS

@@ -26,7 +26,7 @@ CLOCK_SKEW = 60
 TOKEN_LIFETIME = 3600
 LEVELS = {"read": 1, "write": 2, "admin": 3}
 PERMISSIONS = {
-    "actions": "read",
+    "actions": "write",
     "administration": "write",
     "metadata": "read",
     "organization_self_hosted_runners": "write",
