@@ -59,7 +59,6 @@ static const struct github_advice advice[] = {
         {403, -EACCES,
                 "the App or token needs the repository permission \"Actions\", or GitHub "
                 "does not run this again"},
-        {422, -EINVAL, "GitHub cannot run this again"},
         {0},
 };
 

@@ -119,6 +119,17 @@ def complete(cloud):
     return failures(cloud.invoke("completed", batch(cloud, "CompletedQueue", job))) == []
 
 
+def fail(cloud):
+    job = job_message(action="completed", runner_name=launched(cloud), conclusion="failure")
+    return failures(cloud.invoke("completed", batch(cloud, "CompletedQueue", job))) == []
+
+
+def warn(cloud):
+    detail = {"instance-id": launched(cloud), "instance-action": "terminate"}
+    event = {"source": "aws.ec2", "detail-type": SPOT_WARNING, "detail": detail}
+    return failures(cloud.invoke("instance", batch(cloud, "InstanceQueue", event))) == []
+
+
 def end(cloud):
     detail = {"instance-id": launched(cloud), "state": "terminated"}
     event = {"source": "aws.ec2", "detail-type": ENDED, "detail": detail}
@@ -205,12 +216,14 @@ NEEDS = [
     ("completed", "ssm:GetParameter", complete),
     ("completed", "ssm:DeleteParameters", complete),
     ("completed", "ec2:TerminateInstances", complete),
+    ("completed", "ec2:DescribeInstances", fail),
     ("completed", "sqs:SendMessage", bury("completed", "CompletedQueue")),
     ("completed", AGAIN, come_again("completed", "CompletedQueue")),
     ("instance", "ssm:GetParameter", end),
     ("instance", "ssm:DeleteParameters", end),
     ("instance", "ssm:GetParameters", end),
     ("instance", "ec2:DescribeInstances", end),
+    ("instance", "ec2:CreateTags", warn),
     ("instance", "sqs:SendMessage", lose),
     ("instance", "ssm:GetParametersByPath", lose_spot),
     ("instance", "ssm:PutParameter", lose_spot),

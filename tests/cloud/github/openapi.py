@@ -271,4 +271,6 @@ def _plain(node: Any, names: bool = False) -> Any:
 def _typed(text: str, schema: dict[str, Any]) -> Any:
     if schema.get("type") == "integer" and re.fullmatch(r"-?\d+", text):
         return int(text)
+    if schema.get("type") == "boolean" and text in ("true", "false"):
+        return text == "true"
     return text
