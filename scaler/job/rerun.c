@@ -66,13 +66,6 @@ static int end_quietly(struct rerun *rerun, const char *why)
         return WAY_ENDS;
 }
 
-static int look_again(struct rerun *rerun, const char *why, struct err *err)
-{
-        int r = loss_follow_again(rerun->scaler, rerun->job, err);
-
-        return r < 0 ? r : end_quietly(rerun, why);
-}
-
 /* The names of the lost jobs, with commas. */
 static void name_lost(const struct rerun *rerun, struct buf *names)
 {
@@ -93,15 +86,17 @@ static int tell(struct rerun *rerun, const char *reason, struct err *err)
                                  "run there again what should be."
                                : "EC2 took the machines of these jobs back. The run has a new "
                                  "attempt.",
-                .url = rerun->run.url,
+                .url = rerun->run.url[0] ? rerun->run.url : rerun->job->url,
         };
         char title[200];
         char key[200];
         int r;
 
         name_lost(rerun, &names);
-        snprintf(title, sizeof(title), "Lost jobs of %s #%lld are %s", rerun->run.name,
-                (long long)rerun->run.number, reason ? "not run again" : "run again");
+        snprintf(title, sizeof(title), "Lost jobs of %s #%lld are %s",
+                rerun->run.name[0] ? rerun->run.name : "run",
+                (long long)(rerun->run.number ? rerun->run.number : rerun->job->run_id),
+                reason ? "not run again" : "run again");
         snprintf(key, sizeof(key), "rerun %s %lld %lld", rerun->job->repository,
                 (long long)rerun->job->run_id, (long long)rerun->job->attempt);
         notification.title = title;
@@ -113,6 +108,16 @@ static int tell(struct rerun *rerun, const char *reason, struct err *err)
         notification_fact(&notification, "Instance", rerun->job->instance);
         r = tell_people(rerun->scaler, &notification, err);
         return r < 0 ? r : end_quietly(rerun, reason ? reason : "lost jobs are run again");
+}
+
+static int look_again(struct rerun *rerun, const char *why, struct err *err)
+{
+        int r;
+
+        if (clock_wall_ms(rerun->scaler->clock) - rerun->job->lost_ms > RUN_AGE_MAX_MS)
+                return tell(rerun, "their run lasts for longer than GitHub runs jobs again", err);
+        r = loss_follow_again(rerun->scaler, rerun->job, err);
+        return r < 0 ? r : end_quietly(rerun, why);
 }
 
 /* GitHub has answered CALL with R. What passes is asked again later. */
@@ -204,8 +209,6 @@ static int read_run(struct rerun *rerun, struct err *err)
                 return end_quietly(rerun, "the run of a lost job has another attempt already");
         if (strcmp(rerun->run.status, "completed") == 0)
                 return 0;
-        if (clock_wall_ms(rerun->scaler->clock) - job->lost_ms > RUN_AGE_MAX_MS)
-                return tell(rerun, "their run lasts for longer than GitHub runs jobs again", err);
         return look_again(rerun, "the run of a lost job has not ended yet", err);
 }
 

@@ -206,18 +206,6 @@ static void get_job(struct world *world, int64_t id, struct answer *answer)
                 not_found(answer);
 }
 
-static void list_jobs(struct world *world, int64_t run, struct answer *answer)
-{
-        cJSON *json = cJSON_CreateObject();
-        cJSON *list = cJSON_AddArrayToObject(json, "jobs");
-
-        for (size_t i = 0; i < world->n_jobs; i++)
-                if (world->jobs[i]->run == run)
-                        cJSON_AddItemToArray(list, job_json(world->jobs[i]));
-        json_add_integer(json, "total_count", cJSON_GetArraySize(list));
-        answer_json(answer, 200, json);
-}
-
 /* -- webhooks -- */
 
 static void redeliver(struct world *world, int64_t id, struct answer *answer)
@@ -271,10 +259,8 @@ void github_serve(struct world *world, const char *method, const char *path, con
                 serve_runner(world, method, id, answer);
         else if (sscanf(path, SCOPE "/jobs/%" SCNd64, &id) == 1)
                 get_job(world, id, answer);
-        else if (sscanf(path, SCOPE "/runs/%" SCNd64, &id) == 1)
-                list_jobs(world, id, answer);
         else
-                not_found(answer);
+                not_found(answer); /* runs, too: here a lost job is not run again */
 }
 
 void github_world_release(struct world *world)

@@ -468,10 +468,12 @@ static void github_cannot_be_read(void **state)
         assert_string_equal(look(stage, LOST("")), STAGE_FAILED("m1"));
         expect_look(stage, "");
         expect_run(stage, 200, "{\"id\":7}");
-        assert_string_equal(look(stage, LOST("")), STAGE_FAILED("m1"));
+        expect_again(stage, "sqs.test/watch");
+        assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
         expect_complete(stage);
         script_expect(stage->script, "GET", ACTIONS "/runs/7/attempts/1/jobs", NULL, 200, "[]");
-        assert_string_equal(look(stage, LOST("")), STAGE_FAILED("m1"));
+        expect_again(stage, "sqs.test/watch");
+        assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
         script_expect(stage->script, "POST", STAGE_EC2, NULL, 403,
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
                 "</Errors></Response>");
@@ -503,6 +505,12 @@ static void a_run_that_never_ends_is_given_up(void **state)
         expect_look(stage, "");
         expect_run(stage, 200, RUN_JSON("7", "70", "1", "waiting"));
         stage_expect_sent(stage, "their run lasts for longer than GitHub runs jobs again");
+        assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
+        expect_look(stage, "");
+        expect_run(stage, 503, "<html>");
+        expect_run(stage, 503, "<html>");
+        expect_run(stage, 503, "<html>");
+        stage_expect_sent(stage, "Lost jobs of run #7 are not run again");
         assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
 }
 

@@ -305,6 +305,7 @@ def _steps(recorded: list[dict[str, Any]], job: Job, action: str) -> list[dict[s
     for step in steps:
         step["started_at"] = begun if step["started_at"] else None
         step["completed_at"] = ended if step["completed_at"] else None
+        step["conclusion"] = "success" if step["conclusion"] else None
     if job.conclusion == "failure" and job.result == "failure":
         steps[-1]["conclusion"] = "failure"
     return steps
