@@ -20,6 +20,7 @@ enum {
         GITHUB_MAY_RUN_ORGANIZATION = 1 << 1, /* runners of organizations */
         GITHUB_MAY_READ_ACTIONS = 1 << 2,     /* needed for the event */
         GITHUB_HEARS_JOBS = 1 << 3,           /* event workflow_job */
+        GITHUB_MAY_RERUN = 1 << 4,            /* jobs; includes reading them */
 };
 
 /* "administration: write, event workflow_job": GRANTS as GitHub's settings call them. */

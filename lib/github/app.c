@@ -42,6 +42,7 @@ static const struct {
         {GITHUB_MAY_RUN_ORGANIZATION, "organization_self_hosted_runners", "write",
                 "organization_self_hosted_runners: write"},
         {GITHUB_MAY_READ_ACTIONS, "actions", "read write", "actions: read"},
+        {GITHUB_MAY_RERUN, "actions", "write", "actions: write"},
         {GITHUB_HEARS_JOBS, NULL, NULL, "event workflow_job"},
 };
 

@@ -49,14 +49,17 @@ void doctor_check_app(struct doctor *doctor, struct finding *finding)
 void doctor_check_permissions(struct doctor *doctor, struct finding *finding)
 {
         _cleanup_buf_ struct buf names = BUF_INIT(512);
-        unsigned needs = grants_needed(doctor->config);
+        unsigned needs = grants_wanted(doctor->config);
         unsigned missing = needs & ~doctor->app.grants;
 
         if (!doctor_has_app(doctor, finding))
                 return;
         github_name_grants(missing ? missing : needs, &names);
         if (missing)
-                finding_fail(finding, GRANTS_ADVICE, "the App lacks %s", buf_string(&names));
+                finding_fail(finding,
+                        grants_needed(doctor->config) & ~doctor->app.grants ? GRANTS_ADVICE
+                                                                            : WANTED_ADVICE,
+                        "the App lacks %s", buf_string(&names));
         else
                 finding_say(finding, "%s", buf_string(&names));
 }
@@ -68,7 +71,7 @@ static void judge_installation(const struct doctor *doctor,
 {
         _cleanup_buf_ struct buf names = BUF_INIT(512);
         unsigned missing =
-                grants_needed(doctor->config) & doctor->app.grants & ~installation->grants;
+                grants_wanted(doctor->config) & doctor->app.grants & ~installation->grants;
 
         if (!config_allows_installation(doctor->config, installation->id))
                 return;

@@ -16,6 +16,17 @@ unsigned grants_needed(const struct config *config)
         return needs;
 }
 
+unsigned grants_wanted(const struct config *config)
+{
+        bool reruns = !config;
+
+        for (size_t i = 0; config && i < config->n_specs; i++)
+                reruns = reruns || config_spec_reruns(&config->specs[i]);
+        if (!reruns)
+                return grants_needed(config);
+        return (grants_needed(config) & ~(unsigned)GITHUB_MAY_READ_ACTIONS) | GITHUB_MAY_RERUN;
+}
+
 struct http_call *ask_github(
         struct scaler *scaler, struct github *github, github_question question, struct err *err)
 {

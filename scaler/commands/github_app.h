@@ -14,6 +14,10 @@
 /* The grants that CONFIG needs; NULL: those that every configuration needs. */
 unsigned grants_needed(const struct config *config);
 
+/* The same and what CONFIG can do without: to run jobs again that were lost with their spot
+ * instances, unless its specs say never. */
+unsigned grants_wanted(const struct config *config);
+
 /* A function that makes such a call: github_get_app(), github_get_hook(), … */
 typedef int (*github_question)(struct github *github, struct http_call **ret_call, struct err *err);
 
@@ -22,7 +26,11 @@ typedef int (*github_question)(struct github *github, struct http_call **ret_cal
 struct http_call *ask_github(
         struct scaler *scaler, struct github *github, github_question question, struct err *err);
 
-/* What to do about missing grants. */
+/* What to do about missing grants, and about those that are only wanted. */
 #define GRANTS_ADVICE                                        \
         "GitHub, the App's settings: Permissions & events; " \
         "then accept the change for each installation"
+#define WANTED_ADVICE                                                                       \
+        "without it, jobs that are lost with their spot instance are not run again: grant " \
+        "it (Permissions & events) and accept the change for each installation, "           \
+        "or set \"rerun\": \"never\" in each spec"

@@ -43,6 +43,8 @@ static int verify_grants(struct setup *setup, struct err *err)
                         "or organization_self_hosted_runners: write for an organization: %s",
                         setup->app_id, GRANTS_ADVICE);
         printf("ok: it has %s\n", buf_string(&names));
+        if (grants_wanted(setup->config) & ~setup->app.grants)
+                printf("to do: it lacks actions: write; " WANTED_ADVICE "\n");
         return 0;
 }
 

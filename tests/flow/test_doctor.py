@@ -123,7 +123,7 @@ def test_an_app_of_another_id_is_named(stage, doctor):
     ("permission", "words"),
     [
         ("administration", "administration: write"),
-        ("actions", "actions: read"),
+        ("actions", "actions: write"),
     ],
 )
 def test_a_missing_permission_is_named(stage, doctor, permission, words):
@@ -131,6 +131,17 @@ def test_a_missing_permission_is_named(stage, doctor, permission, words):
     code, checks = doctor()
     assert bad(checks) == {"github-permissions": f"the App lacks {words}"}
     assert "accept the change" in checks["github-permissions"]["advice"]
+
+
+def test_running_jobs_again_needs_a_permission_unless_no_spec_wants_it(stage, doctor):
+    stage.github.doorman.permissions["actions"] = "read"
+    code, checks = doctor()
+    assert bad(checks) == {"github-permissions": "the App lacks actions: write"}
+    assert '"rerun": "never"' in checks["github-permissions"]["advice"]
+    for spec in stage.config["specs"]:
+        spec["rerun"] = "never"
+    configure(stage)
+    assert doctor()[0] == 0
 
 
 def test_a_missing_event_is_named(stage, doctor):

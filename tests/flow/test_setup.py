@@ -93,9 +93,17 @@ def test_all_is_given(fresh, setup, key_file, config_file):
     }
     assert "ok: GitHub accepts App 12345: scale-agent of octo-org" in done.stdout
     assert "ok: it has administration: write, actions: read, event workflow_job" in done.stdout
+    assert "to do: it lacks" not in done.stdout
     assert f"Webhook URL     {URL}" in done.stdout
     assert "teams.example.com" not in done.stdout
     assert "app_id" not in done.stdout
+
+
+def test_what_an_app_can_do_without_is_said(fresh, setup, key_file, config_file):
+    fresh.github.doorman.permissions["actions"] = "read"
+    done = setup("--key-file", key_file, "--config", config_file, "--generate-secret", "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "to do: it lacks actions: write; without it, jobs that are lost" in done.stdout
 
 
 def test_a_key_of_our_own_encrypts_what_is_stored(fresh, setup, key_file, config_file):

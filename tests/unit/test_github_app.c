@@ -45,8 +45,8 @@ static void grants_follow_permissions_and_events(void **state)
                 GITHUB_MAY_ADMINISTER | GITHUB_HEARS_JOBS);
         assert_int_equal(
                 grants_of(*state, "{\"actions\":\"read\"}", "[]"), GITHUB_MAY_READ_ACTIONS);
-        assert_int_equal(
-                grants_of(*state, "{\"actions\":\"write\"}", "[]"), GITHUB_MAY_READ_ACTIONS);
+        assert_int_equal(grants_of(*state, "{\"actions\":\"write\"}", "[]"),
+                GITHUB_MAY_READ_ACTIONS | GITHUB_MAY_RERUN);
         assert_int_equal(
                 grants_of(*state, "{\"organization_self_hosted_runners\":\"write\"}", "[]"),
                 GITHUB_MAY_RUN_ORGANIZATION);
