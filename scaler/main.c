@@ -38,13 +38,15 @@ static const struct handler handlers[] = {
                 .handle_batch = queued_handle},
         {"in_progress", "a runner took the job: emit queue time, tag the instance",
                 .handle_batch = in_progress_handle},
-        {"completed", "the job ended: emit run time, remove its machine's leftovers",
+        {"completed", "the job ended: emit run time, remove its machine's leftovers, follow a loss",
                 .handle_batch = completed_handle},
         {"instance",
                 "agents' reports, spot warnings, ends of machines: "
-                "give jobs back, remove leftovers",
+                "give jobs back, follow losses, remove leftovers",
                 .handle_batch = instance_handle},
-        {"watch", "a parked job's time has come, or a launched job may still wait: launch again",
+        {"watch",
+                "a parked job's time has come, a launched job may still wait, a lost job's run may "
+                "have ended: launch or run again",
                 .handle_batch = watch_handle},
         {"recover", "every ten minutes: end what hangs, clean up and redeliver what was lost",
                 .handle = recover_handle},

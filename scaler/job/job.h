@@ -20,10 +20,10 @@
 
 /* The tag of an instance that names the job which runs on it, by its URL. */
 #define JOB_TAG "scale-agent:job-url"
-/* The tag of a machine whose runner was heard idling: its image works. */
-#define JOB_IDLE_TAG "scale-agent:idle"
 /* And the attempt of its run. */
 #define JOB_ATTEMPT_TAG "scale-agent:job-attempt"
+/* The tag of a machine whose runner was heard idling: its image works. */
+#define JOB_IDLE_TAG "scale-agent:idle"
 
 enum job_action {
         JOB_QUEUED,
