@@ -18,7 +18,9 @@ struct github_run {
         int64_t number; /* among the runs of its workflow */
         int64_t attempt;
         int64_t workflow;
-        int64_t head_repository; /* where its branch is: a fork has branches of the same names */
+        int64_t repository;
+        int64_t head_repository; /* where its branch is: a fork has branches of the same names;
+                                    0: deleted */
         char status[24];         /* "completed", "in_progress", "queued", "waiting", … */
         char event[48];          /* "push", "pull_request", … */
         char branch[256];        /* "" where it has none */

@@ -99,6 +99,7 @@ static int read_run(const cJSON *object, struct github_run *ret, struct err *err
                 r = json_need_string(object, "status", &status, err);
         if (r < 0)
                 return r;
+        run.repository = json_integer(object, "repository.id", 0);
         run.head_repository = json_integer(object, "head_repository.id", 0);
         copy(run.status, sizeof(run.status), object, "status");
         copy(run.event, sizeof(run.event), object, "event");

@@ -23,6 +23,10 @@ struct config_tag {
 #define CONFIG_RERUN_ON_DEMAND "on-demand" /* its next attempts are launched on demand */
 #define CONFIG_RERUN_NEVER "never"         /* people decide */
 
+/* What becomes of jobs whose run comes from a fork of a public repository. */
+#define CONFIG_FORKS_REFUSE "refuse"
+#define CONFIG_FORKS_ALLOW "allow"
+
 /* One kind of runner. */
 struct config_spec {
         char *name;
@@ -40,8 +44,9 @@ struct config_spec {
         char **subnets;
         size_t n_subnets;
         bool on_demand_fallback;
-        char *rerun;        /* jobs lost with their spot instance: CONFIG_RERUN_… */
-        int64_t max_reruns; /* attempts of a run that may be run again for that */
+        char *rerun;              /* jobs lost with their spot instance: CONFIG_RERUN_… */
+        int64_t max_reruns;       /* attempts of a run that may be run again for that */
+        char *fork_pull_requests; /* CONFIG_FORKS_… */
         bool terminate_on_completed;
         int64_t idle_limit_seconds;
         int64_t job_limit_seconds;
@@ -95,6 +100,9 @@ char *config_schema(void);
 /* Whether jobs of SPEC may be run again, and whether the next attempts then begin on demand. */
 bool config_spec_reruns(const struct config_spec *spec);
 bool config_spec_reruns_on_demand(const struct config_spec *spec);
+
+/* Whether SPEC launches for jobs that come from forks of public repositories. */
+bool config_spec_allows_forks(const struct config_spec *spec);
 
 /* Whether deliveries from REPOSITORY ("OWNER/REPO") or through INSTALLATION are accepted. */
 bool config_allows_repository(const struct config *config, const char *repository);

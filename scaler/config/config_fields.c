@@ -192,6 +192,20 @@ static const struct config_field spec_fields[] = {
                 AT(max_reruns),
         },
         {
+                .name = "fork_pull_requests",
+                .description =
+                        "Whether jobs of public repositories are launched when their run comes "
+                        "from a fork, whose code anybody may have written: refuse or allow. "
+                        "Private repositories do not ask.",
+                .kind = CONFIG_TEXT,
+                .allowed = "\"refuse\" or \"allow\"",
+                .min = 1,
+                .max = 16,
+                .format = &config_format_forks,
+                .default_text = CONFIG_FORKS_REFUSE,
+                AT(fork_pull_requests),
+        },
+        {
                 .name = "terminate_on_completed",
                 .description = "Terminate the instance when GitHub reports its job as completed: "
                                "for images whose runners do not shut down the machine.",

@@ -82,6 +82,11 @@ static bool is_rerun(const char *text)
                strcmp(text, CONFIG_RERUN_ON_DEMAND) == 0 || strcmp(text, CONFIG_RERUN_NEVER) == 0;
 }
 
+static bool is_forks(const char *text)
+{
+        return strcmp(text, CONFIG_FORKS_REFUSE) == 0 || strcmp(text, CONFIG_FORKS_ALLOW) == 0;
+}
+
 static bool is_without_control_characters(const char *text)
 {
         for (; *text; text++)
@@ -158,6 +163,11 @@ const struct config_format config_format_subnet = {
 const struct config_format config_format_rerun = {
         .is_valid = is_rerun,
         .pattern = "^(default|on-demand|never)$",
+};
+
+const struct config_format config_format_forks = {
+        .is_valid = is_forks,
+        .pattern = "^(refuse|allow)$",
 };
 
 const struct config_format config_format_line = {

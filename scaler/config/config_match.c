@@ -25,6 +25,11 @@ bool config_spec_reruns_on_demand(const struct config_spec *spec)
         return strcmp(spec->rerun, CONFIG_RERUN_ON_DEMAND) == 0 && spec->on_demand_fallback;
 }
 
+bool config_spec_allows_forks(const struct config_spec *spec)
+{
+        return strcmp(spec->fork_pull_requests, CONFIG_FORKS_ALLOW) == 0;
+}
+
 bool config_allows_repository(const struct config *config, const char *repository)
 {
         if (!config_is_repository(repository))

@@ -57,6 +57,7 @@ VALID = {
             "on_demand_fallback": False,
             "rerun": "default",
             "max_reruns": 1,
+            "fork_pull_requests": "refuse",
             "terminate_on_completed": False,
             "idle_limit_seconds": 300,
             "job_limit_seconds": 21600,
@@ -127,6 +128,7 @@ FORMATS: dict[Steps, list[Any]] = {
         ["subnet-1\n"], ["subnet-" + "a" * 57], ["subnet-" + "a" * 58], ["subnet-1 "],
     ],
     (*SPEC, "rerun"): ["never", "default", "Never", "on demand", "never\n", "always"],
+    (*SPEC, "fork_pull_requests"): ["allow", "refuse", "Allow", "ask", "", "allow\n"],
     (*SPEC, "tags"): [
         {"a": ""}, {"": "a"}, {"a" * 128: "a"}, {"a" * 129: "a"}, {"a": "ä" * 256},
         {"a": "ä" * 257}, {"a": "b\n"}, {"a b": "c"}, {"a/b": "c"}, {"é": "c"},
@@ -328,7 +330,7 @@ def test_examples_are_valid(file, specs):
 def test_defaults_are_described_as_they_are():
     """What the schema calls a default, when written out, must be valid and nothing special."""
     defaults = {steps: schema["default"] for steps, schema in FIELDS if "default" in schema}
-    assert len(defaults) == 14
+    assert len(defaults) == 15
     defaults[(*SPEC, "instance_types")] = []
     assert check(json.dumps(changed(defaults))).returncode == 0
 

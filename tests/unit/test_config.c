@@ -59,6 +59,7 @@ static void test_defaults(void **state)
         assert_false(spec->on_demand_fallback);
         assert_string_equal(spec->rerun, "default");
         assert_int_equal(spec->max_reruns, 1);
+        assert_string_equal(spec->fork_pull_requests, "refuse");
         assert_false(spec->terminate_on_completed);
         assert_int_equal(spec->idle_limit_seconds, 300);
         assert_int_equal(spec->job_limit_seconds, 21600);
@@ -77,7 +78,7 @@ static void test_every_field_is_read(void **state)
                 "'runner_group_id':7,'instance_type':'m7g.large','instance_types':['m7g.xlarge',"
                 "'c7g.xlarge'],'launch_template':'lt-0abc','launch_template_version':3,"
                 "'subnets':['subnet-0a','subnet-0b'],'on_demand_fallback':true,"
-                "'rerun':'on-demand','max_reruns':3,"
+                "'rerun':'on-demand','max_reruns':3,'fork_pull_requests':'allow',"
                 "'terminate_on_completed':true,'idle_limit_seconds':30,'job_limit_seconds':432000,"
                 "'tags':{'team':'ci','empty':''}}]}");
         const struct config_spec *spec = &config->specs[0];
@@ -105,6 +106,7 @@ static void test_every_field_is_read(void **state)
         assert_true(spec->on_demand_fallback);
         assert_string_equal(spec->rerun, "on-demand");
         assert_int_equal(spec->max_reruns, 3);
+        assert_string_equal(spec->fork_pull_requests, "allow");
         assert_true(spec->terminate_on_completed);
         assert_int_equal(spec->idle_limit_seconds, 30);
         assert_int_equal(spec->job_limit_seconds, 432000);
