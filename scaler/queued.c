@@ -5,7 +5,8 @@
  * queued.fifo, where a job is a group of its own, so no two processes hold one job.
  *
  * A fresh job is launched at once. For any other, GitHub is asked whether it still waits, and EC2
- * whether it has a machine already (job/recall.h). The jobs of a batch that want the same are
+ * whether it has a machine already (job/recall.h). Of a public repository's, GitHub is asked first
+ * whether a fork's pull request wants it (job/fork.h). The jobs of a batch that want the same are
  * launched together. While EC2 answers, GitHub's installation tokens are requested; as soon as an
  * instance exists, its runner is registered. All of this runs at the same time. Then each message
  * is settled:
@@ -14,6 +15,7 @@
  *      cannot go on now         parked, with its machine, if it has one
  *      refused for good         the launch is undone, and the message becomes a dead letter
  *      its machine has ended    the next launch is queued
+ *      comes from a fork        people are told, and that is all
  */
 
 #include "queued.h"
@@ -264,7 +266,23 @@ static void start_launches(struct queued *queued)
         }
 }
 
-/* -- what is not fresh -- */
+/* -- what is asked first -- */
+
+static void check_items(struct queued *queued)
+{
+        _cleanup_free_ struct fork_check **checks = mem_alloc(queued->n_items * sizeof(*checks));
+        size_t n = 0;
+
+        for (size_t i = 0; i < queued->n_items; i++) {
+                struct queued_job *item = &queued->items[i];
+
+                if (!item->checked)
+                        continue;
+                item->fork.job = &item->job;
+                checks[n++] = &item->fork;
+        }
+        fork_check_jobs(queued->scaler, &queued->token_requests, checks, n);
+}
 
 static void recall_items(struct queued *queued)
 {
@@ -283,7 +301,9 @@ static void launch_or_adopt(struct queued *queued, struct queued_job *item)
 {
         const struct config_spec *spec;
 
-        if (item->ignored || !item->recalled)
+        if (item->ignored || !(item->recalled || item->checked))
+                return;
+        if (item->checked && item->fork.verdict != FORK_NO)
                 return;
         if (item->recall.verdict == RECALL_LAUNCH) {
                 group_item(queued, item);
@@ -303,10 +323,12 @@ static void launch_items(struct queued *queued)
                         continue;
                 item->recalled =
                         !job_is_fresh(queued->scaler, &item->job, item->record->receive_count);
-                if (!item->recalled)
+                item->checked = fork_needs_check(queued->config, &item->job);
+                if (!item->recalled && !item->checked)
                         group_item(queued, item);
         }
         start_launches(queued);
+        check_items(queued);
         recall_items(queued);
         http_finish(scaler_http(queued->scaler));
         for (size_t i = 0; i < queued->n_items; i++)

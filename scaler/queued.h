@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "handler.h"
+#include "job/fork.h"
 #include "job/job.h"
 #include "job/launch.h"
 #include "job/recall.h"
@@ -23,6 +24,8 @@ struct queued_job {
         bool ignored; /* it cannot be read, or is settled, or another message of the batch has it */
         bool recalled;
         struct recall recall;
+        bool checked;
+        struct fork_check fork;
         struct launch *launch;
         struct registration registration; /* once launched or adopted */
         bool launched;

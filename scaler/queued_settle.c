@@ -171,11 +171,11 @@ static void settle_unlaunched(struct queued *queued, struct queued_job *item)
         park(queued, item, &parking);
 }
 
-/* -- recalled -- */
+/* -- recalled, or checked -- */
 
-static void settle_wait(struct queued *queued, struct queued_job *item)
+static void settle_wait(
+        struct queued *queued, struct queued_job *item, const struct setback *setback)
 {
-        const struct setback *setback = &item->recall.setback;
         struct parking parking = {.reason = PARK_HELD};
 
         if (setback->result < 0 && !setback->passing) {
@@ -201,11 +201,30 @@ static void settle_relaunch(struct queued *queued, struct queued_job *item)
                 record_fail(queued->scaler, item->record, r, &err);
 }
 
-static void settle_drop(struct queued *queued, struct queued_job *item)
+static void settle_drop(struct queued *queued, struct queued_job *item, enum job_state state)
 {
         log_info(&queued->scaler->log, "job waits no longer: nothing is launched for it",
                 LOG_NUMBER("job", item->job.id), LOG_TEXT("repository", item->job.repository),
-                LOG_TEXT("state", job_state_name(item->recall.state)));
+                LOG_TEXT("state", job_state_name(state)));
+}
+
+static void settle_refused(struct queued *queued, struct queued_job *item)
+{
+        struct err err;
+        int r = fork_refuse_job(queued->scaler, &item->job, &err);
+
+        if (r < 0)
+                record_fail(queued->scaler, item->record, r, &err);
+}
+
+static void settle_checked(struct queued *queued, struct queued_job *item)
+{
+        if (item->fork.verdict == FORK_YES)
+                settle_refused(queued, item);
+        else if (item->fork.verdict == FORK_GONE)
+                settle_drop(queued, item, JOB_STATE_ENDED);
+        else
+                settle_wait(queued, item, &item->fork.setback);
 }
 
 static void settle_job(struct settling *settling, struct queued_job *item)
@@ -216,12 +235,14 @@ static void settle_job(struct settling *settling, struct queued_job *item)
                 settle_launched(settling, item);
         else if (item->launch)
                 settle_unlaunched(settling->queued, item);
+        else if (item->recall.verdict == RECALL_DROP)
+                settle_drop(settling->queued, item, item->recall.state);
+        else if (item->checked && item->fork.verdict != FORK_NO)
+                settle_checked(settling->queued, item);
         else if (item->recall.verdict == RECALL_WAIT)
-                settle_wait(settling->queued, item);
+                settle_wait(settling->queued, item, &item->recall.setback);
         else if (item->recall.verdict == RECALL_RELAUNCH)
                 settle_relaunch(settling->queued, item);
-        else if (item->recall.verdict == RECALL_DROP)
-                settle_drop(settling->queued, item);
 }
 
 /* Before their messages are done: from then on, the watch is the promise. */

@@ -41,6 +41,7 @@ struct scaler {
         struct recent empty_offers; /* offers (see job/launch.h) without capacity a moment ago */
         struct ssm_texts breakers;  /* see job/breaker.h */
         int64_t breakers_read_ms;   /* monotonic; 0: not yet */
+        struct recent runs;         /* of public repositories, and whether forks' (job/fork.h) */
         struct recent shown;        /* notifications that people have seen */
 
         /* Of one event. */

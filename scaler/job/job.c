@@ -71,6 +71,7 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, attempt), "workflow_job.run_attempt", "attempt", false},
         {offsetof(struct job, installation), "installation.id", "installation", false},
         {offsetof(struct job, runner_id), "workflow_job.runner_id", "runner_id", false},
+        {offsetof(struct job, is_public), NULL, "public", false},
         {offsetof(struct job, queued_ms), NULL, "queued_ms", false},
         {offsetof(struct job, started_ms), NULL, "started_ms", false},
         {offsetof(struct job, completed_ms), NULL, "completed_ms", false},
@@ -234,6 +235,7 @@ static int read_delivery(const cJSON *body, struct job *job, struct err *err)
         if (r < 0)
                 return r;
         job->action = action_parse(action);
+        job->is_public = !json_boolean(body, "repository.private", true);
         status = json_string(body, "workflow_job.status");
         if (job->action == JOB_QUEUED && status && strcmp(status, "queued") != 0)
                 job->held = mem_string(status);

@@ -44,9 +44,11 @@ struct job {
         int64_t installation; /* 0: the webhook is not an App's */
         char *repository;     /* "OWNER/REPO"; owned, as all strings here */
         char *name;
-        char *url;      /* for people */
-        char *delivery; /* X-GitHub-Delivery */
-        char **labels;  /* the job's runs-on */
+        char *url;         /* for people */
+        int64_t is_public; /* not 0: anybody may fork the repository (see fork.h). A job that was
+                              given back has passed, and lacks this */
+        char *delivery;    /* X-GitHub-Delivery */
+        char **labels;     /* the job's runs-on */
         size_t n_labels;
         char *runner_name; /* NULL until a runner has taken it */
         int64_t runner_id; /* 0: none */
