@@ -32,6 +32,8 @@ class Job:
     attempt: int = 1
     branch: str = ""
     event: str = "push"
+    public: bool = False
+    fork: str = ""
     run_seconds: float = 0.2
     result: str = "success"
     behaviour: str = ""
@@ -97,10 +99,13 @@ class Jobs:
         announce: bool = True,
         run_id: int = 0,
         branch: str = "",
+        public: bool = False,
+        fork: str = "",
     ) -> Job:
         """A workflow wants a job to run; `announce` False loses the webhook at its source.
 
-        Without a run or a branch it has one of its own.
+        Without a run or a branch it has one of its own. `public` is its repository; a `fork` is
+        the repository that its pull request comes from.
         """
         with self.changed:
             number = next(self._ids)
@@ -108,7 +113,8 @@ class Jobs:
             job = Job(number, run_id, repository, list(labels), name)
             job.branch = branch or f"topic-{run_id}"
             job.run_seconds, job.result, job.behaviour = run_seconds, result, behaviour
-            job.script = script
+            job.script, job.public, job.fork = script, public, fork
+            job.event = "pull_request" if fork else job.event
             self.all.append(job)
             if announce:
                 self.announce(job, "queued")
@@ -131,6 +137,7 @@ class Jobs:
             again = Job(next(self._ids), job.run_id, job.repository, job.labels, job.name)
             again.attempt, again.run_seconds = job.attempt + 1, job.run_seconds
             again.branch, again.event = job.branch, job.event
+            again.public, again.fork = job.public, job.fork
             self.all.append(again)
             self.announce(again, "queued")
             self._assign()

@@ -7,6 +7,7 @@ again, and shows all others as they were. GitHub refuses while any job of the ru
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,15 @@ def run_document(github: GitHub, run_id: int) -> dict[str, Any]:
         "workflow_url": f"{api}/workflows/{WORKFLOW}",
         "head_commit": None,
         "repository": body["repository"],
-        "head_repository": body["repository"],
+        "head_repository": _head_repository(first, body["repository"]),
     }
+
+
+def _head_repository(job: Job, repository: dict[str, Any]) -> dict[str, Any]:
+    if not job.fork:
+        return repository
+    text = json.dumps(repository).replace(job.repository, job.fork)
+    return json.loads(text) | {"id": repository["id"] + 1, "fork": True}
 
 
 def _attempts(github: GitHub, run_id: int) -> list[Job]:

@@ -239,7 +239,8 @@ def workflow_job_body(job: Job, action: str, installation: int) -> dict[str, Any
     body = _renamed(recorded, job.repository)
     body.pop("organization", None)
     body.pop("deployment", None)
-    body["repository"]["id"] = 186_853_002
+    body["repository"] |= {"id": 186_853_002, "private": not job.public}
+    body["repository"]["visibility"] = "public" if job.public else "private"
     body["installation"] = {"id": installation, "node_id": "MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9u"}
     body["workflow_job"] |= _job_fields(job, action)
     body["workflow_job"]["steps"] = _steps(body["workflow_job"]["steps"], job, action)
