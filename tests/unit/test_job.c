@@ -77,6 +77,38 @@ static void is_unchanged_after_a_queue(void **state)
         job_release(&back);
 }
 
+/* Only where GitHub says so is the repository public; and the queue keeps that. */
+static void knows_public_repositories(void **state)
+{
+        static const struct {
+                const char *members;
+                bool is_public;
+        } rows[] = {
+                {"", false},
+                {",\"private\":true,\"visibility\":\"internal\"", false},
+                {",\"private\":null", false},
+                {",\"private\":false", true},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *text = mem_format(
+                        "{\"action\":\"queued\",\"repository\":{\"full_name\":\"o/r\"%s},"
+                        "\"workflow_job\":{\"id\":1,\"run_id\":2,\"labels\":[]}}",
+                        rows[i].members);
+                _cleanup_(job_release) struct job job = {0};
+                _cleanup_(job_release) struct job back = {0};
+                _cleanup_free_ char *message = NULL;
+                struct err err;
+
+                assert_int_equal(read_job(text, &job, &err), 0);
+                assert_int_equal(job.is_public, rows[i].is_public);
+                message = job_print(&job);
+                assert_int_equal(job_parse(message, strlen(message), &back, &err), 0);
+                assert_int_equal(back.is_public, rows[i].is_public);
+        }
+}
+
 /* A cancelled job may name a runner with id 0 and an empty name: there was none. */
 static void no_runner_has_many_forms(void **state)
 {
@@ -319,6 +351,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(reads_a_delivery),
                 cmocka_unit_test(is_unchanged_after_a_queue),
+                cmocka_unit_test(knows_public_repositories),
                 cmocka_unit_test(no_runner_has_many_forms),
                 cmocka_unit_test(knows_actions),
                 cmocka_unit_test(a_long_name_is_cut_at_a_character),
