@@ -50,15 +50,19 @@ static void describe_letter(const struct record *record, const struct job *job, 
 }
 
 /* What to do about a letter, with the command as it works on a person's shell. */
-static void describe_retry(char *text, size_t size)
+static void describe_retry(const struct job *job, char *text, size_t size)
 {
+        char which[32] = "--all";
+
         const char *url = NULL;
 
+        if (job->id != 0)
+                snprintf(which, sizeof(which), "--job %lld", (long long)job->id);
         (void)queue_url("KEPT_QUEUE_URL", &url, NULL); /* keeping the letter says what is wrong */
         snprintf(text, size,
                 "The message is kept for 14 days. Fix the cause, then retry with: "
-                "scaler retry --dead-letters%s%s",
-                url ? " --queue " : "", url ? url : "");
+                "scaler retry %s%s%s",
+                which, url ? " --queue " : "", url ? url : "");
 }
 
 static int tell_letter(struct scaler *scaler, const struct record *record, struct err *err)
@@ -73,11 +77,11 @@ static int tell_letter(struct scaler *scaler, const struct record *record, struc
         };
         char title[256];
 
-        describe_retry(text, sizeof(text));
         /* People are told of every letter, even one that cannot be read. */
         if (job_parse(record->body, strlen(record->body), &job, NULL) < 0 &&
                 json_parse(record->body, strlen(record->body), "the letter", &event, NULL) < 0)
                 event = NULL;
+        describe_retry(&job, text, sizeof(text));
         describe_letter(record, &job, event, title, sizeof(title), &notification);
         notification.title = title;
         notification_fact(&notification, "Cause", record->cause ? record->cause : CAUSE_UNKNOWN);

@@ -7,6 +7,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "aws.h"
 
@@ -40,8 +41,9 @@ struct sqs_received {
         char *id; /* owned, as all of them */
         char *receipt;
         char *body;
-        char *source; /* attribute `source`, or NULL */
-        char *cause;  /* attribute `cause`, or NULL */
+        char *source;    /* attribute `source`, or NULL */
+        char *cause;     /* attribute `cause`, or NULL */
+        int64_t sent_ms; /* when it was sent to the queue; 0: unknown */
 };
 
 struct sqs_received_list {

@@ -168,6 +168,8 @@ struct http_call *sqs_receive_messages(
         json_add_integer(body, "WaitTimeSeconds", 1);
         cJSON_AddItemToArray(
                 cJSON_AddArrayToObject(body, "MessageAttributeNames"), cJSON_CreateString("All"));
+        cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "MessageSystemAttributeNames"),
+                cJSON_CreateString("SentTimestamp"));
         call = aws_object_call(aws, AWS_SQS, "ReceiveMessage", body);
         call->answer_limit = RECEIVE_ANSWER_MAX;
         return call;
@@ -186,6 +188,15 @@ void sqs_received_list_release(struct sqs_received_list *list)
         }
         free(list->items);
         *list = (struct sqs_received_list){0};
+}
+
+/* SQS gives it as a string of milliseconds. */
+static int64_t read_sent(const cJSON *message)
+{
+        const char *text = json_string(message, "Attributes.SentTimestamp");
+        int64_t sent_ms = text ? strtoll(text, NULL, 10) : 0;
+
+        return sent_ms > 0 ? sent_ms : 0;
 }
 
 static int add_received(struct sqs_received_list *list, const cJSON *message, struct err *err)
@@ -213,6 +224,7 @@ static int add_received(struct sqs_received_list *list, const cJSON *message, st
                 .body = mem_string(body),
                 .source = mem_string(json_string(message, "MessageAttributes.source.StringValue")),
                 .cause = mem_string(json_string(message, "MessageAttributes.cause.StringValue")),
+                .sent_ms = read_sent(message),
         };
         return 0;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The command `scaler retry`: sends each kept letter back to the queue that it came from, and then
- * deletes it from the kept queue, so an interruption moves a letter twice at worst.
+ * The command `scaler retry`: lists the kept letters, or sends those that are asked for back to the
+ * queues that they came from. Each is deleted from the kept queue after it was sent, so an
+ * interruption moves a letter twice at worst.
  */
 
 #include "commands.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,68 +18,26 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "job/job.h"
+#include "kept_letters.h"
 #include "queue/send.h"
 #include "scaler.h"
 
-/* SQS hides a received letter for this long. The letters that stay are made visible again at the
- * end, for the real run that follows a dry one. */
-#define HIDDEN_SECONDS 60
-
-enum { OPTION_DEAD_LETTERS, OPTION_DRY_RUN, OPTION_QUEUE, OPTION_JSON, N_OPTIONS };
+enum { OPTION_ALL, OPTION_JOB, OPTION_DRY_RUN, OPTION_QUEUE, OPTION_JSON, N_OPTIONS };
 
 struct retry {
+        struct kept_letters kept;
         struct scaler *scaler;
-        struct aws *aws;
-        const char *queue_url;
+        int64_t job; /* only letters of this job; 0: all of them */
+        bool lists;  /* says what there is, and moves nothing */
         bool dry_run;
         char *destination_name; /* the queue that was looked up last, and its URL */
         char *destination_url;
-        char **receipts; /* of the letters that stay */
-        size_t n_receipts;
-        unsigned n_moved;
-        unsigned n_stay;
-        cJSON *letters; /* of --json: what became of each; else NULL */
+        unsigned n_done; /* listed or moved */
+        unsigned n_stay; /* could not be moved */
+        cJSON *letters;  /* of --json: what became of each; else NULL */
 };
 
-static void print_letter(
-        const struct retry *retry, const struct sqs_received *letter, const char *queue)
-{
-        _cleanup_(job_release) struct job job = {0};
-
-        printf("%s %s to %s", retry->dry_run ? "would move" : "moved", letter->id, queue);
-        if (job_parse(letter->body, strlen(letter->body), &job, NULL) == 0)
-                printf(": job %lld of %s", (long long)job.id, job.repository);
-        printf("%s%s\n", letter->cause ? "; cause: " : "", letter->cause ? letter->cause : "");
-}
-
-/* FAULT: why the letter stays; NULL: it went to QUEUE. */
-static void add_letter(const struct retry *retry, const struct sqs_received *letter,
-        const char *queue, const char *fault)
-{
-        _cleanup_(job_release) struct job job = {0};
-        cJSON *item = cJSON_CreateObject();
-
-        json_add_string(item, "id", letter->id);
-        json_add_string(item, "queue", queue);
-        if (job_parse(letter->body, strlen(letter->body), &job, NULL) == 0) {
-                json_add_integer(item, "job", job.id);
-                json_add_string(item, "repository", job.repository);
-        }
-        json_add_string(item, "cause", letter->cause);
-        json_add_string(item, "error", fault);
-        cJSON_AddItemToArray(retry->letters, item);
-}
-
-static void print_outcome(const struct retry *retry, const struct sqs_received *letter,
-        const char *queue, const char *fault)
-{
-        if (retry->letters)
-                add_letter(retry, letter, queue, fault);
-        else if (!fault)
-                print_letter(retry, letter, queue);
-        if (fault)
-                fprintf(stderr, "scaler: letter %s stays: %s\n", letter->id, fault);
-}
+/* -- what a letter is -- */
 
 /* The queue that LETTER came from, or NULL. */
 static const char *source_name(const struct sqs_received *letter)
@@ -87,6 +47,70 @@ static const char *source_name(const struct sqs_received *letter)
         return colon ? colon + 1 : NULL;
 }
 
+static int64_t age_seconds(const struct retry *retry, const struct sqs_received *letter)
+{
+        int64_t age_ms = clock_wall_ms(retry->scaler->clock) - letter->sent_ms;
+
+        return age_ms > 0 ? age_ms / MSEC_PER_SEC : 0;
+}
+
+/* "3 h": in the largest unit of which it has one. */
+static void print_age(int64_t seconds)
+{
+        static const struct {
+                int64_t seconds;
+                const char *name;
+        } units[] = {{24 * 3600, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+        size_t i = 0;
+
+        while (i + 1 < ARRAY_SIZE(units) && seconds < units[i].seconds)
+                i++;
+        printf(", kept for %" PRId64 " %s", seconds / units[i].seconds, units[i].name);
+}
+
+static void print_letter(
+        const struct retry *retry, const struct sqs_received *letter, const struct job *job)
+{
+        const char *queue = source_name(letter);
+
+        if (!retry->lists)
+                printf("%s ", retry->dry_run ? "would move" : "moved");
+        if (job->id)
+                printf("job %" PRId64 " of %s", job->id, job->repository);
+        else
+                printf("message %s", letter->id);
+        printf(" %s %s", retry->lists ? "from" : "to", queue ? queue : "an unknown queue");
+        if (letter->sent_ms)
+                print_age(age_seconds(retry, letter));
+        printf("%s%s\n", letter->cause ? ": " : "", letter->cause ? letter->cause : "");
+        (void)fflush(stdout);
+}
+
+/* FAULT: why the letter could not be moved; or NULL. */
+static void add_letter(const struct retry *retry, const struct sqs_received *letter,
+        const struct job *job, const char *fault)
+{
+        cJSON *item = cJSON_CreateObject();
+        char kept[CLOCK_TEXT_SIZE];
+
+        json_add_string(item, "id", letter->id);
+        json_add_string(item, "queue", source_name(letter));
+        if (job->id) {
+                json_add_integer(item, "job", job->id);
+                json_add_string(item, "name", job->name);
+                json_add_string(item, "repository", job->repository);
+        }
+        if (letter->sent_ms) {
+                json_add_string(item, "kept_at", clock_format(letter->sent_ms, kept));
+                json_add_integer(item, "age_seconds", age_seconds(retry, letter));
+        }
+        json_add_string(item, "cause", letter->cause);
+        json_add_string(item, "error", fault);
+        cJSON_AddItemToArray(retry->letters, item);
+}
+
+/* -- moving -- */
+
 static int find_destination(struct retry *retry, const char *name, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
@@ -95,7 +119,7 @@ static int find_destination(struct retry *retry, const char *name, struct err *e
 
         if (retry->destination_name && strcmp(retry->destination_name, name) == 0)
                 return 0;
-        call = scaler_call(retry->scaler, sqs_get_queue_url(retry->aws, name));
+        call = scaler_call(retry->scaler, sqs_get_queue_url(retry->kept.aws, name));
         r = sqs_get_queue_url_answer(call, &url, err);
         if (r < 0)
                 return err_prefix(err, r, "queue %s", name);
@@ -124,140 +148,144 @@ static int send_back(
         return queue_send_message(retry->scaler, &message, err);
 }
 
-static int delete_kept(struct retry *retry, const struct sqs_received *letter, struct err *err)
-{
-        _cleanup_(http_call_freep) struct http_call *call = scaler_call(
-                retry->scaler, sqs_delete_message(retry->aws, retry->queue_url, letter->receipt));
-
-        return sqs_delete_message_answer(call, err);
-}
-
 static int move_letter(struct retry *retry, const struct sqs_received *letter, struct err *err)
 {
         const char *name = source_name(letter);
-        int r = 0;
+        int r;
 
         if (!name)
                 return err_set(
                         err, -EBADMSG, "it has no attribute `source`, so its queue is not known");
-        if (!retry->dry_run)
-                r = send_back(retry, letter, name, err);
-        if (r == 0 && !retry->dry_run)
-                r = delete_kept(retry, letter, err);
-        return r;
+        if (retry->dry_run)
+                return 0;
+        r = send_back(retry, letter, name, err);
+        return r < 0 ? r : kept_letters_delete(&retry->kept, letter, err);
 }
 
-/* Remembers a letter that stays. */
-static void keep_receipt(struct retry *retry, const struct sqs_received *letter)
+static int handle_letter(const struct sqs_received *letter, void *userdata)
 {
-        retry->receipts = mem_resize(retry->receipts, retry->n_receipts + 1, sizeof(char *));
-        retry->receipts[retry->n_receipts++] = mem_string(letter->receipt);
-}
-
-/* Makes the letters that stay visible again. */
-static void unhide(struct retry *retry)
-{
+        _cleanup_(job_release) struct job job = {0};
+        struct retry *retry = userdata;
         struct err err;
         int r = 0;
 
-        for (size_t i = 0; i < retry->n_receipts; i++) {
-                _cleanup_(http_call_freep) struct http_call *call =
-                        sqs_hide_message(retry->aws, retry->queue_url, retry->receipts[i], 0);
-
-                if (r == 0)
-                        r = sqs_hide_message_answer(scaler_call(retry->scaler, call), &err);
-                free(retry->receipts[i]);
-        }
-        free(retry->receipts);
+        /* Not every letter is a job's. */
+        (void)job_parse(letter->body, strlen(letter->body), &job, NULL);
+        if (retry->job && job.id != retry->job)
+                return 0;
+        if (!retry->lists)
+                r = move_letter(retry, letter, &err);
         if (r < 0)
-                fprintf(stderr, "scaler: the letters that stay are hidden for %d seconds: %s\n",
-                        HIDDEN_SECONDS, err.text);
+                fprintf(stderr, "scaler: letter %s stays: %s\n", letter->id, err.text);
+        if (retry->letters)
+                add_letter(retry, letter, &job, r < 0 ? err.text : NULL);
+        else if (r == 0)
+                print_letter(retry, letter, &job);
+        *(r < 0 ? &retry->n_stay : &retry->n_done) += 1;
+        return r == 0 && !retry->lists && !retry->dry_run;
 }
 
-/* Moves up to ten letters; positive if there were any. */
-static int move_some(struct retry *retry, struct err *err)
+/* -- the command -- */
+
+static void print_json(struct retry *retry)
 {
-        _cleanup_(http_call_freep) struct http_call *call = NULL;
-        _cleanup_(sqs_received_list_release) struct sqs_received_list letters = {0};
-        int r;
-
-        call = scaler_call(
-                retry->scaler, sqs_receive_messages(retry->aws, retry->queue_url, HIDDEN_SECONDS));
-        r = sqs_receive_messages_answer(call, &letters, err);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < letters.count; i++) {
-                const struct sqs_received *letter = &letters.items[i];
-
-                r = move_letter(retry, letter, err);
-                print_outcome(retry, letter, source_name(letter), r < 0 ? err->text : NULL);
-                *(r < 0 ? &retry->n_stay : &retry->n_moved) += 1;
-                if (r < 0 || retry->dry_run)
-                        keep_receipt(retry, letter);
-        }
-        return letters.count > 0;
-}
-
-static void print_totals(struct retry *retry)
-{
-        _cleanup_json_ cJSON *answer = NULL;
+        _cleanup_json_ cJSON *answer = cJSON_CreateObject();
         _cleanup_free_ char *text = NULL;
 
-        if (!retry->letters) {
-                printf("%u %s, %u stay\n", retry->n_moved,
-                        retry->dry_run ? "would be moved" : "moved", retry->n_stay);
-                return;
+        if (retry->lists) {
+                json_add_integer(answer, "kept", retry->n_done);
+        } else {
+                json_add_boolean(answer, "dry_run", retry->dry_run);
+                json_add_integer(answer, "moved", retry->n_done);
+                json_add_integer(answer, "stay", retry->n_stay);
         }
-        answer = cJSON_CreateObject();
-        json_add_boolean(answer, "dry_run", retry->dry_run);
-        json_add_integer(answer, "moved", retry->n_moved);
-        json_add_integer(answer, "stay", retry->n_stay);
         cJSON_AddItemToObject(answer, "letters", MEM_STEAL(retry->letters));
         text = json_print(answer);
         (void)puts(text);
 }
 
+static void print_totals(struct retry *retry)
+{
+        if (retry->letters)
+                print_json(retry);
+        else if (retry->lists)
+                printf("%u kept%s\n", retry->n_done,
+                        retry->n_done ? "; --job ID or --all moves them back" : "");
+        else
+                printf("%u %s, %u stay\n", retry->n_done,
+                        retry->dry_run ? "would be moved" : "moved", retry->n_stay);
+}
+
+static int no_letter(int64_t job)
+{
+        fprintf(stderr, "scaler: there is no kept letter of job %" PRId64 "\n", job);
+        return -ENOENT;
+}
+
 static int run(struct retry *retry)
 {
+        struct kept_letters *kept = &retry->kept;
         struct err err;
-        int r = retry->queue_url ? 0 : queue_url("KEPT_QUEUE_URL", &retry->queue_url, &err);
+        int r = kept->queue_url ? 0 : queue_url("KEPT_QUEUE_URL", &kept->queue_url, &err);
 
         if (r == 0)
-                r = scaler_aws(retry->scaler, &retry->aws, &err);
+                r = scaler_aws(retry->scaler, &kept->aws, &err);
         if (r == 0)
-                do
-                        r = move_some(retry, &err);
-                while (r > 0);
-        unhide(retry);
+                r = kept_letters_each(kept, handle_letter, retry, &err);
         free(retry->destination_name);
         free(retry->destination_url);
         if (r < 0)
-                fprintf(stderr, "scaler: kept dead letters cannot be read: %s\n", err.text);
-        if (r >= 0 || retry->letters)
+                fprintf(stderr, "scaler: %s%s\n",
+                        r == -EINTR ? "" : "kept letters cannot be read: ", err.text);
+        else if (retry->job && retry->n_done + retry->n_stay == 0)
+                r = no_letter(retry->job);
+        if (r >= 0 || r == -EINTR || retry->letters)
                 print_totals(retry);
         return r < 0 || retry->n_stay > 0;
+}
+
+/* Reads which letters are meant: CLI_GO_ON, or the exit code. */
+static int read_choice(struct retry *retry, const char *const *values)
+{
+        const char *job = values[OPTION_JOB];
+        char *end = NULL;
+
+        retry->lists = !values[OPTION_ALL] && !job;
+        retry->dry_run = values[OPTION_DRY_RUN];
+        if (job && values[OPTION_ALL])
+                return cli_wrong(&retry_command, "--all and --job exclude each other");
+        if (retry->lists && retry->dry_run)
+                return cli_wrong(&retry_command, "--dry-run: of what? Add --all or --job ID");
+        if (!job)
+                return CLI_GO_ON;
+        errno = 0;
+        retry->job = strtoll(job, &end, 10);
+        if (errno || *end || retry->job <= 0)
+                return cli_wrong(&retry_command, "--job: \"%s\" is not the number of a job", job);
+        return CLI_GO_ON;
 }
 
 static int retry_main(int argc, char *argv[])
 {
         const char *values[N_OPTIONS] = {0};
         _cleanup_(scaler_release) struct scaler scaler = {0};
-        struct retry retry = {.scaler = &scaler};
+        struct retry retry = {.scaler = &scaler, .kept.scaler = &scaler};
         int code = cli_parse(&retry_command, argc, argv, values, NULL);
 
         scaler_init(&scaler);
+        if (code == CLI_GO_ON)
+                code = read_choice(&retry, values);
         if (code != CLI_GO_ON)
                 return code;
-        retry.queue_url = values[OPTION_QUEUE];
-        retry.dry_run = values[OPTION_DRY_RUN];
+        retry.kept.queue_url = values[OPTION_QUEUE];
         if (values[OPTION_JSON])
                 retry.letters = cJSON_CreateArray();
         return run(&retry);
 }
 
 static const struct cli_option options[] = {
-        [OPTION_DEAD_LETTERS] = {"dead-letters", NULL, "all kept dead letters; must be given",
-                true},
+        [OPTION_ALL] = {"all", NULL, "move all kept letters", false},
+        [OPTION_JOB] = {"job", "ID", "move the letters of this job", false},
         [OPTION_DRY_RUN] = {"dry-run", NULL, "say what would be moved, and move nothing", false},
         [OPTION_QUEUE] = {"queue", "URL", "the queue of kept letters (default: KEPT_QUEUE_URL)",
                 false},
@@ -267,7 +295,8 @@ static const struct cli_option options[] = {
 
 static const struct cli_exit exits[] = {
         {0, "done"},
-        {1, "a letter could not be moved, or the letters could not be read"},
+        {1, "a letter could not be moved, the job has none, the letters could not be read, "
+            "or a signal came"},
         {2, "wrong usage"},
         {0},
 };
@@ -275,8 +304,9 @@ static const struct cli_exit exits[] = {
 const struct cli retry_command = {
         .program = "scaler",
         .name = "retry",
-        .brief = "try again what failed for good",
-        .text = "Moves kept dead letters back to the queues that they came from. "
+        .brief = "list what failed for good, and try it again",
+        .text = "Lists the kept letters, one a line: job, queue, age, cause. With --all or --job "
+                "moves them back to the queues that they came from. "
                 "Needs AWS_REGION and credentials in the environment.",
         .options = options,
         .exits = exits,

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
+import subprocess
+import time
 
 import pytest
 from helpers import (
@@ -16,9 +20,10 @@ from helpers import (
     sent,
     told,
 )
+from person import owner_environment
 
-from cloud.faults import Cut, Error
-from cloud.limits import until
+from cloud.faults import Body, Cut, Error, Latency
+from cloud.limits import PATIENCE, until
 
 RUN = ("ec2", "RunInstances")
 FATAL = Error("InvalidParameterValue", 400, "No such thing")
@@ -39,22 +44,19 @@ def dead_letter(cloud, event):
     return failures(cloud.invoke("dead_letter", event))
 
 
+def owner(cloud):
+    """The environment of the owner of the account, who knows the queue."""
+    return owner_environment(cloud) | {"KEPT_QUEUE_URL": cloud.queue("KeptLetters").url}
+
+
 @pytest.fixture
 def retry(run_scaler, local_cloud):
     """Run `scaler retry` as the owner of the account; gives exit status, output and errors."""
-    keys = []
+    made = {}  # when first needed: a test may make another cloud before
 
     def run(*options, **environment):
-        if not keys:
-            keys.append(local_cloud.client("iam").create_access_key(UserName="owner")["AccessKey"])
-        environment = {
-            "AWS_ACCESS_KEY_ID": keys[0]["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": keys[0]["SecretAccessKey"],
-            "AWS_REGION": local_cloud.region,
-            "AWS_ENDPOINT_URL": local_cloud.aws_url,
-            "KEPT_QUEUE_URL": local_cloud.queue("KeptLetters").url,
-        } | environment
-        done = run_scaler("retry", *options, **environment)
+        made.update(made or owner(local_cloud))
+        done = run_scaler("retry", *options, **made | environment)
         return done.returncode, done.stdout, done.stderr
 
     return run
@@ -66,7 +68,7 @@ def test_a_letter_is_told_with_job_cause_and_command_and_kept(stage):
     assert notification["severity"] == "error"
     assert notification["title"] == "Given up: job 6 of octo-org/one"
     assert notification["url"] == job_url(6)
-    command = f"scaler retry --dead-letters --queue {stage.queue('KeptLetters').url}"
+    command = f"scaler retry --job 6 --queue {stage.queue('KeptLetters').url}"
     assert notification["text"].endswith(command)
     facts = notification["facts"]
     assert (facts["Job"], facts["Repository"]) == ("build-6", "octo-org/one")
@@ -143,9 +145,9 @@ def test_what_fails_for_good_is_told_kept_and_served_when_it_is_mended(make_clou
     titles = [card["body"][0]["text"] for card in told_of]
     assert titles.count(f"Given up: job {job.id} of octo-org/one") == 1
     assert "No such thing" in str(told_of[-1])
-    assert "scaler retry --dead-letters" in str(told_of[-1])
+    assert f"scaler retry --job {job.id}" in str(told_of[-1])
 
-    status, output, errors = retry("--dead-letters", "--dry-run")
+    status, output, errors = retry("--all", "--dry-run")
     assert (status, errors) == (0, "")
     assert "would move" in output
     assert f"job {job.id} of octo-org/one" in output
@@ -155,9 +157,9 @@ def test_what_fails_for_good_is_told_kept_and_served_when_it_is_mended(make_clou
     assert job.state == "queued"
 
     cloud.faults.remove(rule)
-    status, output, errors = retry("--dead-letters")
+    status, output, errors = retry("--job", str(job.id))
     assert (status, errors) == (0, "")
-    assert re.match(r"moved \S+ to scale-agent-queued\.fifo: job", output)
+    assert re.match(rf"moved job {job.id} of octo-org/one to scale-agent-queued\.fifo, ", output)
     assert output.endswith("1 moved, 0 stay\n")
     assert until(lambda: job.state == "completed")
     assert cloud.idle()
@@ -187,17 +189,103 @@ def test_many_letters_go_back_to_their_own_queues(stage, retry):
     for number in range(1, 26):
         queue = ("QueuedQueue", "InstanceQueue", "CompletedQueue")[number % 3]
         put_kept(stage, f"letter {number}", stage.queue(queue).arn)
-    status, output, _ = retry("--dead-letters")
+    status, output, _ = retry("--all")
     assert status == 0
     assert output.endswith("25 moved, 0 stay\n")
     assert stage.messages() == {"QueuedQueue": 8, "InstanceQueue": 9, "CompletedQueue": 8}
+
+
+def visible(cloud):
+    """How many kept letters SQS would give now."""
+    name = "ApproximateNumberOfMessages"
+    found = cloud.client("sqs").get_queue_attributes(
+        QueueUrl=cloud.queue("KeptLetters").url, AttributeNames=[name]
+    )
+    return int(found["Attributes"][name])
+
+
+def test_letters_are_listed_with_job_queue_age_and_cause_and_stay(stage, retry):
+    dead_letter(stage, letter(stage, job_message(6), cause="EC2 said no"))
+    dead_letter(stage, letter(stage, "who knows", cause=None, queue="InstanceQueue"))
+    for _ in range(2):
+        status, output, errors = retry()
+        assert (status, errors) == (0, "")
+        *lines, total = sorted(output.splitlines(), reverse=True)
+        assert re.fullmatch(r"message \S+ from scale-agent-instance, kept for \d+ s: .*", lines[0])
+        assert re.fullmatch(
+            r"job 6 of octo-org/one from scale-agent-queued\.fifo, kept for \d+ s: EC2 said no",
+            lines[1],
+        )
+        assert total == "2 kept; --job ID or --all moves them back"
+        assert visible(stage) == 2
+
+
+def given(*messages):
+    """What SQS answers to ReceiveMessage."""
+    found = [{"MessageId": "m", "ReceiptHandle": "r", "Body": "letter"} | m for m in messages]
+    return Body(json.dumps({"Messages": found}).encode())
+
+
+def test_an_age_is_told_in_its_largest_unit(stage, retry):
+    ages = {"0 s": -60, "3 min": 3 * 60 + 5, "5 h": 5 * 3600 + 1800, "13 d": 13 * 24 * 3600 + 5}
+    messages = [
+        {"MessageId": age, "Attributes": {"SentTimestamp": str(int((time.time() - s) * 1000))}}
+        for age, s in ages.items()
+    ]
+    stage.faults.add("sqs", "ReceiveMessage", times=1, fault=given(*messages))
+    stage.faults.add("sqs", "ChangeMessageVisibility", fault=Body(b"{}"))
+    _, output, _ = retry()
+    assert re.findall("kept for (.+)", output) == list(ages)
+
+
+def test_a_job_is_tried_again_alone(stage, retry):
+    for number in (6, 7, 6):
+        put_kept(stage, json.dumps(job_message(number)), stage.queue("QueuedQueue").arn)
+    status, output, errors = retry("--job", "8")
+    assert (status, output) == (1, "")
+    assert errors == "scaler: there is no kept letter of job 8\n"
+    status, output, errors = retry("--job", "6")
+    assert (status, errors) == (0, "")
+    assert output.endswith("2 moved, 0 stay\n")
+    assert [message["Body"]["id"] for message in sent(stage, "QueuedQueue")] == [6, 6]
+    assert visible(stage) == 1
+
+
+def test_a_letter_that_comes_twice_is_told_once_and_ends_the_list(stage, retry):
+    """As SQS may give it, and does when reading takes longer than letters are hidden."""
+    stage.faults.add("sqs", "ReceiveMessage", times=5, fault=given({}, {}))
+    stage.faults.add("sqs", "ChangeMessageVisibility", fault=Body(b"{}"))
+    status, output, errors = retry()
+    assert (status, errors) == (0, "")
+    assert output.splitlines() == [
+        "message m from an unknown queue",
+        "1 kept; --job ID or --all moves them back",
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_letter_hidden(stage, number):
+    for _ in range(12):
+        put_kept(stage, "letter", stage.queue("QueuedQueue").arn)
+    stage.faults.add("sqs", "ReceiveMessage", skip=1, fault=Latency(1))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(
+        [stage.programs / "scaler", "retry"], env=owner(stage), **pipes
+    ) as process:
+        assert process.stdout.readline().startswith("message ")
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert errors == "scaler: interrupted; letters that were not seen are kept\n"
+    assert "kept; --job" in output
+    assert visible(stage) == 12
 
 
 def test_letters_that_cannot_be_moved_stay_and_say_why(stage, retry):
     put_kept(stage, "1", None)
     put_kept(stage, "2", stage.queue("InstanceQueue").arn + "-of-another-time")
     put_kept(stage, "3", stage.queue("InstanceQueue").arn)
-    status, output, errors = retry("--dead-letters")
+    status, output, errors = retry("--all")
     assert status == 1
     assert output.endswith("1 moved, 2 stay\n")
     assert "it has no attribute `source`" in errors
@@ -208,16 +296,17 @@ def test_letters_that_cannot_be_moved_stay_and_say_why(stage, retry):
 def test_a_letter_is_never_lost_when_moving_is_interrupted(stage, retry):
     put_kept(stage, "1", stage.queue("QueuedQueue").arn)
     stage.faults.add("sqs", "DeleteMessage", fault=Cut())
-    status, output, errors = retry("--dead-letters")
+    status, output, errors = retry("--all")
     assert status == 1
     assert "stays" in errors
     assert stage.messages() == {"QueuedQueue": 1, "KeptLetters": 1}
 
 
 def test_nothing_kept_is_nothing_to_do(stage, retry):
-    assert retry("--dead-letters") == (0, "0 moved, 0 stay\n", "")
+    assert retry() == (0, "0 kept\n", "")
+    assert retry("--all") == (0, "0 moved, 0 stay\n", "")
     url = stage.queue("KeptLetters").url
-    options = ("--dead-letters", "--queue", url, "--dry-run")
+    options = ("--all", "--queue", url, "--dry-run")
     assert retry(*options, KEPT_QUEUE_URL="") == (0, "0 would be moved, 0 stay\n", "")
 
 
@@ -229,6 +318,6 @@ def test_what_is_missing_is_named(stage, retry):
         ({"KEPT_QUEUE_URL": stage.queue("KeptLetters").url + "x"}, "ReceiveMessage"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "ReceiveMessage"),
     ]:
-        status, output, errors = retry("--dead-letters", **environment)
+        status, output, errors = retry("--all", **environment)
         assert (status, output) == (1, "")
         assert words in errors

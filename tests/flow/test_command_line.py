@@ -66,14 +66,13 @@ WRONG = [
     (["ladder", "m7i.large", "m7a.large"], "Usage: scaler ladder"),
     (["ladder", "m7i"], "m7i is no instance type"),
     (["ladder", "x" * 5000], "is no instance type"),
-    (["retry"], "Usage: scaler retry"),
     (["recover", "now"], "Usage: scaler recover"),
     (["recover", "--days", "4"], "--days: a number from 1 to 3"),
     (["recover", "--days", "2h"], "--days: a number from 1 to 3"),
     (["retry", "--dance"], "unrecognized option '--dance'"),
     (["retry", "--dry-run"], "Usage: scaler retry"),
-    (["retry", "--dead-letters", "now"], "Usage: scaler retry"),
-    (["retry", "--dead-letters", "--queue"], "requires an argument"),
+    (["retry", "--all", "now"], "Usage: scaler retry"),
+    (["retry", "--all", "--queue"], "requires an argument"),
 ]
 
 

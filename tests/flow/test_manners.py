@@ -128,7 +128,7 @@ def test_bash_offers_what_there_is(folder):
     assert first == [*HANDLERS, *commands(), "--help", "--version"]
     assert completed_by_bash(folder, "scaler", "que") == ["queued"]
     assert completed_by_bash(folder, "scaler", "--v") == ["--version"]
-    assert completed_by_bash(folder, "scaler", "retry", "--d") == ["--dead-letters", "--dry-run"]
+    assert completed_by_bash(folder, "scaler", "retry", "--d") == ["--dry-run"]
     assert completed_by_bash(folder, "scaler", "retry", "--queue", "") == []
     assert completed_by_bash(folder, "scaler", "ladder", "") == ["--json", "--help"]
     assert completed_by_bash(folder, "scaler", "dance", "") == []
@@ -197,7 +197,11 @@ def test_wrong_usage_says_what_is_wrong():
     for arguments, text in [
         (["check"], "scaler check: FILE is missing"),
         (["ladder", "a", "b"], 'scaler ladder: unexpected argument "b"'),
-        (["retry"], "scaler retry: --dead-letters is missing"),
+        (["retry", "--dry-run"], "scaler retry: --dry-run: of what? Add --all or --job ID"),
+        (["retry", "--all", "--job", "7"], "scaler retry: --all and --job exclude each other"),
+        (["retry", "--job", "7a"], 'scaler retry: --job: "7a" is not the number of a job'),
+        (["retry", "--job", "0"], 'scaler retry: --job: "0" is not the number of a job'),
+        (["retry", "--job", ""], 'scaler retry: --job: "" is not the number of a job'),
         (["retry", "--queue"], "scaler retry: option '--queue' requires an argument"),
     ]:
         done = scaler(*arguments)
@@ -218,7 +222,7 @@ def test_retry_tells_machines(stage, run_scaler):
             MessageAttributes={n: text | {"StringValue": v} for n, v in attributes.items()},
         )  # fmt: skip
     done = run_scaler(
-        "retry", "--dead-letters", "--dry-run", "--json",
+        "retry", "--all", "--dry-run", "--json",
         **owner_environment(stage), KEPT_QUEUE_URL=kept.url,
     )  # fmt: skip
     answer = json.loads(done.stdout)

@@ -31,7 +31,7 @@ static void a_letter_is_told_and_kept(void **state)
 
 static void the_notification_has_job_cause_and_remedy(void **state)
 {
-        static const char *const parts[] = {"scaler retry --dead-letters", "no permission",
+        static const char *const parts[] = {"scaler retry --job 7", "no permission",
                 "https://github.test/1", "build", "p-parked", "linux"};
         struct stage *stage = *state;
         const struct stage_message message = {"m1", JOB, 0, ATTRIBUTES};
@@ -60,6 +60,16 @@ static void letters_of_any_kind_are_told(void **state)
         }
 }
 
+static void a_letter_that_is_no_jobs_is_retried_with_all(void **state)
+{
+        struct stage *stage = *state;
+
+        unsetenv("KEPT_QUEUE_URL");
+        stage_expect_sent(stage, "notify.fifo");
+        assert_string_equal(stage_one(stage, dead_letter_handle, "{}"), STAGE_FAILED("m1"));
+        assert_sent(stage, "scaler retry --all");
+}
+
 static void what_cannot_be_told_stays(void **state)
 {
         struct stage *stage = *state;
@@ -77,6 +87,7 @@ int main(void)
                 TEST(a_letter_is_told_and_kept),
                 TEST(the_notification_has_job_cause_and_remedy),
                 TEST(letters_of_any_kind_are_told),
+                TEST(a_letter_that_is_no_jobs_is_retried_with_all),
                 TEST(what_cannot_be_told_stays),
         };
 

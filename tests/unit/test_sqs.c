@@ -157,10 +157,12 @@ static void messages_are_received_with_their_attributes(void **state)
 
         assert_string_equal(buf_string(&call->body),
                 "{\"QueueUrl\":\"" QUEUE "\",\"MaxNumberOfMessages\":10,\"VisibilityTimeout\":120,"
-                "\"WaitTimeSeconds\":1,\"MessageAttributeNames\":[\"All\"]}");
+                "\"WaitTimeSeconds\":1,\"MessageAttributeNames\":[\"All\"],"
+                "\"MessageSystemAttributeNames\":[\"SentTimestamp\"]}");
         answer(call, 200,
                 "{\"Messages\":[{\"MessageId\":\"m1\",\"ReceiptHandle\":\"r1\",\"Body\":\"{}\","
-                "\"MD5OfBody\":\"9\",\"MessageAttributes\":{\"source\":{\"StringValue\":\"arn:x\","
+                "\"MD5OfBody\":\"9\",\"Attributes\":{\"SentTimestamp\":\"1764000000123\"},"
+                "\"MessageAttributes\":{\"source\":{\"StringValue\":\"arn:x\","
                 "\"DataType\":\"String\"},\"cause\":{\"StringValue\":\"why\","
                 "\"DataType\":\"String\"}}},"
                 "{\"MessageId\":\"m2\",\"ReceiptHandle\":\"r2\",\"Body\":\"\"}]}");
@@ -171,9 +173,11 @@ static void messages_are_received_with_their_attributes(void **state)
         assert_string_equal(list.items[0].body, "{}");
         assert_string_equal(list.items[0].source, "arn:x");
         assert_string_equal(list.items[0].cause, "why");
+        assert_int_equal(list.items[0].sent_ms, 1764000000123);
         assert_string_equal(list.items[1].body, "");
         assert_null(list.items[1].source);
         assert_null(list.items[1].cause);
+        assert_int_equal(list.items[1].sent_ms, 0);
 }
 
 static void an_empty_queue_is_answered_in_several_forms(void **state)
