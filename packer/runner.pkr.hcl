@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
-# The version of GitHub's runner in images. Version and checksums change together; GitHub's release notes have both:
-# https://github.com/actions/runner/releases. GitHub gives no jobs to versions that are some months old, so images
-# have to be built again before that.
+# The version of GitHub's runner in images. Version, day and checksums change together; the release's page has them:
+# https://github.com/actions/runner/releases. GitHub gives no jobs to a runner that 30 days after a newer release is
+# not that release, so images have to be built again before that, with the newer one.
+locals {
+  runner_released = "2026-10-06" # make ami reads it here, and says how old that is
+}
+
 variable "runner_version" {
   type        = string
   default     = "2.338.0"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -307,6 +309,54 @@ def test_a_package_that_is_there_is_taken_as_it_is(builder):
     assert not [one for one in builder.called() if one.startswith("make ")]
     assert builder.variables()["agent_package"] == str(package)
     assert builder.variables()["agent_version"] == "unknown"
+
+
+# -- the runner's age ------------------------------------------------------------------------------
+
+
+def age_runner(builder, days):
+    """Pin a runner that was released so many days ago."""
+    released = (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
+    path = builder.folder / "packer" / "runner.pkr.hcl"
+    text, count = re.subn('(runner_released = ")[^"]*', rf"\g<1>{released}", path.read_text())
+    assert count == 1
+    path.write_text(text)
+    return released
+
+
+def pinned_version():
+    text = (PROJECT / "packer" / "runner.pkr.hcl").read_text()
+    return re.search(r'default += "(2\.\d+\.\d+)"', text)[1]
+
+
+def test_it_says_how_old_the_pinned_runner_is(builder):
+    released = age_runner(builder, 19)
+    text = builder.does(YES="1")
+    assert f"GitHub's runner {pinned_version()}, released on {released}, 19 days ago\n" in text
+    assert "warning" not in text
+
+
+def test_it_warns_of_an_old_runner_before_and_after_the_build(builder):
+    age_runner(builder, 20)
+    text = builder.does(YES="1")
+    before, after = text.split(f"image: {IMAGE}")
+    for part in (before, after):
+        assert "warning: GitHub gives jobs to this runner until 30 days after" in part
+        assert "make ami RUNNER_VERSION=… RUNNER_SHA256=…" in part
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"RUNNER_VERSION": "2.400.0", "RUNNER_SHA256": "a" * 64},
+        {"PKR_VAR_runner_version": "2.400.0"},
+    ],
+)
+def test_it_does_not_know_the_age_of_another_runner(builder, named):
+    age_runner(builder, 90)
+    text = builder.does(YES="1", **named)
+    assert "GitHub's runner 2.400.0, as you name it\n" in text
+    assert "warning" not in text
 
 
 # -- what stops it before anything is built --------------------------------------------------------
