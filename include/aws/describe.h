@@ -38,7 +38,8 @@ struct ec2_image {
         char state[16];        /* "available" */
         char architecture[16]; /* "x86_64", "arm64" */
         char snapshot[EC2_ID_SIZE];
-        char encrypted[8]; /* "true" or "false": the snapshot */
+        char encrypted[8];       /* "true" or "false": the snapshot */
+        char runner_version[24]; /* tag of packer/source.pkr.hcl; "" without it */
 };
 
 struct ec2_images {

@@ -16,6 +16,7 @@
 
 struct field {
         const char *path; /* within an item */
+        const char *tag;  /* the value of a tag: only of the one with this key; else NULL */
         size_t offset;
         size_t size;
 };
@@ -27,10 +28,14 @@ struct list {
         size_t n_fields;
 };
 
-#define FIELD(type_, path_, member_)                                                            \
-        {                                                                                       \
-                path_, offsetof(struct type_, member_), sizeof(((struct type_ *)NULL)->member_) \
+#define FIELD(type_, path_, member_)                            \
+        {                                                       \
+                path_, NULL, offsetof(struct type_, member_),   \
+                        sizeof(((struct type_ *)NULL)->member_) \
         }
+
+#define TAG_KEY "/tagSet/item/key"
+#define TAG_VALUE "/tagSet/item/value"
 
 static const struct field template_fields[] = {
         FIELD(ec2_template, "/launchTemplateId", id),
@@ -50,6 +55,8 @@ static const struct field image_fields[] = {
         FIELD(ec2_image, "/architecture", architecture),
         FIELD(ec2_image, "/blockDeviceMapping/item/ebs/snapshotId", snapshot),
         FIELD(ec2_image, "/blockDeviceMapping/item/ebs/encrypted", encrypted),
+        {TAG_VALUE, "scale-agent:runner-version", offsetof(struct ec2_image, runner_version),
+                sizeof(((struct ec2_image *)NULL)->runner_version)},
 };
 
 static const struct field snapshot_fields[] = {
@@ -88,6 +95,7 @@ struct reader {
         char *items;
         size_t count;
         bool has_list; /* even an empty one */
+        char tag[128]; /* the key of the tag whose value comes next */
 };
 
 /* PATH relative to the item that it is in, "" for the item itself; NULL outside of items. */
@@ -127,11 +135,14 @@ static void close_element(struct xml_walker *walker)
 
         if (!path || reader->count == 0)
                 return;
+        if (strcmp(path, TAG_KEY) == 0)
+                utf8_copy(reader->tag, sizeof(reader->tag), walker->text, walker->text_size);
         item = reader->items + reader->list->item_size * (reader->count - 1);
         for (size_t i = 0; i < reader->list->n_fields; i++) {
                 const struct field *field = &reader->list->fields[i];
 
-                if (strcmp(path, field->path) == 0)
+                if (strcmp(path, field->path) == 0 &&
+                        (!field->tag || strcmp(reader->tag, field->tag) == 0))
                         utf8_copy(
                                 item + field->offset, field->size, walker->text, walker->text_size);
         }

@@ -33,6 +33,7 @@ static const struct check {
         {"deliveries", doctor_check_deliveries},
         {"launch-templates", doctor_check_templates},
         {"images", doctor_check_images},
+        {"runner-version", doctor_check_runner},
         {"encryption", doctor_check_encryption},
         {"agent-profile", doctor_check_profile},
         {"subnets", doctor_check_subnets},
@@ -180,6 +181,7 @@ static int run(struct doctor *doctor, bool json)
 static void doctor_release(struct doctor *doctor)
 {
         free(doctor->templates);
+        github_installations_release(&doctor->installations);
         ec2_images_release(&doctor->images);
         ec2_subnets_release(&doctor->subnets);
         scaler_release(&doctor->scaler);

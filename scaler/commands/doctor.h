@@ -45,7 +45,8 @@ struct doctor {
         struct aws *aws;
         const struct config *config;
         struct github *github;
-        struct github_app app;          /* has a name once GitHub has accepted it */
+        struct github_app app; /* has a name once GitHub has accepted it */
+        struct github_installations installations;
         struct ec2_template *templates; /* one for each spec; has no id if it does not exist */
         struct ec2_images images;
         struct ec2_subnets subnets;
@@ -62,6 +63,10 @@ void doctor_check_webhook_secret(struct doctor *doctor, struct finding *finding)
 void doctor_check_github_secret(struct doctor *doctor, struct finding *finding);
 
 /* doctor_github.c */
+#define DOCTOR_SCOPES_MAX 5
+/* Where the configuration registers runners, as far as it names them: how many. */
+size_t doctor_scopes(
+        const struct config *config, char scopes[static DOCTOR_SCOPES_MAX][GITHUB_SCOPE_SIZE]);
 void doctor_check_app(struct doctor *doctor, struct finding *finding);
 void doctor_check_permissions(struct doctor *doctor, struct finding *finding);
 void doctor_check_installations(struct doctor *doctor, struct finding *finding);
@@ -78,6 +83,9 @@ size_t doctor_same_template(const struct config *config, size_t index);
 const struct ec2_image *doctor_image(const struct doctor *doctor, size_t index);
 void doctor_check_profile(struct doctor *doctor, struct finding *finding);
 void doctor_check_subnets(struct doctor *doctor, struct finding *finding);
+
+/* doctor_runner.c */
+void doctor_check_runner(struct doctor *doctor, struct finding *finding);
 
 /* doctor_encryption.c */
 void doctor_check_encryption(struct doctor *doctor, struct finding *finding);

@@ -14,9 +14,6 @@
 /* GitHub cancels a job that has waited this long: what failed earlier does not matter any more. */
 #define JOB_WAITS_MS (24 * 3600 * MSEC_PER_SEC)
 
-/* A personal token is tried on no more scopes than this. */
-#define SCOPES_MAX 5
-
 static struct http_call *ask(struct doctor *doctor, github_question question, struct err *err)
 {
         return ask_github(&doctor->scaler, doctor->github, question, err);
@@ -129,24 +126,40 @@ static void judge_missing(const struct config *config,
 
 void doctor_check_installations(struct doctor *doctor, struct finding *finding)
 {
-        _cleanup_(github_installations_release) struct github_installations installations = {0};
+        struct github_installations *installations = &doctor->installations;
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         struct err err;
 
         if (!doctor_has_app(doctor, finding))
                 return;
         call = ask(doctor, github_list_installations, &err);
-        if (!call || github_list_installations_answer(call, &installations, &err) < 0) {
+        if (!call || github_list_installations_answer(call, installations, &err) < 0) {
                 finding_fail(finding, NULL, "%s", err.text);
                 return;
         }
-        for (size_t i = 0; i < installations.count; i++)
-                judge_installation(doctor, &installations.items[i], finding);
-        if (installations.count < 100)
-                judge_missing(doctor->config, &installations, finding);
+        for (size_t i = 0; i < installations->count; i++)
+                judge_installation(doctor, &installations->items[i], finding);
+        if (installations->count < 100)
+                judge_missing(doctor->config, installations, finding);
 }
 
 /* -- a personal token -- */
+
+size_t doctor_scopes(
+        const struct config *config, char scopes[static DOCTOR_SCOPES_MAX][GITHUB_SCOPE_SIZE])
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < config->n_specs && count < DOCTOR_SCOPES_MAX; i++)
+                if (config->specs[i].organization)
+                        snprintf(scopes[count++], GITHUB_SCOPE_SIZE, "orgs/%s",
+                                config->specs[i].organization);
+        for (size_t i = 0; i < config->n_repositories && count < DOCTOR_SCOPES_MAX; i++)
+                if (!strchr(config->repositories[i], '*'))
+                        snprintf(scopes[count++], GITHUB_SCOPE_SIZE, "repos/%s",
+                                config->repositories[i]);
+        return count;
+}
 
 /* Looks for a runner that does not exist: GitHub refuses that without the permission. */
 static void try_token(struct doctor *doctor, const char *scope, struct finding *finding)
@@ -165,7 +178,8 @@ static void try_token(struct doctor *doctor, const char *scope, struct finding *
 void doctor_check_token(struct doctor *doctor, struct finding *finding)
 {
         const struct config *config = doctor->config;
-        unsigned tried = 0;
+        char scopes[DOCTOR_SCOPES_MAX][GITHUB_SCOPE_SIZE];
+        size_t n_scopes;
 
         if (config && config->app_id)
                 finding_skip(finding, "an App is used");
@@ -173,23 +187,10 @@ void doctor_check_token(struct doctor *doctor, struct finding *finding)
                 finding_skip(finding, "there is no token to ask with");
         if (!config || finding->result == FINDING_SKIPPED)
                 return;
-        for (size_t i = 0; i < config->n_specs && tried < SCOPES_MAX; i++)
-                if (config->specs[i].organization) {
-                        _cleanup_free_ char *scope =
-                                mem_format("orgs/%s", config->specs[i].organization);
-
-                        try_token(doctor, scope, finding);
-                        tried++;
-                }
-        for (size_t i = 0; i < config->n_repositories && tried < SCOPES_MAX; i++)
-                if (!strchr(config->repositories[i], '*')) {
-                        _cleanup_free_ char *scope =
-                                mem_format("repos/%s", config->repositories[i]);
-
-                        try_token(doctor, scope, finding);
-                        tried++;
-                }
-        if (tried == 0)
+        n_scopes = doctor_scopes(config, scopes);
+        for (size_t i = 0; i < n_scopes; i++)
+                try_token(doctor, scopes[i], finding);
+        if (n_scopes == 0)
                 finding_skip(finding, "the configuration names no repository to try it on");
 }
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -17,8 +18,8 @@ from cloud.github.webhooks import Delivery
 NAMES = [
     "aws-credentials", "configuration", "webhook-secret", "github-secret", "github-app",
     "github-permissions", "github-installations", "github-token", "webhook", "deliveries",
-    "launch-templates", "images", "encryption", "agent-profile", "subnets", "instance-types",
-    "spot-quota",
+    "launch-templates", "images", "runner-version", "encryption", "agent-profile", "subnets",
+    "instance-types", "spot-quota",
 ]  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def test_all_is_well(stage, doctor):
 
 def test_it_takes_few_calls(stage, doctor):
     doctor()
-    assert len(stage.github.api.calls) == 4
+    assert len(stage.github.api.calls) == 6
     called = [call.action for call in stage.aws.calls]
     assert called == [
         "GetParameter", "GetParameter", "GetParameter", "DescribeLaunchTemplateVersions",
@@ -89,7 +90,7 @@ def test_people_get_a_line_per_check(stage, doctor, run_scaler):
     place = next(n for n, line in enumerate(lines) if "github-permissions" in line)
     assert lines[place].startswith("failed   github-permissions   the App lacks administration:")
     assert lines[place + 1].startswith("         -> GitHub, the App's settings")
-    assert lines[-1] == "14 ok, 1 failed, 2 skipped"
+    assert lines[-1] == "15 ok, 1 failed, 2 skipped"
 
 
 # -- GitHub ----------------------------------------------------------------------------------------
@@ -307,6 +308,91 @@ def image_says(stage, image, encrypted, key=None):
 
 def disk(**ebs):
     return {"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 30} | ebs}]}
+
+
+DAY = 24 * 3600
+
+
+def tag_image(stage, version):
+    """Say which runner the stack's image has, as a build does."""
+    ec2 = stage.client("ec2")
+    (image,) = ec2.describe_images(Owners=["self"])["Images"]
+    tags = {"scale-agent:agent-version": "9.9.9", "scale-agent:runner-version": version, "a": "1.1"}
+    ec2.create_tags(
+        Resources=[image["ImageId"]], Tags=[{"Key": k, "Value": v} for k, v in tags.items()]
+    )
+    return image["ImageId"]
+
+
+def publish(stage, **days):
+    """Publish runners so many days ago: v2_338_0=3."""
+    now = time.time()
+    stage.github.releases = {
+        name[1:].replace("_", "."): now - days * DAY - 60 for name, days in days.items()
+    }
+
+
+def test_an_image_with_the_newest_runner(stage, doctor):
+    image = tag_image(stage, "2.338.0")
+    publish(stage, v2_99_0=900, v2_337_0=60, v2_338_0=50)
+    found = doctor()[1]["runner-version"]
+    assert found["result"] == "ok"
+    assert found["text"].startswith(f"image {image} has 2.338.0, the newest; ")
+
+
+@pytest.mark.parametrize(
+    ("days", "result", "words"),
+    [
+        (19, "ok", "has 2.336.0, the newest is 2.338.0; it gets jobs for 11 more days"),
+        (20, "failed", "has 2.336.0, the newest is 2.338.0; GitHub gives it jobs for less than 10"),
+        (30, "failed", "has 2.336.0, the newest is 2.338.0; GitHub gives it no jobs"),
+    ],
+)
+def test_an_image_whose_runner_is_overtaken(stage, doctor, days, result, words):
+    """The days count from the first newer one, not from the newest."""
+    image = tag_image(stage, "2.336.0")
+    publish(stage, v2_336_0=99, v2_337_0=days, v2_338_0=1)
+    found = doctor()[1]["runner-version"]
+    assert found["result"] == result
+    assert found["text"].startswith(f"image {image} {words}")
+    assert ("make ami RUNNER_VERSION" in found.get("advice", "")) == (result == "failed")
+
+
+def test_a_registered_runner_that_is_overtaken(stage, doctor):
+    tag_image(stage, "2.338.0")
+    publish(stage, v2_336_0=99, v2_337_0=40, v2_338_0=1)
+    stage.config["github"]["repositories"] = ["octo-org/one"]
+    configure(stage)
+    for name, version in [
+        ("i-1", "2.336.0"),
+        ("i-2", "2.338.0"),
+        ("i-3", None),
+        ("mac", "2.336.0"),
+    ]:
+        body = {"name": name, "labels": ["linux"], "runner_group_id": 1}
+        stage.github.registry.register("repos/octo-org/one", body)[0].version = version
+    assert bad(doctor()[1]) == {
+        "runner-version": "runner i-1 of repos/octo-org/one has 2.336.0, "
+        "the newest is 2.338.0; GitHub gives it no jobs"
+    }
+
+
+def test_an_image_without_a_tag_and_a_github_without_releases(stage, doctor):
+    text = doctor()[1]["runner-version"]["text"]
+    assert re.match("image ami-[0-9a-f]+ has no tag of its runner's version; ", text)
+    stage.github.releases.clear()
+    found = doctor()[1]["runner-version"]
+    assert (found["result"], found["text"]) == (
+        "skipped",
+        "this GitHub shows no release of the runner",
+    )
+
+
+def test_a_trial_release_is_not_the_newest(stage, doctor):
+    tag_image(stage, "2.338.0")
+    publish(stage, v2_338_0=1)
+    stage.github.releases["2.339.0-rc1"] = time.time() - 40 * DAY
+    assert doctor()[1]["runner-version"]["text"].endswith("GitHub's newest is 2.338.0")
 
 
 KEYS = [f"arn:aws:kms:eu-central-1:123456789012:key/{name}" for name in ("one", "two")]

@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "github/app.h"
 #include "github/github.h"
+#include "github/versions.h"
 
 #define SCOPE_URL "https://api.github.com/repos/octo-org/hello/actions/runners"
 
@@ -45,6 +46,24 @@ static void read_token(const struct http_call *call)
         github_release(&github);
 }
 
+static void read_versions(const struct http_call *call)
+{
+        struct github_runner_versions runners = {0};
+        struct github_versions versions = {0};
+        struct err err;
+
+        if (github_list_versions_answer(call, &versions, &err) == 0) {
+                CHECK((github_newest_version(&versions) != NULL) == (versions.count > 0));
+                CHECK(github_outdated_since_ms(&versions, "999999999.0.0") == 0);
+                github_versions_release(&versions);
+        }
+        if (github_list_runners_answer(call, &runners, &err) == 0) {
+                for (size_t i = 0; i < runners.count; i++)
+                        CHECK(runners.items[i].version[0]);
+                github_runner_versions_release(&runners);
+        }
+}
+
 static void read_app(const struct http_call *call)
 {
         struct github_installations installations = {0};
@@ -75,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 read_runners(call);
                 read_token(call);
                 read_app(call);
+                read_versions(call);
                 http_call_free(call);
         }
         return 0;

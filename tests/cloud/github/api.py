@@ -49,6 +49,10 @@ class Call:
     document: Any = None
 
 
+# What anybody may read.
+PUBLIC = ("repos/list-releases",)
+
+
 class Limits:
     """GitHub's primary limit per hour and its secondary limits per minute and at once."""
 
@@ -213,6 +217,9 @@ class Api:
         doorman = self.github.doorman
         if operation.id.startswith("apps/"):
             doorman.app(authorization)
+            return
+        if operation.id in PUBLIC:
+            doorman.anyone(authorization)
             return
         level = "read" if operation.method == "get" else "write"
         permission = "administration"

@@ -22,7 +22,7 @@ from jsonschema import Draft202012Validator
 BUILD = Path(__file__).resolve().parents[3] / "build"
 PACKAGE = "@octokit/openapi"
 DESCRIPTION = "generated/api.github.com.json"
-CUT_FORMAT = 5
+CUT_FORMAT = 9
 PATHS = (
     "/app",
     "/app/hook/config",
@@ -44,6 +44,7 @@ PATHS = (
     "/repos/{owner}/{repo}/actions/runs/{run_id}/attempts/{attempt_number}/jobs",
     "/repos/{owner}/{repo}/actions/runs/{run_id}/rerun-failed-jobs",
     "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs",
+    "/repos/{owner}/{repo}/releases",
 )
 WEBHOOKS = tuple(
     f"workflow-job-{action}" for action in ("queued", "waiting", "in-progress", "completed")

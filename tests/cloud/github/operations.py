@@ -182,6 +182,38 @@ def _delete(github: GitHub, names: dict[str, str], request: Request, body: Any) 
     return 204, None
 
 
+def _releases(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
+    if (names["owner"], names["repo"]) != ("actions", "runner") or not github.releases:
+        raise Refused(404, "Not Found")
+    found = sorted(github.releases.items(), key=lambda one: one[1], reverse=True)
+    size = int(request.query.get("per_page", ["30"])[0])
+    return 200, [_release(version, published) for version, published in found[:size]]
+
+
+def _release(version: str, published: float) -> dict[str, Any]:
+    url = "https://api.github.com/repos/actions/runner"
+    return {
+        "url": f"{url}/releases/1",
+        "html_url": f"https://github.com/actions/runner/releases/tag/v{version}",
+        "assets_url": f"{url}/releases/1/assets",
+        "upload_url": f"{url}/releases/1/assets{{?name,label}}",
+        "tarball_url": f"{url}/tarball/v{version}",
+        "zipball_url": f"{url}/zipball/v{version}",
+        "id": 1,
+        "node_id": "RE_1",
+        "tag_name": f"v{version}",
+        "target_commitish": "main",
+        "name": f"v{version}",
+        "body": "What's changed",
+        "draft": False,
+        "prerelease": "-" in version,
+        "created_at": iso(published),
+        "published_at": iso(published),
+        "author": _user("github-actions"),
+        "assets": [],
+    }
+
+
 def _user(login: str) -> dict[str, Any]:
     url = f"https://api.github.com/users/{login}"
     lists = (
@@ -221,4 +253,5 @@ OPERATIONS: dict[str, Serve] = {
     "actions/get-self-hosted-runner-for-org": _get,
     "actions/delete-self-hosted-runner-from-repo": _delete,
     "actions/delete-self-hosted-runner-from-org": _delete,
+    "repos/list-releases": _releases,
 } | RUN_OPERATIONS

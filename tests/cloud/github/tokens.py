@@ -133,6 +133,17 @@ class Doorman:
 
     def token(self, authorization: str, scope: str, permission: str, level: str) -> Token:
         """Refuse a caller whose token does not reach `scope` with that permission."""
+        token = self.anyone(authorization)
+        if token.installation is not None and not token.installation.covers(scope):
+            raise Refused(404, "Not Found")
+        if LEVELS.get(token.permissions.get(permission, ""), 0) < LEVELS[level]:
+            person = token.installation is None
+            words = "personal access token" if person else "integration"
+            raise Refused(403, f"Resource not accessible by {words}")
+        return token
+
+    def anyone(self, authorization: str) -> Token:
+        """Refuse a caller without a valid token."""
         scheme, _, text = authorization.partition(" ")
         with self._lock:
             token = self.tokens.get(text)
@@ -140,12 +151,6 @@ class Doorman:
             raise Refused(401, "Bad credentials" if text else "Requires authentication")
         if token.expires < time.time():
             raise Refused(401, "Bad credentials")
-        if token.installation is not None and not token.installation.covers(scope):
-            raise Refused(404, "Not Found")
-        if LEVELS.get(token.permissions.get(permission, ""), 0) < LEVELS[level]:
-            person = token.installation is None
-            words = "personal access token" if person else "integration"
-            raise Refused(403, f"Resource not accessible by {words}")
         return token
 
     def revoke_all(self) -> None:
