@@ -8,7 +8,7 @@ variable "region" {
   type        = string
   description = "Region in which the image is built."
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", var.region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", var.region))
     error_message = "The region is not an AWS region, such as eu-central-1."
   }
 }
@@ -224,7 +224,7 @@ variable "copy_regions" {
   default     = []
   description = "Further regions that get a copy of the image, with its tags and permissions."
   validation {
-    condition     = can([for name in var.copy_regions : regex("^[a-z]{2}(-[a-z]+)+-[0-9]+$", name)])
+    condition     = can([for name in var.copy_regions : regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", name)])
     error_message = "One of the regions to copy to is not an AWS region, such as eu-west-1."
   }
 }

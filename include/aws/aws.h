@@ -48,11 +48,11 @@ void aws_release(struct aws *aws);
 /* Replaces the credentials: takes ownership of the members of CREDENTIALS, and empties it. */
 void aws_set_credentials(struct aws *aws, struct aws_credentials *credentials);
 
-/* The partition that ARNs of REGION name: "aws", "aws-cn" or "aws-us-gov".
+/* The partition that ARNs of REGION name: "aws", "aws-cn", "aws-us-gov", "aws-eusc".
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html */
 const char *aws_partition(const char *region);
 
-/* What host names of services in REGION end with: "amazonaws.com" or "amazonaws.com.cn". */
+/* What host names of services in REGION end with: "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu". */
 const char *aws_domain(const char *region);
 
 /* The services that this project calls. */

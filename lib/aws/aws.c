@@ -112,6 +112,7 @@ static const struct partition {
 } partitions[] = {
         {"cn-", "aws-cn", "amazonaws.com.cn"},
         {"us-gov-", "aws-us-gov", "amazonaws.com"},
+        {"eusc-", "aws-eusc", "amazonaws.eu"}, /* European Sovereign Cloud */
         {"", "aws", "amazonaws.com"},
 };
 

@@ -67,6 +67,9 @@ stored_checksum() { # KEY
 # part of the path, as in the AWS CLI's `cloudformation deploy`, so its name may contain dots.
 object_url() { # KEY
   local domain=amazonaws.com
-  if [ "$partition" = aws-cn ]; then domain+=.cn; fi
+  case $partition in
+    aws-cn) domain=amazonaws.com.cn ;;
+    aws-eusc) domain=amazonaws.eu ;;
+  esac
   say "https://s3.$AWS_REGION.$domain/$BUCKET/$1"
 }

@@ -326,26 +326,31 @@ def test_the_template_goes_where_bucket_says(account):
     assert account.template()[0] not in account.objects()
 
 
-def test_the_url_of_the_template_is_of_the_region(account):
-    """Moto has no buckets in China, so the stand-in answers for it."""
+@pytest.mark.parametrize(
+    ("partition", "region", "domain"),
+    [
+        ("aws-cn", "cn-north-1", "amazonaws.com.cn"),
+        ("aws-eusc", "eusc-de-east-1", "amazonaws.eu"),
+    ],
+)
+def test_the_url_of_the_template_is_of_the_region(account, partition, region, domain):
+    """Moto has no buckets there, so the stand-in answers for it."""
     account.upload("first")
     _, body = account.template()
     stored = base64.b64encode(hashlib.sha256(body).digest()).decode()
     why = "An error occurred (ValidationError) when calling the CreateChangeSet operation: no"
-    china = account.answering(
-        "sts get-caller-identity|123456789012\\tarn:aws-cn:iam::123456789012:user/owner",
+    there = account.answering(
+        f"sts get-caller-identity|123456789012\\tarn:{partition}:iam::123456789012:user/owner",
         "Stacks[0].StackStatus|NONE",
         "ec2 describe-images|/dev/xvda\\t8",
-        "s3api get-bucket-location|cn-north-1",
+        f"s3api get-bucket-location|{region}",
         f"s3api head-object|{stored}",
         f"cloudformation create-change-set|{why}|254",
     )
     settings = {"AMI": account.image, "VPC": "vpc-1", "SUBNETS": "subnet-1", "YES": "1"}
-    account.fails("stack", AWS_REGION="cn-north-1", **settings, **china)
+    account.fails("stack", AWS_REGION=region, **settings, **there)
     (call,) = account.called("cloudformation create-change-set")
-    assert (
-        f"--template-url https://s3.cn-north-1.amazonaws.com.cn/{BUCKET}/scaler/template-" in call
-    )
+    assert f"--template-url https://s3.{region}.{domain}/{BUCKET}/scaler/template-" in call
 
 
 def test_a_stack_needs_a_bucket_in_its_region(account):

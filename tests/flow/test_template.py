@@ -6,6 +6,7 @@ What its roles allow action by action is in test_roles.py; here is what their co
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 
@@ -28,13 +29,18 @@ KEY = "arn:aws:kms:eu-central-1:123456789012:key/0123"
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 
 
-def resolved(kind, **given):
-    """Give all resources of a kind as a stack with these parameters has them."""
+def stack(region, **given):
+    """A stack with these parameters."""
     always = {"CodeBucket": "b", "CodeKey": "k", "ImageId": "ami-1"}
     always |= {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
     names = {name: name for name in RESOURCES}
-    stack = template.Template(DOCUMENT, always | given, names, "eu-central-1", "123456789012")
-    return {name: stack.resolve(one) for name, one in stack.of_type(kind).items()}
+    return template.Template(DOCUMENT, always | given, names, region, "123456789012")
+
+
+def resolved(kind, region="eu-central-1", **given):
+    """Give all resources of a kind as a stack with these parameters has them."""
+    made = stack(region, **given)
+    return {name: made.resolve(one) for name, one in made.of_type(kind).items()}
 
 
 def of_type(kind):
@@ -281,3 +287,60 @@ def test_only_machines_of_the_launch_template_can_be_launched(stage, changed, re
         return
     with pytest.raises(ClientError, match=rf"ec2:RunInstances on resource: \S*:{resource}"):
         ec2.run_instances(**request)
+
+
+# -- partitions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("region", "ec2", "console"),
+    [
+        ("eu-central-1", "ec2.amazonaws.com", "console.aws.amazon.com"),
+        ("cn-north-1", "ec2.amazonaws.com.cn", "console.amazonaws.cn"),
+        ("us-gov-west-1", "ec2.amazonaws.com", "console.amazonaws-us-gov.com"),
+        ("eusc-de-east-1", "ec2.amazonaws.com", "console.amazonaws-eusc.eu"),
+    ],
+)
+def test_names_follow_the_partition(region, ec2, console):
+    made = stack(region)
+    url = made.resolve(DOCUMENT["Outputs"]["DashboardUrl"]["Value"])
+    assert url == (
+        f"https://{region}.{console}/cloudwatch/home?region={region}#dashboards/dashboard/scale-agent"
+    )
+    roles = resolved("AWS::IAM::Role", region)
+    (trust,) = roles["RunnerRole"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": ec2}
+    (passing,) = [
+        one
+        for policy in roles["QueuedRole"]["Policies"]
+        for one in policy["PolicyDocument"]["Statement"]
+        if one["Action"] == "iam:PassRole"
+    ]
+    assert ec2 in passing["Condition"]["StringEquals"]["iam:PassedToService"]
+
+
+def conditions(value, name):
+    """All values of a condition key, at any depth."""
+    if isinstance(value, dict):
+        found = [one for key, one in value.items() if key == name]
+        return found + [one for inner in value.values() for one in conditions(inner, name)]
+    inner = value if isinstance(value, list) else []
+    return [found for one in inner for found in conditions(one, name)]
+
+
+@pytest.mark.parametrize(
+    ("region", "suffix"),
+    [
+        ("eu-central-1", "amazonaws.com"),
+        ("cn-north-1", "amazonaws.com.cn"),
+        ("eusc-de-east-1", "amazonaws.eu"),
+    ],
+)
+def test_a_key_may_be_used_through_the_services_of_every_partition(region, suffix):
+    roles = resolved("AWS::IAM::Role", region, KmsKeyArn=KEY, VolumeKmsKeyArn=KEY)
+    patterns = conditions(roles, "kms:ViaService")
+    assert len(patterns) > 8
+    for pattern in patterns:
+        service = pattern.split(".")[0]
+        assert fnmatch.fnmatchcase(f"{service}.{region}.{suffix}", pattern)
+        assert not fnmatch.fnmatchcase(f"{service}.eu-west-1.{suffix}", pattern)

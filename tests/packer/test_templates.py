@@ -104,7 +104,7 @@ def test_each_image_is_accepted(accepted, package, distribution, architecture):
             "subnet_id": "subnet-01234567",
             "vpc_id": "vpc-01234567",
             "share_accounts": '["123456789012"]',
-            "copy_regions": '["eu-west-1", "us-gov-east-1"]',
+            "copy_regions": '["eu-west-1", "us-gov-east-1", "eusc-de-east-1"]',
         },
         {"ssh_interface": "session_manager", "instance_profile": "builder"},
         {"name": "ours/runner", "instance_type": "c7i.large", "tags": '{team = "ours"}'},

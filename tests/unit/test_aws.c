@@ -127,6 +127,8 @@ static void regions_have_their_partition(void **state)
         assert_string_equal(aws_partition("eu-central-1"), "aws");
         assert_string_equal(aws_partition("cn-north-1"), "aws-cn");
         assert_string_equal(aws_partition("us-gov-west-1"), "aws-us-gov");
+        assert_string_equal(aws_partition("eusc-de-east-1"), "aws-eusc");
+        assert_string_equal(aws_partition("eu-south-1"), "aws");
 }
 
 static void endpoints_follow_region_and_settings(void **state)
@@ -137,6 +139,7 @@ static void endpoints_follow_region_and_settings(void **state)
         assert_url("us-east-1", AWS_SQS, "https://sqs.us-east-1.amazonaws.com/");
         assert_url("us-gov-west-1", AWS_EVENTBRIDGE, "https://events.us-gov-west-1.amazonaws.com/");
         assert_url("cn-north-1", AWS_SSM, "https://ssm.cn-north-1.amazonaws.com.cn/");
+        assert_url("eusc-de-east-1", AWS_SQS, "https://sqs.eusc-de-east-1.amazonaws.eu/");
 
         setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566", 1);
         assert_url("cn-north-1", AWS_SSM, "http://127.0.0.1:4566/");

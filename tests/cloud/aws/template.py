@@ -48,6 +48,11 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+def _partition(region: str) -> str:
+    starts = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
+    return next((name for start, name in starts.items() if region.startswith(start)), "aws")
+
+
 @functools.cache
 def load(path: Path = DEFAULT_PATH) -> dict[str, Any]:
     """Parse a template and expand short forms; the document is shared, do not change it."""
@@ -180,7 +185,7 @@ class Template:
             **given,
             "AWS::Region": region,
             "AWS::AccountId": account,
-            "AWS::Partition": "aws",
+            "AWS::Partition": _partition(region),
             "AWS::NoValue": _ABSENT,
         }
 
@@ -194,7 +199,7 @@ class Template:
         }
 
     def resolve(self, value: Any) -> Any:
-        """Replace Ref, Fn::GetAtt, Fn::Sub, Fn::Join and Fn::If, at any depth."""
+        """Replace Ref, Fn::GetAtt, Fn::Sub, Fn::Join, Fn::FindInMap and Fn::If, at any depth."""
         if isinstance(value, list):
             return [one for one in map(self.resolve, value) if one is not _ABSENT]
         if not isinstance(value, dict):
@@ -209,6 +214,9 @@ class Template:
                 return re.sub(r"\$\{([^}]+)\}", lambda match: self._substitute(match[1]), inner)
             if key == "Fn::Join":
                 return inner[0].join(self.resolve(inner[1]))
+            if key == "Fn::FindInMap":
+                table, first, second = self.resolve(inner)
+                return self.document["Mappings"][table][first][second]
             if key == "Fn::If":
                 return self.resolve(self._chosen(inner))
             if key.startswith("Fn::"):
