@@ -48,8 +48,10 @@ int notification_parse(const char *text, size_t size, struct notification *ret,
         struct cJSON **ret_json, struct err *err);
 
 struct notify_channel {
-        const char *name;     /* "teams" */
-        const char *variable; /* "TEAMS_WEBHOOK_URLS": a reference to one URL per line */
+        const char *name;      /* "teams" */
+        const char *title;     /* "Teams": for people */
+        const char *variable;  /* "TEAMS_WEBHOOK_URLS": a reference to one URL per line */
+        const char *parameter; /* below the prefix, where `scaler setup` stores these */
         /* A call that posts NOTIFICATION to URL, which is secret as a whole. */
         struct http_call *(*call)(const char *url, const struct notification *notification);
         /* 0, or negative. The text names the channel, but never the URL. */
@@ -57,6 +59,7 @@ struct notify_channel {
 };
 
 /* All channels, ended by one without a name. */
+#define NOTIFY_CHANNELS_MAX 7
 extern const struct notify_channel notify_channels[];
 
 /* The channels themselves. Microsoft Teams: an Adaptive Card to a Workflows webhook; Slack: blocks

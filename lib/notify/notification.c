@@ -15,10 +15,13 @@
 #include "text.h"
 
 const struct notify_channel notify_channels[] = {
-        {"teams", "TEAMS_WEBHOOK_URLS", teams_call, teams_answer},
-        {"slack", "SLACK_WEBHOOK_URLS", slack_call, slack_answer},
+        {"teams", "Teams", "TEAMS_WEBHOOK_URLS", "notify/teams-webhook-urls", teams_call,
+                teams_answer},
+        {"slack", "Slack", "SLACK_WEBHOOK_URLS", "notify/slack-webhook-urls", slack_call,
+                slack_answer},
         {0},
 };
+_Static_assert(ARRAY_SIZE(notify_channels) - 1 <= NOTIFY_CHANNELS_MAX, "raise it");
 
 static const char *const severity_names[] = {
         [NOTIFICATION_INFO] = "info",

@@ -18,14 +18,12 @@
 static const char *const parameter_names[] = {
         [SETUP_PRIVATE_KEY] = "github/private-key",
         [SETUP_WEBHOOK_SECRET] = "github/webhook-secret",
-        [SETUP_TEAMS] = "notify/teams-webhook-urls",
-        [SETUP_SLACK] = "notify/slack-webhook-urls",
         [SETUP_CONFIG] = "config",
 };
 
 static void setup_release(struct setup *setup)
 {
-        for (size_t i = 0; i < SETUP_ITEMS; i++) {
+        for (size_t i = 0; i < setup->n_items; i++) {
                 free(setup->items[i].parameter);
                 mem_free_secret(setup->items[i].stored);
                 mem_free_secret(setup->items[i].value);
@@ -104,6 +102,11 @@ enum {
         N_OPTIONS,
 };
 
+static void add_item(struct setup *setup, const char *name)
+{
+        setup->items[setup->n_items++].parameter = mem_format("%s/%s", setup->prefix, name);
+}
+
 static void take_options(struct setup *setup, const char *const *values)
 {
         const char *url =
@@ -118,8 +121,10 @@ static void take_options(struct setup *setup, const char *const *values)
         setup->set_webhook = values[OPTION_SET_WEBHOOK];
         setup->yes = values[OPTION_YES];
         setup->interactive = isatty(STDIN_FILENO);
-        for (size_t i = 0; i < SETUP_ITEMS; i++)
-                setup->items[i].parameter = mem_format("%s/%s", setup->prefix, parameter_names[i]);
+        for (size_t i = 0; i < ARRAY_SIZE(parameter_names); i++)
+                add_item(setup, parameter_names[i]);
+        for (size_t i = 0; notify_channels[i].name; i++)
+                add_item(setup, notify_channels[i].parameter);
 }
 
 static int setup_main(int argc, char *argv[])

@@ -13,16 +13,16 @@
 #include "commands.h"
 #include "config/config.h"
 #include "github/app.h"
+#include "notify/notification.h"
 #include "scaler.h"
 
 /* The parameters below the prefix. */
 enum setup_name {
         SETUP_PRIVATE_KEY,
         SETUP_WEBHOOK_SECRET,
-        SETUP_TEAMS,
-        SETUP_SLACK,
         SETUP_CONFIG,
-        SETUP_ITEMS,
+        SETUP_CHANNELS, /* the first of notify_channels; the others follow it */
+        SETUP_ITEMS_MAX = SETUP_CHANNELS + NOTIFY_CHANNELS_MAX, /* SSM reads ten at once */
 };
 
 struct setup_item {
@@ -46,7 +46,8 @@ struct setup {
         char *app_id;
         bool generated;        /* setup made the webhook secret itself */
         struct config *config; /* the given one, or else the stored one; may be NULL */
-        struct setup_item items[SETUP_ITEMS];
+        struct setup_item items[SETUP_ITEMS_MAX];
+        size_t n_items;
         struct github github; /* with App id and key */
         struct github_app app;
 };

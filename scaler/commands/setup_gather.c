@@ -194,17 +194,20 @@ static int gather_webhook_secret(struct setup *setup, struct err *err)
         return yes ? generate(setup, err) : err_set(err, -ENODATA, "no webhook secret was given");
 }
 
-static int gather_channel(struct setup *setup, const char *variable, const char *question,
-        enum setup_name name, struct err *err)
+static int gather_channel(struct setup *setup, size_t index, struct err *err)
 {
+        const struct notify_channel *channel = &notify_channels[index];
+        enum setup_name name = (enum setup_name)(SETUP_CHANNELS + index);
+        _cleanup_free_ char *question =
+                mem_format("%s webhook URL (hidden; empty: none)", channel->title);
         _cleanup_buf_ struct buf url = BUF_INIT(LINE_LIMIT);
-        int r = take_variable(setup, variable, name, err);
+        int r = take_variable(setup, channel->variable, name, err);
 
         if (r <= 0)
                 return r;
         if (!setup->interactive || setup->items[name].stored)
                 return 0;
-        r = ask(setup, question, true, variable, &url, err);
+        r = ask(setup, question, true, channel->variable, &url, err);
         if (r < 0)
                 return r;
         if (url.size > 0)
@@ -222,12 +225,8 @@ int setup_gather(struct setup *setup, struct err *err)
                 r = gather_key(setup, err);
         if (r == 0)
                 r = gather_webhook_secret(setup, err);
-        if (r == 0)
-                r = gather_channel(setup, "TEAMS_WEBHOOK_URLS",
-                        "Teams webhook URL (hidden; empty: none)", SETUP_TEAMS, err);
-        if (r == 0)
-                r = gather_channel(setup, "SLACK_WEBHOOK_URLS",
-                        "Slack webhook URL (hidden; empty: none)", SETUP_SLACK, err);
+        for (size_t i = 0; r == 0 && notify_channels[i].name; i++)
+                r = gather_channel(setup, i, err);
         return r;
 }
 
@@ -246,7 +245,7 @@ static bool is_same(const struct setup_item *item, bool is_webhook_secret)
 
 int setup_confirm(struct setup *setup, struct err *err)
 {
-        for (size_t i = 0; i < SETUP_ITEMS; i++) {
+        for (size_t i = 0; i < setup->n_items; i++) {
                 struct setup_item *item = &setup->items[i];
                 _cleanup_free_ char *question = NULL;
                 bool yes = setup->yes;

@@ -18,18 +18,18 @@ int setup_read(struct setup *setup, struct err *err)
 {
         _cleanup_(ssm_free_parameters) cJSON *found = NULL;
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        const char *names[SETUP_ITEMS];
+        const char *names[SETUP_ITEMS_MAX];
         int r = scaler_aws(&setup->scaler, &setup->aws, err);
 
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < SETUP_ITEMS; i++)
+        for (size_t i = 0; i < setup->n_items; i++)
                 names[i] = setup->items[i].parameter;
-        call = scaler_call(&setup->scaler, ssm_get_parameters(setup->aws, names, SETUP_ITEMS));
+        call = scaler_call(&setup->scaler, ssm_get_parameters(setup->aws, names, setup->n_items));
         r = ssm_get_parameters_answer(call, &found, err);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < SETUP_ITEMS; i++) {
+        for (size_t i = 0; i < setup->n_items; i++) {
                 const cJSON *value = cJSON_GetObjectItemCaseSensitive(found, names[i]);
 
                 if (!cJSON_IsString(value))
@@ -73,7 +73,7 @@ int setup_store(struct setup *setup, struct err *err)
 {
         int r = 0;
 
-        for (int i = 0; i < SETUP_ITEMS && r == 0; i++)
+        for (size_t i = 0; i < setup->n_items && r == 0; i++)
                 r = store(setup, (enum setup_name)i, err);
         return r;
 }
