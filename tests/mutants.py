@@ -25,7 +25,7 @@ EQUIVALENT = Path("tests/mutants.equivalent")
 SECONDS = 60  # a unit program takes less than two
 
 AGENT = ["agent_alarm", "agent_clock", "agent_end", "agent_idle", "agent_parts", "agent_start"]
-GITHUB = ["github_call", "github_runners", "github_token", "github_app"]
+GITHUB = ["github_call", "github_runners", "github_token", "github_app", "github_versions"]
 # Files that decide, with the unit programs that cover them.
 FILES = {
     "lib/aws/ec2.c": ["ec2", "launch"],
@@ -49,8 +49,12 @@ FILES = {
     "scaler/job/give_back_unstarted.c": ["give_back_unstarted", "instance"],
     "scaler/job/handle_report.c": ["handle_report", "instance"],
     "scaler/job/launch.c": ["launch", "launch_token", "queued"],
+    "scaler/job/launch_name.c": ["launch_name"],
     "scaler/job/park.c": ["park", "queued"],
+    "scaler/job/recall.c": ["recall", "queued"],
     "scaler/job/registration.c": ["registration", "queued"],
+    "scaler/job/relaunch.c": ["relaunch", "queued"],
+    "scaler/job/setback.c": ["setback", "queued"],
     "scaler/job/undo_launches.c": ["undo_launches", "queued"],
     "scaler/machine/leftovers.c": ["completed", "instance"],
     "scaler/machine/notifications.c": ["notification", "handle_report", "instance"],
