@@ -44,21 +44,30 @@ store() { # FILE KEY
     say "already there: s3://$BUCKET/$2"
     return
   fi
+  if [ "$stored" = hidden ]; then
+    say "whether s3://$BUCKET/$2 is there cannot be seen without s3:ListBucket and s3:GetObject; uploading it"
+  fi
   must "$1 was not uploaded" s3api put-object --bucket "$BUCKET" --key "$2" --body "$1" \
     --checksum-algorithm SHA256 --checksum-sha256 "$checksum" >/dev/null
   stored=$(stored_checksum "$2")
+  if [ "$stored" = hidden ]; then
+    fail "s3://$BUCKET/$2 was uploaded, but cannot be read: 403: Forbidden" \
+      "get the permission s3:GetObject (and kms:Decrypt for a bucket with a KMS key), then make $command again"
+  fi
   if [ "$stored" != "$checksum" ]; then
     fail "what arrived at s3://$BUCKET/$2 is not $1" "make $command again"
   fi
   say "uploaded: s3://$BUCKET/$2"
 }
 
-# Prints the checksum of an object; nothing when there is no such object.
+# Prints the checksum of an object; nothing when there is no such object. S3 says 403 for what is not there to
+# somebody without s3:ListBucket: that is `hidden`.
 stored_checksum() { # KEY
   if call s3api head-object --bucket "$BUCKET" --key "$1" --checksum-mode ENABLED \
     --query ChecksumSHA256 --output text; then return; fi
   case $(reason) in
     *"Not Found"* | *404*) ;;
+    *Forbidden* | *403*) say hidden ;;
     *) fail "s3://$BUCKET/$1 cannot be read: $(reason)" "$(next_step "$(reason)")" ;;
   esac
 }

@@ -60,8 +60,10 @@ Resources:
 # Answers for the AWS CLI: the lines of $ANSWERS are "WORDS OF THE CALL|text|exit status".
 STAND_IN = """#!/usr/bin/env bash
 printf '%s\\n' "$*" >>"$ANSWERS.calls"
-while IFS='|' read -r words text status; do
+while IFS='|' read -r words text status times; do
   case " $* " in *" $words "*)
+    called=$(grep -cF -e "$words" "$ANSWERS.calls")
+    if [ -n "$times" ] && [ "$called" -gt "$times" ]; then continue; fi
     if [ -n "${status#0}" ]; then printf '%b\\n' "$text" >&2; else printf '%b\\n' "$text"; fi
     exit "${status:-0}" ;;
   esac
@@ -161,7 +163,10 @@ class Account:
         return result.stdout
 
     def answering(self, *lines: str) -> dict[str, str]:
-        """Make a stand-in for the AWS CLI that gives these answers, and settings that find it."""
+        """Make a stand-in for the AWS CLI that gives these answers, and settings that find it.
+
+        A line is WORDS|ANSWER, then |STATUS of a failure, then |TIMES that it is given.
+        """
         tools = self.folder / "tools"
         tools.mkdir(exist_ok=True)
         (tools / "aws").write_text(STAND_IN)

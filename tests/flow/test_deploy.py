@@ -165,6 +165,27 @@ def test_a_refused_upload_names_the_permission(account):
     assert "was not uploaded: AccessDenied: not you" in text and "get this permission" in text
 
 
+HIDDEN = "An error occurred (403) when calling the HeadObject operation: Forbidden"
+
+
+def test_without_permission_to_list_it_uploads_what_it_cannot_see(account):
+    """S3 says 403, not 404, for what is not there."""
+    text = account.does(
+        "upload", BUCKET=BUCKET, **account.answering(f"s3api head-object|{HIDDEN}|254|1")
+    )
+    assert "cannot be seen without s3:ListBucket" in text and "uploaded: s3://" in text
+    assert len(account.objects()) == 1
+
+
+def test_without_permission_to_read_the_upload_is_not_taken_for_good(account):
+    text = account.fails(
+        "upload", BUCKET=BUCKET, **account.answering(f"s3api head-object|{HIDDEN}|254")
+    )
+    assert "was uploaded, but cannot be read: 403: Forbidden" in text
+    assert "get the permission s3:GetObject" in text
+    assert not (account.folder / "build" / "uploaded-x86_64").exists()
+
+
 def test_there_has_to_be_a_zip(account):
     text = account.fails("upload", BUCKET=BUCKET, ARCH="arm64")
     assert "there is no build/scaler-arm64.zip" in text and "make build ARCH=arm64" in text
