@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Checks how the C files hang together; `make lint` runs it.
 
-It prints each C file that no target of the Makefile compiles, each include that points upward, and
-each circle of includes. Which way is up is the table ROOMS: a file belongs to the first room whose
-pattern fits its path (* fits slashes as well). It may include the files of its own room and of the
-rooms that are listed. To let a room use another one, add that to its row.
+It prints each C file that no target of the Makefile compiles, each include that points upward, each
+circle of includes, and each network call that no event's time bounds. Which way is up is the table
+ROOMS: a file belongs to the first room whose pattern fits its path (* fits slashes as well). It may
+include the files of its own room and of the rooms that are listed. To let a room use another one,
+add that to its row.
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ ROOMS: list[tuple[str, str, list[str]]] = [
 # A container holds what its parts keep and so includes their headers; that they use the container
 # is no circle.
 CONTAINERS = ["scaler/scaler.h"]
+
+# A call that is begun without scaler_start() or scaler_call() may outlive the event. Two files may:
+# the container, which bounds it, and references, to which the container gives a limit.
+UNBOUND = re.compile(r"\bhttp_(?:start|perform)\(")
+MAY_BEGIN = ["scaler/scaler.c", "scaler/config/reference.c"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
@@ -139,6 +145,16 @@ class Tree:
                 faults.append("a circle of includes: " + " -> ".join(circle))
                 graph[circle[0]].remove(circle[1])
 
+    def unbounded(self) -> list[str]:
+        """Calls of the scaler that no event's time bounds."""
+        return [
+            f"{path}: begins a call with {found[0]}), which no event's time bounds: scaler_start(),"
+            " scaler_call()"
+            for path in self.files
+            if fnmatchcase(path, "scaler/*.c") and path not in MAY_BEGIN
+            for found in UNBOUND.finditer(Path(path).read_text(errors="replace"))
+        ]
+
 
 def node_of(path: str) -> str:
     """Name a header and its source alike."""
@@ -148,7 +164,7 @@ def node_of(path: str) -> str:
 def main() -> int:
     """Prints every fault."""
     tree = Tree()
-    faults = tree.forgotten() + tree.upward() + tree.circles()
+    faults = tree.forgotten() + tree.upward() + tree.circles() + tree.unbounded()
     for fault in faults:
         print(fault)
     return 1 if faults else 0
