@@ -55,6 +55,57 @@ static void a_job_that_waits_without_a_machine_is_launched(void **state)
         assert_string_equal(recall(stage), STAGE_NONE_FAILED);
 }
 
+#define INSTANCE(id, state, index, tags)                                                 \
+        "<item><instanceId>i-0000000" id "</instanceId><instanceState><name>" state      \
+        "</name></instanceState><amiLaunchIndex>" index "</amiLaunchIndex><tagSet>" tags \
+        "</tagSet></item>"
+#define BOTH TAG("scale-agent:launches", "/1-1-0/2-1-0/")
+
+/* All jobs of a batch are searched for at once, and each gets the machine that is its own. */
+static void jobs_are_recalled_together(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"m1", queued_job_with(1, "linux", ",\"stale\":1"), 0, NULL},
+                {"m2", queued_job_with(2, "linux", ",\"stale\":1"), 0, NULL},
+        };
+
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "Filter.1.Value.1=%2A%2F1-1-0%2F%2A&Filter.1.Value.2=%2A%2F2-1-0%2F%2A", 200,
+                "<DescribeInstancesResponse><reservationSet><item><ownerId>1</ownerId>"
+                "<instancesSet>" INSTANCE("1", "running", "1", BOTH)
+                        INSTANCE("2", "terminated", "0", BOTH) INSTANCE("3", "running", "0",
+                                OWNED) "</instancesSet></item></reservationSet></"
+                                       "DescribeInstancesResponse>");
+        expect_status(stage, "completed");
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/2", NULL, 200,
+                "{\"status\":\"queued\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "\"WithDecryption\":true", 400,
+                "{\"__type\":\"ParameterNotFound\"}");
+        expect_registration(stage, 1);
+        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"message\":\"handed over\",\"instance\":\"i-00000001\"");
+}
+
+/* One that has ended does not hide another one that lives. */
+static void a_machine_that_lives_is_found_behind_one_that_ended(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_EC2, "%2F1-1-0%2F", 200,
+                "<DescribeInstancesResponse><reservationSet><item><ownerId>1</ownerId>"
+                "<instancesSet>" INSTANCE("2", "terminated", "0", OWNED)
+                        INSTANCE("1", "running", "0", OWNED) INSTANCE("3", "terminated", "0",
+                                OWNED) "</instancesSet></item></reservationSet></"
+                                       "DescribeInstancesResponse>");
+        expect_status(stage, "queued");
+        script_expect(stage->script, "POST", STAGE_SSM, "\"WithDecryption\":true", 400,
+                "{\"__type\":\"ParameterNotFound\"}");
+        expect_registration(stage, 1);
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"message\":\"handed over\",\"instance\":\"i-00000001\"");
+}
+
 /* The name is in the tag, but another launch index owns it. */
 static void the_machine_of_another_job_is_not_adopted(void **state)
 {
@@ -144,6 +195,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(a_job_that_waits_without_a_machine_is_launched),
+                TEST(jobs_are_recalled_together),
+                TEST(a_machine_that_lives_is_found_behind_one_that_ended),
                 TEST(the_machine_of_another_job_is_not_adopted),
                 TEST(a_machine_that_lives_is_adopted),
                 TEST(a_machine_that_is_of_no_use_is_replaced),

@@ -115,6 +115,30 @@ static void the_hand_over_has_the_times_so_far(void **state)
                            "\\\"handed_over\\\":1767323045002}");
 }
 
+/* All that the agent needs, as the specification says it. */
+static void the_hand_over_has_runner_limits_and_job(void **state)
+{
+        static const char *const parts[] = {
+                "\\\"jit_config\\\":\\\"c2VjcmV0\\\"",
+                "\\\"prefix\\\":\\\"/p\\\"",
+                "\\\"spec\\\":\\\"linux\\\"",
+                "\\\"scope\\\":\\\"repos/o/r\\\"",
+                "\\\"runner_id\\\":101",
+                "\\\"idle_limit_seconds\\\":77",
+                "\\\"job_limit_seconds\\\":7777",
+                "\\\"id\\\":1,",
+        };
+        struct stage *stage = *state;
+
+        stage->scaler.config->specs[0].idle_limit_seconds = 77;
+        stage->scaler.config->specs[0].job_limit_seconds = 7777;
+        expect_launch(stage, NULL, 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+                assert_sent(stage, parts[i]);
+}
+
 /* -- what is in the way -- */
 
 /* GitHub has a runner of the instance's name, in this state. */
@@ -185,6 +209,10 @@ static void a_runner_that_may_be_in_use_is_left_alone(void **state)
                 {NULL, "offline", "true", 0},
                 {NULL, "offline", "false", 422},
         };
+        static const char found[] = "\"message\":\"found handed over\",\"instance\":\"i-00000001\","
+                                    "\"job\":1,\"repository\":\"o/r\",\"runner\":55";
+        const char *log;
+        size_t n_found = 0;
         struct stage *stage = *state;
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -201,8 +229,9 @@ static void a_runner_that_may_be_in_use_is_left_alone(void **state)
                                 rows[i].deleted, "{\"message\":\"busy\"}");
                 assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         }
-        assert_logged(stage, "\"message\":\"found handed over\",\"instance\":\"i-00000001\","
-                             "\"job\":1,\"repository\":\"o/r\",\"runner\":55");
+        for (log = stage_log(stage); (log = strstr(log, found)); log++)
+                n_found++;
+        assert_int_equal(n_found, ARRAY_SIZE(rows));
 }
 
 static void a_name_that_is_free_again_is_asked_for_again(void **state)
@@ -344,6 +373,8 @@ static void only_what_can_never_work_gives_the_machine_up(void **state)
                 }
                 assert_string_equal(
                         queued_one(stage, queued_job_with(1, "linux", queued)), STAGE_NONE_FAILED);
+                if (!rows[i].passes)
+                        assert_sent(stage, "job 1: instance i-00000001: ");
                 script_sleep(stage->script, 60 * MSEC_PER_SEC); /* launches pause for so long */
         }
 }
@@ -357,6 +388,7 @@ int main(void)
                 TEST(the_instance_type_is_a_label),
                 TEST(the_job_s_own_label_is_one_of_the_runner),
                 TEST(the_hand_over_has_the_times_so_far),
+                TEST(the_hand_over_has_runner_limits_and_job),
                 TEST(a_runner_that_nobody_can_use_is_replaced),
                 TEST(a_runner_that_may_be_in_use_is_left_alone),
                 TEST(a_name_that_is_free_again_is_asked_for_again),

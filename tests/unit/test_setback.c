@@ -52,6 +52,44 @@ static void github_pauses_the_launches_of_an_installation(void **state)
         assert_int_equal(setback_pause_until(&stage->scaler, 1), 0);
 }
 
+/* What has ended already must not push out what has not. */
+static void a_limit_that_has_ended_pauses_nothing(void **state)
+{
+        _cleanup_(http_call_freep) struct http_call *failed = answered(503, "", "{}");
+        _cleanup_(http_call_freep) struct http_call *over =
+                answered(429, "Retry-After: 0\r\n", "{}");
+        struct stage *stage = *state;
+        const struct err err = {0};
+
+        setback_by_github(&stage->scaler, 1, failed, -EPROTO, &err);
+        for (int64_t i = 0; i < 2 * RECENT_MAX; i++)
+                setback_by_github(&stage->scaler, 2 + i, over, -EPROTO, &err);
+        assert_int_equal(
+                setback_pause_until(&stage->scaler, 1), clock_wall_ms(stage->scaler.clock) + 60000);
+}
+
+static void a_setback_has_result_and_cause(void **state)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered(500, "", "");
+        struct stage *stage = *state;
+        struct err err = {0};
+        struct setback setback;
+
+        err_set(&err, -EPROTO, "no answer");
+        setback = setback_by_aws(call, -EPROTO, &err);
+        assert_true(setback.passing && !setback.by_github);
+        assert_int_equal(setback.result, -EPROTO);
+        assert_string_equal(setback.err.text, "no answer");
+        setback = setback_by_github(&stage->scaler, 1, call, -EPROTO, &err);
+        assert_true(setback.passing && setback.by_github);
+        assert_int_equal(setback.result, -EPROTO);
+        assert_string_equal(setback.err.text, "no answer");
+        setback = setback_final(-EPROTO, &err);
+        assert_false(setback.passing || setback.by_github);
+        assert_int_equal(setback.result, -EPROTO);
+        assert_string_equal(setback.err.text, "no answer");
+}
+
 static void aws_refusals_pass_or_stay(void **state)
 {
         static const struct {
@@ -94,6 +132,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(github_pauses_the_launches_of_an_installation),
+                TEST(a_limit_that_has_ended_pauses_nothing),
+                TEST(a_setback_has_result_and_cause),
                 TEST(aws_refusals_pass_or_stay),
                 TEST(a_message_that_sqs_did_not_take_fails_the_batch),
         };
