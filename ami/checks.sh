@@ -38,6 +38,9 @@ check_settings() {
   check_switch BUILD_TOOLS "$BUILD_TOOLS" yes no
   check_switch JOB_METADATA "$JOB_METADATA" deny allow
   check_switch SSH "$SSH" no yes
+  if ! [[ $LIFE_HOURS =~ ^[1-9][0-9]{0,2}$ ]] || [ "$LIFE_HOURS" -gt 168 ]; then
+    fault "LIFE_HOURS is '$LIFE_HOURS'; it must be a whole number from 1 to 168"
+  fi
   if ! [[ $PREFIX =~ ^(/[A-Za-z0-9_.-]+)+$ ]]; then
     fault "PREFIX is '$PREFIX'; it must be a path of SSM parameters, such as /scale-agent"
   fi

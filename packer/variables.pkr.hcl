@@ -105,6 +105,16 @@ variable "job_metadata" {
   }
 }
 
+variable "life_hours" {
+  type        = number
+  default     = 7
+  description = "Hours until a machine is powered off, whatever it does; jobs may take half an hour less."
+  validation {
+    condition     = var.life_hours >= 1 && var.life_hours <= 168 && floor(var.life_hours) == var.life_hours
+    error_message = "The hours of a machine's life are not a whole number from 1 to 168."
+  }
+}
+
 variable "ssh" {
   type        = bool
   default     = false

@@ -224,7 +224,9 @@ static const struct config_field spec_fields[] = {
         },
         {
                 .name = "job_limit_seconds",
-                .description = "A job that takes longer is stopped.",
+                .description =
+                        "A job that takes longer is stopped. Machines are powered off after 7 "
+                        "hours: for more, build an image with LIFE_HOURS=...",
                 .kind = CONFIG_NUMBER,
                 .min = 60,
                 .max = INT64_C(5) * 24 * 3600, /* GitHub's limit on a self-hosted runner */

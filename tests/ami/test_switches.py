@@ -47,6 +47,17 @@ def test_metadata_may_be_allowed_and_denied_again(changed):
     assert [name for name in left if not root.exists(name)] == []
 
 
+def test_a_machine_may_live_longer(changed):
+    root = changed
+    timer = "etc/systemd/system/runner-agent-deadline.timer.d/deadline.conf"
+    assert not root.exists(timer)
+    assert root.install("agent", LIFE_HOURS="24").status == 0
+    assert root.text(timer) == "[Timer]\nOnBootSec=\nOnBootSec=24h\n"
+    assert root.enabled("runner-agent-deadline.timer")
+    assert root.install("agent").status == 0
+    assert not root.exists(timer)
+
+
 def test_ssh_has_keys_of_its_own_and_takes_the_launch_key(changed):
     root = changed
     ended = root.install("services", "clean", SSH="yes")
