@@ -130,7 +130,7 @@ static void people_hear_job_spec_and_how_many(void **state)
         struct job job = {
                 .id = 1,
                 .attempt = 1,
-                .relaunches = RELAUNCHES_MAX - 1,
+                .relaunches = 5 - 1,
                 .repository = mem_string("o/r"),
                 .name = mem_string("build"),
                 .spec = mem_string("linux"),
