@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Deregisters the runners of all idle machines at the same time, and deletes the parameters of
- * those that GitHub no longer knows.
+ * Deregisters the runners of all idle machines at the same time, tags the machines, and deletes the
+ * parameters of those that GitHub no longer knows.
  */
 
 #include "idle_machines.h"
@@ -24,6 +24,28 @@ static bool is_deregistered(const struct deregistration *item)
         return item->is_done;
 }
 
+static void on_tagged(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct err err;
+        int r = ec2_create_tags_answer(call, &err);
+
+        if (r < 0)
+                deregistration_fail(userdata, r, &err);
+}
+
+/* For the breaker of its spec: a machine whose runner has listened shows that its image works. */
+static void tag(struct deregistration *item)
+{
+        const struct ec2_tag tag = {JOB_IDLE_TAG, "1"};
+        struct http_call *call =
+                ec2_create_tags(item->all->aws, item->machine->instance->id, &tag, 1);
+
+        call->done = on_tagged;
+        call->userdata = item;
+        scaler_start(item->all->scaler, call);
+}
+
 void handle_idle_machines(
         struct scaler *scaler, struct aws *aws, struct runner_machine *machines, size_t n_machines)
 {
@@ -33,6 +55,10 @@ void handle_idle_machines(
         for (size_t i = 0; i < all.n_items; i++)
                 if (is_idle(&all.items[i]))
                         deregister(&all.items[i]);
+        http_finish(scaler_http(scaler));
+        for (size_t i = 0; i < all.n_items; i++)
+                if (all.items[i].is_done)
+                        tag(&all.items[i]);
         http_finish(scaler_http(scaler));
         for (size_t i = 0; i < all.n_items; i++)
                 if (all.items[i].is_busy)

@@ -128,6 +128,16 @@ static void what_fails_keeps_the_parameter(void **state)
         "\"runner_id\":66,\"times\":{}}}"
 #define NOW "2026-01-02T03:04:05Z"
 
+/* For the circuit breaker of its spec. */
+static void expect_idle_tag(struct stage *stage, int status)
+{
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "ResourceId.1=i-00000001&Tag.1.Key=scale-agent%3Aidle", status,
+                status == 200 ? "<CreateTagsResponse><return>true</return></CreateTagsResponse>"
+                              : "<Response><Errors><Error><Code>UnauthorizedOperation</Code>"
+                                "</Error></Errors></Response>");
+}
+
 /* What is deregistered says the stored hand-over, not the report. */
 static void the_runner_of_an_idle_machine_is_deregistered(void **state)
 {
@@ -138,6 +148,7 @@ static void the_runner_of_an_idle_machine_is_deregistered(void **state)
                 expect_described(stage, "i-00000001", OURS);
                 expect_parameter(stage);
                 script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, statuses[i], "{}");
+                expect_idle_tag(stage, 200);
                 expect_parameter_deleted(stage);
                 assert_string_equal(
                         stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
@@ -180,6 +191,12 @@ static void what_fails_for_an_idle_machine_comes_again_and_keeps_the_parameter(v
         expect_described(stage, "i-00000001", OURS);
         expect_parameter(stage);
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
+        expect_idle_tag(stage, 403);
+        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_FAILED("m1"));
+        expect_described(stage, "i-00000001", OURS);
+        expect_parameter(stage);
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
+        expect_idle_tag(stage, 200);
         script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/", 400, denied);
         assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_FAILED("m1"));
 }
