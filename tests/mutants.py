@@ -55,6 +55,8 @@ FILES = {
     "scaler/job/registration.c": ["registration", "queued"],
     "scaler/job/relaunch.c": ["relaunch", "queued"],
     "scaler/job/setback.c": ["setback", "queued"],
+    "scaler/job/rerun.c": ["rerun"],
+    "scaler/job/rerun_decide.c": ["rerun"],
     "scaler/job/undo_launches.c": ["undo_launches", "queued"],
     "scaler/machine/leftovers.c": ["completed", "instance"],
     "scaler/machine/notifications.c": ["notification", "handle_report", "instance"],

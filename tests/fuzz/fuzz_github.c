@@ -9,7 +9,11 @@
 #include "fuzz.h"
 #include "github/app.h"
 #include "github/github.h"
+<<<<<<< HEAD
 #include "github/versions.h"
+=======
+#include "github/runs.h"
+>>>>>>> a441a1c (Tests: fuzz targets, mutants and the local GitHub know runs)
 
 #define SCOPE_URL "https://api.github.com/repos/octo-org/hello/actions/runners"
 
@@ -80,6 +84,23 @@ static void read_app(const struct http_call *call)
                 github_deliveries_release(&deliveries);
 }
 
+static void read_runs(const struct http_call *call)
+{
+        struct github_run_jobs jobs = {0};
+        struct github_runs runs = {0};
+        struct github_run run = {.id = -1};
+        struct err err;
+
+        CHECK((github_get_run_answer(call, &run, &err) == 0) == (run.id != -1));
+        CHECK(github_list_runs_answer(call, &runs, &err) == 0 || !runs.items);
+        (void)github_list_run_jobs_answer(call, &jobs, &err);
+        for (size_t i = 0; i < jobs.count; i++)
+                CHECK(jobs.items[i].n_labels <= GITHUB_LABELS_MAX);
+        (void)github_rerun_answer(call, &err);
+        github_run_jobs_release(&jobs);
+        github_runs_release(&runs);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const int statuses[] = {201, 403, 422};
@@ -94,7 +115,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 read_runners(call);
                 read_token(call);
                 read_app(call);
+<<<<<<< HEAD
                 read_versions(call);
+=======
+                read_runs(call);
+>>>>>>> a441a1c (Tests: fuzz targets, mutants and the local GitHub know runs)
                 http_call_free(call);
         }
         return 0;
