@@ -171,7 +171,7 @@ int github_list_runs_answer(const struct http_call *call, struct github_runs *re
 {
         _cleanup_(github_runs_release) struct github_runs runs = {0};
         _cleanup_json_ cJSON *body = NULL;
-        const cJSON *list;
+        const cJSON *list = NULL;
         const cJSON *item;
         int r = read_list(call, "workflow_runs", &body, &list, err);
 
@@ -184,8 +184,8 @@ int github_list_runs_answer(const struct http_call *call, struct github_runs *re
                         return http_call_prefix(call, r, err);
                 runs.count++;
         }
-        *ret = runs;
-        runs = (struct github_runs){0};
+        ret->items = MEM_STEAL(runs.items);
+        ret->count = runs.count;
         return 0;
 }
 
@@ -255,7 +255,7 @@ int github_list_run_jobs_answer(
         const struct http_call *call, struct github_run_jobs *jobs, struct err *err)
 {
         _cleanup_json_ cJSON *body = NULL;
-        const cJSON *list;
+        const cJSON *list = NULL;
         const cJSON *item;
         int r = read_list(call, "jobs", &body, &list, err);
 

@@ -274,7 +274,7 @@ static const struct config_field spec_fields[] = {
                 .items = "tags",
                 .allowed = "a string (at most 256 characters, no control characters)",
                 .max = 256,
-                .count_max = 40, /* EC2 allows 50, and the scaler sets some */
+                .count_max = 38, /* EC2 allows 50, and the scaler sets up to 11 */
                 .format = &config_format_line,
                 .allowed_key = "1 to 128 letters, digits, + - = . , _ : @, not Name, "
                                "and not begin with aws: or scale-agent:",

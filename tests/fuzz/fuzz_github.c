@@ -9,11 +9,8 @@
 #include "fuzz.h"
 #include "github/app.h"
 #include "github/github.h"
-<<<<<<< HEAD
 #include "github/versions.h"
-=======
 #include "github/runs.h"
->>>>>>> a441a1c (Tests: fuzz targets, mutants and the local GitHub know runs)
 
 #define SCOPE_URL "https://api.github.com/repos/octo-org/hello/actions/runners"
 
@@ -115,11 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 read_runners(call);
                 read_token(call);
                 read_app(call);
-<<<<<<< HEAD
                 read_versions(call);
-=======
                 read_runs(call);
->>>>>>> a441a1c (Tests: fuzz targets, mutants and the local GitHub know runs)
                 http_call_free(call);
         }
         return 0;
