@@ -51,6 +51,7 @@ FILES = {
     "scaler/job/launch_name.c": ["launch_name"],
     "scaler/job/park.c": ["park", "queued"],
     "scaler/job/recall.c": ["recall", "queued"],
+    "scaler/job/fork.c": ["fork"],
     "scaler/job/registration.c": ["registration", "queued"],
     "scaler/job/relaunch.c": ["relaunch", "queued"],
     "scaler/job/setback.c": ["setback", "queued"],
