@@ -59,10 +59,14 @@ static void a_run_of_the_repository_itself_is_launched_and_asked_for_once(void *
         assert_string_equal(check(stage, 1), STAGE_NONE_FAILED);
         expect_served(stage, 2);
         assert_string_equal(check(stage, 2), STAGE_NONE_FAILED);
-        script_sleep(stage->script, 24 * 60 * 60 * MSEC_PER_SEC);
-        expect_run(stage, OWN);
+        script_sleep(stage->script, 23 * 60 * 60 * MSEC_PER_SEC);
         expect_recall(stage, "queued");
         expect_served(stage, 3);
+        assert_string_equal(check(stage, 1), STAGE_NONE_FAILED);
+        script_sleep(stage->script, 60 * 60 * MSEC_PER_SEC);
+        expect_run(stage, OWN);
+        expect_recall(stage, "queued");
+        expect_served(stage, 4);
         assert_string_equal(check(stage, 1), STAGE_NONE_FAILED);
 }
 
@@ -116,7 +120,19 @@ static void people_are_told_with_the_link(void **state)
                                                       PUBLIC ",\"url\":\"https://github.test/j\"")),
                 STAGE_NONE_FAILED);
         assert_sent(stage, "https://github.test/j");
+        assert_sent(stage, "{\\\"name\\\":\\\"Job\\\",\\\"value\\\":\\\"build\\\"}");
         assert_sent(stage, "\\\"severity\\\":\\\"info\\\"");
+}
+
+/* What GitHub has never answered yet is no permission. */
+static void a_run_that_names_no_repository_is_refused(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "GET", RUN_URL, NULL, 200,
+                "{\"id\":2,\"run_number\":1,\"workflow_id\":3,\"status\":\"queued\"}");
+        stage_expect_sent(stage, TOLD);
+        assert_string_equal(check(stage, 1), STAGE_NONE_FAILED);
 }
 
 /* Its message comes again, and so does the question. */
@@ -240,6 +256,7 @@ int main(void)
                 TEST(a_spec_that_allows_forks_asks_nothing),
                 TEST(a_fork_gets_no_machine_and_people_are_told_once_a_run),
                 TEST(people_are_told_with_the_link),
+                TEST(a_run_that_names_no_repository_is_refused),
                 TEST(a_refusal_that_people_were_not_told_is_no_end),
                 TEST(the_jobs_of_a_batch_are_judged_by_their_runs),
                 TEST(a_run_that_is_gone_drops_its_jobs),
