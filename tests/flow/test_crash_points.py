@@ -134,6 +134,25 @@ def ended_event(stage, count):
     return lambda again: batch(stage, "InstanceQueue", *events, receives=1 + again)
 
 
+def idle_event(stage, count):
+    _, machines = launched(stage, count)
+    events = [
+        {
+            "source": "scale-agent.runner",
+            "detail-type": "Runner Report",
+            "detail": {
+                "version": 1,
+                "stage": "idle",
+                "prefix": stage.stack.prefix,
+                "instance_id": machine,
+                "times": {},
+            },
+        }
+        for machine in machines
+    ]
+    return lambda again: batch(stage, "InstanceQueue", *events, receives=1 + again)
+
+
 def completed_event(stage, count):
     jobs, machines = launched(stage, count)
     runners = {one.name: one for one in stage.github.registry.runners.values()}
@@ -164,6 +183,7 @@ def parked_event(stage, count):
 EVENTS = {
     "queued": ("queued", queued_event),
     "ended": ("instance", ended_event),
+    "idle": ("instance", idle_event),
     "completed": ("completed", completed_event),
     "watch": ("watch", watch_event),
     "parked": ("watch", parked_event),
