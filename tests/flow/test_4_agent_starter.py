@@ -166,19 +166,19 @@ def worker(client: Client) -> int:
 
 def test_whether_a_worker_lives_is_told(server, tmp_path):
     (tmp_path / "Runner.Worker").symlink_to("/bin/sleep")
+    for name in ("begin", "end"):
+        os.mkfifo(tmp_path / name)
     client = server.start(
         "echo up; read x <begin; ./Runner.Worker 300 & echo works; read x <end; kill $!;"
         " echo idle; while :; do sleep 0.05; done",
         str(tmp_path),
     )
-    for name in ("begin", "end"):
-        os.mkfifo(tmp_path / name)
     assert worker(client.reads("up\n")) == 0
-    with (tmp_path / "begin").open("w"):
-        client.reads("works\n")
+    (tmp_path / "begin").write_text("go\n")
+    client.reads("works\n")
     assert until(lambda: worker(client) == 1)
-    with (tmp_path / "end").open("w"):
-        client.reads("idle\n")
+    (tmp_path / "end").write_text("go\n")
+    client.reads("idle\n")
     assert until(lambda: worker(client) == 0)  # also where nobody waits for it
     client.signal(signal.SIGTERM)
     assert client.ended() == (KILLED, signal.SIGTERM)
@@ -187,10 +187,13 @@ def test_whether_a_worker_lives_is_told(server, tmp_path):
 def test_the_worker_of_another_runner_is_none_of_this_one(server, tmp_path):
     (tmp_path / "Runner.Worker").symlink_to("/bin/sleep")
     other = subprocess.Popen([str(tmp_path / "Runner.Worker"), "300"], start_new_session=True)
+    name = Path(f"/proc/{other.pid}/comm")
+    assert until(lambda: name.read_text() == "Runner.Worker\n")
     client = server.start("while :; do sleep 0.05; done")
-    assert worker(client) == 0
+    found = worker(client)
     other.kill()
     other.wait()
+    assert found == 0
     client.signal(signal.SIGTERM)
     assert client.ended() == (KILLED, signal.SIGTERM)
 
