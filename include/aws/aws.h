@@ -52,7 +52,8 @@ void aws_set_credentials(struct aws *aws, struct aws_credentials *credentials);
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html */
 const char *aws_partition(const char *region);
 
-/* What host names of services in REGION end with: "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu". */
+/* What host names of services in REGION end with: "amazonaws.com", "amazonaws.com.cn",
+ * "amazonaws.eu". */
 const char *aws_domain(const char *region);
 
 /* The services that this project calls. */
