@@ -5,6 +5,7 @@
 # settings at once.
 
 mib=1048576
+tool_groups='java browser db'
 
 check_who_and_where() {
   local what
@@ -12,7 +13,7 @@ check_who_and_where() {
   if [ "$(id -u)" -ne 0 ]; then fail "it changes the system, and you are not root" "run it with sudo"; fi
   if [ -z "$distribution" ]; then
     fail "this system is ${what:-unknown (no /etc/os-release)}, for which there are no steps" \
-      "use Debian 12, Ubuntu 24.04 or Amazon Linux 2023"
+      "use $systems"
   fi
   if [ -z "$runner_arch" ]; then
     fail "this machine is $(uname -m); the image is made for x86_64 and aarch64" "use one of these"
@@ -33,6 +34,14 @@ check_switch() { # NAME VALUE ALLOWED...
 
 check_settings() {
   local package
+  check_switch PROFILE "$PROFILE" hosted minimal
+  if [ "$PROFILE" = hosted ] && [ "$distribution" = amazon ]; then
+    fault "PROFILE is 'hosted', which is for Debian and Ubuntu; on Amazon Linux it is minimal"
+  fi
+  for package in $TOOLS; do check_switch TOOLS "$package" $tool_groups; done
+  if [ -n "$TOOLS" ] && [ "$distribution" = amazon ]; then
+    fault "TOOLS is '$TOOLS'; there are no such groups for Amazon Linux: use EXTRA_PACKAGES"
+  fi
   check_switch RUNNER_SUDO "$RUNNER_SUDO" no yes
   check_switch DOCKER "$DOCKER" no yes
   check_switch BUILD_TOOLS "$BUILD_TOOLS" yes no
@@ -173,6 +182,48 @@ check_runner_archive() {
   fi
 }
 
+# -- packages -----------------------------------------------------------------------------------------
+# Asks the distribution's archives, with lists of its own below $scratch, which packages they have. What is not
+# required and not there is left out.
+left_out=()
+check_packages() {
+  local name need known='' missing=()
+  if [ "$distribution" = amazon ] || ! wants packages; then return; fi
+  fetch_lists
+  known=$(packages_wanted | cut -d ' ' -f 1 | xargs apt-cache "${lists[@]}" policy 2>/dev/null |
+    awk '/^[^ ]/ { sub(/:$/, ""); name = $0 } /^  Candidate:/ && $2 != "(none)" { print name }')
+  while read -r name need; do
+    if grep -qxF "${name%%:*}" <<<"$known" || grep -qxF "$name" <<<"$known"; then continue; fi
+    if [ "$need" = required ]; then missing+=("$name"); else left_out+=("$name"); fi
+  done < <(packages_wanted)
+  if [ ${#missing[@]} -gt 0 ]; then
+    fail "the archives of $release have no package ${missing[*]}" \
+      "check the names, EXTRA_PACKAGES and /etc/apt/sources.list.d; nothing was changed"
+  fi
+  if [ ${#left_out[@]} -gt 0 ]; then say "$release does not have, and goes without: ${left_out[*]}"; fi
+}
+
+packages_wanted() {
+  local name groups
+  mapfile -t groups < <(package_groups)
+  packages_of "${groups[@]}"
+  for name in $EXTRA_PACKAGES; do printf '%s required\n' "$name"; done
+}
+
+fetch_lists() {
+  local try output=''
+  lists=(-o "Dir::State::Lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o APT::Sandbox::User=root
+    -o APT::Update::Error-Mode=any)
+  mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
+  for try in 1 2 3; do
+    if output=$(apt-get "${lists[@]}" update 2>&1); then return; fi
+    if [ "$try" -lt 3 ]; then sleep 5; fi
+  done
+  printf '%s\n' "$output" | tail -n 10 >&2
+  fail "the lists of the distribution's archives could not be fetched (above)" \
+    "check this machine's network and /etc/apt; nothing was changed"
+}
+
 # -- disk space ---------------------------------------------------------------------------------------
 room_for() { # FOLDER BYTES
   local free
@@ -205,6 +256,7 @@ check_space() {
     needs /usr $((400 * mib))
     needs /var $((250 * mib))
     if [ "$BUILD_TOOLS" = yes ]; then needs /usr $((350 * mib)); fi
+    if [ "$PROFILE" = hosted ]; then needs /usr $((1200 * mib)); fi
   fi
   if wants docker && [ "$DOCKER" = yes ] && ! have dockerd; then needs /usr $((400 * mib)); fi
   if wants boot && [ -d /boot ]; then needs /boot $((64 * mib)); fi
@@ -228,4 +280,5 @@ check_all() {
   scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/ami-install.XXXXXX")
   check_runner_archive
   check_space
+  check_packages
 }

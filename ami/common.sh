@@ -12,8 +12,11 @@ AGENT_PACKAGE=${AGENT_PACKAGE-}
 RUNNER_VERSION=${RUNNER_VERSION-}
 RUNNER_SHA256=${RUNNER_SHA256-}
 RUNNER_ARCHIVE=${RUNNER_ARCHIVE:-https://github.com/actions/runner/releases/download/v$RUNNER_VERSION/}
-RUNNER_SUDO=${RUNNER_SUDO:-no}
-DOCKER=${DOCKER:-no}
+PROFILE=${PROFILE:-hosted}
+if [ "$PROFILE" = minimal ]; then jobs_are_root=no; else jobs_are_root=yes; fi
+RUNNER_SUDO=${RUNNER_SUDO:-$jobs_are_root}
+DOCKER=${DOCKER:-$jobs_are_root}
+TOOLS=${TOOLS-}
 BUILD_TOOLS=${BUILD_TOOLS:-yes}
 EXTRA_PACKAGES=${EXTRA_PACKAGES-}
 JOB_METADATA=${JOB_METADATA:-deny}
@@ -53,8 +56,8 @@ quietly() {
 have() { command -v "$1" >/dev/null; }
 
 # -- the system ---------------------------------------------------------------------------------------
-# Prints debian, ubuntu or amazon; nothing for another distribution or version.
-find_distribution() {
+# Prints distribution and version, such as debian-12; nothing for those without steps.
+find_release() {
   local id version
   [ -r /etc/os-release ] || return 0
   # shellcheck disable=SC1091 # of the system
@@ -62,12 +65,13 @@ find_distribution() {
   # shellcheck disable=SC1091
   version=$(. /etc/os-release && printf '%s' "${VERSION_ID-}")
   case $id-$version in
-    debian-12) printf debian ;;
-    ubuntu-24.04) printf ubuntu ;;
-    amzn-2023 | amzn-2023.*) printf amazon ;;
+    debian-12 | debian-13 | ubuntu-24.04 | ubuntu-26.04) printf %s "$id-$version" ;;
+    amzn-2023 | amzn-2023.*) printf amazon-2023 ;;
   esac
 }
-distribution=$(find_distribution)
+release=$(find_release)
+distribution=${release%%-*} # debian, ubuntu or amazon
+systems='Debian 12 or 13, Ubuntu 24.04 or 26.04, or Amazon Linux 2023'
 
 # The names of the architecture in the system's packages and in the runner's releases.
 case $(uname -m) in
@@ -138,6 +142,36 @@ disable() { # UNIT
 }
 
 # -- packages -----------------------------------------------------------------------------------------
+# The groups of step packages, each a file in packages/.
+package_groups() {
+  local group
+  printf 'base\n'
+  if [ "$BUILD_TOOLS" = yes ]; then printf 'build\n'; fi
+  if [ "$PROFILE" = hosted ]; then printf 'hosted\n'; fi
+  if [ "$PROFILE" = hosted ] && [ "$BUILD_TOOLS" = yes ]; then printf 'hosted-build\n'; fi
+  for group in $TOOLS; do printf '%s\n' "$group"; done
+}
+
+# Prints the packages that groups have for this system, each with "required" or "optional".
+packages_of() { # GROUP...
+  local group
+  for group; do
+    sed 's/#.*//' "$here/packages/$group.list" | while read -r name need where; do
+      case " ${where:-$release} " in
+        *" $release "* | *" $distribution "*) if [ -n "$name" ]; then printf '%s %s\n' "$name" "$need"; fi ;;
+      esac
+    done
+  done
+}
+
+# The same, without what the check found to be missing in this distribution.
+names_of() { # GROUP...
+  local name need
+  packages_of "$@" | while read -r name need; do
+    case " ${PACKAGES_LEFT_OUT-} " in *" $name "*) ;; *) printf '%s\n' "$name" ;; esac
+  done
+}
+
 # Installs packages, by name or as files ("./x.deb"), with their dependencies and no recommendations.
 # No service is started by it: policy-rc.d forbids that while packages are set up.
 install_packages() { # PACKAGE...

@@ -9,8 +9,10 @@ locals {
     RUNNER_VERSION = var.runner_version
     RUNNER_SHA256  = var.runner_sha256[var.architecture]
     RUNNER_ARCHIVE = local.local_archive == "" ? var.runner_archive : "${local.upload}/${basename(local.local_archive)}"
-    RUNNER_SUDO    = var.runner_sudo ? "yes" : "no"
-    DOCKER         = var.docker ? "yes" : "no"
+    PROFILE        = var.profile
+    TOOLS          = join(" ", var.tools)
+    RUNNER_SUDO    = var.runner_sudo == null ? "" : var.runner_sudo ? "yes" : "no"
+    DOCKER         = var.docker == null ? "" : var.docker ? "yes" : "no"
     BUILD_TOOLS    = var.build_tools ? "yes" : "no"
     EXTRA_PACKAGES = join(" ", var.extra_packages)
     JOB_METADATA   = var.job_metadata
@@ -54,6 +56,7 @@ build {
     strip_path = true
     custom_data = {
       distribution   = var.distribution
+      profile        = var.profile
       runner_version = var.runner_version
       agent_version  = var.agent_version
       git_revision   = var.git_revision

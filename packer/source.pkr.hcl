@@ -11,8 +11,8 @@ packer {
 }
 
 locals {
-  # Publisher and name of the stock images: wiki.debian.org/Cloud/AmazonEC2Image/Bookworm,
-  # documentation.ubuntu.com/aws, and Amazon's own with the default kernel. Amazon's minimal image will not do: it
+  # Publisher and name of the stock images: wiki.debian.org/Cloud/AmazonEC2Image, documentation.ubuntu.com/aws,
+  # and Amazon's own with the default kernel. Amazon's minimal image will not do: it
   # has no agent of Systems Manager.
   bases = {
     "debian-12" = {
@@ -21,9 +21,21 @@ locals {
       user  = "admin"
       root  = "/dev/xvda"
     }
+    "debian-13" = {
+      owner = "136693071363"
+      name  = "debian-13-${local.debian_architecture}-*"
+      user  = "admin"
+      root  = "/dev/xvda"
+    }
     "ubuntu-24.04" = {
       owner = "099720109477"
       name  = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-${local.debian_architecture}-server-*"
+      user  = "ubuntu"
+      root  = "/dev/sda1"
+    }
+    "ubuntu-26.04" = {
+      owner = "099720109477"
+      name  = "ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-${local.debian_architecture}-server-*"
       user  = "ubuntu"
       root  = "/dev/sda1"
     }
@@ -43,6 +55,7 @@ locals {
   tags = merge(var.tags, {
     "Name"                        = local.name
     "scale-agent:distribution"    = var.distribution
+    "scale-agent:profile"         = var.profile
     "scale-agent:architecture"    = var.architecture
     "scale-agent:agent-version"   = var.agent_version
     "scale-agent:runner-version"  = var.runner_version

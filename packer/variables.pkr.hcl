@@ -15,11 +15,11 @@ variable "region" {
 
 variable "distribution" {
   type        = string
-  default     = "debian-12"
-  description = "debian-12, ubuntu-24.04 or amazon-linux-2023; the build begins with its newest stock image."
+  default     = "ubuntu-24.04"
+  description = "ubuntu-24.04, ubuntu-26.04, debian-12, debian-13 or amazon-linux-2023; the build begins with its newest stock image."
   validation {
-    condition     = contains(["debian-12", "ubuntu-24.04", "amazon-linux-2023"], var.distribution)
-    error_message = "The distribution is none of debian-12, ubuntu-24.04 and amazon-linux-2023."
+    condition     = contains(["ubuntu-24.04", "ubuntu-26.04", "debian-12", "debian-13", "amazon-linux-2023"], var.distribution)
+    error_message = "The distribution is none of ubuntu-24.04, ubuntu-26.04, debian-12, debian-13 and amazon-linux-2023."
   }
 }
 
@@ -67,16 +67,36 @@ variable "runner_archive" {
   }
 }
 
+variable "profile" {
+  type        = string
+  default     = "hosted"
+  description = "hosted: what workflows written for ubuntu-latest find there, on Debian and Ubuntu; minimal: the runner, git and a compiler."
+  validation {
+    condition     = contains(["hosted", "minimal"], var.profile)
+    error_message = "The profile is neither hosted nor minimal."
+  }
+}
+
+variable "tools" {
+  type        = list(string)
+  default     = []
+  description = "Groups of further packages: java, browser, db."
+  validation {
+    condition     = can([for name in var.tools : regex("^(java|browser|db)$", name)])
+    error_message = "One of the tools is none of java, browser and db."
+  }
+}
+
 variable "runner_sudo" {
   type        = bool
-  default     = false
-  description = "Whether jobs may use sudo. A job that is root can also remove the metadata guard."
+  default     = null
+  description = "Whether jobs may use sudo; null: as the profile says. A job that is root can also remove the metadata guard."
 }
 
 variable "docker" {
   type        = bool
-  default     = false
-  description = "Whether jobs have Docker, which makes them as good as root."
+  default     = null
+  description = "Whether jobs have Docker, which makes them as good as root; null: as the profile says."
 }
 
 variable "build_tools" {

@@ -174,5 +174,6 @@ def make_inputs(folder: Path) -> dict[str, str]:
         "RUNNER_VERSION": VERSION,
         "RUNNER_SHA256": checksum,
         "RUNNER_ARCHIVE": "/in/runner.tar.gz",
+        "PROFILE": "minimal",
         "BUILD_TOOLS": "no",
     }

@@ -68,6 +68,9 @@ def unchanged(stock, untouched):
         ("LIFE_HOURS", "169", "LIFE_HOURS is '169'"),
         ("LIFE_HOURS", "7h", "LIFE_HOURS is '7h'"),
         ("SSH", "on", "SSH is 'on'; allowed: no yes"),
+        ("PROFILE", "ubuntu-latest", "PROFILE is 'ubuntu-latest'; allowed: hosted minimal"),
+        ("TOOLS", "java rust", "TOOLS is 'rust'; allowed: java browser db"),
+        ("EXTRA_PACKAGES", "jq no-such-package", "have no package no-such-package"),
         ("PREFIX", "scale-agent", "PREFIX is 'scale-agent'"),
         ("PREFIX", '/a"b', "PREFIX is '/a\"b'"),
         ("EXTRA_PACKAGES", "jq; rm", "EXTRA_PACKAGES holds 'jq;'"),
@@ -110,6 +113,21 @@ def test_check_changes_nothing(unchanged):
     assert "all is in order; nothing was changed" in unchanged("--check", status=0)
 
 
+def test_a_hosted_image_of_amazon_linux_is_refused(unchanged, untouched):
+    path = untouched / "usr/lib/os-release"
+    was, time = path.read_text(), path.stat()
+    path.write_text('ID="amzn"\nPRETTY_NAME="Amazon Linux 2023"\nVERSION_ID="2023"\n')
+    try:
+        ended = untouched.install(PROFILE="hosted", TOOLS="java")
+        assert ended.status == 1
+        assert "PROFILE is 'hosted', which is for Debian and Ubuntu" in ended.output
+        assert "TOOLS is 'java'; there are no such groups for Amazon Linux" in ended.output
+    finally:
+        path.write_text(was)
+        os.utime(path, ns=(time.st_atime_ns, time.st_mtime_ns))
+    unchanged("--check", status=0)
+
+
 def test_help_tells_every_setting(unchanged):
     output = unchanged("--help", status=0)
     common = (PROJECT / "ami/common.sh").read_text()
@@ -136,7 +154,8 @@ def test_other_system_is_refused(unchanged, untouched, release, said):
         ended = untouched.install()
         assert ended.status == 1
         assert f"this system is {said}, for which there are no steps" in ended.output
-        assert "use Debian 12, Ubuntu 24.04 or Amazon Linux 2023" in ended.output
+        systems = "Debian 12 or 13, Ubuntu 24.04 or 26.04, or Amazon Linux 2023"
+        assert f"use {systems}" in ended.output
     finally:
         path.write_text(was)
         os.utime(path, ns=(time.st_atime_ns, time.st_mtime_ns))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the steps ask of Ubuntu 24.04 and Amazon Linux 2023, without their archives.
+"""What the steps ask of Ubuntu and Amazon Linux 2023, without their archives.
 
 A Debian claims to be the other system, and stand-ins record what apt and dnf are asked for. This
 shows which packages and units are named, and that the scripts take the right branches. It cannot
@@ -10,11 +10,19 @@ import pytest
 
 RELEASES = {
     "ubuntu": 'ID=ubuntu\nPRETTY_NAME="Ubuntu 24.04"\nVERSION_ID="24.04"\n',
+    "ubuntu-26.04": 'ID=ubuntu\nPRETTY_NAME="Ubuntu 26.04"\nVERSION_ID="26.04"\n',
     "amazon": 'ID="amzn"\nPRETTY_NAME="Amazon Linux 2023"\nVERSION_ID="2023"\n',
 }
 RECORD = '#!/bin/sh\necho "${0##*/} $*" >>/calls\n'
 PROGRAMS = {
     "apt-get": RECORD,
+    # has every package but one
+    "apt-cache": RECORD
+    + """shift 8
+        [ "$1" != policy ] || shift
+        for name; do
+            [ "$name" = brotli ] || printf '%s:\\n  Candidate: 1\\n' "$name"
+        done""",
     "dnf": RECORD,
     "grubby": RECORD,
     "update-grub": RECORD,

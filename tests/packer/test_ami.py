@@ -169,7 +169,7 @@ def test_package_init_validate_build_in_this_order(builder):
     assert all(one.endswith(" packer") for one in builder.called()[1:])
     assert builder.variables("validate").items() <= builder.variables("build").items()
     assert builder.kept() == f"{IMAGE} {REGION}\n"
-    assert f"image: {IMAGE}  (debian-12, x86_64, {REGION})" in text
+    assert f"image: {IMAGE}  (ubuntu-24.04, hosted, x86_64, {REGION})" in text
     assert f"make stack AMI={IMAGE}" in text
 
 
@@ -181,13 +181,18 @@ def test_packer_asks_nobody_for_news(builder):
 
 @pytest.mark.parametrize(
     ("arch", "distribution", "kind"),
-    [("x86_64", "ubuntu-24.04", "deb"), ("arm64", "amazon-linux-2023", "rpm")],
+    [
+        ("x86_64", "ubuntu-26.04", "deb"),
+        ("arm64", "debian-13", "deb"),
+        ("arm64", "amazon-linux-2023", "rpm"),
+    ],
 )
 def test_each_distribution_gets_its_kind_of_package(builder, arch, distribution, kind):
     builder.does(YES="1", ARCH=arch, DISTRIBUTION=distribution)
     given = builder.variables()
     assert given["agent_package"] == str(builder.folder / "build" / f"runner-agent-{arch}.{kind}")
     assert given["architecture"] == arch and given["distribution"] == distribution
+    assert given["profile"] == ("minimal" if kind == "rpm" else "hosted")
     assert builder.kept(arch) == f"{IMAGE} {REGION}\n"
 
 
@@ -202,9 +207,9 @@ def test_a_plain_image_leaves_the_rest_to_the_template(builder):
         "distribution",
         "architecture",
         "agent_package",
-        "docker",
+        "profile",
     }
-    assert given["docker"] == "false" and given["region"] == REGION
+    assert given["profile"] == "hosted" and given["region"] == REGION
     assert given["agent_version"].startswith("0~git2") and given["git_revision"]
 
 
@@ -216,6 +221,8 @@ def test_settings_reach_packer(builder):
         RUNNER_VERSION="2.400.0",
         RUNNER_SHA256=sha,
         RUNNER_ARCHIVE="https://mirror.example.org/runner.tar.gz",
+        PROFILE="minimal",
+        TOOLS="java,browser",
         RUNNER_SUDO="yes",
         DOCKER="yes",
         BUILD_TOOLS="no",
@@ -244,6 +251,8 @@ def test_settings_reach_packer(builder):
         "runner_version": "2.400.0",
         "runner_sha256": f'{{x86_64="{sha}"}}',
         "runner_archive": "https://mirror.example.org/runner.tar.gz",
+        "profile": "minimal",
+        "tools": '["java","browser"]',
         "runner_sudo": "true",
         "docker": "true",
         "build_tools": "false",
@@ -273,6 +282,8 @@ def test_packer_takes_what_it_is_handed(builder, packer):
         RUNNER_VERSION="2.400.0",
         RUNNER_SHA256="a" * 64,
         EXTRA_PACKAGES="jq unzip",
+        TOOLS="java db",
+        DOCKER="no",
         SHARE_WITH="111111111111,222222222222",
         ENCRYPTED="no",
         COPY_TO="eu-west-1",
@@ -294,14 +305,15 @@ def test_the_copy_of_an_image_is_told_and_the_regions_own_is_kept(builder):
 
 
 def test_it_asks_as_make_stack_does(builder):
-    text = builder.does(answers=["ubuntu-24.04", "subnet-01234567", "yes"])
-    assert "amazon-linux-2023) [debian-12]: " in text and "]: " in text
+    text = builder.does(answers=["debian-13", "subnet-01234567", "minimal"])
+    assert "amazon-linux-2023) [ubuntu-24.04]: " in text and "]: " in text
     given = builder.variables()
-    assert given["distribution"] == "ubuntu-24.04" and given["subnet_id"] == "subnet-01234567"
-    assert given["docker"] == "true"
+    assert given["distribution"] == "debian-13" and given["subnet_id"] == "subnet-01234567"
+    assert given["profile"] == "minimal"
     builder.calls.unlink()
     builder.does(answers=["", "", ""])
-    assert builder.variables()["distribution"] == "debian-12"
+    assert builder.variables()["distribution"] == "ubuntu-24.04"
+    assert builder.variables()["profile"] == "hosted"
 
 
 def test_a_package_that_is_there_is_taken_as_it_is(builder):
@@ -369,6 +381,16 @@ def test_it_does_not_know_the_age_of_another_runner(builder, named):
     [
         ({"ARCH": "riscv64"}, "ARCH is riscv64; images are made for x86_64 and arm64", "ARCH="),
         ({"DISTRIBUTION": "fedora"}, "there are no images of fedora", "DISTRIBUTION="),
+        (
+            {"DISTRIBUTION": "amazon-linux-2023", "PROFILE": "hosted"},
+            "are for Debian and Ubuntu, not for amazon-linux-2023",
+            "PROFILE=minimal",
+        ),
+        (
+            {"DISTRIBUTION": "amazon-linux-2023", "TOOLS": "java"},
+            "are for Debian and Ubuntu, not for amazon-linux-2023",
+            "EXTRA_PACKAGES",
+        ),
         ({"PACKER": "/nowhere/packer"}, "is not HashiCorp's Packer", "PACKER="),
         ({"PACKER_SAYS": "Packer v1.9.5"}, "is version 1.9.5; packer/ needs 1.10", "newer"),
         ({"PACKER_SAYS": "cracklib"}, "is not HashiCorp's Packer", "PACKER="),
@@ -389,7 +411,11 @@ def test_it_does_not_know_the_age_of_another_runner(builder, named):
         ),
         ({"SSH_INTERFACE": "session_manager"}, "an instance profile", "INSTANCE_PROFILE="),
         (
-            {"SSH_INTERFACE": "session_manager", "INSTANCE_PROFILE": "builder"},
+            {
+                "SSH_INTERFACE": "session_manager",
+                "INSTANCE_PROFILE": "builder",
+                "DISTRIBUTION": "debian-13",
+            },
             "Debian's image has no agent of Systems Manager",
             "SSH_INTERFACE=public_ip",
         ),

@@ -118,7 +118,11 @@ def build(packer, tmp_path, ec2):
     packer.environment |= NOBODY
 
     def run(**settings):
-        required = {"region": "eu-central-1", "agent_package": package}
+        required = {
+            "region": "eu-central-1",
+            "agent_package": package,
+            "distribution": "debian-12",
+        }
         given = required | {"ssh_interface": "private_ip", "name": tmp_path.name} | settings
         result = packer.run("build", *[f"-var={one}={given[one]}" for one in given], folder)
         assert result.returncode == 0, result.stdout

@@ -16,7 +16,8 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "packer"
-DISTRIBUTIONS = ["debian-12", "ubuntu-24.04", "amazon-linux-2023"]
+DISTRIBUTIONS = ["debian-12", "debian-13", "ubuntu-24.04", "ubuntu-26.04", "amazon-linux-2023"]
+PROFILES = ["hosted", "minimal"]
 ARCHITECTURES = ["x86_64", "arm64"]
 ALL = list(itertools.product(DISTRIBUTIONS, ARCHITECTURES))
 UPLOAD = "/var/tmp/scale-agent-image"
@@ -87,11 +88,14 @@ def test_the_plugin_that_is_there_is_one_that_they_take(packer):
 # -- what an image is made of ----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize(("distribution", "architecture"), ALL)
-def test_each_image_is_accepted(accepted, package, distribution, architecture):
+def test_each_image_is_accepted(accepted, package, distribution, architecture, profile):
     if distribution == "amazon-linux-2023":
         package = package.rename(package.with_suffix(".rpm"))
-    said = accepted(distribution=distribution, architecture=architecture, agent_package=package)
+    said = accepted(
+        distribution=distribution, architecture=architecture, profile=profile, agent_package=package
+    )
     assert said == "The configuration is valid.\n"
 
 
@@ -127,6 +131,18 @@ def test_it_begins_with_an_image_of_the_distribution(local, distribution, archit
             "admin",
             "/dev/xvda",
         ),
+        "debian-13": (
+            "136693071363",
+            f"debian-13-{debian}-20261019-2271",
+            "admin",
+            "/dev/xvda",
+        ),
+        "ubuntu-26.04": (
+            "099720109477",
+            f"ubuntu/images/hvm-ssd-gp3/ubuntu-resolute-26.04-{debian}-server-20261109",
+            "ubuntu",
+            "/dev/sda1",
+        ),
         "ubuntu-24.04": (
             "099720109477",
             f"ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-{debian}-server-20241109",
@@ -161,8 +177,7 @@ def test_ami_install_gets_every_setting(installation):
     assert re.fullmatch(r"[0-9a-f]{64}", plain.pop("RUNNER_SHA256"))
     assert plain == {
         "AGENT_PACKAGE": f"{UPLOAD}/runner-agent-x86_64.deb",
-        "RUNNER_SUDO": "no",
-        "DOCKER": "no",
+        "PROFILE": "hosted",
         "BUILD_TOOLS": "yes",
         "JOB_METADATA": "deny",
         "LIFE_HOURS": "7",
@@ -178,7 +193,11 @@ def test_ami_install_gets_every_setting(installation):
         ({"runner_sha256": f'{{x86_64 = "{"a" * 64}"}}'}, {"RUNNER_SHA256": "a" * 64}),
         ({"runner_archive": "https://h/r.tar.gz"}, {"RUNNER_ARCHIVE": "https://h/r.tar.gz"}),
         ({"runner_sudo": "true"}, {"RUNNER_SUDO": "yes"}),
+        ({"runner_sudo": "false"}, {"RUNNER_SUDO": "no"}),
         ({"docker": "true"}, {"DOCKER": "yes"}),
+        ({"docker": "false"}, {"DOCKER": "no"}),
+        ({"profile": "minimal"}, {"PROFILE": "minimal"}),
+        ({"tools": '["java", "browser"]'}, {"TOOLS": "java browser"}),
         ({"build_tools": "false"}, {"BUILD_TOOLS": "no"}),
         ({"extra_packages": '["jq", "g++-12"]'}, {"EXTRA_PACKAGES": "jq g++-12"}),
         ({"job_metadata": "allow"}, {"JOB_METADATA": "allow"}),
@@ -195,8 +214,14 @@ def test_a_setting_changes_what_it_is_for_and_nothing_else(installation, setting
 def test_ami_install_knows_the_settings_that_it_gets(installation):
     text = (PROJECT / "ami" / "install").read_text()
     known = re.findall(r"^  ([A-Z][A-Z0-9_]+)  +", text, re.MULTILINE)
-    archive = "https://h/r.tar.gz"
-    assert set(installation(runner_archive=archive, extra_packages='["jq"]')) == set(known)
+    given = {
+        "runner_archive": "https://h/r.tar.gz",
+        "extra_packages": '["jq"]',
+        "tools": '["java"]',
+        "docker": "true",
+        "runner_sudo": "true",
+    }
+    assert set(installation(**given)) == set(known)
 
 
 def test_an_archive_that_is_a_file_is_taken_along(accepted, installation, tmp_path):
@@ -216,8 +241,9 @@ def test_the_tags_tell_what_is_in_it(local):
     }
     assert local("tags", **settings) == {
         "team": "ours",
-        "Name": "scale-agent-debian-12-x86_64",
-        "scale-agent:distribution": "debian-12",
+        "Name": "scale-agent-ubuntu-24.04-x86_64",
+        "scale-agent:distribution": "ubuntu-24.04",
+        "scale-agent:profile": "hosted",
         "scale-agent:architecture": "x86_64",
         "scale-agent:agent-version": "1.0",
         "scale-agent:runner-version": "2.400.0",
@@ -227,7 +253,7 @@ def test_the_tags_tell_what_is_in_it(local):
     }
     assert local("run_tags", **settings) == {
         "team": "ours",
-        "Name": "scale-agent-debian-12-x86_64 (image build)",
+        "Name": "scale-agent-ubuntu-24.04-x86_64 (image build)",
         "scale-agent:image-build": "b-1",
     }
 
@@ -243,7 +269,9 @@ def test_the_tags_tell_what_is_in_it(local):
         ({"region": "Frankfurt"}, "The region is not an AWS region"),
         ({"architecture": "aarch64"}, "The architecture is neither x86_64 nor arm64."),
         ({"architecture": "riscv64"}, "The architecture is neither x86_64 nor arm64."),
-        ({"distribution": "fedora"}, "The distribution is none of debian-12, ubuntu-24.04"),
+        ({"distribution": "fedora"}, "The distribution is none of ubuntu-24.04, ubuntu-26"),
+        ({"profile": "ubuntu-latest"}, "The profile is neither hosted nor minimal."),
+        ({"tools": '["java", "rust"]'}, "One of the tools is none of java, browser and db."),
         ({"agent_package": "/nowhere/agent.deb"}, "There is no such package of the runner-agent"),
         ({"agent_package": "/etc/passwd"}, "neither a .deb nor an .rpm file"),
         ({"runner_version": "latest"}, "The version of GitHub's runner is not a version"),
