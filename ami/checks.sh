@@ -42,6 +42,12 @@ check_settings() {
   if [ -n "$TOOLS" ] && [ "$distribution" = amazon ]; then
     fault "TOOLS is '$TOOLS'; there are no such groups for Amazon Linux: use EXTRA_PACKAGES"
   fi
+  if [ "$DOCKER_FROM" != distribution ] && ! [[ $DOCKER_FROM =~ ^(https?|file)://[^[:space:]]+[^/]$ ]]; then
+    fault "DOCKER_FROM is '$DOCKER_FROM'; it must be a URL without a slash at its end, or distribution"
+  fi
+  if [ -n "$TOOLS_MIRROR" ] && [[ $TOOLS_MIRROR != *://*/ ]] && [ ! -d "$TOOLS_MIRROR" ]; then
+    fault "TOOLS_MIRROR is '$TOOLS_MIRROR'; it must be a folder, or a URL that ends in /"
+  fi
   check_switch RUNNER_SUDO "$RUNNER_SUDO" no yes
   check_switch DOCKER "$DOCKER" no yes
   check_switch BUILD_TOOLS "$BUILD_TOOLS" yes no
@@ -182,13 +188,41 @@ check_runner_archive() {
   fi
 }
 
+# -- programs from outside the archives ---------------------------------------------------------------
+# Leaves each program of tools.pins that is not installed yet below $scratch/tools, with the right checksum.
+check_pinned_programs() {
+  local name version arch sum address file found
+  mkdir -p "$scratch/tools"
+  if ! wants tools || [ "$PROFILE" != hosted ]; then return; fi
+  room_for "$scratch" $((400 * mib))
+  while read -r name version arch sum address; do
+    if [ "$arch" != "$package_arch" ] || tool_is_installed "$name" "$sum"; then continue; fi
+    if [ -n "$TOOLS_MIRROR" ]; then address=${TOOLS_MIRROR%/}/${address##*/}; fi
+    file=$scratch/tools/$name
+    say "fetching $address"
+    case $address in
+      *://*) fetch "$address" "$file" || found=none ;;
+      *) cp "$address" "$file" || found=none ;;
+    esac
+    if [ "${found-}" = none ]; then
+      fail "$name $version could not be fetched from $address" \
+        "check this machine's network, or name a mirror: TOOLS_MIRROR; nothing was changed"
+    fi
+    found=$(sha256sum <"$file")
+    if [ "${found%% *}" != "$sum" ]; then
+      fail "$name $version from $address has the SHA-256 ${found%% *}, and packages/tools.pins says $sum" \
+        "do not trust this file, or correct version and checksum together. Nothing was changed"
+    fi
+  done < <(sed 's/#.*//; /^[[:space:]]*$/d' "$here/packages/tools.pins")
+}
+
 # -- packages -----------------------------------------------------------------------------------------
 # Asks the distribution's archives, with lists of its own below $scratch, which packages they have. What is not
 # required and not there is left out.
 left_out=()
 check_packages() {
   local name need known='' missing=()
-  if [ "$distribution" = amazon ] || ! wants packages; then return; fi
+  if [ "$distribution" = amazon ] || [ -z "$(packages_wanted)" ]; then return; fi
   fetch_lists
   known=$(packages_wanted | cut -d ' ' -f 1 | xargs apt-cache "${lists[@]}" policy 2>/dev/null |
     awk '/^[^ ]/ { sub(/:$/, ""); name = $0 } /^  Candidate:/ && $2 != "(none)" { print name }')
@@ -205,9 +239,12 @@ check_packages() {
 
 packages_wanted() {
   local name groups
-  mapfile -t groups < <(package_groups)
-  packages_of "${groups[@]}"
-  for name in $EXTRA_PACKAGES; do printf '%s required\n' "$name"; done
+  if wants packages; then
+    mapfile -t groups < <(package_groups)
+    packages_of "${groups[@]}"
+    for name in $EXTRA_PACKAGES; do printf '%s required\n' "$name"; done
+  fi
+  if wants docker && [ "$DOCKER" = yes ]; then packages_of "$(docker_group)"; fi
 }
 
 fetch_lists() {
@@ -215,6 +252,13 @@ fetch_lists() {
   lists=(-o "Dir::State::Lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o APT::Sandbox::User=root
     -o APT::Update::Error-Mode=any)
   mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
+  if wants docker && [ "$DOCKER" = yes ] && [ "$DOCKER_FROM" != distribution ]; then
+    mkdir -p "$scratch/apt"
+    cp -a /etc/apt/sources.list.d "$scratch/apt/"
+    put_docker_archive "$scratch/apt"
+    lists+=(-o "Dir::Etc::SourceParts=$scratch/apt/sources.list.d"
+      -o "Dir::Etc::PreferencesParts=$scratch/apt/preferences.d")
+  fi
   for try in 1 2 3; do
     if output=$(apt-get "${lists[@]}" update 2>&1); then return; fi
     if [ "$try" -lt 3 ]; then sleep 5; fi
@@ -256,7 +300,7 @@ check_space() {
     needs /usr $((400 * mib))
     needs /var $((250 * mib))
     if [ "$BUILD_TOOLS" = yes ]; then needs /usr $((350 * mib)); fi
-    if [ "$PROFILE" = hosted ]; then needs /usr $((1200 * mib)); fi
+    if [ "$PROFILE" = hosted ]; then needs /usr $((1600 * mib)); fi
   fi
   if wants docker && [ "$DOCKER" = yes ] && ! have dockerd; then needs /usr $((400 * mib)); fi
   if wants boot && [ -d /boot ]; then needs /boot $((64 * mib)); fi
@@ -281,4 +325,5 @@ check_all() {
   check_runner_archive
   check_space
   check_packages
+  check_pinned_programs
 }

@@ -17,6 +17,8 @@ if [ "$PROFILE" = minimal ]; then jobs_are_root=no; else jobs_are_root=yes; fi
 RUNNER_SUDO=${RUNNER_SUDO:-$jobs_are_root}
 DOCKER=${DOCKER:-$jobs_are_root}
 TOOLS=${TOOLS-}
+TOOLS_MIRROR=${TOOLS_MIRROR-}
+DOCKER_FROM=${DOCKER_FROM-}
 BUILD_TOOLS=${BUILD_TOOLS:-yes}
 EXTRA_PACKAGES=${EXTRA_PACKAGES-}
 JOB_METADATA=${JOB_METADATA:-deny}
@@ -71,6 +73,12 @@ find_release() {
 }
 release=$(find_release)
 distribution=${release%%-*} # debian, ubuntu or amazon
+if [ -z "$DOCKER_FROM" ]; then
+  case $PROFILE-$distribution in
+    minimal-* | *-amazon) DOCKER_FROM=distribution ;;
+    *) DOCKER_FROM=https://download.docker.com/linux ;;
+  esac
+fi
 systems='Debian 12 or 13, Ubuntu 24.04 or 26.04, or Amazon Linux 2023'
 
 # The names of the architecture in the system's packages and in the runner's releases.
@@ -152,16 +160,49 @@ package_groups() {
   for group in $TOOLS; do printf '%s\n' "$group"; done
 }
 
+# Prints the first two columns of those rows of a file in packages/ that are for this system.
+rows_of() { # FILE
+  local first second where
+  sed 's/#.*//' "$here/packages/$1" | while read -r first second where; do
+    case " ${where:-$release} " in
+      *" $release "* | *" $distribution "*) if [ -n "$first" ]; then printf '%s %s\n' "$first" "$second"; fi ;;
+    esac
+  done
+}
+
 # Prints the packages that groups have for this system, each with "required" or "optional".
 packages_of() { # GROUP...
   local group
-  for group; do
-    sed 's/#.*//' "$here/packages/$group.list" | while read -r name need where; do
-      case " ${where:-$release} " in
-        *" $release "* | *" $distribution "*) if [ -n "$name" ]; then printf '%s %s\n' "$name" "$need"; fi ;;
-      esac
+  for group; do rows_of "$group.list"; done
+}
+
+docker_group() {
+  if [ "$DOCKER_FROM" = distribution ]; then printf 'docker-distribution\n'; else printf 'docker\n'; fi
+}
+
+# Lets apt take Docker's packages from Docker's archive, in the versions of docker.pins and in no others.
+put_docker_archive() { # FOLDER, /etc/apt or one in its place
+  local package pattern codename
+  # shellcheck disable=SC1091 # of the system
+  codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
+  put "$1/sources.list.d/docker.sources" <<END
+# By ami/install, step docker.
+Types: deb
+URIs: $DOCKER_FROM/$distribution
+Suites: $codename
+Components: stable
+Signed-By: $1/keyrings/docker.asc
+END
+  put "$1/keyrings/docker.asc" <"$here/files/etc/apt/keyrings/docker.asc"
+  {
+    printf '# By ami/install, step docker: the first row that fits a version counts.\n'
+    rows_of docker.pins | while read -r package pattern; do
+      printf 'Package: %s\nPin: version %s\nPin-Priority: 1001\n\n' "$package" "$pattern"
     done
-  done
+    rows_of docker.pins | while read -r package pattern; do
+      printf 'Package: %s\nPin: version *\nPin-Priority: -1\n\n' "$package"
+    done
+  } | put "$1/preferences.d/docker"
 }
 
 # The same, without what the check found to be missing in this distribution.
@@ -201,6 +242,12 @@ update_packages() {
   done
   quietly apt-get update -o APT::Update::Error-Mode=any
 }
+
+# Says whether step tools has installed this very file.
+tool_is_installed() { # NAME SHA256
+  [ "$(cat "$tool_marks/$1" 2>/dev/null)" = "$2" ]
+}
+tool_marks=/usr/lib/scale-agent/tools
 
 # systemd-resolved's package makes /etc/resolv.conf a link to a file that resolved writes when it runs,
 # which is not before the next boot. Until then, that file gets the previous name servers.

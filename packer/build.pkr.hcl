@@ -13,6 +13,8 @@ locals {
     TOOLS          = join(" ", var.tools)
     RUNNER_SUDO    = var.runner_sudo == null ? "" : var.runner_sudo ? "yes" : "no"
     DOCKER         = var.docker == null ? "" : var.docker ? "yes" : "no"
+    TOOLS_MIRROR   = var.tools_mirror
+    DOCKER_FROM    = var.docker_from
     BUILD_TOOLS    = var.build_tools ? "yes" : "no"
     EXTRA_PACKAGES = join(" ", var.extra_packages)
     JOB_METADATA   = var.job_metadata

@@ -87,6 +87,26 @@ variable "tools" {
   }
 }
 
+variable "tools_mirror" {
+  type        = string
+  default     = ""
+  description = "URL that ends in a slash: a mirror of the programs of ami/packages/tools.pins; empty takes them from their makers."
+  validation {
+    condition     = can(regex("^(https?://[A-Za-z0-9._/:~-]+/)?$", var.tools_mirror))
+    error_message = "The mirror of the tools is not a URL that ends in a slash."
+  }
+}
+
+variable "docker_from" {
+  type        = string
+  default     = ""
+  description = "Docker's archive of packages or a mirror of it, or distribution; empty: as the profile says."
+  validation {
+    condition     = can(regex("^(distribution|https?://[A-Za-z0-9._/:~-]+[A-Za-z0-9])?$", var.docker_from))
+    error_message = "Where Docker comes from is neither a URL without a slash at its end nor distribution."
+  }
+}
+
 variable "runner_sudo" {
   type        = bool
   default     = null

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A stock Debian 12, made once and kept below build/, and the image that ami/install makes from it.
+"""Stock Debians, made once and kept below build/, and the images that ami/install makes from them.
 
 All of this needs root, and a kernel that lets root make namespaces. Without them, the tests are
 skipped and say why.
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ami.root import PROJECT, Root, debian_arch, make_inputs
+from ami.root import PROJECT, Root, debian_arch, make_inputs, make_programs
 
 # What Debian's cloud image has beyond the smallest Debian, as far as it concerns ami/install.
 STOCK = ["systemd-sysv", "udev", "dbus", "cron", "ifupdown", "openssh-server", "curl"]
@@ -45,12 +45,13 @@ def _possible() -> None:
         pytest.skip(reason)
 
 
-def make_base(path: Path) -> None:
+def make_base(path: Path, suite: str) -> None:
     """Make the stock system; the path exists only once it is complete."""
     making = path.with_suffix(".new")
     shutil.rmtree(making, ignore_errors=True)
     making.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([PROJECT / "tests/vm/root", making], check=True)
+    environment = {**os.environ, "SUITE": suite}
+    subprocess.run([PROJECT / "tests/vm/root", making], env=environment, check=True)
     packages = [*STOCK, f"linux-image-cloud-{debian_arch()}"]
     script = f"""
         printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
@@ -74,18 +75,45 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run(["rm", "-rf", folder], check=True)
 
 
-@pytest.fixture(scope="session")
-def stock(work: Path) -> Root:
-    """A stock Debian 12 that no test changes."""
+def find_base(name: str, suite: str) -> Path:
+    """Return a stock system, made when there is none."""
     sources = [PROJECT / "tests/vm/root", Path("/etc/apt/sources.list.d/debian.sources")]
     key = hashlib.sha256(" ".join(STOCK).encode())
     for source in sources:
         key.update(source.read_bytes() if source.exists() else b"")
-    base = ROOTS / f"debian-12-{key.hexdigest()[:12]}"
+    base = ROOTS / f"{name}-{key.hexdigest()[:12]}"
     if not base.exists():
-        make_base(base)
+        make_base(base, suite)
+    return base
+
+
+@pytest.fixture(scope="session")
+def stock(work: Path) -> Root:
+    """A stock Debian 12 that no test changes."""
     settings = make_inputs(work / "in")
-    return Root(base, work / "in", settings)
+    return Root(find_base("debian-12", "bookworm"), work / "in", settings)
+
+
+@pytest.fixture(scope="session")
+def hosted(stock: Root, work: Path) -> tuple[Root, str]:
+    """A Debian 13 with PROFILE=hosted, and the output; no test changes it.
+
+    Programs from outside the archives are stand-ins, as are their checksums; Docker is Debian's.
+    """
+    base = Root(find_base("debian-13", "trixie"), stock.inputs, dict(stock.settings))
+    root = base.copy(work / "hosted")
+    root.ami = work / "ami"
+    shutil.copytree(PROJECT / "ami", root.ami)
+    make_programs(root.inputs / "tools", root.ami / "packages/tools.pins")
+    root.settings |= {
+        "PROFILE": "hosted",
+        "BUILD_TOOLS": "yes",
+        "TOOLS_MIRROR": "/in/tools",
+        "DOCKER_FROM": "distribution",
+    }
+    ended = root.install()
+    assert ended.status == 0, ended.output
+    return root, ended.output
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Root folders of Debian 12 in which ami/install runs by chroot, and what tests look up in them."""
+"""Root folders of Debian in which ami/install runs by chroot, and what tests look up in them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class Root:
     path: Path
     inputs: Path
     settings: dict[str, str] = field(default_factory=dict)
+    ami: Path = PROJECT / "ami"
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name.lstrip("/")
@@ -58,7 +60,7 @@ class Root:
         """Run a command by chroot; without network, in a network namespace of its own."""
         enter = [] if network else ["unshare", "--net"]
         enter += [str(PROJECT / "tests/vm/enter"), str(self.path), *command]
-        bind = f"{PROJECT / 'ami'}:/ami {self.inputs}:/in"
+        bind = f"{self.ami}:/ami {self.inputs}:/in"
         ended = subprocess.run(
             enter,
             env={"PATH": os.environ["PATH"], "BIND": bind, **environment},
@@ -78,7 +80,7 @@ class Root:
     def copy(self, path: Path) -> Root:
         """Copy the root; a test may change the copy."""
         subprocess.run(["cp", "-a", "--reflink=auto", self.path, path], check=True)
-        return Root(path, self.inputs, dict(self.settings))
+        return Root(path, self.inputs, dict(self.settings), self.ami)
 
     def tree(self) -> dict[str, tuple[object, ...]]:
         """List everything in the root: mode, owner, size, time of change and target of links."""
@@ -138,6 +140,64 @@ def make_archive(path: Path, listener: str = LISTENER) -> str:
         archive.add(content, ".")
     shutil.rmtree(content)
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+AWS_INSTALL = """#!/bin/sh
+# Called as --update --install-dir FOLDER --bin-dir FOLDER.
+mkdir -p "$3" && printf '#!/bin/sh\\necho aws-cli/2\\n' >"$5/aws" && chmod 755 "$5/aws"
+"""
+
+
+def make_programs(folder: Path, pins: Path) -> None:
+    """Make stand-ins for the programs of tools.pins, laid out as the releases, and pin them."""
+    rows = []
+    for line in pins.read_text().splitlines():
+        if line.startswith("#") or not line:
+            continue
+        name, version, arch, _, address = line.split()
+        path = folder / address.split("/")[-1]
+        path.parent.mkdir(exist_ok=True)
+        pack(path, program_files(name, version))
+        checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append(f"{name} {version} {arch} {checksum} {address}\n")
+    pins.write_text("".join(rows))
+
+
+def program_files(name: str, version: str) -> dict[str, str]:
+    """Return what the release of a program holds."""
+    program = f"#!/bin/sh\necho {name} {version}\n"
+    top = f"{name}-{version}"
+    return {
+        "gh": {f"{top}/bin/gh": program},
+        "yq": {"": program},
+        "node": {
+            f"{top}/bin/node": program,
+            f"{top}/bin/npm": program,
+            f"{top}/lib/node_modules/npm/package.json": "{}",
+        },
+        "awscli": {"aws/install": AWS_INSTALL},
+    }[name]
+
+
+def pack(path: Path, files: dict[str, str]) -> None:
+    """Make an archive of programs, of the kind that its name says; a plain file without one."""
+    if "" in files:
+        path.write_text(files[""])
+        return
+    content = path.parent / f"{path.name}.d"
+    for name, text in files.items():
+        (content / name).parent.mkdir(parents=True, exist_ok=True)
+        (content / name).write_text(text)
+        (content / name).chmod(0o755)
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in files:
+                archive.write(content / name, name)
+    else:
+        with tarfile.open(path, f"w:{path.suffix[1:]}") as archive:
+            for name in sorted(path.name for path in content.iterdir()):
+                archive.add(content / name, name)
+    shutil.rmtree(content)
 
 
 def make_package(path: Path, name: str = "runner-agent", arch: str = "", units: int = 5) -> None:

@@ -11,8 +11,9 @@ import pytest
 def test_every_step_is_done_in_order(first):
     _, said = first
     told = [line.split()[-1] for line in said.splitlines() if line.startswith("ami/install: ")]
-    steps = ["packages", "user", "agent", "runner", "docker", "metadata", "network", "services"]
-    assert told == [*steps, "system", "order", "boot", "clean", "done"]
+    steps = ["packages", "user", "agent", "runner", "tools", "docker", "metadata", "network"]
+    steps += ["services", "system", "settings", "environment", "order", "boot", "clean"]
+    assert told == [*steps, "done"]
 
 
 def test_agent_is_installed_configured_and_starts_with_the_boot(image):
