@@ -83,6 +83,10 @@ bool github_call_is_passing(const struct http_call *call, int64_t now_ms, int64_
  * https://docs.github.com/en/rest/actions/self-hosted-runners: generate-jitconfig */
 #define GITHUB_LABELS_MAX 100
 
+/* Where a runner puts the repository and all that a job makes. On GitHub's own machines it is this
+ * folder, which workflows, caches and compilers' outputs name. */
+#define GITHUB_WORK_FOLDER "/home/runner/work"
+
 struct github_runner_request {
         int64_t installation;
         const char *scope;

@@ -145,6 +145,7 @@ struct http_call *github_generate_jitconfig(
         labels = cJSON_AddArrayToObject(body, "labels");
         for (size_t i = 0; i < request->n_labels; i++)
                 cJSON_AddItemToArray(labels, cJSON_CreateString(request->labels[i]));
+        json_add_string(body, "work_folder", GITHUB_WORK_FOLDER);
         text = json_print(body);
         http_call_body(call, "application/json", text, strlen(text));
         extend_url(call, "/generate-jitconfig");

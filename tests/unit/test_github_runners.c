@@ -32,7 +32,8 @@ static void test_generate(void **state)
         script_expect(fixture->script, "POST",
                 GITHUB_API "/repos/octo-org/hello.world/actions/runners/generate-jitconfig",
                 "{\"name\":\"" GITHUB_NAME "\",\"runner_group_id\":3,"
-                "\"labels\":[\"self-hosted\",\"linux\",\"x\\\"64\"]}",
+                "\"labels\":[\"self-hosted\",\"linux\",\"x\\\"64\"],"
+                "\"work_folder\":\"/home/runner/work\"}",
                 201,
                 "{\"runner\":{\"id\":23,\"name\":\"" GITHUB_NAME "\"},"
                 "\"encoded_jit_config\":\"YWJjZA==\"}");
