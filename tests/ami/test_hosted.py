@@ -160,7 +160,7 @@ def test_dpkg_keeps_configuration_files(machine):
 
 def test_git_and_pip_and_ssh_do_as_on_githubs_machines(machine):
     assert as_job(machine, "git config --system safe.directory").output == "*\n"
-    assert as_job(machine, "pip config get global.break-system-packages").output == "true\n"
+    assert "global.break-system-packages='true'" in as_job(machine, "pip config list").output
     known = as_job(machine, "ssh-keygen -F github.com -f /etc/ssh/ssh_known_hosts -l").output
     # docs.github.com lists these
     for print_ in (
