@@ -55,7 +55,8 @@ void http_dispatch(struct http *http);
 
 /* libcurl's transport. USER_AGENT is copied. Trusted authorities come from SSL_CERT_FILE or
  * SSL_CERT_DIR if set, else from where libcurl was built to look, else from where OpenSSL was built
- * to look (the packaged agent: /etc/ssl/cert.pem, or /etc/ssl/certs). Returns 0, or negative. */
+ * to look (the packaged agent: /etc/ssl/cert.pem, or /etc/ssl/certs). A proxy comes from
+ * http_proxy, https_proxy and no_proxy. Returns 0, or negative. */
 int http_curl_new(const char *user_agent, struct http_transport **ret_transport, struct err *err);
 
 /* Warms up TLS while the caller is idle; errors resurface on the first real connection. */

@@ -29,6 +29,7 @@ struct http_call {
         struct buf headers; /* lines "Name: value\n" */
         struct buf body;    /* sent when `has_body` */
         bool has_body;
+        bool without_proxy;         /* never by the proxy that the environment names */
         char *sign_scope;           /* "aws:amz:REGION:SERVICE" for SigV4, else NULL; owned */
         char *sign_key;             /* access key id; owned */
         char *sign_secret;          /* secret access key; owned, wiped */

@@ -43,6 +43,7 @@ static struct http_call *imds_call(const char *what, const char *method, const c
         while (size > 0 && address[size - 1] == '/')
                 size--;
         call = http_call_new(what, method, "%.*s/latest/%s", (int)size, address, path);
+        call->without_proxy = true; /* it would answer for its own machine, if at all */
         call->connect_timeout_ms = CONNECT_MS;
         call->try_timeout_ms = TRY_MS;
         call->tries_max = TRIES_MAX;

@@ -38,6 +38,8 @@ static void set_request(CURL *easy, const struct http_call *call)
         }
         if (!is_post && strcmp(call->method, "GET") != 0)
                 curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+        if (call->without_proxy)
+                curl_easy_setopt(easy, CURLOPT_PROXY, "");
         if (call->sign_scope) {
                 curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, call->sign_scope);
                 curl_easy_setopt(easy, CURLOPT_USERNAME, call->sign_key);

@@ -401,6 +401,31 @@ static void an_event_loop_drives_calls(void **state)
         assert_int_equal(poll(&poll_fd, 1, 100), 0);
 }
 
+/* -- proxies -- */
+
+/* The fixture's server is the proxy, which answers by itself; what is asked for does not exist. */
+static void the_proxy_of_the_environment_is_used_and_can_be_passed_by(void **state)
+{
+        static const char url[] = "http://127.0.0.1:9/ok"; /* discard: nobody listens */
+        struct fixture *fixture = *state;
+        char proxy[64];
+        struct http_call *call;
+
+        snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", fixture->server->port);
+        setenv("http_proxy", proxy, 1);
+        call = http_call_new("Test", "GET", "%s", url);
+        assert_int_equal(http_perform(fixture->http, call)->result, 0);
+        assert_int_equal(atomic_load(&fixture->server->requests), 1);
+        http_call_free(call);
+
+        call = http_call_new("Test", "GET", "%s", url);
+        call->without_proxy = true;
+        assert_int_equal(http_perform(fixture->http, call)->result, -ECONNREFUSED);
+        assert_int_equal(atomic_load(&fixture->server->requests), 1);
+        http_call_free(call);
+        unsetenv("http_proxy");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 #define TEST_TLS(function) cmocka_unit_test_setup_teardown(function, set_up_tls, tear_down)
 
@@ -426,6 +451,7 @@ int main(void)
                 TEST(calls_run_in_parallel),
                 TEST(cancelled_calls_leave_nothing),
                 TEST(an_event_loop_drives_calls),
+                TEST(the_proxy_of_the_environment_is_used_and_can_be_passed_by),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,7 @@ static void the_token_comes_first(void **state)
         assert_string_equal(
                 buf_string(&token->headers), "X-aws-ec2-metadata-token-ttl-seconds: 21600\n");
         assert_null(token->sign_scope);
+        assert_true(token->without_proxy && get->without_proxy);
         assert_true(token->connect_timeout_ms <= 1000);
         assert_string_equal(get->method, "GET");
         assert_string_equal(
