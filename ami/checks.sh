@@ -56,6 +56,8 @@ check_settings() {
   if ! [[ $LIFE_HOURS =~ ^[1-9][0-9]{0,2}$ ]] || [ "$LIFE_HOURS" -gt 168 ]; then
     fault "LIFE_HOURS is '$LIFE_HOURS'; it must be a whole number from 1 to 168"
   fi
+  check_switch INSTANCE_STORE "$INSTANCE_STORE" auto no
+  if ! [[ $SWAP =~ ^(0|[1-9][0-9]{0,3})$ ]]; then fault "SWAP is '$SWAP'; it must be whole GiB, from 0 to 9999"; fi
   if ! [[ $PREFIX =~ ^(/[A-Za-z0-9_.-]+)+$ ]]; then
     fault "PREFIX is '$PREFIX'; it must be a path of SSM parameters, such as /scale-agent"
   fi

@@ -25,6 +25,8 @@ JOB_METADATA=${JOB_METADATA:-deny}
 LIFE_HOURS=${LIFE_HOURS:-7}
 PREFIX=${PREFIX:-/scale-agent}
 SSH=${SSH:-no}
+INSTANCE_STORE=${INSTANCE_STORE:-auto}
+SWAP=${SWAP:-0}
 
 runner_home=/opt/actions-runner
 unit_dir=/etc/systemd/system

@@ -21,6 +21,8 @@ locals {
     LIFE_HOURS     = tostring(var.life_hours)
     PREFIX         = var.prefix
     SSH            = var.ssh ? "yes" : "no"
+    INSTANCE_STORE = var.instance_store
+    SWAP           = var.swap
   }
   # Single quotes suffice: the variables' conditions allow none in a value.
   environment = [for name, value in local.settings : "${name}='${value}'" if value != ""]

@@ -161,6 +161,26 @@ variable "ssh" {
   description = "Whether machines have an SSH server, for the key pair that the launch names."
 }
 
+variable "instance_store" {
+  type        = string
+  default     = "auto"
+  description = "auto puts what jobs write on the machine's instance volumes, where it has any; no does not."
+  validation {
+    condition     = contains(["auto", "no"], var.instance_store)
+    error_message = "The use of instance volumes is neither auto nor no."
+  }
+}
+
+variable "swap" {
+  type        = number
+  default     = 0
+  description = "GiB of swap, on the instance store where there is one."
+  validation {
+    condition     = var.swap >= 0 && var.swap <= 9999 && floor(var.swap) == var.swap
+    error_message = "The swap is not a whole number of GiB from 0 to 9999."
+  }
+}
+
 variable "prefix" {
   type        = string
   default     = "/scale-agent"
