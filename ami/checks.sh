@@ -32,6 +32,9 @@ check_switch() { # NAME VALUE ALLOWED...
   fault "$name is '$value'; allowed: $*"
 }
 
+# shellcheck source=ami/company.sh
+. "$here/company.sh"
+
 check_settings() {
   local package
   check_switch PROFILE "$PROFILE" hosted minimal
@@ -48,6 +51,7 @@ check_settings() {
   if [ -n "$TOOLS_MIRROR" ] && [[ $TOOLS_MIRROR != *://*/ ]] && [ ! -d "$TOOLS_MIRROR" ]; then
     fault "TOOLS_MIRROR is '$TOOLS_MIRROR'; it must be a folder, or a URL that ends in /"
   fi
+  check_company
   check_switch RUNNER_SUDO "$RUNNER_SUDO" no yes
   check_switch DOCKER "$DOCKER" no yes
   check_switch BUILD_TOOLS "$BUILD_TOOLS" yes no
@@ -244,6 +248,7 @@ check_all() {
   tell_faults
   wait_for_cloud_init
   scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/ami-install.XXXXXX")
+  use_company_network
   check_runner_archive
   check_space
   check_packages

@@ -27,9 +27,18 @@ PREFIX=${PREFIX:-/scale-agent}
 SSH=${SSH:-no}
 INSTANCE_STORE=${INSTANCE_STORE:-auto}
 SWAP=${SWAP:-0}
+PROXY=${PROXY-}
+NO_PROXY=${NO_PROXY-}
+CA_CERTIFICATES=${CA_CERTIFICATES-}
+HOOK_JOB_STARTED=${HOOK_JOB_STARTED-}
+HOOK_JOB_COMPLETED=${HOOK_JOB_COMPLETED-}
+ENVIRONMENT=${ENVIRONMENT-}
+SETUP_SCRIPT=${SETUP_SCRIPT-}
+ACTIONS_ARCHIVE=${ACTIONS_ARCHIVE-}
 
 runner_home=/opt/actions-runner
 unit_dir=/etc/systemd/system
+environment_dir=/etc/runner-agent/environment.d # what steps give to jobs; step environment puts it together
 
 say() { printf '%s: %s\n' "$me" "$*"; }
 
@@ -118,6 +127,16 @@ put_file() { # PATH [MODE]
 link() { # TARGET FILE
   mkdir -p "${2%/*}"
   if [ "$(readlink "$2" 2>/dev/null)" != "$1" ]; then ln -sfT "$1" "$2"; fi
+}
+
+# -- the network --------------------------------------------------------------------------------------
+# Prints what is reached without PROXY: what NO_PROXY names, this machine, EC2's own addresses, and names that
+# only a VPC has (of instances, and of endpoints without private DNS).
+whole_no_proxy() {
+  local own=localhost,127.0.0.1,::1,169.254.169.254,fd00:ec2::254,.ec2.internal,.compute.internal
+  own+=,.vpce.amazonaws.com
+  printf '%s' "$own"
+  if [ -n "$NO_PROXY" ]; then printf ',%s' "$(tr -s ', ' ',' <<<"$NO_PROXY")"; fi
 }
 
 # -- units --------------------------------------------------------------------------------------------
