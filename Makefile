@@ -303,7 +303,7 @@ c_files := $(sort $(wildcard include/*/*.h lib/*/*.[ch] scaler/*.[ch] scaler/*/*
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := ami/install ami/common.sh ami/checks.sh ami/lookups.sh ami/company.sh $(wildcard ami/steps/*) \
 	$(addprefix ami/files/usr/lib/scale-agent/,grow-root launch-key instance-store swap-file) \
-	$(addprefix tests/vm/,root enter image guest/make-stock bench-user-data) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
+	$(addprefix tests/vm/,root enter image guest/store-model guest/make-stock bench-user-data) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
 	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/changed tests/packer/tools tests/emulators/tools .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack

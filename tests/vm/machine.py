@@ -49,6 +49,7 @@ class VmSetup(Setup):
     image          the folder that tests/vm/image made: disk, kernel, initrd (or none), cmdline
     ways           address and port in the guest, and the port of the loopback that it leads to
     files          replaced on the disk before the boot: path and content
+    disks          further NVMe disks: serial number, and MiB; they stay in the machine's folder
     firmware       what starts the disk's own boot loader; without, QEMU starts the image's kernel
     is_kept        the image's disk keeps what the machine writes
     append         added to the kernel's command line
@@ -60,6 +61,7 @@ class VmSetup(Setup):
     image: Path = Path()
     ways: dict[str, int] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    disks: dict[str, int] = field(default_factory=dict)
     firmware: Firmware | None = None
     is_kept: bool = False
     append: str = ""
@@ -155,12 +157,25 @@ class VirtualMachine(Machine):
             "-drive", f"file={disk},if=none,id=d0,format=raw,cache=unsafe,"
             f"snapshot={'off' if setup.is_kept else 'on'}",
             "-device", "nvme,serial=vol0,drive=d0",
+            *self._disks(),
             "-netdev", network, "-device", "virtio-net-pci,netdev=n0,id=nic",
             "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
             "-chardev", "socket,id=hand,path=hand,server=on,wait=off",
             "-device", f"virtserialport,chardev=hand,name={HAND}",
             "-serial", "file:console.log", "-qmp", "unix:qmp,server=on,wait=off",
         ]  # fmt: skip
+
+    def _disks(self) -> list[str]:
+        options = []
+        for serial, mebibytes in self.setup.disks.items():
+            path = self.directory / f"{serial}.raw"
+            with path.open("wb") as file:
+                file.truncate(mebibytes << 20)
+            options += [
+                "-drive", f"file={path},if=none,id={serial},format=raw,cache=unsafe",
+                "-device", f"nvme,serial={serial},drive={serial}",
+            ]  # fmt: skip
+        return options
 
     def _qmp(self, command: str, **arguments: Any) -> None:
         with contextlib.suppress(QmpError):
