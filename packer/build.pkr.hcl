@@ -22,10 +22,10 @@ locals {
     PREFIX         = var.prefix
     SSH            = var.ssh ? "yes" : "no"
     INSTANCE_STORE = var.instance_store
-    SWAP           = var.swap
+    SWAP           = "${var.swap}"
   }
   # Single quotes suffice: the variables' conditions allow none in a value.
-  environment = [for name, value in local.settings : "${name}='${value}'" if value != ""]
+  environment = [for name, value in merge(local.settings, local.company) : "${name}='${value}'" if value != ""]
 }
 
 build {
@@ -43,7 +43,7 @@ build {
     destination = local.upload
   }
   provisioner "file" {
-    sources     = compact([var.agent_package, local.local_archive])
+    sources     = concat(compact([var.agent_package, local.local_archive]), local.company_files)
     destination = "${local.upload}/"
   }
   provisioner "shell" {

@@ -544,3 +544,66 @@ def test_ctrl_c_waits_for_packer_to_clean_up(builder):
         os.close(theirs)
     assert process.returncode != 0
     assert "Cleanly cancelled" in text and "stopped; there is no image" in text
+
+
+# -- what companies add ----------------------------------------------------------------------------
+
+
+def test_a_companys_files_reach_packer(builder):
+    names = ["one.pem", "two.pem", "started.sh", "completed.sh", "variables", "setup"]
+    for name in names:
+        (builder.folder / name).write_text("theirs")
+    (builder.folder / "actions").mkdir()
+    builder.does(
+        YES="1",
+        PROXY="http://proxy:3128",
+        NO_PROXY="a.example, .b.example",
+        CA_CERTIFICATES="one.pem two.pem",
+        HOOK_JOB_STARTED="started.sh",
+        HOOK_JOB_COMPLETED="completed.sh",
+        ENVIRONMENT="variables",
+        SETUP_SCRIPT="setup",
+        ACTIONS_ARCHIVE="actions",
+        INSTANCE_STORE="no",
+        SWAP="4",
+    )
+    expected = {
+        "proxy": "http://proxy:3128",
+        "no_proxy": '["a.example",".b.example"]',
+        "ca_certificates": '["one.pem","two.pem"]',
+        "hook_job_started": "started.sh",
+        "hook_job_completed": "completed.sh",
+        "environment": "variables",
+        "setup_script": "setup",
+        "actions_archive": "actions",
+        "instance_store": "no",
+        "swap": "4",
+    }
+    assert builder.variables().items() >= expected.items()
+
+
+def test_the_shells_own_no_proxy_is_nothing_of_the_image(builder):
+    builder.does(YES="1", NO_PROXY="*.local")
+    assert "no_proxy" not in builder.variables()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"SETUP_SCRIPT": "nowhere"}, "there is no file nowhere"),
+        ({"CA_CERTIFICATES": "Makefile,nowhere.pem"}, "there is no file nowhere.pem"),
+        (
+            {"SETUP_SCRIPT": "packer/ami", "ENVIRONMENT": "Makefile"},
+            "packer/ami has the name of another file",
+        ),
+        (
+            {"HOOK_JOB_STARTED": "Makefile", "HOOK_JOB_COMPLETED": "./Makefile"},
+            "./Makefile has the name of another file",
+        ),
+    ],
+)
+def test_files_that_cannot_be_uploaded_are_refused_before_anything_is_built(
+    builder, settings, said
+):
+    assert said in builder.fails(YES="1", **settings)
+    assert builder.called() == []

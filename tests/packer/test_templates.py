@@ -183,6 +183,8 @@ def test_ami_install_gets_every_setting(installation):
         "LIFE_HOURS": "7",
         "PREFIX": "/scale-agent",
         "SSH": "no",
+        "INSTANCE_STORE": "auto",
+        "SWAP": "0",
     }
 
 
@@ -207,6 +209,13 @@ def test_ami_install_gets_every_setting(installation):
         ({"life_hours": "24"}, {"LIFE_HOURS": "24"}),
         ({"prefix": "/ours"}, {"PREFIX": "/ours"}),
         ({"ssh": "true"}, {"SSH": "yes"}),
+        ({"instance_store": "no"}, {"INSTANCE_STORE": "no"}),
+        ({"swap": "8"}, {"SWAP": "8"}),
+        ({"no_proxy": '["a.example"]'}, {}),
+        (
+            {"proxy": "http://proxy:3128", "no_proxy": '["a.example", ".b.example"]'},
+            {"PROXY": "http://proxy:3128", "NO_PROXY": "a.example,.b.example"},
+        ),
     ],
     ids=lambda value: next(iter(value)),
 )
@@ -226,7 +235,37 @@ def test_ami_install_knows_the_settings_that_it_gets(installation):
         "docker": "true",
         "runner_sudo": "true",
     }
-    assert set(installation(**given)) == set(known)
+    given |= {"proxy": "http://proxy:3128", "no_proxy": '["a.example"]'}
+    files = company_files(FOLDER)
+    assert set(installation(**given, **files)) == set(known)
+
+
+def company_files(folder):
+    """Give variables that name files, which need not exist to be looked at."""
+    return {
+        "ca_certificates": f'["{folder}/one.pem", "{folder}/two.pem"]',
+        "hook_job_started": folder / "started.sh",
+        "hook_job_completed": folder / "completed.sh",
+        "environment": folder / "variables",
+        "setup_script": folder / "setup",
+        "actions_archive": folder / "actions",
+    }
+
+
+def test_what_companies_add_is_taken_along(accepted, installation, tmp_path):
+    for name in ("one.pem", "two.pem", "started.sh", "completed.sh", "variables", "setup"):
+        (tmp_path / name).write_text("theirs")
+    (tmp_path / "actions").mkdir()
+    settings = company_files(tmp_path)
+    accepted(**settings)
+    assert installation(**settings) == installation() | {
+        "CA_CERTIFICATES": f"{UPLOAD}/one.pem,{UPLOAD}/two.pem",
+        "HOOK_JOB_STARTED": f"{UPLOAD}/started.sh",
+        "HOOK_JOB_COMPLETED": f"{UPLOAD}/completed.sh",
+        "ENVIRONMENT": f"{UPLOAD}/variables",
+        "SETUP_SCRIPT": f"{UPLOAD}/setup",
+        "ACTIONS_ARCHIVE": f"{UPLOAD}/actions",
+    }
 
 
 def test_an_archive_that_is_a_file_is_taken_along(accepted, installation, tmp_path):
@@ -294,6 +333,17 @@ def test_the_tags_tell_what_is_in_it(local):
         ({"life_hours": "0"}, "The hours of a machine's life are not"),
         ({"life_hours": "169"}, "The hours of a machine's life are not"),
         ({"life_hours": "7.5"}, "The hours of a machine's life are not"),
+        ({"instance_store": "yes"}, "neither auto nor no"),
+        ({"swap": "1.5"}, "not a whole number of GiB"),
+        ({"proxy": "https://proxy:1"}, "The proxy is not http://HOST:PORT"),
+        ({"no_proxy": '["a b"]'}, "One of the hosts without the proxy"),
+        ({"ca_certificates": '["a b.pem"]'}, "One of the certificates' files has a name"),
+        ({"ca_certificates": '["/nowhere/ca.pem"]'}, "Bad source '/nowhere/ca.pem'"),
+        ({"hook_job_started": "start.py"}, "The hook of a job's start is not"),
+        ({"hook_job_completed": "end"}, "The hook of a job's end is not"),
+        ({"environment": "a b"}, "The file of variables has a name"),
+        ({"setup_script": "$(id)"}, "The script has a name"),
+        ({"actions_archive": "actions/"}, "or ends in a slash"),
         ({"docker": '"maybe"'}, "a bool is required"),
         ({"prefix": "scale-agent"}, "The prefix is not a slash and"),
         ({"source_ami": "ami-latest"}, "is not an image's id, such as ami-"),
