@@ -176,7 +176,7 @@ destroy: ## delete STACK; shows what goes and asks
 upload deploy rollback stack destroy:
 	$(q)scaler/deploy/$@
 
-ami: ## an image of a runner, with Packer (ARCH, DISTRIBUTION, PROFILE, SUBNET, KMS_KEY)
+ami: ## an image of a runner, with Packer (ARCH, DISTRIBUTION, PROFILE, SUBNET, PROXY, KMS_KEY)
 	$(q)packer/ami
 
 # -- tests ------------------------------------------------------------------------------------------
