@@ -13,7 +13,7 @@ check_file() { # NAME FILE
 check_proxy() {
   local host
   if [ -z "$PROXY" ]; then return; fi
-  if ! [[ $PROXY =~ ^http://([A-Za-z0-9._~%!*+-]+(:[A-Za-z0-9._~%!*+-]*)?@)?[A-Za-z0-9.-]+:[0-9]{1,5}/?$ ]]; then
+  if ! [[ $PROXY =~ ^http://([A-Za-z0-9._~%!*+-]+(:[A-Za-z0-9._~%!*+:-]*)?@)?[A-Za-z0-9.-]+:[0-9]{1,5}/?$ ]]; then
     fault "PROXY is '$PROXY'; it must be http://[USER:PASSWORD@]HOST:PORT, and special characters encoded as %XX"
   fi
   for host in ${NO_PROXY//,/ }; do

@@ -6,7 +6,7 @@ variable "proxy" {
   default     = ""
   description = "Proxy by which the building machine and the image's machines reach the internet: http://[USER:PASSWORD@]HOST:PORT."
   validation {
-    condition     = can(regex("^(http://([A-Za-z0-9._~%!*+-]+(:[A-Za-z0-9._~%!*+-]*)?@)?[A-Za-z0-9.-]+:[0-9]{1,5}/?)?$", var.proxy))
+    condition     = can(regex("^(http://([A-Za-z0-9._~%!*+-]+(:[A-Za-z0-9._~%!*+:-]*)?@)?[A-Za-z0-9.-]+:[0-9]{1,5}/?)?$", var.proxy))
     error_message = "The proxy is not http://HOST:PORT, with USER:PASSWORD@ before the host where it needs them."
   }
 }

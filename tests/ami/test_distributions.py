@@ -30,6 +30,7 @@ PROGRAMS = {
         done""",
     "dnf": RECORD,
     "grubby": RECORD,
+    "update-ca-trust": RECORD,
     "update-grub": RECORD,
     "gpasswd": RECORD,
     # answers the checks of the package
@@ -257,3 +258,39 @@ def test_each_package_for_ubuntu_is_in_githubs_list_or_in_debian(stock, work):
         rest = sorted(names - known - ONLY_UBUNTU)
         known |= set(root.run("sh", "-c", script, "sh", *rest).output.split())
     assert names - known == ONLY_UBUNTU & names
+def test_amazon_asks_for_packages_by_a_proxy(asked):
+    root, name, _ = asked
+    if name != "amazon":
+        return
+    plain = "[main]\ngpgcheck=True\n"
+    (root / "etc/dnf").mkdir()
+    (root / "etc/dnf/dnf.conf").write_text(plain)
+    for _ in range(2):
+        ended = root.install("proxy", PROXY="http://me:se:cret@proxy.example.com:3128/")
+        assert ended.status == 0, ended.output
+        assert root.text("etc/dnf/dnf.conf").splitlines() == [
+            *plain.splitlines(),
+            "proxy=http://proxy.example.com:3128",
+            "proxy_username=me",
+            "proxy_password=se:cret",
+        ]
+    assert root.install("proxy").status == 0
+    assert root.text("etc/dnf/dnf.conf") == plain
+
+
+def test_amazon_has_authorities_of_its_own_place(asked):
+    root, name, _ = asked
+    if name != "amazon":
+        return
+    given = "/usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt"
+    ended = root.install("authorities", "environment", CA_CERTIFICATES=given)
+    assert ended.status == 0, ended.output
+    anchor = "etc/pki/ca-trust/source/anchors/scale-agent-1.crt"
+    assert root.text(anchor) == root.text(given)
+    assert root.text("calls").splitlines()[-1] == "update-ca-trust extract"
+    assert "\nAWS_CA_BUNDLE=/etc/pki/tls/certs/ca-bundle.crt\n" in root.text(
+        "opt/actions-runner/.env"
+    )
+    assert root.install("authorities", "environment").status == 0
+    assert not root.exists(anchor)
+    assert not root.exists("opt/actions-runner/.env")
