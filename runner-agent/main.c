@@ -33,6 +33,8 @@ static const struct cli_exit exits[] = {
 
 static const struct cli_word files[] = {
         {AGENT_SETTINGS_FILE, "the settings (JSON); all of them are optional"},
+        {"/etc/runner-agent/environment",
+                "variables for the unit, such as https_proxy and no_proxy; optional"},
         {0},
 };
 
