@@ -105,7 +105,7 @@ def test_archive_that_is_no_runner_is_refused(unchanged, stock):
     ("arguments", "said"),
     [
         (["--fast"], "no option --fast"),
-        (["packages", "bott"], "no step named bott; there are: packages user"),
+        (["packages", "bott"], "no step named bott; there are: authorities packages"),
     ],
 )
 def test_wrong_option_or_step_is_refused(unchanged, arguments, said):
