@@ -11,7 +11,7 @@ from .stand import Stand
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROXY_ADDRESS = "169.254.169.22:3128"
-SWAP_FILE = PROJECT / "ami/files/usr/lib/scale-agent/swap-file"
+SWAP_FILE = "/usr/lib/scale-agent/swap-file"  # in images with SWAP only
 
 WHERE = """
 for folder in /opt/actions-runner/_work /home/runner/work /tmp /var/lib/docker /opt; do
@@ -28,8 +28,10 @@ def test_a_job_writes_to_the_instance_store_and_no_other_volume_is_touched(cloud
     disks = {"AWS1": 800, "AWS2": 800, "vol1": 64}
     stand = Stand(cloud).with_hand()
     append = f"{cloud.machines.setup.append} instance-store=2"
-    stand.set_up(disks=setup.disks | disks, append=append).queue(script=WHERE).runs()
-    said = stand.machine.hand(f"sh -c '{SWAP_FILE.read_text().partition('set -eu')[2]}' - 1")
+    program = (PROJECT / f"ami/files{SWAP_FILE}").read_text()
+    stand.set_up(disks=disks, append=append, files={SWAP_FILE: program})
+    stand.queue(script=WHERE).runs()
+    said = stand.machine.hand(f"sh {SWAP_FILE} 1")
     swaps = stand.machine.hand("cat /proc/swaps; systemctl is-failed instance-store.service")
     stand.machine.hand("touch /home/runner/go")
     stand.ends("success")
