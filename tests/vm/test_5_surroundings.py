@@ -24,7 +24,6 @@ until [ -e /home/runner/go ]; do sleep 0.5; done
 
 
 def test_a_job_writes_to_the_instance_store_and_no_other_volume_is_touched(cloud):
-    setup = cloud.machines.setup
     disks = {"AWS1": 800, "AWS2": 800, "vol1": 64}
     stand = Stand(cloud).with_hand()
     append = f"{cloud.machines.setup.append} instance-store=2"
