@@ -31,6 +31,7 @@ static char *make_detail(const struct agent *agent, enum report_stage stage, con
                 .instance_type = (char *)agent->identity.instance_type,
                 .zone = (char *)agent->identity.zone,
                 .reason = (char *)reason,
+                .ticket = handover->ticket,
                 .spec = handover->spec,
                 .scope = handover->scope,
                 .runner_id = handover->runner_id,

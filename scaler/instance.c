@@ -121,7 +121,7 @@ static bool is_old(const struct scaler *scaler, const cJSON *event)
 static int read_report(
         struct machines *machines, struct record *record, const cJSON *event, struct err *err)
 {
-        int r = handle_report(machines->scaler, json_get(event, "detail"), err);
+        int r = handle_report(machines->scaler, event, err);
 
         if (r != REPORT_OF_IDLE)
                 return r;

@@ -28,6 +28,7 @@
 #include "base/json.h"
 #include "job/breaker.h"
 #include "job/park.h"
+#include "job/ticket_keys.h"
 
 /* -- reading the batch -- */
 
@@ -106,6 +107,7 @@ static void register_item(struct queued *queued, struct queued_job *item,
                 .job = &item->job,
                 .installation = item->job.installation,
                 .instance = *instance,
+                .ticket_keys = queued->ticket_keys,
                 .adopted = !item->launch,
                 .launched_ms = clock_wall_ms(queued->scaler->clock),
         };
@@ -357,11 +359,14 @@ static int open_dependencies(struct queued *queued, struct err *err)
         if (r == 0)
                 r = scaler_aws(queued->scaler, &queued->aws, err);
         if (r == 0)
+                r = ticket_keys_make(queued->scaler, &queued->ticket_keys, err);
+        if (r == 0)
                 r = token_requests_init(&queued->token_requests, queued->scaler, err);
         return r;
 }
 
-/* Without the configuration or GitHub's key nothing can be launched, but jobs can wait for them. */
+/* Without the configuration, the key of tickets or GitHub's key nothing can be launched, but jobs
+ * can wait for them. */
 static void park_all(struct queued *queued, const struct err *why)
 {
         log_error(&queued->scaler->log, "nothing can be launched, jobs wait",

@@ -36,6 +36,7 @@ struct queued {
         struct scaler *scaler;
         const struct config *config;
         struct aws *aws;
+        const char *ticket_keys;
         struct token_requests token_requests;
         struct queued_job *items;
         size_t n_items;

@@ -30,6 +30,7 @@ void scaler_init(struct scaler *scaler)
                 .clock = &clock_system,
                 .log_fd = STDERR_FILENO,
                 .webhook_secrets = BUF_INIT(4096),
+                .ticket_keys = BUF_INIT(4096),
         };
         log_json_sink_init(&scaler->sink, scaler->log_fd, scaler->clock);
         scaler->log = (struct log){.sink = &scaler->sink.sink, .level = LOG_LEVEL_INFO};
@@ -57,6 +58,7 @@ void scaler_release(struct scaler *scaler)
         http_free(MEM_STEAL(scaler->http));
         buf_release(&scaler->webhook_secrets);
         ssm_texts_release(&scaler->breakers);
+        buf_release(&scaler->ticket_keys);
 }
 
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)

@@ -38,11 +38,14 @@ struct scaler {
         struct recent github_pauses; /* installations for which nothing is launched for a while */
         struct buf webhook_secrets;
         int64_t webhook_secrets_read_ms;
+        struct buf ticket_keys; /* see job/ticket_keys.h; secret */
+        int64_t ticket_keys_read_ms;
         struct recent empty_offers; /* offers (see job/launch.h) without capacity a moment ago */
         struct ssm_texts breakers;  /* see job/breaker.h */
         int64_t breakers_read_ms;   /* monotonic; 0: not yet */
         struct recent runs;         /* of public repositories, and whether forks' (job/fork.h) */
         struct recent shown;        /* notifications that people have seen */
+        struct recent reported;     /* launches and stages that were told, or given back */
 
         /* Of one event. */
         int64_t deadline_ms;          /* wall clock: when Lambda ends the process; 0 = never */

@@ -98,6 +98,9 @@ int ssm_put_parameter_answer(const struct http_call *call, struct err *err);
  * above. */
 struct http_call *ssm_replace_parameter(struct aws *aws, const char *name, const char *value);
 
+/* Stores a SecureString without tags; the answer is SSM_EXISTS where the name is taken. */
+struct http_call *ssm_new_parameter(struct aws *aws, const char *name, const char *value);
+
 /* For the machine, which may delete only its own parameter. 0 also when it is gone already. */
 struct http_call *ssm_delete_parameter(struct aws *aws, const char *name);
 int ssm_delete_parameter_answer(const struct http_call *call, struct err *err);

@@ -45,7 +45,8 @@ struct handover {
         char *jit_config; /* secret */
         char *prefix;
         char *spec;
-        char *scope; /* "repos/OWNER/REPO" or "orgs/ORG" */
+        char *scope;  /* "repos/OWNER/REPO" or "orgs/ORG" */
+        char *ticket; /* opaque, and not empty; comes back in each report. NULL: none */
         int64_t runner_id;
         int64_t idle_limit_seconds; /* without a job for so long: it is idle */
         int64_t job_limit_seconds;  /* a job longer than this is stopped */

@@ -52,6 +52,7 @@ struct report {
         char *instance_type;
         char *zone;
         char *reason; /* on failed and interrupted */
+        char *ticket; /* of the hand-over, as it was there */
         char *spec;   /* from here on: absent without a hand-over */
         char *scope;
         int64_t runner_id;

@@ -73,7 +73,7 @@ int ssm_get_parameter_answer(const struct http_call *call, struct buf *ret, stru
 
 /* -- storing -- */
 
-struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const char *value,
+static struct http_call *put(struct aws *aws, const char *name, const char *value, bool overwrite,
         const char *tag_key, const char *tag_value)
 {
         _cleanup_json_secret_ cJSON *body = cJSON_CreateObject();
@@ -86,7 +86,7 @@ struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const cha
         json_add_string(body, "Name", name);
         json_add_string(body, "Type", "SecureString");
         json_add_string(body, "Tier", strlen(value) > SSM_STANDARD_MAX ? "Advanced" : "Standard");
-        json_add_boolean(body, "Overwrite", !tag_key);
+        json_add_boolean(body, "Overwrite", overwrite);
         json_add_string(body, "KeyId", aws->parameter_key);
         json_add_string(body, "Value", value);
         if (tag_key) {
@@ -98,10 +98,21 @@ struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const cha
         return aws_object_call(aws, AWS_SSM, "PutParameter", body);
 }
 
+struct http_call *ssm_put_parameter(struct aws *aws, const char *name, const char *value,
+        const char *tag_key, const char *tag_value)
+{
+        return put(aws, name, value, false, tag_key, tag_value);
+}
+
+struct http_call *ssm_new_parameter(struct aws *aws, const char *name, const char *value)
+{
+        return put(aws, name, value, false, NULL, NULL);
+}
+
 /* SSM takes no tags for a value that replaces another. */
 struct http_call *ssm_replace_parameter(struct aws *aws, const char *name, const char *value)
 {
-        return ssm_put_parameter(aws, name, value, NULL, NULL);
+        return put(aws, name, value, true, NULL, NULL);
 }
 
 /* Whether SSM refuses before it looks at the value, so that its words cannot quote it. */

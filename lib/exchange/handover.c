@@ -41,11 +41,13 @@ static const struct integer_field integer_fields[] = {
 static const struct {
         const char *name;
         size_t offset;
+        bool needed;
 } string_fields[] = {
-        {"jit_config", offsetof(struct handover, jit_config)},
-        {"prefix", offsetof(struct handover, prefix)},
-        {"spec", offsetof(struct handover, spec)},
-        {"scope", offsetof(struct handover, scope)},
+        {"jit_config", offsetof(struct handover, jit_config), true},
+        {"prefix", offsetof(struct handover, prefix), true},
+        {"spec", offsetof(struct handover, spec), true},
+        {"scope", offsetof(struct handover, scope), true},
+        {"ticket", offsetof(struct handover, ticket), false},
 };
 
 static int64_t *integer_at(struct handover *handover, size_t offset)
@@ -129,6 +131,7 @@ void handover_release(struct handover *handover)
         free(handover->prefix);
         free(handover->spec);
         free(handover->scope);
+        free(handover->ticket);
         handover_job_release(&handover->job);
         *handover = (struct handover){0};
 }
@@ -181,9 +184,11 @@ char *handover_print(const struct handover *handover)
 static int parse_strings(const cJSON *document, struct handover *handover, struct err *err)
 {
         for (size_t i = 0; i < ARRAY_SIZE(string_fields); i++) {
-                const char *text;
-                int r = json_need_string(document, string_fields[i].name, &text, err);
+                const char *text = json_string(document, string_fields[i].name);
+                int r = 0;
 
+                if (string_fields[i].needed)
+                        r = json_need_string(document, string_fields[i].name, &text, err);
                 if (r < 0)
                         return r;
                 *string_at(handover, string_fields[i].offset) = mem_string(text);

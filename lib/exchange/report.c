@@ -37,6 +37,7 @@ static const struct string_field string_fields[] = {
         {"instance_type", offsetof(struct report, instance_type), false},
         {"zone", offsetof(struct report, zone), false},
         {"reason", offsetof(struct report, reason), false},
+        {"ticket", offsetof(struct report, ticket), false},
         {"spec", offsetof(struct report, spec), false},
         {"scope", offsetof(struct report, scope), false},
         {"job_name", offsetof(struct report, job_name), false},

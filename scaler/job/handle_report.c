@@ -13,6 +13,7 @@
 #include "give_back.h"
 #include "machine/notifications.h"
 #include "machine/report_metrics.h"
+#include "trusted_report.h"
 
 /* GitHub assigns a waiting job to a listening runner at once, and a job that another runner dropped
  * after a minute. */
@@ -56,19 +57,41 @@ static int handle_early_end(struct scaler *scaler, const struct report *report, 
                        : tell_agent_failed(scaler, report, given_back, err);
 }
 
-int handle_report(struct scaler *scaler, const cJSON *detail, struct err *err)
+/* The same report may come again, at any time: its end is handled once, as far as this process
+ * knows. What another one sends again leads to the same launch and the same notification. */
+static int handle_early_end_once(
+        struct scaler *scaler, const struct report *report, int64_t expires_ms, struct err *err)
+{
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        int64_t life_ms = expires_ms - clock_wall_ms(scaler->clock);
+        _cleanup_free_ char *key =
+                mem_format("%s %s", report->instance_id, report_stage_name(report->stage));
+        int r;
+
+        if (recent_has(&scaler->reported, key, now_ms))
+                return 0;
+        r = handle_early_end(scaler, report, err);
+        if (r == 0)
+                recent_note(&scaler->reported, key, now_ms + life_ms);
+        return r;
+}
+
+int handle_report(struct scaler *scaler, const cJSON *event, struct err *err)
 {
         _cleanup_(report_release) struct report report = {0};
-        int r = report_parse(detail, &report, err);
+        int64_t expires_ms;
+        int r = trusted_report_read(scaler, event, &report, &expires_ms, err);
 
         if (r < 0)
                 return err_prefix(err, r, "agent's report");
+        if (r == REPORT_REFUSED)
+                return 0;
         log_info(&scaler->log, "agent reports", LOG_TEXT("stage", report_stage_name(report.stage)),
                 LOG_TEXT("instance", report.instance_id), LOG_TEXT("reason", report.reason),
                 LOG_NUMBER("job", report.job.id), LOG_TEXT("repository", report.job.repository),
                 LOG_TEXT("result", report.result));
         report_metrics_emit(scaler, &report);
         if (report.stage == REPORT_FAILED || report.stage == REPORT_INTERRUPTED)
-                return handle_early_end(scaler, &report, err);
+                return handle_early_end_once(scaler, &report, expires_ms, err);
         return report.stage == REPORT_IDLE ? REPORT_OF_IDLE : 0;
 }

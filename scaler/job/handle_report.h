@@ -13,5 +13,6 @@
 /* The machine of the report idles: see idle_machines.h. */
 #define REPORT_OF_IDLE 1
 
-/* Handles DETAIL, the report within EventBridge's event: 0, REPORT_OF_IDLE, or negative. */
-int handle_report(struct scaler *scaler, const cJSON *detail, struct err *err);
+/* Handles EVENT, EventBridge's, with a report in it: 0, REPORT_OF_IDLE, or negative. A report that
+ * is not to be believed is dropped. */
+int handle_report(struct scaler *scaler, const cJSON *event, struct err *err);

@@ -15,6 +15,7 @@
 
 #include "aws/ssm.h"
 #include "exchange/handover.h"
+#include "ticket.h"
 #include "token_requests.h"
 
 enum step {
@@ -86,11 +87,37 @@ static char *instance_arn(const struct registration *registration)
                 registration->instance.account, registration->instance.id);
 }
 
+/* A report comes while the job runs, or within a day after the most that it may take. */
+#define TICKET_LIFE_MS(job_limit_seconds) (((job_limit_seconds) + 86400) * MSEC_PER_SEC)
+
+/* Signs what the hand-over says of the launch. */
+static char *print_ticket(const struct registration *registration, const struct handover *handover)
+{
+        const struct ticket ticket = {
+                /* Everything is borrowed: the ticket is printed and never released. */
+                .prefix = handover->prefix,
+                .account = (char *)registration->instance.account,
+                .region = registration->aws->region,
+                .instance = (char *)registration->instance.id,
+                .type = (char *)registration->instance.type,
+                .spec = handover->spec,
+                .scope = handover->scope,
+                .runner_id = handover->runner_id,
+                .expires_ms =
+                        handover->times.handed_over + TICKET_LIFE_MS(handover->job_limit_seconds),
+                .job = handover->job,
+                .times = handover->times,
+        };
+
+        return ticket_print(&ticket, registration->ticket_keys);
+}
+
 static char *print_handover(
         const struct registration *registration, const struct github_jitconfig *jit)
 {
         const struct config_spec *spec = registration->spec;
-        const struct handover handover = {
+        _cleanup_free_ char *ticket = NULL;
+        struct handover handover = {
                 .jit_config = jit->encoded,
                 .prefix = registration->config->prefix,
                 .spec = spec->name,
@@ -108,6 +135,8 @@ static char *print_handover(
                         },
         };
 
+        ticket = print_ticket(registration, &handover);
+        handover.ticket = ticket;
         return handover_print(&handover);
 }
 

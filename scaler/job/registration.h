@@ -35,6 +35,7 @@ struct registration {
         char scope[GITHUB_SCOPE_SIZE];
         int64_t installation;
         struct ec2_instance instance; /* without its tags */
+        const char *ticket_keys;      /* see ticket.h */
         bool adopted;                 /* launched by an earlier try, which may have registered it */
         int64_t launched_ms;          /* wall clock */
 

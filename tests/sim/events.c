@@ -30,6 +30,7 @@ static char *envelope(struct world *world, const char *source, const char *type,
         json_add_string(event, "source", source);
         json_add_string(event, "detail-type", type);
         json_add_string(event, "account", ACCOUNT);
+        json_add_string(event, "region", REGION);
         cJSON_AddItemToObject(event, "detail", detail);
         return json_print(event);
 }

@@ -82,6 +82,8 @@ int stage_set_up(void **state)
         github_init_token(scaler->github, scaler->clock, STAGE_GITHUB, "token-of-github");
         scaler->config = config_of(config);
         scaler->config_read_ms = clock_monotonic_ms(scaler->clock);
+        buf_add_string(&scaler->ticket_keys, STAGE_TICKET_KEY);
+        scaler->ticket_keys_read_ms = scaler->config_read_ms;
         scaler_begin_event(scaler, 0);
         *state = stage;
         return 0;

@@ -25,6 +25,9 @@ struct stage {
         char *log;
 };
 
+/* The key of tickets, as everybody has it who may sign. */
+#define STAGE_TICKET_KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 /* For cmocka: *state is the stage. The configuration has the specs `linux` (two subnets, a job may
  * name m7i.2xlarge), `fallback` (t3.2xlarge, one subnet, on demand as a last resort) and
  * `organization` (terminate_on_completed). Queue URLs are https://sqs.test/NAME;

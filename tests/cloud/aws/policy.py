@@ -130,7 +130,10 @@ class Policies:
 
             def tags(name: str = name) -> dict[str, str]:
                 found = self.parameter_tags(name)
-                return {f"ssm:resourceTag/{key}": value for key, value in found.items()}
+                said = {f"ssm:resourceTag/{key}": value for key, value in found.items()}
+                if "Overwrite" in call.parameters:
+                    said["ssm:Overwrite"] = str(call.parameters["Overwrite"]).lower()
+                return said
 
             yield Need(f"ssm:{call.action}", arn, tags)
             if call.action == "PutParameter" and call.parameters.get("Tags"):
