@@ -9,10 +9,6 @@
 
 #include "stage.h"
 
-#define REPORT(stage)                                                                       \
-        "{\"source\":\"scale-agent.runner\",\"detail-type\":\"Runner Report\",\"detail\":{" \
-        "\"version\":1,\"prefix\":\"/p\",\"instance_id\":\"i-00000001\",\"stage\":\"" stage \
-        "\",\"spec\":\"linux\",\"times\":{}}}"
 #define ENDED(id)                                                                             \
         "{\"source\":\"aws.ec2\",\"detail-type\":\"EC2 Instance State-change Notification\"," \
         "\"detail\":{\"instance-id\":\"" id "\",\"state\":\"terminated\"}}"
@@ -486,16 +482,13 @@ static void what_cannot_be_read_becomes_a_dead_letter_at_once(void **state)
         struct stage *stage = *state;
         const struct stage_message messages[] = {
                 {"a", "{}", 0, NULL},
-                {"b", REPORT("ready"), 0, NULL},
-                {"c", REPORT("flying"), 0, NULL},
-                {"d", ENDED("i-1\\\"; DROP"), 0, NULL},
+                {"b", ENDED("i-1\\\"; DROP"), 0, NULL},
         };
 
         stage_expect_sent(stage, "unknown event");
-        stage_expect_sent(stage, "stage: ");
         stage_expect_sent(stage, "is not an instance id");
-        assert_string_equal(stage_batch(stage, instance_handle, messages, 4), STAGE_NONE_FAILED);
-        assert_int_equal(script_requests(stage->script), 3);
+        assert_string_equal(stage_batch(stage, instance_handle, messages, 2), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 2);
 }
 
 static void a_machine_there_is_no_time_for_comes_again(void **state)
