@@ -87,24 +87,28 @@ static enum event_kind kind_of(const cJSON *event)
 
 /* Adds a machine to be looked at: EC2's events come for every instance of the account, and only the
  * tags say which are of this stack. */
-static int add_machine(struct machines *machines, struct record *record, enum event_kind kind,
-        const cJSON *event, struct err *err)
+static void add_machine(struct machines *machines, struct record *record, enum event_kind kind,
+        const char *id)
 {
-        struct machine *machine = &machines->items[machines->count];
-        const char *state = json_string(event, "detail.state");
-        const char *id;
-        int r = json_need_string(
-                event, kind == EVENT_IDLE ? "detail.instance_id" : "detail.instance-id", &id, err);
+        struct machine *machine = &machines->items[machines->count++];
 
-        if (r < 0)
-                return err_prefix(err, r, "the event");
-        if (!ec2_is_instance_id(id))
-                return err_set(err, -EBADMSG, "the event: \"%.40s\" is not an instance id", id);
-        if (kind == EVENT_ENDED && (!state || strcmp(state, "terminated") != 0))
-                return 0;
         *machine = (struct machine){.record = record, .kind = kind};
         memcpy(machine->id, id, strlen(id) + 1);
-        machines->count++;
+}
+
+static int read_ec2_event(struct machines *machines, struct record *record, enum event_kind kind,
+        const cJSON *event, struct err *err)
+{
+        const char *state = json_string(event, "detail.state");
+        const char *id;
+        int r = json_need_string(event, "detail.instance-id", &id, err);
+
+        if (r < 0)
+                return err_prefix(err, r, "EC2's event");
+        if (!ec2_is_instance_id(id))
+                return err_set(err, -EBADMSG, "EC2's event: \"%.40s\" is not an instance id", id);
+        if (kind != EVENT_ENDED || (state && strcmp(state, "terminated") == 0))
+                add_machine(machines, record, kind, id);
         return 0;
 }
 
@@ -121,13 +125,14 @@ static bool is_old(const struct scaler *scaler, const cJSON *event)
 static int read_report(
         struct machines *machines, struct record *record, const cJSON *event, struct err *err)
 {
-        int r = handle_report(machines->scaler, event, err);
+        char id[EC2_ID_SIZE];
+        int r = handle_report(machines->scaler, event, id, err);
 
         if (r != REPORT_OF_IDLE)
                 return r;
-        return is_old(machines->scaler, event)
-                       ? 0
-                       : add_machine(machines, record, EVENT_IDLE, event, err);
+        if (!is_old(machines->scaler, event))
+                add_machine(machines, record, EVENT_IDLE, id);
+        return 0;
 }
 
 static int read_event(struct machines *machines, struct record *record, struct err *err)
@@ -142,7 +147,7 @@ static int read_event(struct machines *machines, struct record *record, struct e
         if (kind == EVENT_REPORT)
                 return read_report(machines, record, event, err);
         if (kind != EVENT_UNKNOWN)
-                return add_machine(machines, record, kind, event, err);
+                return read_ec2_event(machines, record, kind, event, err);
         return err_set(err, -EBADMSG, "unknown event: source \"%.80s\", detail-type \"%.80s\"",
                 json_string(event, "source") ? json_string(event, "source") : "",
                 json_string(event, "detail-type") ? json_string(event, "detail-type") : "");

@@ -2,12 +2,14 @@
 
 /*
  * What follows from an agent's report: metrics of the stage that its machine has reached. What an
- * idle machine needs is up to idle_machines.c, which trusts only its name. When the
+ * idle machine needs is up to idle_machines.c, which takes no more than its name from it. When the
  * machine ends before a job started, the job is given back at once, unless the image is to blame:
  * then its machine's end, or its watch, sees to it. When the agent failed, people are told.
  */
 
 #include "handle_report.h"
+
+#include <stdio.h>
 
 #include "exchange/report.h"
 #include "give_back.h"
@@ -76,7 +78,8 @@ static int handle_early_end_once(
         return r;
 }
 
-int handle_report(struct scaler *scaler, const cJSON *event, struct err *err)
+int handle_report(struct scaler *scaler, const cJSON *event, char idle[static EC2_ID_SIZE],
+        struct err *err)
 {
         _cleanup_(report_release) struct report report = {0};
         int64_t expires_ms;
@@ -93,5 +96,8 @@ int handle_report(struct scaler *scaler, const cJSON *event, struct err *err)
         report_metrics_emit(scaler, &report);
         if (report.stage == REPORT_FAILED || report.stage == REPORT_INTERRUPTED)
                 return handle_early_end_once(scaler, &report, expires_ms, err);
-        return report.stage == REPORT_IDLE ? REPORT_OF_IDLE : 0;
+        if (report.stage != REPORT_IDLE)
+                return 0;
+        (void)snprintf(idle, EC2_ID_SIZE, "%s", report.instance_id);
+        return REPORT_OF_IDLE;
 }

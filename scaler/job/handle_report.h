@@ -7,12 +7,14 @@
 
 #include <cjson/cJSON.h>
 
+#include "aws/ec2.h"
 #include "base/err.h"
 #include "scaler.h"
 
 /* The machine of the report idles: see idle_machines.h. */
 #define REPORT_OF_IDLE 1
 
-/* Handles EVENT, EventBridge's, with a report in it: 0, REPORT_OF_IDLE, or negative. A report that
- * is not to be believed is dropped. */
-int handle_report(struct scaler *scaler, const cJSON *event, struct err *err);
+/* Handles EVENT, EventBridge's, with a report in it: 0, REPORT_OF_IDLE with the machine that its
+ * ticket names in IDLE, or negative. A report that is not to be believed is dropped. */
+int handle_report(struct scaler *scaler, const cJSON *event, char idle[static EC2_ID_SIZE],
+        struct err *err);

@@ -31,10 +31,19 @@ from cloud.limits import until
 JITCONFIG = ("github", "actions/generate-runner-jitconfig-*")
 TOKEN = ("github", "apps/create-installation-access-token")
 PUT = ("ssm", "PutParameter")
+OF_HAND_OVER = {"Name": "*/runners/*"}
 
 
 def operations(cloud):
     return [call.operation.partition("/")[2] for call in cloud.github.api.calls]
+
+
+def stored(cloud):
+    return [call for call in cloud.calls.of(*PUT) if "/runners/" in call.parameters["Name"]]
+
+
+def fail_once(cloud, where, fault):
+    cloud.faults.add(*where, times=1, fault=fault, match=OF_HAND_OVER if where == PUT else {})
 
 
 def nothing_is_left(cloud):
@@ -47,7 +56,7 @@ def test_the_parameter_is_for_one_instance_only(stage):
     (instance,) = stage.instances()
     name = f"/scale-agent/runners/{instance['InstanceId']}"
     assert stage.parameters() == [name]
-    (call,) = stage.calls.of(*PUT)
+    (call,) = stored(stage)
     assert (call.parameters["Type"], call.parameters["Tier"]) == ("SecureString", "Advanced")
     assert len(call.parameters["Value"]) > 4096
     arn = f"arn:aws:ec2:{stage.region}:{stage.account}:instance/{instance['InstanceId']}"
@@ -70,7 +79,7 @@ def test_a_small_parameter_is_a_cheap_one(stage):
     answer = {"runner": {"id": 5}, "encoded_jit_config": "c21hbGw="}
     stage.faults.add(*JITCONFIG, fault=Body(json.dumps(answer).encode(), 201))
     assert queued(stage, job_message()) == []
-    assert stage.calls.of(*PUT)[0].parameters["Tier"] == "Standard"
+    assert stored(stage)[0].parameters["Tier"] == "Standard"
 
 
 def test_one_token_serves_a_batch_and_the_next_one(stage):
@@ -131,7 +140,7 @@ def test_a_name_that_stays_taken_parks_the_job_and_keeps_its_machine(stage):
 
 
 def test_a_lost_answer_of_the_store_is_not_a_lost_runner(stage):
-    stage.faults.add(*PUT, times=1, fault=Cut(before=False))
+    fail_once(stage, PUT, Cut(before=False))
     assert queued(stage, job_message()) == []
     assert len(stage.parameters()) == len(stage.instances()) == 1
 
@@ -154,7 +163,7 @@ PASSING = {
 
 @pytest.mark.parametrize(("where", "fault", "words"), list(FINAL.values()), ids=list(FINAL))
 def test_what_can_never_be_handed_over_is_taken_back_and_only_that(stage, where, fault, words):
-    stage.faults.add(*where, times=1, fault=fault)
+    fail_once(stage, where, fault)
     assert queued(stage, *(job_message(number) for number in (1, 2, 3))) == []
     (letter,) = sent(stage, "DeadLetters")
     kept = {parameter(stage, name)["Document"]["job"]["id"] for name in stage.parameters()}
@@ -169,7 +178,7 @@ def test_what_can_never_be_handed_over_is_taken_back_and_only_that(stage, where,
 
 @pytest.mark.parametrize(("where", "fault", "words"), list(PASSING.values()), ids=list(PASSING))
 def test_what_cannot_be_handed_over_now_waits_with_its_machine(stage, where, fault, words):
-    stage.faults.add(*where, times=1, fault=fault)
+    fail_once(stage, where, fault)
     assert queued(stage, *(job_message(number) for number in (1, 2, 3))) == []
     assert len(stage.instances()) == 3
     (parked,) = sent(stage, "ParkedQueue")
@@ -238,7 +247,7 @@ SETTINGS = {
     "config is garbage": ("*/config", Body(b"\x00\xff"), "GetParameter"),
     "config is empty": ("*/config", Body(b'{"Parameter":{"Value":""}}'), "SCALE_AGENT_CONFIG"),
     "config is no text": ("*/config", Body(b'{"Parameter":{"Value":5}}'), "SCALE_AGENT_CONFIG"),
-    "key is missing": ("*-key", Error("ParameterNotFound", 400), "GITHUB_PRIVATE_KEY"),
+    "key is missing": ("*/private-key", Error("ParameterNotFound", 400), "GITHUB_PRIVATE_KEY"),
 }
 
 
@@ -257,7 +266,7 @@ def test_while_settings_make_no_sense_jobs_wait_and_people_are_told(stage, name,
 
 def test_a_key_that_cannot_sign_parks_the_jobs_until_it_is_replaced(stage):
     no_key = Body(b'{"Parameter":{"Value":"?"}}')
-    stage.faults.add("ssm", "GetParameter", match={"Name": "*-key"}, fault=no_key)
+    stage.faults.add("ssm", "GetParameter", match={"Name": "*/private-key"}, fault=no_key)
     assert queued(stage, job_message()) == []
     assert "private key is not PEM" in told(stage)[-1]["facts"]["Said last"]
     assert nothing_is_left(stage)

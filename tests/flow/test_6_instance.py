@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+import tickets
 from helpers import (
     attributes,
     batch,
     complaints,
     configure,
     failures,
+    forget,
     job_message,
     job_url,
     log,
     metrics,
+    now_ms,
+    parameter,
     queued,
     sent,
     told,
@@ -36,28 +42,19 @@ def instance(cloud, *events, **options):
     return failures(cloud.invoke("instance", batch(cloud, "InstanceQueue", *events, **options)))
 
 
+@pytest.fixture
+def stage(stage):
+    """Let the scaler have the key with which this file signs."""
+    stage.put_document("ticket-key", tickets.KEY)
+    return stage
+
+
+def report(cloud, stage="ready", times=TIMES, **changes):
+    return tickets.report(cloud, stage, times, **changes)
+
+
 def event(source, detail_type, detail):
     return {"source": source, "detail-type": detail_type, "detail": detail, "id": "1"}
-
-
-def report(stage="ready", **changes):
-    detail = {
-        "version": 1,
-        "prefix": "/scale-agent",
-        "instance_id": "i-0123456789abcdef0",
-        "instance_type": "m7a.large",
-        "zone": "eu-central-1b",
-        "region": "eu-central-1",
-        "stage": stage,
-        "spec": "linux-x64",
-        "scope": "repos/octo-org/one",
-        "runner_id": 23,
-        "job": {"id": 5, "run_id": 1005, "attempt": 1, "repository": "octo-org/one",
-                "name": "build-5", "url": job_url(5)},
-        "times": TIMES,
-    }  # fmt: skip
-    changed = {name: value for name, value in (detail | changes).items() if value is not None}
-    return event("scale-agent.runner", "Runner Report", changed)
 
 
 def ended(name, state="terminated"):
@@ -89,25 +86,25 @@ STAGES = {
 
 def test_each_stage_has_its_metrics(stage):
     for name, wanted in STAGES.items():
-        assert instance(stage, report(name)) == []
+        assert instance(stage, report(stage, name)) == []
         document = stage.metrics("instance")[-1]
         described = {m["Name"] for m in document["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
         assert {metric: document[metric] for metric in described} == wanted
         assert document["spec"] == "linux-x64"
-        assert (document["instance"], document["type"]) == ("i-0123456789abcdef0", "m7a.large")
+        assert (document["instance"], document["type"]) == (tickets.INSTANCE, "m7a.large")
         assert (document["job"], document["repository"]) == (5, "octo-org/one")
 
 
 def test_times_that_are_missing_or_backwards_make_no_nonsense(stage):
-    assert instance(stage, report("ready", times={"agent": 5000, "launched": 7000})) == []
+    assert instance(stage, report(stage, "ready", times={"agent": 5000, "launched": 7000})) == []
     document = stage.metrics("instance")[-1]
     assert document["LaunchedToAgent"] == 0  # clocks differ a little
     assert "WebhookToListening" not in document
-    assert instance(stage, report("finished", times={}, job=None, spec=None)) == []
+    assert instance(stage, report(stage, "finished", times={})) == []
 
 
 def test_people_are_told_of_a_failed_agent_with_the_job(stage):
-    failed = report("failed", reason="the runner exited with 1 before it took a job")
+    failed = report(stage, "failed", reason="the runner exited with 1 before it took a job")
     assert instance(stage, failed) == []
     (notification,) = told(stage)
     assert notification["severity"] == "error"
@@ -120,29 +117,129 @@ def test_people_are_told_of_a_failed_agent_with_the_job(stage):
     assert stage.messages() == {"NotifyQueue": 1}
 
 
-def test_an_agent_that_got_no_job_is_told_without_one(stage):
-    nothing = {"job": None, "spec": None, "scope": None, "runner_id": None}
-    reason = "no hand-over within 600 s"
-    assert instance(stage, report("failed", reason=reason, times={"agent": 5}, **nothing)) == []
+# -- reports of others --------------------------------------------------------------------------
+
+
+LIES = {
+    "spec": "nested", "scope": "orgs/evil", "runner_id": 666, "instance_type": "p5.48xlarge",
+    "instance_id": "i-0000000000000dead",
+    "job": {"id": 6, "run_id": 6, "attempt": 1, "relaunches": -1, "repository": "octo-org/two",
+            "name": "evil", "url": "https://evil.test/", "instance_type": "m7i.large"},
+}  # fmt: skip
+EARLY = {name: ms for name, ms in TIMES.items() if not name.startswith("job_")} | {
+    "finished": 20000
+}
+
+
+def refusals(cloud):
+    return [document["why"] for document in metrics(cloud, "instance", "ReportRefused")]
+
+
+def test_a_report_that_nobody_signed_does_nothing_but_count(stage):
+    signed = tickets.content(stage, TIMES)
+    forged = {
+        "without a ticket": None,
+        "malformed ticket": "1.00000000.{}",
+        "ticket of an unknown key": tickets.sign(signed, "f" * 64),
+        "forged ticket": tickets.sign(signed)[:-1] + "x",
+        "expired ticket": tickets.sign(signed | {"expires": 1}),
+        "foreign ticket": tickets.sign(signed | {"prefix": "/another"}),
+    }
+    reports = [report(stage, "failed", EARLY, ticket=one, **LIES) for one in forged.values()]
+    assert instance(stage, *reports) == []
+    assert refusals(stage) == list(forged)
+    assert stage.messages() == {}  # no launch, no word to people, no letter
+    assert stage.github.api.calls == stage.calls.of("ec2", "DescribeInstances") == []
+    logged = [line for line in log(stage, "instance") if "refused" in line["message"]]
+    assert [line["why"] for line in logged] == list(forged)
+
+
+def test_a_machine_that_lies_gets_what_its_ticket_says(stage):
+    assert instance(stage, report(stage, "failed", EARLY, reason="forged", **LIES)) == []
+    (launch,) = sent(stage, "QueuedQueue")
+    said = {"id", "repository", "spec", "instance_type", "launch", "relaunches", "installation"}
+    assert {name: launch["Body"][name] for name in said} == {
+        "id": 5, "repository": "octo-org/one", "spec": "linux-x64", "instance_type": "m7i.large",
+        "launch": 1, "relaunches": 1, "installation": 4711,
+    }  # fmt: skip
     (notification,) = told(stage)
-    assert notification["facts"]["Reason"] == reason
-    assert "still waits on GitHub" in notification["text"]
-    assert "url" not in notification
+    assert notification["url"] == job_url(5)
+    assert "evil" not in str(sent(stage, "NotifyQueue"))
+
+
+def test_a_stolen_report_costs_one_launch_and_one_word(stage):
+    stolen = report(stage, "failed", EARLY, reason="no disk")
+    for _ in range(3):
+        assert instance(stage, stolen, stolen) == []
+    forget(stage, "instance")
+    assert instance(stage, stolen) == []
+    names = {(one["Body"]["id"], one["Body"]["launch"]) for one in sent(stage, "QueuedQueue")}
+    assert names == {(5, 1)}
+    assert stage.messages() == {"QueuedQueue": 1, "NotifyQueue": 1}
+
+
+def test_what_root_on_a_machine_says_fills_no_queue(stage):
+    nonsense = [{"stage": "dancing"}, {"version": 2}, {"instance_id": 5}, {"times": 5, "job": []}]
+    reports = [report(stage, "failed", TIMES) for _ in nonsense]
+    for one, change in zip(reports, nonsense, strict=True):
+        one["detail"] |= change
+    assert instance(stage, *reports, tickets.event(stage, "scale-agent.runner", "Runner Report", "")
+    ) == []  # fmt: skip
+    assert refusals(stage) == ["unreadable"] * len(nonsense) + ["without a ticket"]
+    assert stage.messages() == {}
+
+
+def test_after_a_new_key_both_are_believed_for_a_while(stage):
+    stage.put_document("ticket-key", f"{'e' * 64}\n{tickets.KEY} {now_ms() // 1000 + 691200}\n")
+    new = tickets.sign(tickets.content(stage, TIMES), "e" * 64)
+    reports = [report(stage, "ready"), report(stage, "ready", ticket=new)]
+    assert instance(stage, *reports) == []
+    assert (refusals(stage), len(metrics(stage, "instance", "RunnerReady"))) == ([], 2)
+    stage.put_document("ticket-key", f"{'e' * 64}\n{tickets.KEY} {now_ms() // 1000 - 1}\n")
+    forget(stage, "instance")
+    assert instance(stage, *reports) == []
+    assert refusals(stage) == ["ticket of an unknown key"]
+
+
+def test_the_key_is_made_once_and_signs_what_was_launched(stage):
+    stage.client("ssm").delete_parameter(Name="/scale-agent/ticket-key")
+    assert queued(stage, job_message(8)) == []
+    forget(stage, "queued")
+    assert queued(stage, job_message(9)) == []
+    made = [call.parameters for call in stage.calls.of("ssm", "PutParameter")
+            if call.parameters["Name"] == "/scale-agent/ticket-key"]  # fmt: skip
+    (key,) = [one["Value"] for one in made]
+    assert (len(key), made[0]["Type"], made[0]["Overwrite"]) == (64, "SecureString", False)
+    for one in map(lambda name: parameter(stage, name)["Document"], stage.parameters()):
+        signed, _, signature = one["ticket"].rpartition(".")
+        said = json.loads(signed.split(".", 2)[2])
+        assert tickets.sign(signed.split(".", 2)[2], key) == one["ticket"]
+        assert len(signature) == 64
+        (machine,) = [m for m in stage.instances() if m["InstanceId"] == said["instance"]]
+        assert said == tickets.content(stage, one["times"]) | {
+            "instance": machine["InstanceId"], "type": machine["InstanceType"],
+            "runner": one["runner_id"], "expires": said["expires"],
+            "job": one["job"]["id"], "run": one["job"]["run_id"],
+            "name": one["job"]["name"], "url": one["job"]["url"], "offer": one["job"]["offer"],
+        }  # fmt: skip
+        life = said["expires"] - one["times"]["handed_over"]
+        assert life == (one["job_limit_seconds"] + 86400) * 1000
 
 
 # -- machines to which no job comes ------------------------------------------------------------
 
 
-def idles(name):
-    # What it says beside its name is not true.
-    return report("idle", instance_id=name, runner_id=99, scope="repos/octo-org/other")
+def idles(cloud, name):
+    # What it says beside its ticket is not true, and the ticket's runner is not the stored one.
+    ticket = tickets.sign(tickets.content(cloud, TIMES, instance=name, runner=99))
+    return report(cloud, "idle", ticket=ticket, instance_id="i-0000000000000dead")
 
 
 def test_the_runner_of_an_idle_machine_goes_with_its_parameter_and_nothing_else(stage):
     name = launched(stage)
-    assert instance(stage, idles(name)) == []
+    assert instance(stage, idles(stage, name)) == []
     assert (stage.parameters(), stage.github.left()) == ([], [])
-    assert instance(stage, idles(name)) == []  # the report comes again
+    assert instance(stage, idles(stage, name)) == []  # the report comes again
     assert [one["InstanceId"] for one in stage.instances()] == [name]
     assert stage.calls.of("ec2", "TerminateInstances") == []
     assert told(stage) == []
@@ -155,22 +252,22 @@ def test_the_runner_of_an_idle_machine_goes_with_its_parameter_and_nothing_else(
 def test_an_idle_machine_that_got_a_job_meanwhile_is_left_alone(stage):
     name = launched(stage)
     stage.github.registry.find("repos/octo-org/one", name)[0].busy = True
-    assert instance(stage, idles(name)) == []
+    assert instance(stage, idles(stage, name)) == []
     assert len(stage.parameters()) == len(stage.github.left()) == 1
     stage.github.registry.find("repos/octo-org/one", name)[0].busy = False
     tag = {"Key": "scale-agent:job-url", "Value": job_url(9)}
     stage.client("ec2").create_tags(Resources=[name], Tags=[tag])
-    assert instance(stage, idles(name)) == []
+    assert instance(stage, idles(stage, name)) == []
     assert len(stage.parameters()) == len(stage.github.left()) == 1
 
 
 def test_an_idle_machine_that_github_cannot_deregister_now_comes_again(stage):
     name = launched(stage)
     stage.faults.add("github", "actions/delete-*", fault=Error("", 500, "Server Error"))
-    assert instance(stage, idles(name)) == ["message-1"]
+    assert instance(stage, idles(stage, name)) == ["message-1"]
     assert len(stage.parameters()) == 1
     stage.faults.clear()
-    assert instance(stage, idles(name), receives=2) == []
+    assert instance(stage, idles(stage, name), receives=2) == []
     assert (stage.parameters(), stage.github.left()) == ([], [])
 
 
@@ -266,18 +363,13 @@ UNREADABLE = [
     (event("aws.ec2", ENDED, {}), "detail.instance-id"),
     (event("aws.ec2", ENDED, None), "detail.instance-id"),
     (ended("i-../../config"), "is not an instance id"),
-    (event("scale-agent.runner", "Runner Report", "text"), "an object is needed"),
-    (report("dancing"), "no such stage"),
-    (report(version=2), "version: 1 is needed"),
-    (report(instance_id=5), "instance_id"),
-    (report("idle", instance_id="i-../../config"), "is not an instance id"),
 ]
 
 
 def test_what_cannot_be_read_becomes_a_dead_letter_and_does_not_hold_up_the_others(stage):
     bodies = [body for body, _ in UNREADABLE]
-    assert instance(stage, *bodies[:5], report("ready")) == []
-    assert instance(stage, report("finished"), *bodies[5:]) == []
+    assert instance(stage, *bodies[:5], report(stage, "ready")) == []
+    assert instance(stage, report(stage, "finished"), *bodies[5:]) == []
     causes = [attributes(letter)["cause"] for letter in sent(stage, "DeadLetters")]
     assert [words.replace("\\", "") in cause for (_, words), cause in zip(
         UNREADABLE, causes, strict=True)] == [True] * len(UNREADABLE)  # fmt: skip
@@ -298,7 +390,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter_and_does_not_hold_up_the_othe
 def test_what_fails_comes_again(stage, service, action, fault, words):
     name = launched(stage)
     stage.faults.add(service, action, fault=fault)
-    assert instance(stage, ended(name), report("finished")) == ["message-1"]
+    assert instance(stage, ended(name), report(stage, "finished")) == ["message-1"]
     assert words in complaints(stage, "instance")
     stage.faults.clear()
     assert instance(stage, ended(name), receives=2) == []

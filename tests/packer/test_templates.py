@@ -217,7 +217,7 @@ def test_ami_install_gets_every_setting(installation):
             {"PROXY": "http://proxy:3128", "NO_PROXY": "a.example,.b.example"},
         ),
     ],
-    ids=lambda value: next(iter(value)),
+    ids=lambda value: next(iter(value), "nothing"),
 )
 def test_a_setting_changes_what_it_is_for_and_nothing_else(installation, settings, expected):
     assert installation(**settings) == installation() | expected
