@@ -210,7 +210,7 @@ def test_the_key_is_made_once_and_signs_what_was_launched(stage):
             if call.parameters["Name"] == "/scale-agent/ticket-key"]  # fmt: skip
     (key,) = [one["Value"] for one in made]
     assert (len(key), made[0]["Type"], made[0]["Overwrite"]) == (64, "SecureString", False)
-    for one in map(lambda name: parameter(stage, name)["Document"], stage.parameters()):
+    for one in (parameter(stage, name)["Document"] for name in stage.parameters()):
         signed, _, signature = one["ticket"].rpartition(".")
         said = json.loads(signed.split(".", 2)[2])
         assert tickets.sign(signed.split(".", 2)[2], key) == one["ticket"]

@@ -166,21 +166,13 @@ void machine_report(struct machine *machine, const char *stage, const char *reas
         send_report(machine->world, sent);
 }
 
-/* What whoever may put events in the account can say of a machine. */
-void machine_forgery(struct world *world, void *userdata)
-{
-        struct machine *machine = userdata;
-        cJSON *detail = cJSON_CreateObject();
-        cJSON *job = json_add_object(detail, "job");
-        cJSON *times = json_add_object(detail, "times");
+/* -- forgery -- */
 
-        json_add_integer(detail, "version", 1);
-        json_add_string(detail, "stage", world_chance(world, 50) ? "failed" : "idle");
-        json_add_string(detail, "prefix", PREFIX);
-        json_add_string(detail, "instance_id", machine->id);
-        json_add_string(detail, "spec", "linux");
-        json_add_string(detail, "scope", "repos/" REPOSITORY);
-        json_add_string(detail, "reason", "forged");
+/* What a machine was not launched for; so no message may say it. */
+static cJSON *forged_job(struct world *world)
+{
+        cJSON *job = cJSON_CreateObject();
+
         json_add_integer(job, "id", world->jobs[world_random(world, (uint32_t)world->n_jobs)]->id);
         json_add_integer(job, "run_id", 1);
         json_add_integer(job, "attempt", 1);
@@ -188,8 +180,44 @@ void machine_forgery(struct world *world, void *userdata)
         json_add_integer(job, "relaunches", -1);
         json_add_string(job, "repository", REPOSITORY);
         json_add_string(job, "name", "forged");
-        json_add_string(job, "instance_type", "p5.48xlarge");
+        json_add_string(job, "url", FORGED_LINK);
+        json_add_string(
+                job, "instance_type", world_chance(world, 50) ? "m7i.large" : "p5.48xlarge");
+        return job;
+}
+
+/* None, one that nobody signed, or the machine's own. */
+static void add_some_ticket(struct machine *machine, cJSON *detail)
+{
+        const char *own = json_string(machine->handover, "ticket");
+        int64_t kind = world_between(machine->world, 0, 2);
+
+        if (kind == 1)
+                json_add_string(detail, "ticket",
+                        "1.00000000.{\"url\":\"" FORGED_LINK "\"}."
+                        "0000000000000000000000000000000000000000000000000000000000000000");
+        else if (kind == 2)
+                json_add_string(detail, "ticket", own);
+}
+
+/* What whoever may put events in the account, or is root on a machine, can say. */
+void machine_forgery(struct world *world, void *userdata)
+{
+        static const char *const stages[] = {"failed", "failed", "idle", "idle", "forged"};
+        struct machine *machine = userdata;
+        cJSON *detail = cJSON_CreateObject();
+        cJSON *times = json_add_object(detail, "times");
+
+        json_add_integer(detail, "version", 1);
+        json_add_string(detail, "stage", stages[world_random(world, ARRAY_SIZE(stages))]);
+        json_add_string(detail, "prefix", PREFIX);
+        json_add_string(detail, "instance_id", machine->id);
+        json_add_string(detail, "spec", "linux");
+        json_add_string(detail, "scope", "repos/" REPOSITORY);
+        json_add_string(detail, "reason", "forged");
+        cJSON_AddItemToObject(detail, "job", forged_job(world));
         json_add_integer(times, "agent", 1);
+        add_some_ticket(machine, detail);
         world_tell(world, "somebody forges a report of %s", machine->id);
         on_event(world, envelope(world, "scale-agent.runner", "Runner Report", detail));
 }

@@ -44,6 +44,13 @@ void invariant_launch(struct world *world, const char *type)
         world_violate(world, "(g) type %s is of no spec", type);
 }
 
+/* (i) A forged report launches nothing, and puts no link before people. */
+void invariant_message(struct world *world, const char *to, const char *body)
+{
+        if (strstr(body, FORGED_LINK))
+                world_violate(world, "(i) what somebody forged reaches %s", to);
+}
+
 static bool letter_of(struct world *world, const struct sim_job *job)
 {
         const struct queue *kept = sqs_queue(world, "kept-letters");
@@ -84,8 +91,7 @@ static void check_letters(struct world *world)
         for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
                 const struct queue *queue = sqs_queue(world, sources[i]);
 
-                if (queue->letters > 0 && !fault_is_on(world, FAULT_REFUSE) &&
-                        !fault_is_on(world, FAULT_FORGED))
+                if (queue->letters > 0 && !fault_is_on(world, FAULT_REFUSE))
                         world_violate(world,
                                 "(h) %u messages of %s became letters, and nothing was refused "
                                 "for good",

@@ -209,6 +209,8 @@ static const char *send_one(struct world *world, struct queue *queue, const cJSO
                 return "InvalidParameterValue";
         world_tell(world, "SQS: to %s, delay %lld s, id %s: %.200s", queue->name, (long long)delay,
                 id ? id : "-", body);
+        if (strcmp(queue->name, "kept-letters") != 0)
+                invariant_message(world, queue->name, body);
         if (sqs_is_fifo(queue) && is_repeated(world, queue, group, id)) {
                 world_tell(world, "SQS: dropped as a repetition: %s", id);
                 return NULL;

@@ -132,6 +132,7 @@ static void serve(struct world *world, struct try *try)
         case SERVICE_CHANNEL:
         case N_SERVICES:
                 world->told++;
+                invariant_message(world, "people", buf_string(&call->body));
                 answer_text(&try->answer, 200, "ok");
                 break;
         }

@@ -35,6 +35,8 @@
 #define PREFIX "/scale-agent"
 #define REGION "eu-central-1"
 #define ACCOUNT "123456789012"
+/* In forged reports; nothing that the scaler sends may have it. */
+#define FORGED_LINK "https://forged.example/"
 #define REPOSITORY "octo-org/hello"
 #define INSTALLATION 4711
 #define API_URL "https://github.test"
@@ -431,6 +433,7 @@ void world_tell_log(struct world *world, const char *who);
 /* -- invariants.c -- */
 
 void invariant_launch(struct world *world, const char *type);
+void invariant_message(struct world *world, const char *to, const char *body);
 void invariant_end(struct machine *machine, const char *by);
 /* Checks what must be true at rest. */
 void invariants_at_rest(struct world *world, uint32_t enabled);
