@@ -2,23 +2,63 @@
 
 /*
  * What EventBridge delivers: agents' reports and EC2's own events. The whole handler runs, on a
- * network that refuses every call; a record that fails says why.
+ * network that refuses every call but SQS's; a record that fails says why. A report that nobody
+ * signed makes no call at all; and whatever else a report with a ticket says, it launches what the
+ * ticket says, and shows people the ticket's link.
  */
 
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
 
 #include "fuzz.h"
 #include "handler.h"
 
+#define ACCOUNT "123456789012"
+#define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LINK "https://github.test/1"
+
+static const char ticket_content[] =
+        "{\"prefix\":\"/scale-agent\",\"account\":\"" ACCOUNT "\",\"region\":\"eu-central-1\","
+        "\"instance\":\"i-00000001\",\"type\":\"m7a.large\",\"spec\":\"linux\","
+        "\"scope\":\"repos/o/r\",\"repository\":\"o/r\",\"first_type\":\"m7i.large\","
+        "\"name\":\"build\",\"url\":\"" LINK "\",\"runner\":23,\"expires\":9000000000000000,"
+        "\"job\":1,\"run\":2,\"attempt\":1,\"installation\":4711,\"launch\":3,\"relaunches\":1,"
+        "\"offer\":0,\"queued\":500,\"webhook\":1000,\"launched\":2000,\"handed_over\":2500}";
+
 /* -- a network of refusals -- */
 
 static struct http_call *under_way;
+static unsigned n_calls;
+
+/* What `instance` sends because of the ticket. */
+static void check_message(const struct http_call *call)
+{
+        _cleanup_json_ cJSON *request = cJSON_Parse(call->body.data);
+        const char *queue = json_string(request, "QueueUrl");
+        _cleanup_json_ cJSON *message = cJSON_Parse(json_string(request, "MessageBody"));
+        const char *url = json_string(message, "url");
+
+        if (!queue || strstr(queue, "dead"))
+                return;
+        CHECK(!url || strcmp(url, LINK) == 0);
+        if (strstr(queue, "notify"))
+                return;
+        CHECK(json_integer(message, "id", 0) == 1 && json_integer(message, "run_id", 0) == 2);
+        CHECK(json_integer(message, "installation", 0) == 4711);
+        CHECK(json_integer(message, "launch", 0) == 4);
+        CHECK(json_integer(message, "relaunches", 0) == 2);
+        CHECK(strcmp(json_string(message, "repository"), "o/r") == 0);
+        CHECK(strcmp(json_string(message, "spec"), "linux") == 0);
+        CHECK(strcmp(json_string(message, "instance_type"), "m7i.large") == 0);
+}
 
 static void start(struct http_transport *transport, struct http *http, struct http_call *call)
 {
         (void)transport;
         (void)http;
         under_way = call;
+        n_calls++;
 }
 
 static void cancel(struct http_transport *transport, struct http_call *call)
@@ -47,8 +87,14 @@ static void dispatch(struct http_transport *transport, struct http *http)
         (void)transport;
         if (!call)
                 return;
-        call->status = 400;
-        buf_add_string(&call->answer, "{\"__type\":\"AccessDeniedException\"}");
+        if (strstr(buf_string(&call->url), "sqs")) {
+                check_message(call);
+                call->status = 200;
+                buf_add_string(&call->answer, "{\"MessageId\":\"m\"}");
+        } else {
+                call->status = 400;
+                buf_add_string(&call->answer, "{\"__type\":\"AccessDeniedException\"}");
+        }
         http_tried(http, call, 0);
 }
 
@@ -87,6 +133,7 @@ static struct scaler *make_scaler(void)
 
         setenv("NOTIFY_QUEUE_URL", "https://sqs.test/notify.fifo", 1);
         setenv("PARKED_QUEUE_URL", "https://sqs.test/parked", 1);
+        setenv("QUEUED_QUEUE_URL", "https://sqs.test/queued.fifo", 1);
         scaler_init(&scaler);
         scaler.log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
         log_json_sink_init(&scaler.sink, scaler.log_fd, scaler.clock);
@@ -94,24 +141,88 @@ static struct scaler *make_scaler(void)
         scaler.aws = mem_alloc(sizeof(*scaler.aws));
         scaler.aws->region = mem_string("eu-central-1");
         CHECK(config_parse(config, strlen(config), &scaler.config, NULL, &err) == 0);
+        buf_add_string(&scaler.ticket_keys, KEY);
         return &scaler;
+}
+
+static void handle(struct scaler *scaler, char *body)
+{
+        struct record record = {.message_id = "m", .body = body};
+        struct batch batch = {.records = &record, .n_records = 1};
+
+        scaler_begin_event(scaler, 0);
+        scaler->config_borrowed = true; /* so that it is not read again */
+        scaler->ticket_keys_read_ms = clock_monotonic_ms(scaler->clock); /* nor are these */
+        scaler->reported = (struct recent){0};
+        n_calls = 0;
+        instance_handle(scaler, &batch);
+        if (record.result < 0)
+                check_err(&record.err);
+}
+
+static bool is_report(const cJSON *event)
+{
+        const char *source = json_string(event, "source");
+        const char *type = json_string(event, "detail-type");
+
+        return source && type && strcmp(source, "scale-agent.runner") == 0 &&
+               strcmp(type, "Runner Report") == 0;
+}
+
+static void print_hex(const unsigned char *bytes, size_t size, char *hex)
+{
+        for (size_t i = 0; i < size; i++)
+                snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static char *make_ticket(void)
+{
+        unsigned char digest[32];
+        char id[9];
+        char signature[65];
+        size_t size;
+        _cleanup_free_ char *text = NULL;
+
+        EVP_Q_digest(NULL, "SHA256", NULL, KEY, strlen(KEY), digest, &size);
+        print_hex(digest, 4, id);
+        text = mem_format("1.%s.%s", id, ticket_content);
+        CHECK(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, KEY, strlen(KEY), (unsigned char *)text,
+                strlen(text), digest, sizeof(digest), &size));
+        print_hex(digest, 32, signature);
+        return mem_format("%s.%s", text, signature);
+}
+
+/* The report that whoever has a ticket can make of EVENT. */
+static void handle_with_ticket(struct scaler *scaler, cJSON *event)
+{
+        _cleanup_free_ char *ticket = make_ticket();
+        cJSON *detail = cJSON_GetObjectItemCaseSensitive(event, "detail");
+        _cleanup_free_ char *body = NULL;
+
+        if (!cJSON_IsObject(detail))
+                return;
+        cJSON_DeleteItemFromObjectCaseSensitive(detail, "ticket");
+        json_add_string(detail, "ticket", ticket);
+        while (cJSON_HasObjectItem(event, "account"))
+                cJSON_DeleteItemFromObject(event, "account");
+        json_add_string(event, "account", ACCOUNT);
+        body = json_print(event);
+        handle(scaler, body);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static struct scaler *scaler;
-        char *body = mem_alloc(size + 1);
-        struct record record = {.message_id = "m", .body = body};
-        struct batch batch = {.records = &record, .n_records = 1};
+        _cleanup_free_ char *body = mem_alloc(size + 1);
+        _cleanup_json_ cJSON *event = NULL;
 
         if (!scaler)
                 scaler = make_scaler();
         memcpy(body, data, size);
-        scaler_begin_event(scaler, 0);
-        scaler->config_borrowed = true; /* so that it is not read again */
-        instance_handle(scaler, &batch);
-        if (record.result < 0)
-                check_err(&record.err);
-        free(body);
+        handle(scaler, body);
+        if (json_parse(body, strlen(body), "the event", &event, NULL) < 0 || !is_report(event))
+                return 0;
+        CHECK(n_calls == 0);
+        handle_with_ticket(scaler, event);
         return 0;
 }
