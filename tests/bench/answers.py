@@ -157,6 +157,7 @@ def write_scaler(folder: Path, event: Any, batch: int = 0) -> None:
     parameter(folder, "/scale-agent/config", json.dumps(CONFIG))
     parameter(folder, "/scale-agent/github/webhook-secret", SECRET)
     parameter(folder, "/scale-agent/github/private-key", make_app_key()[0])
+    parameter(folder, "/scale-agent/ticket-key", "0123456789abcdef" * 4)
 
 
 def write_trust(folder: Path) -> tuple[Path, Path, int]:

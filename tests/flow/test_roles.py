@@ -385,13 +385,21 @@ def denied(cloud):
 def test_nothing_is_denied_in_a_whole_life(cloud):
     configure(cloud, terminate_on_completed=True)
     cloud.hurry = 30
-    cloud.faults.add("ssm", "PutParameter", times=1, fault=Error("ParameterLimitExceeded", 400))
+    full = Error("ParameterLimitExceeded", 400)
+    cloud.faults.add("ssm", "PutParameter", {"Name": "*/runners/*"}, times=1, fault=full)
     jobs = [cloud.github.queue_job(REPOSITORY, LABELS) for _ in range(3)]
     assert until(lambda: all(job.state == "completed" for job in jobs))
     assert cloud.idle()
     # A machine that looks for its parameter before it is there is told that it may not.
     assert set(denied(cloud)) <= {("RunnerRole", "ssm", "GetParameter")}
 
+
+# Who has the key can sign what it likes, so only who signs and who checks may read it.
+TICKET_KEY = "/scale-agent/ticket-key"
+NEW_KEY = {"Name": TICKET_KEY, "Value": "f" * 64, "Type": "SecureString"}
+WITHOUT_TICKETS = [
+    "Webhook", "InProgress", "Completed", "Watch", "DeadLetter", "Notify", "Runner",
+]  # fmt: skip
 
 # What one part of the stack could do to another if its role let it: (role, service, call, words).
 FORBIDDEN = [
@@ -400,6 +408,10 @@ FORBIDDEN = [
     ("WebhookRole", "sqs", "send_message", {"QueueUrl": "NotifyQueue", "MessageBody": "x"}),
     ("QueuedRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/webhook-secret"}),
     ("QueuedRole", "ssm", "delete_parameters", {"Names": ["/scale-agent/config"]}),
+    ("QueuedRole", "ssm", "put_parameter", NEW_KEY | {"Overwrite": True}),
+    ("QueuedRole", "ssm", "delete_parameters", {"Names": [TICKET_KEY]}),
+    ("InstanceRole", "ssm", "put_parameter", NEW_KEY | {"Overwrite": False}),
+    *((f"{role}Role", "ssm", "get_parameter", {"Name": TICKET_KEY}) for role in WITHOUT_TICKETS),
     ("InProgressRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/private-key"}),
     ("CompletedRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
     ("InstanceRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),

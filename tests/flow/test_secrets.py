@@ -49,10 +49,16 @@ def command_lines():
         thread.join()
 
 
+def stored(cloud, name):
+    """The values of parameters that were stored, by a part of their names."""
+    calls = cloud.calls.of("ssm", "PutParameter")
+    return [call.parameters["Value"] for call in calls if name in call.parameters["Name"]]
+
+
 def configurations(cloud):
     """The runner configurations that were handed over, and what is inside of them."""
-    for call in cloud.calls.of("ssm", "PutParameter"):
-        encoded = json.loads(call.parameters["Value"])["jit_config"]
+    for value in stored(cloud, "/runners/"):
+        encoded = json.loads(value)["jit_config"]
         yield encoded
         files = json.loads(base64.b64decode(encoded))
         yield json.loads(base64.b64decode(files[".credentials"]))["Data"]["Proof"]
@@ -66,6 +72,7 @@ def secrets(cloud):
         "webhook secret": [github.webhook_secret],
         "private key": pem,
         "GitHub token": list(github.doorman.tokens),
+        "key of tickets": stored(cloud, "/ticket-key"),
         "runner configuration": list(configurations(cloud)),
         "Teams or Slack URL": ["/workflows/very-secret-token?sig=sesame"],
         "answer": [LEAK],
@@ -116,7 +123,7 @@ def assert_nothing_leaked(cloud, lines=()):
 
 def test_the_search_finds_what_it_is_for(cloud):
     cloud.github.queue_job(REPOSITORY, LABELS)
-    assert until(lambda: cloud.calls.of("ssm", "PutParameter"))
+    assert until(lambda: stored(cloud, "/runners/"))
     for kind, values in secrets(cloud).items():
         assert values, kind
         assert all(value for value in values), kind
@@ -155,7 +162,8 @@ def test_a_bad_day(make_cloud, inboxes, faults):
     cloud.hurry = 30
     cloud.machines.spot_seconds = 2
     if faults == "dead":
-        cloud.faults.add("ssm", "PutParameter", fault=Error("AccessDeniedException", 400))
+        denied = Error("AccessDeniedException", 400)
+        cloud.faults.add("ssm", "PutParameter", {"Name": "*/runners/*"}, fault=denied)
         cloud.faults.add("machine", "die", times=3, fault=Event(0.5))
     else:
         cloud.faults.named(faults)
@@ -209,7 +217,8 @@ BROKEN = {
 @pytest.mark.parametrize(("service", "action", "fault"), list(BROKEN.values()), ids=list(BROKEN))
 def test_answers_that_make_no_sense_are_not_quoted(make_stage, service, action, fault):
     stage = make_stage(environment=DEBUG)
-    match = {"Name": "*private-key"} if action == "GetParameter" else {}
+    names = {"GetParameter": "*private-key", "PutParameter": "*/runners/*"}
+    match = {"Name": names[action]} if action in names else {}
     stage.faults.add(service, action, match=match, fault=fault)
     queued(stage, job_message())
     queued(stage, job_message(), receives=4)
