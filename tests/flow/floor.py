@@ -29,6 +29,10 @@ PATIENT = "trap 'echo Exiting...; exit 0' INT; while :; do sleep 0.05; done"
 STUBBORN = "trap '' INT TERM; while :; do sleep 0.05; done"
 
 
+# Opaque to the agent: any text.
+TICKET = '1.0a1b2c3d.{"name":"über \\u0041 \\"so\\" 👍","job":7} .abc'
+
+
 class Floor:
     """Where one machine stands."""
 
@@ -70,6 +74,7 @@ class Floor:
             "prefix": self.cloud.stack.prefix,
             "spec": "linux-x64",
             "scope": SCOPE,
+            "ticket": TICKET,
             "job": {
                 "id": 7,
                 "run_id": 70,

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from floor import ENDS, LISTENS, PATIENT, STARTS, assert_ended_well
+from floor import ENDS, LISTENS, PATIENT, STARTS, TICKET, assert_ended_well
 from helpers import LABELS, REPOSITORY
 
 from cloud.limits import until
@@ -29,7 +29,16 @@ def test_a_job_runs_and_the_machine_goes(floor):
     assert report["runner_id"] == floor.runner.id
     assert report["job"]["url"].endswith("/job/7")
     assert report["exit_code"] == 0
+    assert [one["ticket"] for one in floor.reports()] == [TICKET] * 3
+    assert TICKET not in floor.text()
     assert floor.cloud.github.left() == []
+    assert_ended_well(floor)
+
+
+def test_a_hand_over_of_an_older_scaler_has_no_ticket(floor):
+    floor.cloud.github.queue_job(REPOSITORY, LABELS)
+    floor.put(ticket=None).run()
+    assert "ticket" not in floor.report("ready", "job_started", "finished")
     assert_ended_well(floor)
 
 

@@ -25,6 +25,7 @@ static struct handover example(void)
                 .prefix = mem_string("/scale-agent"),
                 .spec = mem_string("linux-x64"),
                 .scope = mem_string("repos/octo-org/one"),
+                .ticket = mem_string("1.x.{\"a\":\"\\u0041\"}.y"),
                 .runner_id = 23,
                 .idle_limit_seconds = 300,
                 .job_limit_seconds = 21600,
@@ -54,6 +55,7 @@ static void test_what_is_written_is_read(void **state)
         assert_string_equal(after.prefix, before.prefix);
         assert_string_equal(after.spec, before.spec);
         assert_string_equal(after.scope, before.scope);
+        assert_string_equal(after.ticket, before.ticket);
         assert_int_equal(after.runner_id, 23);
         assert_int_equal(after.idle_limit_seconds, 300);
         assert_int_equal(after.job_limit_seconds, 21600);
@@ -78,6 +80,7 @@ static void test_limits_and_times_may_be_absent(void **state)
         assert_int_equal(handover.times.queued, 0);
         assert_int_equal(handover.job.id, 7);
         assert_null(handover.job.name);
+        assert_null(handover.ticket);
 }
 
 static void test_unknown_members_are_ignored(void **state)

@@ -29,6 +29,7 @@ static void test_what_is_written_is_read(void **state)
                 .instance_type = mem_string("m7i.large"),
                 .zone = mem_string("eu-central-1a"),
                 .reason = mem_string("because — \"so\""),
+                .ticket = mem_string("1.x.{\"a\":\"\\u0041\"}.y"),
                 .spec = mem_string("linux-x64"),
                 .scope = mem_string("orgs/octo-org"),
                 .runner_id = 23,
@@ -51,6 +52,7 @@ static void test_what_is_written_is_read(void **state)
         assert_string_equal(after.instance_type, before.instance_type);
         assert_string_equal(after.zone, before.zone);
         assert_string_equal(after.reason, before.reason);
+        assert_string_equal(after.ticket, before.ticket);
         assert_string_equal(after.spec, before.spec);
         assert_string_equal(after.scope, before.scope);
         assert_int_equal(after.runner_id, 23);
