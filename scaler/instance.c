@@ -4,7 +4,8 @@
  * Alongside a job's life: what EventBridge says of machines.
  *
  *      agent's report  becomes metrics; if the machine ends early, its job is given back; if no job
- *                      came to it, its runner is deregistered, upon which it ends
+ *                      came to it, its runner is deregistered, upon which it ends. Without a ticket
+ *                      of ours it is dropped
  *      spot warning    the machine is tagged, and people are told if it has a job
  *      machine ended   its job is given back if none started on it, or reported as lost if one was
  *                      running; the parameter and the runner's registration are removed. A job that

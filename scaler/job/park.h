@@ -21,7 +21,7 @@ enum park_reason {
         PARK_UNSURE,    /* EC2 did not answer: what it may have launched shows after a while */
         PARK_GITHUB,    /* GitHub fails, or its limit is reached */
         PARK_AWS,       /* AWS fails or throttles */
-        PARK_SETTINGS,  /* the configuration or GitHub's key cannot be read */
+        PARK_SETTINGS,  /* the configuration, GitHub's key or that of tickets cannot be read */
         PARK_HELD,      /* GitHub holds it back: for an approval, for its concurrency group */
         PARK_STOPPED,   /* machines of its spec end without having run a job: see breaker.h */
         PARK_PAUSE,     /* its machine ended, and another one is to be launched */

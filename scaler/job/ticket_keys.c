@@ -43,7 +43,7 @@ static int read_keys(struct scaler *scaler, struct err *err)
         struct aws *aws;
         int r = parameter_name(scaler, &aws, &name, err);
 
-        if (r < 0)
+        if (r != 0)
                 return r;
         call = scaler_call(scaler, ssm_get_parameter(aws, name));
         r = ssm_get_parameter_answer(call, &fresh, err);
@@ -65,7 +65,7 @@ static int store_new_key(struct scaler *scaler, struct err *err)
         struct aws *aws;
         int r = parameter_name(scaler, &aws, &name, err);
 
-        if (r < 0)
+        if (r != 0)
                 return r;
         if (RAND_bytes(bytes, sizeof(bytes)) != 1)
                 abort(); /* the system gives no random bytes */

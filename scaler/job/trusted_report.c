@@ -79,7 +79,7 @@ static int read_ticket(
 
         if (r == 0)
                 r = scaler_aws(scaler, &aws, err);
-        if (r < 0)
+        if (r != 0)
                 return r;
         place.prefix = config->prefix;
         place.region = aws->region;
