@@ -103,9 +103,11 @@ static void a_refused_token_is_replaced(void **state)
         ",\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\","           \
         "\"labels\":[],\"spec\":\"linux\",\"conclusion\":\"" conclusion \
         "\",\"runner_id\":23,\"runner_name\":\"i-0000000" id "\"}"
-#define MACHINE(id, tags)                                                   \
-        "<item><instanceId>i-0000000" id "</instanceId><stateReason><code>" \
-        "Server.SpotInstanceTermination</code></stateReason><tagSet>" tags "</tagSet></item>"
+#define MACHINE(id, reason, tags)                                                  \
+        "<item><instanceId>i-0000000" id "</instanceId><stateReason><code>" reason \
+        "</code></stateReason><tagSet>" tags "</tagSet></item>"
+#define TAKEN "Server.SpotInstanceTermination"
+#define OF_OTHERS "<item><key>scale-agent:prefix</key><value>/other</value></item>"
 #define OURS "<item><key>scale-agent:prefix</key><value>/p</value></item>"
 
 /* The second line behind `instance`, which knows a job only by its machine's tag. */
@@ -117,17 +119,20 @@ static void a_job_that_failed_with_its_machine_is_followed(void **state)
                 {"b", FAILED("2", "success"), 0, NULL},
                 {"c", FAILED("3", "cancelled"), 0, NULL},
                 {"d", FAILED("4", "failure"), 0, NULL},
+                {"e", FAILED("5", "failure"), 0, NULL},
         };
 
         expect_parameters(stage, "i-00000001", 200, "{}");
         script_expect(stage->script, "POST", STAGE_EC2,
                 "Value.1=i-00000001&Filter.1.Value.2=i-00000003&Filter.1.Value.3=i-00000004", 200,
                 "<DescribeInstancesResponse><reservationSet><item><instancesSet>" MACHINE(
-                        "1", OURS) MACHINE("3", OURS) MACHINE("4",
-                        "") "</instancesSet></item></reservationSet></DescribeInstancesResponse>");
+                        "1", TAKEN, OURS) MACHINE("3", TAKEN, OURS) MACHINE("4", TAKEN, OF_OTHERS)
+                        MACHINE("5", "Client.InstanceInitiatedShutdown",
+                                OURS) "</instancesSet></item></reservationSet></"
+                                      "DescribeInstancesResponse>");
         stage_expect_sent(stage, "{\\\"action\\\":\\\"lost\\\",\\\"id\\\":1,");
         stage_expect_sent(stage, "{\\\"action\\\":\\\"lost\\\",\\\"id\\\":3,");
-        assert_string_equal(stage_batch(stage, completed_handle, messages, 4), STAGE_NONE_FAILED);
+        assert_string_equal(stage_batch(stage, completed_handle, messages, 5), STAGE_NONE_FAILED);
 
         script_expect(stage->script, "POST", STAGE_EC2, NULL, 403,
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
