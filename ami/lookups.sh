@@ -37,7 +37,7 @@ packages_wanted() {
 fetch_lists() {
   local try output=''
   lists=(-o "Dir::State::Lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o APT::Sandbox::User=root
-    -o APT::Update::Error-Mode=any)
+    -o APT::Update::Error-Mode=any -o Acquire::Retries=1)
   mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
   if wants docker && [ "$DOCKER" = yes ] && [ "$DOCKER_FROM" != distribution ]; then
     mkdir -p "$scratch/apt"

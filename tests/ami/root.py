@@ -24,6 +24,11 @@ UNITS = {
     "runner.socket": "[Socket]\nListenSequentialPacket=/run/runner-agent/starter.socket\n",
     "runner.service": "[Service]\nExecStart=/bin/true\nUser=runner\n",
 }
+# A second run may write these again: package databases, and caches of programs that packages run.
+WRITTEN_AGAIN = (
+    "/var/lib/dpkg", "/var/cache/ldconfig", "/var/log", "/var/lib/apt", "/var/cache/debconf",
+    "/etc/ld.so.cache", "/var/lib/initramfs-tools", "/boot/initrd.img-",
+)  # fmt: skip
 # Stands in for GitHub's runner: a program that answers `warmup`.
 LISTENER = """#!/bin/sh
 mkdir -p _diag

@@ -6,6 +6,7 @@ import stat
 import subprocess
 
 import pytest
+from ami.root import WRITTEN_AGAIN
 
 
 def test_every_step_is_done_in_order(first):
@@ -253,13 +254,6 @@ def test_units_are_such_as_systemd_takes(image):
 def test_programs_of_the_image_can_be_run(image):
     mode = (image / "usr/lib/scale-agent/grow-root").stat().st_mode
     assert stat.S_IMODE(mode) == 0o755
-
-
-# A second run may write these again: package databases, and caches of programs that packages run.
-WRITTEN_AGAIN = (
-    "/var/lib/dpkg", "/var/cache/ldconfig", "/var/log", "/var/lib/apt", "/var/cache/debconf",
-    "/etc/ld.so.cache", "/var/lib/initramfs-tools", "/boot/initrd.img-",
-)  # fmt: skip
 
 
 def test_second_run_changes_nothing(image, changed):
