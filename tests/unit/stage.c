@@ -69,6 +69,8 @@ int stage_set_up(void **state)
                 200, "{\"Successful\":[]}");
         script_serve(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
                 "{\"Parameters\":[]}");
+        script_serve(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/ticket-key\"", 200,
+                "{\"Parameter\":{\"Value\":\"" STAGE_TICKET_KEY "\"}}");
         script_serve(stage->script, "POST", STAGE_EC2, "Name=tag%3Ascale-agent%3Aspec", 200,
                 "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>");
         stage->answer = (struct buf)BUF_INIT(LAMBDA_ANSWER_MAX);

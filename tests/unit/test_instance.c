@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "signed_ticket.h"
 #include "stage.h"
 
 #define ENDED(id)                                                                             \
@@ -117,12 +118,20 @@ static void what_fails_keeps_the_parameter(void **state)
         }
 }
 
-#define IDLE(time)                                                                              \
-        "{\"source\":\"scale-agent.runner\",\"detail-type\":\"Runner Report\",\"time\":\"" time \
-        "\",\"detail\":{\"version\":1,\"prefix\":\"/p\",\"instance_id\":\"i-00000001\","        \
-        "\"stage\":\"idle\",\"spec\":\"linux\",\"scope\":\"repos/evil/one\","                   \
-        "\"runner_id\":66,\"times\":{}}}"
 #define NOW "2026-01-02T03:04:05Z"
+
+/* The agent's report that no job came; valid until the next one is made. What it says beside its
+ * ticket is not true. */
+static const char *idle(const char *time)
+{
+        static char text[4096];
+        _cleanup_free_ char *ticket = signed_ticket(STAGE_TICKET_KEY, SIGNED_CONTENT("0"));
+        _cleanup_free_ char *event = report_event(
+                "idle", ticket, ",\"scope\":\"repos/evil/one\",\"runner_id\":66,\"times\":{}");
+
+        snprintf(text, sizeof(text), "{\"time\":\"%s\",%s", time, event + 1);
+        return text;
+}
 
 /* For the circuit breaker of its spec. */
 static void expect_idle_tag(struct stage *stage, int status)
@@ -147,7 +156,7 @@ static void the_runner_of_an_idle_machine_is_deregistered(void **state)
                 expect_idle_tag(stage, 200);
                 expect_parameter_deleted(stage);
                 assert_string_equal(
-                        stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+                        stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
         }
         assert_logged(stage, "\"RunnerIdle\":1");
 }
@@ -160,16 +169,16 @@ static void an_idle_machine_that_has_a_job_is_left_alone(void **state)
         expect_described(stage, "i-00000001", OURS);
         expect_parameter(stage);
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 422, "{\"message\":\"busy\"}");
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
         assert_logged(stage, "a machine that reported no job has got one");
         /* ... its tag tells, ... */
         expect_described(stage, "i-00000001", WITH_JOB);
         expect_parameter(stage);
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
         /* ... or the parameter that it has deleted. */
         expect_described(stage, "i-00000001", OURS);
         expect_no_parameter(stage);
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
 }
 
 static void what_fails_for_an_idle_machine_comes_again_and_keeps_the_parameter(void **state)
@@ -179,22 +188,22 @@ static void what_fails_for_an_idle_machine_comes_again_and_keeps_the_parameter(v
 
         expect_described(stage, "i-00000001", OURS);
         script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 400, denied);
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_FAILED("m1"));
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_FAILED("m1"));
         expect_described(stage, "i-00000001", OURS);
         expect_parameter(stage);
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 403, "{\"message\":\"no\"}");
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_FAILED("m1"));
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_FAILED("m1"));
         expect_described(stage, "i-00000001", OURS);
         expect_parameter(stage);
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
         expect_idle_tag(stage, 403);
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_FAILED("m1"));
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_FAILED("m1"));
         expect_described(stage, "i-00000001", OURS);
         expect_parameter(stage);
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
         expect_idle_tag(stage, 200);
         script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/", 400, denied);
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_FAILED("m1"));
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_FAILED("m1"));
 }
 
 /* The agent has reported again, if it still idles. */
@@ -203,7 +212,7 @@ static void an_old_report_of_an_idle_machine_counts_for_nothing(void **state)
         struct stage *stage = *state;
 
         assert_string_equal(
-                stage_one(stage, instance_handle, IDLE("2026-01-02T03:00:00Z")), STAGE_NONE_FAILED);
+                stage_one(stage, instance_handle, idle("2026-01-02T03:00:00Z")), STAGE_NONE_FAILED);
         assert_int_equal(script_requests(stage->script), 0);
 }
 
@@ -212,14 +221,14 @@ static void an_idle_machine_that_is_not_ours_or_not_there_is_left_alone(void **s
         struct stage *stage = *state;
 
         expect_described(stage, "i-00000001", TAG("scale-agent:prefix", "/other"));
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
         expect_described(stage, "i-00000002", OURS);
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
         /* It names no runner: nothing is looked for, and nothing deleted. */
         expect_described(stage, "i-00000001", OURS);
         script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200,
                 "{\"Parameters\":[{\"Name\":\"/p/runners/i-00000001\",\"Value\":\"nonsense\"}]}");
-        assert_string_equal(stage_one(stage, instance_handle, IDLE(NOW)), STAGE_NONE_FAILED);
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
         assert_int_equal(script_requests(stage->script), 4);
 }
 
