@@ -12,8 +12,9 @@ from ami.root import WRITTEN_AGAIN
 def test_every_step_is_done_in_order(first):
     _, said = first
     told = [line.split()[-1] for line in said.splitlines() if line.startswith("ami/install: ")]
-    steps = ["packages", "user", "agent", "runner", "tools", "docker", "metadata", "network"]
-    steps += ["services", "system", "settings", "environment", "order", "boot", "clean"]
+    steps = ["authorities", "packages", "user", "agent", "runner", "tools", "docker", "metadata"]
+    steps += ["network", "services", "system", "settings", "hosted", "store", "proxy", "hooks"]
+    steps += ["actions", "environment", "setup", "order", "boot", "clean"]
     assert told == [*steps, "done"]
 
 
