@@ -12,6 +12,7 @@ import os
 import signal
 
 import pytest
+import tickets
 from helpers import (
     REPOSITORY,
     batch,
@@ -136,20 +137,9 @@ def ended_event(stage, count):
 
 def idle_event(stage, count):
     _, machines = launched(stage, count)
-    events = [
-        {
-            "source": "scale-agent.runner",
-            "detail-type": "Runner Report",
-            "detail": {
-                "version": 1,
-                "stage": "idle",
-                "prefix": stage.stack.prefix,
-                "instance_id": machine,
-                "times": {},
-            },
-        }
-        for machine in machines
-    ]
+    path = f"{stage.stack.prefix}/runners/"
+    given = [parameter(stage, path + machine)["Document"]["ticket"] for machine in machines]
+    events = [tickets.report(stage, "idle", {}, ticket=ticket) for ticket in given]
     return lambda again: batch(stage, "InstanceQueue", *events, receives=1 + again)
 
 
