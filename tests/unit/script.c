@@ -13,7 +13,7 @@
 #include "unit.h"
 
 #define EXPECTATIONS_MAX 256
-#define SERVED_MAX 4
+#define SERVED_MAX 8
 
 struct expectation {
         const char *method;
