@@ -88,8 +88,8 @@ static enum event_kind kind_of(const cJSON *event)
 
 /* Adds a machine to be looked at: EC2's events come for every instance of the account, and only the
  * tags say which are of this stack. */
-static void add_machine(struct machines *machines, struct record *record, enum event_kind kind,
-        const char *id)
+static void add_machine(
+        struct machines *machines, struct record *record, enum event_kind kind, const char *id)
 {
         struct machine *machine = &machines->items[machines->count++];
 

@@ -78,8 +78,8 @@ static int handle_early_end_once(
         return r;
 }
 
-int handle_report(struct scaler *scaler, const cJSON *event, char idle[static EC2_ID_SIZE],
-        struct err *err)
+int handle_report(
+        struct scaler *scaler, const cJSON *event, char idle[static EC2_ID_SIZE], struct err *err)
 {
         _cleanup_(report_release) struct report report = {0};
         int64_t expires_ms;

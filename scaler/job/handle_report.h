@@ -16,5 +16,5 @@
 
 /* Handles EVENT, EventBridge's, with a report in it: 0, REPORT_OF_IDLE with the machine that its
  * ticket names in IDLE, or negative. A report that is not to be believed is dropped. */
-int handle_report(struct scaler *scaler, const cJSON *event, char idle[static EC2_ID_SIZE],
-        struct err *err);
+int handle_report(
+        struct scaler *scaler, const cJSON *event, char idle[static EC2_ID_SIZE], struct err *err);

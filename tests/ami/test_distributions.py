@@ -258,6 +258,8 @@ def test_each_package_for_ubuntu_is_in_githubs_list_or_in_debian(stock, work):
         rest = sorted(names - known - ONLY_UBUNTU)
         known |= set(root.run("sh", "-c", script, "sh", *rest).output.split())
     assert names - known == ONLY_UBUNTU & names
+
+
 def test_amazon_asks_for_packages_by_a_proxy(asked):
     root, name, _ = asked
     if name != "amazon":

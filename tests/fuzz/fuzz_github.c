@@ -9,8 +9,8 @@
 #include "fuzz.h"
 #include "github/app.h"
 #include "github/github.h"
-#include "github/versions.h"
 #include "github/runs.h"
+#include "github/versions.h"
 
 #define SCOPE_URL "https://api.github.com/repos/octo-org/hello/actions/runners"
 
