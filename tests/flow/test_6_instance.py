@@ -373,7 +373,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter_and_does_not_hold_up_the_othe
     causes = [attributes(letter)["cause"] for letter in sent(stage, "DeadLetters")]
     assert [words.replace("\\", "") in cause for (_, words), cause in zip(
         UNREADABLE, causes, strict=True)] == [True] * len(UNREADABLE)  # fmt: skip
-    assert len(stage.metrics("instance")) == 3
+    assert len(stage.metrics("instance")) == 2
     errors = complaints(stage, "instance")
     assert [words for _, words in UNREADABLE if words not in errors] == []
 
