@@ -211,7 +211,6 @@ def test_ami_install_gets_every_setting(installation):
         ({"ssh": "true"}, {"SSH": "yes"}),
         ({"instance_store": "no"}, {"INSTANCE_STORE": "no"}),
         ({"swap": "8"}, {"SWAP": "8"}),
-        ({"no_proxy": '["a.example"]'}, {}),
         (
             {"proxy": "http://proxy:3128", "no_proxy": '["a.example", ".b.example"]'},
             {"PROXY": "http://proxy:3128", "NO_PROXY": "a.example,.b.example"},
@@ -238,6 +237,10 @@ def test_ami_install_knows_the_settings_that_it_gets(installation):
     given |= {"proxy": "http://proxy:3128", "no_proxy": '["a.example"]'}
     files = company_files(FOLDER)
     assert set(installation(**given, **files)) == set(known)
+
+
+def test_hosts_without_a_proxy_mean_nothing_where_there_is_none(installation):
+    assert installation(no_proxy='["a.example"]') == installation()
 
 
 def company_files(folder):
