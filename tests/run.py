@@ -97,12 +97,14 @@ LANES = 4  # pytest processes, each with a cloud of its own; they wait as much a
 # The files that take longest begin first, so that the lanes end together.
 LONGEST = [
     "9_bad_days",
-    "9_whole_life",
-    "deploy",
     "deploy_stack",
-    "secrets",
-    "4_agent_runner",
+    "crash_points",
+    "9_whole_life",
+    "4_agent_idle",
+    "deploy",
     "roles",
+    "4_agent_runner",
+    "secrets",
     "4_agent_starter",
     "4_agent_end",
 ]

@@ -47,6 +47,7 @@ void github_runs_release(struct github_runs *runs);
 struct github_run_job {
         int64_t id;
         int64_t completed_ms; /* 0: not yet */
+        char status[24];      /* as that of struct github_job */
         char conclusion[24]; /* "success", "failure", "cancelled", "skipped", …; "" before its end
                               */
         char runner[64];     /* the name of its runner; "" */

@@ -242,6 +242,7 @@ static int read_job(const cJSON *object, struct github_run_job *ret, struct err 
                 return r;
         if (clock_parse(json_string(object, "completed_at"), &job.completed_ms) < 0)
                 job.completed_ms = 0;
+        copy(job.status, sizeof(job.status), object, "status");
         copy(job.conclusion, sizeof(job.conclusion), object, "conclusion");
         copy(job.runner, sizeof(job.runner), object, "runner_name");
         copy(job.name, sizeof(job.name), object, "name");

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One GET for each job, all at the same time.
+ * One GET for each job, or for each run of which several are asked for, all at the same time. A job
+ * that a run's first hundred does not show is asked for by itself, and so are those of a run that
+ * GitHub does not know.
  */
 
 #include "ask.h"
@@ -11,6 +13,7 @@
 #include <string.h>
 
 #include "github/github.h"
+#include "github/runs.h"
 
 static const struct {
         const char *name;
@@ -40,14 +43,14 @@ static enum job_state state_of(const char *status)
 }
 
 /* A hand-over names no labels, so neither does a job that was given back. */
-static void take_labels(struct job *job, struct github_job *found)
+static void take_labels(struct job *job, char ***labels, size_t *n_labels)
 {
         if (job->n_labels > 0)
                 return;
         free(job->labels);
-        job->labels = MEM_STEAL(found->labels);
-        job->n_labels = found->n_labels;
-        found->n_labels = 0;
+        job->labels = MEM_STEAL(*labels);
+        job->n_labels = *n_labels;
+        *n_labels = 0;
 }
 
 static void on_answer(struct http_call *answered, void *userdata)
@@ -67,7 +70,7 @@ static void on_answer(struct http_call *answered, void *userdata)
                         question->scaler, question->job->installation, call, r, &err);
         } else {
                 question->state = state_of(found.status);
-                take_labels(question->job, &found);
+                take_labels(question->job, &found.labels, &found.n_labels);
         }
 }
 
@@ -93,4 +96,104 @@ void ask_start(struct question *question)
         question->state = JOB_STATE_UNKNOWN;
         token_requests_add(question->tokens, question->job->installation);
         token_requests_await(question->tokens, question->job->installation, on_token, question);
+}
+
+/* -- by run -- */
+
+/* The questions about jobs of one attempt of a run. */
+struct run_question {
+        size_t n;
+        struct question *questions[];
+};
+
+/* Whether they are told of by one call. */
+static bool are_of_one_run(const struct job *a, const struct job *b)
+{
+        return a->run_id > 0 && a->run_id == b->run_id && a->attempt == b->attempt &&
+               a->installation == b->installation && strcmp(a->repository, b->repository) == 0;
+}
+
+static bool take_answer(struct question *question, struct github_run_jobs *found)
+{
+        for (size_t i = 0; i < found->count; i++) {
+                struct github_run_job *job = &found->items[i];
+
+                if (job->id != question->job->id || !job->status[0])
+                        continue;
+                question->state = state_of(job->status);
+                take_labels(question->job, &job->labels, &job->n_labels);
+                return true;
+        }
+        return false;
+}
+
+static void on_run(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        _cleanup_(github_run_jobs_release) struct github_run_jobs found = {0};
+        _cleanup_free_ struct run_question *run = userdata;
+        struct question *first = run->questions[0];
+        int64_t installation = first->job->installation;
+        struct err err;
+        int r = github_list_run_jobs_answer(call, &found, &err);
+
+        token_note_result(first->scaler, first->tokens->github, installation, r);
+        for (size_t i = 0; i < run->n; i++) {
+                if (r < 0 && call->status != 404)
+                        run->questions[i]->setback =
+                                setback_by_github(first->scaler, installation, call, r, &err);
+                else if (!take_answer(run->questions[i], &found))
+                        ask_start(run->questions[i]);
+        }
+}
+
+static void on_token_for_run(void *userdata, const struct setback *setback)
+{
+        struct run_question *run = userdata;
+        const struct question *first = run->questions[0];
+        struct http_call *call;
+
+        if (setback) {
+                for (size_t i = 0; i < run->n; i++)
+                        run->questions[i]->setback = *setback;
+                free(run);
+                return;
+        }
+        call = github_list_run_jobs(first->tokens->github, first->job->installation,
+                first->job->repository,
+                &(const struct github_run){
+                        .id = first->job->run_id, .attempt = first->job->attempt},
+                1);
+        call->done = on_run;
+        call->userdata = run;
+        scaler_start(first->scaler, call);
+}
+
+void ask_start_all(struct question *const *questions, size_t n)
+{
+        _cleanup_free_ bool *is_asked = mem_alloc((n + 1) * sizeof(bool));
+
+        for (size_t i = 0; i < n; i++) {
+                struct run_question *run;
+
+                if (is_asked[i])
+                        continue;
+                run = mem_alloc(sizeof(*run) + (n - i) * sizeof(struct question *));
+                for (size_t j = i; j < n; j++) {
+                        if (j > i && (is_asked[j] ||
+                                             !are_of_one_run(questions[i]->job, questions[j]->job)))
+                                continue;
+                        is_asked[j] = true;
+                        questions[j]->state = JOB_STATE_UNKNOWN;
+                        run->questions[run->n++] = questions[j];
+                }
+                if (run->n == 1) {
+                        free(run);
+                        ask_start(questions[i]);
+                        continue;
+                }
+                token_requests_add(questions[i]->tokens, questions[i]->job->installation);
+                token_requests_await(questions[i]->tokens, questions[i]->job->installation,
+                        on_token_for_run, run);
+        }
 }

@@ -35,3 +35,6 @@ struct question {
 
 /* Starts; the caller drives the network (http_finish). QUESTION must live until then. */
 void ask_start(struct question *question);
+
+/* The same for several: the jobs of one attempt of a run take one call. */
+void ask_start_all(struct question *const *questions, size_t n);

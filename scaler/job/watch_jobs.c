@@ -190,6 +190,8 @@ static void ask_for_runners(struct looks *looks)
 
 static int ask(struct looks *looks, struct err *err)
 {
+        _cleanup_free_ struct question **questions = mem_alloc(looks->n_items * sizeof(*questions));
+        size_t n = 0;
         int r;
 
         for (size_t i = 0; i < looks->n_items; i++) {
@@ -200,8 +202,9 @@ static int ask(struct looks *looks, struct err *err)
                         .state = JOB_STATE_RUNS,
                 };
                 if (!looks->items[i].runs_elsewhere)
-                        ask_start(&looks->items[i].question);
+                        questions[n++] = &looks->items[i].question;
         }
+        ask_start_all(questions, n);
         r = describe_machines(looks, err);
         http_finish(scaler_http(looks->scaler));
         if (r == 0)

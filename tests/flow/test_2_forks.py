@@ -9,6 +9,7 @@ from helpers import (
     all_served,
     complaints,
     configure,
+    forget,
     launches,
     log,
     metrics,
@@ -81,4 +82,5 @@ def test_while_github_does_not_say_nothing_is_launched_and_nothing_is_lost(cloud
     assert until(lambda: "waiting" in complaints(cloud, "queued"))
     assert launches(cloud) == []
     cloud.faults.remove(down)
+    forget(cloud, "queued")  # which would not ask for a minute
     all_served(cloud, [own])

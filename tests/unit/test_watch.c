@@ -336,6 +336,60 @@ static void a_batch_shares_its_calls(void **state)
         assert_int_equal(script_requests(stage->script), 1);
 }
 
+#define RUN_JOBS STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?per_page=100&page=1"
+#define WATCH_OF(id)                                                                               \
+        "{\"action\":\"watched\",\"id\":" id ",\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\"," \
+        "\"url\":\"https://github.test/" id "\",\"labels\":[\"linux\"],\"spec\":\"linux\","        \
+        "\"instance_type\":\"m7i.large\",\"instance\":\"i-0000000" id "\"}"
+
+/* Of one run: GitHub is asked once, and again only for what that does not show. */
+static void the_jobs_of_a_run_share_a_call(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", WATCH_OF("1"), 0, NULL},
+                {"b", WATCH_OF("2"), 0, NULL},
+                {"c", WATCH_OF("3"), 0, NULL},
+        };
+
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, "");
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200,
+                "{\"total_count\":2,\"jobs\":[{\"id\":1,\"status\":\"queued\"},"
+                "{\"id\":2,\"status\":\"completed\"}]}");
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/3", NULL, 200,
+                "{\"status\":\"in_progress\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        assert_string_equal(stage_batch(stage, watch_handle, messages, 3), STAGE_NONE_FAILED);
+}
+
+/* A run that was deleted tells nothing of its jobs; one that GitHub cannot show now is looked at
+ * again. */
+static void a_run_that_is_not_shown_decides_nothing(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", WATCH_OF("1"), 0, NULL}, {"b", WATCH_OF("2"), 0, NULL}};
+
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, "");
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 404, "{}");
+        for (int i = 0; i < 2; i++)
+                script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/", NULL,
+                        404, "{}");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
+        assert_string_equal(stage_batch(stage, watch_handle, messages, 2), STAGE_NONE_FAILED);
+
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, "");
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 403, "{\"message\":\"no\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
+        for (int i = 0; i < 2; i++)
+                stage_expect_sent(stage, "sqs.test/watch");
+        assert_string_equal(stage_batch(stage, watch_handle, messages, 2), STAGE_NONE_FAILED);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -354,6 +408,8 @@ int main(void)
                 TEST(each_relaunch_waits_longer),
                 TEST(a_job_that_runs_on_another_machine_costs_no_call_to_github),
                 TEST(a_batch_shares_its_calls),
+                TEST(the_jobs_of_a_run_share_a_call),
+                TEST(a_run_that_is_not_shown_decides_nothing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
