@@ -86,6 +86,7 @@ static void settle_registered(struct settling *settling, struct queued_job *item
                 LOG_NUMBER("runner", registration->runner_id));
         if (item->launch)
                 emit_launched(queued, item);
+        tell_job_goes_on(queued->scaler, &item->job);
         free(item->job.instance);
         item->job.instance = mem_string(registration->instance.id);
         item->job.runner_id = registration->runner_id;

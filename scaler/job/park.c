@@ -105,6 +105,29 @@ void tell_job_waits(struct scaler *scaler, const struct job *job, const struct p
         (void)tell_people(scaler, &notification, &err); /* logs a failure; the jobs go on */
 }
 
+void tell_job_goes_on(struct scaler *scaler, struct job *job)
+{
+        struct notification notification = {.severity = NOTIFICATION_INFO, .url = job->url};
+        int64_t reason = job->told_of - 1;
+        char title[160];
+        char key[160];
+        struct err err;
+
+        job->told_of = 0;
+        if (reason < 0 || reason >= (int64_t)ARRAY_SIZE(reasons))
+                return;
+        snprintf(title, sizeof(title), "Jobs of spec %s go on", job->spec);
+        snprintf(key, sizeof(key), "goes on %s %d", job->spec, (int)reason);
+        notification.title = title;
+        notification.key = key;
+        notification.text = "The first of them has its machine. Others may take some minutes.";
+        notification_fact(&notification, "They waited", reasons[reason].name);
+        notification_fact(&notification, "Spec", job->spec);
+        notification_fact(&notification, "First of them", job->name);
+        notification_fact(&notification, "Repository", job->repository);
+        (void)tell_people(scaler, &notification, &err); /* logs a failure */
+}
+
 static void emit_parked(struct scaler *scaler, const struct job *job)
 {
         const struct metric metrics[] = {
@@ -156,6 +179,7 @@ int park_job(struct scaler *scaler, struct job *job, const struct parking *parki
 {
         int64_t delay = delay_of(scaler, job, parking);
         int told_after = reasons[parking->reason].told_after;
+        bool tells;
         int r;
 
         job->action = JOB_QUEUED;
@@ -163,13 +187,16 @@ int park_job(struct scaler *scaler, struct job *job, const struct parking *parki
         job->tries += reasons[parking->reason].counts && !parking->no_try;
         job->waits = reasons[parking->reason].counts ? 0 : job->waits + 1;
         job->stale = job->stale || !reasons[parking->reason].keeps_fresh;
+        tells = !parking->quiet && told_after >= 0 && job->waits >= told_after;
+        if (tells)
+                job->told_of = (int64_t)parking->reason + 1;
         r = send_parked(scaler, job, delay, err);
         if (r < 0)
                 return r;
         log_waiting(scaler, job, parking, delay);
         if (parking->reason != PARK_NO_TIME && parking->reason != PARK_THROTTLED)
                 emit_parked(scaler, job);
-        if (!parking->quiet && told_after >= 0 && job->waits >= told_after)
+        if (tells)
                 tell_job_waits(scaler, job, parking);
         return 0;
 }

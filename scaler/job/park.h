@@ -44,6 +44,10 @@ int park_job(
 /* Sends a job that came back too early to the parked queue again, as it is: 0 or negative. */
 int park_again(struct scaler *scaler, const struct job *job, struct err *err);
 
+/* Tells people that JOB goes on, if they were told that it waits: once per spec, reason and quarter
+ * of an hour. */
+void tell_job_goes_on(struct scaler *scaler, struct job *job);
+
 /* Why SETBACK, which passes, parks a job. */
 struct parking parking_for(const struct setback *setback);
 

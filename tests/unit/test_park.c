@@ -154,8 +154,9 @@ static void a_ladder_that_was_climbed_starts_over(void **state)
         struct stage *stage = *state;
 
         expect_refusal(stage, NULL, 500, "InsufficientInstanceCapacity");
-        stage_expect_sent(
-                stage, "\\\"tries\\\":1,\\\"stale\\\":1,\\\"repository\\\""); /* no offer */
+        stage_expect_sent(stage,
+                "\\\"tries\\\":1,\\\"told_of\\\":1,\\\"stale\\\":1,\\\"repository\\\""); /* no offer
+                                                                                          */
         stage_expect_sent(stage, "no capacity");
         assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", ",\"offer\":3")),
                 STAGE_NONE_FAILED);
@@ -239,11 +240,32 @@ static void a_job_that_cannot_be_parked_comes_again(void **state)
         assert_string_equal(queued_one(stage, queued_job(1, "fallback")), STAGE_FAILED("m1"));
 }
 
+/* Only of what people were told. */
+static void people_hear_when_it_is_over(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        expect_registration(stage, 1);
+        stage_expect_sent(stage, "Jobs of spec fallback go on");
+        assert_string_equal(queued_one(stage, queued_job_with(1, "fallback", ",\"told_of\":1")),
+                STAGE_NONE_FAILED);
+        assert_sent(stage, "no capacity");
+        expect_launch(stage, NULL, 2, 2);
+        expect_registration(stage, 2);
+        assert_string_equal(queued_one(stage, queued_job_with(2, "fallback", ",\"told_of\":99")),
+                STAGE_NONE_FAILED);
+        expect_launch(stage, NULL, 3, 3);
+        expect_registration(stage, 3);
+        assert_string_equal(queued_one(stage, queued_job(3, "fallback")), STAGE_NONE_FAILED);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                TEST(people_hear_when_it_is_over),
                 TEST(without_capacity_jobs_are_parked_and_people_told_once),
                 TEST(after_a_partial_launch_people_are_told_of_the_rest),
                 TEST(a_notification_is_about_the_first_job_that_waits),
