@@ -59,6 +59,7 @@ locals {
     "scale-agent:architecture"    = var.architecture
     "scale-agent:agent-version"   = var.agent_version
     "scale-agent:runner-version"  = var.runner_version
+    "scale-agent:job-metadata"    = var.job_metadata
     "scale-agent:git-revision"    = var.git_revision
     "scale-agent:source-ami"      = "{{ .SourceAMI }}"
     "scale-agent:source-ami-name" = "{{ .SourceAMIName }}"

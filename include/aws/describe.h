@@ -38,8 +38,10 @@ struct ec2_image {
         char state[16];        /* "available" */
         char architecture[16]; /* "x86_64", "arm64" */
         char snapshot[EC2_ID_SIZE];
-        char encrypted[8];       /* "true" or "false": the snapshot */
-        char runner_version[24]; /* tag of packer/source.pkr.hcl; "" without it */
+        char encrypted[8]; /* "true" or "false": the snapshot */
+        /* Tags of packer/source.pkr.hcl; "" without them: */
+        char runner_version[24];
+        char job_metadata[8]; /* "allow", "deny" */
 };
 
 struct ec2_images {

@@ -44,14 +44,15 @@ struct ec2_launch {
         const char *instance_type;
         const char *subnet;
         bool spot;                  /* one-time, terminated on interruption */
+        bool containers_metadata;   /* the metadata service answers containers, too */
         unsigned count;             /* MaxCount; MinCount is 1 */
         const char *client_token;   /* at most 64 characters */
         const struct ec2_tag *tags; /* on instance and volume */
         size_t n_tags;
 };
 
-/* Instances terminate on shutdown, require IMDSv2 with a hop limit of 1, and show their tags in the
- * metadata. The client token makes the call safe to repeat. */
+/* Instances terminate on shutdown, require IMDSv2 (with a hop limit of 1, or 2 for containers), and
+ * show their tags in the metadata. The client token makes the call safe to repeat. */
 struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *launch);
 
 /* 0, AWS_REFUSED (classify ret_error->code), or negative. -EBADMSG: XML that is cut off, has no

@@ -57,6 +57,8 @@ static const struct field image_fields[] = {
         FIELD(ec2_image, "/blockDeviceMapping/item/ebs/encrypted", encrypted),
         {TAG_VALUE, "scale-agent:runner-version", offsetof(struct ec2_image, runner_version),
                 sizeof(((struct ec2_image *)NULL)->runner_version)},
+        {TAG_VALUE, "scale-agent:job-metadata", offsetof(struct ec2_image, job_metadata),
+                sizeof(((struct ec2_image *)NULL)->job_metadata)},
 };
 
 static const struct field snapshot_fields[] = {

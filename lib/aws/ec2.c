@@ -157,8 +157,9 @@ static struct http_call *ec2_call(struct aws *aws, const char *action, const str
 /* Options of every launch. */
 static const char launch_always[] = "&InstanceInitiatedShutdownBehavior=terminate"
                                     "&MetadataOptions.HttpTokens=required"
-                                    "&MetadataOptions.HttpPutResponseHopLimit=1"
                                     "&MetadataOptions.InstanceMetadataTags=enabled";
+/* A container is one hop away from its machine. */
+static const char launch_hops[] = "&MetadataOptions.HttpPutResponseHopLimit=";
 static const char launch_spot[] =
         "&InstanceMarketOptions.MarketType=spot"
         "&InstanceMarketOptions.SpotOptions.SpotInstanceType=one-time"
@@ -177,6 +178,7 @@ struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *la
         form_add(&form, "SubnetId", launch->subnet);
         form_add(&form, "ClientToken", launch->client_token);
         buf_add_string(&form, launch_always);
+        buf_add_format(&form, "%s%d", launch_hops, launch->containers_metadata ? 2 : 1);
         if (launch->spot)
                 buf_add_string(&form, launch_spot);
         for (size_t i = 0; i < ARRAY_SIZE(tagged) && launch->n_tags > 0; i++) {

@@ -131,6 +131,12 @@ static void judge_image(const struct config_spec *spec, const char *id,
                         "and set specs[].launch_template to it",
                         "spec %s: image %s is for %s, and %s is not", spec->name, id,
                         image->architecture, spec->instance_type);
+        else if (image->job_metadata[0] &&
+                 (strcmp(image->job_metadata, "allow") == 0) != spec->job_metadata)
+                finding_fail(finding,
+                        "set specs[].job_metadata as the image's JOB_METADATA, or build another",
+                        "spec %s: image %s has JOB_METADATA=%s, and job_metadata is %s", spec->name,
+                        id, image->job_metadata, spec->job_metadata ? "true" : "false");
         else
                 finding_say(finding, "%s is available", id);
 }

@@ -48,6 +48,7 @@ struct config_spec {
         int64_t max_reruns;       /* attempts of a run that may be run again for that */
         char *fork_pull_requests; /* CONFIG_FORKS_… */
         bool terminate_on_completed;
+        bool job_metadata; /* jobs reach the metadata service, from containers as well */
         int64_t idle_limit_seconds;
         int64_t job_limit_seconds;
         int64_t max_relaunches;  /* then people are told, and launches become rare */

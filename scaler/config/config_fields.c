@@ -213,6 +213,14 @@ static const struct config_field spec_fields[] = {
                 AT(terminate_on_completed),
         },
         {
+                .name = "job_metadata",
+                .description = "Jobs reach the metadata service of their machine, and with it the "
+                               "machine's role, from containers as well: for images that were "
+                               "built with JOB_METADATA=allow.",
+                .kind = CONFIG_BOOLEAN,
+                AT(job_metadata),
+        },
+        {
                 .name = "idle_limit_seconds",
                 .description = "A runner that gets no job for this long is deregistered, "
                                "and its machine ends soon afterwards.",

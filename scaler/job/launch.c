@@ -106,6 +106,7 @@ static struct http_call *run_instances(const struct launch *launch, const struct
                                      .instance_type = offer->type,
                                      .subnet = offer->subnet,
                                      .spot = offer->spot,
+                                     .containers_metadata = spec->job_metadata,
                                      .count = (unsigned)(launch->n_jobs - launch->n_launched),
                                      .client_token = token,
                                      .tags = tags,

@@ -37,6 +37,13 @@ def test_a_batch_is_one_call_for_as_many_instances(stage):
     assert stage.github.violations == []
 
 
+def test_containers_reach_the_metadata_service_only_where_the_spec_says_so(stage):
+    configure(stage, job_metadata=True)
+    assert queued(stage, job_message(5)) == []
+    (call,) = launches(stage)
+    assert call.parameters["MetadataOptions.HttpPutResponseHopLimit"] == "2"
+
+
 def test_an_instance_is_asked_for_as_a_spot_that_ends_itself(stage):
     configure(stage, tags={"team": "ci"}, launch_template_version=3)
     version = stage.client("ec2").create_launch_template_version

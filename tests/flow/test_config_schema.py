@@ -59,6 +59,7 @@ VALID = {
             "max_reruns": 1,
             "fork_pull_requests": "refuse",
             "terminate_on_completed": False,
+            "job_metadata": False,
             "idle_limit_seconds": 300,
             "job_limit_seconds": 21600,
             "max_relaunches": 5,
@@ -330,7 +331,7 @@ def test_examples_are_valid(file, specs):
 def test_defaults_are_described_as_they_are():
     """What the schema calls a default, when written out, must be valid and nothing special."""
     defaults = {steps: schema["default"] for steps, schema in FIELDS if "default" in schema}
-    assert len(defaults) == 15
+    assert len(defaults) == 16
     defaults[(*SPEC, "instance_types")] = []
     assert check(json.dumps(changed(defaults))).returncode == 0
 

@@ -324,6 +324,16 @@ def tag_image(stage, version):
     return image["ImageId"]
 
 
+@pytest.mark.parametrize(("said", "result"), [("allow", "failed"), ("deny", "ok")])
+def test_image_and_spec_agree_about_metadata(stage, doctor, said, result):
+    ec2 = stage.client("ec2")
+    (image,) = ec2.describe_images(Owners=["self"])["Images"]
+    tag = {"Key": "scale-agent:job-metadata", "Value": said}
+    ec2.create_tags(Resources=[image["ImageId"]], Tags=[tag])
+    found = doctor()[1]["images"]
+    assert (found["result"], f"JOB_METADATA={said}" in found["text"]) == (result, said == "allow")
+
+
 def publish(stage, **days):
     """Publish runners so many days ago: v2_338_0=3."""
     now = time.time()

@@ -294,6 +294,7 @@ def test_the_tags_tell_what_is_in_it(local):
         "scale-agent:architecture": "x86_64",
         "scale-agent:agent-version": "1.0",
         "scale-agent:runner-version": "2.400.0",
+        "scale-agent:job-metadata": "deny",
         "scale-agent:git-revision": "fe56d0b",
         "scale-agent:source-ami": "{{ .SourceAMI }}",
         "scale-agent:source-ami-name": "{{ .SourceAMIName }}",

@@ -36,7 +36,8 @@ static const char images[] =
         "</imageState><architecture>arm64</architecture><blockDeviceMapping><item><ebs><snapshotId>"
         "snap-1</snapshotId><encrypted>true</encrypted></ebs></item></blockDeviceMapping><tagSet>"
         "<item><key>a</key><value>1</value></item><item><key>scale-agent:runner-version</key>"
-        "<value>2.338.0</value></item><item><key>b</key><value>2</value></item></tagSet></item>"
+        "<value>2.338.0</value></item><item><key>scale-agent:job-metadata</key><value>deny</"
+        "value></item></tagSet></item>"
         "<item><imageId>ami-2</imageId></item></imagesSet>"
         "</DescribeImagesResponse>";
 
@@ -116,6 +117,7 @@ static void lists_are_read_and_items_within_items_are_not(void **state)
         assert_string_equal(image.items[0].snapshot, "snap-1");
         assert_string_equal(image.items[0].encrypted, "true");
         assert_string_equal(image.items[0].runner_version, "2.338.0");
+        assert_string_equal(image.items[0].job_metadata, "deny");
         assert_string_equal(image.items[1].runner_version, "");
         assert_int_equal(ec2_parse_snapshots(snapshots, strlen(snapshots), &snapshot, NULL), 0);
         assert_string_equal(snapshot.items[0].encrypted, "true");

@@ -182,8 +182,8 @@ static void a_spot_launch_on_the_wire(void **state)
                 "&InstanceType=m7i.large&SubnetId=subnet-0a1&ClientToken=job-1-m7i.large"
                 "&InstanceInitiatedShutdownBehavior=terminate"
                 "&MetadataOptions.HttpTokens=required"
-                "&MetadataOptions.HttpPutResponseHopLimit=1"
                 "&MetadataOptions.InstanceMetadataTags=enabled"
+                "&MetadataOptions.HttpPutResponseHopLimit=1"
                 "&InstanceMarketOptions.MarketType=spot"
                 "&InstanceMarketOptions.SpotOptions.SpotInstanceType=one-time"
                 "&InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior=terminate"
@@ -217,8 +217,8 @@ static void an_on_demand_launch_on_the_wire(void **state)
                 "&InstanceType=c7g.xlarge&SubnetId=subnet-0a1&ClientToken=t"
                 "&InstanceInitiatedShutdownBehavior=terminate"
                 "&MetadataOptions.HttpTokens=required"
-                "&MetadataOptions.HttpPutResponseHopLimit=1"
-                "&MetadataOptions.InstanceMetadataTags=enabled");
+                "&MetadataOptions.InstanceMetadataTags=enabled"
+                "&MetadataOptions.HttpPutResponseHopLimit=1");
 }
 
 static void the_other_calls_on_the_wire(void **state)
