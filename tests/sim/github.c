@@ -169,6 +169,7 @@ static void delete_runner(struct world *world, int64_t id, struct answer *answer
         if (runner->job != 0) {
                 bool found = world_chance(world, 50);
 
+                invariant_deregister(machine);
                 world_tell(world, "GitHub lies: runner %" PRId64 " is %s", id,
                         found ? "deleted, although it is busy" : "not found, although it is busy");
                 runner->gone = runner->gone || found;

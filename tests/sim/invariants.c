@@ -30,6 +30,17 @@ void invariant_end(struct machine *machine, const char *by)
                         (long long)((machine->world->now_ms - machine->started_ms) / SECOND));
 }
 
+/* (a) Nor is its runner deregistered: GitHub may accept that, and end the job. Only the machine's
+ * own word that it idles is a reason to try. */
+void invariant_deregister(struct machine *machine)
+{
+        if (machine && machine_works(machine) && machine->idle_ms == 0 &&
+                !fault_is_on(machine->world, FAULT_FORGED))
+                world_violate(machine->world,
+                        "(a) the runner of %s, which runs job %" PRId64 ", is deregistered",
+                        machine->id, machine->job);
+}
+
 /* (g) No launch outside of a spec's types: as `scaler ladder` prints for m7i.large and t3.large. */
 void invariant_launch(struct world *world, const char *type)
 {

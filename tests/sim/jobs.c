@@ -255,6 +255,18 @@ static void on_created(struct world *world, void *userdata)
         jobs_assign_later(world, world_between(world, 200, 2000));
 }
 
+void jobs_hurry(struct world *world)
+{
+        for (size_t i = 0; i < world->n_jobs; i++) {
+                struct sim_job *job = world->jobs[i];
+
+                if (job->state != JOB_STATE_WAITS || !fault_strikes(world, FAULT_SLOW, 50))
+                        continue;
+                job->assignable_ms = world->now_ms + world_between(world, 0, 8 * SECOND);
+                jobs_assign_later(world, job->assignable_ms - world->now_ms);
+        }
+}
+
 void job_add(struct world *world, int64_t delay_ms, const char *labels)
 {
         struct sim_job *job = mem_alloc(sizeof(*job));

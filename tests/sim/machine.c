@@ -261,6 +261,7 @@ static void on_idle_limit(struct world *world, void *userdata)
         if (machine->stage != MACHINE_LISTENING)
                 return;
         machine->idle_ms = world->now_ms;
+        jobs_hurry(world);
         report_idle(machine);
         world_after(world, world_between(world, IDLE_POLL_MS / 2, IDLE_POLL_MS), look_for_parameter,
                 machine);

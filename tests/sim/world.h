@@ -314,6 +314,8 @@ struct runner *runner_find(struct world *world, int64_t id);
 /* Gives waiting jobs to listening runners. */
 void jobs_assign(struct world *world);
 void jobs_assign_later(struct world *world, int64_t delay_ms);
+/* A machine has reached its idle limit: GitHub may give it a job at the worst moment. */
+void jobs_hurry(struct world *world);
 /* Sends the webhook of what JOB is now. */
 void job_tell_webhook(struct world *world, const struct sim_job *job, const char *action);
 /* GitHub's list of the attempts to deliver, and another one. */
@@ -435,6 +437,7 @@ void world_tell_log(struct world *world, const char *who);
 void invariant_launch(struct world *world, const char *type);
 void invariant_message(struct world *world, const char *to, const char *body);
 void invariant_end(struct machine *machine, const char *by);
+void invariant_deregister(struct machine *machine);
 /* Checks what must be true at rest. */
 void invariants_at_rest(struct world *world, uint32_t enabled);
 /* Reads which checks the command line enables: "all", or names with commas. */
