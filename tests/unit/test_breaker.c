@@ -40,7 +40,8 @@ static size_t count(const struct ec2_instance *given, size_t n)
         struct ec2_instances machines = {mem_alloc((n + 1) * sizeof(*given)), n, NULL};
         size_t bad;
 
-        memcpy(machines.items, given, n * sizeof(*given));
+        for (size_t i = 0; i < n; i++)
+                machines.items[i] = given[i];
         bad = breaker_count_bad(&machines, NOW);
         ec2_instances_release(&machines);
         return bad;
