@@ -150,10 +150,11 @@ static void check_messages(struct world *world)
         }
 }
 
-/* Faults that may cost a machine each time they strike. */
+/* Faults that may cost a machine each time they strike; a stolen or repeated ticket is good for the
+ * next launch of its job. */
 static const enum fault costly[] = {FAULT_DIE, FAULT_HANG, FAULT_SPOT, FAULT_DROPPED, FAULT_THEFT,
         FAULT_SLOW, FAULT_KILL, FAULT_LOST, FAULT_CANCEL, FAULT_DELIVERY, FAULT_REFUSE,
-        FAULT_REDELIVER, FAULT_THROTTLE, FAULT_ERROR, FAULT_IMAGE};
+        FAULT_REDELIVER, FAULT_THROTTLE, FAULT_ERROR, FAULT_IMAGE, FAULT_FORGED, FAULT_REPLAY};
 
 /* Faults that last, and may cost each job some. */
 static const enum fault lasting[] = {
