@@ -18,7 +18,7 @@ locals {
     BUILD_TOOLS    = var.build_tools ? "yes" : "no"
     EXTRA_PACKAGES = join(" ", var.extra_packages)
     JOB_METADATA   = var.job_metadata
-    LIFE_HOURS     = tostring(var.life_hours)
+    LIFE_HOURS     = "${var.life_hours}"
     PREFIX         = var.prefix
     SSH            = var.ssh ? "yes" : "no"
     INSTANCE_STORE = var.instance_store

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         read_request(bytes, size);
         if (starter_signal_parse(bytes, size, &number) == 0 && number != SIGINT &&
-                number != SIGTERM && number != SIGKILL)
+                number != SIGTERM && number != SIGKILL && number != STARTER_ASK_WORKER)
                 abort();
         if (starter_answer_parse(bytes, size, &answer, &err) == 0 &&
                 strlen(answer.text) >= sizeof(answer.text))
