@@ -93,7 +93,7 @@ def run_simulation(build: Path) -> Count:
 FLOW = "tests/flow"
 # Paths that begin so test the equipment, the scripts and the template: with plain programs only.
 PLAIN_ONLY = ["tests/cloud", f"{FLOW}/test_deploy", f"{FLOW}/test_template.py"]
-LANES = 4  # pytest processes, each with a cloud of its own; they wait as much as they work
+LANES = 6  # pytest processes, each with a cloud of its own; they wait as much as they work
 # The files that take longest begin first, so that the lanes end together.
 LONGEST = [
     "9_bad_days",
