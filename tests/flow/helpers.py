@@ -206,7 +206,8 @@ def all_done(cloud: Cloud, jobs: list[Job]) -> None:
     done = until(lambda: all(job.state == "completed" for job in jobs))
     assert done, [(job.id, job.state) for job in jobs]
     assert cloud.idle(), cloud.busy()
-    assert cloud.left() == []
+    # A watch that becomes due at this very moment is worked on, and then it is gone.
+    assert until(lambda: cloud.left() == []), cloud.left()
     assert cloud.github.violations == []
 
 
