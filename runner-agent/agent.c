@@ -173,6 +173,18 @@ void agent_call(struct agent *agent, struct http_call **slot, struct http_call *
         http_start(agent_http(agent), call);
 }
 
+void agent_call_for_handover(struct agent *agent, struct http_call **slot,
+        void (*done)(struct http_call *call, void *userdata), void *userdata)
+{
+        _cleanup_free_ char *name =
+                handover_parameter(agent->settings.prefix, agent->identity.instance_id);
+        struct http_call *call = ssm_get_parameter(agent_aws(agent), name);
+
+        call->tries_max = 1;
+        call->answer_limit = AGENT_HANDOVER_LIMIT;
+        agent_call(agent, slot, call, done, userdata);
+}
+
 void agent_call_drop(struct agent *agent, struct http_call **slot)
 {
         struct http_call *call = MEM_STEAL(*slot);

@@ -13,6 +13,7 @@
 
 #include "aws/aws.h"
 #include "aws/imds.h"
+#include "aws/ssm.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -80,6 +81,12 @@ typedef void (*agent_done)(void *userdata, int result, const struct err *err);
 
 /* Starts CALL and keeps it in *SLOT, which must be free. DONE ends with agent_call_drop(). */
 void agent_call(struct agent *agent, struct http_call **slot, struct http_call *call,
+        void (*done)(struct http_call *call, void *userdata), void *userdata);
+
+/* The answer with a hand-over in JSON, with every byte escaped at worst, and what surrounds it. */
+#define AGENT_HANDOVER_LIMIT (8UL * SSM_ADVANCED_MAX)
+/* The same with the call that reads this machine's hand-over parameter, tried once. */
+void agent_call_for_handover(struct agent *agent, struct http_call **slot,
         void (*done)(struct http_call *call, void *userdata), void *userdata);
 /* Cancels and frees the call in *SLOT, if there is one. */
 void agent_call_drop(struct agent *agent, struct http_call **slot);

@@ -133,15 +133,10 @@ static void on_answer(struct http_call *call, void *userdata)
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct idle *idle = userdata;
-        struct agent *agent = idle->agent;
-        _cleanup_free_ char *name =
-                handover_parameter(agent->settings.prefix, agent->identity.instance_id);
-        struct http_call *call = ssm_get_parameter(agent_aws(agent), name);
 
         (void)source;
         (void)usec;
-        call->tries_max = 1;
-        agent_call(agent, &idle->call, call, on_answer, idle);
+        agent_call_for_handover(idle->agent, &idle->call, on_answer, idle);
         return 0;
 }
 

@@ -16,9 +16,6 @@
 #define RETRY_FIRST_MS 100
 #define RETRY_MOST_MS 2000
 
-/* The parameter's value in JSON, with every byte escaped at worst, and what surrounds it. */
-#define ANSWER_LIMIT (8UL * SSM_ADVANCED_MAX)
-
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
 
 static void end_receive(struct receive *receive, int result, const struct err *err)
@@ -66,7 +63,7 @@ static void read_value(struct receive *receive, const struct buf *value)
 static void on_answer(struct http_call *call, void *userdata)
 {
         struct receive *receive = userdata;
-        _cleanup_buf_ struct buf value = BUF_INIT(ANSWER_LIMIT);
+        _cleanup_buf_ struct buf value = BUF_INIT(AGENT_HANDOVER_LIMIT);
         struct err err;
         int r = ssm_get_parameter_answer(call, &value, &err);
 
@@ -86,16 +83,10 @@ static void on_answer(struct http_call *call, void *userdata)
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct receive *receive = userdata;
-        struct agent *agent = receive->agent;
-        _cleanup_free_ char *name =
-                handover_parameter(agent->settings.prefix, agent->identity.instance_id);
-        struct http_call *call = ssm_get_parameter(agent_aws(agent), name);
 
         (void)source;
         (void)usec;
-        call->tries_max = 1;
-        call->answer_limit = ANSWER_LIMIT;
-        agent_call(agent, &receive->call, call, on_answer, receive);
+        agent_call_for_handover(receive->agent, &receive->call, on_answer, receive);
         return 0;
 }
 
