@@ -24,6 +24,7 @@ SEEDS ?= 300
 FIRST_SEED ?= 1
 SEED ?=
 CHECKS ?=
+TRY ?=
 host_arch := $(patsubst aarch64,arm64,$(shell uname -m))
 ARCH ?= $(host_arch)
 
@@ -256,9 +257,9 @@ packer: ## the Packer that packer/ is tested with, and its plugin for AWS, in bu
 test-packer: packer ## packer/ as Packer reads it, and make ami
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/packer
 
-test-emulators: ## the functions and the agent under AWS's own emulators, which are built from Go modules
+test-emulators: ## the functions and the agent under AWS's own emulators, built from Go modules (TRY=1: or skipped)
 	$(q)tests/prepare test
-	$(q)tests/emulators/tools
+	$(q)tests/emulators/tools $(if $(TRY),--try)
 	$(q)$(again) $(in_parallel) all
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/emulators
 
