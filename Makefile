@@ -275,7 +275,7 @@ valgrind: ## the unit tests under valgrind
 	$(q)$(again) $(in_parallel) unit-programs
 	$(q)$(python) -m tests.run --build $(build) --valgrind
 
-mutants: ## mistakes that the unit tests let pass, and a score of each file (MUTANTS=12 a file; FILES="FILE...")
+mutants: ## mistakes that unit tests and simulation let pass, and a score of each file (MUTANTS=12 a file; FILES="FILE...")
 	$(q)tests/prepare test mutants
 	$(q)$(python) -m tests.mutants $(if $(MUTANTS),--mutants $(MUTANTS)) $(FILES)
 

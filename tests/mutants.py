@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Puts mistakes into the files that decide, one at a time, and counts what unit tests let pass.
+"""Puts mistakes into the files that decide, one at a time, and counts what tests let pass.
 
     python -m tests.mutants [--mutants N] [FILE...]
 
 universalmutator makes the mistakes. Of each file N are tried: those whose texts have the lowest
-hashes, so always the same ones. A mutant that does not compile, or compiles to the same code, is
-none. Survivors that change nothing a user could see stand in mutants.equivalent, with the reason.
+hashes, so always the same ones. The unit programs of the file run until one fails, then a few seeds
+of the simulation. These are no mistakes: what does not compile without a warning, what compiles to
+the same code, and what changes no decision (`decides`). Survivors that change nothing a user could
+see stand in mutants.equivalent, with the reason.
+
+Only the mutant is compiled. A program is linked with its object file before the archives, whose
+own file of that name is then not taken.
 """
 
 from __future__ import annotations
@@ -13,77 +18,122 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
+import resource
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-TREE = Path("build/mutants/tree")
-MUTATE = Path("build/mutants/venv/bin/mutate")
+BUILD = Path("build/mutants")
+MUTATE = BUILD / "venv/bin/mutate"
 EQUIVALENT = Path("tests/mutants.equivalent")
-SECONDS = 60  # a unit program takes less than two
+SECONDS = 60  # a program that waits for ever
+CPU_SECONDS = 15  # a program that never waits; unit programs take less than two
+MEMORY = 4 << 30
+SEEDS = 20
 
-AGENT = ["agent_alarm", "agent_clock", "agent_end", "agent_idle", "agent_parts", "agent_start"]
+AGENT = ["agent_end", "agent_alarm", "agent_start", "agent_idle", "agent_parts", "agent_clock"]
 GITHUB = ["github_call", "github_runners", "github_token", "github_app", "github_versions"]
 # Files that decide, with the unit programs that cover them.
 FILES = {
     "lib/aws/ec2.c": ["ec2", "launch"],
     "lib/github/call.c": GITHUB,
-    "lib/github/installation_token.c": GITHUB,
-    "lib/github/runners.c": [*GITHUB, "registration"],
-    "runner-agent/alarm.c": AGENT,
-    "runner-agent/idle.c": AGENT,
+    "lib/github/installation_token.c": ["github_token", *GITHUB],
+    "lib/github/runners.c": ["github_runners", "registration"],
+    "runner-agent/alarm.c": ["agent_alarm", *AGENT],
+    "runner-agent/idle.c": ["agent_idle", *AGENT],
     "runner-agent/life.c": AGENT,
     "runner-agent/life_end.c": AGENT,
-    "runner-agent/run.c": AGENT,
+    "runner-agent/life_idle.c": ["agent_idle", *AGENT],
+    "runner-agent/run.c": ["agent_start", *AGENT],
     "runner-agent/runner_exit.c": AGENT,
+    "scaler/batch.c": ["batch", "batch_retry"],
     "scaler/completed.c": ["completed"],
     "scaler/dead_letter.c": ["dead_letter"],
     "scaler/in_progress.c": ["in_progress"],
     "scaler/instance.c": ["instance", "handle_report"],
     "scaler/notify.c": ["notify"],
-    "scaler/queued.c": ["queued"],
+    "scaler/queued.c": ["queued", "recall", "park"],
+    "scaler/queued_settle.c": ["queued", "recall", "registration", "undo_launches"],
+    "scaler/watch.c": ["watch"],
     "scaler/webhook.c": ["webhook", "delivery"],
-    "scaler/job/give_back.c": ["instance"],
-    "scaler/job/handle_report.c": ["handle_report", "instance"],
+    "scaler/config/config_match.c": ["config_match"],
+    "scaler/job/ask.c": ["recall", "watch", "relaunch", "queued"],
     "scaler/job/breaker.c": ["breaker"],
     "scaler/job/breaker_image.c": ["breaker"],
     "scaler/job/breaker_spot.c": ["breaker"],
+    "scaler/job/delivery.c": ["delivery", "webhook"],
+    "scaler/job/deregister.c": ["instance", "watch", "handle_report"],
+    "scaler/job/ended_machines.c": ["instance", "handle_report"],
+    "scaler/job/fork.c": ["fork"],
+    "scaler/job/give_back.c": ["instance"],
+    "scaler/job/handle_report.c": ["handle_report", "instance"],
+    "scaler/job/idle_machines.c": ["instance", "handle_report"],
     "scaler/job/launch.c": ["launch", "launch_token", "queued"],
     "scaler/job/launch_name.c": ["launch_name"],
+    "scaler/job/loss.c": ["rerun", "handle_report", "instance"],
+    "scaler/job/match.c": ["queued", "webhook", "config_match"],
+    "scaler/job/offer.c": ["launch", "ladder", "queued"],
     "scaler/job/park.c": ["park", "queued"],
     "scaler/job/recall.c": ["recall", "queued"],
-    "scaler/job/fork.c": ["fork"],
     "scaler/job/registration.c": ["registration", "queued"],
     "scaler/job/relaunch.c": ["relaunch", "queued"],
-    "scaler/job/setback.c": ["setback", "queued"],
     "scaler/job/rerun.c": ["rerun"],
     "scaler/job/rerun_decide.c": ["rerun"],
+    "scaler/job/setback.c": ["setback", "queued"],
     "scaler/job/ticket.c": ["ticket"],
     "scaler/job/ticket_keys.c": ["ticket_keys"],
     "scaler/job/trusted_report.c": ["handle_report"],
     "scaler/job/undo_launches.c": ["undo_launches", "queued"],
-    "scaler/recover/abandoned.c": ["recover"],
-    "scaler/recover/overdue.c": ["recover"],
-    "scaler/recover/undelivered.c": ["recover"],
+    "scaler/job/watch_jobs.c": ["watch"],
     "scaler/machine/leftovers.c": ["completed", "instance"],
     "scaler/machine/notifications.c": ["notification", "handle_report", "instance"],
+    "scaler/recover/abandoned.c": ["recover"],
+    "scaler/recover/overdue.c": ["recover"],
+    "scaler/recover/sweep.c": ["recover"],
+    "scaler/recover/undelivered.c": ["recover"],
 }
 
+# What people read: texts with a space, and the fields of a log's line.
+SAID = re.compile(r'"[^"]* [^"]*"|""|LOG_TEXT ?\([^()]*\)')
+BELOW = re.compile(r"(<|>=) (?:-1|\(0-1\))(?!\w)")
 
-def run(command: list[str], seconds: float) -> bool:
-    """Run a command in the tree; tell whether it succeeded in time."""
+
+def decides(old: str, new: str) -> bool:
+    """Tell whether a change of a line may change what is done.
+
+    It does not where only words for people change, nor where `< 0` becomes `< -1`: no failure is
+    -EPERM.
+    """
+    if SAID.search(old) and SAID.sub("", old) == SAID.sub("", new):
+        return False
+    return BELOW.sub(r"\1 0", new) != old
+
+
+def limit() -> None:
+    """Bound what a mutant may use up."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def run(command: list[str]) -> bool:
+    """Run a command; tell whether it succeeded in time."""
     process = subprocess.Popen(
         command,
-        cwd=TREE,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=limit,
     )
     try:
-        return process.wait(seconds) == 0
+        return process.wait(SECONDS) == 0
     except subprocess.TimeoutExpired:
         return False
     finally:
@@ -94,83 +144,161 @@ def run(command: list[str], seconds: float) -> bool:
         process.wait()
 
 
-def make(*targets: str) -> bool:
-    """Build in the tree, without debug information, so that equal code is equal bytes."""
-    return run(["make", "-s", "CFLAGS=-O1", *targets], 600)
+def make(*arguments: str) -> str:
+    """Build below build/mutants, without debug information, so that equal code is equal bytes."""
+    command = ["make", "--no-print-directory", f"build={BUILD}", "CFLAGS=-O1", *arguments]
+    made = subprocess.run(command, check=False, capture_output=True, text=True)
+    if made.returncode:
+        sys.exit(f"mutants: this failed: {' '.join(command)}\n{made.stderr}")
+    return made.stdout
 
 
-def difference(original: str, mutant: str) -> str:
-    """Give the line that differs, as `NUMBER: TEXT`."""
-    pairs = zip(original.splitlines(), mutant.splitlines(), strict=False)
-    for number, (old, new) in enumerate(pairs, 1):
-        if old != new:
-            return f"{number}: {old.strip()} -> {new.strip()}"
-    return "the end"
+class Program:
+    """A test program, which is linked again with each mutant."""
+
+    def __init__(self, target: str, arguments: list[str]):
+        self.target, self.arguments = target, arguments
+        make(target)
+        Path(target).unlink()
+        lines = make("V=1", target).splitlines()
+        (self.link,) = [shlex.split(line) for line in lines if f" -o {target} " in line]
+
+    def passes(self, mutant: Path) -> bool:
+        """Link it with a mutant's object file and run it."""
+        program = mutant.parent / Path(self.target).name
+        link = self.link.copy()
+        at = link.index(self.target)
+        link[at : at + 1] = [str(program), str(mutant)]
+        return run(link) and run([str(program), *self.arguments])
 
 
-def mutants(name: str, original: str) -> list[str]:
-    """List all mistakes that can be put into a file, in the order in which they are tried."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [MUTATE.absolute(), name, "c", "--noCheck", "--mutantDir", folder]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        texts = {path.read_text() for path in Path(folder).iterdir()} - {original}
-    return sorted(
-        texts, key=lambda text: hashlib.sha256(difference(original, text).encode()).hexdigest()
-    )
+class File:
+    """One file, the way to compile it, and the programs that test it."""
 
+    def __init__(self, name: str, folder: Path):
+        self.name, self.folder = name, folder
+        self.original = Path(name).read_text()
+        self.programs = [Program(f"{BUILD}/unit/test_{unit}", []) for unit in FILES[name]]
+        if not name.startswith("runner-agent/"):
+            self.programs.append(Program(f"{BUILD}/bin/sim", ["--seeds", str(SEEDS)]))
+        self.target = f"{BUILD}/obj/{Path(name).with_suffix('.o')}"
+        Path(self.target).unlink()
+        lines = make("V=1", self.target).splitlines()
+        (self.compile,) = [shlex.split(line) for line in lines if f" -o {self.target} " in line]
+        self.code = self.object_of(self.original, folder / "original")
+        if self.failing(folder / "original/mutant.o"):
+            sys.exit(f"mutants: the tests of {name} fail without a mistake")
 
-def try_file(name: str, wanted: int, equivalent: set[str]) -> tuple[int, int, int]:
-    """Try the mistakes of one file; count the killed, the survivors and the equivalent."""
-    source, original = TREE / name, Path(name).read_text()
-    object_file = TREE / "build/obj" / Path(name).with_suffix(".o")
-    programs = [f"build/unit/test_{program}" for program in FILES[name]]
-    if not make(*programs) or not all(run([program], SECONDS) for program in programs):
-        sys.exit(f"mutants: the tests of {name} fail without a mistake")
-    code = object_file.read_bytes()
-    killed = survived = same = 0
-    for text in mutants(name, original):
-        if killed + survived + same == wanted:
-            break
+    def object_of(self, text: str, folder: Path) -> bytes | None:
+        """Compile a text; give the code, or nothing where the compiler has something to say."""
+        folder.mkdir(exist_ok=True)
+        source, target = folder / "mutant.c", folder / "mutant.o"
         source.write_text(text)
-        if (
-            not make(f"build/obj/{Path(name).with_suffix('.o')}")
-            or object_file.read_bytes() == code
-        ):
-            continue
-        what = f"{name}:{difference(original, text)}"
-        if not make(*programs) or not all(run([program], SECONDS) for program in programs):
-            killed += 1
-        elif what.split(":", 2)[0] + ":" + what.split(":", 2)[2] in equivalent:
-            same += 1
-        else:
-            survived += 1
-            print(f"  survived {what}", flush=True)
-    source.write_text(original)
-    return killed, survived, same
+        command = [*self.compile, "-Werror", "-iquote", str(Path(self.name).parent)]
+        command[command.index(self.name)] = source.name
+        command[command.index(self.target)] = target.name
+        quote = [str(Path(word).absolute()) if Path(word).is_dir() else word for word in command]
+        shell = f"cd {shlex.quote(str(folder))} && exec {shlex.join(quote)}"
+        return target.read_bytes() if run(["sh", "-c", shell]) else None
+
+    def failing(self, mutant: Path) -> str:
+        """Name the first program that fails with an object file."""
+        for program in self.programs:
+            if not program.passes(mutant):
+                return Path(program.target).name
+        return ""
+
+    def changed(self, mutant: str) -> tuple[int, str, str]:
+        """Give the first line that differs: its number, and what it was and is."""
+        pairs = zip(self.original.splitlines(), mutant.splitlines(), strict=False)
+        for number, (old, new) in enumerate(pairs, 1):
+            if old != new:
+                return number, old.strip(), new.strip()
+        return 0, "", ""
+
+    def difference(self, mutant: str) -> str:
+        """Give the line that differs, as `NUMBER: TEXT`."""
+        number, old, new = self.changed(mutant)
+        return f"{number}: {old} -> {new}"
+
+    def mutants(self) -> list[str]:
+        """List all mistakes that can be put into the file, in the order in which they are tried."""
+        folder = self.folder / "all"
+        folder.mkdir()
+        command = [MUTATE.absolute(), self.name, "c", "--noCheck", "--mutantDir", folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        texts = {path.read_text() for path in folder.iterdir()} - {self.original}
+        return sorted(
+            (text for text in texts if decides(*self.changed(text)[1:])),
+            key=lambda text: hashlib.sha256(self.difference(text).encode()).hexdigest(),
+        )
+
+
+class Score:
+    """What became of the mistakes of one file."""
+
+    def __init__(self, file: File, wanted: int, equivalent: set[str]):
+        self.file, self.wanted, self.equivalent = file, wanted, equivalent
+        self.killed = self.simulated = self.survived = self.same = 0
+        self.all = file.mutants()
+        self.texts = iter(self.all)
+        self.lock = threading.Lock()
+
+    def run(self, jobs: int) -> None:
+        """Try the mistakes, some at a time."""
+        with ThreadPoolExecutor(jobs) as pool:
+            for worker in [pool.submit(self._worker, number) for number in range(jobs)]:
+                worker.result()
+
+    def _worker(self, number: int) -> None:
+        folder = self.file.folder / str(number)
+        while text := self._next():
+            code = self.file.object_of(text, folder)
+            if code is None or code == self.file.code:
+                with self.lock:
+                    self.wanted += 1
+                continue
+            self._count(text, self.file.failing(folder / "mutant.o"))
+
+    def _next(self) -> str | None:
+        with self.lock:
+            self.wanted -= 1
+            return next(self.texts, None) if self.wanted >= 0 else None
+
+    def _count(self, text: str, program: str) -> None:
+        what = self.file.difference(text)
+        known = f"{self.file.name}: {what.split(': ', 1)[1]}" in self.equivalent
+        with self.lock:
+            self.killed += bool(program)
+            self.simulated += program == "sim"
+            self.same += not program and known
+            self.survived += not program and not known
+            if not program and not known:
+                print(f"  survived {self.file.name}:{what}", flush=True)
+
+    def __str__(self) -> str:
+        score = 100 * self.killed // max(1, self.killed + self.survived)
+        tried = self.killed + self.survived + self.same
+        return (
+            f"{self.file.name:32} {tried:3} tried {self.killed:3} killed ({self.simulated} by the"
+            f" simulation) {self.survived:3} survived {self.same:3} equivalent {score:4} %"
+        )
 
 
 def main() -> int:
     """Tries all files, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--mutants", type=int, default=12, help="how many of each file")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at a time")
     parser.add_argument("files", nargs="*", default=list(FILES))
     options = parser.parse_args()
     lines = EQUIVALENT.read_text().splitlines()
     equivalent = {line.split(" # ")[0] for line in lines if " # " in line and line[0] != "#"}
-    TREE.mkdir(parents=True, exist_ok=True)
-    copy = "rm -rf lib scaler runner-agent include tests; cp -a {0}/lib {0}/scaler {0}/runner-agent"
-    copy += " {0}/include {0}/tests {0}/Makefile ."
-    if not run(["sh", "-c", copy.format(Path.cwd())], SECONDS):
-        sys.exit(f"mutants: {TREE} cannot be filled")
-    for name in FILES:
-        (TREE / name).touch()  # newer than what was compiled of a mutant
     for name in options.files:
-        killed, survived, same = try_file(name, options.mutants, equivalent)
-        score = 100 * killed // max(1, killed + survived)
-        print(
-            f"{name:32} {killed:3} killed {survived:3} survived {same:3} equivalent {score:4} %",
-            flush=True,
-        )
+        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+            score = Score(File(name, Path(folder)), options.mutants, equivalent)
+            score.run(options.jobs)
+        print(score, flush=True)
     return 0
 
 
