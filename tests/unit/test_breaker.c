@@ -262,6 +262,22 @@ static void breakers_that_cannot_be_read_stop_nothing(void **state)
         assert_logged(stage, "circuit breakers cannot be read");
 }
 
+/* Where the configuration cannot be read, nothing is known of where breakers are. */
+static void without_a_configuration_nothing_is_stored(void **state)
+{
+        struct stage *stage = *state;
+        const struct breaker breaker = {.stopped_since_ms = NOW};
+        int64_t until_ms;
+        struct err err;
+
+        config_free(MEM_STEAL(stage->scaler.config));
+        setenv("SCALE_AGENT_CONFIG", "{}", 1);
+        assert_true(breaker_store(&stage->scaler, "linux", &breaker, &err) < 0);
+        assert_contains(err.text, "SCALE_AGENT_CONFIG");
+        assert_int_equal(ask(stage, &until_ms), BREAKER_GO);
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
 /* -- in queued -- */
 
 static void jobs_of_a_stopped_spec_are_parked(void **state)
@@ -383,6 +399,7 @@ int main(void)
                 TEST(what_is_stopped_waits_and_then_one_process_tries),
                 TEST(a_job_that_ran_lets_its_spec_go_on),
                 TEST(breakers_that_cannot_be_read_stop_nothing),
+                TEST(without_a_configuration_nothing_is_stored),
                 TEST(jobs_of_a_stopped_spec_are_parked),
                 TEST(one_machine_is_tried),
                 TEST(three_losses_leave_spot_alone),

@@ -122,6 +122,7 @@ static void each_action_has_its_queue(void **state)
         stage_expect_sent(stage, "sqs.test/in_progress");
         assert_int_equal(deliver(stage, JOB("in_progress", "in_progress", LINUX), "current"), 202);
         assert_not_sent(stage, "MessageGroupId");
+        assert_sent(stage, "\\\"action\\\":\\\"in_progress\\\"");
         stage_expect_sent(stage, "sqs.test/completed");
         assert_int_equal(deliver(stage, JOB("completed", "completed", LINUX), "current"), 202);
 }
@@ -264,6 +265,9 @@ static void what_is_not_ours_is_ignored(void **state)
         } rows[] = {
                 {"ping", "{\"zen\":\"x\"}", "pong"},
                 {"push", "{}", "only workflow_job matters"},
+                {"check_run", "{}", "only workflow_job matters"},
+                {"workflow_run", "{}", "only workflow_job matters"},
+                {"workflow_dispatch", "{}", "only workflow_job matters"},
                 {"workflow_job", JOB("waiting", "waiting", LINUX), "ignored"},
                 {"workflow_job", JOB("queued", "waiting", LINUX), "approval"},
                 {"workflow_job", JOB("queued", "queued", "\"ubuntu-latest\""), "no spec"},
