@@ -16,6 +16,7 @@ own file of that name is then not taken.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import re
@@ -178,6 +179,16 @@ class File:
     def __init__(self, name: str, folder: Path):
         self.name, self.folder = name, folder
         self.original = Path(name).read_text()
+        with (BUILD / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one make at a time
+            self._prepare()
+        self.code = self.object_of(self.original, folder / "original")
+        if self.failing(folder / "original/mutant.o"):
+            sys.exit(f"mutants: the tests of {name} fail without a mistake")
+
+    def _prepare(self) -> None:
+        """Make the programs once, and keep the commands."""
+        name = self.name
         self.programs = [Program(f"{BUILD}/unit/test_{unit}", []) for unit in FILES[name]]
         if not name.startswith("runner-agent/"):
             self.programs.append(Program(f"{BUILD}/bin/sim", ["--seeds", str(SEEDS)]))
@@ -185,9 +196,6 @@ class File:
         Path(self.target).unlink()
         lines = make("V=1", self.target).splitlines()
         (self.compile,) = [shlex.split(line) for line in lines if f" -o {self.target} " in line]
-        self.code = self.object_of(self.original, folder / "original")
-        if self.failing(folder / "original/mutant.o"):
-            sys.exit(f"mutants: the tests of {name} fail without a mistake")
 
     def object_of(self, text: str, folder: Path) -> bytes | None:
         """Compile a text; give the code, or nothing where the compiler has something to say."""

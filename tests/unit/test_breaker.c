@@ -104,9 +104,11 @@ static void what_is_stored_is_read(void **state)
                 .n_losses = 2,
         };
         _cleanup_free_ char *text = breaker_print(&breaker);
+        _cleanup_free_ char *closed = breaker_print(&(struct breaker){0});
         struct breaker found;
 
         (void)state;
+        assert_string_equal(closed, "{\"version\":1}");
         breaker_parse(text, &found);
         assert_memory_equal(&found, &breaker, sizeof(found));
         breaker_parse("{", &found);

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "job/trusted_report.h"
+
 #define TIMES(more) ",\"times\":{\"agent\":9000,\"kernel\":8000,\"listening\":12000" more "}"
 #define STARTED ",\"job_started\":13000"
 
@@ -208,6 +211,7 @@ static void a_report_without_a_ticket_of_ours_is_dropped(void **state)
         }
         assert_int_equal(script_requests(stage->script), 0);
         assert_logged(stage, "\"ReportRefused\":1");
+        assert_logged(stage, "\"said_instance\":\"i-00000001\",\"said_reason\":\"forged\"");
         assert_not_logged(stage, "RunnerFailed");
 }
 
@@ -256,6 +260,106 @@ static void what_a_machine_says_of_itself_is_bounded(void **state)
                 STAGE_NONE_FAILED);
         assert_not_logged(stage, "LaunchedToAgent"); /* that was years ahead */
         assert_not_logged(stage, "WebhookToListening");
+}
+
+/* What is believed of a report with these MEMBERS. The ticket's machine was launched at LAUNCHED,
+ * and the ticket expires ten minutes after the stage's now. */
+#define NOW INT64_C(1767323045000)
+#define LAUNCHED INT64_C(1767322800000)
+#define EXPIRES (NOW + 10 * 60 * MSEC_PER_SEC)
+#define HOUR (60 * 60 * MSEC_PER_SEC)
+
+static void read_trusted(
+        struct stage *stage, int64_t expires, const char *members, struct report *ret)
+{
+        _cleanup_free_ char *content = mem_format(
+                "{\"prefix\":\"/p\",\"account\":\"" SIGNED_ACCOUNT "\",\"region\":\"eu-central-1\","
+                "\"instance\":\"i-00000001\",\"type\":\"m7a.large\",\"spec\":\"linux\","
+                "\"scope\":\"repos/o/r\",\"repository\":\"o/r\",\"first_type\":\"m7i.large\","
+                "\"runner\":23,\"expires\":%lld,\"job\":1,\"run\":2,\"attempt\":1,"
+                "\"installation\":4711,\"launch\":0,\"relaunches\":0,\"offer\":0,\"queued\":1,"
+                "\"webhook\":1,\"launched\":%lld,\"handed_over\":1}",
+                (long long)expires, (long long)LAUNCHED);
+        _cleanup_free_ char *ticket = signed_ticket(STAGE_TICKET_KEY, content);
+        _cleanup_free_ char *text = report_event("failed", ticket, members);
+        _cleanup_json_ cJSON *event = cJSON_Parse(text);
+        int64_t ends_ms;
+        struct err err;
+
+        assert_int_equal(trusted_report_read(&stage->scaler, event, ret, &ends_ms, &err), 0);
+        assert_int_equal(ends_ms, expires);
+}
+
+/* Clocks may differ by an hour, and nothing happens after the ticket has ended. */
+static void what_happened_outside_a_machine_s_life_did_not_happen(void **state)
+{
+        static const struct {
+                int64_t expires;
+                int64_t at;
+                bool believed;
+        } rows[] = {
+                {NOW + 2 * HOUR, LAUNCHED - HOUR - 1, false},
+                {NOW + 2 * HOUR, LAUNCHED - HOUR, true},
+                {NOW + 2 * HOUR, NOW + HOUR - 1000, true},
+                {NOW + 2 * HOUR, NOW + HOUR + 1000, false},
+                {EXPIRES, EXPIRES, true},
+                {EXPIRES, EXPIRES + 1, false},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *times =
+                        mem_format(",\"times\":{\"agent\":%lld}", (long long)rows[i].at);
+                _cleanup_(report_release) struct report report = {0};
+
+                read_trusted(stage, rows[i].expires, times, &report);
+                assert_int_equal(
+                        report.times[REPORT_TIME_AGENT], rows[i].believed ? rows[i].at : 0);
+        }
+}
+
+static void an_exit_code_is_one(void **state)
+{
+        static const int codes[][2] = {{-2, -1}, {-1, -1}, {0, 0}, {1, 1}, {255, 255}, {256, -1}};
+
+        for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+                _cleanup_free_ char *code = mem_format(",\"exit_code\":%d", codes[i][0]);
+                _cleanup_(report_release) struct report report = {0};
+
+                read_trusted(*state, EXPIRES, code, &report);
+                assert_int_equal(report.exit_code, codes[i][1]);
+        }
+}
+
+static void texts_of_a_machine_are_cut_and_words_are_words(void **state)
+{
+        _cleanup_free_ char *even = mem_format(",\"reason\":\"%0*dü\",\"zone\":\"a-1b\"", 998, 7);
+        _cleanup_free_ char *odd = mem_format(
+                ",\"reason\":\"%0*dü\",\"zone\":\"ü\",\"result\":\"%0*d\"", 999, 7, 65, 7);
+        _cleanup_(report_release) struct report whole = {0};
+        _cleanup_(report_release) struct report cut = {0};
+        _cleanup_(report_release) struct report empty = {0};
+
+        read_trusted(*state, EXPIRES, even, &whole);
+        assert_int_equal(strlen(whole.reason), 1000);
+        assert_string_equal(whole.zone, "a-1b");
+        read_trusted(*state, EXPIRES, odd, &cut);
+        assert_int_equal(strlen(cut.reason), 999); /* not through the middle of a character */
+        assert_null(cut.zone);
+        assert_null(cut.result);
+        read_trusted(*state, EXPIRES, ",\"reason\":\"\"", &empty);
+        assert_string_equal(empty.reason, "");
+}
+
+static void without_a_configuration_no_report_is_judged(void **state)
+{
+        struct stage *stage = *state;
+
+        config_free(MEM_STEAL(stage->scaler.config));
+        setenv("SCALE_AGENT_CONFIG", "{}", 1);
+        assert_string_equal(report(stage, "ready", "0", TIMES("")), STAGE_FAILED("m1"));
+        assert_logged(stage, "SCALE_AGENT_CONFIG");
+        assert_not_logged(stage, "ReportRefused");
 }
 
 /* -- the keys -- */
@@ -313,6 +417,10 @@ int main(void)
                 TEST(an_event_of_another_account_is_dropped),
                 TEST(a_report_that_cannot_be_read_is_dropped),
                 TEST(what_a_machine_says_of_itself_is_bounded),
+                TEST(what_happened_outside_a_machine_s_life_did_not_happen),
+                TEST(an_exit_code_is_one),
+                TEST(texts_of_a_machine_are_cut_and_words_are_words),
+                TEST(without_a_configuration_no_report_is_judged),
                 TEST(an_unknown_key_is_looked_for_at_most_once_a_minute),
                 TEST(a_new_key_is_read_and_believed),
         };

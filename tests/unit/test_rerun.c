@@ -25,8 +25,8 @@ static const char config_of_three[] =
         "'subnets':['subnet-1'],'max_reruns':2}]}";
 
 /* One letter a job: L lost, l lost and cancelled, s success, k skipped, f failure, F failure of a
- * machine that EC2 forgot, t timed out, c cancelled at the end, e cancelled before any loss, x
- * cancelled with a failed step. */
+ * machine that EC2 forgot, t timed out, c cancelled with the loss, y after it, e before any,
+ * x cancelled with a failed step. */
 static void make_job(
         char letter, const char *label, struct github_run_job *job, enum rerun_evidence *evidence)
 {
@@ -48,6 +48,7 @@ static void make_job(
                 {'t', "timed_out", 1500, false, RERUN_EVIDENCE_NONE},
                 {'c', "cancelled", 1000, false, RERUN_EVIDENCE_NONE},
                 {'C', "cancelled", 1000, false, RERUN_EVIDENCE_FORGOTTEN},
+                {'y', "cancelled", 1500, false, RERUN_EVIDENCE_NONE},
                 {'e', "cancelled", 999, false, RERUN_EVIDENCE_NONE},
                 {'x', "cancelled", 1500, true, RERUN_EVIDENCE_NONE},
         };
@@ -102,6 +103,7 @@ static void the_table_decides(void **state)
                 {"LaLala", 1, RERUN_ALL_FAILED, 0},
                 /* fail-fast cancels the others of a matrix, wherever they run. */
                 {"Lacaca", 1, RERUN_ALL_FAILED, 0},
+                {"Laya", 1, RERUN_ALL_FAILED, 0},
                 {"LaczC?", 1, RERUN_ALL_FAILED, 0},
                 /* Real failures: cancelled before any loss, or with a failed step, ... */
                 {"saLafa", 1, RERUN_ONE, 2},
@@ -125,6 +127,7 @@ static void the_table_decides(void **state)
                 {"", 1, RERUN_NOTHING, 0},
                 /* max_reruns: 1, and 2 of spec b. */
                 {"La", 2, RERUN_LIMIT, 0},
+                {"Lb", 1, RERUN_ALL_FAILED, 0},
                 {"Lb", 2, RERUN_ALL_FAILED, 0},
                 {"Lb", 3, RERUN_LIMIT, 0},
                 {"LbLa", 2, RERUN_LIMIT, 0},

@@ -157,6 +157,8 @@ static void a_refusal_says_why(void **state)
         }
         assert_int_equal(check(NULL, KEY), TICKET_ABSENT);
         assert_int_equal(check("", KEY), TICKET_ABSENT);
+        for (int refusal = TICKET_ABSENT; refusal <= TICKET_FOREIGN; refusal++)
+                assert_contains(ticket_refusal_name((enum ticket_refusal)refusal), "ticket");
         assert_string_equal(ticket_refusal_name(TICKET_EXPIRED), "expired ticket");
 }
 

@@ -42,6 +42,11 @@ static void expect_parameter_deleted(struct stage *stage)
         "<item><instanceId>i-00000001</instanceId><instanceState><name>" state      \
         "</name></instanceState><stateReason><code>" reason "</code></stateReason>" \
         "<tagSet>" tags "</tagSet></item>"
+#define RUNNING(id, spec, url)                                                               \
+        "<item><instanceId>" id "</instanceId><launchTime>2026-01-02T03:00:00Z</launchTime>" \
+        "<instanceState><name>running</name></instanceState><tagSet>" JOB_URL(               \
+                url) "<item><key>scale-agent:spec</key><value>" spec                         \
+                     "</value></item></tagSet></item>"
 #define JOB_URL(url) "<item><key>scale-agent:job-url</key><value>" url "</value></item>"
 
 static void expect_job(struct stage *stage, int status, const char *answer)
@@ -286,6 +291,71 @@ static void a_job_that_waits_without_a_machine_gets_another(void **state)
         assert_not_sent(stage, "relaunches");
 }
 
+#define OF_SPEC "Filter.1.Name=tag%3Ascale-agent%3Aspec&Filter.1.Value.1=linux"
+#define BREAKERS "\"Path\":\"/p/breakers\""
+
+/* Its machine ended, as the four that were launched after it. */
+static void a_machine_that_came_to_nothing_may_stop_its_spec(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_free_ char *machine =
+                mem_string(MACHINE("terminated", "Client.InstanceInitiatedShutdown", ""));
+        _cleanup_free_ char *five =
+                mem_format("%s%s%s%s%s", machine, machine, machine, machine, machine);
+
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, machine);
+        expect_machines(stage, OF_SPEC, five);
+        expect_parameter_deleted(stage);
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/breakers/linux\"", 200,
+                "{\"Version\":1}");
+        stage_expect_sent(stage, "Spec linux: launches are stopped");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+}
+
+static void a_breaker_that_cannot_be_looked_after_keeps_no_job(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, "");
+        script_expect(stage->script, "POST", STAGE_EC2, OF_SPEC, 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
+                "</Errors></Response>");
+        expect_parameter_deleted(stage);
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+        assert_logged(stage, "circuit breaker could not be looked after");
+}
+
+/* Machines that run jobs show that their specs work, each its own. */
+static void a_job_that_runs_lets_its_spec_go_on(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SSM, BREAKERS, 200,
+                "{\"Parameters\":[{\"Name\":\"/p/breakers/linux\",\"Version\":1,\"Value\":"
+                "\"{\\\"stopped_since_ms\\\":1767322000000}\"},{\"Name\":\"/p/breakers/"
+                "organization\","
+                "\"Version\":1,\"Value\":\"{\\\"stopped_since_ms\\\":1767322000000}\"}]}");
+        expect_machines(stage, BY_JOB,
+                "<item><instanceId>i-00000003</instanceId></item>" RUNNING("i-00000002", "linux",
+                        "https://github.test/2") RUNNING("i-00000001", "organization", URL));
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/breakers/linux\"", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, BREAKERS, 200,
+                "{\"Parameters\":[{\"Name\":\"/p/breakers/organization\","
+                "\"Version\":1,\"Value\":\"{\\\"stopped_since_ms\\\":1767322000000}\"}]}");
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/breakers/organization\"",
+                200, "{\"Version\":2}");
+        stage_expect_sent(stage, "Spec organization: launches go on");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+        assert_logged(stage, "circuit breaker stays open");
+}
+
 /* After growing pauses, the last of them an hour; people hear of it from the fifth on. */
 static void each_relaunch_waits_longer(void **state)
 {
@@ -336,12 +406,27 @@ static void a_batch_shares_its_calls(void **state)
         assert_int_equal(script_requests(stage->script), 1);
 }
 
-#define RUN_JOBS STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?per_page=100&page=1"
 #define WATCH_OF(id)                                                                               \
         "{\"action\":\"watched\",\"id\":" id ",\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\"," \
         "\"url\":\"https://github.test/" id "\",\"labels\":[\"linux\"],\"spec\":\"linux\","        \
         "\"instance_type\":\"m7i.large\",\"instance\":\"i-0000000" id "\"}"
 
+/* What runs another job is not taken for the machine of this one. */
+static void each_job_has_its_own_machine(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", WATCH(""), 0, NULL}, {"b", WATCH_OF("2"), 0, NULL}};
+
+        expect_machines(stage, BY_JOB, RUNNING("i-00000002", "linux", "https://github.test/2"));
+        expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+        expect_parameter_deleted(stage);
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        assert_string_equal(stage_batch(stage, watch_handle, messages, 2), STAGE_NONE_FAILED);
+}
+
+#define RUN_JOBS STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?per_page=100&page=1"
 /* Of one run: GitHub is asked once, and again only for what that does not show. */
 static void the_jobs_of_a_run_share_a_call(void **state)
 {
@@ -405,9 +490,13 @@ int main(void)
                 TEST(a_machine_that_listened_in_vain_does_not_count),
                 TEST(a_machine_that_hangs_in_its_boot_is_given_up),
                 TEST(a_job_that_waits_without_a_machine_gets_another),
+                TEST(a_machine_that_came_to_nothing_may_stop_its_spec),
+                TEST(a_breaker_that_cannot_be_looked_after_keeps_no_job),
+                TEST(a_job_that_runs_lets_its_spec_go_on),
                 TEST(each_relaunch_waits_longer),
                 TEST(a_job_that_runs_on_another_machine_costs_no_call_to_github),
                 TEST(a_batch_shares_its_calls),
+                TEST(each_job_has_its_own_machine),
                 TEST(the_jobs_of_a_run_share_a_call),
                 TEST(a_run_that_is_not_shown_decides_nothing),
         };
