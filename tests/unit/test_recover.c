@@ -97,6 +97,29 @@ static void a_machine_past_its_lifetime_ends(void **state)
         assert_not_sent(stage, "InstanceId.2");
 }
 
+/* Eight hours, of the tag; without one, or before EC2 tells when it was launched, never. */
+static void a_machine_ends_no_sooner(void **state)
+{
+        static const char *const machines[] = {
+                MACHINE(ID, "running", "1T19:04:25", TAGS),
+                MACHINE(ID, "running", ANCIENT, TAG("lifetime", "0")),
+                MACHINE(ID, "running", ANCIENT, ""),
+                "<item><instanceId>" ID "</instanceId><tagSet>" TAGS "</tagSet></item>",
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+                expect_handover(stage, i == 3 ? 1800 : 0);
+                expect_machines(stage, LIVING, machines[i]);
+                sweep_once(stage);
+        }
+        expect_handover(stage, 0);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", "1T19:04:00", TAGS));
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=TerminateInstances", 200,
+                "<TerminateInstancesResponse/>");
+        sweep_once(stage);
+}
+
 static void machines_are_listed_page_by_page(void **state)
 {
         struct stage *stage = *state;
@@ -132,6 +155,103 @@ static void a_machine_that_hangs_ends_in_two_sweeps(void **state)
         script_expect(stage->script, "POST", STAGE_EC2, "Action=TerminateInstances", 200,
                 "<TerminateInstancesResponse/>");
         sweep_once(stage);
+}
+
+#define HANGING MACHINE(ID, "running", OLD, TAGS)
+#define EC2_DENIES \
+        "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>"
+
+/* What fails of it fails the sweep, and the machine stays as it is. */
+static void a_machine_that_hangs_is_left_to_the_next_sweep(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 3; i++) {
+                _cleanup_(sweep_release) struct sweep sweep = {0};
+
+                expect_handover(stage, 1800);
+                expect_machines(stage, LIVING, HANGING);
+                if (i == 0)
+                        script_expect(stage->script, "GET", STAGE_GITHUB, NULL, 403,
+                                "{\"message\":\"Resource not accessible\"}");
+                else
+                        expect_runner(stage, "offline", "false");
+                if (i > 0)
+                        script_expect(stage->script, "DELETE", STAGE_GITHUB, NULL,
+                                i == 1 ? 403 : 204, "{\"message\":\"no\"}");
+                if (i == 2)
+                        script_expect(
+                                stage->script, "POST", STAGE_EC2, "hangs-since", 403, EC2_DENIES);
+                assert_true(run(stage, &sweep) < 0);
+                assert_int_equal(sweep.failed, 1);
+                assert_int_equal(sweep.marked, i == 2);
+                assert_int_equal(sweep.ended, 0);
+                assert_int_equal(sweep.calls, 3 + i);
+        }
+}
+
+/* A machine of before may have no such tag. */
+static void a_machine_without_a_scope_has_no_runner_to_look_for(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAG("installation", "4711")));
+        sweep_once(stage);
+}
+
+/* The deregistration was ninety seconds ago, or not quite. */
+static void a_job_has_its_time_to_show_up(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_handover(stage, 1800);
+        expect_machines(
+                stage, LIVING, MACHINE(ID, "running", OLD, TAGS TAG("hangs-since", "1767322960")));
+        sweep_once(stage);
+        expect_handover(stage, 1800);
+        expect_machines(
+                stage, LIVING, MACHINE(ID, "running", OLD, TAGS TAG("hangs-since", "1767322954")));
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=TerminateInstances", 200,
+                "<TerminateInstancesResponse/>");
+        sweep_once(stage);
+}
+
+#define MANY 52
+
+/* The rest is of the next sweep. */
+static void so_many_machines_are_looked_at_in_a_sweep(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {.is_dry = true};
+        _cleanup_buf_ struct buf machines = BUF_INIT(64UL * 1024);
+        _cleanup_buf_ struct buf handovers = BUF_INIT(64UL * 1024);
+        _cleanup_free_ char *xml = NULL;
+
+        for (int i = 10; i < 10 + MANY; i++) {
+                buf_add_format(&machines, MACHINE("i-000000%d", "running", OLD, TAGS), i);
+                buf_add_format(&handovers,
+                        "%s{\"Name\":\"/p/runners/i-000000%d\","
+                        "\"LastModifiedDate\":1767321000}",
+                        i > 10 ? "," : "{\"Parameters\":[", i);
+        }
+        buf_add_string(&handovers, "]}");
+        xml = mem_format(LIST(""), buf_string(&machines));
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Values\":[\"/p/runners\"]", 200,
+                buf_string(&handovers));
+        script_expect(stage->script, "POST", STAGE_EC2, LIVING, 200, xml);
+        for (int i = 10; i < 60; i++) {
+                _cleanup_free_ char *answer =
+                        mem_format("{\"runners\":[{\"id\":23,\"name\":\"i-000000%d\",\"status\":"
+                                   "\"offline\",\"busy\":false}]}",
+                                i);
+                _cleanup_free_ char *url = mem_format("name=i-000000%d", i);
+
+                script_expect(stage->script, "GET", url, NULL, 200, answer);
+        }
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.marked, 50);
+        assert_int_equal(sweep.left, 2);
 }
 
 static void a_machine_that_may_work_is_left_alone(void **state)
@@ -217,6 +337,58 @@ static void what_a_machine_left_that_is_gone_is_cleaned_up(void **state)
                 assert_int_equal(run(stage, &sweep), 0);
                 assert_int_equal(sweep.abandoned, 1);
         }
+}
+
+/* EC2 does not say what became of the machine: nothing is done. */
+static void without_ec2_s_answer_nothing_is_cleaned_up(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        expect_handover(stage, 1000);
+        expect_machines(stage, LIVING, "");
+        script_expect(stage->script, "POST", STAGE_EC2, BY_ID, 403, EC2_DENIES);
+        assert_true(run(stage, &sweep) < 0);
+        assert_int_equal(sweep.failed, 1);
+        assert_int_equal(sweep.abandoned, 0);
+}
+
+/* What was cleaned up and failed is counted, and told. */
+static void a_clean_up_that_fails_fails_the_sweep(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        expect_handover(stage, 1000);
+        expect_machines(stage, LIVING, "");
+        expect_machines(stage, BY_ID, "");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/" ID, 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_true(run(stage, &sweep) < 0);
+        assert_int_equal(sweep.failed, 1);
+        assert_int_equal(sweep.abandoned, 1);
+}
+
+/* DescribeInstances takes a hundred ids. */
+static void so_many_hand_overs_are_looked_at_in_a_sweep(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {.is_dry = true};
+        _cleanup_buf_ struct buf handovers = BUF_INIT(64UL * 1024);
+
+        for (int i = 100; i < 201; i++)
+                buf_add_format(&handovers,
+                        "%s{\"Name\":\"/p/runners/i-00000%d\","
+                        "\"LastModifiedDate\":1767321000}",
+                        i > 100 ? "," : "{\"Parameters\":[", i);
+        buf_add_string(&handovers, "]}");
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Values\":[\"/p/runners\"]", 200,
+                buf_string(&handovers));
+        expect_machines(stage, LIVING, "");
+        expect_machines(stage, "Filter.1.Value.100=i-00000199", "");
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.abandoned, 100);
+        assert_int_equal(sweep.left, 1);
 }
 
 static void a_hand_over_that_may_be_used_stays(void **state)
@@ -400,6 +572,14 @@ int main(void)
         const struct CMUnitTest tests[] = {
 #define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, stage_tear_down)
                 STAGE_TEST(a_machine_past_its_lifetime_ends),
+                STAGE_TEST(so_many_hand_overs_are_looked_at_in_a_sweep),
+                STAGE_TEST(a_clean_up_that_fails_fails_the_sweep),
+                STAGE_TEST(without_ec2_s_answer_nothing_is_cleaned_up),
+                STAGE_TEST(so_many_machines_are_looked_at_in_a_sweep),
+                STAGE_TEST(a_job_has_its_time_to_show_up),
+                STAGE_TEST(a_machine_without_a_scope_has_no_runner_to_look_for),
+                STAGE_TEST(a_machine_that_hangs_is_left_to_the_next_sweep),
+                STAGE_TEST(a_machine_ends_no_sooner),
                 STAGE_TEST(machines_are_listed_page_by_page),
                 STAGE_TEST(a_machine_that_hangs_ends_in_two_sweeps),
                 STAGE_TEST(a_machine_that_may_work_is_left_alone),
