@@ -358,9 +358,11 @@ static void three_losses_leave_spot_alone(void **state)
 
         expect_spot_breaker(
                 stage, "\\\"i-00000008\\\":1767323000000,\\\"i-00000009\\\":1767323000000");
-        script_expect(stage->script, "POST", STAGE_SSM, STORE_SPOT, 200, "{\"Version\":2}");
+        script_expect(stage->script, "POST", STAGE_SSM, "\\\"on_demand_until_ms\\\":17673248450",
+                200, "{\"Version\":2}");
         stage_expect_sent(stage, "Spec fallback: launches are on demand");
         assert_int_equal(note_loss(stage, "fallback", "i-00000002"), 0);
+        assert_sent(stage, "{\\\"name\\\":\\\"Spec\\\",\\\"value\\\":\\\"fallback\\\"}");
         assert_logged(stage, "\"SpotAvoided\":1");
 }
 
@@ -375,6 +377,15 @@ static void a_loss_is_not_lost(void **state)
         script_expect(stage->script, "POST", STAGE_SSM, "i-00000009", 200, "{\"Version\":2}");
         assert_int_equal(note_loss(stage, "fallback", "i-00000002"), 0);
         assert_sent(stage, "i-00000002");
+}
+
+/* Others store theirs each time: this one does not count, which costs nothing but patience. */
+static void a_loss_that_cannot_be_stored_fails_nothing(void **state)
+{
+        struct stage *stage = *state;
+
+        script_serve(stage->script, "POST", STAGE_SSM, STORE_SPOT, 200, "{\"Version\":9}");
+        assert_int_equal(note_loss(stage, "fallback", "i-00000002"), 0);
 }
 
 static void launches_are_on_demand_for_a_while(void **state)
@@ -407,6 +418,7 @@ int main(void)
                 TEST(one_machine_is_tried),
                 TEST(three_losses_leave_spot_alone),
                 TEST(a_loss_is_not_lost),
+                TEST(a_loss_that_cannot_be_stored_fails_nothing),
                 TEST(launches_are_on_demand_for_a_while),
         };
 
