@@ -111,7 +111,8 @@ def decides(old: str, new: str) -> bool:
     It does not where only words for people change, nor where `< 0` becomes `< -1`: no failure is
     -EPERM.
     """
-    if SAID.search(old) and SAID.sub("", old) == SAID.sub("", new):
+    rest = SAID.sub("", old)
+    if rest != old and (rest == SAID.sub("", new) or not rest.strip(" ,;)")):
         return False
     return BELOW.sub(r"\1 0", new) != old
 

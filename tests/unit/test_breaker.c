@@ -184,7 +184,7 @@ static void five_bad_machines_stop_a_spec(void **state)
         assert_int_equal(script_requests(stage->script), 1);
         expect_machines(stage, 5);
         expect_stored(stage, 1);
-        stage_expect_sent(stage, "Spec linux: launches are stopped");
+        stage_expect_sent(stage, "\\\"title\\\":\\\"Spec linux: launches are stopped");
         assert_int_equal(note_dead(stage), 0);
         assert_logged(stage, "\"SpecStopped\":1");
 }
@@ -248,7 +248,7 @@ static void a_job_that_ran_lets_its_spec_go_on(void **state)
         /* It was launched before. */
         assert_int_equal(breaker_note_work(&stage->scaler, "linux", NOW - 2 * MINUTE, &err), 0);
         expect_stored(stage, 8);
-        stage_expect_sent(stage, "Spec linux: launches go on");
+        stage_expect_sent(stage, "\\\"title\\\":\\\"Spec linux: launches go on");
         assert_int_equal(breaker_note_work(&stage->scaler, "linux", NOW - MINUTE, &err), 0);
         assert_logged(stage, "spec goes on");
         assert_int_equal(breaker_note_work(&stage->scaler, "linux", NOW, &err), 0);
@@ -360,7 +360,7 @@ static void three_losses_leave_spot_alone(void **state)
                 stage, "\\\"i-00000008\\\":1767323000000,\\\"i-00000009\\\":1767323000000");
         script_expect(stage->script, "POST", STAGE_SSM, "\\\"on_demand_until_ms\\\":17673248450",
                 200, "{\"Version\":2}");
-        stage_expect_sent(stage, "Spec fallback: launches are on demand");
+        stage_expect_sent(stage, "\\\"title\\\":\\\"Spec fallback: launches are on demand");
         assert_int_equal(note_loss(stage, "fallback", "i-00000002"), 0);
         assert_sent(stage, "{\\\"name\\\":\\\"Spec\\\",\\\"value\\\":\\\"fallback\\\"}");
         assert_logged(stage, "\"SpotAvoided\":1");
@@ -386,6 +386,19 @@ static void a_loss_that_cannot_be_stored_fails_nothing(void **state)
 
         script_serve(stage->script, "POST", STAGE_SSM, STORE_SPOT, 200, "{\"Version\":9}");
         assert_int_equal(note_loss(stage, "fallback", "i-00000002"), 0);
+}
+
+/* Nobody hears that launches are on demand, since they are not. */
+static void on_demand_is_told_once_it_is_stored(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_spot_breaker(
+                stage, "\\\"i-00000008\\\":1767323000000,\\\"i-00000009\\\":1767323000000");
+        script_expect(stage->script, "POST", STAGE_SSM, STORE_SPOT, 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_true(note_loss(stage, "fallback", "i-00000002") < 0);
+        assert_int_equal(script_requests(stage->script), 2);
 }
 
 static void launches_are_on_demand_for_a_while(void **state)
@@ -418,6 +431,7 @@ int main(void)
                 TEST(one_machine_is_tried),
                 TEST(three_losses_leave_spot_alone),
                 TEST(a_loss_is_not_lost),
+                TEST(on_demand_is_told_once_it_is_stored),
                 TEST(a_loss_that_cannot_be_stored_fails_nothing),
                 TEST(launches_are_on_demand_for_a_while),
         };
