@@ -6,7 +6,7 @@
 universalmutator makes the mistakes. Of each file N are tried: those whose texts have the lowest
 hashes, so always the same ones. The unit programs of the file run until one fails, then a few seeds
 of the simulation. These are no mistakes: what does not compile without a warning, what compiles to
-the same code, and what changes no decision (`decides`). Survivors that change nothing a user could
+the same code as another, and what changes no decision (`decides`). Survivors that change nothing a user could
 see stand in mutants.equivalent, with the reason.
 
 Only the mutant is compiled. A program is linked with its object file before the archives, whose
@@ -51,8 +51,8 @@ FILES = {
     "runner-agent/life.c": AGENT,
     "runner-agent/life_end.c": AGENT,
     "runner-agent/life_idle.c": ["agent_idle", *AGENT],
-    "runner-agent/run.c": ["agent_start", *AGENT],
-    "runner-agent/runner_exit.c": AGENT,
+    "runner-agent/run.c": ["agent_run"],
+    "runner-agent/runner_exit.c": ["agent_run", *AGENT],
     "scaler/batch.c": ["batch", "batch_retry"],
     "scaler/completed.c": ["completed"],
     "scaler/dead_letter.c": ["dead_letter"],
@@ -237,10 +237,9 @@ class File:
         command = [MUTATE.absolute(), self.name, "c", "--noCheck", "--mutantDir", folder]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         texts = {path.read_text() for path in folder.iterdir()} - {self.original}
-        return sorted(
-            (text for text in texts if decides(*self.changed(text)[1:])),
-            key=lambda text: hashlib.sha256(self.difference(text).encode()).hexdigest(),
-        )
+        once = {self.difference(text): text for text in sorted(texts)}
+        differences = sorted(once, key=lambda what: hashlib.sha256(what.encode()).hexdigest())
+        return [once[what] for what in differences if decides(*self.changed(once[what])[1:])]
 
 
 class Score:
@@ -251,6 +250,7 @@ class Score:
         self.killed = self.simulated = self.survived = self.same = 0
         self.all = file.mutants()
         self.texts = iter(self.all)
+        self.codes = {file.code}
         self.lock = threading.Lock()
 
     def run(self, jobs: int) -> None:
@@ -263,9 +263,7 @@ class Score:
         folder = self.file.folder / str(number)
         while text := self._next():
             code = self.file.object_of(text, folder)
-            if code is None or code == self.file.code:
-                with self.lock:
-                    self.wanted += 1
+            if not self._is_new(code):
                 continue
             self._count(text, self.file.failing(folder / "mutant.o"))
 
@@ -273,6 +271,14 @@ class Score:
         with self.lock:
             self.wanted -= 1
             return next(self.texts, None) if self.wanted >= 0 else None
+
+    def _is_new(self, code: bytes | None) -> bool:
+        """Tell whether it is code that was not tried yet; another mutant takes its place if not."""
+        with self.lock:
+            is_new = code is not None and code not in self.codes
+            self.codes.add(code or b"")
+            self.wanted += not is_new
+            return is_new
 
     def _count(self, text: str, program: str) -> None:
         what = self.file.difference(text)
