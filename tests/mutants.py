@@ -6,8 +6,8 @@
 universalmutator makes the mistakes. Of each file N are tried: those whose texts have the lowest
 hashes, so always the same ones. The unit programs of the file run until one fails, then a few seeds
 of the simulation. These are no mistakes: what does not compile without a warning, what compiles to
-the same code as another, and what changes no decision (`decides`). Survivors that change nothing a user could
-see stand in mutants.equivalent, with the reason.
+the same code as another, and what changes no decision (`decides`). Survivors that change nothing a
+user could see stand in mutants.equivalent, with the reason.
 
 Only the mutant is compiled. A program is linked with its object file before the archives, whose
 own file of that name is then not taken.
@@ -48,9 +48,9 @@ FILES = {
     "lib/github/runners.c": ["github_runners", "registration"],
     "runner-agent/alarm.c": ["agent_alarm", *AGENT],
     "runner-agent/idle.c": ["agent_idle", *AGENT],
-    "runner-agent/life.c": AGENT,
-    "runner-agent/life_end.c": AGENT,
-    "runner-agent/life_idle.c": ["agent_idle", *AGENT],
+    "runner-agent/life.c": ["agent_life"],
+    "runner-agent/life_end.c": ["agent_life"],
+    "runner-agent/life_idle.c": ["agent_life"],
     "runner-agent/run.c": ["agent_run"],
     "runner-agent/runner_exit.c": ["agent_run", *AGENT],
     "scaler/batch.c": ["batch", "batch_retry"],
