@@ -159,6 +159,7 @@ static void the_runner_of_an_idle_machine_is_deregistered(void **state)
                         stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
         }
         assert_logged(stage, "\"RunnerIdle\":1");
+        assert_not_logged(stage, "has got one");
 }
 
 static void an_idle_machine_that_has_a_job_is_left_alone(void **state)
@@ -179,6 +180,21 @@ static void an_idle_machine_that_has_a_job_is_left_alone(void **state)
         expect_described(stage, "i-00000001", OURS);
         expect_no_parameter(stage);
         assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
+}
+
+/* Its report came after its end, which tells more. */
+static void an_idle_machine_that_has_ended_is_left_to_its_end(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=DescribeInstances", 200,
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
+                "<instanceId>i-00000001</instanceId><instanceState><name>shutting-down</name>"
+                "</instanceState><tagSet>" OURS "</tagSet></item></instancesSet></item>"
+                "</reservationSet></DescribeInstancesResponse>");
+        expect_parameter(stage);
+        assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 2);
 }
 
 static void what_fails_for_an_idle_machine_comes_again_and_keeps_the_parameter(void **state)
@@ -521,6 +537,7 @@ int main(void)
                 TEST(what_fails_keeps_the_parameter),
                 TEST(the_runner_of_an_idle_machine_is_deregistered),
                 TEST(an_idle_machine_that_has_a_job_is_left_alone),
+                TEST(an_idle_machine_that_has_ended_is_left_to_its_end),
                 TEST(what_fails_for_an_idle_machine_comes_again_and_keeps_the_parameter),
                 TEST(an_old_report_of_an_idle_machine_counts_for_nothing),
                 TEST(an_idle_machine_that_is_not_ours_or_not_there_is_left_alone),

@@ -97,6 +97,28 @@ static void a_machine_past_its_lifetime_ends(void **state)
         assert_not_sent(stage, "InstanceId.2");
 }
 
+/* One that hangs as well ends once, and its runner is not looked for. */
+static void a_machine_past_its_lifetime_ends_once(void **state)
+{
+        static const char *const tags[] = {
+                MACHINE(ID, "running", ANCIENT, TAGS),
+                MACHINE(ID, "running", ANCIENT, TAGS TAG("hangs-since", "1767322005")),
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(tags); i++) {
+                _cleanup_(sweep_release) struct sweep sweep = {0};
+
+                expect_handover(stage, 1800);
+                expect_machines(stage, LIVING, tags[i]);
+                script_expect(stage->script, "POST", STAGE_EC2, "Action=TerminateInstances", 200,
+                        "<TerminateInstancesResponse/>");
+                assert_int_equal(run(stage, &sweep), 0);
+                assert_int_equal(sweep.ended, 1);
+                assert_not_sent(stage, "InstanceId.2");
+        }
+}
+
 /* Eight hours, of the tag; without one, or before EC2 tells when it was launched, never. */
 static void a_machine_ends_no_sooner(void **state)
 {
@@ -580,6 +602,7 @@ int main(void)
                 STAGE_TEST(a_machine_without_a_scope_has_no_runner_to_look_for),
                 STAGE_TEST(a_machine_that_hangs_is_left_to_the_next_sweep),
                 STAGE_TEST(a_machine_ends_no_sooner),
+                STAGE_TEST(a_machine_past_its_lifetime_ends_once),
                 STAGE_TEST(machines_are_listed_page_by_page),
                 STAGE_TEST(a_machine_that_hangs_ends_in_two_sweeps),
                 STAGE_TEST(a_machine_that_may_work_is_left_alone),
