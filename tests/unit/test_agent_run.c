@@ -247,6 +247,7 @@ static void a_starter_that_goes_away_is_asked_again(void **state)
         (void)state;
         start();
         agent()->runner_exit_code = 5;
+        seen.run.signal = SIGTERM;
         fake_starter_hang_up(&seen.starter);
         go_on();
         assert_int_equal(seen.ended, 0);
@@ -334,6 +335,11 @@ static void the_earlier_end_counts(void **state)
         run_stop(&seen.run, 1000);
         sd_event_source_get_time(seen.run.kill_timer, &sooner);
         assert_true(sooner < first);
+        run_release(&seen.run);
+        assert_null(seen.run.kill_timer);
+        assert_null(seen.run.source);
+        assert_int_equal(fake_starter_signal(&seen.starter), SIGINT);
+        assert_int_equal(fake_starter_signal(&seen.starter), -2);
 }
 
 static void a_runner_that_ends_when_asked_is_not_started_again(void **state)
@@ -352,6 +358,7 @@ static void a_stop_between_two_starts_ends_them(void **state)
         start();
         end(2);
         assert_int_equal(seen.ended, 0);
+        assert_non_null(seen.run.timer);
         run_stop(&seen.run, 60000);
         assert_int_equal(seen.ended, 0); /* not within the call */
         run_stop(&seen.run, 60000);

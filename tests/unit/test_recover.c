@@ -95,6 +95,8 @@ static void a_machine_past_its_lifetime_ends(void **state)
         assert_int_equal(sweep.ended, 1);
         assert_int_equal(sweep.machines, 2);
         assert_not_sent(stage, "InstanceId.2");
+        assert_logged(
+                stage, "\"action\":\"terminate\",\"subject\":\"" ID "\",\"reason\":\"it is past");
 }
 
 /* One that hangs as well ends once, and its runner is not looked for. */
@@ -177,6 +179,9 @@ static void a_machine_that_hangs_ends_in_two_sweeps(void **state)
         script_expect(stage->script, "POST", STAGE_EC2, "Action=TerminateInstances", 200,
                 "<TerminateInstancesResponse/>");
         sweep_once(stage);
+        assert_logged(stage, "\"action\":\"deregister\",\"subject\":\"" ID "\"");
+        assert_logged(
+                stage, "\"action\":\"terminate\",\"subject\":\"" ID "\",\"reason\":\"it hangs");
 }
 
 #define HANGING MACHINE(ID, "running", OLD, TAGS)
@@ -358,6 +363,7 @@ static void what_a_machine_left_that_is_gone_is_cleaned_up(void **state)
                         "{\"DeletedParameters\":[\"/p/runners/" ID "\"]}");
                 assert_int_equal(run(stage, &sweep), 0);
                 assert_int_equal(sweep.abandoned, 1);
+                assert_logged(stage, "\"action\":\"clean up\",\"subject\":\"" ID "\"");
         }
 }
 
@@ -501,6 +507,11 @@ static void what_got_no_answer_is_delivered_again(void **state)
         expect_redelivered(stage, 6);
         expect_nothing_else(stage);
         assert_int_equal(run(stage, &sweep), 0);
+        assert_logged(stage, "\"action\":\"redeliver\",\"subject\":\"lost\",\"reason\":\"workflow_"
+                             "job queued: x\"");
+        /* The oldest first: those of one job come in their order. */
+        assert_true(strstr(stage_log(stage), "\"subject\":\"slow\"") <
+                    strstr(stage->log, "\"subject\":\"lost\""));
         /* "down" waits as long as its attempts have lasted: 500 s. */
         assert_int_equal(sweep.redelivered, 2);
         assert_int_equal(sweep.deliveries, ARRAY_SIZE(attempts));
@@ -509,6 +520,97 @@ static void what_got_no_answer_is_delivered_again(void **state)
 #define NEXT(cursor)                                                                    \
         "Link: <" STAGE_GITHUB "/app/hook/deliveries?per_page=100&cursor=" cursor ">; " \
         "rel=\"next\", <" STAGE_GITHUB "/app/hook/deliveries?cursor=v1_0>; rel=\"prev\"\r\n"
+
+/* A minute after the last attempt at the earliest, and twelve attempts at most. */
+static void a_delivery_is_tried_so_often(void **state)
+{
+        static const struct {
+                struct attempts newest;
+                int n; /* attempts, a second apart */
+                bool is_due;
+        } rows[] = {
+                {{5, "a", 500, 50}, 1, false},
+                {{5, "a", 500, 61}, 1, true},
+                {{5, "a", 399, 61}, 1, true}, /* no answer of ours */
+                {{5, "a", 500, 100}, 11, true},
+                {{5, "a", 500, 100}, 12, false},
+        };
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct attempts attempts[12];
+
+                for (int j = 0; j < rows[i].n; j++) {
+                        attempts[j] = rows[i].newest;
+                        attempts[j].id -= j;
+                        attempts[j].seconds += j;
+                }
+                expect_deliveries(stage, DELIVERIES, "", attempts, (size_t)rows[i].n);
+                if (rows[i].is_due)
+                        expect_redelivered(stage, 5);
+                expect_nothing_else(stage);
+                sweep_once(stage);
+        }
+}
+
+/* The rest is of the next sweep, as is what GitHub refuses now. */
+static void so_much_is_delivered_again_in_a_sweep(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+        struct attempts attempts[101];
+        char guids[101][8];
+
+        stage_become_app(stage);
+        for (int i = 0; i < 101; i++) {
+                snprintf(guids[i], sizeof(guids[i]), "g%d", i);
+                attempts[i] = (struct attempts){1000 - i, guids[i], 502, 100 + i};
+                if (i == 50)
+                        script_expect(stage->script, "POST",
+                                STAGE_GITHUB "/app/hook/deliveries/950/attempts", NULL, 422,
+                                "{\"message\":\"no\"}");
+                else if (i > 0) /* the newest is left */
+                        expect_redelivered(stage, 1000 - i);
+        }
+        expect_deliveries(stage, DELIVERIES, "", attempts, 101);
+        expect_nothing_else(stage);
+        assert_true(run(stage, &sweep) < 0);
+        assert_int_equal(sweep.redelivered, 100);
+        assert_int_equal(sweep.left, 1);
+        assert_int_equal(sweep.failed, 1);
+}
+
+/* GitHub tells the App of its installation as well. */
+static void only_jobs_are_delivered_again(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        script_expect(stage->script, "GET", DELIVERIES, NULL, 200,
+                "[{\"id\":3,\"guid\":\"a\",\"event\":\"ping\",\"status\":\"x\",\"status_code\":500,"
+                "\"delivered_at\":\"2026-01-02T03:00:00Z\"}]");
+        expect_nothing_else(stage);
+        sweep_once(stage);
+}
+
+/* However many fail: ten pages. */
+static void so_many_deliveries_are_read_in_a_sweep(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        for (int i = 0; i < 10; i++) {
+                _cleanup_free_ char *url =
+                        i == 0 ? mem_string(DELIVERIES) : mem_format(DELIVERIES "&cursor=v1_%d", i);
+                _cleanup_free_ char *next = mem_format(NEXT("v1_%d"), i + 1);
+                const struct attempts one = {i, "good", 200, 60 + i};
+
+                expect_deliveries(stage, url, next, &one, 1);
+        }
+        expect_nothing_else(stage);
+        sweep_once(stage);
+}
 
 /* The list is read until half an hour of it has no failure. */
 static void deliveries_are_read_back_until_all_is_quiet(void **state)
@@ -610,6 +712,10 @@ int main(void)
                 STAGE_TEST(what_a_machine_left_that_is_gone_is_cleaned_up),
                 STAGE_TEST(a_hand_over_that_may_be_used_stays),
                 STAGE_TEST(what_got_no_answer_is_delivered_again),
+                STAGE_TEST(so_many_deliveries_are_read_in_a_sweep),
+                STAGE_TEST(only_jobs_are_delivered_again),
+                STAGE_TEST(so_much_is_delivered_again_in_a_sweep),
+                STAGE_TEST(a_delivery_is_tried_so_often),
                 STAGE_TEST(deliveries_are_read_back_until_all_is_quiet),
                 STAGE_TEST(by_hand_days_are_read),
                 STAGE_TEST(a_dry_sweep_only_reads),
