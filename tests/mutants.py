@@ -100,9 +100,17 @@ FILES = {
     "scaler/recover/undelivered.c": ["recover"],
 }
 
-# What people read: texts with a space, and the fields of a log's line.
-SAID = re.compile(r'"[^"]* [^"]*"|""|LOG_TEXT ?\([^()]*\)')
+STRING = r'"(?:[^"\\]|\\.)*"'
+FIELD = re.compile(rf"LOG_(?:TEXT|NUMBER) ?\((?:{STRING}|[^()\"]|\([^()]*\))*\)")
 BELOW = re.compile(r"(<|>=) (?:-1|\(0-1\))(?!\w)")
+
+
+def without_words(line: str) -> str:
+    """Leave out what people read: texts with a space, and the fields of a log's line."""
+    sentence = re.compile(STRING)
+    return sentence.sub(
+        lambda text: "" if " " in text[0] or text[0] == '""' else text[0], FIELD.sub("", line)
+    )
 
 
 def decides(old: str, new: str) -> bool:
@@ -111,8 +119,8 @@ def decides(old: str, new: str) -> bool:
     It does not where only words for people change, nor where `< 0` becomes `< -1`: no failure is
     -EPERM.
     """
-    rest = SAID.sub("", old)
-    if rest != old and (rest == SAID.sub("", new) or not rest.strip(" ,;)")):
+    rest = without_words(old)
+    if rest != old and (rest == without_words(new) or not rest.strip(" ,;)")):
         return False
     return BELOW.sub(r"\1 0", new) != old
 

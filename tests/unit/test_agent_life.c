@@ -71,6 +71,7 @@ static int tear_down(void **state)
         life_release(&at.life);
         close(at.systemd);
         unlink(at.path);
+        assert_string_equal(getenv("NOTIFY_SOCKET"), at.path); /* it was left for the next note */
         unsetenv("NOTIFY_SOCKET");
         fake_starter_release(&at.starter);
         agent()->settings.command = NULL;
@@ -199,6 +200,17 @@ static void assert_runs(void)
 #define assert_notified(text) assert_contains(at.notified, text)
 #define assert_not_notified(text) assert_lacks(at.notified, text)
 
+/* What each further line of the log says beside. */
+static const char *context(const char *name)
+{
+        const struct log *log = &agent()->log;
+
+        for (size_t i = 0; i < log->n_context; i++)
+                if (strcmp(log->context[i].name, name) == 0)
+                        return log->context[i].text;
+        return "";
+}
+
 /* -- a life that goes well -- */
 
 static void a_job_runs_and_its_machine_ends(void **state)
@@ -209,9 +221,12 @@ static void a_job_runs_and_its_machine_ends(void **state)
         assert_true(agent()->times[REPORT_TIME_KERNEL] <= agent()->times[REPORT_TIME_AGENT]);
         assert_true(agent()->times[REPORT_TIME_AGENT] > 0);
         assert_not_notified("READY=1");
+        assert_string_equal(context("job"), "7");
+        assert_string_equal(context("spec"), "s");
         fake_starter_answer(&at.starter, STARTER_STARTED, 4711, "");
         go_on();
         assert_notified("READY=1");
+        assert_null(at.life.ready_timer);
         expect_report("ready");
         print("2026-01-02 03:04:05Z: Listening for Jobs");
         assert_notified("STATUS=Waiting for a job");
@@ -244,6 +259,10 @@ static void the_boot_goes_on_without_the_runner(void **state)
         pass(at.life.ready_timer);
         assert_notified("READY=1");
         assert_runs();
+        at.notified[0] = '\0';
+        fake_starter_answer(&at.starter, STARTER_STARTED, 4711, "");
+        go_on();
+        assert_not_notified("READY=1");
 }
 
 static void the_boot_goes_on_while_there_is_no_hand_over(void **state)
@@ -370,6 +389,7 @@ static void before_its_runner_a_machine_ends_at_once(void **state)
         go_on();
         assert_exited(LIFE_EXIT_DONE);
         assert_null(at.life.receive.timer);
+        assert_null(stand_logged(at.stand, "stopping the runner"));
 }
 
 /* The report goes out at once, and only once; the first reason counts; the runner has its grace,
