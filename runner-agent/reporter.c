@@ -152,13 +152,18 @@ void reporter_send(struct reporter *reporter, enum report_stage stage, const cha
 
 void reporter_forget(struct reporter *reporter, enum report_stage stage)
 {
-        size_t first = reporter->call != NULL; /* that one is under way */
+        bool is_first = reporter->n_waiting > 0 && reporter->waiting[0].stage == stage;
 
-        for (size_t i = reporter->n_waiting; i-- > first;)
+        for (size_t i = reporter->n_waiting; i-- > 0;)
                 if (reporter->waiting[i].stage == stage)
                         forget(reporter, i);
-        if (reporter->n_waiting == 0)
-                agent_timer_stop(&reporter->timer);
+        if (!is_first)
+                return;
+        /* Its call, or the pause before the next one. */
+        agent_call_drop(reporter->agent, &reporter->call);
+        agent_timer_stop(&reporter->timer);
+        if (reporter->n_waiting > 0)
+                send_first(reporter);
 }
 
 void reporter_finish(struct reporter *reporter, int64_t limit_ms, agent_done done, void *userdata)

@@ -37,7 +37,8 @@ struct reporter {
  * already. */
 void reporter_send(struct reporter *reporter, enum report_stage stage, const char *reason);
 
-/* Sends no report of STAGE that has waited until now: it is no longer true. */
+/* Sends no report of STAGE that has waited until now: it is no longer true. One that is under way
+ * is given up, so that it is not tried again when it fails. */
 void reporter_forget(struct reporter *reporter, enum report_stage stage);
 
 /* Calls DONE when all reports were taken, or with a negative result after LIMIT_MS. */

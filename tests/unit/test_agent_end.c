@@ -99,7 +99,21 @@ static void test_a_report_that_is_no_longer_true_is_not_sent(void **state)
         reporter_send(&stand->reporter, REPORT_IDLE, NULL);
         reporter_send(&stand->reporter, REPORT_JOB_STARTED, NULL);
         reporter_forget(&stand->reporter, REPORT_IDLE);
-        reporter_forget(&stand->reporter, REPORT_READY); /* under way */
+        reporter_finish(&stand->reporter, 4000, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+}
+
+/* If it fails, it must not be tried again, and the next one does not wait for it. */
+static void test_a_report_under_way_that_is_forgotten_is_given_up(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect_silence(stand->script, "POST", EVENTS_URL);
+        reporter_send(&stand->reporter, REPORT_IDLE, NULL);
+        reporter_send(&stand->reporter, REPORT_JOB_STARTED, NULL);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"job_started\\\"", 200, EVENT_TAKEN);
+        reporter_forget(&stand->reporter, REPORT_IDLE);
         reporter_finish(&stand->reporter, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
@@ -223,6 +237,7 @@ int main(void)
                 STAND_FRESH(test_without_credentials_nothing_is_reported),
                 STAND_IDENTIFIED(test_a_report_that_waits_is_not_queued_again),
                 STAND_IDENTIFIED(test_a_report_that_is_no_longer_true_is_not_sent),
+                STAND_IDENTIFIED(test_a_report_under_way_that_is_forgotten_is_given_up),
                 STAND_IDENTIFIED(test_the_last_report_that_is_forgotten_is_not_tried_again),
                 STAND_IDENTIFIED(test_a_parameter_is_deleted_and_looked_for_again),
                 STAND_IDENTIFIED(test_a_parameter_that_came_back_is_deleted_again),
