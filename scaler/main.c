@@ -85,6 +85,7 @@ static const struct cli_word environment[] = {
          "COMPLETED_QUEUE_URL, "
          "NOTIFY_QUEUE_URL, DEAD_LETTER_QUEUE_URL, KEPT_QUEUE_URL",
                 "the queues that handlers send to"},
+        {"RECOVER_MINUTES", "how often recover runs"},
         {"PARAMETER_KMS_KEY",
                 "the KMS key that new SSM parameters are encrypted with (default: the account's "
                 "key aws/ssm)"},

@@ -3,10 +3,11 @@
 /*
  * Webhooks that GitHub could not deliver: it never tries again by itself. An event for which no
  * attempt got an answer of ours (2xx, or 4xx: a refusal that another attempt would not change) is
- * delivered once more, with growing pauses.
+ * delivered once more, with growing pauses. 429 is Lambda's: it had no free place for `webhook`.
  *
- * The list is read from its newest entry back, until half an hour of it has no failure: what failed
- * before that was seen by an earlier sweep.
+ * The list is read from its newest entry back, until half an hour of it, or the time of three
+ * sweeps, has no failure: what failed before that was seen by an earlier sweep. No pause is so long
+ * that an event falls out of that time.
  */
 
 #include <stdlib.h>
@@ -15,12 +16,15 @@
 #include "github/app.h"
 #include "sweep.h"
 
-#define QUIET_MS (30 * 60 * MSEC_PER_SEC)
+#define QUIET_MIN_MS (30 * 60 * MSEC_PER_SEC)
+#define QUIET_SWEEPS 3
 #define PAGES_MAX 10
 #define PAGES_BY_HAND_MAX 500
-#define ATTEMPTS_MAX 12
+/* About a day: GitHub gives up a job that has waited for so long. */
+#define ATTEMPTS_MAX 72
 /* An attempt that has failed is in the list at once; one that is under way is not. */
 #define PAUSE_MIN_MS (60 * MSEC_PER_SEC)
+#define PAUSE_MAX_MS (15 * 60 * MSEC_PER_SEC)
 /* Further ones wait for the next sweep. */
 #define REDELIVERIES_MAX 100
 
@@ -58,7 +62,7 @@ static struct event *event_of(struct events *events, const struct github_deliver
 
 static bool is_answer(int status)
 {
-        return status / 100 == 2 || status / 100 == 4;
+        return status / 100 == 2 || (status / 100 == 4 && status != 408 && status != 429);
 }
 
 /* Notes the attempts of PAGE; *failed_ms becomes the time of its oldest failure, if any. */
@@ -94,13 +98,22 @@ static int read_page(struct sweep *sweep, struct github *github, const char *pag
         return github_list_deliveries_answer(call, ret, err);
 }
 
+/* The rule's period is a parameter of the stack. */
+static int64_t quiet_ms(void)
+{
+        const char *minutes = getenv("RECOVER_MINUTES");
+        int64_t ms = QUIET_SWEEPS * 60 * MSEC_PER_SEC * (minutes ? strtoll(minutes, NULL, 10) : 0);
+
+        return ms > QUIET_MIN_MS ? ms : QUIET_MIN_MS;
+}
+
 /* Whether what is older than OLDEST_MS matters to this sweep. */
 static bool goes_on(const struct sweep *sweep, int64_t oldest_ms, int64_t failed_ms, unsigned pages)
 {
         if (sweep->deliveries_ms > 0)
                 return clock_wall_ms(sweep->scaler->clock) - oldest_ms < sweep->deliveries_ms &&
                        pages < PAGES_BY_HAND_MAX;
-        return failed_ms - oldest_ms < QUIET_MS && pages < PAGES_MAX;
+        return failed_ms - oldest_ms < quiet_ms() && pages < PAGES_MAX;
 }
 
 static int read_events(
@@ -125,14 +138,17 @@ static int read_events(
         return 0;
 }
 
-/* Each pause is as long as all before it. */
+/* Each pause is as long as all before it, within limits. */
 static bool is_due(const struct sweep *sweep, const struct event *event)
 {
         int64_t pause = event->last_ms - event->first_ms;
 
+        if (pause < PAUSE_MIN_MS)
+                pause = PAUSE_MIN_MS;
+        if (pause > PAUSE_MAX_MS)
+                pause = PAUSE_MAX_MS;
         return !event->is_answered && event->attempts < ATTEMPTS_MAX &&
-               clock_wall_ms(sweep->scaler->clock) - event->last_ms >=
-                       (pause > PAUSE_MIN_MS ? pause : PAUSE_MIN_MS);
+               clock_wall_ms(sweep->scaler->clock) - event->last_ms >= pause;
 }
 
 static void redeliver(struct sweep *sweep, struct github *github, const struct event *event)

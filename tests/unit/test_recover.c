@@ -517,6 +517,36 @@ static void what_got_no_answer_is_delivered_again(void **state)
         assert_int_equal(sweep.deliveries, ARRAY_SIZE(attempts));
 }
 
+/* Lambda answers with 429 when it has no place for the function; who waits for too long, with 408.
+ */
+static void what_never_reached_us_is_delivered_again(void **state)
+{
+        static const struct attempts attempts[] = {{2, "full", 429, 100}, {1, "slow", 408, 200}};
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        expect_deliveries(stage, DELIVERIES, "", attempts, ARRAY_SIZE(attempts));
+        expect_redelivered(stage, 1);
+        expect_redelivered(stage, 2);
+        expect_nothing_else(stage);
+        sweep_once(stage);
+}
+
+/* A longer one would take the event out of the time that is read. */
+static void a_pause_is_a_quarter_of_an_hour_at_most(void **state)
+{
+        struct attempts attempts[14];
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 14; i++)
+                attempts[i] = (struct attempts){14 - i, "down", 503, 900 + 1200 * i};
+        stage_become_app(stage);
+        expect_deliveries(stage, DELIVERIES, "", attempts, ARRAY_SIZE(attempts));
+        expect_redelivered(stage, 14);
+        expect_nothing_else(stage);
+        sweep_once(stage);
+}
+
 #define NEXT(cursor)                                                                    \
         "Link: <" STAGE_GITHUB "/app/hook/deliveries?per_page=100&cursor=" cursor ">; " \
         "rel=\"next\", <" STAGE_GITHUB "/app/hook/deliveries?cursor=v1_0>; rel=\"prev\"\r\n"
@@ -632,6 +662,23 @@ static void deliveries_are_read_back_until_all_is_quiet(void **state)
         sweep_once(stage);
 }
 
+/* Where sweeps are rare, half an hour is less than what one may have missed. */
+static void deliveries_are_read_back_for_three_sweeps(void **state)
+{
+        static const struct attempts first[] = {{2, "a", 200, 60}, {1, "b", 200, 10700}};
+        static const struct attempts second[] = {{3, "c", 503, 10750}, {4, "d", 200, 30000}};
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        setenv("RECOVER_MINUTES", "60", 1);
+        expect_deliveries(stage, DELIVERIES, NEXT("v1_2"), first, 2);
+        expect_deliveries(stage, DELIVERIES "&cursor=v1_2", NEXT("v1_4"), second, 2);
+        expect_redelivered(stage, 3);
+        expect_nothing_else(stage);
+        sweep_once(stage);
+        unsetenv("RECOVER_MINUTES");
+}
+
 static void by_hand_days_are_read(void **state)
 {
         static const struct attempts first[] = {{4, "a", 200, 60}, {3, "b", 200, 7200}};
@@ -716,7 +763,10 @@ int main(void)
                 STAGE_TEST(only_jobs_are_delivered_again),
                 STAGE_TEST(so_much_is_delivered_again_in_a_sweep),
                 STAGE_TEST(a_delivery_is_tried_so_often),
+                STAGE_TEST(what_never_reached_us_is_delivered_again),
+                STAGE_TEST(a_pause_is_a_quarter_of_an_hour_at_most),
                 STAGE_TEST(deliveries_are_read_back_until_all_is_quiet),
+                STAGE_TEST(deliveries_are_read_back_for_three_sweeps),
                 STAGE_TEST(by_hand_days_are_read),
                 STAGE_TEST(a_dry_sweep_only_reads),
                 STAGE_TEST(where_one_part_fails_the_others_go_on),
