@@ -18,6 +18,7 @@
 #include "aws/ec2.h"
 #include "github/github.h"
 #include "job/job.h"
+#include "job/launch_name.h"
 #include "job/loss.h"
 #include "job/token_requests.h"
 #include "machine/leftovers.h"
@@ -124,13 +125,12 @@ static bool may_be_lost(const struct job *job)
 }
 
 static const struct ec2_instance *find_instance(
-        const struct ec2_instances *instances, const char *id, const char *prefix)
+        const struct ec2_instances *instances, const char *id, const struct config *config)
 {
         for (size_t i = 0; i < instances->count; i++) {
                 const struct ec2_instance *instance = &instances->items[i];
-                const char *tag = ec2_instance_tag(instance, "scale-agent:prefix");
 
-                if (strcmp(instance->id, id) == 0 && tag && strcmp(tag, prefix) == 0)
+                if (strcmp(instance->id, id) == 0 && launch_is_ours(config, instance))
                         return instance;
         }
         return NULL;
@@ -172,7 +172,7 @@ static void follow_losses(struct scaler *scaler, struct completed *completed)
 
                 if (completed->batch->records[i].result < 0 || !may_be_lost(job))
                         continue;
-                instance = find_instance(&instances, job->runner_name, completed->config->prefix);
+                instance = find_instance(&instances, job->runner_name, completed->config);
                 if (r == 0 && instance && loss_is_evident(instance))
                         r = loss_follow(scaler, job, instance->id, &err);
                 if (r < 0)

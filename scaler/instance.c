@@ -28,6 +28,7 @@
 #include "job/handle_report.h"
 #include "job/idle_machines.h"
 #include "job/job.h"
+#include "job/launch_name.h"
 #include "job/loss.h"
 #include "machine/notifications.h"
 
@@ -165,14 +166,6 @@ static int handle_record(
         return r;
 }
 
-/* Whether this stack launched the instance. */
-static bool is_of_this_stack(const struct machines *machines, const struct ec2_instance *instance)
-{
-        const char *prefix = ec2_instance_tag(instance, "scale-agent:prefix");
-
-        return prefix && strcmp(prefix, machines->config->prefix) == 0;
-}
-
 /* One DescribeInstances for all machines of the batch. */
 static int describe_machines(struct machines *machines, struct err *err)
 {
@@ -194,7 +187,7 @@ static int describe_machines(struct machines *machines, struct err *err)
                         if (strcmp(ids[i], instance->id) != 0)
                                 continue;
                         machines->items[i].is_known = true;
-                        if (is_of_this_stack(machines, instance))
+                        if (launch_is_ours(machines->config, instance))
                                 machines->items[i].instance = instance;
                 }
         return 0;

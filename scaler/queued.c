@@ -294,7 +294,8 @@ static void recall_items(struct queued *queued)
         for (size_t i = 0; i < queued->n_items; i++)
                 if (queued->items[i].recalled)
                         recalls[n++].job = &queued->items[i].job;
-        recall_jobs(queued->scaler, queued->aws, &queued->token_requests, recalls, n);
+        recall_jobs(
+                queued->scaler, queued->config, queued->aws, &queued->token_requests, recalls, n);
         for (size_t i = 0; i < n; i++)
                 item_of(recalls[i].job)->recall = recalls[i];
 }

@@ -54,13 +54,13 @@ bool launch_has_room(const struct launch *launch, const struct job *job)
 }
 
 /* The same launches of the same offer make the same token, so that a retry after a lost answer
- * launches nothing twice.
+ * launches nothing twice. EC2 compares the tokens of an account: those of another stack are others.
  * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html */
 static void make_token(const struct launch *launch, const struct offer *offer, const char *names,
         char token[static DIGEST_HEX_SIZE])
 {
-        _cleanup_free_ char *text = mem_format(
-                "%s %s %d %u %s", offer->type, offer->subnet, offer->spot, launch->salt, names);
+        _cleanup_free_ char *text = mem_format("%s %s %s %d %u %s", launch->config->prefix,
+                offer->type, offer->subnet, offer->spot, launch->salt, names);
 
         digest_sha256_hex(text, strlen(text), token);
         token[64] = '\0';

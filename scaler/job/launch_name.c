@@ -35,6 +35,13 @@ char *launch_name_pattern(const char *name)
         return mem_format("*/%s/*", name);
 }
 
+bool launch_is_ours(const struct config *config, const struct ec2_instance *instance)
+{
+        const char *prefix = ec2_instance_tag(instance, "scale-agent:prefix");
+
+        return prefix && strcmp(prefix, config->prefix) == 0;
+}
+
 bool launch_name_owns(const char *name, const struct ec2_instance *instance)
 {
         const char *names = ec2_instance_tag(instance, LAUNCH_NAMES_TAG);

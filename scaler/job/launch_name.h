@@ -26,5 +26,9 @@ char *launch_names_print(const struct job *const *jobs, size_t n_jobs);
 /* What finds NAME in such a value with EC2's filter; the caller frees. */
 char *launch_name_pattern(const char *name);
 
+/* Whether the stack of CONFIG launched INSTANCE. Another stack in the account may serve the same
+ * jobs, and then its launches have the same names. */
+bool launch_is_ours(const struct config *config, const struct ec2_instance *instance);
+
 /* Whether INSTANCE was launched for NAME. */
 bool launch_name_owns(const char *name, const struct ec2_instance *instance);

@@ -24,6 +24,7 @@ bool job_is_fresh(const struct scaler *scaler, const struct job *job, int64_t re
 /* -- what was launched -- */
 
 struct search {
+        const struct config *config;
         struct ec2_instances found;
         struct setback setback;
 };
@@ -71,7 +72,7 @@ static const struct ec2_instance *instance_of(const struct search *search, const
         for (size_t i = 0; i < search->found.count; i++) {
                 const struct ec2_instance *instance = &search->found.items[i];
 
-                if (!launch_name_owns(name, instance))
+                if (!launch_is_ours(search->config, instance) || !launch_name_owns(name, instance))
                         continue;
                 if (ec2_instance_lives(instance))
                         return instance;
@@ -118,11 +119,11 @@ static enum recall_verdict judge(
         }
 }
 
-void recall_jobs(struct scaler *scaler, struct aws *aws, struct token_requests *tokens,
-        struct recall *recalls, size_t n_recalls)
+void recall_jobs(struct scaler *scaler, const struct config *config, struct aws *aws,
+        struct token_requests *tokens, struct recall *recalls, size_t n_recalls)
 {
         _cleanup_free_ struct question *questions = mem_alloc(n_recalls * sizeof(*questions));
-        struct search search = {0};
+        struct search search = {.config = config};
 
         if (n_recalls == 0)
                 return;

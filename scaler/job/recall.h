@@ -38,5 +38,5 @@ struct recall {
 };
 
 /* Recalls all, and waits for the answers. */
-void recall_jobs(struct scaler *scaler, struct aws *aws, struct token_requests *tokens,
-        struct recall *recalls, size_t n_recalls);
+void recall_jobs(struct scaler *scaler, const struct config *config, struct aws *aws,
+        struct token_requests *tokens, struct recall *recalls, size_t n_recalls);

@@ -18,6 +18,7 @@
 
 #include "aws/ec2.h"
 #include "github/runs.h"
+#include "launch_name.h"
 #include "loss.h"
 #include "queue/tell_people.h"
 #include "rerun_decide.h"
@@ -157,17 +158,10 @@ static int open_dependencies(struct rerun *rerun, struct err *err)
         return r;
 }
 
-static bool is_of_this_stack(const struct rerun *rerun, const struct ec2_instance *instance)
-{
-        const char *prefix = ec2_instance_tag(instance, "scale-agent:prefix");
-
-        return prefix && strcmp(prefix, rerun->config->prefix) == 0;
-}
-
 static void note_losses(struct rerun *rerun, const struct ec2_instances *instances)
 {
         for (size_t i = 0; i < instances->count; i++)
-                if (is_of_this_stack(rerun, &instances->items[i]) &&
+                if (launch_is_ours(rerun->config, &instances->items[i]) &&
                         loss_is_evident(&instances->items[i]))
                         loss_add_machine(rerun->job, instances->items[i].id);
 }

@@ -15,6 +15,7 @@
 #include "aws/ec2.h"
 #include "breaker.h"
 #include "follow.h"
+#include "launch_name.h"
 #include "machine/leftovers.h"
 #include "relaunch.h"
 #include "token_requests.h"
@@ -74,15 +75,16 @@ static const struct ec2_instance *runs(const struct ec2_instances *machines, con
         return NULL;
 }
 
-/* Machines that run jobs show that their specs work. */
+/* Machines that run jobs show that their specs work: ours, not another stack's of the same name. */
 static void note_work(const struct looks *looks, const struct ec2_instances *machines)
 {
         for (size_t i = 0; i < machines->count; i++) {
                 const char *spec = ec2_instance_tag(&machines->items[i], "scale-agent:spec");
                 struct err err;
 
-                if (spec && breaker_note_work(
-                                    looks->scaler, spec, machines->items[i].launched_ms, &err) < 0)
+                if (spec && launch_is_ours(looks->config, &machines->items[i]) &&
+                        breaker_note_work(
+                                looks->scaler, spec, machines->items[i].launched_ms, &err) < 0)
                         log_warning(&looks->scaler->log, "circuit breaker stays open",
                                 LOG_TEXT("spec", spec), LOG_TEXT("error", err.text));
         }

@@ -48,6 +48,27 @@ static void tokens_are_the_same_for_the_same_try_only(void **state)
         }
 }
 
+/* EC2 compares the tokens of an account, in which another stack may serve the same jobs. */
+static void another_stack_has_other_tokens(void **state)
+{
+        struct stage *stage = *state;
+        const struct config *config;
+        struct err err;
+        char token[65];
+        char other[65];
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        expect_refusal(stage, "RunInstances", 400, "UnauthorizedOperation");
+        queued_one(stage, queued_job(1, "linux"));
+        last_token(stage, token);
+        assert_int_equal(scaler_config(&stage->scaler, &config, &err), 0);
+        config->prefix[1] = 'q';
+        expect_refusal(stage, "RunInstances", 400, "UnauthorizedOperation");
+        queued_one(stage, queued_job(1, "linux"));
+        last_token(stage, other);
+        assert_string_not_equal(token, other);
+}
+
 /* The token of the RunInstances for BODIES, which EC2 refuses. */
 static void token_of(struct stage *stage, const char *const *bodies, char token[static 65])
 {
@@ -189,6 +210,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(tokens_are_the_same_for_the_same_try_only),
+                TEST(another_stack_has_other_tokens),
                 TEST(every_job_and_the_market_are_in_the_token),
                 TEST(the_rest_of_a_launch_keeps_its_token_when_parked),
                 TEST(a_used_token_is_replaced),

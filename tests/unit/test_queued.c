@@ -276,9 +276,11 @@ static void expect_found(struct stage *stage, const char *instance_state, const 
                 "<DescribeInstancesResponse><reservationSet><item><ownerId>123456789012</ownerId>"
                 "<instancesSet><item><instanceId>i-00000009</instanceId><instanceState>"
                 "<name>running</name></instanceState><amiLaunchIndex>0</amiLaunchIndex><tagSet>"
+                "<item><key>scale-agent:prefix</key><value>/p</value></item>"
                 "<item><key>scale-agent:launches</key><value>/7-1-0/1-1-0/</value></item></tagSet>"
                 "</item><item><instanceId>i-00000001</instanceId><instanceState><name>%s</name>"
                 "</instanceState><amiLaunchIndex>1</amiLaunchIndex><tagSet><item>"
+                "<key>scale-agent:prefix</key><value>/p</value></item><item>"
                 "<key>scale-agent:launches</key><value>/7-1-0/1-1-0/</value></item>%s</tagSet>"
                 "</item></instancesSet></item></reservationSet></DescribeInstancesResponse>",
                 instance_state, tag);

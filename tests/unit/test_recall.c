@@ -10,7 +10,8 @@
 #include "queued_stage.h"
 
 #define TAG(key, value) "<item><key>" key "</key><value>" value "</value></item>"
-#define OWNED TAG("scale-agent:launches", "/1-1-0/")
+#define OURS TAG("scale-agent:prefix", "/p")
+#define OWNED OURS TAG("scale-agent:launches", "/1-1-0/")
 #define JOB_URL STAGE_GITHUB "/repos/o/r/actions/jobs/1"
 
 /* EC2 has found the instance 1 in that STATE, with these tags; NULL: none. */
@@ -59,7 +60,7 @@ static void a_job_that_waits_without_a_machine_is_launched(void **state)
         "<item><instanceId>i-0000000" id "</instanceId><instanceState><name>" state      \
         "</name></instanceState><amiLaunchIndex>" index "</amiLaunchIndex><tagSet>" tags \
         "</tagSet></item>"
-#define BOTH TAG("scale-agent:launches", "/1-1-0/2-1-0/")
+#define BOTH OURS TAG("scale-agent:launches", "/1-1-0/2-1-0/")
 
 /* All jobs of a batch are searched for at once, and each gets the machine that is its own. */
 static void jobs_are_recalled_together(void **state)
@@ -111,11 +112,30 @@ static void the_machine_of_another_job_is_not_adopted(void **state)
 {
         struct stage *stage = *state;
 
-        expect_search(stage, "running", TAG("scale-agent:launches", "/2-1-0/1-1-0/"));
+        expect_search(stage, "running", OURS TAG("scale-agent:launches", "/2-1-0/1-1-0/"));
         expect_status(stage, "queued");
         expect_launch(stage, NULL, 2, 2);
         expect_registration(stage, 2);
         assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+}
+
+/* Another stack in the account serves the same job: its runner must not be replaced. */
+static void the_machine_of_another_stack_is_not_adopted(void **state)
+{
+        static const char *const prefixes[] = {
+                "", TAG("scale-agent:prefix", "/q"), TAG("scale-agent:prefix", "/p/q")};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+                _cleanup_free_ char *tags =
+                        mem_format("%s" TAG("scale-agent:launches", "/1-1-0/"), prefixes[i]);
+
+                expect_search(stage, "running", tags);
+                expect_status(stage, "queued");
+                expect_launch(stage, NULL, 2, 2);
+                expect_registration(stage, 2);
+                assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+        }
 }
 
 static void a_machine_that_lives_is_adopted(void **state)
@@ -198,6 +218,7 @@ int main(void)
                 TEST(jobs_are_recalled_together),
                 TEST(a_machine_that_lives_is_found_behind_one_that_ended),
                 TEST(the_machine_of_another_job_is_not_adopted),
+                TEST(the_machine_of_another_stack_is_not_adopted),
                 TEST(a_machine_that_lives_is_adopted),
                 TEST(a_machine_that_is_of_no_use_is_replaced),
                 TEST(a_job_that_waits_no_longer_is_dropped),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/breaker.h"
 #include "stage.h"
 
 #define URL "https://github.test/1"
@@ -122,6 +123,40 @@ static void a_job_that_runs_on_its_machine_costs_one_call(void **state)
         expect_machines(stage, BY_JOB, MACHINE("running", "", JOB_URL(URL)));
         assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
         assert_int_equal(script_requests(stage->script), 1);
+}
+
+/* On a machine of the spec `linux` of the stack PREFIX, while that spec of ours is stopped. */
+static void expect_runs_for(struct stage *stage, const char *prefix)
+{
+        _cleanup_free_ char *machine = mem_format(
+                "<item><instanceId>i-00000001</instanceId><instanceState><name>running"
+                "</name></instanceState><launchTime>2026-01-02T03:00:00Z</"
+                "launchTime><tagSet>" JOB_URL(
+                        URL) "<item><key>scale-agent:spec</key><value>linux</value></item>"
+                             "<item><key>scale-agent:prefix</key><value>%s</value></item></"
+                             "tagSet></item>",
+                prefix);
+
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/breakers/linux\",\"Version\":1,"
+                "\"Value\":\"{\\\"stopped_since_ms\\\":1767322000000,"
+                "\\\"stopped_until_ms\\\":1767323900000}\"}]}");
+        (void)breaker_read(&stage->scaler, "linux", true);
+        expect_machines(stage, BY_JOB, machine);
+}
+
+/* Another stack may have a spec of the same name, with another image. */
+static void only_a_machine_of_ours_shows_that_its_spec_works(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_runs_for(stage, "/q");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+        expect_runs_for(stage, "/p");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Name\":\"/p/breakers/linux\"", 200,
+                "{\"Version\":2}");
+        stage_expect_sent(stage, "Spec linux: launches go on");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
 }
 
 static void a_job_that_waits_no_longer_needs_nothing(void **state)
@@ -484,6 +519,7 @@ int main(void)
                 TEST(a_job_that_is_parked_for_longer_waits_on),
                 TEST(what_is_neither_becomes_a_dead_letter_at_once),
                 TEST(a_job_that_runs_on_its_machine_costs_one_call),
+                TEST(only_a_machine_of_ours_shows_that_its_spec_works),
                 TEST(a_job_that_waits_no_longer_needs_nothing),
                 TEST(what_is_not_known_is_watched_again),
                 TEST(a_machine_that_may_still_take_the_job_is_watched),
