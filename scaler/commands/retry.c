@@ -130,25 +130,29 @@ static int find_destination(struct retry *retry, const char *name, struct err *e
         return 0;
 }
 
-static int send_back(
-        struct retry *retry, const struct sqs_received *letter, const char *name, struct err *err)
+/* A job is a group of its own, as everywhere: no two processes may hold one job. */
+static int send_back(struct retry *retry, const struct sqs_received *letter, const struct job *job,
+        const char *name, struct err *err)
 {
         size_t size = strlen(name);
         bool fifo = size > 5 && strcmp(name + size - 5, ".fifo") == 0;
-        struct sqs_message message = {
-                .body = letter->body,
-                .group = fifo ? letter->id : NULL,
-                .deduplication_id = fifo ? letter->id : NULL,
-        };
+        struct sqs_message message = {.body = letter->body};
+        char group[24];
         int r = find_destination(retry, name, err);
 
         if (r < 0)
                 return r;
+        snprintf(group, sizeof(group), "%" PRId64, job->id);
+        if (fifo) {
+                message.group = job->id ? group : letter->id;
+                message.deduplication_id = letter->id;
+        }
         message.queue_url = retry->destination_url;
         return queue_send_message(retry->scaler, &message, err);
 }
 
-static int move_letter(struct retry *retry, const struct sqs_received *letter, struct err *err)
+static int move_letter(struct retry *retry, const struct sqs_received *letter,
+        const struct job *job, struct err *err)
 {
         const char *name = source_name(letter);
         int r;
@@ -158,7 +162,7 @@ static int move_letter(struct retry *retry, const struct sqs_received *letter, s
                         err, -EBADMSG, "it has no attribute `source`, so its queue is not known");
         if (retry->dry_run)
                 return 0;
-        r = send_back(retry, letter, name, err);
+        r = send_back(retry, letter, job, name, err);
         return r < 0 ? r : kept_letters_delete(&retry->kept, letter, err);
 }
 
@@ -174,7 +178,7 @@ static int handle_letter(const struct sqs_received *letter, void *userdata)
         if (retry->job && job.id != retry->job)
                 return 0;
         if (!retry->lists)
-                r = move_letter(retry, letter, &err);
+                r = move_letter(retry, letter, &job, &err);
         if (r < 0)
                 fprintf(stderr, "scaler: letter %s stays: %s\n", letter->id, err.text);
         if (retry->letters)

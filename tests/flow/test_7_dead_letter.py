@@ -248,6 +248,10 @@ def test_a_job_is_tried_again_alone(stage, retry):
     assert (status, errors) == (0, "")
     assert output.endswith("2 moved, 0 stay\n")
     assert [message["Body"]["id"] for message in sent(stage, "QueuedQueue")] == [6, 6]
+    # One process at a time holds a job, whoever sent its messages.
+    moved = [call.parameters for call in stage.calls.of("sqs", "SendMessage")]
+    groups = [one["MessageGroupId"] for one in moved if "queued.fifo" in one["QueueUrl"]]
+    assert groups == ["6", "6"]
     assert visible(stage) == 1
 
 
