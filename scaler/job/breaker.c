@@ -43,11 +43,13 @@ static void parse_losses(const cJSON *losses, struct breaker *ret)
         const cJSON *loss;
 
         cJSON_ArrayForEach (loss, losses) {
-                if (ret->n_losses == BREAKER_LOSSES_MAX || !cJSON_IsNumber(loss) ||
+                int64_t at_ms = json_integer(loss, "", 0);
+
+                if (ret->n_losses == BREAKER_LOSSES_MAX || at_ms <= 0 ||
                         !ec2_is_instance_id(loss->string))
                         continue;
                 snprintf(ret->losses[ret->n_losses].instance, EC2_ID_SIZE, "%s", loss->string);
-                ret->losses[ret->n_losses++].at_ms = (int64_t)loss->valuedouble;
+                ret->losses[ret->n_losses++].at_ms = at_ms;
         }
 }
 
@@ -105,6 +107,24 @@ static int refresh(struct scaler *scaler, bool again, const char **ret_prefix, s
         return r == 0 ? read_all(scaler, aws, config->prefix, err) : r;
 }
 
+/* What we never store, since it would last for ever: somebody else wrote it, or a clock was wrong.
+ * A spec that is stopped is then tried now, and any machine that works lets it go on. */
+static void bound(struct breaker *breaker, int64_t now_ms)
+{
+        size_t n = 0;
+
+        if (breaker->stopped_since_ms < 0 || breaker->stopped_since_ms > now_ms + BREAKER_PROBE_MS)
+                breaker->stopped_since_ms = 1;
+        if (breaker->stopped_until_ms > now_ms + 2 * BREAKER_PROBE_MS)
+                breaker->stopped_until_ms = 0;
+        if (breaker->on_demand_until_ms > now_ms + 2 * BREAKER_ON_DEMAND_MS)
+                breaker->on_demand_until_ms = 0;
+        for (size_t i = 0; i < breaker->n_losses; i++)
+                if (breaker->losses[i].at_ms <= now_ms + BREAKER_PROBE_MS)
+                        breaker->losses[n++] = breaker->losses[i];
+        breaker->n_losses = n;
+}
+
 struct breaker breaker_read(struct scaler *scaler, const char *spec, bool again)
 {
         struct breaker breaker = {0};
@@ -123,6 +143,7 @@ struct breaker breaker_read(struct scaler *scaler, const char *spec, bool again)
                         continue;
                 breaker_parse(scaler->breakers.items[i].value, &breaker);
                 breaker.version = scaler->breakers.items[i].version;
+                bound(&breaker, clock_wall_ms(scaler->clock));
         }
         return breaker;
 }
@@ -153,16 +174,24 @@ int breaker_store(
 
 /* -- what follows -- */
 
+static bool is_due(const struct breaker *breaker, int64_t now_ms)
+{
+        return breaker->stopped_since_ms > 0 && breaker->stopped_until_ms <= now_ms;
+}
+
 enum breaker_verdict breaker_ask(struct scaler *scaler, const char *spec, int64_t *ret_until_ms)
 {
         struct breaker breaker = breaker_read(scaler, spec, false);
         int64_t now = clock_wall_ms(scaler->clock);
         struct err err;
 
+        /* In the last minute a machine may have worked, and this would stop its spec again. */
+        if (is_due(&breaker, now))
+                breaker = breaker_read(scaler, spec, true);
         *ret_until_ms = breaker.stopped_until_ms;
         if (breaker.stopped_since_ms == 0)
                 return BREAKER_GO;
-        if (breaker.stopped_until_ms > now)
+        if (!is_due(&breaker, now))
                 return BREAKER_STOP;
         breaker.stopped_until_ms = *ret_until_ms = now + BREAKER_PROBE_MS;
         if (breaker_store(scaler, spec, &breaker, &err) != 0)

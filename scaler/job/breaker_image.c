@@ -144,12 +144,20 @@ int breaker_note_dead(
         return 0;
 }
 
+static bool is_over(const struct breaker *breaker, int64_t launched_ms)
+{
+        return breaker->stopped_since_ms > 0 && launched_ms >= breaker->stopped_since_ms;
+}
+
 int breaker_note_work(struct scaler *scaler, const char *spec, int64_t launched_ms, struct err *err)
 {
         struct breaker breaker = breaker_read(scaler, spec, false);
         int r;
 
-        if (breaker.stopped_since_ms == 0 || launched_ms < breaker.stopped_since_ms)
+        if (!is_over(&breaker, launched_ms))
+                return 0;
+        breaker = breaker_read(scaler, spec, true); /* it also holds losses, which must stay */
+        if (!is_over(&breaker, launched_ms))
                 return 0;
         breaker.stopped_since_ms = 0;
         breaker.stopped_until_ms = 0;

@@ -14,6 +14,7 @@
 
 #define NOW INT64_C(1767323045000) /* 2026-01-02T03:04:05Z */
 #define MINUTE INT64_C(60000)
+#define DAY (24 * 60 * MINUTE)
 
 /* -- which machines are bad -- */
 
@@ -114,7 +115,9 @@ static void what_is_stored_is_read(void **state)
         assert_memory_equal(&found, &breaker, sizeof(found));
         breaker_parse("{", &found);
         assert_int_equal(found.stopped_since_ms, 0);
-        breaker_parse("{\"losses\":{\"x\":1,\"i-00000001\":\"x\"}}", &found);
+        breaker_parse("{\"losses\":{\"x\":1,\"i-00000001\":\"x\",\"i-00000002\":1e300,"
+                      "\"i-00000003\":-1,\"i-00000004\":0.5}}",
+                &found);
         assert_int_equal(found.n_losses, 0);
 }
 
@@ -203,6 +206,14 @@ static enum breaker_verdict ask(struct stage *stage, int64_t *ret_until_ms)
         return breaker_ask(&stage->scaler, "linux", ret_until_ms);
 }
 
+/* It is read again before the turn to try one machine is taken. */
+static void expect_due(struct stage *stage, const struct breaker *due, int version)
+{
+        stage->scaler.breakers_read_ms = 0;
+        expect_breaker(stage, due, version);
+        expect_breaker(stage, due, version);
+}
+
 static void what_is_stopped_waits_and_then_one_process_tries(void **state)
 {
         const struct breaker waits = {
@@ -218,20 +229,72 @@ static void what_is_stopped_waits_and_then_one_process_tries(void **state)
         assert_true(until_ms == NOW + MINUTE);
         assert_int_equal(ask(stage, &until_ms), BREAKER_STOP); /* remembered */
 
-        stage->scaler.breakers_read_ms = 0;
-        expect_breaker(stage, &due, 7);
+        expect_due(stage, &due, 7);
         expect_stored(stage, 8);
         assert_int_equal(ask(stage, &until_ms), BREAKER_PROBE);
         assert_true(until_ms >= NOW + BREAKER_PROBE_MS);
 
-        expect_breaker(stage, &due, 7);
+        expect_due(stage, &due, 7);
         expect_stored(stage, 9); /* another process was first */
         assert_int_equal(ask(stage, &until_ms), BREAKER_STOP);
 
-        expect_breaker(stage, &due, 9);
+        expect_due(stage, &due, 9);
         script_expect(stage->script, "POST", STAGE_SSM, STORE, 400,
                 "{\"__type\":\"AccessDeniedException\"}");
         assert_int_equal(ask(stage, &until_ms), BREAKER_STOP);
+}
+
+/* This process has read it up to a minute ago. Meanwhile a machine has worked, another process has
+ * taken the turn, or a person has deleted the parameter. */
+static void what_is_no_longer_stopped_is_not_stopped_again(void **state)
+{
+        static const struct {
+                struct breaker now;
+                enum breaker_verdict verdict;
+        } rows[] = {
+                {{.on_demand_until_ms = NOW + MINUTE}, BREAKER_GO},
+                {{.stopped_since_ms = NOW - MINUTE, .stopped_until_ms = NOW + MINUTE},
+                        BREAKER_STOP},
+        };
+        const struct breaker due = {.stopped_since_ms = NOW - MINUTE, .stopped_until_ms = NOW - 1};
+        struct stage *stage = *state;
+        int64_t until_ms;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                stage->scaler.breakers_read_ms = 0;
+                expect_breaker(stage, &due, 7);
+                expect_breaker(stage, &rows[i].now, 8);
+                assert_int_equal(ask(stage, &until_ms), rows[i].verdict);
+        }
+}
+
+/* What a person wrote, or a process whose clock was wrong, must not last for ever. */
+static void a_breaker_of_the_future_ends(void **state)
+{
+        const struct breaker later = {
+                .stopped_since_ms = NOW + 365 * DAY,
+                .stopped_until_ms = NOW + 366 * DAY,
+                .on_demand_until_ms = NOW + 366 * DAY,
+                .losses = {{"i-00000001", NOW + DAY}, {"i-00000002", NOW}},
+                .n_losses = 2,
+        };
+        struct stage *stage = *state;
+        struct breaker found;
+        int64_t until_ms;
+        struct err err;
+
+        expect_breaker(stage, &later, 7);
+        found = breaker_read(&stage->scaler, "linux", false);
+        assert_true(found.on_demand_until_ms == 0);
+        assert_int_equal(found.n_losses, 1);
+        assert_string_equal(found.losses[0].instance, "i-00000002");
+        expect_due(stage, &later, 7);
+        expect_stored(stage, 8);
+        assert_int_equal(ask(stage, &until_ms), BREAKER_PROBE);
+        expect_due(stage, &later, 8);
+        expect_stored(stage, 9);
+        stage_expect_sent(stage, "Spec linux: launches go on");
+        assert_int_equal(breaker_note_work(&stage->scaler, "linux", NOW - DAY, &err), 0);
 }
 
 static void a_job_that_ran_lets_its_spec_go_on(void **state)
@@ -241,13 +304,16 @@ static void a_job_that_ran_lets_its_spec_go_on(void **state)
                 .stopped_until_ms = NOW + MINUTE,
                 .on_demand_until_ms = NOW + MINUTE,
         };
+        struct breaker lost = stopped;
         struct stage *stage = *state;
         struct err err;
 
+        lost.losses[lost.n_losses++] = (__typeof__(lost.losses[0])){"i-00000001", NOW};
         expect_breaker(stage, &stopped, 7);
         /* It was launched before. */
         assert_int_equal(breaker_note_work(&stage->scaler, "linux", NOW - 2 * MINUTE, &err), 0);
-        expect_stored(stage, 8);
+        expect_breaker(stage, &lost, 8); /* meanwhile EC2 took a machine back */
+        script_expect(stage->script, "POST", STAGE_SSM, "i-00000001", 200, "{\"Version\":9}");
         stage_expect_sent(stage, "\\\"title\\\":\\\"Spec linux: launches go on");
         assert_int_equal(breaker_note_work(&stage->scaler, "linux", NOW - MINUTE, &err), 0);
         assert_logged(stage, "spec goes on");
@@ -306,7 +372,7 @@ static void one_machine_is_tried(void **state)
                 {"c", queued_job(3, "linux"), 0, NULL},
         };
 
-        expect_breaker(stage, &due, 7);
+        expect_due(stage, &due, 7);
         expect_stored(stage, 8);
         expect_launch(stage, "&MinCount=1&MaxCount=1&", 1, 1);
         expect_registration(stage, 1);
@@ -424,6 +490,8 @@ int main(void)
                 TEST(five_bad_machines_stop_a_spec),
                 TEST(a_spec_that_is_stopped_is_not_stopped_again),
                 TEST(what_is_stopped_waits_and_then_one_process_tries),
+                TEST(what_is_no_longer_stopped_is_not_stopped_again),
+                TEST(a_breaker_of_the_future_ends),
                 TEST(a_job_that_ran_lets_its_spec_go_on),
                 TEST(breakers_that_cannot_be_read_stop_nothing),
                 TEST(without_a_configuration_nothing_is_stored),

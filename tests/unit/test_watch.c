@@ -125,6 +125,14 @@ static void a_job_that_runs_on_its_machine_costs_one_call(void **state)
         assert_int_equal(script_requests(stage->script), 1);
 }
 
+static void expect_stopped_spec(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/breakers/linux\",\"Version\":1,"
+                "\"Value\":\"{\\\"stopped_since_ms\\\":1767322000000,"
+                "\\\"stopped_until_ms\\\":1767323900000}\"}]}");
+}
+
 /* On a machine of the spec `linux` of the stack PREFIX, while that spec of ours is stopped. */
 static void expect_runs_for(struct stage *stage, const char *prefix)
 {
@@ -137,10 +145,7 @@ static void expect_runs_for(struct stage *stage, const char *prefix)
                              "tagSet></item>",
                 prefix);
 
-        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
-                "{\"Parameters\":[{\"Name\":\"/p/breakers/linux\",\"Version\":1,"
-                "\"Value\":\"{\\\"stopped_since_ms\\\":1767322000000,"
-                "\\\"stopped_until_ms\\\":1767323900000}\"}]}");
+        expect_stopped_spec(stage);
         (void)breaker_read(&stage->scaler, "linux", true);
         expect_machines(stage, BY_JOB, machine);
 }
@@ -153,6 +158,7 @@ static void only_a_machine_of_ours_shows_that_its_spec_works(void **state)
         expect_runs_for(stage, "/q");
         assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
         expect_runs_for(stage, "/p");
+        expect_stopped_spec(stage);
         script_expect(stage->script, "POST", STAGE_SSM, "{\"Name\":\"/p/breakers/linux\"", 200,
                 "{\"Version\":2}");
         stage_expect_sent(stage, "Spec linux: launches go on");
