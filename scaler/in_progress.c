@@ -15,6 +15,7 @@
 
 #include "aws/ec2.h"
 #include "job/job.h"
+#include "machine/denied.h"
 
 static void emit_queue_time(struct scaler *scaler, const struct job *job)
 {
@@ -31,7 +32,7 @@ static void emit_queue_time(struct scaler *scaler, const struct job *job)
                         scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
 }
 
-/* An instance that is gone needs no tag. */
+/* An instance that is gone needs no tag, and one that is not ours gets none. */
 static int tag_instance(struct scaler *scaler, const struct job *job, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
@@ -45,7 +46,7 @@ static int tag_instance(struct scaler *scaler, const struct job *job, struct err
         if (r < 0)
                 return r;
         call = scaler_call(scaler, ec2_create_tags(aws, job->runner_name, tags, ARRAY_SIZE(tags)));
-        r = ec2_create_tags_answer(call, err);
+        r = denied_explain(scaler, aws, job->runner_name, ec2_create_tags_answer(call, err), err);
         return r < 0 ? err_prefix(err, r, "instance %s, job %lld", job->runner_name,
                                (long long)job->id)
                      : 0;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "machine/denied.h"
 #include "queue/send.h"
 
 #define INTERRUPTED_TAG "scale-agent:interrupted"
@@ -26,7 +27,7 @@ int loss_note_warning(struct scaler *scaler, struct aws *aws, const struct ec2_i
 
         clock_format(clock_wall_ms(scaler->clock), now);
         call = scaler_call(scaler, ec2_create_tags(aws, instance->id, &tag, 1));
-        r = ec2_create_tags_answer(call, err);
+        r = denied_explain(scaler, aws, instance->id, ec2_create_tags_answer(call, err), err);
         return r < 0 ? r : 0; /* one that is gone says itself why */
 }
 

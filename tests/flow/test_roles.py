@@ -111,6 +111,12 @@ def start(cloud):
     return failures(cloud.invoke("in_progress", batch(cloud, "InProgressQueue", job))) == []
 
 
+def start_elsewhere(cloud):
+    """A runner named as a machine that is gone took the job."""
+    job = job_message(action="in_progress", runner_name="i-0123456789abcdef0")
+    return failures(cloud.invoke("in_progress", batch(cloud, "InProgressQueue", job))) == []
+
+
 def complete(cloud):
     configure(cloud, terminate_on_completed=True)
     name = launched(cloud)
@@ -211,6 +217,7 @@ NEEDS = [
     ("queued", "ssm:GetParametersByPath", read_breakers),
     ("queued", AGAIN, come_again("queued", "QueuedQueue")),
     ("in_progress", "ec2:CreateTags", start),
+    ("in_progress", "ec2:DescribeInstances", start_elsewhere),
     ("in_progress", "sqs:SendMessage", bury("in_progress", "InProgressQueue")),
     ("in_progress", AGAIN, come_again("in_progress", "InProgressQueue")),
     ("completed", "ssm:GetParameter", complete),

@@ -13,6 +13,13 @@
         ":[],\"spec\":\"linux\",\"url\":\"https://github.test/1\",\"queued_ms\":1000," \
         "\"started_ms\":3500,\"runner_name\":\"" runner "\"}"
 
+#define DENIED                                                                          \
+        "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>" \
+        "</Errors></Response>"
+#define DESCRIBED                                                                          \
+        "<DescribeInstancesResponse><reservationSet><item><instancesSet>%s</instancesSet>" \
+        "</item></reservationSet></DescribeInstancesResponse>"
+
 static void the_instance_is_tagged_with_its_job(void **state)
 {
         struct stage *stage = *state;
@@ -42,6 +49,46 @@ static void other_runners_are_left_alone(void **state)
         assert_int_equal(script_requests(stage->script), 0);
 }
 
+/* EC2's answer about machines without the stack's tag, and what it says of them then. */
+static void what_is_denied_for_good_is_left_alone(void **state)
+{
+        static const char *const machines[] = {
+                /* forgotten */
+                "",
+                /* ended, and without its tags */
+                "<item><instanceId>i-00000001</instanceId><instanceState><name>terminated</name>"
+                "</instanceState></item>",
+                /* somebody's, whose runner has the name of its instance */
+                "<item><instanceId>i-00000001</instanceId><instanceState><name>running</name>"
+                "</instanceState><tagSet><item><key>Name</key><value>x</value></item></tagSet>"
+                "</item>",
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+                _cleanup_free_ char *answer = mem_format(DESCRIBED, machines[i]);
+
+                script_expect(stage->script, "POST", STAGE_EC2, "Action=CreateTags", 403, DENIED);
+                script_expect(stage->script, "POST", STAGE_EC2,
+                        "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=instance-id&"
+                        "Filter.1.Value.1=i-00000001",
+                        200, answer);
+                assert_string_equal(stage_one(stage, in_progress_handle, JOB("1", "i-00000001")),
+                        STAGE_NONE_FAILED);
+        }
+}
+
+static void a_denial_that_cannot_be_explained_comes_again(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=CreateTags", 403, DENIED);
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=DescribeInstances", 403, DENIED);
+        assert_string_equal(
+                stage_one(stage, in_progress_handle, JOB("1", "i-00000001")), STAGE_FAILED("m1"));
+        assert_logged(stage, "allow ec2:DescribeInstances");
+}
+
 static void only_what_failed_comes_again(void **state)
 {
         struct stage *stage = *state;
@@ -56,12 +103,16 @@ static void only_what_failed_comes_again(void **state)
         script_expect(stage->script, "POST", STAGE_EC2, "i-00000001", 400,
                 "<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code></Error>"
                 "</Errors></Response>");
-        script_expect(stage->script, "POST", STAGE_EC2, "i-00000002", 403,
-                "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors>"
-                "</Response>");
+        script_expect(stage->script, "POST", STAGE_EC2, "i-00000002", 403, DENIED);
+        script_expect(stage->script, "POST", STAGE_EC2, "i-00000002", 200,
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
+                "<instanceId>i-00000002</instanceId><instanceState><name>running</name>"
+                "</instanceState><tagSet><item><key>scale-agent:prefix</key><value>/p</value>"
+                "</item></tagSet></item></instancesSet></item></reservationSet>"
+                "</DescribeInstancesResponse>");
         assert_string_equal(stage_batch(stage, in_progress_handle, messages, 3),
                 "{\"batchItemFailures\":[{\"itemIdentifier\":\"b\"},{\"itemIdentifier\":\"c\"}]}");
-        assert_logged(stage, "instance i-00000002, job 2: ");
+        assert_logged(stage, "instance i-00000002, job 2: AWS refused CreateTags");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
@@ -71,6 +122,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(the_instance_is_tagged_with_its_job),
                 TEST(other_runners_are_left_alone),
+                TEST(what_is_denied_for_good_is_left_alone),
+                TEST(a_denial_that_cannot_be_explained_comes_again),
                 TEST(only_what_failed_comes_again),
         };
 

@@ -351,8 +351,23 @@ static void a_spot_warning_is_told_where_a_job_runs(void **state)
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
                 "</Errors></Response>");
         expect_described(stage, "i-00000001", OURS);
+        expect_described(stage, "i-00000001", OURS); /* the denial is about a machine of ours */
         assert_string_equal(
                 stage_one(stage, instance_handle, WARNING("i-00000001")), STAGE_FAILED("m1"));
+}
+
+/* EC2 takes an ended machine's tags away, and with them our permission. */
+static void a_warning_may_come_later_than_the_end(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_EC2, INTERRUPTED, 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
+                "</Errors></Response>");
+        expect_described(stage, "i-00000001", OURS);
+        expect_described(stage, "i-00000001", "");
+        assert_string_equal(
+                stage_one(stage, instance_handle, WARNING("i-00000001")), STAGE_NONE_FAILED);
 }
 
 #define RUN_URL "https://github.test/ghe/o/r/actions/runs/7/job/"
@@ -548,6 +563,7 @@ int main(void)
                 TEST(a_runner_that_cannot_be_removed_is_a_failure),
                 TEST(a_job_lost_with_its_machine_is_told),
                 TEST(a_spot_warning_is_told_where_a_job_runs),
+                TEST(a_warning_may_come_later_than_the_end),
                 TEST(a_job_that_was_lost_with_its_machine_is_followed),
                 TEST(machines_of_others_are_left_alone),
                 TEST(a_machine_that_ec2_has_forgotten_shows_by_its_parameter),
