@@ -12,8 +12,10 @@
 #include "handler.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "aws/ec2.h"
 #include "github/github.h"
@@ -53,20 +55,65 @@ static void emit_run_time(struct scaler *scaler, const struct job *job)
                         scaler, job->spec, &metric, 1, properties, ARRAY_SIZE(properties));
 }
 
+/* -- machines that do not end themselves -- */
+
+/* Whether a runner that is registered at SCOPE may take jobs of REPOSITORY. */
+static bool covers(const char *scope, const char *repository)
+{
+        size_t owner = strcspn(repository, "/");
+
+        if (strncmp(scope, "repos/", 6) == 0)
+                return strcasecmp(scope + 6, repository) == 0;
+        return strncmp(scope, "orgs/", 5) == 0 && strlen(scope + 5) == owner &&
+               strncasecmp(scope + 5, repository, owner) == 0;
+}
+
+static const struct ec2_instance *find_instance(
+        const struct ec2_instances *instances, const char *id, const struct config *config)
+{
+        for (size_t i = 0; i < instances->count; i++) {
+                const struct ec2_instance *instance = &instances->items[i];
+
+                if (strcmp(instance->id, id) == 0 && launch_is_ours(config, instance))
+                        return instance;
+        }
+        return NULL;
+}
+
+/* Where the runner of the job's machine is registered: only one of this stack, which lives, and
+ * whose runner may have had this job. Anybody may name a runner as an instance is named. "" for any
+ * other. */
+static int find_scope(struct scaler *scaler, struct aws *aws, const struct config *config,
+        const struct job *job, char scope[static GITHUB_SCOPE_SIZE], struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = scaler_call(
+                scaler, ec2_describe_instances(aws, (const char *const *)&job->runner_name, 1));
+        _cleanup_(ec2_instances_release) struct ec2_instances instances = {0};
+        int r = ec2_describe_instances_answer(call, &instances, err);
+        const struct ec2_instance *instance =
+                r == 0 ? find_instance(&instances, job->runner_name, config) : NULL;
+        const char *tag = instance ? ec2_instance_tag(instance, "scale-agent:scope") : NULL;
+        bool is_its = tag && ec2_instance_lives(instance) && covers(tag, job->repository);
+
+        snprintf(scope, GITHUB_SCOPE_SIZE, "%s", is_its ? tag : "");
+        return r;
+}
+
 /* Deregisters first: GitHub refuses that while the runner has a job, and then its machine stays. */
-static int terminate_machine(struct scaler *scaler, const struct job *job,
-        const struct config_spec *spec, struct err *err)
+static int terminate_machine(
+        struct scaler *scaler, const struct job *job, const struct config *config, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         struct github *github = NULL;
         struct aws *aws = NULL;
         char scope[GITHUB_SCOPE_SIZE];
-        int r;
+        int r = scaler_aws(scaler, &aws, err);
 
-        job_scope(job, spec, scope);
-        r = scaler_github(scaler, &github, err);
         if (r == 0)
-                r = scaler_aws(scaler, &aws, err);
+                r = find_scope(scaler, aws, config, job, scope, err);
+        if (r < 0 || !*scope)
+                return r;
+        r = scaler_github(scaler, &github, err);
         if (r == 0)
                 r = ensure_token(scaler, github, job->installation, err);
         if (r < 0)
@@ -97,7 +144,7 @@ static int handle_job(
         if (!spec || !spec->terminate_on_completed || !ec2_is_instance_id(job->runner_name) ||
                 job->runner_id == 0)
                 return 0;
-        r = terminate_machine(scaler, job, spec, err);
+        r = terminate_machine(scaler, job, config, err);
         if (r == -EKEYREJECTED)
                 scaler_forget_github(scaler); /* the next try reads the key again */
         return r < 0 ? err_prefix(err, r, "job %lld, instance %s", (long long)job->id,
@@ -122,18 +169,6 @@ static bool may_be_lost(const struct job *job)
         return job->conclusion && ec2_is_instance_id(job->runner_name) &&
                (strcmp(job->conclusion, "failure") == 0 ||
                        strcmp(job->conclusion, "cancelled") == 0);
-}
-
-static const struct ec2_instance *find_instance(
-        const struct ec2_instances *instances, const char *id, const struct config *config)
-{
-        for (size_t i = 0; i < instances->count; i++) {
-                const struct ec2_instance *instance = &instances->items[i];
-
-                if (strcmp(instance->id, id) == 0 && launch_is_ours(config, instance))
-                        return instance;
-        }
-        return NULL;
 }
 
 static int describe_failed(struct scaler *scaler, const struct completed *completed,

@@ -51,10 +51,24 @@ static void what_could_not_be_deleted_comes_again(void **state)
                 "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"c\"}]}");
 }
 
+static void expect_machine(struct stage *stage, const char *state, const char *scope)
+{
+        _cleanup_free_ char *xml = mem_format(
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
+                "<instanceId>i-00000001</instanceId><instanceState><name>%s</name></instanceState>"
+                "<tagSet><item><key>scale-agent:prefix</key><value>/p</value></item>"
+                "<item><key>scale-agent:scope</key><value>%s</value></item></tagSet></item>"
+                "</instancesSet></item></reservationSet></DescribeInstancesResponse>",
+                state, scope);
+
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=DescribeInstances", 200, xml);
+}
+
 static void an_old_runner_is_deregistered_and_terminated(void **state)
 {
         struct stage *stage = *state;
 
+        expect_machine(stage, "running", "orgs/o");
         script_expect(stage->script, "DELETE", RUNNER, NULL, 204, "");
         script_expect(stage->script, "POST", STAGE_EC2,
                 "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=i-00000001", 200,
@@ -69,12 +83,53 @@ static void a_machine_that_runs_another_job_stays(void **state)
 {
         struct stage *stage = *state;
 
+        expect_machine(stage, "running", "orgs/o");
         script_expect(stage->script, "DELETE", RUNNER, NULL, 422, "{\"message\":\"busy\"}");
         expect_parameters(stage, "i-00000001", 200, "{}");
         assert_string_equal(
                 stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
                 STAGE_NONE_FAILED);
         assert_logged(stage, "its machine stays");
+}
+
+/* Whoever may register a runner anywhere may name it as a machine of ours is named; and a message
+ * comes twice, when EC2 knows nothing of the machine any more. */
+static void a_machine_that_cannot_have_had_the_job_stays(void **state)
+{
+        static const char *const scopes[] = {"repos/o/other", "orgs/oo", "orgs/", "repos/o"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i <= ARRAY_SIZE(scopes) + 1; i++) {
+                if (i < ARRAY_SIZE(scopes))
+                        expect_machine(stage, "running", scopes[i]);
+                else if (i == ARRAY_SIZE(scopes))
+                        expect_machine(stage, "terminated", "orgs/o");
+                else
+                        script_expect(stage->script, "POST", STAGE_EC2, "Action=DescribeInstances",
+                                200,
+                                "<DescribeInstancesResponse><reservationSet/></"
+                                "DescribeInstancesResponse>");
+                expect_parameters(stage, "i-00000001", 200, "{}");
+                assert_string_equal(
+                        stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
+                        STAGE_NONE_FAILED);
+        }
+}
+
+/* A job may run on another spec's machine, whose runner is registered with the repository. */
+static void a_runner_is_deregistered_where_its_machine_says(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_machine(stage, "running", "repos/O/r");
+        script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/O/r/actions/runners/23", NULL,
+                204, "");
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=TerminateInstances", 200,
+                "<TerminateInstancesResponse/>");
+        expect_parameters(stage, "i-00000001", 200, "{}");
+        assert_string_equal(
+                stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
+                STAGE_NONE_FAILED);
 }
 
 /* A warm process must not keep a token that was revoked or replaced. */
@@ -84,13 +139,16 @@ static void a_refused_token_is_replaced(void **state)
 
         setenv("GITHUB_TOKEN", "new-token", 1);
         setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
+        expect_machine(stage, "running", "orgs/o");
         script_expect(stage->script, "DELETE", RUNNER, NULL, 401, "{\"message\":\"bad\"}");
         expect_parameters(stage, "i-00000001", 200, "{}");
         assert_string_equal(
                 stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
                 STAGE_FAILED("m1"));
+        expect_machine(stage, "running", "orgs/o");
         script_expect(stage->script, "DELETE", RUNNER, NULL, 204, "");
-        script_expect(stage->script, "POST", STAGE_EC2, NULL, 200, "<TerminateInstancesResponse/>");
+        script_expect(stage->script, "POST", STAGE_EC2, "TerminateInstances", 200,
+                "<TerminateInstancesResponse/>");
         expect_parameters(stage, "i-00000001", 200, "{}");
         assert_string_equal(
                 stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
@@ -150,6 +208,8 @@ int main(void)
                 TEST(what_could_not_be_deleted_comes_again),
                 TEST(an_old_runner_is_deregistered_and_terminated),
                 TEST(a_machine_that_runs_another_job_stays),
+                TEST(a_machine_that_cannot_have_had_the_job_stays),
+                TEST(a_runner_is_deregistered_where_its_machine_says),
                 TEST(a_refused_token_is_replaced),
                 TEST(a_job_that_failed_with_its_machine_is_followed),
         };
