@@ -300,14 +300,19 @@ int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, 
         int r;
 
         if (again && present && now - scaler->webhook_secrets_read_ms < READ_AGAIN_MS) {
+                if (scaler->webhook_secrets_are_old)
+                        return err_set(err, -EAGAIN,
+                                "GITHUB_WEBHOOK_SECRET could not be read again a moment ago");
                 *ret = NULL;
                 return 0;
         }
         if (again || !present) {
                 scaler->webhook_secrets_read_ms = now;
+                scaler->webhook_secrets_are_old = true;
                 r = need_variable(scaler, "GITHUB_WEBHOOK_SECRET", &fresh, err);
                 if (r < 0)
                         return r; /* the old secrets stay */
+                scaler->webhook_secrets_are_old = false;
                 buf_release(&scaler->webhook_secrets);
                 scaler->webhook_secrets = fresh;
                 fresh = (struct buf)BUF_INIT(0);

@@ -37,8 +37,9 @@ struct scaler {
         bool github_refused;         /* our key or token: it is read again before the next use */
         struct recent github_pauses; /* installations for which nothing is launched for a while */
         struct buf webhook_secrets;
-        int64_t webhook_secrets_read_ms;
-        struct buf ticket_keys; /* see job/ticket_keys.h; secret */
+        int64_t webhook_secrets_read_ms; /* or tried to */
+        bool webhook_secrets_are_old;    /* they could not be read again when they were asked for */
+        struct buf ticket_keys;          /* see job/ticket_keys.h; secret */
         int64_t ticket_keys_read_ms;
         struct recent empty_offers; /* offers (see job/launch.h) without capacity a moment ago */
         struct ssm_texts breakers;  /* see job/breaker.h */
@@ -92,7 +93,8 @@ int scaler_github(struct scaler *scaler, struct github **ret, struct err *err);
 void scaler_forget_github(struct scaler *scaler);
 
 /* The webhook's secrets from GITHUB_WEBHOOK_SECRET, one a line. AGAIN: reads them once more, since
- * one may have been replaced, but not within a minute of the last time: *ret is NULL then. */
+ * one may have been replaced, but not within a minute of the last time: *ret is NULL then. -EAGAIN
+ * where that last time failed. */
 int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, struct err *err);
 
 /* The value that environment variable NAME is, or refers to (config/reference.h): 0,

@@ -55,12 +55,12 @@ static void write_reply(const struct reply *reply, struct buf *answer)
 }
 
 /* Whether the delivery was signed with one of the secrets. Before refusing, reads the secrets
- * again, since one may have been replaced. */
+ * again, since one may have been replaced. Negative where that fails: GitHub would not send a
+ * refused delivery again. */
 static int verify_signature(
         struct scaler *scaler, const struct delivery *delivery, bool *ret_valid, struct err *err)
 {
         const char *secrets = NULL;
-        struct err again;
         int r = scaler_webhook_secrets(scaler, false, &secrets, err);
 
         if (r < 0)
@@ -69,13 +69,11 @@ static int verify_signature(
                 secrets, delivery->signature, delivery->body.data, delivery->body.size);
         if (*ret_valid || !delivery->signature)
                 return 0;
-        if (scaler_webhook_secrets(scaler, true, &secrets, &again) < 0)
-                log_warning(&scaler->log, "webhook secret not read again",
-                        LOG_TEXT("error", again.text));
-        else if (secrets)
+        r = scaler_webhook_secrets(scaler, true, &secrets, err);
+        if (r == 0 && secrets)
                 *ret_valid = webhook_signature_valid(
                         secrets, delivery->signature, delivery->body.data, delivery->body.size);
-        return 0;
+        return r;
 }
 
 /* The queue of each action but `queued`. */
