@@ -121,19 +121,25 @@ static int look_again(struct rerun *rerun, const char *why, struct err *err)
         return r < 0 ? r : end_quietly(rerun, why);
 }
 
+/* What it means that GitHub has refused CALL with R. */
+static struct setback judge_refusal(
+        const struct rerun *rerun, const struct http_call *call, int r, const struct err *err)
+{
+        token_note_result(rerun->scaler, rerun->github, rerun->job->installation, r);
+        return setback_by_github(rerun->scaler, rerun->job->installation, call, r, err);
+}
+
 /* GitHub has answered CALL with R. What passes is asked again later. */
 static int judge(struct rerun *rerun, const struct http_call *call, int r, struct err *err)
 {
-        int64_t installation = rerun->job->installation;
         struct setback setback;
 
-        token_note_result(rerun->scaler, rerun->github, installation, r);
-        if (r == GITHUB_NOT_FOUND)
-                return end_quietly(rerun, "the run of a lost job is gone");
-        if (r >= 0)
-                return r;
-        setback = setback_by_github(rerun->scaler, installation, call, r, err);
-        return setback.passing ? look_again(rerun, setback.err.text, err) : r;
+        if (r < 0) {
+                setback = judge_refusal(rerun, call, r, err);
+                return setback.passing ? look_again(rerun, setback.err.text, err) : r;
+        }
+        token_note_result(rerun->scaler, rerun->github, rerun->job->installation, r);
+        return r == GITHUB_NOT_FOUND ? end_quietly(rerun, "the run of a lost job is gone") : r;
 }
 
 /* -- what is known -- */
@@ -368,10 +374,10 @@ static int run_again(struct rerun *rerun, struct err *err)
 
         job->asked = call->result < 0 || call->status >= 500; /* GitHub may have done it */
         if (r < 0) {
-                struct err refusal = *err;
+                struct setback setback = judge_refusal(rerun, call, r, err);
 
-                r = judge(rerun, call, r, err);
-                return r < 0 ? tell(rerun, refusal.text, err) : r;
+                return setback.passing ? look_again(rerun, setback.err.text, err)
+                                       : tell(rerun, setback.err.text, err);
         }
         switch (r) {
         case 0:

@@ -454,6 +454,21 @@ static void an_answer_that_is_lost_is_told_by_the_next_look(void **state)
         assert_string_equal(look(stage, LOST(",\"asked\":1")), STAGE_NONE_FAILED);
 }
 
+/* GitHub may have done it, so nobody is told that it is not done. */
+static void a_message_that_cannot_be_sent_again_comes_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_complete(stage);
+        expect_jobs(stage, JOB_JSON("9", "failure", ""));
+        expect_newest(stage, "");
+        script_expect(
+                stage->script, "POST", ACTIONS "/runs/7/rerun-failed-jobs", NULL, 503, "<html>");
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/watch", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_string_equal(look(stage, LOST("")), STAGE_FAILED("m1"));
+}
+
 /* What passes costs no receive; what does not comes again, and becomes a letter. */
 static void github_cannot_be_read(void **state)
 {
@@ -536,6 +551,7 @@ int main(void)
                 TEST(another_attempt_ends_the_way_without_a_word),
                 TEST(github_refuses),
                 TEST(an_answer_that_is_lost_is_told_by_the_next_look),
+                TEST(a_message_that_cannot_be_sent_again_comes_again),
                 TEST(github_cannot_be_read),
                 TEST(all_pages_of_jobs_are_read),
                 TEST(a_run_that_never_ends_is_given_up),
