@@ -174,6 +174,7 @@ static void launch_one(
                 machine->subnet, spot ? "spot" : "on demand",
                 machine_tag(machine, "scale-agent:launches"));
         invariant_launch(world, machine->type);
+        invariant_name(machine);
         machine_launched(machine);
 }
 

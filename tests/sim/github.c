@@ -166,10 +166,10 @@ static void delete_runner(struct world *world, int64_t id, struct answer *answer
                 return;
         }
         machine = machine_find(world, runner->name);
+        invariant_deregister(machine, id);
         if (runner->job != 0) {
                 bool found = world_chance(world, 50);
 
-                invariant_deregister(machine);
                 world_tell(world, "GitHub lies: runner %" PRId64 " is %s", id,
                         found ? "deleted, although it is busy" : "not found, although it is busy");
                 runner->gone = runner->gone || found;

@@ -30,15 +30,21 @@ void invariant_end(struct machine *machine, const char *by)
                         (long long)((machine->world->now_ms - machine->started_ms) / SECOND));
 }
 
-/* (a) Nor is its runner deregistered: GitHub may accept that, and end the job. Only the machine's
- * own word that it idles is a reason to try. */
-void invariant_deregister(struct machine *machine)
+/* (a) Nor is its runner deregistered: GitHub may accept that, and end the job. The registration of
+ * a runner that listens is its machine's, and no other takes its place. Only the machine's own word
+ * that it idles is a reason to try. */
+void invariant_deregister(struct machine *machine, int64_t runner)
 {
-        if (machine && machine_works(machine) && machine->idle_ms == 0 &&
-                !fault_is_on(machine->world, FAULT_FORGED))
+        if (!machine || machine->runner != runner || machine->idle_ms > 0 ||
+                fault_is_on(machine->world, FAULT_FORGED))
+                return;
+        if (machine_works(machine))
                 world_violate(machine->world,
                         "(a) the runner of %s, which runs job %" PRId64 ", is deregistered",
                         machine->id, machine->job);
+        else if (machine->stage == MACHINE_LISTENING)
+                world_violate(machine->world,
+                        "(a) the runner of %s, which listens, is deregistered", machine->id);
 }
 
 /* (g) No launch outside of a spec's types: as `scaler ladder` prints for m7i.large and t3.large. */
@@ -53,6 +59,36 @@ void invariant_launch(struct world *world, const char *type)
                         strstr(dot, "large"))
                         return;
         world_violate(world, "(g) type %s is of no spec", type);
+}
+
+/* The launch that MACHINE is for: the name in its tag, between slashes, that its index counts. */
+static const char *name_of(const struct machine *machine, size_t *ret_size)
+{
+        const char *names = machine_tag(machine, "scale-agent:launches");
+
+        for (unsigned i = 0; names && i <= machine->index; i++)
+                names = i < machine->index ? strchr(names + 1, '/') : names + 1;
+        *ret_size = names ? strcspn(names, "/") : 0;
+        return names;
+}
+
+/* (d) A launch has one machine: another of its name comes only after that has ended. */
+void invariant_name(const struct machine *machine)
+{
+        struct world *world = machine->world;
+        size_t size;
+        const char *name = name_of(machine, &size);
+
+        for (size_t i = 0; name && i < world->n_machines; i++) {
+                const struct machine *other = world->machines[i];
+                size_t other_size;
+                const char *other_name = name_of(other, &other_size);
+
+                if (other != machine && other->stage != MACHINE_ENDED && other_name &&
+                        size == other_size && strncmp(name, other_name, size) == 0)
+                        world_violate(world, "(d) %s is launched for %.*s, which has %s already",
+                                machine->id, (int)size, name, other->id);
+        }
 }
 
 /* (i) A forged report launches nothing, and puts no link before people. */

@@ -5,6 +5,7 @@
  * of each. README.md says how to read a story.
  *
  *      sim [--seeds N] [--first N] [--faults LIST]    N seeds; prints those that fail
+ *      sim --seeds N --stop                           no further than to the first that fails
  *      sim --seed N [--faults LIST]                   one, with its story
  */
 
@@ -51,6 +52,7 @@ struct choice {
         uint32_t faults;
         uint32_t checks;
         bool tells;
+        bool stops; /* at the first world that fails */
 };
 
 static void run_seed(uint64_t seed, const struct choice *choice, struct totals *totals)
@@ -89,10 +91,10 @@ static void print_totals(const struct totals *totals, int64_t ms)
 
 static int usage(void)
 {
-        fprintf(stderr,
-                "usage: sim [--seeds N] [--first N] [--seed N] [--faults LIST] [--checks LIST]\n"
-                "faults: all, none, NAME,... or +NAME,-NAME,... on top of the default\n"
-                "checks: all, or NAME,...\n");
+        fprintf(stderr, "usage: sim [--seeds N] [--first N] [--seed N] [--stop] [--faults LIST] "
+                        "[--checks LIST]\n"
+                        "faults: all, none, NAME,... or +NAME,-NAME,... on top of the default\n"
+                        "checks: all, or NAME,...\n");
         return 2;
 }
 
@@ -107,6 +109,9 @@ static bool read_option(int option, struct choice *choice, uint64_t *first, uint
                 choice->tells = true;
                 *n_seeds = 1;
                 *first = strtoull(optarg, NULL, 10);
+                return true;
+        case 'e':
+                choice->stops = true;
                 return true;
         case 'f':
                 *first = strtoull(optarg, NULL, 10);
@@ -126,6 +131,7 @@ int main(int argc, char *argv[])
                 {"seeds", required_argument, NULL, 'n'},
                 {"first", required_argument, NULL, 'f'},
                 {"seed", required_argument, NULL, 's'},
+                {"stop", no_argument, NULL, 'e'},
                 {"faults", required_argument, NULL, 'x'},
                 {"checks", required_argument, NULL, 'c'},
                 {0},
@@ -140,7 +146,8 @@ int main(int argc, char *argv[])
         while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
                 if (!read_option(option, &choice, &first, &n_seeds))
                         return usage();
-        for (uint64_t seed = first; seed < first + n_seeds; seed++)
+        for (uint64_t seed = first; seed < first + n_seeds && !(choice.stops && totals.failed > 0);
+                seed++)
                 run_seed(seed, &choice, &totals);
         print_totals(&totals, clock_monotonic_ms(&clock_system) - begun);
         if (totals.failed > 0 && !choice.tells)

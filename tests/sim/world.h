@@ -437,7 +437,8 @@ void world_tell_log(struct world *world, const char *who);
 void invariant_launch(struct world *world, const char *type);
 void invariant_message(struct world *world, const char *to, const char *body);
 void invariant_end(struct machine *machine, const char *by);
-void invariant_deregister(struct machine *machine);
+void invariant_name(const struct machine *machine);
+void invariant_deregister(struct machine *machine, int64_t runner);
 /* Checks what must be true at rest. */
 void invariants_at_rest(struct world *world, uint32_t enabled);
 /* Reads which checks the command line enables: "all", or names with commas. */
