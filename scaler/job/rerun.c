@@ -3,7 +3,8 @@
 /*
  * One message after the other, and for each one step after the other: losses are rare. Each step
  * goes on, or ends the way: the message then was sent again, people were told, or there is nothing
- * to do. What GitHub refuses for a while sends the message again.
+ * to do. What GitHub refuses for a while sends the message again, and what it refuses for good is
+ * told at once.
  *
  * Nothing here is remembered. A message that comes twice, or the messages of several lost jobs of
  * one run, find that the run has another attempt than theirs, or that it is running again.
@@ -39,7 +40,8 @@ struct rerun {
         struct job *job;
         const struct config *config;
         struct aws *aws;
-        struct github *github;
+        struct token_requests tokens;
+        struct github *github; /* borrowed from them */
         struct github_run run;
         struct github_run_jobs jobs;
         enum rerun_evidence *evidence; /* of each of them */
@@ -52,6 +54,7 @@ struct rerun {
 
 static void rerun_release(struct rerun *rerun)
 {
+        token_requests_release(&rerun->tokens);
         github_run_jobs_release(&rerun->jobs);
         free(rerun->evidence);
         free(rerun->classes);
@@ -121,25 +124,24 @@ static int look_again(struct rerun *rerun, const char *why, struct err *err)
         return r < 0 ? r : end_quietly(rerun, why);
 }
 
-/* What it means that GitHub has refused CALL with R. */
-static struct setback judge_refusal(
-        const struct rerun *rerun, const struct http_call *call, int r, const struct err *err)
+/* What passes is asked again later; what does not, people are told once. */
+static int end_by_setback(struct rerun *rerun, const struct setback *setback, struct err *err)
 {
-        token_note_result(rerun->scaler, rerun->github, rerun->job->installation, r);
-        return setback_by_github(rerun->scaler, rerun->job->installation, call, r, err);
+        return setback->passing ? look_again(rerun, setback->err.text, err)
+                                : tell(rerun, setback->err.text, err);
 }
 
-/* GitHub has answered CALL with R. What passes is asked again later. */
+/* GitHub has answered CALL with R. */
 static int judge(struct rerun *rerun, const struct http_call *call, int r, struct err *err)
 {
+        int64_t installation = rerun->job->installation;
         struct setback setback;
 
-        if (r < 0) {
-                setback = judge_refusal(rerun, call, r, err);
-                return setback.passing ? look_again(rerun, setback.err.text, err) : r;
-        }
-        token_note_result(rerun->scaler, rerun->github, rerun->job->installation, r);
-        return r == GITHUB_NOT_FOUND ? end_quietly(rerun, "the run of a lost job is gone") : r;
+        token_note_result(rerun->scaler, rerun->github, installation, r);
+        if (r >= 0)
+                return r;
+        setback = setback_by_github(rerun->scaler, installation, call, r, err);
+        return end_by_setback(rerun, &setback, err);
 }
 
 /* -- what is known -- */
@@ -148,20 +150,25 @@ static int open_dependencies(struct rerun *rerun, struct err *err)
 {
         int r = scaler_config(rerun->scaler, &rerun->config, err);
 
-        if (rerun->scaler->github_refused)
-                scaler_forget_github(rerun->scaler); /* somebody may have replaced its key */
         if (r == 0)
                 r = scaler_aws(rerun->scaler, &rerun->aws, err);
         if (r == 0)
-                r = scaler_github(rerun->scaler, &rerun->github, err);
-        if (r == 0)
-                r = ensure_token(rerun->scaler, rerun->github, rerun->job->installation, err);
-        if (r == -EKEYREJECTED)
-                scaler_forget_github(rerun->scaler); /* the next try reads the key again */
+                r = token_requests_init(&rerun->tokens, rerun->scaler, err);
         if (r == 0 && !config_allows_repository(rerun->config, rerun->job->repository))
                 return end_quietly(
                         rerun, "the repository of a lost job is not configured any more");
+        rerun->github = rerun->tokens.github;
         return r;
+}
+
+static int get_token(struct rerun *rerun, struct err *err)
+{
+        const struct setback *setback;
+
+        token_requests_add(&rerun->tokens, rerun->job->installation);
+        http_finish(scaler_http(rerun->scaler));
+        setback = token_requests_setback(&rerun->tokens, rerun->job->installation);
+        return setback ? end_by_setback(rerun, setback, err) : 0;
 }
 
 static void note_losses(struct rerun *rerun, const struct ec2_instances *instances)
@@ -201,6 +208,8 @@ static int read_run(struct rerun *rerun, struct err *err)
                 github_get_run(rerun->github, job->installation, job->repository, job->run_id));
         int r = judge(rerun, call, github_get_run_answer(call, &rerun->run, err), err);
 
+        if (r == GITHUB_NOT_FOUND)
+                return end_quietly(rerun, "the run of a lost job is gone");
         if (r != 0)
                 return r;
         if (rerun->run.attempt != job->attempt && job->asked)
@@ -373,12 +382,6 @@ static int run_again(struct rerun *rerun, struct err *err)
         int r = github_rerun_answer(call, err);
 
         job->asked = call->result < 0 || call->status >= 500; /* GitHub may have done it */
-        if (r < 0) {
-                struct setback setback = judge_refusal(rerun, call, r, err);
-
-                return setback.passing ? look_again(rerun, setback.err.text, err)
-                                       : tell(rerun, setback.err.text, err);
-        }
         switch (r) {
         case 0:
                 emit_rerun(rerun);
@@ -390,6 +393,11 @@ static int run_again(struct rerun *rerun, struct err *err)
                         "the App or token needs the repository permission \"Actions: read and "
                         "write\" (a change must be accepted for the installation)",
                         err);
+        case GITHUB_NOT_FOUND:
+                return tell(rerun,
+                        "GitHub does not find what is to run again: it was deleted just now, or "
+                        "the App or token may not write there",
+                        err);
         default:
                 return judge(rerun, call, r, err);
         }
@@ -399,6 +407,7 @@ int rerun_lost_job(struct scaler *scaler, struct job *job, struct err *err)
 {
         static int (*const steps[])(struct rerun * rerun, struct err * err) = {
                 open_dependencies,
+                get_token,
                 find_losses,
                 read_run,
                 read_jobs,

@@ -469,7 +469,7 @@ static void a_message_that_cannot_be_sent_again_comes_again(void **state)
         assert_string_equal(look(stage, LOST("")), STAGE_FAILED("m1"));
 }
 
-/* What passes costs no receive; what does not comes again, and becomes a letter. */
+/* What passes costs no receive. */
 static void github_cannot_be_read(void **state)
 {
         struct stage *stage = *state;
@@ -485,9 +485,6 @@ static void github_cannot_be_read(void **state)
         expect_again(stage, "sqs.test/watch");
         assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
         expect_look(stage, "");
-        expect_run(stage, 403, "{\"message\":\"Resource not accessible\"}");
-        assert_string_equal(look(stage, LOST("")), STAGE_FAILED("m1"));
-        expect_look(stage, "");
         expect_run(stage, 200, "{\"id\":7}");
         expect_again(stage, "sqs.test/watch");
         assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
@@ -499,6 +496,73 @@ static void github_cannot_be_read(void **state)
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
                 "</Errors></Response>");
         assert_string_equal(look(stage, LOST("")), STAGE_FAILED("m1"));
+}
+
+/* The first call that GitHub refuses for good ends the way, and people are told. */
+static void what_github_refuses_for_good_is_told_at_once(void **state)
+{
+        static const struct {
+                int status;
+                const char *answer;
+                const char *text;
+        } rows[] = {
+                {403, "{\"message\":\"Resource not accessible by integration\"}",
+                        "Resource not accessible by integration"},
+                {404, "{\"message\":\"Not Found\"}", "404"},
+                {410, "{\"message\":\"Gone\"}", "410"},
+                {422, "{\"message\":\"no\"}", "422"},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+                for (int refused = 0; refused < 4; refused++) {
+                        if (rows[i].status == 404 && refused == 0)
+                                continue; /* the run was deleted */
+                        expect_look(stage, "");
+                        expect_run(stage, refused == 0 ? rows[i].status : 200,
+                                refused == 0 ? rows[i].answer
+                                             : RUN_JSON("7", "70", "1", "completed"));
+                        if (refused == 1)
+                                script_expect(stage->script, "GET", ACTIONS "/runs/7/attempts/1",
+                                        NULL, rows[i].status, rows[i].answer);
+                        else if (refused > 1)
+                                expect_jobs(stage, JOB_JSON("9", "failure", ""));
+                        if (refused == 2)
+                                script_expect(stage->script, "GET", ACTIONS "/workflows/5/runs",
+                                        NULL, rows[i].status, rows[i].answer);
+                        else if (refused == 3)
+                                expect_newest(stage, "");
+                        if (refused == 3)
+                                script_expect(stage->script, "POST",
+                                        ACTIONS "/runs/7/rerun-failed-jobs", NULL, rows[i].status,
+                                        rows[i].answer);
+                        stage_expect_sent(stage, "are not run again");
+                        assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
+                        if (refused < 3)
+                                assert_sent(stage, rows[i].text);
+                }
+}
+
+/* Of the App, which may have been uninstalled. */
+static void a_token_that_github_refuses(void **state)
+{
+        static const struct {
+                int status;
+                const char *text;
+        } rows[] = {
+                {404, "are not run again"},
+                {403, "are not run again"},
+                {401, "\\\"watches\\\":1"},
+        };
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                script_expect(stage->script, "POST", "/app/installations/4711/access_tokens", NULL,
+                        rows[i].status, "{}");
+                stage_expect_sent(stage, rows[i].text);
+                assert_string_equal(look(stage, LOST(",\"installation\":4711")), STAGE_NONE_FAILED);
+        }
 }
 
 static void all_pages_of_jobs_are_read(void **state)
@@ -553,6 +617,8 @@ int main(void)
                 TEST(an_answer_that_is_lost_is_told_by_the_next_look),
                 TEST(a_message_that_cannot_be_sent_again_comes_again),
                 TEST(github_cannot_be_read),
+                TEST(what_github_refuses_for_good_is_told_at_once),
+                TEST(a_token_that_github_refuses),
                 TEST(all_pages_of_jobs_are_read),
                 TEST(a_run_that_never_ends_is_given_up),
         };
