@@ -26,6 +26,7 @@ enum step {
         STEP_DELETE,  /* that runner */
         STEP_STORE,   /* PutParameter */
         STEP_COMPARE, /* GetParameter: one is stored already */
+        STEP_REPLACE, /* PutParameter, in place of what nobody can read */
         STEP_DISCARD, /* delete the runner that was just registered */
         STEP_DONE,
 };
@@ -35,6 +36,7 @@ enum finding {
         IS_DONE,    /* minted, stored, or deleted */
         IS_ABSENT,  /* there is no such parameter or runner */
         IS_PRESENT, /* the parameter: the machine has or had its hand-over */
+        IS_GARBLED, /* the parameter: it is no hand-over, so the machine cannot use it either */
         IS_TAKEN,   /* the name, at GitHub */
         IS_OFFLINE, /* the runner never came: nobody has its configuration */
         IS_ONLINE,  /* the runner is the machine's, with a job or without */
@@ -50,11 +52,13 @@ static const struct way {
 } ways[] = {
         {STEP_LOOK, IS_PRESENT, STEP_DONE},
         {STEP_LOOK, IS_ABSENT, STEP_MINT},
+        {STEP_LOOK, IS_GARBLED, STEP_MINT},
 
         {STEP_MINT, IS_DONE, STEP_STORE},
         {STEP_MINT, IS_TAKEN, STEP_CHECK},
         {STEP_CHECK, IS_PRESENT, STEP_DONE},
         {STEP_CHECK, IS_ABSENT, STEP_FIND},
+        {STEP_CHECK, IS_GARBLED, STEP_FIND},
         {STEP_FIND, IS_ABSENT, STEP_MINT},
         {STEP_FIND, IS_ONLINE, STEP_DONE},
         {STEP_FIND, IS_OFFLINE, STEP_DELETE},
@@ -66,6 +70,8 @@ static const struct way {
         {STEP_COMPARE, IS_OURS, STEP_DONE},
         {STEP_COMPARE, IS_ABSENT, STEP_STORE},
         {STEP_COMPARE, IS_OTHERS, STEP_DISCARD},
+        {STEP_COMPARE, IS_GARBLED, STEP_REPLACE},
+        {STEP_REPLACE, IS_DONE, STEP_DONE},
         {STEP_DISCARD, IS_DONE, STEP_DONE},
         {STEP_DISCARD, IS_BUSY, STEP_DONE},
 };
@@ -145,42 +151,41 @@ static struct http_call *make_get(struct registration *registration)
         return ssm_get_parameter(registration->aws, registration->parameter);
 }
 
-/* The runner of the stored hand-over; 0 if it cannot be read. */
-static int read_stored(
-        const struct http_call *call, int64_t *ret_runner_id, bool *ret_present, struct err *err)
+/* A finding, or negative. *ret_runner_id is the runner of the stored hand-over. */
+static int read_stored(const struct registration *registration, const struct http_call *call,
+        int64_t *ret_runner_id, struct err *err)
 {
         _cleanup_buf_ struct buf value = BUF_INIT(SSM_ADVANCED_MAX);
         _cleanup_(handover_release) struct handover handover = {0};
+        struct err fault;
         int r = ssm_get_parameter_answer(call, &value, err);
 
-        if (r < 0)
-                return r;
-        *ret_present = r == 0;
-        if (r == 0 && handover_parse(buf_string(&value), value.size, &handover, NULL) == 0)
-                *ret_runner_id = handover.runner_id;
-        return 0;
+        if (r != 0)
+                return r < 0 ? r : IS_ABSENT;
+        if (handover_parse(buf_string(&value), value.size, &handover, &fault) < 0) {
+                log_warning(&registration->scaler->log, "what is stored is no hand-over",
+                        LOG_TEXT("parameter", registration->parameter),
+                        LOG_TEXT("error", fault.text));
+                return IS_GARBLED;
+        }
+        *ret_runner_id = handover.runner_id;
+        return IS_PRESENT;
 }
 
 static int read_look(
         struct registration *registration, const struct http_call *call, struct err *err)
 {
-        bool present = false;
-        int r = read_stored(call, &registration->runner_id, &present, err);
-
-        return r < 0 ? r : present ? IS_PRESENT : IS_ABSENT;
+        return read_stored(registration, call, &registration->runner_id, err);
 }
 
 static int read_compare(
         struct registration *registration, const struct http_call *call, struct err *err)
 {
-        bool present = false;
         int64_t runner_id = 0;
-        int r = read_stored(call, &runner_id, &present, err);
+        int found = read_stored(registration, call, &runner_id, err);
 
-        if (r < 0)
-                return r;
-        if (!present)
-                return IS_ABSENT;
+        if (found != IS_PRESENT)
+                return found;
         return runner_id == registration->runner_id ? IS_OURS : IS_OTHERS;
 }
 
@@ -191,6 +196,14 @@ static struct http_call *make_put(struct registration *registration)
         registration->stores++;
         return ssm_put_parameter(
                 registration->aws, registration->parameter, registration->value, HANDOVER_TAG, arn);
+}
+
+/* Only a new parameter can be given a tag: if this one has another's, the machine ends without a
+ * hand-over, and the watch launches for the job again. */
+static struct http_call *make_replace(struct registration *registration)
+{
+        return ssm_replace_parameter(
+                registration->aws, registration->parameter, registration->value);
 }
 
 static int read_put(
@@ -313,6 +326,7 @@ static const struct {
         [STEP_DELETE] = {make_delete, read_delete, true},
         [STEP_STORE] = {make_put, read_put, false},
         [STEP_COMPARE] = {make_get, read_compare, false},
+        [STEP_REPLACE] = {make_replace, read_put, false},
         [STEP_DISCARD] = {make_delete, read_delete, true},
 };
 

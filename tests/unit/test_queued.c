@@ -302,7 +302,11 @@ static void an_instance_of_the_same_name_is_adopted(void **state)
         const char *body = queued_job_with(1, "linux", ",\"stale\":1");
 
         expect_found(stage, "running", "");
-        expect_parameter(stage, "{\"Parameter\":{\"Value\":\"{}\"}}");
+        expect_parameter(stage, "{\"Parameter\":{\"Value\":\"{\\\"version\\\":1,\\\"jit_config\\\":"
+                                "\\\"c2VjcmV0\\\","
+                                "\\\"prefix\\\":\\\"/"
+                                "p\\\",\\\"spec\\\":\\\"linux\\\",\\\"scope\\\":\\\"repos/o/r\\\","
+                                "\\\"runner_id\\\":55,\\\"job\\\":{\\\"id\\\":1}}\"}}");
         assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
         assert_logged(stage, "found handed over");
 

@@ -293,6 +293,73 @@ static void a_parameter_of_another_runner_is_kept_and_ours_discarded(void **stat
         }
 }
 
+/* Cut off, or somebody else's. */
+static const char *const garbled[] = {
+        "", "{\\\"version\\\":1,\\\"jit", "{}", "{\\\"version\\\":1}", "[1]"};
+
+static void expect_replaced(struct stage *stage)
+{
+        script_expect(
+                stage->script, "POST", STAGE_SSM, "\"Overwrite\":true", 200, "{\"Version\":2}");
+}
+
+/* The machine cannot use it either, so it gets the new one in its place. */
+static void a_parameter_that_is_no_hand_over_is_replaced(void **state)
+{
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(garbled); i++) {
+                expect_launch(stage, NULL, 1, 1);
+                expect_jit(stage, 1);
+                expect_put(stage, 1, 400, EXISTS);
+                expect_parameter(stage, garbled[i]);
+                expect_replaced(stage);
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+                assert_sent(stage, "\\\"runner_id\\\":101");
+        }
+        assert_logged(stage, "\"message\":\"handed over\"");
+        assert_not_logged(stage, "found handed over");
+}
+
+/* With the runner of the try that stored it. */
+static void a_runner_whose_parameter_is_no_hand_over_is_replaced(void **state)
+{
+        static const char *const states[][2] = {
+                {"offline", "false"}, {"online", "false"}, {"online", "true"}};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+                expect_launch(stage, NULL, 1, 1);
+                expect_name_taken(stage);
+                expect_parameter(stage, garbled[0]);
+                expect_runner(stage, states[i][0], states[i][1]);
+                if (i == 0) {
+                        script_expect(
+                                stage->script, "DELETE", QUEUED_RUNNERS_URL "/55", NULL, 204, "");
+                        expect_jit(stage, 1);
+                        expect_put(stage, 1, 400, EXISTS);
+                        expect_parameter(stage, garbled[0]);
+                        expect_replaced(stage);
+                }
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        }
+}
+
+static void what_replaces_a_parameter_may_be_refused(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        expect_jit(stage, 1);
+        expect_put(stage, 1, 400, EXISTS);
+        expect_parameter(stage, garbled[0]);
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Overwrite\":true", 400, DENIED);
+        script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, 204, "");
+        expect_terminated(stage, "InstanceId.1=i-00000001");
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
 static void a_parameter_that_is_gone_again_is_stored(void **state)
 {
         struct stage *stage = *state;
@@ -395,6 +462,9 @@ int main(void)
                 TEST(a_name_that_stays_taken_waits),
                 TEST(a_parameter_of_the_same_runner_is_ours),
                 TEST(a_parameter_of_another_runner_is_kept_and_ours_discarded),
+                TEST(a_parameter_that_is_no_hand_over_is_replaced),
+                TEST(a_runner_whose_parameter_is_no_hand_over_is_replaced),
+                TEST(what_replaces_a_parameter_may_be_refused),
                 TEST(a_parameter_that_is_gone_again_is_stored),
                 TEST(a_parameter_that_comes_and_goes_waits),
                 TEST(only_what_can_never_work_gives_the_machine_up),
