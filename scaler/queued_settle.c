@@ -180,10 +180,7 @@ static void settle_wait(
         struct parking parking = {.reason = PARK_HELD};
 
         if (setback->result < 0 && !setback->passing) {
-                if (setback->by_github)
-                        fail_for_good(queued, item, setback->result, &setback->err);
-                else
-                        queued_job_fail(queued, item, setback->result, &setback->err);
+                fail_for_good(queued, item, setback->result, &setback->err);
                 return;
         }
         if (setback->result < 0)

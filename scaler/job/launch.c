@@ -271,7 +271,7 @@ static void on_found_by_token(struct http_call *answered, void *userdata)
         struct offer offer = offer_at(&launch->offers, launch->offer);
 
         if (ec2_describe_instances_answer(call, &instances, &launch->err) < 0)
-                launch->outcome = LAUNCH_UNSURE;
+                launch->outcome = aws_call_is_passing(call) ? LAUNCH_UNSURE : LAUNCH_FAILED;
         else
                 after_instances(launch, &instances, &offer);
         if (launch->outcome == LAUNCH_UNDER_WAY)

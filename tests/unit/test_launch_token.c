@@ -167,6 +167,38 @@ static void a_token_of_other_parameters_finds_its_instances(void **state)
         }
 }
 
+/* Whether they may be looked for is a matter of the role, which no waiting changes. */
+static void instances_that_may_not_be_looked_for_fail_the_launch(void **state)
+{
+        static const struct {
+                int status;
+                const char *code;
+                const char *told;
+                const char *answer;
+        } rows[] = {
+                {403, "UnauthorizedOperation", "wait: refused", STAGE_FAILED("m1")},
+                {401, "AuthFailure", "wait: refused", STAGE_FAILED("m1")},
+                {503, "RequestLimitExceeded", "wait: no answer", STAGE_NONE_FAILED},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                bool passes = rows[i].status == 503;
+                _cleanup_free_ char *queued = mem_format(
+                        ",\"queued_ms\":%lld", (long long)clock_wall_ms(stage->scaler.clock));
+
+                expect_refusal(stage, "RunInstances", 400, "IdempotentParameterMismatch");
+                for (int j = 0; j < (passes ? 3 : 1); j++)
+                        expect_refusal(stage, "client-token", rows[i].status, rows[i].code);
+                if (passes)
+                        stage_expect_sent(stage, "sqs.test/parked");
+                stage_expect_sent(stage, rows[i].told);
+                assert_string_equal(
+                        queued_one(stage, queued_job_with(1, "linux", queued)), rows[i].answer);
+                script_sleep(stage->script, 15 * 60 * MSEC_PER_SEC); /* told once in that time */
+        }
+}
+
 /* After a failed registration the retry has the same client token, for which EC2 returns the old
  * instance while that shuts down. */
 static void an_instance_that_shuts_down_is_not_used(void **state)
@@ -215,6 +247,7 @@ int main(void)
                 TEST(the_rest_of_a_launch_keeps_its_token_when_parked),
                 TEST(a_used_token_is_replaced),
                 TEST(a_token_of_other_parameters_finds_its_instances),
+                TEST(instances_that_may_not_be_looked_for_fail_the_launch),
                 TEST(an_instance_that_shuts_down_is_not_used),
                 TEST(an_instance_of_an_earlier_try_is_taken_over),
         };

@@ -209,6 +209,39 @@ static void an_ec2_that_cannot_be_asked_parks_the_job(void **state)
         assert_string_equal(recall(stage), STAGE_NONE_FAILED);
 }
 
+/* A permission that is missing makes a letter at once. */
+static void an_ec2_that_may_not_be_asked_makes_a_dead_letter(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_refusal(stage, "DescribeInstances", 403, "UnauthorizedOperation");
+        expect_status(stage, "queued");
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+        assert_sent(stage, "allow ec2:DescribeInstances in the policy of this role");
+}
+
+/* What is stored for a machine that lives is no hand-over: it gets one. */
+static void a_machine_without_a_usable_hand_over_gets_another(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_search(stage, "running", OWNED);
+        expect_status(stage, "queued");
+        for (int i = 0; i < 2; i++) {
+                if (i == 1) {
+                        expect_jit(stage, 1);
+                        expect_put(stage, 1, 400, "{\"__type\":\"ParameterAlreadyExists\"}");
+                }
+                script_expect(stage->script, "POST", STAGE_SSM, "\"WithDecryption\":true", 200,
+                        "{\"Parameter\":{\"Value\":\"{\"}}");
+        }
+        script_expect(
+                stage->script, "POST", STAGE_SSM, "\"Overwrite\":true", 200, "{\"Version\":2}");
+        assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"message\":\"handed over\",\"instance\":\"i-00000001\"");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -224,6 +257,8 @@ int main(void)
                 TEST(a_job_that_waits_no_longer_is_dropped),
                 TEST(a_job_that_github_holds_back_is_parked),
                 TEST(an_ec2_that_cannot_be_asked_parks_the_job),
+                TEST(an_ec2_that_may_not_be_asked_makes_a_dead_letter),
+                TEST(a_machine_without_a_usable_hand_over_gets_another),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
