@@ -105,11 +105,12 @@ class Cloud(View):
         parameters = {"GitHubApiUrl": self.github.api_url} if self.github else {}
         if self._prepared is None or self._prepared.parameters != parameters:
             self._prepared = Stack(moto, parameters)
+            config = settings.configuration(self._prepared, self.github)
+            self._prepared.store(settings.documents(config, self.github))
         self.stack = self._prepared.serve()
         self.config = self.options.config or settings.configuration(self.stack, self.github)
         documents = settings.documents(self.config, self.github) | self.options.secrets
-        for name, value in documents.items():
-            self.put_document(name, value)
+        self.stack.store(documents)
 
     def _make_aws(self, moto: Moto) -> None:
         template = self.stack.template
@@ -224,10 +225,7 @@ class Cloud(View):
 
     def put_document(self, name: str, value: str) -> None:
         """Store an SSM parameter below the prefix."""
-        name = f"{self.stack.prefix}/{name}"
-        self.client("ssm").put_parameter(
-            Name=name, Value=value, Type="SecureString", Tier="Advanced", Overwrite=True
-        )
+        self.stack.put_document(name, value)
 
     def queue(self, logical_id: str) -> Queue:
         """Find a queue by its name in the template."""

@@ -49,11 +49,17 @@ def hand_overs(stage):
     """List (job, machine) for each stored hand-over whose runner is registered."""
     runners = stage.github.registry.runners
     found = []
-    for name in stage.parameters():
-        document = parameter(stage, name)["Document"]
+    for name, document in documents(stage).items():
         runner = runners.get(document["runner_id"])
         found.append((document["job"]["id"], runner is not None and runner.name in name))
     return sorted(found)
+
+
+def documents(stage):
+    """Read all hand-overs at once."""
+    pages = stage.client("ssm").get_paginator("get_parameters_by_path")
+    found = pages.paginate(Path=f"{stage.stack.prefix}/runners/", WithDecryption=True)
+    return {one["Name"]: json.loads(one["Value"]) for page in found for one in page["Parameters"]}
 
 
 def promises(stage):
@@ -67,14 +73,15 @@ def promises(stage):
 
 def state(stage):
     """Describe all that lasts."""
+    machines = stage.instances()
     return {
-        "machines": len(stage.instances()),
+        "machines": len(machines),
         "hand-overs": hand_overs(stage),
         "runners": sorted(runner.busy for runner in stage.github.registry.runners.values()),
         "promises": promises(stage),
         "jobs on machines": sorted(
             tag["Value"]
-            for machine in stage.instances()
+            for machine in machines
             for tag in machine["Tags"]
             if tag["Key"] == "scale-agent:job-url"
         ),
@@ -135,7 +142,7 @@ def launched(stage, count):
     """Launch jobs, whose machines wait for nothing now; gives the machines in order of jobs."""
     jobs = some_jobs(stage, count)
     assert stage.invoke("queued", batch(stage, "QueuedQueue", *jobs)) == {"batchItemFailures": []}
-    names = {parameter(stage, name)["Document"]["job"]["id"]: name for name in stage.parameters()}
+    names = {document["job"]["id"]: name for name, document in documents(stage).items()}
     return jobs, [names[number].rpartition("/")[2] for number in sorted(names)]
 
 

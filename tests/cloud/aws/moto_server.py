@@ -22,6 +22,8 @@ import sys
 import threading
 from typing import Any
 
+import moto.backends
+import moto.core.errors
 import moto.core.responses
 import moto.sqs.models
 from botocore.loaders import JSONFileLoader
@@ -43,10 +45,16 @@ def keep_models() -> None:
 
 
 def keep_names() -> None:
-    """Work out once what moto would at each call: names of methods, and names in small letters."""
+    """Work out once what moto would at each call: names of methods, of services and of errors."""
     moto.core.responses.method_names_from_class = functools.cache(method_names_from_class)
     for module in (moto.core.responses, moto.sqs.models):
         module.camelcase_to_underscores = functools.cache(camelcase_to_underscores)
+    modules = frozenset(moto.backends.list_of_moto_modules())
+    moto.backends.list_of_moto_modules = lambda: modules
+    find_service = moto.core.utils.service_name_from_moto_package_name
+    moto.core.utils.service_name_from_moto_package_name = functools.cache(find_service)
+    errors = moto.core.errors.ErrorLookupFactory()
+    moto.core.errors.ErrorLookupFactory = lambda: errors
 
 
 def lock_queues() -> None:

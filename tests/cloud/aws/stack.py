@@ -23,6 +23,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from ..limits import PATIENCE
 from . import template
@@ -143,6 +144,7 @@ class Stack:
         self.document = template.load(path)
         self.parameters = parameters or {}
         self.sessions: dict[str, Session] = {}
+        self._documents: dict[str, str] = {}
         moto.set_up()
         moto.control("reset")
         moto.control("reset-auth", "inf")
@@ -167,14 +169,38 @@ class Stack:
         stack.sessions = dict(self.sessions)
         return stack
 
+    def store(self, documents: dict[str, str]) -> None:
+        """Have these documents below the prefix and no others of `store`, with few calls."""
+        for name in self._documents.keys() - documents.keys():
+            self.moto.client("ssm").delete_parameter(Name=f"{self.prefix}/{name}")
+        for name, value in documents.items():
+            if self._documents.get(name) != value:
+                self.put_document(name, value)
+        self._documents = documents
+
+    def put_document(self, name: str, value: str) -> None:
+        """Store an SSM parameter below the prefix."""
+        self.moto.client("ssm").put_parameter(
+            Name=f"{self.prefix}/{name}", Value=value,
+            Type="SecureString", Tier="Advanced", Overwrite=True,
+        )  # fmt: skip
+
     def _warm_up(self) -> None:
-        """Load the services that programs call, or each account would load them again."""
+        """Do once what each account would do again: load services, make the key of volumes."""
         client = self.moto.client
+        client("ec2").modify_ebs_default_kms_key_id(KmsKeyId="")
         client("ssm").get_parameters_by_path(Path=f"{self.prefix}/")
         client("sqs").list_queues()
         client("events").list_rules()
         client("ec2").describe_instances()
         client("ec2").describe_launch_templates()
+        for refused in (
+            lambda: client("ssm").get_parameter(Name=f"{self.prefix}/missing"),
+            lambda: client("sqs").get_queue_url(QueueName="missing"),
+            lambda: client("ec2").describe_instances(InstanceIds=["i-00000000000000000"]),
+        ):
+            with contextlib.suppress(ClientError):
+                refused()
 
     def _become_owner(self) -> None:
         iam = self.moto.client("iam")

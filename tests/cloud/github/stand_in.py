@@ -19,6 +19,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,12 @@ INSTALLATION = 4711
 ACCOUNT = "octo-org"
 
 
+@cache
+def _webhook_secret() -> str:
+    """Make the secret of the App's webhook, once: a stack that has it can be used again."""
+    return secrets.token_hex(20)
+
+
 class GitHub:
     """Start it, point the programs to `api_url` and `ca_file`, and queue jobs."""
 
@@ -52,7 +59,7 @@ class GitHub:
         self.doorman = Doorman()
         self.doorman.installations[INSTALLATION] = Installation(INSTALLATION, ACCOUNT)
         self.registry = Registry()
-        self.webhooks = Webhooks(secrets.token_hex(20), INSTALLATION, self.doorman.app_id)
+        self.webhooks = Webhooks(_webhook_secret(), INSTALLATION, self.doorman.app_id)
         self.jobs = Jobs(self.registry, self._announce)
         self.broker = Broker(self.registry, self.jobs)
         self.api = Api(self, base_path.rstrip("/"), self.faults)

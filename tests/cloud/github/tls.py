@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Certificates for GitHub's stand-in, and the key of its App.
 
-A certificate authority and a certificate for localhost are made when the stand-in starts, so that
-the programs verify a real chain: they are told to trust the authority as any program is, through
+A certificate authority and a certificate for localhost are made once a process, so that the
+programs verify a real chain: they are told to trust the authority as any program is, through
 SSL_CERT_FILE.
 """
 
@@ -24,21 +24,30 @@ LIFETIME = datetime.timedelta(days=2)
 
 def make_certificates(directory: Path) -> tuple[Path, ssl.SSLContext]:
     """Write `ca.pem` to `directory`; return its path and a server's context for localhost."""
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = _certificate("Local Cloud CA", authority_key, None, authority_key)
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _certificate("localhost", key, authority, authority_key)
-
+    authority, chain = _chain()
     ca_file = directory / "ca.pem"
     chain_file = directory / "server.pem"
-    ca_file.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    ca_file.write_bytes(authority)
     chain_file.touch(mode=0o600)
-    chain_file.write_bytes(_private_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+    chain_file.write_bytes(chain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(chain_file)
     context.set_alpn_protocols(["http/1.1"])
     return ca_file, context
+
+
+@cache
+def _chain() -> tuple[bytes, bytes]:
+    """Make the authority's certificate, and the server's with its key."""
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority = _certificate("Local Cloud CA", authority_key, None, authority_key)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _certificate("localhost", key, authority, authority_key)
+    return (
+        authority.public_bytes(serialization.Encoding.PEM),
+        _private_pem(key) + certificate.public_bytes(serialization.Encoding.PEM),
+    )
 
 
 @cache
