@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Makes a signed AWS call. The services (ec2, describe, ssm, sqs, events) are pairs of functions on
- * top of this: one makes a call, the other reads its answer (answer.h). Neither touches the
- * network, so that both can be tested and fuzzed alone; http/http.h carries the call.
+ * Makes a signed AWS call. The services (ec2, describe, ssm, s3, sqs, events) are pairs of
+ * functions on top of this: one makes a call, the other reads its answer (answer.h). Neither
+ * touches the network, so that both can be tested and fuzzed alone; http/http.h carries the call.
  *
  * libcurl signs (CURLOPT_AWS_SIGV4). Endpoints follow the standard settings AWS_ENDPOINT_URL and
  * AWS_ENDPOINT_URL_<SERVICE>.
@@ -63,6 +63,7 @@ enum aws_service {
         AWS_SQS,            /* JSON 1.0, AmazonSQS */
         AWS_EVENTBRIDGE,    /* JSON 1.1, AWSEvents */
         AWS_SERVICE_QUOTAS, /* JSON 1.1, ServiceQuotasV20190624 */
+        AWS_S3,             /* objects by their paths, XML lists and errors */
 };
 
 /* A JSON call: ACTION is a literal such as "GetParameter"; BODY is JSON text, which is copied. It
@@ -78,3 +79,18 @@ struct http_call *aws_object_call(
 /* A query call to EC2: FORM is what follows "Action=…&Version=…": encoded "&Name=value" pairs. */
 struct http_call *aws_query_call(
         struct aws *aws, enum aws_service service, const char *action, const char *form);
+
+/*
+ * A call to S3: KEY is "" for the bucket itself, QUERY is "" or encoded pairs "a=b&c=d" in the
+ * order of their names, since libcurl signs them as they stand. aws_s3_body() must follow, also
+ * where there is nothing to send.
+ *
+ * S3 differs from the other services in two ways: the path is encoded once, and a header names the
+ * body's hash. libcurl signs the path as it is in the URL (8.x: for S3 only), each header that it
+ * is given, and takes the hash from that header, so that its signature holds for S3. It sorts
+ * headers with their values: none may begin with the whole name of another.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+ */
+struct http_call *aws_s3_call(struct aws *aws, const char *action, const char *method,
+        const char *bucket, const char *key, const char *query);
+void aws_s3_body(struct http_call *call, const char *bytes, size_t size);

@@ -148,6 +148,9 @@ bool aws_code_is_passing(const char *code)
                 "ServiceUnavailableException",
                 "RequestTimeout",
                 "RequestTimeoutException",
+                "SlowDown",
+                "ConditionalRequestConflict",
+                "OperationAborted",
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(codes); i++)

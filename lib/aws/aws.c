@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "aws/answer.h"
+#include "base/digest.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -19,10 +20,14 @@
 #define QUERY_VERSION "2016-11-15"
 #define REGION_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789-"
 
+#define PATH_CHARACTERS                                                  \
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" \
+        "-._~/"
+
 static const struct {
         const char *name;         /* in the signature's scope and in host names */
         const char *variable;     /* overrides the endpoint of this service */
-        const char *target;       /* before the action in X-Amz-Target; NULL: query protocol */
+        const char *target;       /* before the action in X-Amz-Target; NULL: another protocol */
         const char *content_type; /* of the body */
 } services[] = {
         [AWS_EC2] = {"ec2", "AWS_ENDPOINT_URL_EC2", NULL,
@@ -33,6 +38,7 @@ static const struct {
                 "application/x-amz-json-1.1"},
         [AWS_SERVICE_QUOTAS] = {"servicequotas", "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
                 "ServiceQuotasV20190624", "application/x-amz-json-1.1"},
+        [AWS_S3] = {"s3", "AWS_ENDPOINT_URL_S3", NULL, "application/octet-stream"},
 };
 
 /* -- credentials -- */
@@ -137,29 +143,37 @@ const char *aws_domain(const char *region)
 
 /* -- calls -- */
 
-/* The service's address without a slash at its end; the caller frees. */
-static char *endpoint(const struct aws *aws, enum aws_service service)
+/* The address that the settings give to a service, without a slash at its end, or NULL; the caller
+ * frees. */
+static char *set_endpoint(enum aws_service service)
 {
         const char *own = setting(services[service].variable);
         const char *url = own ? own : setting("AWS_ENDPOINT_URL");
         size_t size;
 
         if (!url)
-                return mem_format("https://%s.%s.%s", services[service].name, aws->region,
-                        aws_domain(aws->region));
+                return NULL;
         size = strlen(url);
         while (size > 0 && url[size - 1] == '/')
                 size--;
         return mem_format("%.*s", (int)size, url);
 }
 
-static struct http_call *signed_call(
-        const struct aws *aws, enum aws_service service, const char *action)
+/* AWS's own address of a service; the caller frees. */
+static char *own_endpoint(const struct aws *aws, enum aws_service service, const char *host)
+{
+        return mem_format("https://%s%s.%s.%s", host, services[service].name, aws->region,
+                aws_domain(aws->region));
+}
+
+/* Takes URL. */
+static struct http_call *signed_call(const struct aws *aws, enum aws_service service,
+        const char *action, const char *method, char *url)
 {
         const struct aws_credentials *credentials = &aws->credentials;
-        _cleanup_free_ char *url = endpoint(aws, service);
-        struct http_call *call = http_call_new(action, "POST", "%s/", url);
+        struct http_call *call = http_call_new(action, method, "%s/", url);
 
+        free(url);
         call->sign_scope = mem_format("aws:amz:%s:%s", aws->region, services[service].name);
         call->sign_key = mem_string(credentials->access_key);
         call->sign_secret = mem_string(credentials->secret_key);
@@ -170,11 +184,20 @@ static struct http_call *signed_call(
         return call;
 }
 
+/* A POST to a service. */
+static struct http_call *post(struct aws *aws, enum aws_service service, const char *action)
+{
+        char *url = set_endpoint(service);
+
+        return signed_call(
+                aws, service, action, "POST", url ? url : own_endpoint(aws, service, ""));
+}
+
 struct http_call *aws_json_call(
         struct aws *aws, enum aws_service service, const char *action, const char *body)
 {
         _cleanup_free_ char *target = mem_format("%s.%s", services[service].target, action);
-        struct http_call *call = signed_call(aws, service, action);
+        struct http_call *call = post(aws, service, action);
 
         http_call_header(call, "X-Amz-Target", target);
         http_call_body(call, services[service].content_type, body, strlen(body));
@@ -194,9 +217,49 @@ struct http_call *aws_object_call(
 struct http_call *aws_query_call(
         struct aws *aws, enum aws_service service, const char *action, const char *form)
 {
-        struct http_call *call = signed_call(aws, service, action);
+        struct http_call *call = post(aws, service, action);
 
         http_call_body(call, services[service].content_type, "", 0);
         buf_add_format(&call->body, "Action=%s&Version=" QUERY_VERSION "%s", action, form);
         return call;
+}
+
+/* -- S3 -- */
+
+static void add_path(struct buf *url, const char *path)
+{
+        for (; *path; path++) {
+                if (strchr(PATH_CHARACTERS, *path))
+                        buf_add(url, path, 1);
+                else
+                        buf_add_format(url, "%%%02X", (unsigned char)*path);
+        }
+}
+
+/* A bucket has a host of its own, but at an endpoint from the settings it is part of the path. */
+struct http_call *aws_s3_call(struct aws *aws, const char *action, const char *method,
+        const char *bucket, const char *key, const char *query)
+{
+        _cleanup_free_ char *host = mem_format("%s.", bucket);
+        char *url = set_endpoint(AWS_S3);
+        bool is_set = url;
+        struct http_call *call = signed_call(
+                aws, AWS_S3, action, method, is_set ? url : own_endpoint(aws, AWS_S3, host));
+
+        if (is_set)
+                buf_add_format(&call->url, "%s/", bucket);
+        add_path(&call->url, key);
+        if (*query)
+                buf_add_format(&call->url, "?%s", query);
+        return call;
+}
+
+void aws_s3_body(struct http_call *call, const char *bytes, size_t size)
+{
+        char hash[DIGEST_HEX_SIZE];
+
+        digest_sha256_hex(bytes, size, hash);
+        http_call_header(call, "X-Amz-Content-Sha256", hash);
+        if (size > 0)
+                http_call_body(call, services[AWS_S3].content_type, bytes, size);
 }

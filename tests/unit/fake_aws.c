@@ -23,6 +23,7 @@ static const char *const variables[] = {
         "AWS_ENDPOINT_URL_SQS",
         "AWS_ENDPOINT_URL_EVENTBRIDGE",
         "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
+        "AWS_ENDPOINT_URL_S3",
 };
 
 struct aws *fake_aws_new(void)
