@@ -50,10 +50,12 @@ void agent_release(struct agent *agent)
         sd_event_source_disable_unref(agent->http_source);
         http_free(agent->http);
         sd_event_unref(agent->event);
+        store_release(&agent->store);
         aws_release(&agent->aws);
         agent_settings_release(&agent->settings);
         handover_release(&agent->handover);
         mem_free_secret(agent->metadata_token);
+        free(agent->bucket);
         free(agent->job_name);
         free(agent->result);
 }
@@ -108,6 +110,27 @@ struct aws *agent_aws(struct agent *agent)
         if (!agent->aws.region)
                 or_die(aws_init(&agent->aws, agent->identity.region, &err), "no region");
         return &agent->aws;
+}
+
+const struct store *agent_store(struct agent *agent)
+{
+        const struct imds_identity *identity = &agent->identity;
+        _cleanup_free_ char *arns = NULL;
+
+        if (agent->store.kind)
+                return &agent->store;
+        arns = mem_format("arn:%s:ec2:%s:%s:instance", aws_partition(identity->region),
+                identity->region, identity->account);
+        if (agent->bucket)
+                store_init_s3(&agent->store, agent_aws(agent), agent->bucket, arns);
+        else
+                store_init_ssm(&agent->store, agent_aws(agent), agent->settings.prefix, arns);
+        return &agent->store;
+}
+
+char *agent_handover_name(struct agent *agent)
+{
+        return store_name(agent_store(agent), agent->identity.instance_id);
 }
 
 bool agent_has_aws(const struct agent *agent)
@@ -176,9 +199,7 @@ void agent_call(struct agent *agent, struct http_call **slot, struct http_call *
 void agent_call_for_handover(struct agent *agent, struct http_call **slot,
         void (*done)(struct http_call *call, void *userdata), void *userdata)
 {
-        _cleanup_free_ char *name =
-                handover_parameter(agent->settings.prefix, agent->identity.instance_id);
-        struct http_call *call = ssm_get_parameter(agent_aws(agent), name);
+        struct http_call *call = store_get(agent_store(agent), agent->identity.instance_id);
 
         call->tries_max = 1;
         call->answer_limit = AGENT_HANDOVER_LIMIT;

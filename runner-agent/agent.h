@@ -13,12 +13,12 @@
 
 #include "aws/aws.h"
 #include "aws/imds.h"
-#include "aws/ssm.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "exchange/handover.h"
 #include "exchange/report.h"
+#include "exchange/store.h"
 #include "http/http.h"
 #include "settings.h"
 
@@ -34,6 +34,7 @@ struct agent {
         struct http *http;
         sd_event_source *http_source;
         struct aws aws;
+        struct store store;
         struct log log;
         struct log runner_log; /* the runner's own lines */
         struct log_json_sink json_sink;
@@ -42,8 +43,9 @@ struct agent {
         bool is_identified; /* `identity` was read, which proves that this is an EC2 instance */
         struct imds_identity identity;
         char *metadata_token; /* secret */
+        char *bucket;         /* in which the hand-over is; NULL: it is in SSM */
         struct err clock_err; /* set: the clock is wrong and could not be set */
-        bool has_parameter;   /* the hand-over's parameter was seen, whatever it contains */
+        bool has_parameter;   /* the hand-over was seen, whatever it contains */
         bool has_handover;
         struct handover handover;
         int64_t times[REPORT_TIMES]; /* wall clock; 0 = not (yet) */
@@ -61,6 +63,10 @@ sd_event *agent_event(struct agent *agent);
 struct http *agent_http(struct agent *agent);
 /* Needs the identity for the region; has credentials once identify is done. */
 struct aws *agent_aws(struct agent *agent);
+/* Where the hand-over is; needs the identity and the bucket. */
+const struct store *agent_store(struct agent *agent);
+/* What it is called, for people; the caller frees. */
+char *agent_handover_name(struct agent *agent);
 /* Whether AWS can be called: credentials were read at least once. */
 bool agent_has_aws(const struct agent *agent);
 /* The journal below systemd, else JSON lines on standard error. */
@@ -84,8 +90,8 @@ void agent_call(struct agent *agent, struct http_call **slot, struct http_call *
         void (*done)(struct http_call *call, void *userdata), void *userdata);
 
 /* The answer with a hand-over in JSON, with every byte escaped at worst, and what surrounds it. */
-#define AGENT_HANDOVER_LIMIT (8UL * SSM_ADVANCED_MAX)
-/* The same with the call that reads this machine's hand-over parameter, tried once. */
+#define AGENT_HANDOVER_LIMIT STORE_VALUE_MAX
+/* The same with the call that reads this machine's hand-over, tried once. */
 void agent_call_for_handover(struct agent *agent, struct http_call **slot,
         void (*done)(struct http_call *call, void *userdata), void *userdata);
 /* Cancels and frees the call in *SLOT, if there is one. */

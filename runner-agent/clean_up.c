@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "aws/ssm.h"
 #include "base/mem.h"
 
 #define RETRY_FIRST_MS 250
@@ -18,11 +17,6 @@
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
 static void look_for_parameter(struct clean_up *clean_up);
-
-static char *parameter_name(const struct agent *agent)
-{
-        return handover_parameter(agent->settings.prefix, agent->identity.instance_id);
-}
 
 static bool is_left(const struct clean_up *clean_up)
 {
@@ -61,10 +55,11 @@ static void on_gone(struct clean_up *clean_up)
 static void on_deleted(struct http_call *call, void *userdata)
 {
         struct clean_up *clean_up = userdata;
-        int r = ssm_delete_parameter_answer(call, &clean_up->err);
+        const struct store *store = agent_store(clean_up->agent);
+        int r = store_delete_answer(store, call, &clean_up->err);
 
         agent_call_drop(clean_up->agent, &clean_up->call);
-        if (r == -EACCES) {
+        if (r == -EACCES && store_hides_absence(store)) {
                 clean_up->was_refused = true;
                 look_for_parameter(clean_up);
         } else if (r < 0) {
@@ -78,8 +73,7 @@ static void on_deleted(struct http_call *call, void *userdata)
 static void delete_parameter(struct clean_up *clean_up)
 {
         struct agent *agent = clean_up->agent;
-        _cleanup_free_ char *name = parameter_name(agent);
-        struct http_call *call = ssm_delete_parameter(agent_aws(agent), name);
+        struct http_call *call = store_delete(agent_store(agent), agent->identity.instance_id);
 
         call->tries_max = 1;
         agent_call(agent, &clean_up->call, call, on_deleted, clean_up);
@@ -101,19 +95,20 @@ void clean_up_start(struct clean_up *clean_up)
 
 /* -- looking for it -- */
 
-/* The role may use only the parameter that carries this instance's tag. One that does not exist has
- * no tag, so that a refusal to read means that it is gone; one that can be read but not deleted is
- * still there. */
+/* In SSM, the role may use only the parameter that carries this instance's tag. One that does not
+ * exist has no tag, so that a refusal to read means that it is gone; one that can be read but not
+ * deleted is still there. */
 static void on_looked(struct http_call *call, void *userdata)
 {
         struct clean_up *clean_up = userdata;
         struct agent *agent = clean_up->agent;
         _cleanup_buf_ struct buf value = BUF_INIT(call->answer_limit);
         struct err err;
-        int r = ssm_get_parameter_answer(call, &value, &err);
+        const struct store *store = agent_store(agent);
+        int r = store_get_answer(store, call, &value, &err);
 
         agent_call_drop(agent, &clean_up->call);
-        if (r == SSM_NOT_FOUND || r == -EACCES) {
+        if (r == STORE_ABSENT || (r == -EACCES && store_hides_absence(store))) {
                 on_gone(clean_up);
         } else if (clean_up->was_refused) {
                 clean_up->was_refused = false;
@@ -132,8 +127,7 @@ static void on_looked(struct http_call *call, void *userdata)
 static void look_for_parameter(struct clean_up *clean_up)
 {
         struct agent *agent = clean_up->agent;
-        _cleanup_free_ char *name = parameter_name(agent);
-        struct http_call *call = ssm_get_parameter(agent_aws(agent), name);
+        struct http_call *call = store_get(agent_store(agent), agent->identity.instance_id);
 
         agent_call(agent, &clean_up->call, call, on_looked, clean_up);
 }
@@ -143,7 +137,7 @@ static void look_for_parameter(struct clean_up *clean_up)
 static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct clean_up *clean_up = userdata;
-        _cleanup_free_ char *name = parameter_name(clean_up->agent);
+        _cleanup_free_ char *name = agent_handover_name(clean_up->agent);
 
         (void)source;
         (void)usec;
@@ -152,7 +146,7 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
                 return 0;
         }
         if (!clean_up->err.text[0])
-                err_set(&clean_up->err, 0, "SSM did not answer in time");
+                err_set(&clean_up->err, 0, "AWS did not answer in time");
         log_error(agent_log(clean_up->agent), "parameter left behind, the scaler will delete it",
                 LOG_TEXT("parameter", name), LOG_TEXT("error", clean_up->err.text));
         end_clean_up(clean_up, -ETIMEDOUT);

@@ -2,7 +2,8 @@
 
 /*
  * One round of calls: the token first; with it, at the same time, the identity document (whose
- * answer also tells the time) and the name of the role; then the role's credentials. When any of
+ * answer also tells the time), the tag that names the bucket of the hand-over, and the name of the
+ * role; then the role's credentials. When any of
  * them fails, the whole round is repeated after a back-off.
  */
 
@@ -32,6 +33,7 @@
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
 static void on_identity(struct http_call *call, void *userdata);
+static void on_bucket(struct http_call *call, void *userdata);
 static void on_role(struct http_call *call, void *userdata);
 static void on_credentials(struct http_call *call, void *userdata);
 
@@ -39,6 +41,7 @@ static void drop_calls(struct identify *identify)
 {
         agent_call_drop(identify->agent, &identify->token);
         agent_call_drop(identify->agent, &identify->identity);
+        agent_call_drop(identify->agent, &identify->bucket);
         agent_call_drop(identify->agent, &identify->role);
         agent_call_drop(identify->agent, &identify->credentials);
 }
@@ -55,7 +58,8 @@ static void start_call(struct identify *identify, struct http_call **slot, struc
 
 static bool is_asking(const struct identify *identify)
 {
-        return identify->token || identify->identity || identify->role || identify->credentials;
+        return identify->token || identify->identity || identify->bucket || identify->role ||
+               identify->credentials;
 }
 
 /* -- how a round ends -- */
@@ -118,14 +122,14 @@ static int64_t refresh_delay_ms(const struct agent *agent, int64_t expires_ms)
         return delay > REFRESH_LEAST_MS ? delay : REFRESH_LEAST_MS;
 }
 
-/* Both branches of a round lead here; the later one ends it. */
+/* All branches of a round lead here; the latest one ends it. */
 static void join(struct identify *identify)
 {
         struct agent *agent = identify->agent;
         agent_done done = identify->done;
         int64_t expires_ms = identify->found.expires_ms;
 
-        if (!agent->is_identified || !identify->has_credentials)
+        if (!agent->is_identified || !identify->has_bucket || !identify->has_credentials)
                 return;
         aws_set_credentials(agent_aws(agent), &identify->found);
         identify->has_credentials = false;
@@ -157,6 +161,9 @@ static void on_token(struct http_call *call, void *userdata)
         if (!agent->is_identified)
                 start_call(identify, &identify->identity, imds_get(token, IMDS_PATH_IDENTITY),
                         on_identity);
+        if (!identify->has_bucket)
+                start_call(identify, &identify->bucket, imds_get(token, IMDS_PATH_TAG(STORE_TAG)),
+                        on_bucket);
         start_call(identify, &identify->role, imds_get(token, IMDS_PATH_ROLES), on_role);
 }
 
@@ -176,6 +183,24 @@ static void on_identity(struct http_call *call, void *userdata)
         agent->is_identified = true;
         agent_time(agent, REPORT_TIME_IDENTIFIED);
         agent_log_context(agent, "instance", agent->identity.instance_id);
+        join(identify);
+}
+
+/* There is no such tag, or tags are not shown here: the hand-over is in SSM. */
+static void on_bucket(struct http_call *call, void *userdata)
+{
+        struct identify *identify = userdata;
+        struct agent *agent = identify->agent;
+        char *bucket = NULL;
+        int r = imds_text_answer(call, &bucket, &identify->err);
+
+        agent_call_drop(agent, &identify->bucket);
+        if (r < 0) {
+                try_later(identify);
+                return;
+        }
+        agent->bucket = bucket;
+        identify->has_bucket = true;
         join(identify);
 }
 

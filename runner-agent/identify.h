@@ -4,9 +4,9 @@
 /*
  * First stage: which instance this machine is, and the credentials with which it calls AWS.
  *
- * In: EC2's metadata service (IMDSv2), nothing else. Out: agent->identity, agent->metadata_token
- * and the credentials of agent_aws(), which are kept fresh from then on. It ends when both are
- * there, or at the limit in the settings.
+ * In: EC2's metadata service (IMDSv2), nothing else. Out: agent->identity, agent->metadata_token,
+ * agent->bucket, which a tag of the instance names, and the credentials of agent_aws(), which are
+ * kept fresh from then on. It ends when all are there, or at the limit in the settings.
  */
 
 #include <stdbool.h>
@@ -24,10 +24,12 @@ struct identify {
         struct http_call *token;
         struct http_call *identity;
         struct http_call *role;
+        struct http_call *bucket;
         struct http_call *credentials;
         sd_event_source *timer; /* the next try, or the next refresh */
         struct aws_credentials found;
         bool has_credentials;
+        bool has_bucket;          /* or knows that there is none */
         bool has_network_changed; /* during the present round of calls */
         int64_t deadline_ms;
         unsigned failures;

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 
-#include "aws/ssm.h"
 #include "base/mem.h"
 
 /* In polls: how often the report is repeated, since an answer may have been lost; and the longest
@@ -101,18 +100,19 @@ static void on_gone(struct idle *idle)
                 on_grace_over, idle);
 }
 
-/* The role may use only the parameter that carries this instance's tag, so that one which is gone
- * may be refused as well (clean_up.c). */
+/* In SSM, the role may use only the parameter that carries this instance's tag, so that one which
+ * is gone may be refused as well (clean_up.c). */
 static void on_answer(struct http_call *call, void *userdata)
 {
         struct idle *idle = userdata;
         struct agent *agent = idle->agent;
         _cleanup_buf_ struct buf value = BUF_INIT(call->answer_limit);
         struct err err;
-        int r = ssm_get_parameter_answer(call, &value, &err);
+        const struct store *store = agent_store(agent);
+        int r = store_get_answer(store, call, &value, &err);
 
         agent_call_drop(agent, &idle->call);
-        if (r == SSM_NOT_FOUND || r == -EACCES) {
+        if (r == STORE_ABSENT || (r == -EACCES && store_hides_absence(store))) {
                 on_gone(idle);
                 return;
         }

@@ -10,11 +10,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "aws/ssm.h"
 #include "base/mem.h"
 
 #define RETRY_FIRST_MS 100
 #define RETRY_MOST_MS 2000
+/* A role's permissions may arrive so late. */
+#define REFUSED_MOST_MS (30 * MSEC_PER_SEC)
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
 
@@ -36,8 +37,8 @@ static void try_later(struct receive *receive)
                 agent_timer(agent, &receive->timer, delay, on_time, receive);
                 return;
         }
-        name = handover_parameter(agent->settings.prefix, agent->identity.instance_id);
-        err_set(&err, -ETIMEDOUT, "no hand-over in parameter %s within %lld s%s%s", name,
+        name = agent_handover_name(agent);
+        err_set(&err, -ETIMEDOUT, "no hand-over in %s within %lld s%s%s", name,
                 (long long)agent->settings.parameter_limit_seconds,
                 receive->err.text[0] ? ": " : "", receive->err.text);
         end_receive(receive, -ETIMEDOUT, &err);
@@ -60,12 +61,25 @@ static void read_value(struct receive *receive, const struct buf *value)
         end_receive(receive, 0, NULL);
 }
 
+/* Whether the store has refused for so long that it will not do otherwise. */
+static bool is_refused(struct receive *receive, int r)
+{
+        struct agent *agent = receive->agent;
+        int64_t now = clock_monotonic_ms(agent->clock);
+
+        if (r != -EACCES || store_hides_absence(agent_store(agent)))
+                receive->refused_ms = 0;
+        else if (receive->refused_ms == 0)
+                receive->refused_ms = now;
+        return receive->refused_ms > 0 && now - receive->refused_ms >= REFUSED_MOST_MS;
+}
+
 static void on_answer(struct http_call *call, void *userdata)
 {
         struct receive *receive = userdata;
         _cleanup_buf_ struct buf value = BUF_INIT(AGENT_HANDOVER_LIMIT);
         struct err err;
-        int r = ssm_get_parameter_answer(call, &value, &err);
+        int r = store_get_answer(agent_store(receive->agent), call, &value, &err);
 
         agent_call_drop(receive->agent, &receive->call);
         if (r == 0) {
@@ -77,7 +91,10 @@ static void on_answer(struct http_call *call, void *userdata)
                 log_debug(agent_log(receive->agent), "hand-over not read",
                         LOG_TEXT("error", err.text));
         }
-        try_later(receive);
+        if (is_refused(receive, r))
+                end_receive(receive, r, &receive->err);
+        else
+                try_later(receive);
 }
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata)

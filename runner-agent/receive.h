@@ -4,9 +4,10 @@
 /*
  * Second stage: what this machine is to do.
  *
- * In: the SSM parameter PREFIX/runners/INSTANCE. The scaler can write it only once the instance
- * exists, which is often a little later than this machine asks. Out: agent->handover. It ends with
- * the hand-over, with one that cannot be read, or at the limit in the settings.
+ * In: the SSM parameter PREFIX/runners/INSTANCE, or the object in S3 whose key is this instance's
+ * ARN. The scaler can write it only once the instance exists, which is often a little later than
+ * this machine asks. Out: agent->handover. It ends with the hand-over, with one that cannot be
+ * read, or at the limit in the settings.
  */
 
 #include <stdint.h>
@@ -23,12 +24,13 @@ struct receive {
         sd_event_source *timer;
         int64_t deadline_ms;
         unsigned failures;
-        struct err err; /* the latest answer that was neither the parameter nor its absence */
+        int64_t refused_ms; /* since when S3 has refused; 0: it has not */
+        struct err err;     /* the latest answer that was neither the hand-over nor its absence */
 };
 
 /* Asks until the limit, also after a refusal, since a role's permissions may arrive late; the last
- * refusal becomes part of the reason. WAITING is called once, after the first answer without a
- * hand-over. */
+ * refusal becomes part of the reason. S3, which says what does not exist, may refuse for 30 s.
+ * WAITING is called once, after the first answer without a hand-over. */
 void receive_start(
         struct receive *receive, void (*waiting)(void *userdata), agent_done done, void *userdata);
 void receive_release(struct receive *receive);

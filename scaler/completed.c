@@ -24,6 +24,7 @@
 #include "job/loss.h"
 #include "job/token_requests.h"
 #include "machine/leftovers.h"
+#include "machine/stores.h"
 
 /* A batch, and the job of each of its records. */
 struct completed {
@@ -215,12 +216,13 @@ static void follow_losses(struct scaler *scaler, struct completed *completed)
         }
 }
 
-/* Deletes the parameters of all machines of the batch. A failure fails their records. */
+/* Deletes the hand-overs of all machines of the batch. A failure fails their records. */
 static void delete_parameters(struct scaler *scaler, struct completed *completed)
 {
         const struct job *jobs = completed->jobs;
         struct batch *batch = completed->batch;
         _cleanup_free_ const char **instances = mem_alloc(batch->n_records * sizeof(char *));
+        _cleanup_(stores_release) struct stores stores = {0};
         struct aws *aws;
         struct err err;
         size_t n = 0;
@@ -233,8 +235,9 @@ static void delete_parameters(struct scaler *scaler, struct completed *completed
                 return;
         r = scaler_aws(scaler, &aws, &err);
         if (r == 0)
-                r = leftovers_delete_parameters(
-                        scaler, aws, completed->config->prefix, instances, n, &err);
+                r = stores_init(&stores, completed->config, aws, &err);
+        if (r == 0)
+                r = leftovers_delete_handovers(scaler, stores.for_new, instances, n, &err);
         for (size_t i = 0; r < 0 && i < batch->n_records; i++)
                 if (batch->records[i].result == 0 && ec2_is_instance_id(jobs[i].runner_name))
                         record_fail(scaler, &batch->records[i], r, &err);

@@ -29,6 +29,7 @@
 #include "job/breaker.h"
 #include "job/park.h"
 #include "job/ticket_keys.h"
+#include "machine/stores.h"
 
 /* -- reading the batch -- */
 
@@ -355,10 +356,13 @@ static void queued_release(struct queued *queued)
 
 static int open_dependencies(struct queued *queued, struct err *err)
 {
+        _cleanup_(stores_release) struct stores stores = {0};
         int r = scaler_config(queued->scaler, &queued->config, err);
 
         if (r == 0)
                 r = scaler_aws(queued->scaler, &queued->aws, err);
+        if (r == 0)
+                r = stores_init(&stores, queued->config, queued->aws, err);
         if (r == 0)
                 r = ticket_keys_make(queued->scaler, &queued->ticket_keys, err);
         if (r == 0)

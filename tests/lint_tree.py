@@ -50,7 +50,7 @@ ROOMS: list[tuple[str, str, list[str]]] = [
     ("base", "*/base/*", []),
     ("http", "*/http/*", ["base"]),
     ("cli", "*/cli/*", ["base"]),
-    ("exchange", "*/exchange/*", ["base"]),
+    ("exchange", "*/exchange/*", ["aws", "http", "base"]),
     ("aws", "*/aws/*", ["http", "base"]),
     ("github", "*/github/*", ["http", "base"]),
     ("notify", "*/notify/*", ["http", "base"]),

@@ -29,6 +29,8 @@ int imds_text_answer(const struct http_call *call, char **ret_text, struct err *
 #define IMDS_PATH_IDENTITY "dynamic/instance-identity/document"
 #define IMDS_PATH_ROLES "meta-data/iam/security-credentials/"
 #define IMDS_PATH_SPOT_ACTION "meta-data/spot/instance-action"
+/* The value of a tag, where the launch template shows tags: InstanceMetadataTags. */
+#define IMDS_PATH_TAG(key) "meta-data/tags/instance/" key
 
 struct imds_identity {
         char instance_id[EC2_ID_SIZE];

@@ -30,6 +30,11 @@ struct http_call *s3_new_object(
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html */
 int s3_new_object_answer(const struct http_call *call, struct err *err);
 
+/* Stores an object, in place of one of that key. */
+struct http_call *s3_put_object(
+        struct aws *aws, const char *bucket, const char *key, const char *content);
+int s3_put_object_answer(const struct http_call *call, struct err *err);
+
 /* Deletes an object: 0 also when it is gone already. */
 struct http_call *s3_delete_object(struct aws *aws, const char *bucket, const char *key);
 int s3_delete_object_answer(const struct http_call *call, struct err *err);

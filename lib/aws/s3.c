@@ -51,12 +51,25 @@ int s3_get_object_answer(const struct http_call *call, struct buf *ret, struct e
                      : 0;
 }
 
-struct http_call *s3_new_object(
+struct http_call *s3_put_object(
         struct aws *aws, const char *bucket, const char *key, const char *content)
 {
         struct http_call *call = aws_s3_call(aws, "PutObject", "PUT", bucket, key, "");
 
         aws_s3_body(call, content, strlen(content));
+        return call;
+}
+
+int s3_put_object_answer(const struct http_call *call, struct err *err)
+{
+        return aws_accepted(call, err);
+}
+
+struct http_call *s3_new_object(
+        struct aws *aws, const char *bucket, const char *key, const char *content)
+{
+        struct http_call *call = s3_put_object(aws, bucket, key, content);
+
         http_call_header(call, "If-None-Match", "*");
         return call;
 }

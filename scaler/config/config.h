@@ -27,6 +27,10 @@ struct config_tag {
 #define CONFIG_FORKS_REFUSE "refuse"
 #define CONFIG_FORKS_ALLOW "allow"
 
+/* Where hand-overs wait for their machines: see exchange/store.h. */
+#define CONFIG_HAND_OVER_SSM "ssm"
+#define CONFIG_HAND_OVER_S3 "s3"
+
 /* One kind of runner. */
 struct config_spec {
         char *name;
@@ -60,6 +64,7 @@ struct config_spec {
 
 struct config {
         char *prefix;           /* "/scale-agent" */
+        char *hand_over;        /* CONFIG_HAND_OVER_… */
         char *app_id;           /* NULL: a personal token is used */
         int64_t *installations; /* empty: any */
         size_t n_installations;

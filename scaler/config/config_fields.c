@@ -282,7 +282,7 @@ static const struct config_field spec_fields[] = {
                 .items = "tags",
                 .allowed = "a string (at most 256 characters, no control characters)",
                 .max = 256,
-                .count_max = 38, /* EC2 allows 50, and the scaler sets up to 11 */
+                .count_max = 38, /* EC2 allows 50, and the scaler sets up to 12 */
                 .format = &config_format_line,
                 .allowed_key = "1 to 128 letters, digits, + - = . , _ : @, not Name, "
                                "and not begin with aws: or scale-agent:",
@@ -370,6 +370,19 @@ static const struct config_field document_fields[] = {
                 .format = &config_format_prefix,
                 .default_text = "/scale-agent",
                 AT(prefix),
+        },
+        {
+                .name = "hand_over",
+                .description =
+                        "Where hand-overs wait for their machines: ssm, or s3 for bursts of more "
+                        "than three jobs a second. s3 needs a stack with HAND_OVER=s3.",
+                .kind = CONFIG_TEXT,
+                .allowed = "\"ssm\" or \"s3\"",
+                .min = 1,
+                .max = 16,
+                .format = &config_format_hand_over,
+                .default_text = CONFIG_HAND_OVER_SSM,
+                AT(hand_over),
         },
         {
                 .name = "github",

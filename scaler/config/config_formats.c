@@ -87,6 +87,11 @@ static bool is_forks(const char *text)
         return strcmp(text, CONFIG_FORKS_REFUSE) == 0 || strcmp(text, CONFIG_FORKS_ALLOW) == 0;
 }
 
+static bool is_hand_over(const char *text)
+{
+        return strcmp(text, CONFIG_HAND_OVER_SSM) == 0 || strcmp(text, CONFIG_HAND_OVER_S3) == 0;
+}
+
 static bool is_without_control_characters(const char *text)
 {
         for (; *text; text++)
@@ -168,6 +173,11 @@ const struct config_format config_format_rerun = {
 const struct config_format config_format_forks = {
         .is_valid = is_forks,
         .pattern = "^(refuse|allow)$",
+};
+
+const struct config_format config_format_hand_over = {
+        .is_valid = is_hand_over,
+        .pattern = "^(ssm|s3)$",
 };
 
 const struct config_format config_format_line = {

@@ -25,6 +25,7 @@ extern const struct config_format config_format_launch_template_version;
 extern const struct config_format config_format_subnet;
 extern const struct config_format config_format_rerun;
 extern const struct config_format config_format_forks;
+extern const struct config_format config_format_hand_over;
 extern const struct config_format config_format_line; /* no control characters */
 extern const struct config_format config_format_label;
 extern const struct config_format config_format_tag_key;

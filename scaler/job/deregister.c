@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Reads the parameters, and deletes the runners of all machines at the same time.
+ * Reads the hand-overs, and deletes the runners of all machines at the same time.
  */
 
 #include "deregister.h"
@@ -22,9 +22,9 @@ void deregistration_fail(struct deregistration *item, int r, const struct err *e
         err_prefix(&item->machine->err, r, "instance %s", item->machine->instance->id);
 }
 
-/* -- the parameters -- */
+/* -- the hand-overs -- */
 
-static void read_parameter(struct deregistration *item, const char *value)
+static void read_handover(struct deregistration *item, const char *value)
 {
         struct err err;
 
@@ -38,7 +38,8 @@ static void read_parameter(struct deregistration *item, const char *value)
 }
 
 /* As many as one call to SSM takes. */
-static void read_some(struct deregistrations *all, size_t first, size_t n)
+static void read_parameters(
+        struct deregistrations *all, struct deregistration *const *items, size_t n)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         _cleanup_(ssm_free_parameters) cJSON *found = NULL;
@@ -47,19 +48,59 @@ static void read_some(struct deregistrations *all, size_t first, size_t n)
         int r;
 
         for (size_t i = 0; i < n; i++)
-                names[i] = handover_parameter(
-                        all->config->prefix, all->items[first + i].machine->instance->id);
+                names[i] = handover_parameter(all->config->prefix, items[i]->machine->instance->id);
         call = scaler_call(
                 all->scaler, ssm_get_parameters(all->aws, (const char *const *)names, n));
         r = ssm_get_parameters_answer(call, &found, &err);
         for (size_t i = 0; i < n; i++) {
                 if (r < 0)
-                        deregistration_fail(&all->items[first + i], r, &err);
+                        deregistration_fail(items[i], r, &err);
                 else
-                        read_parameter(&all->items[first + i],
+                        read_handover(items[i],
                                 cJSON_GetStringValue(
                                         cJSON_GetObjectItemCaseSensitive(found, names[i])));
                 free(names[i]);
+        }
+}
+
+/* All at the same time: S3 reads one object with a call. */
+static void read_objects(struct deregistrations *all, struct deregistration *const *items, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                items[i]->read = store_get(items[i]->store, items[i]->machine->instance->id);
+                scaler_start(all->scaler, items[i]->read);
+        }
+        for (size_t i = 0; i < n; i++) {
+                _cleanup_(http_call_freep) struct http_call *call = MEM_STEAL(items[i]->read);
+                _cleanup_buf_ struct buf value = BUF_INIT(STORE_VALUE_MAX);
+                struct err err;
+                int r;
+
+                http_await(scaler_http(all->scaler), call);
+                r = store_get_answer(items[i]->store, call, &value, &err);
+                if (r < 0)
+                        deregistration_fail(items[i], r, &err);
+                else if (r == 0)
+                        read_handover(items[i], buf_string(&value));
+        }
+}
+
+/* Reads what is in STORE. */
+static void read_store(struct deregistrations *all, const struct store *store)
+{
+        _cleanup_free_ struct deregistration **items = mem_alloc(all->n_items * sizeof(*items));
+        size_t n = 0;
+
+        for (size_t i = 0; i < all->n_items; i++)
+                if (all->items[i].store == store)
+                        items[n++] = &all->items[i];
+        for (size_t i = 0; i < n; i += SSM_NAMES_MAX) {
+                size_t some = n - i < SSM_NAMES_MAX ? n - i : SSM_NAMES_MAX;
+
+                if (store_is_s3(store))
+                        read_objects(all, items + i, some);
+                else
+                        read_parameters(all, items + i, some);
         }
 }
 
@@ -72,15 +113,23 @@ void deregistrations_init(struct deregistrations *all, struct scaler *scaler, st
         *all = (struct deregistrations){.scaler = scaler, .aws = aws, .n_items = n_machines};
         r = scaler_config(scaler, &all->config, &err);
         if (r == 0)
+                r = stores_init(&all->stores, all->config, aws, &err);
+        if (r == 0)
                 r = token_requests_init(&all->tokens, scaler, &err);
         all->items = mem_alloc(n_machines * sizeof(struct deregistration));
         for (size_t i = 0; i < n_machines; i++) {
                 all->items[i] = (struct deregistration){.machine = &machines[i], .all = all};
                 if (r < 0)
                         deregistration_fail(&all->items[i], r, &err);
+                else
+                        all->items[i].store = machines[i].is_in_s3 ? &all->stores.s3
+                                                                   : stores_of(&all->stores,
+                                                                             machines[i].instance);
         }
-        for (size_t i = 0; r == 0 && i < n_machines; i += SSM_NAMES_MAX)
-                read_some(all, i, n_machines - i < SSM_NAMES_MAX ? n_machines - i : SSM_NAMES_MAX);
+        if (r < 0)
+                return;
+        read_store(all, &all->stores.ssm);
+        read_store(all, &all->stores.s3);
 }
 
 void deregistrations_release(struct deregistrations *all)
@@ -89,26 +138,40 @@ void deregistrations_release(struct deregistrations *all)
                 handover_release(&all->items[i].handover);
         free(all->items);
         token_requests_release(&all->tokens);
+        stores_release(&all->stores);
 }
 
-void deregistrations_delete_parameters(
-        struct deregistrations *all, bool (*may)(const struct deregistration *item))
+/* Of those in STORE. */
+static void delete_from(struct deregistrations *all, const struct store *store,
+        bool (*may)(const struct deregistration *item))
 {
+        _cleanup_free_ struct deregistration **items = mem_alloc(all->n_items * sizeof(*items));
         _cleanup_free_ const char **ids = mem_alloc(all->n_items * sizeof(char *));
         struct err err;
         size_t n = 0;
         int r;
 
-        for (size_t i = 0; i < all->n_items; i++)
-                if (all->items[i].has_parameter && all->items[i].machine->result == 0 &&
-                        may(&all->items[i]))
-                        ids[n++] = all->items[i].machine->instance->id;
+        for (size_t i = 0; i < all->n_items; i++) {
+                struct deregistration *item = &all->items[i];
+
+                if (item->store != store || !item->has_parameter || item->machine->result < 0 ||
+                        !may(item))
+                        continue;
+                items[n] = item;
+                ids[n++] = item->machine->instance->id;
+        }
         if (n == 0)
                 return;
-        r = leftovers_delete_parameters(all->scaler, all->aws, all->config->prefix, ids, n, &err);
-        for (size_t i = 0; r < 0 && i < all->n_items; i++)
-                if (all->items[i].has_parameter && may(&all->items[i]))
-                        deregistration_fail(&all->items[i], r, &err);
+        r = leftovers_delete_handovers(all->scaler, store, ids, n, &err);
+        for (size_t i = 0; r < 0 && i < n; i++)
+                deregistration_fail(items[i], r, &err);
+}
+
+void deregistrations_delete_handovers(
+        struct deregistrations *all, bool (*may)(const struct deregistration *item))
+{
+        delete_from(all, &all->stores.ssm, may);
+        delete_from(all, &all->stores.s3, may);
 }
 
 /* -- the runners -- */

@@ -15,12 +15,14 @@
 #include "base/err.h"
 #include "exchange/handover.h"
 #include "github/github.h"
+#include "machine/stores.h"
 #include "scaler.h"
 #include "token_requests.h"
 
 /* A machine whose event is handled. */
 struct runner_machine {
         const struct ec2_instance *instance; /* set by the caller; borrowed */
+        bool is_in_s3; /* its hand-over, where the instance has no tags any more */
 
         int result; /* 0, or negative with the reason in ERR: its event must come again */
         struct err err;
@@ -29,10 +31,12 @@ struct runner_machine {
 struct deregistration {
         struct runner_machine *machine;
         struct deregistrations *all;
-        struct handover handover; /* runner_id 0: none, or one that cannot be read */
-        bool has_parameter;
-        bool is_done; /* GitHub has no such runner, now or before */
-        bool is_busy; /* GitHub refused, since it thinks that the runner works */
+        struct handover handover;  /* runner_id 0: none, or one that cannot be read */
+        bool has_parameter;        /* there is a hand-over */
+        const struct store *store; /* where it is */
+        struct http_call *read;    /* private to deregister.c */
+        bool is_done;              /* GitHub has no such runner, now or before */
+        bool is_busy;              /* GitHub refused, since it thinks that the runner works */
         int64_t installation;
         char scope[GITHUB_SCOPE_SIZE];
 };
@@ -41,13 +45,14 @@ struct deregistrations {
         struct scaler *scaler;
         struct aws *aws;
         const struct config *config;
+        struct stores stores;
         struct token_requests tokens;
         struct deregistration *items; /* one for each machine */
         size_t n_items;
 };
 
-/* Opens what is needed, and reads the parameters with one call for ten machines. What fails, fails
- * the machines. */
+/* Opens what is needed, and reads the hand-overs: those in SSM with one call for ten machines. What
+ * fails, fails the machines. */
 void deregistrations_init(struct deregistrations *all, struct scaler *scaler, struct aws *aws,
         struct runner_machine *machines, size_t n_machines);
 void deregistrations_release(struct deregistrations *all);
@@ -56,8 +61,8 @@ void deregistrations_release(struct deregistrations *all);
  * The answer comes with http_finish(). */
 void deregister(struct deregistration *item);
 
-/* Deletes the parameters of those ITEMS that have one, have not failed, and that MAY allows. */
-void deregistrations_delete_parameters(
+/* Deletes the hand-overs of those ITEMS that have one, have not failed, and that MAY allows. */
+void deregistrations_delete_handovers(
         struct deregistrations *all, bool (*may)(const struct deregistration *item));
 
 /* The first failure counts. */

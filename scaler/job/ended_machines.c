@@ -82,5 +82,5 @@ void handle_ended_machines(
         for (size_t i = 0; i < all.n_items; i++)
                 if (machines[i].result == 0)
                         follow_up(&all.items[i]);
-        deregistrations_delete_parameters(&all, may_delete);
+        deregistrations_delete_handovers(&all, may_delete);
 }

@@ -64,5 +64,5 @@ void handle_idle_machines(
                 if (all.items[i].is_busy)
                         log_info(&scaler->log, "a machine that reported no job has got one",
                                 LOG_TEXT("instance", machines[i].instance->id));
-        deregistrations_delete_parameters(&all, is_deregistered);
+        deregistrations_delete_handovers(&all, is_deregistered);
 }

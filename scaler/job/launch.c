@@ -14,6 +14,7 @@
 
 #include "base/digest.h"
 #include "launch_name.h"
+#include "machine/stores.h"
 #include "queue/tell_people.h"
 
 /* RunInstances and the hand-over must both fit into what is left of the event's time. */
@@ -77,6 +78,7 @@ static struct http_call *run_instances(const struct launch *launch, const struct
 {
         const struct config_spec *spec = launch->spec;
         _cleanup_free_ char *names = names_of(launch);
+        _cleanup_free_ char *bucket = stores_bucket(launch->config);
         struct ec2_tag tags[TAGS_MAX];
         char token[DIGEST_HEX_SIZE];
         char installation[24];
@@ -96,6 +98,8 @@ static struct http_call *run_instances(const struct launch *launch, const struct
         tags[n++] = (struct ec2_tag){"scale-agent:prefix", launch->config->prefix};
         tags[n++] = (struct ec2_tag){LAUNCH_LIFETIME_TAG, lifetime};
         tags[n++] = (struct ec2_tag){LAUNCH_NAMES_TAG, names};
+        if (bucket)
+                tags[n++] = (struct ec2_tag){STORE_TAG, bucket};
         for (size_t i = 0; i < spec->n_tags && n < TAGS_MAX; i++)
                 tags[n++] = (struct ec2_tag){spec->tags[i].key, spec->tags[i].value};
         make_token(launch, offer, names, token);

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "aws/ssm.h"
 #include "exchange/handover.h"
+#include "machine/stores.h"
 #include "ticket.h"
 #include "token_requests.h"
 
@@ -84,15 +84,6 @@ static void take(struct registration *registration, enum step step);
 
 /* -- the parameter -- */
 
-/* The instance's ARN, which the policy of its role compares with the tag of the parameter. */
-static char *instance_arn(const struct registration *registration)
-{
-        const char *region = registration->aws->region;
-
-        return mem_format("arn:%s:ec2:%s:%s:instance/%s", aws_partition(region), region,
-                registration->instance.account, registration->instance.id);
-}
-
 /* A report comes while the job runs, or within a day after the most that it may take. */
 #define TICKET_LIFE_MS(job_limit_seconds) (((job_limit_seconds) + 86400) * MSEC_PER_SEC)
 
@@ -148,23 +139,23 @@ static char *print_handover(
 
 static struct http_call *make_get(struct registration *registration)
 {
-        return ssm_get_parameter(registration->aws, registration->parameter);
+        return store_get(&registration->store, registration->instance.id);
 }
 
 /* A finding, or negative. *ret_runner_id is the runner of the stored hand-over. */
 static int read_stored(const struct registration *registration, const struct http_call *call,
         int64_t *ret_runner_id, struct err *err)
 {
-        _cleanup_buf_ struct buf value = BUF_INIT(SSM_ADVANCED_MAX);
+        _cleanup_buf_ struct buf value = BUF_INIT(STORE_VALUE_MAX);
         _cleanup_(handover_release) struct handover handover = {0};
         struct err fault;
-        int r = ssm_get_parameter_answer(call, &value, err);
+        int r = store_get_answer(&registration->store, call, &value, err);
 
         if (r != 0)
                 return r < 0 ? r : IS_ABSENT;
         if (handover_parse(buf_string(&value), value.size, &handover, &fault) < 0) {
                 log_warning(&registration->scaler->log, "what is stored is no hand-over",
-                        LOG_TEXT("parameter", registration->parameter),
+                        LOG_TEXT("instance", registration->instance.id),
                         LOG_TEXT("error", fault.text));
                 return IS_GARBLED;
         }
@@ -191,30 +182,39 @@ static int read_compare(
 
 static struct http_call *make_put(struct registration *registration)
 {
-        _cleanup_free_ char *arn = instance_arn(registration);
-
         registration->stores++;
-        return ssm_put_parameter(
-                registration->aws, registration->parameter, registration->value, HANDOVER_TAG, arn);
+        return store_put(&registration->store, registration->instance.id, registration->value);
 }
 
-/* Only a new parameter can be given a tag: if this one has another's, the machine ends without a
- * hand-over, and the watch launches for the job again. */
+/* If the parameter has another's tag, the machine ends without a hand-over, and the watch launches
+ * for the job again. */
 static struct http_call *make_replace(struct registration *registration)
 {
-        return ssm_replace_parameter(
-                registration->aws, registration->parameter, registration->value);
+        return store_replace(&registration->store, registration->instance.id, registration->value);
 }
 
 static int read_put(
         struct registration *registration, const struct http_call *call, struct err *err)
 {
-        int r = ssm_put_parameter_answer(call, err);
+        _cleanup_free_ char *name = store_name(&registration->store, registration->instance.id);
+        int r = store_put_answer(&registration->store, call, err);
 
         if (r < 0)
-                return err_prefix(err, r, "SSM parameter %s", registration->parameter);
+                return err_prefix(err, r, "%s", name);
         registration->stored = r == 0;
-        return r == SSM_EXISTS ? IS_TAKEN : IS_DONE;
+        return r == STORE_EXISTS ? IS_TAKEN : IS_DONE;
+}
+
+static int read_replace(
+        struct registration *registration, const struct http_call *call, struct err *err)
+{
+        _cleanup_free_ char *name = store_name(&registration->store, registration->instance.id);
+        int r = store_replace_answer(&registration->store, call, err);
+
+        if (r < 0)
+                return err_prefix(err, r, "%s", name);
+        registration->stored = true;
+        return IS_DONE;
 }
 
 /* -- the runner -- */
@@ -326,7 +326,7 @@ static const struct {
         [STEP_DELETE] = {make_delete, read_delete, true},
         [STEP_STORE] = {make_put, read_put, false},
         [STEP_COMPARE] = {make_get, read_compare, false},
-        [STEP_REPLACE] = {make_replace, read_put, false},
+        [STEP_REPLACE] = {make_replace, read_replace, false},
         [STEP_DISCARD] = {make_delete, read_delete, true},
 };
 
@@ -380,7 +380,7 @@ static void take(struct registration *registration, enum step step)
         if (step == STEP_MINT && registration->mints == TIMES_MAX) {
                 give_up(registration, "a runner of this name");
         } else if (step == STEP_STORE && registration->stores == TIMES_MAX) {
-                give_up(registration, "its SSM parameter");
+                give_up(registration, "its hand-over");
         } else if (step == STEP_DONE) {
                 registration->state = REGISTRATION_DONE;
         } else {
@@ -395,9 +395,13 @@ static void take(struct registration *registration, enum step step)
 void registration_ready(void *userdata, const struct setback *setback)
 {
         struct registration *registration = userdata;
+        struct setback other = {0};
 
-        registration->parameter =
-                handover_parameter(registration->config->prefix, registration->instance.id);
+        if (!setback) {
+                other.result = stores_open_new(&registration->store, registration->config,
+                        registration->aws, registration->instance.account, &other.err);
+                setback = other.result < 0 ? &other : NULL;
+        }
         if (setback) {
                 fail(registration, setback);
                 return;
@@ -408,6 +412,6 @@ void registration_ready(void *userdata, const struct setback *setback)
 
 void registration_release(struct registration *registration)
 {
-        free(registration->parameter);
+        store_release(&registration->store);
         mem_free_secret(registration->value);
 }

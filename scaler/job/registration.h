@@ -12,6 +12,7 @@
 #include "aws/ec2.h"
 #include "base/err.h"
 #include "config/config.h"
+#include "exchange/store.h"
 #include "github/github.h"
 #include "job.h"
 #include "scaler.h"
@@ -46,10 +47,10 @@ struct registration {
         struct setback setback; /* when FAILED */
 
         /* Private to registration.c. */
-        char *parameter; /* name of the SSM parameter */
-        char *value;     /* of the SSM parameter; secret */
-        int step;        /* enum step */
-        unsigned mints;  /* JIT configurations asked for: each step of the way may come twice */
+        struct store store; /* where the hand-over is put */
+        char *value;        /* of the hand-over; secret */
+        int step;           /* enum step */
+        unsigned mints;     /* JIT configurations asked for: each step of the way may come twice */
         unsigned stores;
 };
 

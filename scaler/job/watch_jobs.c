@@ -17,6 +17,7 @@
 #include "follow.h"
 #include "launch_name.h"
 #include "machine/leftovers.h"
+#include "machine/stores.h"
 #include "relaunch.h"
 #include "token_requests.h"
 
@@ -275,13 +276,14 @@ static int watch_again(struct looks *looks, const struct look *look, struct err 
 static int delete_parameters(struct looks *looks, struct err *err)
 {
         _cleanup_free_ const char **ids = mem_alloc(looks->n_items * sizeof(char *));
+        _cleanup_(stores_release) struct stores stores = {0};
         size_t n = 0;
+        int r = stores_init(&stores, looks->config, looks->aws, err);
 
         for (size_t i = 0; i < looks->n_items; i++)
                 if (!looks->items[i].machine || !ec2_instance_lives(looks->items[i].machine))
                         ids[n++] = looks->items[i].watched->job.instance;
-        return leftovers_delete_parameters(
-                looks->scaler, looks->aws, looks->config->prefix, ids, n, err);
+        return r < 0 ? r : leftovers_delete_handovers(looks->scaler, stores.for_new, ids, n, err);
 }
 
 static int act(struct looks *looks, struct look *look, struct err *err)

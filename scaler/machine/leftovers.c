@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Deletes parameters and terminates instances.
+ * Deletes hand-overs and terminates instances.
  */
 
 #include "leftovers.h"
@@ -13,7 +13,7 @@
 #include "aws/ssm.h"
 #include "exchange/handover.h"
 
-static int delete_some(struct scaler *scaler, struct aws *aws, const char *prefix,
+static int delete_parameters(struct scaler *scaler, struct aws *aws, const char *prefix,
         const char *const *instances, size_t n, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
@@ -34,14 +34,38 @@ static int delete_some(struct scaler *scaler, struct aws *aws, const char *prefi
         return r;
 }
 
-int leftovers_delete_parameters(struct scaler *scaler, struct aws *aws, const char *prefix,
+static int delete_objects(struct scaler *scaler, const struct store *store,
+        const char *const *instances, size_t n, struct err *err)
+{
+        struct http_call *calls[SSM_NAMES_MAX];
+        int result = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                calls[i] = store_delete(store, instances[i]);
+                scaler_start(scaler, calls[i]);
+        }
+        for (size_t i = 0; i < n; i++) {
+                int r;
+
+                http_await(scaler_http(scaler), calls[i]);
+                r = store_delete_answer(store, calls[i], err);
+                if (r < 0)
+                        result = r;
+                http_call_free(calls[i]);
+        }
+        return result;
+}
+
+int leftovers_delete_handovers(struct scaler *scaler, const struct store *store,
         const char *const *instances, size_t n_instances, struct err *err)
 {
         int result = 0;
 
         for (size_t i = 0; i < n_instances; i += SSM_NAMES_MAX) {
                 size_t n = n_instances - i < SSM_NAMES_MAX ? n_instances - i : SSM_NAMES_MAX;
-                int r = delete_some(scaler, aws, prefix, instances + i, n, err);
+                int r = store_is_s3(store) ? delete_objects(scaler, store, instances + i, n, err)
+                                           : delete_parameters(scaler, store->aws, store->place,
+                                                     instances + i, n, err);
 
                 if (r < 0)
                         result = r;

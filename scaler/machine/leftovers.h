@@ -10,10 +10,12 @@
 
 #include "aws/aws.h"
 #include "base/err.h"
+#include "exchange/store.h"
 #include "scaler.h"
 
-/* Deletes the hand-over parameters of INSTANCES, ten with each call. 0 or negative. */
-int leftovers_delete_parameters(struct scaler *scaler, struct aws *aws, const char *prefix,
+/* Deletes the hand-overs of INSTANCES from STORE, ten at the same time: SSM has a call for that. 0
+ * or negative. */
+int leftovers_delete_handovers(struct scaler *scaler, const struct store *store,
         const char *const *instances, size_t n_instances, struct err *err);
 
 /* Terminates INSTANCES, with one call if EC2 knows all of them. 0 or negative. */

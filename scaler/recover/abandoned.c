@@ -60,6 +60,7 @@ static void handle_ended(struct sweep *sweep, const char *const *ids, size_t n_i
                         continue; /* EC2's event is still to come */
                 memcpy(forgotten[n].id, ids[i], strlen(ids[i]) + 1);
                 ended[n].instance = machine ? machine : &forgotten[n];
+                ended[n].is_in_s3 = sweep_handover(sweep, ids[i])->is_in_s3;
                 sweep_note(sweep, "clean up", ids[i], "its machine is gone, its hand-over is not");
                 n++;
         }
@@ -91,10 +92,10 @@ void sweep_abandoned(struct sweep *sweep, const struct ec2_instances *machines)
         size_t n = 0;
 
         for (size_t i = 0; i < sweep->handovers.count; i++) {
-                const struct ssm_listed *handover = &sweep->handovers.items[i];
-                const char *id = sweep_instance(handover);
+                const struct store_listed *handover = &sweep->handovers.items[i];
+                const char *id = handover->instance;
 
-                if (!id || handover->modified_ms > before || is_among(machines, id))
+                if (handover->modified_ms > before || is_among(machines, id))
                         continue;
                 if (n == ONCE_MAX) {
                         sweep->left++;

@@ -58,7 +58,7 @@ static bool is_overdue(const struct sweep *sweep, const struct ec2_instance *mac
 static bool may_hang(const struct sweep *sweep, const struct ec2_instance *machine)
 {
         int64_t now = clock_wall_ms(sweep->scaler->clock);
-        const struct ssm_listed *handover = sweep_handover(sweep, machine->id);
+        const struct store_listed *handover = sweep_handover(sweep, machine->id);
 
         return !ec2_instance_tag(machine, JOB_TAG) && machine->launched_ms > 0 &&
                age_ms(sweep, machine) > 2 * RECOVER_BOOT_LIMIT_MS && handover &&

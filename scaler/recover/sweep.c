@@ -12,7 +12,6 @@
 
 #include "aws/ec2.h"
 #include "base/json.h"
-#include "exchange/handover.h"
 
 /* The net is coarse: what is beyond these pages waits for the next sweep. */
 #define PAGES_MAX 20
@@ -58,37 +57,38 @@ bool sweep_has_time(struct sweep *sweep)
 
 /* -- hand-overs -- */
 
-const char *sweep_instance(const struct ssm_listed *handover)
+const struct store_listed *sweep_handover(const struct sweep *sweep, const char *instance)
 {
-        const char *slash = strrchr(handover->name, '/');
-
-        return slash && ec2_is_instance_id(slash + 1) ? slash + 1 : NULL;
-}
-
-const struct ssm_listed *sweep_handover(const struct sweep *sweep, const char *instance)
-{
-        for (size_t i = 0; i < sweep->handovers.count; i++) {
-                const char *id = sweep_instance(&sweep->handovers.items[i]);
-
-                if (id && strcmp(id, instance) == 0)
+        for (size_t i = 0; i < sweep->handovers.count; i++)
+                if (strcmp(sweep->handovers.items[i].instance, instance) == 0)
                         return &sweep->handovers.items[i];
-        }
         return NULL;
 }
 
-int sweep_read_handovers(struct sweep *sweep, struct err *err)
+static int list_store(struct sweep *sweep, const struct store *store, struct err *err)
 {
-        _cleanup_free_ char *path = mem_format("%s/runners", sweep->config->prefix);
+        struct store_list *all = &sweep->handovers;
         unsigned pages = 0;
         int r;
 
         do {
-                _cleanup_(http_call_freep) struct http_call *call = sweep_call(
-                        sweep, ssm_list_parameters(sweep->aws, path, sweep->handovers.next_page));
+                _cleanup_(http_call_freep) struct http_call *call =
+                        sweep_call(sweep, store_list(store, all->next_page));
 
-                r = ssm_list_parameters_answer(call, &sweep->handovers, err);
-        } while (r == 0 && sweep->handovers.next_page && ++pages < PAGES_MAX);
-        sweep->left += r == 0 && sweep->handovers.next_page;
+                r = store_list_answer(store, call, all, err);
+        } while (r == 0 && all->next_page && ++pages < PAGES_MAX);
+        sweep->left += r == 0 && all->next_page;
+        free(MEM_STEAL(all->next_page));
+        return r;
+}
+
+/* Of both stores: the configuration may have named the other one a moment ago. */
+int sweep_read_handovers(struct sweep *sweep, struct err *err)
+{
+        int r = list_store(sweep, &sweep->stores.ssm, err);
+
+        if (r == 0 && sweep->stores.s3.kind)
+                r = list_store(sweep, &sweep->stores.s3, err);
         sweep->parameters = (unsigned)sweep->handovers.count;
         return r;
 }
@@ -134,7 +134,9 @@ static int open_dependencies(struct sweep *sweep, struct err *err)
 {
         int r = scaler_config(sweep->scaler, &sweep->config, err);
 
-        return r == 0 ? scaler_aws(sweep->scaler, &sweep->aws, err) : r;
+        if (r == 0)
+                r = scaler_aws(sweep->scaler, &sweep->aws, err);
+        return r == 0 ? stores_init(&sweep->stores, sweep->config, sweep->aws, err) : r;
 }
 
 static void sweep_machines(struct sweep *sweep)
@@ -175,7 +177,8 @@ void sweep_run(struct sweep *sweep)
 
 void sweep_release(struct sweep *sweep)
 {
-        ssm_list_release(&sweep->handovers);
+        store_list_release(&sweep->handovers);
+        stores_release(&sweep->stores);
         cJSON_Delete(sweep->actions);
 }
 

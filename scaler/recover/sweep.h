@@ -19,7 +19,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "aws/ssm.h"
+#include "exchange/store.h"
+#include "machine/stores.h"
 #include "scaler.h"
 
 /* A runner that is not there after this time will not come. */
@@ -34,6 +35,7 @@ struct sweep {
         /* Opened by sweep_run(). */
         struct aws *aws;
         const struct config *config;
+        struct stores stores;
 
         /* What was found and done. */
         unsigned machines;    /* that live */
@@ -50,7 +52,7 @@ struct sweep {
         struct err err;       /* the first failure */
         int result;           /* its code; 0: none */
 
-        struct ssm_list handovers; /* read before the machines are: see abandoned.c */
+        struct store_list handovers; /* read before the machines are: see abandoned.c */
 };
 
 /* Sweeps. SWEEP->result is negative where something could not be done; the rest was. */
@@ -69,9 +71,8 @@ void sweep_note(struct sweep *sweep, const char *action, const char *subject, co
 /* Whether the event's time suffices for more. */
 bool sweep_has_time(struct sweep *sweep);
 
-/* The hand-over of INSTANCE, or NULL; and the instance of a hand-over, or NULL. Borrowed. */
-const struct ssm_listed *sweep_handover(const struct sweep *sweep, const char *instance);
-const char *sweep_instance(const struct ssm_listed *handover);
+/* The hand-over of INSTANCE, or NULL. Borrowed. */
+const struct store_listed *sweep_handover(const struct sweep *sweep, const char *instance);
 
 struct ec2_instances;
 

@@ -196,4 +196,4 @@ def test_a_clock_that_cannot_be_set_is_no_reason_to_give_up(floor, another_time)
 
 def test_a_clock_that_is_wrong_explains_what_fails(floor, another_time):
     floor.configure(parameter_limit_seconds=1).run()
-    assert_failed(floor, "the clock is wrong (it says ", "no hand-over in parameter")
+    assert_failed(floor, "the clock is wrong (it says ", "no hand-over in SSM parameter")

@@ -55,6 +55,7 @@ int stand_make(void **state)
         stand->agent.log.sink = &stand->sink;
         stand->agent.log.level = LOG_LEVEL_ERROR;
         stand->agent.settings.identify_limit_seconds = 10;
+        script_serve(stand->script, "GET", BUCKET_TAG_URL, NULL, 404, "");
         *state = stand;
         return 0;
 }
@@ -73,9 +74,15 @@ int stand_make_identified(void **state)
         agent->is_identified = true;
         strcpy(agent->identity.instance_id, "i-0123456789abcdef0");
         strcpy(agent->identity.region, "eu-central-1");
+        strcpy(agent->identity.account, "123456789012");
         agent->metadata_token = mem_string("TOKEN");
         aws_set_credentials(agent_aws(agent), &credentials);
         return 0;
+}
+
+void stand_use_s3(struct stand *stand)
+{
+        stand->agent.bucket = mem_string("b");
 }
 
 int stand_free(void **state)

@@ -22,8 +22,12 @@
 #define TOKEN_URL "/latest/api/token"
 #define IDENTITY_URL "/latest/dynamic/instance-identity/document"
 #define ROLES_URL "/latest/meta-data/iam/security-credentials/"
+#define BUCKET_TAG_URL "/latest/meta-data/tags/instance/scale-agent:hand-overs"
 #define SPOT_URL "/latest/meta-data/spot/instance-action"
 #define SSM_URL "https://ssm.eu-central-1.amazonaws.com"
+#define S3_URL                                     \
+        "https://b.s3.eu-central-1.amazonaws.com/" \
+        "arn%3Aaws%3Aec2%3Aeu-central-1%3A123456789012%3Ainstance/i-0123456789abcdef0"
 #define EVENTS_URL "https://events.eu-central-1.amazonaws.com"
 #define NAME "/scale-agent/runners/i-0123456789abcdef0"
 
@@ -37,6 +41,10 @@
 #define HANDOVER                                                                                  \
         "{\\\"version\\\":1,\\\"jit_config\\\":\\\"QUJD\\\",\\\"prefix\\\":\\\"/scale-agent\\\"," \
         "\\\"spec\\\":\\\"s\\\",\\\"scope\\\":\\\"orgs/o\\\",\\\"job\\\":{\\\"id\\\":7}}"
+#define OBJECT                                                                               \
+        "{\"version\":1,\"jit_config\":\"QUJD\",\"prefix\":\"/scale-agent\",\"spec\":\"s\"," \
+        "\"scope\":\"orgs/o\",\"job\":{\"id\":7}}"
+#define S3_ERROR(code) "<Error><Code>" code "</Code><Message>Why.</Message></Error>"
 #define FOUND "{\"Parameter\":{\"Value\":\"" HANDOVER "\"}}"
 #define NOT_FOUND "{\"__type\":\"ParameterNotFound\"}"
 #define DENIED "{\"__type\":\"AccessDeniedException\",\"message\":\"not authorized\"}"
@@ -71,6 +79,9 @@ struct stand {
 int stand_make(void **state);
 int stand_make_identified(void **state);
 int stand_free(void **state);
+
+/* From now on, the hand-over is in the bucket "b". */
+void stand_use_s3(struct stand *stand);
 
 #define STAND_FRESH(test_) cmocka_unit_test_setup_teardown(test_, stand_make, stand_free)
 #define STAND_IDENTIFIED(test_) \

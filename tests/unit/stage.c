@@ -51,6 +51,7 @@ static const struct {
         {"GITHUB_API_URL", NULL},
         {"GITHUB_PRIVATE_KEY", NULL},
         {"GITHUB_TOKEN", NULL},
+        {"HAND_OVERS", NULL},
 };
 
 int stage_set_up(void **state)

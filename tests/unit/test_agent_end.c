@@ -203,6 +203,37 @@ static void test_what_can_be_read_and_not_deleted_is_left_behind(void **state)
         assert_non_null(stand_logged(stand, "parameter left behind, the scaler will delete it"));
 }
 
+/* Unlike SSM, S3 does not refuse what is gone. */
+static void test_what_s3_refuses_to_delete_is_left_behind(void **state)
+{
+        struct stand *stand = *state;
+
+        stand_use_s3(stand);
+        stand->agent.has_parameter = true;
+        stand->agent.times[REPORT_TIME_JOB_STARTED] = 1;
+        script_expect(stand->script, "DELETE", S3_URL, NULL, 403, S3_ERROR("AccessDenied"));
+        clean_up_finish(&stand->clean_up, 50, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, -ETIMEDOUT);
+        assert_non_null(strstr(stand->told.err.text, "s3:DeleteObject"));
+}
+
+static void test_an_object_is_deleted_and_looked_for(void **state)
+{
+        struct stand *stand = *state;
+
+        stand_use_s3(stand);
+        stand->agent.has_parameter = true;
+        stand->agent.times[REPORT_TIME_JOB_STARTED] = 1;
+        script_expect(stand->script, "DELETE", S3_URL, NULL, 204, "");
+        clean_up_start(&stand->clean_up);
+        stand_go_on(stand, &stand->clean_up.is_deleted);
+        script_expect(stand->script, "GET", S3_URL, NULL, 404, S3_ERROR("NoSuchKey"));
+        clean_up_finish(&stand->clean_up, 4000, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+}
+
 static void test_nothing_is_deleted_that_was_not_there(void **state)
 {
         struct stand *stand = *state;
@@ -243,6 +274,8 @@ int main(void)
                 STAND_IDENTIFIED(test_a_parameter_that_came_back_is_deleted_again),
                 STAND_IDENTIFIED(test_what_can_neither_be_deleted_nor_read_is_gone),
                 STAND_IDENTIFIED(test_what_can_be_read_and_not_deleted_is_left_behind),
+                STAND_IDENTIFIED(test_what_s3_refuses_to_delete_is_left_behind),
+                STAND_IDENTIFIED(test_an_object_is_deleted_and_looked_for),
                 STAND_IDENTIFIED(test_nothing_is_deleted_that_was_not_there),
                 STAND_IDENTIFIED(test_without_a_job_the_parameter_stays),
         };

@@ -161,9 +161,24 @@ static void test_a_runner_that_goes_on_ends_this(void **state)
         assert_false(seen.is_over);
 }
 
+/* S3 says of an own object whether it exists: a refusal says nothing. */
+static void test_a_refusal_of_s3_is_not_the_end_of_the_object(void **state)
+{
+        struct stand *stand = *state;
+
+        stand_use_s3(stand);
+        script_expect(stand->script, "GET", S3_URL, NULL, 200, OBJECT);
+        script_expect(stand->script, "GET", S3_URL, NULL, 403, S3_ERROR("AccessDenied"));
+        script_expect(stand->script, "GET", S3_URL, NULL, 404, S3_ERROR("NoSuchKey"));
+        start(stand);
+        stand_go_on(stand, &seen.is_over);
+        assert_int_equal(script_requests(stand->script), 3);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                STAND_IDENTIFIED(test_a_refusal_of_s3_is_not_the_end_of_the_object),
                 STAND_IDENTIFIED(test_the_end_of_the_parameter_is_waited_for),
                 STAND_IDENTIFIED(test_the_report_is_repeated_after_ten_polls),
                 STAND_IDENTIFIED(test_a_worker_is_left_alone_until_it_ends),

@@ -133,6 +133,27 @@ static void test_credentials_are_refreshed_without_a_second_done(void **state)
         assert_int_equal(stand->told.calls, 1);
 }
 
+/* Where its hand-over is, is part of what it must know. */
+static void test_a_tag_names_the_bucket(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "PUT", TOKEN_URL, NULL, 200, "TOKEN");
+        script_expect(stand->script, "GET", IDENTITY_URL, NULL, 200, IDENTITY);
+        script_expect(stand->script, "GET", ROLES_URL, NULL, 200, "runner");
+        script_latency(stand->script, 20);
+        script_expect(stand->script, "GET", BUCKET_TAG_URL, NULL, 500, "");
+        script_expect(stand->script, "PUT", TOKEN_URL, NULL, 200, "TOKEN");
+        script_expect(stand->script, "GET", BUCKET_TAG_URL, NULL, 200, "b");
+        script_latency(stand->script, 50);
+        script_expect(stand->script, "GET", ROLES_URL, NULL, 200, "runner");
+        script_expect(stand->script, "GET", ROLES_URL "runner", NULL, 200, CREDENTIALS);
+        identify_start(&stand->identify, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_string_equal(stand->agent.bucket, "b");
+}
+
 /* -- receive -- */
 
 static unsigned n_waiting;
@@ -186,6 +207,42 @@ static void test_a_garbled_handover_is_no_reason_to_wait(void **state)
         assert_false(stand->agent.has_handover);
 }
 
+static void test_a_handover_in_s3_is_waited_for(void **state)
+{
+        struct stand *stand = *state;
+
+        stand_use_s3(stand);
+        script_expect(stand->script, "GET", S3_URL, NULL, 404, S3_ERROR("NoSuchKey"));
+        script_expect(stand->script, "GET", S3_URL, NULL, 403, S3_ERROR("AccessDenied"));
+        script_expect(stand->script, "GET", S3_URL, NULL, 200, OBJECT);
+        receive_start(&stand->receive, count_waiting, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_int_equal(stand->agent.handover.job.id, 7);
+}
+
+/* S3 says 404 of an own object that does not exist, so a refusal is a fault. It may last a while,
+ * and begins anew after another answer. */
+static void test_s3_may_refuse_for_half_a_minute(void **state)
+{
+        struct stand *stand = *state;
+
+        stand_use_s3(stand);
+        script_expect(stand->script, "GET", S3_URL, NULL, 403, S3_ERROR("AccessDenied"));
+        script_expect(stand->script, "GET", S3_URL, NULL, 404, S3_ERROR("NoSuchKey"));
+        script_latency(stand->script, 29000);
+        script_expect(stand->script, "GET", S3_URL, NULL, 403, S3_ERROR("AccessDenied"));
+        script_latency(stand->script, 5000);
+        script_expect(stand->script, "GET", S3_URL, NULL, 403, S3_ERROR("AccessDenied"));
+        script_latency(stand->script, 29000);
+        script_expect(stand->script, "GET", S3_URL, NULL, 403, S3_ERROR("AccessDenied"));
+        script_latency(stand->script, 1001);
+        receive_start(&stand->receive, count_waiting, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, -EACCES);
+        assert_non_null(strstr(stand->told.err.text, "s3:GetObject"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -195,7 +252,10 @@ int main(void)
                 STAND_FRESH(test_without_metadata_it_is_no_instance),
                 STAND_FRESH(test_an_instance_without_a_role_is_an_instance),
                 STAND_FRESH(test_credentials_are_refreshed_without_a_second_done),
+                STAND_FRESH(test_a_tag_names_the_bucket),
                 STAND_IDENTIFIED(test_a_handover_is_waited_for),
+                STAND_IDENTIFIED(test_a_handover_in_s3_is_waited_for),
+                STAND_IDENTIFIED(test_s3_may_refuse_for_half_a_minute),
                 STAND_IDENTIFIED(test_the_last_refusal_is_part_of_the_reason),
                 STAND_IDENTIFIED(test_a_garbled_handover_is_no_reason_to_wait),
         };

@@ -419,6 +419,34 @@ static void so_many_hand_overs_are_looked_at_in_a_sweep(void **state)
         assert_int_equal(sweep.left, 1);
 }
 
+/* Whatever the configuration says now: EC2 has forgotten which store the machine had. */
+static void what_is_left_in_s3_is_cleaned_up(void **state)
+{
+        static const char object[] = "https://b.s3.eu-central-1.amazonaws.com/arn/" ID;
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        setenv("HAND_OVERS", "s3://b/arn", 1);
+        expect_handover(stage, 0);
+        script_expect(stage->script, "GET",
+                "https://b.s3.eu-central-1.amazonaws.com/?list-type=2&prefix=arn", NULL, 200,
+                "<ListBucketResult><Contents><Key>arn/" ID "</Key><LastModified>"
+                "2026-01-02T01:00:00.000Z</LastModified></Contents></ListBucketResult>");
+        expect_machines(stage, LIVING, "");
+        expect_machines(stage, BY_ID, "");
+        script_expect(stage->script, "GET", object, NULL, 200,
+                "{\"version\":1,\"jit_config\":\"aGk=\",\"prefix\":\"/p\",\"spec\":\"linux\","
+                "\"runner_id\":23,\"scope\":\"repos/o/r\",\"job\":{\"id\":1,\"run_id\":2,"
+                "\"attempt\":1,\"repository\":\"o/r\",\"instance_type\":\"m7i.large\"}}");
+        script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
+                204, "");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        stage_expect_sent(stage, "sqs.test/notify");
+        script_expect(stage->script, "DELETE", object, NULL, 204, "");
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.abandoned, 1);
+}
+
 static void a_hand_over_that_may_be_used_stays(void **state)
 {
         struct stage *stage = *state;
@@ -757,6 +785,7 @@ int main(void)
                 STAGE_TEST(a_machine_that_may_work_is_left_alone),
                 STAGE_TEST(a_runner_that_may_work_keeps_its_machine),
                 STAGE_TEST(what_a_machine_left_that_is_gone_is_cleaned_up),
+                STAGE_TEST(what_is_left_in_s3_is_cleaned_up),
                 STAGE_TEST(a_hand_over_that_may_be_used_stays),
                 STAGE_TEST(what_got_no_answer_is_delivered_again),
                 STAGE_TEST(so_many_deliveries_are_read_in_a_sweep),

@@ -383,7 +383,62 @@ static void a_parameter_that_comes_and_goes_waits(void **state)
                 expect_no_parameter(stage);
         }
         stage_expect_sent(stage, "sqs.test/parked");
-        stage_expect_sent(stage, "its SSM parameter exists");
+        stage_expect_sent(stage, "its hand-over exists");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+/* -- in S3 -- */
+
+#define BUCKET_URL "https://b.s3.eu-central-1.amazonaws.com/"
+#define ARNS "arn:aws:ec2:eu-central-1:123456789012:instance"
+#define OBJECT_URL BUCKET_URL "arn%3Aaws%3Aec2%3Aeu-central-1%3A123456789012%3Ainstance/i-00000001"
+#define S3_ERROR(code) "<Error><Code>" code "</Code><Message>Why.</Message></Error>"
+
+static void use_s3(struct stage *stage)
+{
+        struct config *config = stage->scaler.config;
+
+        free(config->hand_over);
+        config->hand_over = mem_string(CONFIG_HAND_OVER_S3);
+        setenv("HAND_OVERS", "s3://b/" ARNS, 1);
+}
+
+/* The machine knows by its tag where its hand-over will be. */
+static void a_hand_over_in_s3_is_stored_below_the_arn(void **state)
+{
+        struct stage *stage = *state;
+
+        use_s3(stage);
+        expect_launch(stage, "Key=scale-agent%3Ahand-overs&TagSpecification.1.Tag.8.Value=b", 1, 1);
+        expect_jit(stage, 1);
+        script_expect(stage->script, "PUT", OBJECT_URL, "\"runner_id\":101", 200, "");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        assert_contains(script_last_headers(stage->script), "If-None-Match: *\n");
+}
+
+static void an_object_of_our_own_lost_answer_is_left(void **state)
+{
+        struct stage *stage = *state;
+
+        use_s3(stage);
+        expect_launch(stage, NULL, 1, 1);
+        expect_jit(stage, 1);
+        script_expect(stage->script, "PUT", OBJECT_URL, NULL, 412, S3_ERROR("PreconditionFailed"));
+        script_expect(stage->script, "GET", OBJECT_URL, NULL, 200,
+                "{\"version\":1,\"jit_config\":\"QUJD\",\"prefix\":\"/p\",\"spec\":\"s\","
+                "\"scope\":\"orgs/o\",\"runner_id\":101,\"job\":{\"id\":7}}");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+/* Nothing is launched that cannot be handed over. */
+static void without_a_bucket_jobs_wait(void **state)
+{
+        struct stage *stage = *state;
+
+        use_s3(stage);
+        unsetenv("HAND_OVERS");
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "make stack HAND_OVER=s3");
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
 }
 
@@ -467,6 +522,9 @@ int main(void)
                 TEST(what_replaces_a_parameter_may_be_refused),
                 TEST(a_parameter_that_is_gone_again_is_stored),
                 TEST(a_parameter_that_comes_and_goes_waits),
+                TEST(a_hand_over_in_s3_is_stored_below_the_arn),
+                TEST(an_object_of_our_own_lost_answer_is_left),
+                TEST(without_a_bucket_jobs_wait),
                 TEST(only_what_can_never_work_gives_the_machine_up),
         };
 

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * See stores.h.
+ */
+
+#include "stores.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define SCHEME "s3://"
+
+static bool wants_s3(const struct config *config)
+{
+        return strcmp(config->hand_over, CONFIG_HAND_OVER_S3) == 0;
+}
+
+static int refuse(struct err *err)
+{
+        return err_set(err, -ENOENT,
+                "hand_over is \"s3\" in the configuration, but this stack has no bucket for "
+                "hand-overs: make stack HAND_OVER=s3");
+}
+
+/* Opens the bucket, if there is one. */
+static void open_s3(struct store *store, struct aws *aws)
+{
+        const char *url = getenv(STORES_VARIABLE);
+        const char *slash;
+        _cleanup_free_ char *bucket = NULL;
+
+        if (!url || strncmp(url, SCHEME, strlen(SCHEME)) != 0)
+                return;
+        url += strlen(SCHEME);
+        slash = strchr(url, '/');
+        if (!slash)
+                return;
+        bucket = mem_format("%.*s", (int)(slash - url), url);
+        store_init_s3(store, aws, bucket, slash + 1);
+}
+
+int stores_init(
+        struct stores *stores, const struct config *config, struct aws *aws, struct err *err)
+{
+        *stores = (struct stores){0};
+        open_s3(&stores->s3, aws);
+        if (wants_s3(config) && !stores->s3.kind)
+                return refuse(err);
+        store_init_ssm(&stores->ssm, aws, config->prefix, NULL);
+        stores->for_new = wants_s3(config) ? &stores->s3 : &stores->ssm;
+        return 0;
+}
+
+void stores_release(struct stores *stores)
+{
+        if (stores->ssm.kind)
+                store_release(&stores->ssm);
+        if (stores->s3.kind)
+                store_release(&stores->s3);
+        *stores = (struct stores){0};
+}
+
+const struct store *stores_of(const struct stores *stores, const struct ec2_instance *machine)
+{
+        return stores->s3.kind && ec2_instance_tag(machine, STORE_TAG) ? &stores->s3 : &stores->ssm;
+}
+
+int stores_open_new(struct store *ret, const struct config *config, struct aws *aws,
+        const char *account, struct err *err)
+{
+        _cleanup_free_ char *arns = NULL;
+        struct store store = {0};
+
+        if (wants_s3(config)) {
+                open_s3(&store, aws);
+                if (!store.kind)
+                        return refuse(err);
+        } else {
+                arns = mem_format("arn:%s:ec2:%s:%s:instance", aws_partition(aws->region),
+                        aws->region, account);
+                store_init_ssm(&store, aws, config->prefix, arns);
+        }
+        *ret = store;
+        return 0;
+}
+
+char *stores_bucket(const struct config *config)
+{
+        struct store store = {0};
+
+        if (wants_s3(config))
+                open_s3(&store, NULL);
+        free(store.arns);
+        return store.place;
+}

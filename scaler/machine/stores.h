@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The stores of hand-overs that a stack has: SSM always, and S3 where the stack has a bucket. New
+ * machines use the one that the configuration says; those that are there say by a tag which is
+ * theirs. So both are looked at after the configuration was changed.
+ */
+
+#include "aws/aws.h"
+#include "aws/ec2.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "exchange/store.h"
+
+/* Where the bucket is: "s3://BUCKET/arn:aws:ec2:REGION:ACCOUNT:instance"; not set: there is none.
+ */
+#define STORES_VARIABLE "HAND_OVERS"
+
+struct stores {
+        struct store ssm;
+        struct store s3;             /* `kind` is NULL where there is no bucket */
+        const struct store *for_new; /* machines: one of the two */
+};
+
+/* Returns 0, or -ENOENT where the configuration wants a bucket that the stack does not have. */
+int stores_init(
+        struct stores *stores, const struct config *config, struct aws *aws, struct err *err);
+void stores_release(struct stores *stores);
+
+/* The store of a machine, by its tags. */
+const struct store *stores_of(const struct stores *stores, const struct ec2_instance *machine);
+
+/* The bucket in which the hand-overs of new machines wait, or NULL; the caller frees. */
+char *stores_bucket(const struct config *config);
+
+/* Opens the store of new hand-overs for machines of ACCOUNT. */
+int stores_open_new(struct store *ret, const struct config *config, struct aws *aws,
+        const char *account, struct err *err);
