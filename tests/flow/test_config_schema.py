@@ -36,6 +36,7 @@ SPEC = ("specs", 0)
 VALID = {
     "$schema": "./config.schema.json",
     "prefix": "/scale-agent",
+    "hand_over": "ssm",
     "github": {
         "app_id": 12345,
         "installations": [4711],
@@ -332,7 +333,7 @@ def test_examples_are_valid(file, specs):
 def test_defaults_are_described_as_they_are():
     """What the schema calls a default, when written out, must be valid and nothing special."""
     defaults = {steps: schema["default"] for steps, schema in FIELDS if "default" in schema}
-    assert len(defaults) == 16
+    assert len(defaults) == 17
     defaults[(*SPEC, "instance_types")] = []
     assert check(json.dumps(changed(defaults))).returncode == 0
 
