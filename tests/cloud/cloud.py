@@ -102,7 +102,8 @@ class Cloud(View):
             self.github.start(self._github_port)
             self._github_port = self.github.port
         self.environment = settings.environment(self.github, self.options.environment)
-        parameters = {"GitHubApiUrl": self.github.api_url} if self.github else {}
+        own = {"GitHubApiUrl": self.github.api_url} if self.github else {}
+        parameters = own | self.options.parameters
         if self._prepared is None or self._prepared.parameters != parameters:
             self._prepared = Stack(moto, parameters)
             config = settings.configuration(self._prepared, self.github)

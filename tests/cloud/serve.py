@@ -26,13 +26,17 @@ IDLE_SECONDS = 120.0
 
 @dataclass
 class Request:
-    """One request; header names are lower case, the path is decoded and without its query."""
+    """One request; header names are lower case, the path is decoded and without its query.
+
+    `target` is path and query as they came.
+    """
 
     method: str
     path: str
     query: dict[str, list[str]]
     headers: dict[str, str]
     body: bytes
+    target: str = ""
 
 
 @dataclass
@@ -133,6 +137,7 @@ class _Connection(BaseHTTPRequestHandler):
             parse_qs(split.query, keep_blank_values=True),
             {name.lower(): value for name, value in self.headers.items()},
             self.rfile.read(int(length)),
+            self.path,
         )
         answer = self.server.handle(request)
         if answer is None:

@@ -31,6 +31,7 @@ class Options:
     """What a cloud can be made with.
 
     config       the scaler's configuration document; default: `configuration`
+    parameters   of the stack, besides those that every stack needs
     secrets      further SSM parameters by name below the prefix: "notify/teams-webhook-urls"
     make_github  makes GitHub's stand-in; without it, there is no GitHub
     make_machines  makes the machines' stand-in; without it, nothing boots
@@ -40,6 +41,7 @@ class Options:
     """
 
     config: dict[str, Any] | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     make_github: Callable[[Path, Faults], GitHub] | None = None
     make_machines: Callable[[Cloud], Machines] | None = None

@@ -97,6 +97,17 @@ class View:
         found = self.client("ssm").get_parameters_by_path(Path=path, Recursive=True)
         return [one["Name"] for one in found["Parameters"]]
 
+    def bucket(self) -> str:
+        """Name the bucket of hand-overs; "" where the stack has none."""
+        return str(self.stack.template.physical.get("HandOverBucket", ""))
+
+    def objects(self) -> list[str]:
+        """List the keys in the bucket of hand-overs."""
+        if not self.bucket():
+            return []
+        found = self.client("s3").list_objects_v2(Bucket=self.bucket())
+        return [one["Key"] for one in found.get("Contents", [])]
+
     def messages(self) -> dict[str, int]:
         """Count the messages of each queue that has any: visible, in flight and delayed.
 
@@ -116,6 +127,7 @@ class View:
         return [
             *(f"instance {one['InstanceId']}" for one in self.instances()),
             *(f"parameter {name}" for name in self.parameters()),
+            *(f"object {key}" for key in self.objects()),
             *(f"{count} messages in {name}" for name, count in self.messages().items()),
             *(self.github.left() if self.github is not None else []),
         ]

@@ -86,7 +86,7 @@ class Policies:
             statement["Effect"]
             for statement in self.statements[session.role]
             if _matches(need.action, statement["Action"], fold=True)
-            and _matches(need.resource, statement["Resource"])
+            and _matches(need.resource, self._filled(statement["Resource"], session))
             and self._meets(statement.get("Condition", {}), need, session)
         }
         return effects == {"Allow"}
@@ -95,15 +95,20 @@ class Policies:
         if not conditions:
             return True
         values = need.context()
-        variables = {"${ec2:SourceInstanceARN}": self.instance_arn(session.name)}
         for operator, pairs in conditions.items():
             if operator not in OPERATORS:
                 raise ValueError(f"the local cloud does not know the condition {operator}")
             for key, wanted in pairs.items():
-                wanted = variables.get(wanted, wanted) if isinstance(wanted, str) else wanted
+                wanted = self._filled(wanted, session)
                 if key not in values or not OPERATORS[operator](values[key], wanted):
                     return False
         return True
+
+    def _filled(self, value: Any, session: Session) -> Any:
+        """Replace policy variables in a text, or in each of several."""
+        if isinstance(value, list):
+            return [self._filled(one, session) for one in value]
+        return value.replace("${ec2:SourceInstanceARN}", self.instance_arn(session.name))
 
     def instance_arn(self, instance_id: str) -> str:
         """Give an instance's ARN."""
@@ -116,6 +121,7 @@ class Policies:
             "sqs": self._queue,
             "events": self._events,
             "ec2": self._instances,
+            "s3": self._objects,
         }.get(call.service)
         yield from special(call) if special else [Need(f"{call.service}:{call.action}", "*")]
 
@@ -158,6 +164,22 @@ class Policies:
                 "events:detail-type": str(entry.get("DetailType", "")),
             }
             yield Need(f"events:{call.action}", arn, lambda said=said: said)
+
+    def _objects(self, call: Call) -> Iterator[Need]:
+        bucket = str(call.parameters["Bucket"])
+        if "Key" in call.parameters:
+            yield Need(f"s3:{call.action}", f"arn:aws:s3:::{bucket}/{call.parameters['Key']}")
+        else:
+            yield self.listing(bucket, call.parameters.get("prefix"))
+
+    @staticmethod
+    def listing(bucket: str, prefix: str | None) -> Need:
+        """Give what it takes to list the keys that begin with a prefix.
+
+        S3 also wants it of whoever is to hear that an object does not exist: the key is the prefix.
+        """
+        said = {} if prefix is None else {"s3:prefix": prefix}
+        return Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", lambda: said)
 
     def _arn(self, kind: str, name: str = "*", account: str | None = None) -> str:
         account = self.account if account is None else account

@@ -19,7 +19,7 @@ from typing import Any
 from ..faults import Body, Cut, Error, Fault, Faults, Kill, Latency, Partial, Throttle, Timeout
 from ..limits import PATIENCE
 from ..serve import Answer, Request, Server
-from . import services, wire
+from . import objects, services, wire
 from .policy import Policies
 from .wire import Call, Session
 
@@ -186,6 +186,8 @@ class Aws:
                 return self.messages.send(call, forward)
             case "sqs", "SendMessageBatch":
                 return self.messages.send_batch(call, forward)
+            case "s3", _:
+                return self._object(request, call, session)
             case "ssm", "PutParameter":
                 return services.check_parameter(call) or self._forward(request)
             case "ssm", "DeleteParameters" | "GetParameters":
@@ -193,6 +195,19 @@ class Aws:
             case "servicequotas", "GetServiceQuota":
                 return services.quota(call, self.quotas) or self._forward(request)
         return self._forward(request)
+
+    def _object(self, request: Request, call: Call, session: Session | None) -> Answer | None:
+        """Check what moto does not: how S3 is signed, and who may know that an object is absent."""
+        fault = objects.fault(request, session.credentials) if session else None
+        if fault is not None:
+            return wire.refuse(call, fault[0], 403, fault[1])
+        answer = self._forward(request)
+        if answer and answer.status == 404 and call.action == "GetObject" and session:
+            parameters = call.parameters
+            need = Policies.listing(str(parameters["Bucket"]), str(parameters["Key"]))
+            if self.policies and not self.policies.allows(session, need):
+                return wire.deny(call, "s3:GetObject", str(parameters["Key"]), session.name)
+        return answer
 
     def _forward_changed(
         self, request: Request, call: Call, session: Session | None, parameters: dict[str, Any]
@@ -206,7 +221,10 @@ class Aws:
         connection = http.client.HTTPConnection("127.0.0.1", self.moto_port, PATIENCE)
         try:
             connection.putrequest(
-                request.method, request.path, skip_host=True, skip_accept_encoding=True
+                request.method,
+                request.target or request.path,
+                skip_host=True,
+                skip_accept_encoding=True,
             )
             for name, value in request.headers.items():
                 if name not in ("connection", "content-length", "expect"):

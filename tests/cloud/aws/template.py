@@ -21,7 +21,13 @@ import yaml
 DEFAULT_PATH = Path(__file__).resolve().parents[3] / "scaler" / "template.yaml"
 
 # The Lambda host, the function URL front and the pollers stand for these; moto would try Docker.
-OWN_TYPES = ("AWS::Lambda::EventSourceMapping", "AWS::Lambda::Url", "AWS::Lambda::Permission")
+# It would also refuse by a bucket's policy without looking at the conditions.
+OWN_TYPES = (
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Url",
+    "AWS::Lambda::Permission",
+    "AWS::S3::BucketPolicy",
+)
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -262,6 +268,7 @@ class Template:
             "AWS::Lambda::Function": "lambda:{region}:{account}:function:{name}",
             "AWS::IAM::Role": "iam::{account}:role/{name}",
             "AWS::IAM::InstanceProfile": "iam::{account}:instance-profile/{name}",
+            "AWS::S3::Bucket": "s3:::{name}",
             "AWS::Events::Rule": "events:{region}:{account}:rule/{name}",
         }[resource["Type"]]
         physical = self.physical[name]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """AWS on the wire: parses requests and their signatures, and writes errors as each service does.
 
-EC2 speaks forms and XML, the other services of this project speak JSON with a target header. The
+EC2 speaks forms and XML, S3 speaks paths and XML (objects.py), the other services of this project
+speak JSON with a target header. The
 signature is looked at here only where the proxy has to change a request (see proxy.py); all others
 reach moto as they were signed, and moto checks them.
 """
@@ -22,6 +23,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from ..serve import Answer, Request
+from . import objects
 
 SCOPE = re.compile(r"Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request")
 QUERY_SERVICES = ("ec2", "sts", "iam")
@@ -78,6 +80,9 @@ def parse(request: Request) -> Call:
     access_key, service = (scope[1], scope[4]) if scope else ("", "unsigned")
     target = request.headers.get("x-amz-target", "")
     parameters: Any
+    if service == "s3":
+        action, parameters = objects.read(request)
+        return Call(service, action, parameters, access_key)
     try:
         if target:
             parameters = json.loads(request.body or b"{}")
@@ -114,6 +119,12 @@ def refuse(call: Call, code: str, status: int, message: str) -> Answer:
             f"</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
         )
         return Answer(status, _xml(text), {"Content-Type": "text/xml;charset=UTF-8"})
+    if call.service == "s3":
+        text = (
+            f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+            f"<RequestId>{request_id}</RequestId></Error>"
+        )
+        return Answer(status, _xml(text), {"Content-Type": "application/xml"})
     if call.service in QUERY_SERVICES:
         text = (
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(code)}</Code><Message>"
@@ -135,6 +146,8 @@ def throttle(call: Call) -> Answer:
     """Say that there are too many calls."""
     if call.service == "ec2":
         return refuse(call, "RequestLimitExceeded", 503, "Request limit exceeded.")
+    if call.service == "s3":
+        return refuse(call, "SlowDown", 503, "Please reduce your request rate.")
     return refuse(call, "ThrottlingException", 400, "Rate exceeded")
 
 
@@ -146,6 +159,8 @@ def deny(call: Call, action: str, resource: str, caller: str) -> Answer:
     )
     if call.service == "ec2":
         return refuse(call, "UnauthorizedOperation", 403, f"You are not authorized. {message}")
+    if call.service == "s3":
+        return refuse(call, "AccessDenied", 403, message)
     return refuse(call, "AccessDeniedException", 400, message)
 
 
@@ -161,7 +176,11 @@ def error_code(answer: Answer) -> str:
 
 def in_own_form(call: Call, answer: Answer) -> Answer:
     """Rewrite an error that moto gives in IAM's form for a service that speaks JSON."""
-    if answer.status < 400 or call.service in QUERY_SERVICES or answer.body.startswith(b"{"):
+    if (
+        answer.status < 400
+        or call.service in (*QUERY_SERVICES, "s3")
+        or answer.body.startswith(b"{")
+    ):
         return answer
     code = error_code(answer)
     found = re.search(rb"<Message>(.*?)</Message>", answer.body, re.DOTALL)
