@@ -13,16 +13,20 @@ from helpers import (
     LABELS,
     REPOSITORY,
     all_served,
+    batch,
     complaints,
     configure,
+    failures,
     job_message,
     launches,
     queue_jobs,
     queued,
     sent,
     told,
+    waits_at_github,
 )
 
+from cloud.aws.sandbox import FunctionError
 from cloud.faults import Body, Cut, Error, Throttle
 from cloud.limits import until
 
@@ -196,7 +200,7 @@ def test_a_machine_keeps_its_store_when_the_configuration_changes(make_stage, wh
     (instance,) = stage.instances()
     assert [len(stage.parameters()), len(stage.objects())] == ([1, 0] if who == "SSM" else [0, 1])
     configure(stage, then)
-    ended(stage, instance["InstanceId"])
+    assert ended(stage, instance["InstanceId"]) == []
     assert stage.parameters() == stage.objects() == []
     (given_back,) = sent(stage, "QueuedQueue")
     assert (given_back["Body"]["id"], given_back["Body"]["launch"]) == (1, 1)
@@ -209,21 +213,25 @@ def ended(cloud, name):
         "detail": {"instance-id": name, "state": "terminated"},
     }
     cloud.client("ec2").terminate_instances(InstanceIds=[name])
-    record = {"messageId": "1", "body": json.dumps(event), "attributes": {}}
-    assert cloud.invoke("instance", {"Records": [record]}) == {"batchItemFailures": []}
+    return failures(cloud.invoke("instance", batch(cloud, "InstanceQueue", event)))
+
+
+def listed(cloud, *names):
+    """Let S3 show the objects of machines as old ones, once."""
+    items = "".join(
+        f"<Contents><Key>{arn(cloud, name)}</Key>"
+        "<LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
+        for name in names
+    )
+    answer = Body(f"<ListBucketResult>{items}</ListBucketResult>".encode())
+    cloud.faults.add("s3", "ListObjectsV2", times=1, fault=answer)
 
 
 def test_an_object_whose_machine_is_gone_is_swept(stage_in_s3):
     assert queued(stage_in_s3, job_message(1), job_message(2)) == []
     gone, living = [one["InstanceId"] for one in stage_in_s3.instances()]
     stage_in_s3.client("ec2").terminate_instances(InstanceIds=[gone])
-    items = "".join(
-        f"<Contents><Key>{arn(stage_in_s3, name)}</Key>"
-        "<LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
-        for name in (gone, living)
-    )
-    answer = Body(f"<ListBucketResult>{items}</ListBucketResult>".encode())
-    stage_in_s3.faults.add("s3", "ListObjectsV2", times=1, fault=answer)
+    listed(stage_in_s3, gone, living)
     found = recover(stage_in_s3)
     assert (found["parameters"], found["abandoned"], found["failed"]) == (2, 1, 0)
     assert stage_in_s3.objects() == [arn(stage_in_s3, living)]
@@ -236,3 +244,132 @@ def test_without_a_bucket_jobs_wait_and_people_hear_why(stage):
     assert launches(stage) == []
     assert len(sent(stage, "ParkedQueue")) == 1
     assert "make stack HAND_OVER=s3" in complaints(stage, "queued")
+
+
+# -- permissions ----------------------------------------------------------------------------------
+
+
+def launched(stage):
+    assert queued(stage, job_message()) == []
+    return stage.instances()[0]["InstanceId"]
+
+
+def lose_object(stage, name):
+    stage.client("s3").delete_object(Bucket=stage.bucket(), Key=arn(stage, name))
+
+
+def hand_over(stage):
+    return queued(stage, job_message()) == [] and len(stage.objects()) == 1
+
+
+def adopt(stage):
+    launched(stage)
+    return queued(stage, job_message(), receives=2) == [] and len(stage.instances()) == 1
+
+
+def adopt_without_object(stage):
+    """The runner of an earlier try is registered, but its hand-over was not stored."""
+    lose_object(stage, launched(stage))
+    queued(stage, job_message(), receives=2)
+    return len(stage.objects()) == 1
+
+
+def complete(stage):
+    job = job_message(action="completed", runner_name=launched(stage))
+    return failures(stage.invoke("completed", batch(stage, "CompletedQueue", job))) == []
+
+
+def end(stage):
+    return ended(stage, launched(stage)) == []
+
+
+def end_without_object(stage):
+    name = launched(stage)
+    lose_object(stage, name)
+    return ended(stage, name) == []
+
+
+def watch(stage):
+    job = job_message(action="watched", instance="i-0123456789abcdef0")
+    waits_at_github(stage, job)
+    return failures(stage.invoke("watch", batch(stage, "WatchQueue", job))) == []
+
+
+def sweep(stage):
+    gone = launched(stage)
+    stage.client("ec2").terminate_instances(InstanceIds=[gone])
+    listed(stage, gone)
+    return swept(stage)
+
+
+def swept(stage):
+    try:
+        return recover(stage)["failed"] == 0
+    except FunctionError:
+        return False
+
+
+# All that the functions may do with objects.
+NEEDS = [
+    ("queued", "s3:PutObject", hand_over),
+    ("queued", "s3:GetObject", adopt),
+    ("queued", "s3:ListBucket", adopt_without_object),
+    ("completed", "s3:DeleteObject", complete),
+    ("instance", "s3:GetObject", end),
+    ("instance", "s3:DeleteObject", end),
+    ("instance", "s3:ListBucket", end_without_object),
+    ("watch", "s3:DeleteObject", watch),
+    ("recover", "s3:GetObject", sweep),
+    ("recover", "s3:DeleteObject", sweep),
+    ("recover", "s3:ListBucket", swept),
+]
+CASES = [pytest.param(*need, id=f"{need[0]}-{need[1]}") for need in NEEDS]
+
+
+def actions_of(statement):
+    actions = statement["Action"]
+    return [actions] if isinstance(actions, str) else actions
+
+
+@pytest.mark.parametrize(("handler", "action", "run"), CASES)
+def test_a_permission_that_is_missing_is_named(stage_in_s3, handler, action, run):
+    policies = stage_in_s3.aws.policies
+    role = stage_in_s3.functions[handler].role
+    policies.statements[role] = [
+        one | {"Action": [name for name in actions_of(one) if name != action]}
+        for one in policies.statements[role]
+    ]
+    assert not run(stage_in_s3)
+    # Who may not list hears that he may not read.
+    said = complaints(stage_in_s3, handler)
+    assert action in said or (action == "s3:ListBucket" and "s3:GetObject" in said)
+
+
+@pytest.mark.parametrize("run", dict.fromkeys(need[2] for need in NEEDS))
+def test_with_their_roles_the_functions_work(stage_in_s3, run):
+    assert run(stage_in_s3)
+
+
+def test_the_functions_may_do_nothing_else_with_objects(stage_in_s3):
+    given = {
+        (handler, action)
+        for handler, function in stage_in_s3.functions.items()
+        for statement in stage_in_s3.aws.policies.statements[function.role]
+        for action in actions_of(statement)
+        if action.startswith("s3:")
+    }
+    assert given == {need[:2] for need in NEEDS}
+
+
+@pytest.mark.parametrize("sid", ["OwnObjectOnly", "WhetherItIsThere"])
+def test_a_machine_needs_both_statements(stage_in_s3, sid):
+    name = launched(stage_in_s3)
+    s3, bucket = s3_of(stage_in_s3, "RunnerRole", name), stage_in_s3.bucket()
+    statements = stage_in_s3.aws.policies.statements
+    kept = [one for one in statements["RunnerRole"] if one.get("Sid") != sid]
+    assert len(kept) == len(statements["RunnerRole"]) - 1
+    statements["RunnerRole"] = kept
+    read = code(s3.get_object, Bucket=bucket, Key=arn(stage_in_s3, name))
+    assert read == ("AccessDenied" if sid == "OwnObjectOnly" else "done")
+    lose_object(stage_in_s3, name)
+    assert code(s3.get_object, Bucket=bucket, Key=arn(stage_in_s3, name)) == "AccessDenied"

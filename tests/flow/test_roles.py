@@ -281,6 +281,7 @@ def with_key(**given):
     for service in ("sqs", "ec2"):
         ways[service] = {"kms:ViaService": f"{service}.eu-central-1.amazonaws.com"}
     ways["grant"] = ways["ec2"] | {"kms:GrantIsForAWSResource": "true"}
+    ways["the bucket"] = {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::HandOverBucket"}
     ways["the key itself"] = {}
     actions = (
         "Decrypt",
@@ -322,6 +323,13 @@ def test_a_key_is_open_to_those_who_need_it_and_only_for_that():
     }  # who sends
     assert with_key(KmsKeyArn=KEY) == needed
     assert with_key() == set()
+    bucket = {
+        (role, "Decrypt", "the bucket")
+        for role in ("QueuedRole", "InstanceRole", "RecoverRole", "RunnerRole")
+    }
+    bucket.add(("QueuedRole", "GenerateDataKey", "the bucket"))
+    assert with_key(KmsKeyArn=KEY, HandOver="s3") == needed | bucket
+    assert with_key(HandOver="s3") == set()
 
 
 def test_a_key_of_the_image_is_open_to_launches():
@@ -348,7 +356,7 @@ def test_only_lambda_itself_makes_network_interfaces_for_functions():
 
 def test_iam_takes_the_policies_with_all_that_can_be_given():
     """10,240 characters for all policies in a role, white space not counted."""
-    given = {"KmsKeyArn": KEY, "VolumeKmsKeyArn": KEY, "Prefix": "p" * 31}
+    given = {"KmsKeyArn": KEY, "VolumeKmsKeyArn": KEY, "Prefix": "p" * 31, "HandOver": "s3"}
     for role, statements in policies(**given).statements.items():
         assert len(json.dumps(statements, separators=(",", ":"))) < 10_000, role
 
