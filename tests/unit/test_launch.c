@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "job/offer.h"
 #include "queued_stage.h"
 
 /* -- the ladder -- */
@@ -35,6 +36,56 @@ static void every_subnet_is_tried_before_the_next_rung(void **state)
         expect_launch(stage, QUEUED_OFFER("m7i.large", "a"), 3, 3);
         expect_registration(stage, 3);
         assert_string_equal(queued_one(stage, queued_job(3, "linux")), STAGE_NONE_FAILED);
+}
+
+/* Each rung in each subnet, on spot; then the same on demand, where the spec allows it. */
+static void the_offers_of_a_spec_are_its_rungs_in_its_subnets(void **state)
+{
+        struct stage *stage = *state;
+        struct config_spec *spec = &stage->scaler.config->specs[0];
+        struct offers offers;
+
+        for (int fallback = 0; fallback < 2; fallback++) {
+                spec->on_demand_fallback = fallback;
+                offers_init(&offers, spec, "c8g.24xlarge");
+                assert_int_equal(offers.n_rungs, 2);
+                assert_int_equal(offers_on_demand(&offers), 4);
+                assert_int_equal(offers_count(&offers), fallback ? 8 : 4);
+                for (size_t i = 0; i < offers_count(&offers); i++) {
+                        struct offer offer = offer_at(&offers, i);
+
+                        assert_string_equal(
+                                offer.type, i % 4 < 2 ? "c8g.24xlarge" : "c8g.48xlarge");
+                        assert_string_equal(
+                                offer.subnet, i % 2 ? "subnet-0000000b" : "subnet-0000000a");
+                        assert_int_equal(offer.spot, i < 4);
+                }
+        }
+        assert_int_equal(offers_after_type(&offers, 0), 2);
+        assert_int_equal(offers_after_type(&offers, 3), 4);
+        assert_int_equal(offers_after_type(&offers, 7), 8);
+}
+
+static void an_offer_without_capacity_is_left_for_two_minutes(void **state)
+{
+        struct stage *stage = *state;
+        struct offers offers;
+        struct offer first;
+
+        offers_init(&offers, &stage->scaler.config->specs[0], "c8g.24xlarge");
+        first = offer_at(&offers, 0);
+        offer_note_empty(&stage->scaler, &first);
+        first = offer_at(&offers, 2);
+        offer_note_empty(&stage->scaler, &first);
+        assert_int_equal(offers_skip_empty(&offers, &stage->scaler, 0), 1);
+        assert_int_equal(offers_skip_empty(&offers, &stage->scaler, 2), 3);
+        first = offer_at(&offers, 1);
+        offer_note_no_subnet(&stage->scaler, &first); /* nor has any other type */
+        assert_int_equal(offers_skip_empty(&offers, &stage->scaler, 0), 4);
+        script_sleep(stage->script, 119000);
+        assert_int_equal(offers_skip_empty(&offers, &stage->scaler, 0), 4);
+        script_sleep(stage->script, 1000);
+        assert_int_equal(offers_skip_empty(&offers, &stage->scaler, 0), 0);
 }
 
 static void a_partial_launch_is_used_and_the_rest_launched(void **state)
@@ -111,6 +162,25 @@ static void a_launch_says_what_it_is_for(void **state)
         queued_batch(stage, messages, 2);
         assert_sent(stage, tags);
         assert_sent(stage, "&LaunchTemplate.LaunchTemplateName=runner&LaunchTemplate.Version=7&");
+}
+
+/* EC2 takes fifty. */
+static void tags_that_are_too_many_are_left_out(void **state)
+{
+        struct stage *stage = *state;
+        struct config_spec *spec = &stage->scaler.config->specs[0];
+
+        for (size_t i = spec->n_tags; i < 50; i++) {
+                spec->tags = mem_resize(spec->tags, i + 1, sizeof(*spec->tags));
+                spec->tags[i] = (struct config_tag){
+                        .key = mem_format("key%zu", i), .value = mem_string("x")};
+                spec->n_tags = i + 1;
+        }
+        unsetenv("NOTIFY_QUEUE_URL");
+        expect_refusal(stage, "RunInstances", 403, "UnauthorizedOperation");
+        queued_one(stage, queued_job(1, "linux"));
+        assert_sent(stage, "TagSpecification.1.Tag.50.Key=key42&");
+        assert_not_sent(stage, "TagSpecification.1.Tag.51.");
 }
 
 static void on_demand_is_the_last_resort(void **state)
@@ -274,10 +344,13 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(every_subnet_is_tried_before_the_next_rung),
+                TEST(the_offers_of_a_spec_are_its_rungs_in_its_subnets),
+                TEST(an_offer_without_capacity_is_left_for_two_minutes),
                 TEST(a_partial_launch_is_used_and_the_rest_launched),
                 TEST(the_rest_comes_from_the_next_offer),
                 TEST(no_job_gets_two_instances),
                 TEST(a_launch_says_what_it_is_for),
+                TEST(tags_that_are_too_many_are_left_out),
                 TEST(on_demand_is_the_last_resort),
                 TEST(further_attempts_of_a_run_may_begin_on_demand),
                 TEST(a_quota_leaves_only_the_other_market),
