@@ -77,7 +77,7 @@ FILES = {
     "scaler/job/idle_machines.c": ["instance", "handle_report"],
     "scaler/job/launch.c": ["launch", "launch_token", "queued"],
     "scaler/job/launch_name.c": ["launch_name"],
-    "scaler/job/loss.c": ["rerun", "handle_report", "instance"],
+    "scaler/job/loss.c": ["loss", "rerun", "handle_report", "instance"],
     "scaler/job/match.c": ["queued", "webhook", "config_match"],
     "scaler/job/offer.c": ["launch", "ladder", "queued"],
     "scaler/job/park.c": ["park", "queued"],

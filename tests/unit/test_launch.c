@@ -61,6 +61,11 @@ static void the_offers_of_a_spec_are_its_rungs_in_its_subnets(void **state)
                         assert_int_equal(offer.spot, i < 4);
                 }
         }
+        free(spec->rerun);
+        spec->rerun = mem_string(CONFIG_RERUN_ON_DEMAND);
+        assert_int_equal(offers_begin(&offers, 1, 1), 1);
+        assert_int_equal(offers_begin(&offers, 2, 1), 4);
+        assert_int_equal(offers_begin(&offers, 2, 6), 6); /* a relaunch goes on from there */
         assert_int_equal(offers_after_type(&offers, 0), 2);
         assert_int_equal(offers_after_type(&offers, 3), 4);
         assert_int_equal(offers_after_type(&offers, 7), 8);

@@ -24,7 +24,21 @@ static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
         assert_logged(stage, "\"tries\":1,\"delay_seconds\":30");
         assert_logged(stage, "\"tries\":4,\"delay_seconds\":240");
         assert_logged(stage, "\"Parked\":1");
+        assert_not_logged(stage, "WaitingAge"); /* GitHub did not say since when */
         assert_logged(stage, "InsufficientInstanceCapacity: because");
+}
+
+static void how_long_a_job_waits_is_measured(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_no_capacity(stage, NULL);
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "no capacity");
+        assert_string_equal(
+                queued_one(stage, queued_job_with(1, "fallback", ",\"queued_ms\":1767323040000")),
+                STAGE_NONE_FAILED);
+        assert_logged(stage, "\"Parked\":1,\"WaitingAge\":50");
 }
 
 /* Then the first job has its machine, and people hear of those that have none. */
@@ -267,6 +281,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(people_hear_when_it_is_over),
                 TEST(without_capacity_jobs_are_parked_and_people_told_once),
+                TEST(how_long_a_job_waits_is_measured),
                 TEST(after_a_partial_launch_people_are_told_of_the_rest),
                 TEST(a_notification_is_about_the_first_job_that_waits),
                 TEST(people_are_told_each_cause_and_what_to_do),
