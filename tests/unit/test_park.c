@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "job/park.h"
 #include "queued_stage.h"
 
 static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
@@ -26,6 +27,66 @@ static void without_capacity_jobs_are_parked_and_people_told_once(void **state)
         assert_logged(stage, "\"Parked\":1");
         assert_not_logged(stage, "WaitingAge"); /* GitHub did not say since when */
         assert_logged(stage, "InsufficientInstanceCapacity: because");
+}
+
+/* A job that was tried once and has waited once. */
+static void each_reason_has_its_way(void **state)
+{
+        static const struct {
+                enum park_reason reason;
+                int seconds;
+                bool counts; /* as a try */
+                bool is_stale;
+                const char *severity; /* NULL: nobody is told (yet) */
+                bool is_counted;
+        } rows[] = {
+                {PARK_CAPACITY, 60, true, true, "warning", true},
+                {PARK_QUOTA, 60, true, true, "warning", true},
+                {PARK_REFUSED, 0, false, true, "error", true},
+                {PARK_THROTTLED, 10, false, false, NULL, false},
+                {PARK_NO_TIME, 0, false, false, NULL, false},
+                {PARK_UNSURE, 300, false, true, "warning", true},
+                {PARK_GITHUB, 30, false, true, "warning", true},
+                {PARK_AWS, 30, false, true, "warning", true},
+                {PARK_SETTINGS, 30, false, true, "error", true},
+                {PARK_HELD, 600, false, true, NULL, true},
+                {PARK_STOPPED, 300, false, true, NULL, true},
+                {PARK_PAUSE, 60, false, true, NULL, true},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                const struct parking parking = {.reason = rows[i].reason, .error = "said so"};
+                _cleanup_(job_release) struct job job = {
+                        .id = 1, .tries = 1, .waits = 1, .spec = mem_string("linux")};
+                _cleanup_free_ char *severity =
+                        rows[i].severity
+                                ? mem_format("\\\"severity\\\":\\\"%s\\\"", rows[i].severity)
+                                : NULL;
+                _cleanup_free_ char *delay =
+                        rows[i].seconds ? mem_format(",\"DelaySeconds\":%d}", rows[i].seconds)
+                                        : mem_string("\"}");
+                struct stage *stage;
+                struct err err;
+
+                if (i > 0) {
+                        stage_tear_down(state);
+                        stage_set_up(state);
+                }
+                stage = *state;
+                stage_expect_sent(stage, delay);
+                if (severity)
+                        stage_expect_sent(stage, severity);
+                assert_int_equal(park_job(&stage->scaler, &job, &parking, &err), 0);
+                assert_int_equal(script_requests(stage->script), severity ? 2 : 1);
+                assert_int_equal(job.tries, rows[i].counts ? 2 : 1);
+                assert_int_equal(job.waits, rows[i].counts ? 0 : 2);
+                assert_int_equal(job.stale, rows[i].is_stale);
+                assert_int_equal(job.told_of, severity ? (int)rows[i].reason + 1 : 0);
+                if (rows[i].is_counted)
+                        assert_logged(stage, "\"Parked\":1");
+                else
+                        assert_not_logged(stage, "Parked");
+        }
 }
 
 static void how_long_a_job_waits_is_measured(void **state)
@@ -281,6 +342,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(people_hear_when_it_is_over),
                 TEST(without_capacity_jobs_are_parked_and_people_told_once),
+                TEST(each_reason_has_its_way),
                 TEST(how_long_a_job_waits_is_measured),
                 TEST(after_a_partial_launch_people_are_told_of_the_rest),
                 TEST(a_notification_is_about_the_first_job_that_waits),
