@@ -89,6 +89,22 @@ static void each_reason_has_its_way(void **state)
         }
 }
 
+/* EC2's throttling is worth a word when it has lasted a minute. */
+static void long_throttling_is_told(void **state)
+{
+        const struct parking parking = {.reason = PARK_THROTTLED};
+        struct stage *stage = *state;
+        _cleanup_(job_release) struct job job = {.id = 1, .waits = 4, .spec = mem_string("linux")};
+        struct err err;
+
+        stage_expect_sent(stage, "sqs.test/parked");
+        assert_int_equal(park_job(&stage->scaler, &job, &parking, &err), 0);
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "Jobs of spec linux wait: throttled");
+        assert_int_equal(park_job(&stage->scaler, &job, &parking, &err), 0);
+        assert_int_equal(job.waits, 6);
+}
+
 static void how_long_a_job_waits_is_measured(void **state)
 {
         struct stage *stage = *state;
@@ -343,6 +359,7 @@ int main(void)
                 TEST(people_hear_when_it_is_over),
                 TEST(without_capacity_jobs_are_parked_and_people_told_once),
                 TEST(each_reason_has_its_way),
+                TEST(long_throttling_is_told),
                 TEST(how_long_a_job_waits_is_measured),
                 TEST(after_a_partial_launch_people_are_told_of_the_rest),
                 TEST(a_notification_is_about_the_first_job_that_waits),
