@@ -69,13 +69,15 @@ static bool covers(const char *scope, const char *repository)
                strncasecmp(scope + 5, repository, owner) == 0;
 }
 
+/* The machine of a job of ours, or one that has ended and lost its tags. */
 static const struct ec2_instance *find_instance(
         const struct ec2_instances *instances, const char *id, const struct config *config)
 {
         for (size_t i = 0; i < instances->count; i++) {
                 const struct ec2_instance *instance = &instances->items[i];
 
-                if (strcmp(instance->id, id) == 0 && launch_is_ours(config, instance))
+                if (strcmp(instance->id, id) == 0 &&
+                        (launch_is_ours(config, instance) || ec2_instance_fades(instance)))
                         return instance;
         }
         return NULL;

@@ -56,7 +56,7 @@ struct machine {
         char id[EC2_ID_SIZE];
         const struct ec2_instance *instance; /* as EC2 describes it; NULL: not of this stack, or
                                                 forgotten */
-        bool is_known;                       /* EC2 describes it */
+        bool is_known;                       /* EC2 describes it, with its tags */
 };
 
 /* The machines that the events of one batch are about. */
@@ -186,7 +186,7 @@ static int describe_machines(struct machines *machines, struct err *err)
 
                         if (strcmp(ids[i], instance->id) != 0)
                                 continue;
-                        machines->items[i].is_known = true;
+                        machines->items[i].is_known = !ec2_instance_fades(instance);
                         if (launch_is_ours(machines->config, instance))
                                 machines->items[i].instance = instance;
                 }
@@ -237,8 +237,8 @@ static int follow_loss(
         return r < 0 ? err_prefix(err, r, "instance %s", instance->id) : 0;
 }
 
-/* EC2 forgets an ended machine after an hour, and an event may come later than that: whether it was
- * of this stack shows by its parameter. */
+/* EC2 takes an ended machine's tags away, forgets it after an hour, and an event may come later
+ * than that: whether it was of this stack shows by its parameter. */
 static bool is_concerned(const struct machine *machine, enum event_kind kind)
 {
         return machine->kind == kind &&

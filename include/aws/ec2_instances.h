@@ -44,6 +44,10 @@ struct ec2_instances {
 
 /* Whether it is "pending" or "running". The answer to RunInstances may name no state. */
 bool ec2_instance_lives(const struct ec2_instance *instance);
+/* Whether it has ended and has no tags: EC2 takes them away, soon after the end, and later forgets
+ * the instance as well.
+ * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/terminating-instances.html */
+bool ec2_instance_fades(const struct ec2_instance *instance);
 
 void ec2_instances_release(struct ec2_instances *instances);
 /* The value of tag KEY, or NULL. Borrowed. */

@@ -42,6 +42,11 @@ bool ec2_instance_lives(const struct ec2_instance *instance)
                strcmp(instance->state, "running") == 0;
 }
 
+bool ec2_instance_fades(const struct ec2_instance *instance)
+{
+        return !ec2_instance_lives(instance) && instance->n_tags == 0;
+}
+
 bool ec2_is_instance_id(const char *text)
 {
         return text && strncmp(text, "i-", 2) == 0 &&

@@ -171,10 +171,13 @@ static int get_token(struct rerun *rerun, struct err *err)
         return setback ? end_by_setback(rerun, setback, err) : 0;
 }
 
+/* The jobs are the run's, so a machine without tags was ours, or of somebody whose spot instances
+ * EC2 takes back, too. */
 static void note_losses(struct rerun *rerun, const struct ec2_instances *instances)
 {
         for (size_t i = 0; i < instances->count; i++)
-                if (launch_is_ours(rerun->config, &instances->items[i]) &&
+                if ((launch_is_ours(rerun->config, &instances->items[i]) ||
+                            ec2_instance_fades(&instances->items[i])) &&
                         loss_is_evident(&instances->items[i]))
                         loss_add_machine(rerun->job, instances->items[i].id);
 }
@@ -250,11 +253,12 @@ static bool is_unexplained(const struct rerun *rerun, const struct github_run_jo
                !loss_has_machine(rerun->job, job->runner);
 }
 
+/* A warning that EC2 gave of a machine is a tag of it. */
 static bool is_described(const struct ec2_instances *instances, const char *id)
 {
         for (size_t i = 0; i < instances->count; i++)
                 if (strcmp(instances->items[i].id, id) == 0)
-                        return true;
+                        return !ec2_instance_fades(&instances->items[i]);
         return false;
 }
 

@@ -164,6 +164,9 @@ static void a_refused_token_is_replaced(void **state)
 #define MACHINE(id, reason, tags)                                                  \
         "<item><instanceId>i-0000000" id "</instanceId><stateReason><code>" reason \
         "</code></stateReason><tagSet>" tags "</tagSet></item>"
+#define FADED(id, reason)                                                                      \
+        "<item><instanceId>i-0000000" id "</instanceId><instanceState><name>terminated</name>" \
+        "</instanceState><stateReason><code>" reason "</code></stateReason></item>"
 #define TAKEN "Server.SpotInstanceTermination"
 #define OF_OTHERS "<item><key>scale-agent:prefix</key><value>/other</value></item>"
 #define OURS "<item><key>scale-agent:prefix</key><value>/p</value></item>"
@@ -173,11 +176,10 @@ static void a_job_that_failed_with_its_machine_is_followed(void **state)
 {
         struct stage *stage = *state;
         const struct stage_message messages[] = {
-                {"a", FAILED("1", "failure"), 0, NULL},
-                {"b", FAILED("2", "success"), 0, NULL},
-                {"c", FAILED("3", "cancelled"), 0, NULL},
-                {"d", FAILED("4", "failure"), 0, NULL},
+                {"a", FAILED("1", "failure"), 0, NULL}, {"b", FAILED("2", "success"), 0, NULL},
+                {"c", FAILED("3", "cancelled"), 0, NULL}, {"d", FAILED("4", "failure"), 0, NULL},
                 {"e", FAILED("5", "failure"), 0, NULL},
+                {"f", FAILED("6", "failure"), 0, NULL}, /* its machine's tags are gone */
         };
 
         expect_parameters(stage, "i-00000001", 200, "{}");
@@ -185,12 +187,13 @@ static void a_job_that_failed_with_its_machine_is_followed(void **state)
                 "Value.1=i-00000001&Filter.1.Value.2=i-00000003&Filter.1.Value.3=i-00000004", 200,
                 "<DescribeInstancesResponse><reservationSet><item><instancesSet>" MACHINE(
                         "1", TAKEN, OURS) MACHINE("3", TAKEN, OURS) MACHINE("4", TAKEN, OF_OTHERS)
-                        MACHINE("5", "Client.InstanceInitiatedShutdown",
-                                OURS) "</instancesSet></item></reservationSet></"
-                                      "DescribeInstancesResponse>");
+                        MACHINE("5", "Client.InstanceInitiatedShutdown", OURS)
+                                FADED("6", TAKEN) "</instancesSet></item></reservationSet></"
+                                                  "DescribeInstancesResponse>");
         stage_expect_sent(stage, "{\\\"action\\\":\\\"lost\\\",\\\"id\\\":1,");
         stage_expect_sent(stage, "{\\\"action\\\":\\\"lost\\\",\\\"id\\\":3,");
-        assert_string_equal(stage_batch(stage, completed_handle, messages, 5), STAGE_NONE_FAILED);
+        stage_expect_sent(stage, "{\\\"action\\\":\\\"lost\\\",\\\"id\\\":6,");
+        assert_string_equal(stage_batch(stage, completed_handle, messages, 6), STAGE_NONE_FAILED);
 
         script_expect(stage->script, "POST", STAGE_EC2, NULL, 403,
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"

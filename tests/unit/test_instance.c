@@ -460,6 +460,24 @@ static void a_machine_that_ec2_has_forgotten_shows_by_its_parameter(void **state
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
 }
 
+static void a_machine_without_tags_is_forgotten_in_part(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=DescribeInstances", 200,
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
+                "<instanceId>i-00000001</instanceId><instanceState><name>terminated</name>"
+                "</instanceState></item></instancesSet></item></reservationSet>"
+                "</DescribeInstancesResponse>");
+        expect_parameter(stage);
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        stage_expect_sent(stage, "ended before a job started on it");
+        expect_parameter_deleted(stage);
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+}
+
 static void only_the_end_of_a_machine_matters(void **state)
 {
         static const char *const states[] = {"pending", "running", "stopping", "shutting-down"};
@@ -567,6 +585,7 @@ int main(void)
                 TEST(a_job_that_was_lost_with_its_machine_is_followed),
                 TEST(machines_of_others_are_left_alone),
                 TEST(a_machine_that_ec2_has_forgotten_shows_by_its_parameter),
+                TEST(a_machine_without_tags_is_forgotten_in_part),
                 TEST(only_the_end_of_a_machine_matters),
                 TEST(the_tags_say_where_a_runner_is_registered),
                 TEST(a_refused_token_is_read_again),

@@ -200,6 +200,9 @@ static void a_newer_run_of_the_same_branch_supersedes(void **state)
         "<item><instanceId>" id "</instanceId><stateReason><code>" reason                   \
         "</code></stateReason><tagSet><item><key>scale-agent:prefix</key><value>/p</value>" \
         "</item></tagSet></item>"
+#define FADED(id, reason)                                                             \
+        "<item><instanceId>" id "</instanceId><instanceState><name>terminated</name>" \
+        "</instanceState><stateReason><code>" reason "</code></stateReason></item>"
 #define TAKEN "Server.SpotInstanceTermination"
 #define OF_OTHERS                                                            \
         "<item><instanceId>i-00000004</instanceId><stateReason><code>" TAKEN \
@@ -316,8 +319,10 @@ static void the_losses_of_other_messages_count(void **state)
 
         expect_complete(stage);
         expect_jobs(stage, JOB_JSON("8", "failure", "i-00000008") "," JOB_JSON(
-                                   "9", "failure", "") "," JOB_JSON("10", "failure", "i-00000010"));
-        expect_machines(stage, "Filter.1.Value.1=i-00000008", MACHINE("i-00000008", TAKEN));
+                                   "9", "failure", "") "," JOB_JSON("10", "failure",
+                                   "i-00000010") "," JOB_JSON("11", "failure", "i-00000011"));
+        expect_machines(stage, "Filter.1.Value.1=i-00000008&Filter.1.Value.2=i-00000011",
+                MACHINE("i-00000008", TAKEN) FADED("i-00000011", TAKEN));
         expect_newest(stage, "");
         script_expect(stage->script, "POST", ACTIONS "/runs/7/rerun-failed-jobs", NULL, 201, "{}");
         stage_expect_sent(stage, "are run again");
@@ -330,6 +335,12 @@ static void the_losses_of_other_messages_count(void **state)
 /* Another loss of which EC2 knows nothing any more has a message of its own, which knows. */
 static void what_ec2_has_forgotten_is_waited_for_twice(void **state)
 {
+        static const char *const machines[] = {
+                "",
+                /* The tag of EC2's warning would be gone as well. */
+                FADED("i-00000008", "Client.InstanceInitiatedShutdown"),
+                FADED("i-00000008", "Client.InstanceInitiatedShutdown"),
+        };
         struct stage *stage = *state;
 
         for (int waits = 0; waits <= 2; waits++) {
@@ -338,7 +349,7 @@ static void what_ec2_has_forgotten_is_waited_for_twice(void **state)
                 expect_complete(stage);
                 expect_jobs(stage,
                         JOB_JSON("8", "failure", "i-00000008") "," JOB_JSON("9", "failure", ""));
-                expect_machines(stage, "Filter.1.Value.1=i-00000008", "");
+                expect_machines(stage, "Filter.1.Value.1=i-00000008", machines[waits]);
                 if (waits < 2) {
                         expect_again(stage, "sqs.test/watch");
                 } else {
