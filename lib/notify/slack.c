@@ -28,10 +28,13 @@ static const char *const emoji[] = {
         [NOTIFICATION_ERROR] = ":rotating_light:",
 };
 
+/* Verbatim: Slack makes no links of URLs, and no mentions of names, that a text has in plain.
+ * https://docs.slack.dev/reference/block-kit/composition-objects/text-object */
 static void add_mrkdwn(cJSON *object, const char *text)
 {
         json_add_string(object, "type", "mrkdwn");
         json_add_string(object, "text", text);
+        json_add_boolean(object, "verbatim", true);
 }
 
 static cJSON *add_section(cJSON *blocks)

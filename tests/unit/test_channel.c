@@ -114,37 +114,70 @@ static void test_teams_shows_markdown_as_it_is(void **state)
 
 /* -- Slack -- */
 
+#define MRKDWN(text_) "{\"type\":\"mrkdwn\",\"text\":\"" text_ "\",\"verbatim\":true}"
+#define SECTION(text_) "{\"type\":\"section\",\"text\":" MRKDWN(text_) "}"
+
 static void test_slack_blocks(void **state)
 {
         (void)state;
         assert_body(channel_named("slack"), &lost,
-                "{\"text\":\"Spot instance lost\",\"blocks\":["
-                "{\"type\":\"section\",\"text\":{\"type\":\"mrkdwn\","
-                "\"text\":\":warning: *Spot instance lost*\"}},"
-                "{\"type\":\"section\",\"text\":{\"type\":\"mrkdwn\","
-                "\"text\":\"EC2 took i-1 back. Run the job again.\"}},"
-                "{\"type\":\"section\",\"fields\":["
-                "{\"type\":\"mrkdwn\",\"text\":\"*Job*\\nbuild\"},"
-                "{\"type\":\"mrkdwn\",\"text\":\"*Repository*\\nocto-org/hello\"}]},"
-                "{\"type\":\"section\",\"text\":{\"type\":\"mrkdwn\","
-                "\"text\":\"<https://github.com/octo-org/hello/actions/runs/1/job/2|"
-                "Open the job>\"}}]}");
+                "{\"text\":\"Spot instance lost\",\"blocks\":[" SECTION(":warning: *Spot instance "
+                                                                        "lost*") "," SECTION(
+                        "EC2 took i-1 back. Run the job again.") ","
+                                                                 "{\"type\":\"section\",\"fields\":"
+                                                                 "[" MRKDWN("*Job*\\nbuild") "," MRKDWN(
+                                                                         "*Repository*\\nocto-org/"
+                                                                         "hello") "]}," SECTION("<h"
+                                                                                                "tt"
+                                                                                                "ps"
+                                                                                                ":/"
+                                                                                                "/g"
+                                                                                                "it"
+                                                                                                "hu"
+                                                                                                "b."
+                                                                                                "co"
+                                                                                                "m/"
+                                                                                                "oc"
+                                                                                                "to"
+                                                                                                "-o"
+                                                                                                "rg"
+                                                                                                "/h"
+                                                                                                "el"
+                                                                                                "lo"
+                                                                                                "/a"
+                                                                                                "ct"
+                                                                                                "io"
+                                                                                                "ns"
+                                                                                                "/r"
+                                                                                                "un"
+                                                                                                "s/"
+                                                                                                "1/"
+                                                                                                "jo"
+                                                                                                "b/"
+                                                                                                "2|"
+                                                                                                "Op"
+                                                                                                "en"
+                                                                                                " t"
+                                                                                                "he"
+                                                                                                " j"
+                                                                                                "ob"
+                                                                                                ">") "]}");
 }
 
+/* A URL in plain is no link, and a name mentions nobody: all text is verbatim. */
 static void test_slack_escapes(void **state)
 {
         const struct notification notification = {
-                .title = "a & <!channel>",
+                .title = "a & <!channel> https://evil.example @here",
                 .url = "https://github.com/?a=1&b=2",
         };
 
         (void)state;
         assert_body(channel_named("slack"), &notification,
-                "{\"text\":\"a &amp; &lt;!channel&gt;\",\"blocks\":["
-                "{\"type\":\"section\",\"text\":{\"type\":\"mrkdwn\","
-                "\"text\":\":information_source: *a &amp; &lt;!channel&gt;*\"}},"
-                "{\"type\":\"section\",\"text\":{\"type\":\"mrkdwn\","
-                "\"text\":\"<https://github.com/?a=1&amp;b=2|Open the job>\"}}]}");
+                "{\"text\":\"a &amp; &lt;!channel&gt; https://evil.example "
+                "@here\",\"blocks\":[" SECTION(":information_source: *a &amp; &lt;!channel&gt; "
+                                               "https://evil.example @here*") "," SECTION(
+                        "<https://github.com/?a=1&amp;b=2|Open the job>") "]}");
 }
 
 /* -- limits -- */
