@@ -102,6 +102,12 @@ int ticket_keys_make(struct scaler *scaler, const char **ret, struct err *err)
         return r;
 }
 
+/* What is known is believed while SSM fails. */
+static bool are_old(const struct scaler *scaler)
+{
+        return age_ms(scaler) > (scaler->ticket_keys.size > 0 ? KEPT_MS : READ_AGAIN_MS);
+}
+
 int ticket_keys_read(struct scaler *scaler, bool again, const char **ret, struct err *err)
 {
         bool known = scaler->ticket_keys_read_ms > 0;
@@ -111,9 +117,9 @@ int ticket_keys_read(struct scaler *scaler, bool again, const char **ret, struct
                 *ret = NULL;
                 return 0;
         }
-        if (again || !known || (scaler->ticket_keys.size == 0 && age_ms(scaler) > READ_AGAIN_MS))
+        if (again || !known || are_old(scaler))
                 r = read_keys(scaler, err);
-        if (r < 0)
+        if (r < 0 && (again || scaler->ticket_keys.size == 0))
                 return r;
         *ret = buf_string(&scaler->ticket_keys);
         return 0;

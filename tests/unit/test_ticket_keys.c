@@ -153,6 +153,25 @@ static void who_checks_makes_no_key_and_asks_once_a_minute(void **state)
         assert_string_equal(keys, OTHER_KEY);
 }
 
+/* A key that was stolen and replaced: nobody may send a ticket of the new one for hours. */
+static void who_checks_asks_each_quarter_of_an_hour(void **state)
+{
+        struct stage *stage = *state;
+        const char *keys;
+        struct err err;
+
+        script_sleep(stage->script, QUARTER_MS);
+        assert_int_equal(ticket_keys_read(&stage->scaler, false, &keys, &err), 0);
+        assert_int_equal(script_requests(stage->script), 0);
+        script_sleep(stage->script, 1);
+        expect_get(stage, 400, DENIED); /* the old one stays */
+        assert_int_equal(ticket_keys_read(&stage->scaler, false, &keys, &err), 0);
+        assert_string_equal(keys, STAGE_TICKET_KEY);
+        expect_get(stage, 200, VALUE(OTHER_KEY));
+        assert_int_equal(ticket_keys_read(&stage->scaler, false, &keys, &err), 0);
+        assert_string_equal(keys, OTHER_KEY);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -164,6 +183,7 @@ int main(void)
                 TEST(without_a_key_jobs_wait),
                 TEST(the_hand_over_has_a_ticket),
                 TEST(who_checks_makes_no_key_and_asks_once_a_minute),
+                TEST(who_checks_asks_each_quarter_of_an_hour),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
