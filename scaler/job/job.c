@@ -7,6 +7,7 @@
 
 #include "job.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,7 +97,7 @@ struct string_member {
         const char *in_delivery;
         const char *in_message;
         bool needed;
-        size_t limit; /* longer ones are cut; 0: none */
+        size_t limit; /* of a text for people, of which longer ones are cut; 0: it is not that */
 };
 
 static const struct string_member strings[] = {
@@ -142,6 +143,17 @@ static int read_integer(
         return 0;
 }
 
+/* A control character takes six bytes in JSON, and thirteen where that is in a ticket in the
+ * hand-over. */
+static void bound_text(char *text, size_t limit)
+{
+        if (strlen(text) > limit)
+                text[utf8_fit(text, limit)] = '\0';
+        for (; *text; text++)
+                if (iscntrl((unsigned char)*text))
+                        *text = ' ';
+}
+
 /* GitHub writes "no runner" as null or as an empty string. */
 static int read_string(const cJSON *object, const char *path, const struct string_member *member,
         char **ret, struct err *err)
@@ -157,8 +169,8 @@ static int read_string(const cJSON *object, const char *path, const struct strin
         if (r < 0)
                 return r;
         *ret = mem_string(text);
-        if (member->limit > 0 && strlen(text) > member->limit)
-                (*ret)[utf8_fit(text, member->limit)] = '\0';
+        if (member->limit > 0)
+                bound_text(*ret, member->limit);
         return 0;
 }
 

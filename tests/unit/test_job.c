@@ -213,6 +213,19 @@ static void a_long_name_is_cut_at_a_character(void **state)
         job_release(&job);
 }
 
+static void a_name_has_no_control_characters(void **state)
+{
+        _cleanup_free_ char *text =
+                with_member("workflow_job.name", "\"a\\u0001\\n\\u007f\\u001bb \xc3\xa9\"");
+        struct job job = {0};
+        struct err err;
+
+        (void)state;
+        assert_int_equal(read_job(text, &job, &err), 0);
+        assert_string_equal(job.name, "a    b \xc3\xa9");
+        job_release(&job);
+}
+
 static void refuses_bad_members_by_name(void **state)
 {
         static const struct {
@@ -355,6 +368,7 @@ int main(void)
                 cmocka_unit_test(no_runner_has_many_forms),
                 cmocka_unit_test(knows_actions),
                 cmocka_unit_test(a_long_name_is_cut_at_a_character),
+                cmocka_unit_test(a_name_has_no_control_characters),
                 cmocka_unit_test(refuses_bad_members_by_name),
                 cmocka_unit_test(what_is_not_needed_may_be_missing),
                 cmocka_unit_test(labels_are_bounded),
