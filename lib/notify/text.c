@@ -11,17 +11,55 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/utf8.h"
 
 #define ELLIPSIS "…"
 
-/* What replaces the character C, or NULL if it stays. */
-static const char *replacement(char c, const struct notify_escape *escapes)
+/* Characters that turn the text behind them around, or end its line, so that it reads as another
+ * one. https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing */
+static bool is_misleading(const char *character, size_t size)
+{
+        static const char *const characters[] = {
+                "\u061c",
+                "\u200e",
+                "\u200f",
+                "\u2028",
+                "\u2029",
+                "\u202a",
+                "\u202b",
+                "\u202c",
+                "\u202d",
+                "\u202e",
+                "\u2066",
+                "\u2067",
+                "\u2068",
+                "\u2069",
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(characters); i++)
+                if (strlen(characters[i]) == size && memcmp(character, characters[i], size) == 0)
+                        return true;
+        return false;
+}
+
+static bool is_control(const char *character, size_t size)
+{
+        unsigned char first = (unsigned char)character[0];
+
+        if (size == 2) /* U+0080 to U+009F */
+                return first == 0xc2 && (unsigned char)character[1] < 0xa0;
+        return size == 1 && ((first < ' ' && first != '\n') || first == 0x7f);
+}
+
+/* What replaces a CHARACTER of SIZE bytes, or NULL if it stays. */
+static const char *replacement(
+        const char *character, size_t size, const struct notify_escape *escapes)
 {
         for (; escapes && escapes->character; escapes++)
-                if (escapes->character == c)
+                if (escapes->character == *character)
                         return escapes->text;
-        return (unsigned char)c < ' ' && c != '\n' ? " " : NULL;
+        return is_control(character, size) || is_misleading(character, size) ? " " : NULL;
 }
 
 char *notify_text(const char *text, size_t limit, const struct notify_escape *escapes)
@@ -31,7 +69,7 @@ char *notify_text(const char *text, size_t limit, const struct notify_escape *es
 
         for (const char *c = text ? text : ""; *c;) {
                 size_t size = utf8_character(c, strlen(c));
-                const char *instead = size > 0 ? replacement(*c, escapes) : "?";
+                const char *instead = size > 0 ? replacement(c, size, escapes) : "?";
 
                 if (instead)
                         buf_add_string(&out, instead);

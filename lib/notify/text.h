@@ -16,8 +16,9 @@ struct notify_escape {
 
 /*
  * TEXT (NULL: "") with the characters of ESCAPES (may be NULL) replaced, as valid UTF-8 without
- * control characters other than line breaks, and of at most LIMIT bytes: what is longer is cut
- * between characters and ends with "…". The caller frees.
+ * control characters other than line breaks and without those that change the direction of text,
+ * and of at most LIMIT bytes: what is longer is cut between characters and ends with "…". The
+ * caller frees.
  */
 char *notify_text(const char *text, size_t limit, const struct notify_escape *escapes);
 

@@ -121,47 +121,62 @@ static void test_slack_blocks(void **state)
 {
         (void)state;
         assert_body(channel_named("slack"), &lost,
-                "{\"text\":\"Spot instance lost\",\"blocks\":[" SECTION(":warning: *Spot instance "
-                                                                        "lost*") "," SECTION(
-                        "EC2 took i-1 back. Run the job again.") ","
-                                                                 "{\"type\":\"section\",\"fields\":"
-                                                                 "[" MRKDWN("*Job*\\nbuild") "," MRKDWN(
-                                                                         "*Repository*\\nocto-org/"
-                                                                         "hello") "]}," SECTION("<h"
-                                                                                                "tt"
-                                                                                                "ps"
-                                                                                                ":/"
-                                                                                                "/g"
-                                                                                                "it"
-                                                                                                "hu"
-                                                                                                "b."
-                                                                                                "co"
-                                                                                                "m/"
-                                                                                                "oc"
-                                                                                                "to"
-                                                                                                "-o"
-                                                                                                "rg"
-                                                                                                "/h"
-                                                                                                "el"
-                                                                                                "lo"
-                                                                                                "/a"
-                                                                                                "ct"
-                                                                                                "io"
-                                                                                                "ns"
-                                                                                                "/r"
-                                                                                                "un"
-                                                                                                "s/"
-                                                                                                "1/"
-                                                                                                "jo"
-                                                                                                "b/"
-                                                                                                "2|"
-                                                                                                "Op"
-                                                                                                "en"
-                                                                                                " t"
-                                                                                                "he"
-                                                                                                " j"
-                                                                                                "ob"
-                                                                                                ">") "]}");
+                "{\"text\":\"Spot instance lost\",\"blocks\":[" SECTION(
+                        ":warning: *Spot instance "
+                        "lost*") "," SECTION("EC2 took i-1 back. Run the job again.") ","
+                                                                                      "{\"type\":"
+                                                                                      "\"section\","
+                                                                                      "\"fields\":"
+                                                                                      "[" MRKDWN(
+                                                                                              "*"
+                                                                                              "J"
+                                                                                              "o"
+                                                                                              "b"
+                                                                                              "*"
+                                                                                              "\\nb"
+                                                                                              "uil"
+                                                                                              "d") "," MRKDWN("*Rep"
+                                                                                                              "osit"
+                                                                                                              "ory*"
+                                                                                                              "\\no"
+                                                                                                              "cto-"
+                                                                                                              "org/"
+                                                                                                              "hell"
+                                                                                                              "o") "]}," SECTION("<h"
+                                                                                                                                 "tt"
+                                                                                                                                 "ps"
+                                                                                                                                 ":/"
+                                                                                                                                 "/g"
+                                                                                                                                 "it"
+                                                                                                                                 "hu"
+                                                                                                                                 "b."
+                                                                                                                                 "co"
+                                                                                                                                 "m/"
+                                                                                                                                 "oc"
+                                                                                                                                 "to"
+                                                                                                                                 "-o"
+                                                                                                                                 "rg"
+                                                                                                                                 "/h"
+                                                                                                                                 "el"
+                                                                                                                                 "lo"
+                                                                                                                                 "/a"
+                                                                                                                                 "ct"
+                                                                                                                                 "io"
+                                                                                                                                 "ns"
+                                                                                                                                 "/r"
+                                                                                                                                 "un"
+                                                                                                                                 "s/"
+                                                                                                                                 "1/"
+                                                                                                                                 "jo"
+                                                                                                                                 "b/"
+                                                                                                                                 "2|"
+                                                                                                                                 "Op"
+                                                                                                                                 "en"
+                                                                                                                                 " t"
+                                                                                                                                 "he"
+                                                                                                                                 " j"
+                                                                                                                                 "ob"
+                                                                                                                                 ">") "]}");
 }
 
 /* A URL in plain is no link, and a name mentions nobody: all text is verbatim. */
@@ -175,9 +190,24 @@ static void test_slack_escapes(void **state)
         (void)state;
         assert_body(channel_named("slack"), &notification,
                 "{\"text\":\"a &amp; &lt;!channel&gt; https://evil.example "
-                "@here\",\"blocks\":[" SECTION(":information_source: *a &amp; &lt;!channel&gt; "
-                                               "https://evil.example @here*") "," SECTION(
-                        "<https://github.com/?a=1&amp;b=2|Open the job>") "]}");
+                "@here\",\"blocks\":[" SECTION(
+                        ":information_source: *a &amp; &lt;!channel&gt; "
+                        "https://evil.example @here*") "," SECTION("<https://github.com/"
+                                                                   "?a=1&amp;b=2|Open the job>") "]"
+                                                                                                 "}");
+}
+
+/* A name must not read as another one: U+202E turns round what is behind it. */
+static void test_names_do_not_mislead(void **state)
+{
+        static const struct notification notification = {
+                .title = "a\u202eb \u2066c\u2069\u200fd\u2028e\xc2\x9b"
+                         "f\x7fg \u05d0 \U0001f680",
+        };
+
+        (void)state;
+        assert_body(channel_named("teams"), &notification,
+                CARD_BEGIN CARD_TITLE("a b  c  d e f g \u05d0 \U0001f680", "accent") "]" CARD_END);
 }
 
 /* -- limits -- */
@@ -386,6 +416,7 @@ int main(void)
                 cmocka_unit_test(test_teams_shows_markdown_as_it_is),
                 cmocka_unit_test(test_slack_blocks),
                 cmocka_unit_test(test_slack_escapes),
+                cmocka_unit_test(test_names_do_not_mislead),
                 cmocka_unit_test(test_the_largest_message_fits),
                 cmocka_unit_test(test_text_is_cut_between_characters),
                 cmocka_unit_test(test_bad_bytes_are_shown_as_question_marks),
