@@ -22,6 +22,9 @@
 #define WORDS_LIMIT 400
 #define DETAIL_SIZE 200
 
+/* Of a number of seconds. */
+#define LIMIT_DIGITS_MAX 11
+
 /*
  * Server errors are worth another try, since all our calls may be repeated (a registration whose
  * answer was lost shows as a name that is taken). So are refusals for which GitHub names a time to
@@ -115,10 +118,30 @@ static bool is_rate_limited(const struct http_call *call, const char *words, str
         used_up = http_call_answer_header(call, "x-ratelimit-remaining", value, sizeof(value)) &&
                   strcmp(value, "0") == 0;
         if (used_up && http_call_answer_header(call, "x-ratelimit-reset", value, sizeof(value)) &&
-                strlen(value) <= 11)
+                strlen(value) <= LIMIT_DIGITS_MAX)
                 buf_add_format(until, " until %s",
                         clock_format(strtoll(value, NULL, 10) * MSEC_PER_SEC, time));
         return used_up || call->status == 429 || strcasestr(words, "rate limit");
+}
+
+/* GitHub's limits end within the hour. What would be later than this is of a clock that is wrong,
+ * or of something between us and GitHub. */
+#define LIMIT_MAX_MS (65 * 60 * MSEC_PER_SEC)
+
+/* When the limit ends; 0 where GitHub does not say. */
+static int64_t limit_end(const struct http_call *call, int64_t now_ms)
+{
+        int64_t end_ms = 0;
+        char value[32];
+
+        if (http_call_answer_header(call, "Retry-After", value, sizeof(value))) {
+                if (strlen(value) <= LIMIT_DIGITS_MAX)
+                        end_ms = now_ms + strtoll(value, NULL, 10) * MSEC_PER_SEC;
+        } else if (http_call_answer_header(call, "x-ratelimit-reset", value, sizeof(value))) {
+                if (strlen(value) <= LIMIT_DIGITS_MAX)
+                        end_ms = strtoll(value, NULL, 10) * MSEC_PER_SEC;
+        }
+        return end_ms < now_ms + LIMIT_MAX_MS ? end_ms : now_ms + LIMIT_MAX_MS;
 }
 
 bool github_call_is_passing(const struct http_call *call, int64_t now_ms, int64_t *ret_until_ms)
@@ -127,18 +150,13 @@ bool github_call_is_passing(const struct http_call *call, int64_t now_ms, int64_
         static const int final[] = {301, 307, 308, 400, 403, 404, 409, 410, 415, 422, 451};
         _cleanup_buf_ struct buf words = BUF_INIT(WORDS_LIMIT);
         _cleanup_buf_ struct buf until = BUF_INIT(128);
-        char value[32];
 
         *ret_until_ms = 0;
         if (call->result < 0)
                 return true;
         add_github_words(&words, call);
         if (is_rate_limited(call, buf_string(&words), &until)) {
-                if (http_call_answer_header(call, "Retry-After", value, sizeof(value)))
-                        *ret_until_ms = now_ms + strtoll(value, NULL, 10) * MSEC_PER_SEC;
-                else if (http_call_answer_header(call, "x-ratelimit-reset", value, sizeof(value)) &&
-                         strlen(value) <= 11)
-                        *ret_until_ms = strtoll(value, NULL, 10) * MSEC_PER_SEC;
+                *ret_until_ms = limit_end(call, now_ms);
                 return true;
         }
         for (size_t i = 0; i < ARRAY_SIZE(final); i++)

@@ -70,11 +70,11 @@ static int64_t delay_of(
 {
         int64_t times = reasons[parking->reason].counts ? job->tries : job->waits;
         int64_t delay = reasons[parking->reason].seconds;
+        int64_t left = seconds_until(scaler, parking->until_ms);
 
-        if (parking->until_ms > 0) {
-                delay = seconds_until(scaler, parking->until_ms);
-                return delay;
-        }
+        /* A limit that is over by our clock, and yet not by GitHub's, is as one without an end. */
+        if (left > 0)
+                return left;
         if (reasons[parking->reason].grows)
                 delay = times < 6 ? delay << times : SQS_DELAY_MAX_SECONDS;
         return delay < SQS_DELAY_MAX_SECONDS ? delay : SQS_DELAY_MAX_SECONDS;

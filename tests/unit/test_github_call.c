@@ -151,6 +151,8 @@ static void test_server_errors_are_tried_three_times(void **state)
         assert_int_equal(id, -1);
 }
 
+#define NOW INT64_C(1767323045000)
+
 /* What passes parks a job, and what does not is final. */
 static void test_refusals_pass_or_stay(void **state)
 {
@@ -164,9 +166,14 @@ static void test_refusals_pass_or_stay(void **state)
                 {503, "", true, 0},
                 {401, "", true, 0},
                 {429, "", true, 0},
-                {429, "Retry-After: 60\r\n", true, 61000},
+                {429, "Retry-After: 60\r\n", true, NOW + 60000},
                 {403, "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767326645\r\n", true,
                         INT64_C(1767326645000)},
+                {429, "Retry-After: Fri, 02 Jan 2026 04:04:05 GMT\r\n", true, 0},
+                {429, "Retry-After: 99999999999999999999\r\n", true, 0},
+                {429, "Retry-After: 31536000\r\n", true, NOW + 65 * 60000},
+                {403, "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 99999999999\r\n", true,
+                        NOW + 65 * 60000},
                 {403, "", false, 0},
                 {404, "", false, 0},
                 {410, "", false, 0},
@@ -182,7 +189,7 @@ static void test_refusals_pass_or_stay(void **state)
 
                 call->status = rows[i].status;
                 buf_add_string(&call->answer_headers, rows[i].headers);
-                assert_int_equal(github_call_is_passing(call, 1000, &until_ms), rows[i].passing);
+                assert_int_equal(github_call_is_passing(call, NOW, &until_ms), rows[i].passing);
                 assert_int_equal(until_ms, rows[i].until_ms);
         }
 }

@@ -460,6 +460,20 @@ static void a_refused_token_is_read_again(void **state)
         assert_string_equal(github_kept_token(stage->scaler.github, 0), "new-token");
 }
 
+/* By our clock, which may be ahead of GitHub's: nobody asks again and again at once. */
+static void a_limit_that_is_over_already_parks_as_one_without_an_end(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        script_expect_headers(stage->script, "POST", QUEUED_JIT_URL, NULL, 403,
+                "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767323000\r\n",
+                "{\"message\":\"API rate limit exceeded\"}");
+        stage_expect_sent(stage, "\"DelaySeconds\":15}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
 /* Until the time that GitHub names, and only for that installation. */
 static void a_limit_that_is_used_up_stops_launches_until_it_ends(void **state)
 {
@@ -506,6 +520,7 @@ int main(void)
                 TEST(without_its_settings_jobs_wait),
                 TEST(without_a_token_nothing_more_is_launched),
                 TEST(a_refused_token_is_read_again),
+                TEST(a_limit_that_is_over_already_parks_as_one_without_an_end),
                 TEST(a_limit_that_is_used_up_stops_launches_until_it_ends),
         };
 
