@@ -63,8 +63,8 @@ int ec2_run_instances_answer(const struct http_call *call, struct ec2_instances 
 /* For EC2 it is no error to terminate an instance that ended within the last hour. The call is
  * repeated when EC2 does not know an instance, as it may not know a new one everywhere yet. */
 struct http_call *ec2_terminate_instances(struct aws *aws, const char *const *ids, size_t n_ids);
-/* 0, also for a single instance that EC2 no longer knows. -ENOENT when it does not know one of
- * several: it then terminates none, and each needs a call of its own. */
+/* 0, also for a single instance that EC2 no longer knows. -ENOENT when one of several cannot be
+ * terminated: EC2 then leaves others alone as well, and each needs a call of its own. */
 int ec2_terminate_instances_answer(const struct http_call *call, struct err *err);
 
 /* Asks by filter, so that unknown ids are missing from the answer. At most 100 ids. */

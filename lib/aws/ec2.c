@@ -223,6 +223,24 @@ struct http_call *ec2_terminate_instances(struct aws *aws, const char *const *id
         return call;
 }
 
+/* For any of these, which one instance causes, EC2 leaves others alone as well: it does not know
+ * the one, a person protects it from being terminated, or it lost the tag that our role needs.
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_TerminateInstances.html */
+static bool is_of_one(const char *code)
+{
+        static const char *const codes[] = {
+                "InvalidInstanceID.NotFound",
+                "InvalidInstanceID.Malformed",
+                "OperationNotPermitted",
+                "UnauthorizedOperation",
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+                if (strcmp(code, codes[i]) == 0)
+                        return true;
+        return false;
+}
+
 int ec2_terminate_instances_answer(const struct http_call *call, struct err *err)
 {
         struct aws_error error = {0};
@@ -230,13 +248,13 @@ int ec2_terminate_instances_answer(const struct http_call *call, struct err *err
 
         if (r != AWS_REFUSED)
                 return r;
-        if (strcmp(error.code, "InvalidInstanceID.NotFound") != 0)
-                return aws_refused(call, &error, err);
-        if (!strstr(buf_string(&call->body), "&InstanceId.2="))
+        if (is_of_one(error.code) && strstr(buf_string(&call->body), "&InstanceId.2=")) {
+                aws_refused(call, &error, err);
+                return err_prefix(err, -ENOENT, "EC2 did not terminate all of several instances");
+        }
+        if (strcmp(error.code, "InvalidInstanceID.NotFound") == 0)
                 return 0;
-        aws_refused(call, &error, err);
-        return err_prefix(err, -ENOENT,
-                "EC2 terminated none of several instances, as it does not know all of them");
+        return aws_refused(call, &error, err);
 }
 
 struct http_call *ec2_find_instances(

@@ -13,6 +13,9 @@
 #include "aws/ssm.h"
 #include "exchange/handover.h"
 
+/* What the caller needs after this. */
+#define RESERVE_MS (5 * MSEC_PER_SEC)
+
 static int delete_parameters(struct scaler *scaler, struct aws *aws, const char *prefix,
         const char *const *instances, size_t n, struct err *err)
 {
@@ -89,11 +92,16 @@ int leftovers_terminate(struct scaler *scaler, struct aws *aws, const char *cons
 
         if (result != -ENOENT || n_instances == 1)
                 return result;
-        /* EC2 terminates none when it does not know one of them: one by one. */
+        /* One of them keeps EC2 from terminating the others: one by one. */
         result = 0;
         for (size_t i = 0; i < n_instances; i++) {
-                int r = terminate(scaler, aws, &instances[i], 1, err);
+                int r;
 
+                if (scaler_time_left(scaler) < RESERVE_MS)
+                        return err_set(err, -ETIME,
+                                "%zu instances: the time is over, another try goes on",
+                                n_instances - i);
+                r = terminate(scaler, aws, &instances[i], 1, err);
                 if (r < 0)
                         result = r;
         }

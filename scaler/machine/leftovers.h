@@ -18,6 +18,6 @@
 int leftovers_delete_handovers(struct scaler *scaler, const struct store *store,
         const char *const *instances, size_t n_instances, struct err *err);
 
-/* Terminates INSTANCES, with one call if EC2 knows all of them. 0 or negative. */
+/* Terminates INSTANCES, with one call if EC2 can terminate all of them. 0 or negative. */
 int leftovers_terminate(struct scaler *scaler, struct aws *aws, const char *const *instances,
         size_t n_instances, struct err *err);

@@ -295,6 +295,8 @@ static void an_instance_that_is_gone_counts_as_terminated(void **state)
         static const char *const ids[] = {"i-1", "i-2"};
         _cleanup_free_ char *unknown = error_xml("InvalidInstanceID.NotFound");
         _cleanup_free_ char *forbidden = error_xml("UnauthorizedOperation");
+        _cleanup_free_ char *protected = error_xml("OperationNotPermitted");
+        _cleanup_free_ char *throttled = error_xml("RequestLimitExceeded");
         _cleanup_(http_call_freep) struct http_call *one = ec2_terminate_instances(*state, ids, 1);
         _cleanup_(http_call_freep) struct http_call *two = ec2_terminate_instances(*state, ids, 2);
         struct err err;
@@ -303,6 +305,15 @@ static void an_instance_that_is_gone_counts_as_terminated(void **state)
         assert_int_equal(ec2_terminate_instances_answer(one, &err), 0);
         script_assert_tries(two, ENDPOINT, 400, unknown, 3);
         assert_int_equal(ec2_terminate_instances_answer(two, &err), -ENOENT);
+        answer(two, 400, protected);
+        assert_int_equal(ec2_terminate_instances_answer(two, &err), -ENOENT);
+        answer(two, 403, forbidden);
+        assert_int_equal(ec2_terminate_instances_answer(two, &err), -ENOENT);
+        assert_contains(err.text, "UnauthorizedOperation");
+        answer(two, 503, throttled);
+        assert_int_equal(ec2_terminate_instances_answer(two, &err), -EREMOTEIO);
+        answer(one, 400, protected);
+        assert_int_equal(ec2_terminate_instances_answer(one, &err), -EREMOTEIO);
         answer(one, 400, forbidden);
         assert_int_equal(ec2_terminate_instances_answer(one, &err), -EACCES);
         answer(one, 200, "<TerminateInstancesResponse/>");

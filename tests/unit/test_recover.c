@@ -29,6 +29,10 @@
 #define YOUNG "2T03:02:05"
 #define ANCIENT "1T03:00:00"
 
+#define PROTECTED                                                                      \
+        "<Response><Errors><Error><Code>OperationNotPermitted</Code></Error></Errors>" \
+        "</Response>"
+
 /* Hand-overs of ID that were stored so many seconds ago. */
 static void expect_handover(struct stage *stage, int seconds)
 {
@@ -142,6 +146,24 @@ static void a_machine_ends_no_sooner(void **state)
         script_expect(stage->script, "POST", STAGE_EC2, "Action=TerminateInstances", 200,
                 "<TerminateInstancesResponse/>");
         sweep_once(stage);
+}
+
+/* EC2 then terminates none in its zone. */
+static void a_machine_that_a_person_protects_does_not_save_the_others(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        expect_handover(stage, 0);
+        expect_machines(stage, LIVING,
+                MACHINE("i-00000002", "running", ANCIENT, TAGS)
+                        MACHINE(ID, "running", ANCIENT, TAGS));
+        script_expect(stage->script, "POST", STAGE_EC2, "InstanceId.2=", 400, PROTECTED);
+        script_expect(stage->script, "POST", STAGE_EC2, "InstanceId.1=i-00000002", 400, PROTECTED);
+        script_expect(stage->script, "POST", STAGE_EC2, "InstanceId.1=" ID, 200,
+                "<TerminateInstancesResponse/>");
+        assert_true(run(stage, &sweep) < 0);
+        assert_contains(sweep.err.text, "OperationNotPermitted");
 }
 
 static void machines_are_listed_page_by_page(void **state)
@@ -590,14 +612,14 @@ static void a_delivery_is_tried_so_often(void **state)
                 {{5, "a", 500, 50}, 1, false},
                 {{5, "a", 500, 61}, 1, true},
                 {{5, "a", 399, 61}, 1, true}, /* no answer of ours */
-                {{5, "a", 500, 100}, 11, true},
-                {{5, "a", 500, 100}, 12, false},
+                {{5, "a", 500, 100}, 71, true},
+                {{5, "a", 500, 100}, 72, false},
         };
         struct stage *stage = *state;
 
         stage_become_app(stage);
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-                struct attempts attempts[12];
+                struct attempts attempts[72];
 
                 for (int j = 0; j < rows[i].n; j++) {
                         attempts[j] = rows[i].newest;
@@ -780,6 +802,7 @@ int main(void)
                 STAGE_TEST(a_machine_that_hangs_is_left_to_the_next_sweep),
                 STAGE_TEST(a_machine_ends_no_sooner),
                 STAGE_TEST(a_machine_past_its_lifetime_ends_once),
+                STAGE_TEST(a_machine_that_a_person_protects_does_not_save_the_others),
                 STAGE_TEST(machines_are_listed_page_by_page),
                 STAGE_TEST(a_machine_that_hangs_ends_in_two_sweeps),
                 STAGE_TEST(a_machine_that_may_work_is_left_alone),

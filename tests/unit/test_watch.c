@@ -46,7 +46,8 @@ static void expect_parameter_deleted(struct stage *stage)
 #define RUNNING(id, spec, url)                                                               \
         "<item><instanceId>" id "</instanceId><launchTime>2026-01-02T03:00:00Z</launchTime>" \
         "<instanceState><name>running</name></instanceState><tagSet>" JOB_URL(               \
-                url) "<item><key>scale-agent:spec</key><value>" spec                         \
+                url) "<item><key>scale-agent:prefix</key><value>/p</value></item>"           \
+                     "<item><key>scale-agent:spec</key><value>" spec                         \
                      "</value></item></tagSet></item>"
 #define JOB_URL(url) "<item><key>scale-agent:job-url</key><value>" url "</value></item>"
 
@@ -375,21 +376,22 @@ static void a_breaker_that_cannot_be_looked_after_keeps_no_job(void **state)
 /* Machines that run jobs show that their specs work, each its own. */
 static void a_job_that_runs_lets_its_spec_go_on(void **state)
 {
-        struct stage *stage = *state;
-
-        script_expect(stage->script, "POST", STAGE_SSM, BREAKERS, 200,
+        static const char both[] =
                 "{\"Parameters\":[{\"Name\":\"/p/breakers/linux\",\"Version\":1,\"Value\":"
                 "\"{\\\"stopped_since_ms\\\":1767322000000}\"},{\"Name\":\"/p/breakers/"
                 "organization\","
-                "\"Version\":1,\"Value\":\"{\\\"stopped_since_ms\\\":1767322000000}\"}]}");
+                "\"Version\":1,\"Value\":\"{\\\"stopped_since_ms\\\":1767322000000}\"}]}";
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SSM, BREAKERS, 200, both);
         expect_machines(stage, BY_JOB,
                 "<item><instanceId>i-00000003</instanceId></item>" RUNNING("i-00000002", "linux",
                         "https://github.test/2") RUNNING("i-00000001", "organization", URL));
+        script_expect(stage->script, "POST", STAGE_SSM, BREAKERS, 200, both); /* before a change */
         script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/breakers/linux\"", 400,
                 "{\"__type\":\"AccessDeniedException\"}");
-        script_expect(stage->script, "POST", STAGE_SSM, BREAKERS, 200,
-                "{\"Parameters\":[{\"Name\":\"/p/breakers/organization\","
-                "\"Version\":1,\"Value\":\"{\\\"stopped_since_ms\\\":1767322000000}\"}]}");
+        script_expect(stage->script, "POST", STAGE_SSM, BREAKERS, 200, both);
+        script_expect(stage->script, "POST", STAGE_SSM, BREAKERS, 200, both);
         script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/breakers/organization\"",
                 200, "{\"Version\":2}");
         stage_expect_sent(stage, "Spec organization: launches go on");
