@@ -79,9 +79,10 @@ struct http_call *ec2_find_instances(
  * the page before, NULL for the first. */
 struct http_call *ec2_list_instances(
         struct aws *aws, const char *tag, const char *value, const char *page);
-/* All instances of spec SPEC below PREFIX (their tags), those that have ended, too. */
-struct http_call *ec2_find_of_spec(struct aws *aws, const char *prefix, const char *spec);
-/* The answer to each of these calls; `next_page` only of ec2_list_instances(). */
+/* The same of the instances of spec SPEC below PREFIX (their tags), those that have ended, too. */
+struct http_call *ec2_find_of_spec(
+        struct aws *aws, const char *prefix, const char *spec, const char *page);
+/* The answer to each of these calls; `next_page` only of the last two. */
 int ec2_describe_instances_answer(
         const struct http_call *call, struct ec2_instances *ret, struct err *err);
 

@@ -50,6 +50,8 @@ bool ec2_instance_lives(const struct ec2_instance *instance);
 bool ec2_instance_fades(const struct ec2_instance *instance);
 
 void ec2_instances_release(struct ec2_instances *instances);
+/* Moves what is in PAGE to the end of ALL, and what says where the next page begins. */
+void ec2_instances_add(struct ec2_instances *all, struct ec2_instances *page);
 /* The value of tag KEY, or NULL. Borrowed. */
 const char *ec2_instance_tag(const struct ec2_instance *instance, const char *key);
 

@@ -289,13 +289,17 @@ struct http_call *ec2_list_instances(
         return call;
 }
 
-struct http_call *ec2_find_of_spec(struct aws *aws, const char *prefix, const char *spec)
+struct http_call *ec2_find_of_spec(
+        struct aws *aws, const char *prefix, const char *spec, const char *page)
 {
         _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
         struct http_call *call;
 
         form_add_filter(&form, 1, "tag:scale-agent:spec", &spec, 1);
         form_add_filter(&form, 2, "tag:scale-agent:prefix", &prefix, 1);
+        form_add(&form, "MaxResults", LIST_PAGE);
+        if (page)
+                form_add(&form, "NextToken", page);
         call = ec2_call(aws, "DescribeInstances", &form);
         call->answer_limit = LIST_ANSWER_MAX;
         return call;

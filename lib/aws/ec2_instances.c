@@ -28,6 +28,16 @@ void ec2_instances_release(struct ec2_instances *instances)
         *instances = (struct ec2_instances){0};
 }
 
+void ec2_instances_add(struct ec2_instances *all, struct ec2_instances *page)
+{
+        all->items = mem_resize(all->items, all->count + page->count, sizeof(*all->items));
+        for (size_t i = 0; i < page->count; i++)
+                all->items[all->count++] = page->items[i];
+        page->count = 0;
+        free(all->next_page);
+        all->next_page = MEM_STEAL(page->next_page);
+}
+
 const char *ec2_instance_tag(const struct ec2_instance *instance, const char *key)
 {
         for (size_t i = 0; i < instance->n_tags; i++)

@@ -10,12 +10,15 @@
 
 #include "breaker.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "job.h"
 #include "queue/tell_people.h"
+
+#define PAGES_MAX 20
 
 enum sign { SIGN_NONE, SIGN_GOOD, SIGN_BAD };
 
@@ -68,17 +71,29 @@ size_t breaker_count_bad(const struct ec2_instances *machines, int64_t now_ms)
         return bad;
 }
 
+/* All of them or an error: EC2 does not list the newest first, and one that is missing may be good.
+ */
 static int find_machines(struct scaler *scaler, struct aws *aws, const char *spec,
         struct ec2_instances *ret, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *call = NULL;
         const struct config *config;
+        unsigned pages = 0;
         int r = scaler_config(scaler, &config, err);
 
         if (r < 0)
                 return r;
-        call = scaler_call(scaler, ec2_find_of_spec(aws, config->prefix, spec));
-        return ec2_describe_instances_answer(call, ret, err);
+        do {
+                _cleanup_(ec2_instances_release) struct ec2_instances page = {0};
+                _cleanup_(http_call_freep) struct http_call *call = scaler_call(
+                        scaler, ec2_find_of_spec(aws, config->prefix, spec, ret->next_page));
+
+                r = ec2_describe_instances_answer(call, &page, err);
+                if (r == 0)
+                        ec2_instances_add(ret, &page);
+        } while (r == 0 && ret->next_page && ++pages < PAGES_MAX);
+        if (r == 0 && ret->next_page)
+                return err_set(err, -E2BIG, "there are more than %u pages of machines", pages);
+        return r;
 }
 
 static void tell_stopped(struct scaler *scaler, const char *spec)

@@ -95,17 +95,6 @@ int sweep_read_handovers(struct sweep *sweep, struct err *err)
 
 /* -- machines -- */
 
-/* Moves what is in PAGE to the end of ALL. */
-static void add_page(struct ec2_instances *all, struct ec2_instances *page)
-{
-        all->items = mem_resize(all->items, all->count + page->count, sizeof(*all->items));
-        for (size_t i = 0; i < page->count; i++)
-                all->items[all->count++] = page->items[i];
-        page->count = 0;
-        free(all->next_page);
-        all->next_page = MEM_STEAL(page->next_page);
-}
-
 /* All of them or an error: a machine that is missing here would pass for gone. */
 static int list_machines(struct sweep *sweep, struct ec2_instances *all, struct err *err)
 {
@@ -120,7 +109,7 @@ static int list_machines(struct sweep *sweep, struct ec2_instances *all, struct 
 
                 r = ec2_describe_instances_answer(call, &page, err);
                 if (r == 0)
-                        add_page(all, &page);
+                        ec2_instances_add(all, &page);
         } while (r == 0 && all->next_page && ++pages < PAGES_MAX);
         sweep->machines = (unsigned)all->count;
         if (r == 0 && all->next_page)

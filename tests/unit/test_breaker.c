@@ -192,6 +192,23 @@ static void five_bad_machines_stop_a_spec(void **state)
         assert_logged(stage, "\"SpecStopped\":1");
 }
 
+/* As many as a large spec has within the hour in which EC2 shows those that have ended. */
+static void machines_are_counted_on_all_pages(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_EC2, "MaxResults=400", 200,
+                "<DescribeInstancesResponse><reservationSet/><nextToken>more</nextToken>"
+                "</DescribeInstancesResponse>");
+        script_expect(stage->script, "POST", STAGE_EC2, "NextToken=more", 200,
+                "<DescribeInstancesResponse><reservationSet/><nextToken>last</nextToken>"
+                "</DescribeInstancesResponse>");
+        expect_machines(stage, 5);
+        expect_stored(stage, 1);
+        stage_expect_sent(stage, "Spec linux: launches are stopped");
+        assert_int_equal(note_dead(stage), 0);
+}
+
 static void a_spec_that_is_stopped_is_not_stopped_again(void **state)
 {
         struct stage *stage = *state;
@@ -488,6 +505,7 @@ int main(void)
                 cmocka_unit_test(only_the_newest_in_a_row_count),
                 cmocka_unit_test(what_is_stored_is_read),
                 TEST(five_bad_machines_stop_a_spec),
+                TEST(machines_are_counted_on_all_pages),
                 TEST(a_spec_that_is_stopped_is_not_stopped_again),
                 TEST(what_is_stopped_waits_and_then_one_process_tries),
                 TEST(what_is_no_longer_stopped_is_not_stopped_again),
