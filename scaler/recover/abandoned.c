@@ -88,7 +88,10 @@ static void handle_some(struct sweep *sweep, const char *const *ids, size_t n_id
 void sweep_abandoned(struct sweep *sweep, const struct ec2_instances *machines)
 {
         int64_t before = clock_wall_ms(sweep->scaler->clock) - RECOVER_BOOT_LIMIT_MS;
+        _cleanup_free_ const char **gone = mem_alloc((sweep->handovers.count + 1) * sizeof(char *));
         const char *ids[ONCE_MAX];
+        size_t n_gone = 0;
+        size_t first;
         size_t n = 0;
 
         for (size_t i = 0; i < sweep->handovers.count; i++) {
@@ -97,12 +100,11 @@ void sweep_abandoned(struct sweep *sweep, const struct ec2_instances *machines)
 
                 if (handover->modified_ms > before || is_among(machines, id))
                         continue;
-                if (n == ONCE_MAX) {
-                        sweep->left++;
-                        break;
-                }
-                ids[n++] = id;
+                gone[n_gone++] = id;
         }
+        first = sweep_first(sweep, n_gone, ONCE_MAX);
+        for (; n < n_gone && n < ONCE_MAX; n++)
+                ids[n] = gone[(first + n) % n_gone];
         if (n > 0 && sweep_has_time(sweep))
                 handle_some(sweep, ids, n);
 }

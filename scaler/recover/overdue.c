@@ -161,6 +161,8 @@ static void mark_suspects(
 {
         _cleanup_(token_requests_release) struct token_requests tokens = {0};
         struct suspect suspects[SUSPECTS_MAX];
+        size_t first = sweep_first(sweep, n_machines, SUSPECTS_MAX);
+        size_t n = n_machines < SUSPECTS_MAX ? n_machines : SUSPECTS_MAX;
         struct err err;
         int r = n_machines > 0 ? token_requests_init(&tokens, sweep->scaler, &err) : 0;
 
@@ -168,13 +170,15 @@ static void mark_suspects(
                 sweep_fail(sweep, r, &err);
                 return;
         }
-        for (size_t i = 0; i < n_machines; i++) {
+        for (size_t i = 0; i < n; i++) {
+                const struct ec2_instance *machine = machines[(first + i) % n_machines];
+
                 suspects[i] = (struct suspect){
                         .sweep = sweep,
-                        .machine = machines[i],
+                        .machine = machine,
                         .tokens = &tokens,
-                        .installation = tag_number(machines[i], "scale-agent:installation"),
-                        .scope = ec2_instance_tag(machines[i], "scale-agent:scope"),
+                        .installation = tag_number(machine, "scale-agent:installation"),
+                        .scope = ec2_instance_tag(machine, "scale-agent:scope"),
                 };
                 if (!suspects[i].scope)
                         continue;
@@ -182,7 +186,7 @@ static void mark_suspects(
                 token_requests_await(&tokens, suspects[i].installation, on_token, &suspects[i]);
         }
         http_finish(scaler_http(sweep->scaler));
-        for (size_t i = 0; i < n_machines; i++)
+        for (size_t i = 0; i < n; i++)
                 if (suspects[i].is_deregistered)
                         mark(&suspects[i]);
 }
@@ -207,7 +211,8 @@ void sweep_overdue(struct sweep *sweep, const struct ec2_instances *machines)
 {
         int64_t now = clock_wall_ms(sweep->scaler->clock);
         _cleanup_free_ const char **ids = mem_alloc(machines->count * sizeof(char *));
-        const struct ec2_instance *suspects[SUSPECTS_MAX];
+        _cleanup_free_ const struct ec2_instance **suspects =
+                mem_alloc((machines->count + 1) * sizeof(*suspects));
         size_t n_suspects = 0;
         size_t n_ids = 0;
 
@@ -224,10 +229,8 @@ void sweep_overdue(struct sweep *sweep, const struct ec2_instances *machines)
                         sweep_note(sweep, "terminate", machine->id,
                                 "it hangs, and its runner was deregistered before");
                         ids[n_ids++] = machine->id;
-                } else if (marked == 0 && n_suspects < SUSPECTS_MAX) {
+                } else if (marked == 0) {
                         suspects[n_suspects++] = machine;
-                } else {
-                        sweep->left += marked == 0;
                 }
         }
         terminate(sweep, ids, n_ids);

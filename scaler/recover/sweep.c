@@ -15,6 +15,9 @@
 
 /* The net is coarse: what is beyond these pages waits for the next sweep. */
 #define PAGES_MAX 20
+/* SSM cuts its pages out of all parameters of the account, and then leaves out what the filter does
+ * not want: many are empty. */
+#define HANDOVER_PAGES_MAX 200
 #define RESERVE_MS (10 * MSEC_PER_SEC)
 
 struct http_call *sweep_call(struct sweep *sweep, struct http_call *call)
@@ -55,6 +58,16 @@ bool sweep_has_time(struct sweep *sweep)
         return has_time;
 }
 
+size_t sweep_first(struct sweep *sweep, size_t n, size_t max)
+{
+        int64_t minutes = clock_wall_ms(sweep->scaler->clock) / (60 * MSEC_PER_SEC);
+
+        if (n <= max)
+                return 0;
+        sweep->left += (unsigned)(n - max);
+        return (size_t)minutes % n;
+}
+
 /* -- hand-overs -- */
 
 const struct store_listed *sweep_handover(const struct sweep *sweep, const char *instance)
@@ -76,7 +89,8 @@ static int list_store(struct sweep *sweep, const struct store *store, struct err
                         sweep_call(sweep, store_list(store, all->next_page));
 
                 r = store_list_answer(store, call, all, err);
-        } while (r == 0 && all->next_page && ++pages < PAGES_MAX);
+        } while (r == 0 && all->next_page && ++pages < HANDOVER_PAGES_MAX &&
+                 scaler_time_left(sweep->scaler) > RESERVE_MS);
         sweep->left += r == 0 && all->next_page;
         free(MEM_STEAL(all->next_page));
         return r;

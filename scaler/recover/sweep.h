@@ -71,6 +71,10 @@ void sweep_note(struct sweep *sweep, const char *action, const char *subject, co
 /* Whether the event's time suffices for more. */
 bool sweep_has_time(struct sweep *sweep);
 
+/* Where to begin among N things of which MAX fit into a sweep: elsewhere each time, so that those
+ * that fail in every sweep keep no others out. What does not fit is counted. */
+size_t sweep_first(struct sweep *sweep, size_t n, size_t max);
+
 /* The hand-over of INSTANCE, or NULL. Borrowed. */
 const struct store_listed *sweep_handover(const struct sweep *sweep, const char *instance);
 

@@ -275,6 +275,8 @@ static void so_many_machines_are_looked_at_in_a_sweep(void **state)
         _cleanup_(sweep_release) struct sweep sweep = {.is_dry = true};
         _cleanup_buf_ struct buf machines = BUF_INIT(64UL * 1024);
         _cleanup_buf_ struct buf handovers = BUF_INIT(64UL * 1024);
+        /* Minutes since 1970, by which they begin. */
+        int first = (NOW / 60) % MANY;
         _cleanup_free_ char *xml = NULL;
 
         for (int i = 10; i < 10 + MANY; i++) {
@@ -289,12 +291,13 @@ static void so_many_machines_are_looked_at_in_a_sweep(void **state)
         script_expect(stage->script, "POST", STAGE_SSM, "\"Values\":[\"/p/runners\"]", 200,
                 buf_string(&handovers));
         script_expect(stage->script, "POST", STAGE_EC2, LIVING, 200, xml);
-        for (int i = 10; i < 60; i++) {
+        for (int i = 0; i < 50; i++) {
+                int id = 10 + (first + i) % MANY;
                 _cleanup_free_ char *answer =
                         mem_format("{\"runners\":[{\"id\":23,\"name\":\"i-000000%d\",\"status\":"
                                    "\"offline\",\"busy\":false}]}",
-                                i);
-                _cleanup_free_ char *url = mem_format("name=i-000000%d", i);
+                                id);
+                _cleanup_free_ char *url = mem_format("name=i-000000%d", id);
 
                 script_expect(stage->script, "GET", url, NULL, 200, answer);
         }
@@ -435,7 +438,7 @@ static void so_many_hand_overs_are_looked_at_in_a_sweep(void **state)
         script_expect(stage->script, "POST", STAGE_SSM, "\"Values\":[\"/p/runners\"]", 200,
                 buf_string(&handovers));
         expect_machines(stage, LIVING, "");
-        expect_machines(stage, "Filter.1.Value.100=i-00000199", "");
+        expect_machines(stage, "Filter.1.Value.100=", "");
         assert_int_equal(run(stage, &sweep), 0);
         assert_int_equal(sweep.abandoned, 100);
         assert_int_equal(sweep.left, 1);
@@ -467,6 +470,52 @@ static void what_is_left_in_s3_is_cleaned_up(void **state)
         script_expect(stage->script, "DELETE", object, NULL, 204, "");
         assert_int_equal(run(stage, &sweep), 0);
         assert_int_equal(sweep.abandoned, 1);
+}
+
+/* SSM gives empty pages where an account has many other parameters. */
+static void hand_overs_are_found_behind_empty_pages(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {.is_dry = true};
+
+        for (int i = 0; i < 30; i++)
+                script_expect(stage->script, "POST", STAGE_SSM, "\"Values\":[\"/p/runners\"]", 200,
+                        "{\"Parameters\":[],\"NextToken\":\"more\"}");
+        expect_handover(stage, 1000);
+        expect_machines(stage, LIVING, "");
+        expect_machines(stage, BY_ID, "");
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.abandoned, 1);
+        assert_int_equal(sweep.left, 0);
+}
+
+/* The first hundred may fail each time. */
+static void hand_overs_take_turns(void **state)
+{
+        _cleanup_buf_ struct buf list = BUF_INIT(64UL * 1024);
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 150; i++)
+                buf_add_format(&list,
+                        "%s{\"Name\":\"/p/runners/i-%08x\",\"LastModifiedDate\":1767320000}",
+                        i > 0 ? "," : "{\"Parameters\":[", i);
+        buf_add_string(&list, "]}");
+        for (int i = 0; i < 2; i++) {
+                _cleanup_(sweep_release) struct sweep sweep = {.is_dry = true};
+                /* Minutes since 1970, by which the hundred begin. */
+                int first = (NOW / 60 + 60 * i) % 150;
+                _cleanup_free_ char *filter =
+                        mem_format("Filter.1.Name=instance-id&Filter.1.Value.1=i-%08x&", first);
+
+                script_expect(
+                        stage->script, "POST", STAGE_SSM, "\"/p/runners\"", 200, buf_string(&list));
+                expect_machines(stage, LIVING, "");
+                expect_machines(stage, filter, "");
+                assert_int_equal(run(stage, &sweep), 0);
+                assert_int_equal(sweep.abandoned, 100);
+                assert_int_equal(sweep.left, 50);
+                script_sleep(stage->script, 3600 * MSEC_PER_SEC);
+        }
 }
 
 static void a_hand_over_that_may_be_used_stays(void **state)
@@ -809,6 +858,8 @@ int main(void)
                 STAGE_TEST(a_runner_that_may_work_keeps_its_machine),
                 STAGE_TEST(what_a_machine_left_that_is_gone_is_cleaned_up),
                 STAGE_TEST(what_is_left_in_s3_is_cleaned_up),
+                STAGE_TEST(hand_overs_are_found_behind_empty_pages),
+                STAGE_TEST(hand_overs_take_turns),
                 STAGE_TEST(a_hand_over_that_may_be_used_stays),
                 STAGE_TEST(what_got_no_answer_is_delivered_again),
                 STAGE_TEST(so_many_deliveries_are_read_in_a_sweep),
