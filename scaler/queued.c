@@ -95,6 +95,13 @@ static struct queued_job *item_of(const struct job *job)
         return (struct queued_job *)((char *)job - offsetof(struct queued_job, job));
 }
 
+/* A client token brings back the instance of an earlier try, which may have a runner by now, and
+ * even a job: a new instance is pending. */
+static bool is_adopted(const struct queued_job *item, const struct ec2_instance *instance)
+{
+        return !item->launch || strcmp(instance->state, "running") == 0;
+}
+
 static void register_item(struct queued *queued, struct queued_job *item,
         const struct config_spec *spec, const struct ec2_instance *instance)
 {
@@ -109,7 +116,7 @@ static void register_item(struct queued *queued, struct queued_job *item,
                 .installation = item->job.installation,
                 .instance = *instance,
                 .ticket_keys = queued->ticket_keys,
-                .adopted = !item->launch,
+                .adopted = is_adopted(item, instance),
                 .launched_ms = clock_wall_ms(queued->scaler->clock),
         };
         item->registration.instance.tags = NULL;

@@ -142,6 +142,13 @@ static void a_used_token_is_replaced(void **state)
         assert_string_not_equal(token, other);
 }
 
+/* The one that an earlier try launched is asked for first: it may have its hand-over. */
+static void expect_no_handover(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "\"WithDecryption\":true", 400,
+                "{\"__type\":\"ParameterNotFound\"}");
+}
+
 /* The configuration was changed between a request and its repetition. */
 static void a_token_of_other_parameters_finds_its_instances(void **state)
 {
@@ -160,7 +167,9 @@ static void a_token_of_other_parameters_finds_its_instances(void **state)
                 script_expect(stage->script, "POST", STAGE_EC2,
                         "DescribeInstances&Version=2016-11-15&Filter.1.Name=client-token&", 200,
                         found);
-                if (i == 1)
+                if (i == 0)
+                        expect_no_handover(stage);
+                else
                         expect_launch(stage, "RunInstances", 1, 1);
                 expect_registration(stage, 1);
                 assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
@@ -231,9 +240,26 @@ static void an_instance_of_an_earlier_try_is_taken_over(void **state)
                         states[i]);
 
                 script_expect(stage->script, "POST", STAGE_EC2, NULL, 200, xml);
+                if (i == 1)
+                        expect_no_handover(stage);
                 expect_registration(stage, 1);
                 assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         }
+}
+
+/* It may work: what cannot be registered now is no reason to end it. */
+static void an_instance_of_an_earlier_try_is_not_ended(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_EC2, NULL, 200,
+                "<RunInstancesResponse><instancesSet><item><instanceId>i-00000001</instanceId>"
+                "<instanceState><name>running</name></instanceState></item></instancesSet>"
+                "</RunInstancesResponse>");
+        expect_no_handover(stage);
+        script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 403, "{\"message\":\"no\"}");
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
@@ -250,6 +276,7 @@ int main(void)
                 TEST(instances_that_may_not_be_looked_for_fail_the_launch),
                 TEST(an_instance_that_shuts_down_is_not_used),
                 TEST(an_instance_of_an_earlier_try_is_taken_over),
+                TEST(an_instance_of_an_earlier_try_is_not_ended),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
