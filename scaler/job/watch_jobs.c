@@ -24,6 +24,9 @@
 /* A machine whose runner never came within this time will not bring one. */
 #define BOOT_LIMIT_MS (15 * 60 * MSEC_PER_SEC)
 #define FOLLOW_LATE_SECONDS (15 * 60)
+/* GitHub cancels a job that has waited for a day in its queue, some only after two.
+ * https://docs.github.com/en/actions/reference/limits */
+#define WAITS_MAX_MS (48 * 3600 * MSEC_PER_SEC)
 
 struct look {
         struct watched *watched;
@@ -286,6 +289,22 @@ static int delete_parameters(struct looks *looks, struct err *err)
         return r < 0 ? r : leftovers_delete_handovers(looks->scaler, stores.for_new, ids, n, err);
 }
 
+/* GitHub refuses to tell, as of a suspended installation or a renamed repository, for longer than
+ * it lets a job wait. */
+static bool is_over_unheard(const struct looks *looks, const struct look *look)
+{
+        const struct setback *setback = &look->question.setback;
+        const struct job *job = &look->watched->job;
+
+        if (setback->result == 0 || setback->passing || job->launched_ms == 0 ||
+                clock_wall_ms(looks->scaler->clock) - job->launched_ms <= WAITS_MAX_MS)
+                return false;
+        log_warning(&looks->scaler->log, "job is followed no longer: GitHub does not tell of it",
+                LOG_NUMBER("job", job->id), LOG_TEXT("repository", job->repository),
+                LOG_TEXT("error", setback->err.text));
+        return true;
+}
+
 static int act(struct looks *looks, struct look *look, struct err *err)
 {
         switch (look->question.state) {
@@ -296,8 +315,11 @@ static int act(struct looks *looks, struct look *look, struct err *err)
                 if (is_idle(look) && !look->has_no_runner)
                         return watch_again(looks, look, err);
                 return relaunch(looks, look, err);
-        case JOB_STATE_HELD:
         case JOB_STATE_UNKNOWN:
+                if (is_over_unheard(looks, look))
+                        return 0;
+                return watch_again(looks, look, err);
+        case JOB_STATE_HELD:
         default:
                 return watch_again(looks, look, err);
         }

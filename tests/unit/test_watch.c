@@ -220,6 +220,39 @@ static void what_is_not_known_is_watched_again(void **state)
         assert_string_equal(watch(stage, WATCH("")), STAGE_FAILED("m1"));
 }
 
+/* Two days after its launch the job is over at GitHub, which may refuse to tell for ever. */
+static void what_github_refuses_to_tell_is_not_watched_for_ever(void **state)
+{
+        static const struct {
+                const char *launched;
+                int status;
+                const char *answer;
+                bool ends;
+        } rows[] = {
+                {"1767150244000", 403, "{\"message\":\"Resource not accessible\"}", true},
+                {"1767150244000", 301, "{\"message\":\"Moved Permanently\"}", true},
+                {"1767150244000", 403, "{\"message\":\"API rate limit exceeded\"}", false},
+                {"1767150244000", 200, "{\"status\":\"waiting\"}", false},
+                {"1767150300000", 403, "{\"message\":\"Resource not accessible\"}", false},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *body = mem_format(
+                        JOB("watched", ",\"instance\":\"i-00000001\",\"launched_ms\":%s"),
+                        rows[i].launched);
+
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, "");
+                expect_parameter_deleted(stage);
+                expect_job(stage, rows[i].status, rows[i].answer);
+                if (!rows[i].ends)
+                        expect_watched_again(stage, "\\\"watches\\\":1,");
+                assert_string_equal(watch(stage, body), STAGE_NONE_FAILED);
+        }
+        assert_logged(stage, "job is followed no longer");
+}
+
 /* At the second watch its runner is looked for: the machine may have lost it. */
 static void a_machine_that_may_still_take_the_job_is_watched(void **state)
 {
@@ -530,6 +563,7 @@ int main(void)
                 TEST(only_a_machine_of_ours_shows_that_its_spec_works),
                 TEST(a_job_that_waits_no_longer_needs_nothing),
                 TEST(what_is_not_known_is_watched_again),
+                TEST(what_github_refuses_to_tell_is_not_watched_for_ever),
                 TEST(a_machine_that_may_still_take_the_job_is_watched),
                 TEST(a_machine_that_listened_in_vain_does_not_count),
                 TEST(a_machine_that_hangs_in_its_boot_is_given_up),
