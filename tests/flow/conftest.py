@@ -34,6 +34,8 @@ from cloud.settings import INHERITED, function_environment
 
 MakeCloud = Callable[..., Cloud]
 
+pytest.register_assert_rewrite("crashes")  # so that its assertions say what differs
+
 
 @pytest.fixture
 def make_cloud(local_cloud: Cloud) -> MakeCloud:

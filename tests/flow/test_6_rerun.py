@@ -16,11 +16,11 @@ from helpers import (
     configure,
     failures,
     log,
-    now_ms,
     offers,
     sent,
     told,
 )
+from losses import RUN, ended, lost
 
 from cloud.aws.lambda_host import FunctionError
 from cloud.faults import Error, Kill
@@ -29,7 +29,6 @@ from cloud.limits import until
 
 FAILED_JOBS = "actions/re-run-workflow-failed-jobs"
 ONE_JOB = "actions/re-run-job-for-workflow-run"
-RUN = 4711
 
 
 def asked(cloud, *statuses):
@@ -112,35 +111,6 @@ def test_the_next_attempt_is_launched_on_demand_where_the_spec_says_so(cloud):
 
 
 # -- one message ----------------------------------------------------------------------------------
-
-
-def ended(stage, conclusion, runner="", **changes):
-    """Make a job of the run that has ended so."""
-    job = stage.github.queue_job(REPOSITORY, LABELS, announce=False, run_id=RUN)
-    job.state, job.conclusion = "completed", conclusion
-    job.started, job.completed = job.created, job.created + 60
-    job.runner_id, job.runner_group, job.runner_name = (1, 1, runner) if runner else (None,) * 3
-    for name, value in changes.items():
-        setattr(job, name, value)
-    return job
-
-
-def lost(job, **changes):
-    url = f"https://github.com/{job.repository}/actions/runs/{job.run_id}/job/{job.id}"
-    return {
-        "action": "lost",
-        "id": job.id,
-        "run_id": job.run_id,
-        "attempt": job.attempt,
-        "installation": 4711,
-        "repository": job.repository,
-        "url": url,
-        "spec": "linux-x64",
-        "labels": [],
-        "instance": job.runner_name,
-        "machines": f"/{job.runner_name}/",
-        "lost_ms": now_ms(),
-    } | changes
 
 
 def look(stage, *messages, **options):
