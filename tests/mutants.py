@@ -163,15 +163,20 @@ def make(*arguments: str) -> str:
     return made.stdout
 
 
+def command_for(target: str, changed: str) -> list[str]:
+    """Give the command that makes a target again after a file has changed."""
+    lines = make("-n", "V=1", "-W", changed, target).splitlines()
+    (command,) = [shlex.split(line) for line in lines if f" -o {target} " in line]
+    return command
+
+
 class Program:
     """A test program, which is linked again with each mutant."""
 
     def __init__(self, target: str, arguments: list[str]):
         self.target, self.arguments = target, arguments
         make(target)
-        Path(target).unlink()
-        lines = make("V=1", target).splitlines()
-        (self.link,) = [shlex.split(line) for line in lines if f" -o {target} " in line]
+        self.link = command_for(target, "lib/base/err.c")
 
     def passes(self, mutant: Path) -> bool:
         """Link it with a mutant's object file and run it."""
@@ -202,9 +207,7 @@ class File:
         if not name.startswith("runner-agent/"):
             self.programs.append(Program(f"{BUILD}/bin/sim", ["--seeds", str(SEEDS)]))
         self.target = f"{BUILD}/obj/{Path(name).with_suffix('.o')}"
-        Path(self.target).unlink()
-        lines = make("V=1", self.target).splitlines()
-        (self.compile,) = [shlex.split(line) for line in lines if f" -o {self.target} " in line]
+        self.compile = command_for(self.target, name)
 
     def object_of(self, text: str, folder: Path) -> bytes | None:
         """Compile a text; give the code, or nothing where the compiler has something to say."""
