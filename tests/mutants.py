@@ -72,7 +72,7 @@ FILES = {
     "scaler/job/deregister.c": ["instance", "watch", "handle_report"],
     "scaler/job/ended_machines.c": ["instance", "handle_report"],
     "scaler/job/fork.c": ["fork"],
-    "scaler/job/give_back.c": ["instance"],
+    "scaler/job/give_back.c": ["give_back", "instance"],
     "scaler/job/handle_report.c": ["handle_report", "instance"],
     "scaler/job/idle_machines.c": ["instance", "handle_report"],
     "scaler/job/launch.c": ["launch", "launch_token", "queued"],
