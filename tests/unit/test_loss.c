@@ -36,6 +36,8 @@ static void the_job_of_a_machine_comes_from_its_tags(void **state)
                 {URL, "o/r", 7, 9},
                 {"https://github.test/o/r/actions/runs/123456789012345/job/999999999999999", "o/r",
                         INT64_C(123456789012345), INT64_C(999999999999999)},
+                {"https://github.test/octo-org/one.two/actions/runs/7/job/9", "octo-org/one.two", 7,
+                        9},
                 {"/o/r/actions/runs/1/job/1", "o/r", 1, 1},
                 {"o/r/actions/runs/1/job/1", NULL, 0, 0},
                 {"r/actions/runs/1/job/1", NULL, 0, 0},
