@@ -118,6 +118,63 @@ static void what_fails_keeps_the_parameter(void **state)
         }
 }
 
+#define BOTH_OF(id)                                                         \
+        "<item><instanceId>i-0000000" id "</instanceId><stateReason><code>" \
+        "Server.SpotInstanceTermination</code></stateReason><tagSet>" OURS "</tagSet></item>"
+#define HANDOVER_OF(id, runner)                                                                    \
+        "{\"Name\":\"/p/runners/i-0000000" id "\",\"Value\":\"{\\\"version\\\":1,"                 \
+        "\\\"jit_config\\\":\\\"c2VjcmV0\\\",\\\"prefix\\\":\\\"/"                                 \
+        "p\\\",\\\"spec\\\":\\\"linux\\\","                                                        \
+        "\\\"runner_id\\\":" runner ",\\\"scope\\\":\\\"repos/o/r\\\",\\\"job\\\":{\\\"id\\\":" id \
+        ",\\\"run_id\\\":2,\\\"attempt\\\":1,\\\"repository\\\":\\\"o/"                            \
+        "r\\\",\\\"instance_type\\\":"                                                             \
+        "\\\"m7i.large\\\"}}\"}"
+
+static void expect_both(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_EC2, "Action=DescribeInstances", 200,
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet>" BOTH_OF("1")
+                        BOTH_OF("2") "</instancesSet></item></reservationSet>"
+                                     "</DescribeInstancesResponse>");
+        script_expect(stage->script, "POST", STAGE_SSM, "WithDecryption", 200,
+                "{\"Parameters\":[" HANDOVER_OF("1", "23") "," HANDOVER_OF("2", "24") "]}");
+}
+
+static void what_fails_of_one_machine_fails_no_other(void **state)
+{
+        const struct stage_message messages[] = {
+                {"a", ENDED("i-00000001"), 0, NULL}, {"b", ENDED("i-00000002"), 0, NULL}};
+        struct stage *stage = *state;
+
+        expect_both(stage);
+        script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 403, "{\"message\":\"no\"}");
+        script_expect(stage->script, "DELETE", RUNNERS "/24", NULL, 204, "");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"2-1-1-0\"");
+        stage_expect_sent(stage, "ended before a job started on it");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/runners/i-00000002\"]}",
+                200, "{}");
+        assert_string_equal(stage_batch(stage, instance_handle, messages, 2), STAGE_FAILED("a"));
+}
+
+/* They share a call: which of them is left, nobody knows. */
+static void a_failed_deletion_fails_all_whose_it_was(void **state)
+{
+        const struct stage_message messages[] = {
+                {"a", ENDED("i-00000001"), 0, NULL}, {"b", ENDED("i-00000002"), 0, NULL}};
+        struct stage *stage = *state;
+
+        expect_both(stage);
+        for (int i = 0; i < 2; i++) {
+                script_expect(stage->script, "DELETE", RUNNERS, NULL, 204, "");
+                stage_expect_sent(stage, "queued.fifo");
+                stage_expect_sent(stage, "ended before a job started on it");
+        }
+        script_expect(stage->script, "POST", STAGE_SSM, "i-00000001\",\"/p/runners/i-00000002", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_string_equal(stage_batch(stage, instance_handle, messages, 2),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"}]}");
+}
+
 #define NOW "2026-01-02T03:04:05Z"
 
 /* The agent's report that no job came; valid until the next one is made. What it says beside its
@@ -568,6 +625,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(a_job_that_did_not_start_is_given_back),
                 TEST(what_fails_keeps_the_parameter),
+                TEST(what_fails_of_one_machine_fails_no_other),
+                TEST(a_failed_deletion_fails_all_whose_it_was),
                 TEST(the_runner_of_an_idle_machine_is_deregistered),
                 TEST(an_idle_machine_that_has_a_job_is_left_alone),
                 TEST(an_idle_machine_that_has_ended_is_left_to_its_end),
