@@ -196,6 +196,8 @@ static void what_is_not_known_is_watched_again(void **state)
         } rows[] = {
                 {200, "{\"status\":\"waiting\"}"},
                 {200, "{\"status\":\"pending\"}"},
+                {200, "{\"status\":\"requested\"}"},
+                {200, "{\"status\":\"of_next_year\"}"},
                 {403, "{\"message\":\"API rate limit exceeded\"}"},
                 {401, "{\"message\":\"bad\"}"},
                 {403, "{\"message\":\"Resource not accessible\"}"},
@@ -525,6 +527,41 @@ static void the_jobs_of_a_run_share_a_call(void **state)
         assert_string_equal(stage_batch(stage, watch_handle, messages, 3), STAGE_NONE_FAILED);
 }
 
+/* Of another attempt, repository or installation: none of these share a call. */
+static void the_jobs_of_different_runs_are_asked_for_alone(void **state)
+{
+        static const char *const whose[] = {
+                "\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\"",
+                "\"run_id\":3,\"attempt\":1,\"repository\":\"o/r\"",
+                "\"run_id\":2,\"attempt\":2,\"repository\":\"o/r\"",
+                "\"run_id\":2,\"attempt\":1,\"repository\":\"o/s\"",
+                "\"run_id\":2,\"attempt\":1,\"installation\":4711,\"repository\":\"o/r\"",
+        };
+        struct stage *stage = *state;
+        struct stage_message messages[ARRAY_SIZE(whose)];
+        char *bodies[ARRAY_SIZE(whose)];
+
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, "");
+        for (size_t i = 0; i < ARRAY_SIZE(whose); i++) {
+                _cleanup_free_ char *url = mem_format(
+                        STAGE_GITHUB "/repos/o/%c/actions/jobs/%zu", i == 3 ? 's' : 'r', i + 1);
+
+                bodies[i] = mem_format(
+                        "{\"action\":\"watched\",\"id\":%zu,%s,\"url\":\"https://x/%zu\","
+                        "\"labels\":[\"linux\"],\"spec\":\"linux\",\"instance_type\":"
+                        "\"m7i.large\",\"instance\":\"i-0000000%zu\"}",
+                        i + 1, whose[i], i + 1, i + 1);
+                messages[i] = (struct stage_message){.id = "m", .body = bodies[i]};
+                script_expect(stage->script, "GET", url, NULL, 200, "{\"status\":\"in_progress\"}");
+        }
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
+        assert_string_equal(stage_batch(stage, watch_handle, messages, ARRAY_SIZE(messages)),
+                STAGE_NONE_FAILED);
+        for (size_t i = 0; i < ARRAY_SIZE(whose); i++)
+                free(bodies[i]);
+}
+
 /* A run that was deleted tells nothing of its jobs; one that GitHub cannot show now is looked at
  * again. */
 static void a_run_that_is_not_shown_decides_nothing(void **state)
@@ -576,6 +613,7 @@ int main(void)
                 TEST(a_batch_shares_its_calls),
                 TEST(each_job_has_its_own_machine),
                 TEST(the_jobs_of_a_run_share_a_call),
+                TEST(the_jobs_of_different_runs_are_asked_for_alone),
                 TEST(a_run_that_is_not_shown_decides_nothing),
         };
 
