@@ -219,8 +219,6 @@ static void settle_checked(struct queued *queued, struct queued_job *item)
 {
         if (item->fork.verdict == FORK_YES)
                 settle_refused(queued, item);
-        else if (item->fork.verdict == FORK_GONE)
-                settle_drop(queued, item, JOB_STATE_ENDED);
         else
                 settle_wait(queued, item, &item->fork.setback);
 }

@@ -15,6 +15,9 @@
 #include "github/github.h"
 #include "github/runs.h"
 
+/* More than an hour, as messages are parked and sent again. */
+#define MISSING_MAX 8
+
 static const struct {
         const char *name;
         /* GitHub's own words for it.
@@ -42,6 +45,11 @@ static enum job_state state_of(const char *status)
         return JOB_STATE_HELD; /* a status that GitHub has added: nothing is launched for it */
 }
 
+bool ask_is_deleted(struct job *job)
+{
+        return ++job->missing >= MISSING_MAX;
+}
+
 /* A hand-over names no labels, so neither does a job that was given back. */
 static void take_labels(struct job *job, char ***labels, size_t *n_labels)
 {
@@ -64,11 +72,12 @@ static void on_answer(struct http_call *answered, void *userdata)
         token_note_result(
                 question->scaler, question->tokens->github, question->job->installation, r);
         if (r == GITHUB_NOT_FOUND) {
-                question->state = JOB_STATE_ENDED;
+                question->state = ask_is_deleted(question->job) ? JOB_STATE_ENDED : JOB_STATE_HELD;
         } else if (r < 0) {
                 question->setback = setback_by_github(
                         question->scaler, question->job->installation, call, r, &err);
         } else {
+                question->job->missing = 0;
                 question->state = state_of(found.status);
                 take_labels(question->job, &found.labels, &found.n_labels);
         }
@@ -120,6 +129,7 @@ static bool take_answer(struct question *question, struct github_run_jobs *found
 
                 if (job->id != question->job->id || !job->status[0])
                         continue;
+                question->job->missing = 0;
                 question->state = state_of(job->status);
                 take_labels(question->job, &job->labels, &job->n_labels);
                 return true;

@@ -14,7 +14,8 @@
 enum job_state {
         JOB_STATE_UNKNOWN, /* GitHub could not be asked: see setback */
         JOB_STATE_QUEUED,  /* waits for a runner */
-        JOB_STATE_HELD,    /* waits for something else: an approval, its concurrency group */
+        JOB_STATE_HELD, /* waits for something else: an approval, its concurrency group; or GitHub
+                           does not know it, which may pass */
         JOB_STATE_RUNS,
         JOB_STATE_ENDED, /* completed, cancelled, or deleted */
 };
@@ -26,12 +27,18 @@ struct question {
         /* Set by the caller. */
         struct scaler *scaler;
         struct token_requests *tokens;
-        struct job *job; /* gets its labels from GitHub, if it has none */
+        struct job *job; /* gets its labels from GitHub, if it has none; its `missing` is counted */
 
         /* Results. */
         enum job_state state;
         struct setback setback;
 };
+
+/* Counts an answer by which GitHub knows neither JOB nor its run: whether it was deleted. That it
+ * was takes several answers, one time after the other, since GitHub answers so in outages, and
+ * where an App has no access to a repository for a while. Whoever finds it sets job->missing to 0.
+ */
+bool ask_is_deleted(struct job *job);
 
 /* Starts; the caller drives the network (http_finish). QUESTION must live until then. */
 void ask_start(struct question *question);

@@ -78,7 +78,7 @@ static void on_answer(struct http_call *answered, void *userdata)
 
         token_note_result(check->scaler, check->tokens->github, installation, r);
         if (r == GITHUB_NOT_FOUND) {
-                conclude(check, FORK_GONE, NULL);
+                conclude(check, FORK_UNKNOWN, NULL);
         } else if (r < 0) {
                 setback = setback_by_github(check->scaler, installation, call, r, &err);
                 conclude(check, FORK_UNKNOWN, &setback);

@@ -19,8 +19,7 @@
 enum fork_verdict {
         FORK_NO,      /* the branch is in the repository itself */
         FORK_YES,     /* it is in another one, or that was deleted */
-        FORK_GONE,    /* GitHub has no such run any more */
-        FORK_UNKNOWN, /* GitHub cannot be asked now: see setback */
+        FORK_UNKNOWN, /* GitHub cannot be asked now: see setback; result 0: it knows no such run */
 };
 
 struct fork_check {

@@ -83,6 +83,7 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, offer), NULL, "offer", false},
         {offsetof(struct job, launch), NULL, "launch", false},
         {offsetof(struct job, relaunches), NULL, "relaunches", false},
+        {offsetof(struct job, missing), NULL, "missing", false},
         {offsetof(struct job, sends), NULL, "sends", false},
         {offsetof(struct job, stale), NULL, "stale", false},
         {offsetof(struct job, not_before_ms), NULL, "not_before_ms", false},

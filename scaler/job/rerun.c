@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ask.h"
 #include "aws/ec2.h"
 #include "github/runs.h"
 #include "launch_name.h"
@@ -212,9 +213,13 @@ static int read_run(struct rerun *rerun, struct err *err)
         int r = judge(rerun, call, github_get_run_answer(call, &rerun->run, err), err);
 
         if (r == GITHUB_NOT_FOUND)
-                return end_quietly(rerun, "the run of a lost job is gone");
+                return ask_is_deleted(rerun->job)
+                               ? end_quietly(rerun, "the run of a lost job is gone")
+                               : look_again(
+                                         rerun, "GitHub does not know the run of a lost job", err);
         if (r != 0)
                 return r;
+        rerun->job->missing = 0;
         if (rerun->run.attempt != job->attempt && job->asked)
                 return tell(rerun, NULL, err); /* GitHub's answer was lost, and it did it */
         if (rerun->run.attempt != job->attempt)

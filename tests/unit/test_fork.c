@@ -176,13 +176,16 @@ static void the_jobs_of_a_batch_are_judged_by_their_runs(void **state)
         assert_not_logged(stage, "comes from a fork\",\"job\":3");
 }
 
-static void a_run_that_is_gone_drops_its_jobs(void **state)
+/* It may be deleted, or GitHub may not know it for a while: its jobs are asked for later. */
+static void the_jobs_of_a_run_that_github_does_not_know_wait(void **state)
 {
         struct stage *stage = *state;
 
         script_expect(stage->script, "GET", RUN_URL, NULL, 404, "{\"message\":\"Not Found\"}");
+        stage_expect_sent(stage, "sqs.test/parked");
         assert_string_equal(check(stage, 1), STAGE_NONE_FAILED);
-        assert_logged(stage, "job waits no longer");
+        assert_logged(stage, "held by GitHub");
+        assert_sent(stage, "\\\"stale\\\":1,");
 }
 
 /* And nothing more is asked while it does. */
@@ -259,7 +262,7 @@ int main(void)
                 TEST(a_run_that_names_no_repository_is_refused),
                 TEST(a_refusal_that_people_were_not_told_is_no_end),
                 TEST(the_jobs_of_a_batch_are_judged_by_their_runs),
-                TEST(a_run_that_is_gone_drops_its_jobs),
+                TEST(the_jobs_of_a_run_that_github_does_not_know_wait),
                 TEST(while_github_fails_the_job_waits),
                 TEST(without_a_token_the_job_waits),
                 TEST(an_answer_that_is_final_makes_a_dead_letter),

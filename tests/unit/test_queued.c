@@ -215,9 +215,6 @@ static void a_job_that_is_not_fresh_is_asked_for_first(void **state)
                 expect_job(stage, 200, "{\"status\":\"completed\"}");
                 assert_string_equal(queued_batch(stage, &stale[i], 1), STAGE_NONE_FAILED);
                 expect_nothing_launched(stage);
-                expect_job(stage, 404, "{}");
-                assert_string_equal(queued_batch(stage, &stale[i], 1), STAGE_NONE_FAILED);
-                expect_nothing_launched(stage);
                 expect_job(stage, 200, "{\"status\":\"queued\"}");
                 expect_launch(stage, NULL, 1, 1);
                 expect_registration(stage, 1);

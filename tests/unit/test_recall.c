@@ -177,9 +177,28 @@ static void a_job_that_waits_no_longer_is_dropped(void **state)
                 expect_status(stage, statuses[i]);
                 assert_string_equal(recall(stage), STAGE_NONE_FAILED);
         }
+}
+
+/* GitHub's outages answer so as well. A deleted job is given up after an hour. */
+static void a_job_that_github_does_not_know_waits(void **state)
+{
+        const char *missing = queued_job_with(1, "linux", ",\"stale\":1,\"missing\":7");
+        struct stage *stage = *state;
+
         expect_search(stage, NULL, "");
         script_expect(stage->script, "GET", JOB_URL, NULL, 404, "{\"message\":\"Not Found\"}");
+        stage_expect_sent(stage, "\"DelaySeconds\":300}");
         assert_string_equal(recall(stage), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\"missing\\\":1,");
+        expect_search(stage, NULL, "");
+        script_expect(stage->script, "GET", JOB_URL, NULL, 404, "{\"message\":\"Not Found\"}");
+        assert_string_equal(queued_one(stage, missing), STAGE_NONE_FAILED);
+        assert_logged(stage, "job waits no longer");
+        expect_search(stage, NULL, "");
+        expect_status(stage, "waiting");
+        stage_expect_sent(stage, "\"DelaySeconds\":300}");
+        assert_string_equal(queued_one(stage, missing), STAGE_NONE_FAILED);
+        assert_lacks(script_last_body(stage->script), "missing");
 }
 
 /* Also with a status that GitHub may add. */
@@ -255,6 +274,7 @@ int main(void)
                 TEST(a_machine_that_lives_is_adopted),
                 TEST(a_machine_that_is_of_no_use_is_replaced),
                 TEST(a_job_that_waits_no_longer_is_dropped),
+                TEST(a_job_that_github_does_not_know_waits),
                 TEST(a_job_that_github_holds_back_is_parked),
                 TEST(an_ec2_that_cannot_be_asked_parks_the_job),
                 TEST(an_ec2_that_may_not_be_asked_makes_a_dead_letter),

@@ -179,7 +179,8 @@ static void a_job_that_waits_no_longer_needs_nothing(void **state)
                 expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
                 expect_parameter_deleted(stage);
                 expect_job(stage, answers[i] ? 200 : 404, answers[i] ? answers[i] : "{}");
-                assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+                /* Once GitHub has not known it for an hour, it is deleted. */
+                assert_string_equal(watch(stage, WATCH(",\"missing\":7")), STAGE_NONE_FAILED);
         }
 }
 
@@ -201,6 +202,7 @@ static void what_is_not_known_is_watched_again(void **state)
                 {403, "{\"message\":\"API rate limit exceeded\"}"},
                 {401, "{\"message\":\"bad\"}"},
                 {403, "{\"message\":\"Resource not accessible\"}"},
+                {404, "{\"message\":\"Not Found\"}"},
         };
         struct stage *stage = *state;
 
@@ -562,8 +564,7 @@ static void the_jobs_of_different_runs_are_asked_for_alone(void **state)
                 free(bodies[i]);
 }
 
-/* A run that was deleted tells nothing of its jobs; one that GitHub cannot show now is looked at
- * again. */
+/* One that GitHub cannot show now, or does not know, is looked at again. */
 static void a_run_that_is_not_shown_decides_nothing(void **state)
 {
         struct stage *stage = *state;
@@ -577,6 +578,8 @@ static void a_run_that_is_not_shown_decides_nothing(void **state)
                 script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/", NULL,
                         404, "{}");
         script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
+        for (int i = 0; i < 2; i++)
+                stage_expect_sent(stage, "\\\"missing\\\":1,");
         assert_string_equal(stage_batch(stage, watch_handle, messages, 2), STAGE_NONE_FAILED);
 
         expect_machines(stage, BY_JOB, "");
