@@ -247,6 +247,8 @@ static void a_job_runs_and_its_machine_ends(void **state)
         assert_non_null(strstr(strstr(at.notified, "READY=1") + 1, "STATUS=Waiting"));
         assert_null(strstr(strstr(at.notified, "READY=1") + 1, "READY=1"));
         assert_true(agent()->times[REPORT_TIME_FINISHED] > 0);
+        assert_non_null(stand_logged(at.stand, "finished"));
+        assert_null(stand_logged(at.stand, "failed"));
         assert_non_null(stand_logged(at.stand, "not shutting down, as was asked for"));
 }
 

@@ -37,6 +37,64 @@ static void what_machines_left_is_deleted_in_one_call(void **state)
         assert_logged(stage, "\"RunTime\":60000,\"job\":1");
 }
 
+/* What GitHub does not say is not measured. */
+static void a_run_time_has_a_beginning_and_an_end(void **state)
+{
+        static const struct {
+                const char *members;
+                const char *run_time; /* NULL: none */
+        } rows[] = {
+                {",\"started_ms\":1000,\"completed_ms\":1000,\"runner_name\":\"x\"",
+                        "\"RunTime\":0,"},
+                {",\"started_ms\":1,\"completed_ms\":3,\"runner_name\":\"x\"", "\"RunTime\":2,"},
+                {",\"started_ms\":1000,\"completed_ms\":999,\"runner_name\":\"x\"", NULL},
+                {",\"completed_ms\":1000,\"runner_name\":\"x\"", NULL},
+                {",\"started_ms\":1000,\"completed_ms\":2000", NULL}, /* nobody ran it */
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *body = mem_format(
+                        "{\"action\":\"completed\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\","
+                        "\"labels\":[],\"spec\":\"linux\"%s}",
+                        rows[i].members);
+                struct stage *stage;
+
+                if (i > 0) {
+                        stage_tear_down(state);
+                        stage_set_up(state);
+                }
+                stage = *state;
+                assert_string_equal(stage_one(stage, completed_handle, body), STAGE_NONE_FAILED);
+                if (rows[i].run_time)
+                        assert_logged(stage, rows[i].run_time);
+                else
+                        assert_not_logged(stage, "RunTime");
+        }
+}
+
+/* Of a runner without an id nobody knows whether it has another job; one that is not named as its
+ * instance is not ours. */
+static void only_a_known_machine_of_ours_is_ended(void **state)
+{
+        static const char *const bodies[] = {
+                "{\"action\":\"completed\",\"id\":1,\"run_id\":2,\"repository\":\"o/"
+                "r\",\"labels\":[],"
+                "\"spec\":\"organization\",\"runner_name\":\"i-00000001\"}",
+                "{\"action\":\"completed\",\"id\":1,\"run_id\":2,\"repository\":\"o/"
+                "r\",\"labels\":[],"
+                "\"spec\":\"gone\",\"runner_id\":23,\"runner_name\":\"i-00000001\"}",
+                JOB("1", "organization", "GitHub Actions 2"),
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+                if (i < 2)
+                        expect_parameters(stage, "i-00000001", 200, "{}");
+                assert_string_equal(
+                        stage_one(stage, completed_handle, bodies[i]), STAGE_NONE_FAILED);
+        }
+}
+
 static void what_could_not_be_deleted_comes_again(void **state)
 {
         struct stage *stage = *state;
@@ -208,6 +266,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(what_machines_left_is_deleted_in_one_call),
+                TEST(a_run_time_has_a_beginning_and_an_end),
+                TEST(only_a_known_machine_of_ours_is_ended),
                 TEST(what_could_not_be_deleted_comes_again),
                 TEST(an_old_runner_is_deregistered_and_terminated),
                 TEST(a_machine_that_runs_another_job_stays),
