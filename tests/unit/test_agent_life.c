@@ -479,6 +479,7 @@ static void idle(void)
         expect_report("idle");
         pass(at.life.alarm.limit);
         assert_notified("STATUS=No job came");
+        assert_non_null(stand_logged(at.stand, "the runner can be deregistered"));
         assert_int_equal(fake_starter_signal(&at.starter), -1);
         assert_runs();
 }
