@@ -93,6 +93,13 @@ void record_fail(struct scaler *scaler, struct record *record, int result, const
                 LOG_TEXT("error", record->err.text), LOG_NUMBER("receives", record->receive_count));
 }
 
+void record_hide(struct record *record, int result, int64_t seconds, const struct err *err)
+{
+        record->result = result;
+        record->hidden_seconds = seconds;
+        record->err = *err;
+}
+
 int batch_has_time(const struct scaler *scaler, struct err *err)
 {
         if (scaler_time_left(scaler) >= RECORD_NEEDS_MS)
@@ -155,8 +162,9 @@ static char *url_of_arn(const char *arn)
 }
 
 /* A failed message would stay hidden for the queue's whole visibility timeout, which is meant for
- * functions that hang. This one has ended, so its message comes again after 15 s, 60 s, 240 s. */
-static void shorten_visibility_timeout(struct scaler *scaler, const struct record *record)
+ * functions that hang. This one has ended, so its message comes again after 15 s, 60 s, 240 s, or
+ * when its handler says. */
+static void set_visibility_timeout(struct scaler *scaler, const struct record *record)
 {
         _cleanup_free_ char *url = url_of_arn(record->source);
         _cleanup_(http_call_freep) struct http_call *call = NULL;
@@ -169,6 +177,8 @@ static void shorten_visibility_timeout(struct scaler *scaler, const struct recor
                 return;
         for (int64_t i = 1; i < record->receive_count && seconds < RETRY_MAX_SECONDS; i++)
                 seconds *= 4;
+        if (record->hidden_seconds > 0)
+                seconds = (unsigned)record->hidden_seconds;
         r = scaler_aws(scaler, &aws, &err);
         if (r == 0) {
                 call = scaler_call(scaler, sqs_hide_message(aws, url, record->receipt, seconds));
@@ -207,7 +217,7 @@ static void write_answer(struct scaler *scaler, const struct batch *batch, struc
                                 LOG_TEXT("message_id", record->message_id),
                                 LOG_TEXT("error", err.text));
                 }
-                shorten_visibility_timeout(scaler, record);
+                set_visibility_timeout(scaler, record);
                 add_failure(failures, record);
         }
         text = json_print(object);

@@ -30,6 +30,7 @@ struct record {
         int64_t receive_count;   /* 1: the first time */
         int result;              /* 0, or negative: it failed */
         bool final;              /* no other try can help: it becomes a dead letter at once */
+        int64_t hidden_seconds;  /* it comes again after that; 0: after its receives so far */
         struct err err;          /* why */
 };
 
@@ -48,6 +49,9 @@ void batch_release(struct batch *batch);
 
 /* Marks RECORD as failed, and logs why. RESULT is negative. */
 void record_fail(struct scaler *scaler, struct record *record, int result, const struct err *err);
+
+/* Has RECORD, which cannot be handled now, come again after SECONDS. The caller logs that. */
+void record_hide(struct record *record, int result, int64_t seconds, const struct err *err);
 
 /* Handles RECORD: 0, or negative with the reason in ERR. */
 typedef int (*record_handler)(
@@ -74,6 +78,7 @@ int batch_run(struct scaler *scaler, batch_handler handler, const struct lambda_
 int webhook_handle(struct scaler *scaler, const struct lambda_event *event, struct buf *answer,
         struct err *err);
 void queued_handle(struct scaler *scaler, struct batch *batch);
+void register_handle(struct scaler *scaler, struct batch *batch);
 void in_progress_handle(struct scaler *scaler, struct batch *batch);
 void completed_handle(struct scaler *scaler, struct batch *batch);
 void instance_handle(struct scaler *scaler, struct batch *batch);

@@ -3,7 +3,7 @@
 /*
  * The scaler: one program that is several Lambda functions. Lambda names the handler in _HANDLER,
  * or its emulator as the first argument, and AWS_LAMBDA_RUNTIME_API says where events come from. A
- * person names it as the first argument and gives the event on standard input. The first four
+ * person names it as the first argument and gives the event on standard input. The first five
  * handlers of the table are a job's life in order; meanwhile, `instance` hears of the job's
  * machine, `watch` sees to it that the job does not wait in vain, and `recover` looks for what
  * nobody told.
@@ -34,8 +34,9 @@ struct handler {
 static const struct handler handlers[] = {
         {"webhook", "GitHub reports a job: verify it, match a spec, queue it",
                 .handle = webhook_handle},
-        {"queued", "a job waits: launch, register and hand over, or park the job",
-                .handle_batch = queued_handle},
+        {"queued", "a job waits: launch a machine, or park the job", .handle_batch = queued_handle},
+        {"register", "a job has a machine: register its runner and hand over",
+                .handle_batch = register_handle},
         {"in_progress", "a runner took the job: emit queue time, tag the instance",
                 .handle_batch = in_progress_handle},
         {"completed", "the job ended: emit run time, remove its machine's leftovers, follow a loss",
@@ -81,7 +82,8 @@ static const struct cli_word environment[] = {
                 "where notifications are posted: one URL a line, or a reference"},
         {"GITHUB_API_URL",
                 "the API of a GitHub Enterprise Server (default: https://api.github.com)"},
-        {"QUEUED_QUEUE_URL, PARKED_QUEUE_URL, WATCH_QUEUE_URL, IN_PROGRESS_QUEUE_URL, "
+        {"QUEUED_QUEUE_URL, REGISTER_QUEUE_URL, PARKED_QUEUE_URL, WATCH_QUEUE_URL, "
+         "IN_PROGRESS_QUEUE_URL, "
          "COMPLETED_QUEUE_URL, "
          "NOTIFY_QUEUE_URL, DEAD_LETTER_QUEUE_URL, KEPT_QUEUE_URL",
                 "the queues that handlers send to"},
@@ -117,7 +119,7 @@ static const struct cli program = {
         .program = "scaler",
         .brief = "gives each queued GitHub Actions job a fresh EC2 spot instance",
         .text = "Gives each queued GitHub Actions job a fresh EC2 spot instance. "
-                "The first four handlers are a job's life in order; "
+                "The first five handlers are a job's life in order; "
                 "in Lambda, _HANDLER names one.\n"
                 "A handler reads its settings from the environment (see README.md), "
                 "prints its answer on standard output, and logs JSON lines on standard error.",

@@ -7,13 +7,12 @@
  * A fresh job is launched at once. For any other, GitHub is asked whether it still waits, and EC2
  * whether it has a machine already (job/recall.h). Of a public repository's, GitHub is asked first
  * whether a fork's pull request wants it (job/fork.h). The jobs of a batch that want the same are
- * launched together. While EC2 answers, GitHub's installation tokens are requested; as soon as an
- * instance exists, its runner is registered. All of this runs at the same time. Then each message
- * is settled:
+ * launched together. While EC2 answers, GitHub's installation tokens are requested: what `register`
+ * could not register now is not launched. Then each message is settled:
  *
- *      hand-over stored         a watch follows the job
- *      cannot go on now         parked, with its machine, if it has one
- *      refused for good         the launch is undone, and the message becomes a dead letter
+ *      launched, or adopted     sent on to register.fifo
+ *      cannot be launched now   parked
+ *      refused for good         it becomes a dead letter
  *      its machine has ended    the next launch is queued
  *      comes from a fork        people are told, and that is all
  */
@@ -27,8 +26,9 @@
 
 #include "base/json.h"
 #include "job/breaker.h"
+#include "job/launched.h"
 #include "job/park.h"
-#include "job/ticket_keys.h"
+#include "job/respec.h"
 #include "machine/stores.h"
 
 /* -- reading the batch -- */
@@ -97,42 +97,21 @@ static struct queued_job *item_of(const struct job *job)
 
 /* A client token brings back the instance of an earlier try, which may have a runner by now, and
  * even a job: a new instance is pending. */
-static bool is_adopted(const struct queued_job *item, const struct ec2_instance *instance)
+static bool is_adopted(const struct ec2_instance *instance)
 {
-        return !item->launch || strcmp(instance->state, "running") == 0;
-}
-
-static void register_item(struct queued *queued, struct queued_job *item,
-        const struct config_spec *spec, const struct ec2_instance *instance)
-{
-        item->launched = true;
-        item->registration = (struct registration){
-                .scaler = queued->scaler,
-                .aws = queued->aws,
-                .github = queued->token_requests.github,
-                .config = queued->config,
-                .spec = spec,
-                .job = &item->job,
-                .installation = item->job.installation,
-                .instance = *instance,
-                .ticket_keys = queued->ticket_keys,
-                .adopted = is_adopted(item, instance),
-                .launched_ms = clock_wall_ms(queued->scaler->clock),
-        };
-        item->registration.instance.tags = NULL;
-        item->registration.instance.n_tags = 0;
-        job_scope(&item->job, spec, item->registration.scope);
-        token_requests_await(&queued->token_requests, item->job.installation, registration_ready,
-                &item->registration);
+        return strcmp(instance->state, "running") == 0;
 }
 
 static void on_launched(
         struct launch *launch, const struct ec2_instance *instance, const struct job *job)
 {
         struct queued_job *item = item_of(job);
+        const struct queued *queued = launch->userdata;
 
         item->job.offer = (int64_t)launch->offer; /* another launch begins one further */
-        register_item(launch->userdata, item, launch->spec, instance);
+        item->launched = true;
+        launched_job(
+                &item->job, instance, is_adopted(instance), clock_wall_ms(queued->scaler->clock));
 }
 
 static struct launch *launch_for(
@@ -163,30 +142,14 @@ static struct launch *launch_for(
         return launch;
 }
 
-/* The job's spec, matched again by its labels where it was renamed or removed. Without one, its
- * message fails. */
+/* Without a spec, the message of ITEM fails. */
 static const struct config_spec *spec_of(struct queued *queued, struct queued_job *item)
 {
-        struct job *job = &item->job;
-        const char *type = job->instance_type;
-        const struct config_spec *spec = config_rematch(
-                queued->config, job->spec, (const char *const *)job->labels, job->n_labels, &type);
         struct err err;
+        const struct config_spec *spec = job_respec(queued->config, &item->job, &err);
 
-        if (!spec || !type) {
-                err_set(&err, -ENOENT, "its spec \"%s\" is not in the configuration any more",
-                        job->spec ? job->spec : "");
+        if (!spec)
                 queued_job_fail(queued, item, -ENOENT, &err);
-                return NULL;
-        }
-        if (!job->spec || strcmp(job->spec, spec->name) != 0) {
-                free(job->spec);
-                job->spec = mem_string(spec->name);
-        }
-        if (type != job->instance_type) {
-                free(job->instance_type);
-                job->instance_type = mem_string(type);
-        }
         return spec;
 }
 
@@ -310,8 +273,6 @@ static void recall_items(struct queued *queued)
 
 static void launch_or_adopt(struct queued *queued, struct queued_job *item)
 {
-        const struct config_spec *spec;
-
         if (item->ignored || !(item->recalled || item->checked))
                 return;
         if (item->checked && item->fork.verdict != FORK_NO)
@@ -319,9 +280,9 @@ static void launch_or_adopt(struct queued *queued, struct queued_job *item)
         if (item->recall.verdict == RECALL_LAUNCH) {
                 group_item(queued, item);
         } else if (item->recall.verdict == RECALL_ADOPT) {
-                spec = spec_of(queued, item);
-                if (spec)
-                        register_item(queued, item, spec, &item->recall.instance);
+                item->launched = true;
+                launched_job(&item->job, &item->recall.instance, true,
+                        clock_wall_ms(queued->scaler->clock));
         }
 }
 
@@ -350,10 +311,8 @@ static void launch_items(struct queued *queued)
 
 static void queued_release(struct queued *queued)
 {
-        for (size_t i = 0; i < queued->n_items; i++) {
+        for (size_t i = 0; i < queued->n_items; i++)
                 job_release(&queued->items[i].job);
-                registration_release(&queued->items[i].registration);
-        }
         for (size_t i = 0; i < queued->n_launches; i++)
                 free(queued->launches[i].jobs);
         free(queued->items);
@@ -371,14 +330,11 @@ static int open_dependencies(struct queued *queued, struct err *err)
         if (r == 0)
                 r = stores_init(&stores, queued->config, queued->aws, err);
         if (r == 0)
-                r = ticket_keys_make(queued->scaler, &queued->ticket_keys, err);
-        if (r == 0)
                 r = token_requests_init(&queued->token_requests, queued->scaler, err);
         return r;
 }
 
-/* Without the configuration, the key of tickets or GitHub's key nothing can be launched, but jobs
- * can wait for them. */
+/* Without the configuration or GitHub's key nothing can be launched, but jobs can wait for them. */
 static void park_all(struct queued *queued, const struct err *why)
 {
         log_error(&queued->scaler->log, "nothing can be launched, jobs wait",

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * The two halves of `queued`: queued.c launches and registers, and queued_settle.c decides what
+ * The two halves of `queued`: queued.c launches, and queued_settle.c decides what
  * becomes of each message once all of that has ended.
  */
 
@@ -14,7 +14,6 @@
 #include "job/job.h"
 #include "job/launch.h"
 #include "job/recall.h"
-#include "job/registration.h"
 #include "job/token_requests.h"
 
 /* One message, and how far its job has come. */
@@ -27,8 +26,7 @@ struct queued_job {
         bool checked;
         struct fork_check fork;
         struct launch *launch;
-        struct registration registration; /* once launched or adopted */
-        bool launched;
+        bool launched; /* or adopted */
 };
 
 /* A batch. */
@@ -36,7 +34,6 @@ struct queued {
         struct scaler *scaler;
         const struct config *config;
         struct aws *aws;
-        const char *ticket_keys;
         struct token_requests token_requests;
         struct queued_job *items;
         size_t n_items;

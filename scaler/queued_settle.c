@@ -2,7 +2,7 @@
 
 /*
  * Settles a batch. A message is done when another one has taken its place (parked, the next
- * launch, a watch), or when its job needs nothing more.
+ * launch, one to register), or when its job needs nothing more.
  */
 
 #include "queued.h"
@@ -12,17 +12,14 @@
 #include <string.h>
 
 #include "aws/sqs.h"
-#include "job/follow.h"
+#include "job/launched.h"
 #include "job/park.h"
 #include "job/relaunch.h"
-#include "job/undo_launches.h"
 
 struct settling {
         struct queued *queued;
-        struct queued_job **followed; /* have a machine with its hand-over */
-        size_t n_followed;
-        const struct registration **failed; /* launches to undo */
-        size_t n_failed;
+        struct queued_job **launched; /* have a machine */
+        size_t n_launched;
 };
 
 void queued_job_fail(
@@ -49,71 +46,6 @@ static void park(struct queued *queued, struct queued_job *item, const struct pa
 
         if (r < 0)
                 record_fail(queued->scaler, item->record, r, &err);
-}
-
-/* -- launched or adopted -- */
-
-static void emit_launched(struct queued *queued, const struct queued_job *item)
-{
-        const struct job *job = &item->job;
-        int64_t launched = item->registration.launched_ms;
-        const struct metric metrics[] = {
-                {"Launched", METRIC_COUNT, 1},
-                {"WebhookToLaunched", METRIC_MILLISECONDS,
-                        job->webhook_ms > 0 ? launched - job->webhook_ms : 0},
-                {"LaunchedToHandedOver", METRIC_MILLISECONDS,
-                        clock_wall_ms(queued->scaler->clock) - launched},
-                {"Failovers", METRIC_COUNT, (int64_t)item->launch->offer},
-        };
-        const struct log_field properties[] = {
-                LOG_NUMBER("job", job->id),
-                LOG_TEXT("instance", item->registration.instance.id),
-                LOG_TEXT("repository", job->repository),
-        };
-
-        scaler_emit_metrics(queued->scaler, item->launch->spec->name, metrics, ARRAY_SIZE(metrics),
-                properties, ARRAY_SIZE(properties));
-}
-
-static void settle_registered(struct settling *settling, struct queued_job *item)
-{
-        struct queued *queued = settling->queued;
-        const struct registration *registration = &item->registration;
-
-        log_info(&queued->scaler->log, registration->stored ? "handed over" : "found handed over",
-                LOG_TEXT("instance", registration->instance.id), LOG_NUMBER("job", item->job.id),
-                LOG_TEXT("repository", item->job.repository),
-                LOG_NUMBER("runner", registration->runner_id));
-        if (item->launch)
-                emit_launched(queued, item);
-        tell_job_goes_on(queued->scaler, &item->job);
-        free(item->job.instance);
-        item->job.instance = mem_string(registration->instance.id);
-        item->job.runner_id = registration->runner_id;
-        item->job.launched_ms = registration->launched_ms;
-        item->job.watches = 0;
-        settling->followed[settling->n_followed++] = item;
-}
-
-/* The machine is kept, and waits for its hand-over, unless no other try can help. */
-static void settle_launched(struct settling *settling, struct queued_job *item)
-{
-        struct registration *registration = &item->registration;
-        const struct setback *setback = &registration->setback;
-        struct parking parking;
-
-        if (registration->state == REGISTRATION_DONE) {
-                settle_registered(settling, item);
-                return;
-        }
-        if (setback->passing) {
-                parking = parking_for(setback);
-                park(settling->queued, item, &parking);
-                return;
-        }
-        if (!registration->adopted)
-                settling->failed[settling->n_failed++] = registration;
-        fail_for_good(settling->queued, item, setback->result, &setback->err);
 }
 
 /* -- not launched -- */
@@ -228,7 +160,7 @@ static void settle_job(struct settling *settling, struct queued_job *item)
         if (item->ignored)
                 return;
         if (item->launched)
-                settle_launched(settling, item);
+                settling->launched[settling->n_launched++] = item;
         else if (item->launch)
                 settle_unlaunched(settling->queued, item);
         else if (item->recall.verdict == RECALL_DROP)
@@ -241,36 +173,33 @@ static void settle_job(struct settling *settling, struct queued_job *item)
                 settle_relaunch(settling->queued, item);
 }
 
-/* Before their messages are done: from then on, the watch is the promise. */
-static void follow(struct settling *settling)
+/* Before their messages are done: from then on, those in register.fifo are the promise. */
+static void send_on(struct settling *settling)
 {
         struct scaler *scaler = settling->queued->scaler;
 
-        for (size_t i = 0; i < settling->n_followed; i += SQS_BATCH_MAX) {
+        for (size_t i = 0; i < settling->n_launched; i += SQS_BATCH_MAX) {
                 struct job *jobs[SQS_BATCH_MAX];
-                size_t n = settling->n_followed - i < SQS_BATCH_MAX ? settling->n_followed - i
+                size_t n = settling->n_launched - i < SQS_BATCH_MAX ? settling->n_launched - i
                                                                     : SQS_BATCH_MAX;
                 struct err err;
                 int r;
 
                 for (size_t j = 0; j < n; j++)
-                        jobs[j] = &settling->followed[i + j]->job;
-                r = follow_jobs(scaler, jobs, n, FOLLOW_SECONDS, &err);
+                        jobs[j] = &settling->launched[i + j]->job;
+                r = launched_send(scaler, jobs, n, &err);
                 for (size_t j = 0; r < 0 && j < n; j++)
-                        record_fail(scaler, settling->followed[i + j]->record, r, &err);
+                        record_fail(scaler, settling->launched[i + j]->record, r, &err);
         }
 }
 
 void settle_jobs(struct queued *queued)
 {
-        _cleanup_free_ struct queued_job **followed =
-                mem_alloc(queued->n_items * sizeof(*followed));
-        _cleanup_free_ const struct registration **failed =
-                mem_alloc(queued->n_items * sizeof(*failed));
-        struct settling settling = {.queued = queued, .followed = followed, .failed = failed};
+        _cleanup_free_ struct queued_job **launched =
+                mem_alloc(queued->n_items * sizeof(*launched));
+        struct settling settling = {.queued = queued, .launched = launched};
 
         for (size_t i = 0; i < queued->n_items; i++)
                 settle_job(&settling, &queued->items[i]);
-        follow(&settling);
-        undo_launches(queued->scaler, queued->aws, failed, settling.n_failed);
+        send_on(&settling);
 }

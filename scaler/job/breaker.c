@@ -184,6 +184,7 @@ enum breaker_verdict breaker_ask(struct scaler *scaler, const char *spec, int64_
         struct breaker breaker = breaker_read(scaler, spec, false);
         int64_t now = clock_wall_ms(scaler->clock);
         struct err err;
+        int r;
 
         /* In the last minute a machine may have worked, and this would stop its spec again. */
         if (is_due(&breaker, now))
@@ -194,7 +195,11 @@ enum breaker_verdict breaker_ask(struct scaler *scaler, const char *spec, int64_
         if (!is_due(&breaker, now))
                 return BREAKER_STOP;
         breaker.stopped_until_ms = *ret_until_ms = now + BREAKER_PROBE_MS;
-        if (breaker_store(scaler, spec, &breaker, &err) != 0)
+        r = breaker_store(scaler, spec, &breaker, &err);
+        if (r < 0)
+                log_warning(&scaler->log, "no machine can be tried of a spec that is stopped",
+                        LOG_TEXT("spec", spec), LOG_TEXT("error", err.text));
+        if (r != 0)
                 return BREAKER_STOP;
         log_info(&scaler->log, "one machine is tried of a spec that is stopped",
                 LOG_TEXT("spec", spec));

@@ -24,6 +24,7 @@
 
 static const char *const action_names[] = {
         [JOB_QUEUED] = "queued",
+        [JOB_LAUNCHED] = "launched",
         [JOB_WATCHED] = "watched",
         [JOB_IN_PROGRESS] = "in_progress",
         [JOB_COMPLETED] = "completed",
@@ -55,6 +56,8 @@ void job_release(struct job *job)
         free(job->spec);
         free(job->instance_type);
         free(job->instance);
+        free(job->machine_type);
+        free(job->account);
         free(job->machines);
         *job = (struct job){0};
 }
@@ -89,6 +92,7 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, not_before_ms), NULL, "not_before_ms", false},
         {offsetof(struct job, watches), NULL, "watches", false},
         {offsetof(struct job, launched_ms), NULL, "launched_ms", false},
+        {offsetof(struct job, adopted), NULL, "adopted", false},
         {offsetof(struct job, lost_ms), NULL, "lost_ms", false},
         {offsetof(struct job, asked), NULL, "asked", false},
 };
@@ -111,6 +115,8 @@ static const struct string_member strings[] = {
         {offsetof(struct job, spec), NULL, "spec", false, 0},
         {offsetof(struct job, instance_type), NULL, "instance_type", false, 0},
         {offsetof(struct job, instance), NULL, "instance", false, 0},
+        {offsetof(struct job, machine_type), NULL, "machine_type", false, 0},
+        {offsetof(struct job, account), NULL, "account", false, 0},
         {offsetof(struct job, machines), NULL, "machines", false, 0},
 };
 

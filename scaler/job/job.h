@@ -27,7 +27,8 @@
 
 enum job_action {
         JOB_QUEUED,
-        JOB_WATCHED, /* a machine was launched for it: see follow.h */
+        JOB_LAUNCHED, /* it has a machine, whose runner is to be registered: see launched.h */
+        JOB_WATCHED,  /* a machine was launched for it: see follow.h */
         JOB_IN_PROGRESS,
         JOB_COMPLETED,
         JOB_LOST,  /* EC2 took its machine back while it ran: see loss.h */
@@ -72,12 +73,16 @@ struct job {
         int64_t stale;         /* not 0: time has passed since GitHub queued it; see recall.h */
         int64_t not_before_ms; /* parked until then; 0: until its message comes */
         int64_t watches;       /* how often its watch came before */
-        char *instance;        /* of a watch: the machine of its launch; of a lost job: its own */
-        int64_t launched_ms;   /* of a watch: when that was launched, or found */
-        int64_t lost_ms;       /* of a lost job: when we heard of it */
-        int64_t asked;         /* of a lost job: its re-run was asked for, without an answer */
-        char *machines;        /* of a lost job: "/i-1/i-2/", the machines of its run that EC2 took
-                                  back */
+        char *instance;      /* of a launched job and a watch: the machine of its launch; of a lost
+                                job: its own */
+        char *machine_type;  /* of a launched job: the type of its machine, */
+        char *account;       /* who owns that, */
+        int64_t adopted;     /* and whether an earlier try launched it */
+        int64_t launched_ms; /* of both: when it was launched, or found */
+        int64_t lost_ms;     /* of a lost job: when we heard of it */
+        int64_t asked;       /* of a lost job: its re-run was asked for, without an answer */
+        char *machines;      /* of a lost job: "/i-1/i-2/", the machines of its run that EC2 took
+                                back */
 };
 
 void job_release(struct job *job);

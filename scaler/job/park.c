@@ -201,6 +201,15 @@ int park_job(struct scaler *scaler, struct job *job, const struct parking *parki
         return 0;
 }
 
+void tell_job_is_kept(struct scaler *scaler, const struct job *job, const struct parking *parking,
+        int64_t seconds)
+{
+        log_waiting(scaler, job, parking, seconds);
+        emit_parked(scaler, job);
+        if (!parking->quiet && reasons[parking->reason].told_after == 0)
+                tell_job_waits(scaler, job, parking);
+}
+
 struct parking parking_for(const struct setback *setback)
 {
         return (struct parking){

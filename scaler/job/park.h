@@ -53,3 +53,7 @@ struct parking parking_for(const struct setback *setback);
 
 /* Tells people that JOB waits, as park_job() does. */
 void tell_job_waits(struct scaler *scaler, const struct job *job, const struct parking *parking);
+
+/* Logs and emits that JOB waits for SECONDS where it is, and tells people, as park_job() does. */
+void tell_job_is_kept(struct scaler *scaler, const struct job *job, const struct parking *parking,
+        int64_t seconds);

@@ -52,6 +52,7 @@ struct setback setback_by_github(struct scaler *scaler, int64_t installation,
 
         setback.passing =
                 github_call_is_passing(call, clock_wall_ms(scaler->clock), &setback.until_ms);
+        setback.is_limit = setback.passing && (setback.until_ms > 0 || r == -EAGAIN);
         if (setback.passing)
                 pause_launches(scaler, installation, setback.until_ms);
         return setback;

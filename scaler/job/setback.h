@@ -17,6 +17,7 @@ struct setback {
         int result; /* negative; 0: none */
         bool passing;
         bool by_github;   /* else AWS */
+        bool is_limit;    /* too many calls were made: for whom, the next one finds out as well */
         int64_t until_ms; /* wall clock: when a limit ends; 0 = unknown */
         struct err err;
 };

@@ -51,6 +51,8 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     "AWS_SESSION_TOKEN": base64.b64encode(random.Random(1).randbytes(700)).decode(),
     "QUEUED_QUEUE_URL": QUEUES + "queued.fifo",
+    "REGISTER_QUEUE_URL": QUEUES + "register.fifo",
+    "WATCH_QUEUE_URL": QUEUES + "watch",
     "IN_PROGRESS_QUEUE_URL": QUEUES + "in-progress",
     "COMPLETED_QUEUE_URL": QUEUES + "completed",
     "PARKED_QUEUE_URL": QUEUES + "parked",
@@ -93,8 +95,8 @@ def delivery() -> dict[str, Any]:
     return event_of(Request("POST", "/", {}, headers, made.body))
 
 
-def record(number: int) -> dict[str, Any]:
-    """Make one message of queued.fifo, as Lambda passes it on."""
+def record(number: int, queue: str = "queued.fifo", **more: Any) -> dict[str, Any]:
+    """Make one message about a job in a queue, as Lambda passes it on."""
     now = int(datetime.now(timezone.utc).timestamp() * 1000)
     made = job(number)
     message = {
@@ -111,16 +113,23 @@ def record(number: int) -> dict[str, Any]:
         "spec": "linux-x64",
         "instance_type": "m7i.large",
         "labels": LABELS,
-    }
+    } | more
     return {
         "messageId": f"059f36b4-87a3-44ab-83d2-{number:012}",
         "receiptHandle": base64.b64encode(random.Random(number).randbytes(120)).decode(),
         "body": json.dumps(message),
         "attributes": {"ApproximateReceiveCount": "1"},
         "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:scale-agent-queued.fifo",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:scale-agent-{queue}",
         "awsRegion": REGION,
     }
+
+
+def launched(number: int) -> dict[str, Any]:
+    """Make one message of register.fifo."""
+    machine = {"instance": f"i-{number:017x}", "machine_type": "m7i.large", "account": ACCOUNT}
+    now = int(datetime.now(timezone.utc).timestamp() * 1000)
+    return record(number, "register.fifo", action="launched", launched_ms=now, **machine)
 
 
 def instances_xml(count: int) -> str:
@@ -141,11 +150,12 @@ def instances_xml(count: int) -> str:
 
 
 def write_scaler(folder: Path, event: Any, batch: int = 0) -> None:
-    """Write all answers that `webhook` and `queued` need."""
+    """Write all answers that `webhook`, `queued` and `register` need."""
     hour = datetime.now(timezone.utc) + timedelta(hours=1)
     write(folder, "next", event)
     write(folder, "response", {"status": "OK"})
     write(folder, "SendMessage", {"MessageId": "5fea7756-0ea4-451a-a703-a558b933e274"})
+    write(folder, "SendMessageBatch", {"Successful": [], "Failed": []})
     write(folder, "RunInstances", instances_xml(batch))
     write(folder, "PutParameter", {"Tier": "Standard", "Version": 1})
     write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -126,31 +126,40 @@ def warm(bench: Bench) -> Iterator[Figure]:
     yield Figure("webhook: peak memory (VmHWM)", "MiB", peak, each, 10)
 
 
-# -- queued --
+# -- queued, register --
 
 
 def queued(bench: Bench) -> Iterator[Figure]:
     """Measure batches of ten jobs, where each call to AWS and GitHub takes 100 ms."""
-    folder = bench.peer.answers("queued")
-    event = {"Records": [answers.record(number) for number in range(BATCH)]}
+    yield from batches(bench, "queued", answers.record, "SendMessageBatch", 1)
+
+
+def register(bench: Bench) -> Iterator[Figure]:
+    """Measure batches of ten launched jobs in the same way."""
+    yield from batches(bench, "register", answers.launched, "PutParameter", BATCH)
+
+
+def batches(
+    bench: Bench, handler: str, record: Callable[[int], object], last: str, times: int
+) -> Iterator[Figure]:
+    """Measure the time until the last of so many calls is answered."""
+    folder = bench.peer.answers(handler)
+    event = {"Records": [record(number) for number in range(BATCH)]}
     answers.write_scaler(folder, event, BATCH)
-    settings = from_ssm("queued") | {"SCALE_AGENT_CONFIG": json.dumps(answers.CONFIG)}
+    settings = from_ssm(handler) | {"SCALE_AGENT_CONFIG": json.dumps(answers.CONFIG)}
     cold, again, peak, kinds = [], [], [], {}
     for _ in bench.runs(10):
         run = bench.peer.run([bench.scaler], folder, settings, events=4, latency_ms=100)
-        batches = [stored_after(run, begin, end) for begin, end in events_of(run)]
-        cold.append(batches[0] / MS)
-        again += [taken / MS for taken in batches[1:]]
+        taken = [done_after(run, begin, end, last, times) for begin, end in events_of(run)]
+        cold.append(taken[0] / MS)
+        again += [one / MS for one in taken[1:]]
         peak.append(run.peak_kib / 1024)
         kinds = count_calls(run)
     each = f"{BATCH} jobs, 100 ms per call"
-    yield Figure(
-        "queued: event to 10 parameters stored, cold", "ms", cold, f"{each}, {kinds['cold']}", 450
-    )
-    yield Figure(
-        "queued: event to 10 parameters stored, warm", "ms", again, f"{each}, {kinds['warm']}", 450
-    )
-    yield Figure("queued: peak memory (VmHWM)", "MiB", peak, each)
+    what = f"{handler}: event to {times} {last}"
+    yield Figure(f"{what}, cold", "ms", cold, f"{each}, {kinds['cold']}", 450)
+    yield Figure(f"{what}, warm", "ms", again, f"{each}, {kinds['warm']}", 450)
+    yield Figure(f"{handler}: peak memory (VmHWM)", "MiB", peak, each)
 
 
 def events_of(run: Run) -> Iterator[tuple[Call, Call]]:
@@ -158,12 +167,12 @@ def events_of(run: Run) -> Iterator[tuple[Call, Call]]:
     return zip(run.named("next"), run.named("response"), strict=False)
 
 
-def stored_after(run: Run, begin: Call, end: Call) -> int:
-    """Return the time from an event until its last parameter is stored."""
-    stored = [call for call in run.between(begin, end) if call.name == "PutParameter"]
-    if len(stored) != BATCH:
-        raise BenchError(f"queued stored {len(stored)} parameters, not {BATCH}")
-    return max(call.answered for call in stored) - begin.answered
+def done_after(run: Run, begin: Call, end: Call, name: str, times: int) -> int:
+    """Return the time from an event until the last of its calls of this name is answered."""
+    made = [call for call in run.between(begin, end) if call.name == name]
+    if len(made) != times:
+        raise BenchError(f"{name} was called {len(made)} times, not {times}")
+    return max(call.answered for call in made) - begin.answered
 
 
 def count_calls(run: Run) -> dict[str, str]:
@@ -179,11 +188,11 @@ def count_calls(run: Run) -> dict[str, str]:
 
 def tls(bench: Bench) -> Iterator[Figure]:
     """Measure the same over TLS: the cost of certificates and of new connections."""
-    folder = bench.peer.answers("queued")
-    event = {"Records": [answers.record(number) for number in range(BATCH)]}
+    folder = bench.peer.answers("register")
+    event = {"Records": [answers.launched(number) for number in range(BATCH)]}
     answers.write_scaler(folder, event, BATCH)
     server, trusted, count = answers.write_trust(bench.peer.answers("trust"))
-    settings = from_ssm("queued") | {
+    settings = from_ssm("register") | {
         "SCALE_AGENT_CONFIG": json.dumps(answers.CONFIG),
         "SSL_CERT_FILE": str(trusted),
     }
@@ -196,9 +205,9 @@ def tls(bench: Bench) -> Iterator[Figure]:
         again += taken[1:]
         peak.append(run.peak_kib / 1024)
     each = f"{BATCH} jobs, TLS, {count} trusted CAs"
-    yield Figure("queued, TLS: processor time of a batch, cold", "ms", cold, each)
-    yield Figure("queued, TLS: processor time of a batch, warm", "ms", again, each)
-    yield Figure("queued, TLS: peak memory (VmHWM)", "MiB", peak, each)
+    yield Figure("register, TLS: processor time of a batch, cold", "ms", cold, each)
+    yield Figure("register, TLS: processor time of a batch, warm", "ms", again, each)
+    yield Figure("register, TLS: peak memory (VmHWM)", "MiB", peak, each)
 
 
 # -- agent --
@@ -269,4 +278,4 @@ def calls_before_runner(run: Run) -> int:
     return max(depth.values())
 
 
-ALL = (starting, warm, queued, tls, agent)
+ALL = (starting, warm, queued, register, tls, agent)

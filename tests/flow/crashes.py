@@ -14,7 +14,7 @@ import re
 import signal
 from collections.abc import Callable
 
-from helpers import Document, batch, job_message, sent, told, waits_at_github
+from helpers import Document, job_message, queued, sent, told, waits_at_github
 
 from cloud.aws.sandbox import FunctionError
 from cloud.cloud import Cloud
@@ -57,7 +57,7 @@ def promises(stage: Cloud) -> set[tuple[str, int, int]]:
     """Name the runs whose job some message in a queue will come back to."""
     return {
         (queue, message["Body"]["run_id"], message["Body"].get("launch", 0))
-        for queue in ("QueuedQueue", "ParkedQueue", "WatchQueue")
+        for queue in ("QueuedQueue", "RegisterQueue", "ParkedQueue", "WatchQueue")
         for message in sent(stage, queue)
     }
 
@@ -159,6 +159,6 @@ def some_jobs(stage: Cloud, count: int, first: int = 1) -> list[Document]:
 def launched(stage: Cloud, count: int, first: int = 1) -> tuple[list[Document], list[str]]:
     """Launch jobs, whose machines wait for nothing now; gives the machines in order of jobs."""
     jobs = some_jobs(stage, count, first)
-    assert stage.invoke("queued", batch(stage, "QueuedQueue", *jobs)) == NONE_FAILED
+    assert queued(stage, *jobs) == []
     names = {document["job"]["id"]: name for name, document in documents(stage).items()}
     return jobs, [names[number].rpartition("/")[2] for number in sorted(names)]

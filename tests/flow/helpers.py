@@ -93,11 +93,24 @@ def waits_at_github(cloud: Cloud, message: Any) -> None:
             jobs.all.append(job)
 
 
-def queued(cloud: Cloud, *jobs: Any, **options: Any) -> list[str]:
-    """Let `queued` work on jobs, which wait at GitHub, and give the messages that failed."""
+def launched(cloud: Cloud, *jobs: Any, **options: Any) -> tuple[list[str], list[Document]]:
+    """Let `queued` work on jobs, which wait at GitHub: what failed, and what was sent on."""
     for job in jobs:
         waits_at_github(cloud, job)
-    return failures(cloud.invoke("queued", batch(cloud, "QueuedQueue", *jobs, **options)))
+    before = len(sent(cloud, "RegisterQueue"))
+    failed = failures(cloud.invoke("queued", batch(cloud, "QueuedQueue", *jobs, **options)))
+    return failed, [message["Body"] for message in sent(cloud, "RegisterQueue")[before:]]
+
+
+def registered(cloud: Cloud, *messages: Any, **options: Any) -> list[str]:
+    """Let `register` work on what `queued` has sent on, and give the messages that failed."""
+    return failures(cloud.invoke("register", batch(cloud, "RegisterQueue", *messages, **options)))
+
+
+def queued(cloud: Cloud, *jobs: Any, **options: Any) -> list[str]:
+    """Let `queued` work on jobs, and `register` on those that have a machine: what failed."""
+    failed, messages = launched(cloud, *jobs, **options)
+    return failed + (registered(cloud, *messages) if messages else [])
 
 
 def handed_over(cloud: Cloud) -> list[int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""queued, the second half: each instance gets its runner's configuration, or is taken back."""
+"""register: each instance gets its runner's configuration, or is taken back."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from helpers import (
     handed_over,
     job_message,
     job_url,
+    launched,
     launches,
     metrics,
     now_ms,
     parameter,
     queued,
+    registered,
     sent,
     told,
 )
@@ -82,10 +84,10 @@ def test_a_small_parameter_is_a_cheap_one(stage):
     assert stored(stage)[0].parameters["Tier"] == "Standard"
 
 
-def test_one_token_serves_a_batch_and_the_next_one(stage):
+def test_one_token_of_each_function_serves_a_batch_and_the_next_one(stage):
     assert queued(stage, job_message(1), job_message(2)) == []
     assert queued(stage, job_message(3)) == []
-    assert operations(stage).count("create-installation-access-token") == 1
+    assert operations(stage).count("create-installation-access-token") == 2
     assert len(stage.github.registry.runners) == 3
 
 
@@ -100,7 +102,7 @@ def test_a_batch_is_handed_over_in_parallel(stage):
 
 def test_the_time_of_each_stage_is_measured(stage):
     assert queued(stage, job_message(3)) == []
-    (document,) = metrics(stage, "queued", "Launched")
+    (document,) = metrics(stage, "register", "Launched")
     assert document["spec"] == "linux-x64"
     assert document["job"] == 3
     assert document["instance"] == stage.instances()[0]["InstanceId"]
@@ -131,10 +133,9 @@ def test_a_name_that_is_taken_is_freed_and_asked_for_again(stage):
 def test_a_name_that_stays_taken_parks_the_job_and_keeps_its_machine(stage):
     stage.faults.add(*JITCONFIG, fault=CONFLICT)
     assert queued(stage, job_message()) == []
-    assert "exists again after it was deleted" in complaints(stage, "queued")
+    assert "exists again after it was deleted" in complaints(stage, "register")
     (parked,) = sent(stage, "ParkedQueue")
     stage.faults.clear()
-    forget(stage, "queued")
     assert queued(stage, parked["Body"]) == []
     assert len(launches(stage)) == len(stage.parameters()) == 1
 
@@ -171,7 +172,7 @@ def test_what_can_never_be_handed_over_is_taken_back_and_only_that(stage, where,
     running = {instance["InstanceId"] for instance in stage.instances()}
     assert {name.rpartition("/")[2] for name in stage.parameters()} == running
     assert {runner.name for runner in stage.github.registry.runners.values()} == running
-    errors = complaints(stage, "queued")
+    errors = complaints(stage, "register")
     assert words in errors
     assert f"job {letter['Body']['id']}" in errors
 
@@ -179,11 +180,14 @@ def test_what_can_never_be_handed_over_is_taken_back_and_only_that(stage, where,
 @pytest.mark.parametrize(("where", "fault", "words"), list(PASSING.values()), ids=list(PASSING))
 def test_what_cannot_be_handed_over_now_waits_with_its_machine(stage, where, fault, words):
     fail_once(stage, where, fault)
-    assert queued(stage, *(job_message(number) for number in (1, 2, 3))) == []
+    left, messages = launched(stage, *(job_message(number) for number in (1, 2, 3)))
+    left += registered(stage, *messages)
     assert len(stage.instances()) == 3
-    (parked,) = sent(stage, "ParkedQueue")
-    assert words in complaints(stage, "queued")
-    assert queued(stage, parked["Body"]) == []
+    parked = [message["Body"] for message in sent(stage, "ParkedQueue")]
+    assert len(left) + len(parked) == 1
+    assert words in complaints(stage, "register")
+    again = [message for message in messages if message["id"] not in handed_over(stage)]
+    assert (queued(stage, *parked) if parked else registered(stage, *again, receives=2)) == []
     assert handed_over(stage) == [1, 2, 3]
     assert len(stage.instances()) == 3
     names = {instance["InstanceId"] for instance in stage.instances()}
@@ -221,16 +225,18 @@ def test_without_a_token_for_good_people_are_told_what_github_said(stage):
 )
 def test_without_a_token_for_now_nothing_more_is_launched(stage, fault, words):
     stage.faults.add(*TOKEN, fault=fault)
-    assert queued(stage, job_message()) == []
-    assert words in complaints(stage, "queued")
+    _, waiting = launched(stage, job_message())
+    assert registered(stage, *waiting) == ["message-1"]
+    assert words in complaints(stage, "register")
     assert words in told(stage)[-1]["facts"]["Said last"]
     asked = len(launches(stage))
     assert queued(stage, job_message(2)) == []
     assert len(launches(stage)) == asked
-    assert [one["Body"]["id"] for one in sent(stage, "ParkedQueue")] == [1, 2]
+    (parked,) = sent(stage, "ParkedQueue")
     stage.faults.clear()
     forget(stage, "queued")
-    assert queued(stage, *(one["Body"] for one in sent(stage, "ParkedQueue"))) == []
+    assert registered(stage, *waiting, receives=2) == []
+    assert queued(stage, parked["Body"]) == []
     assert handed_over(stage) == [1, 2]
     assert len(stage.instances()) == 2
 
@@ -238,8 +244,9 @@ def test_without_a_token_for_now_nothing_more_is_launched(stage, fault, words):
 def test_a_token_that_was_taken_back_is_replaced(stage):
     assert queued(stage, job_message(1)) == []
     stage.github.doorman.revoke_all()
-    assert queued(stage, job_message(2)) == []
-    assert queued(stage, sent(stage, "ParkedQueue")[0]["Body"]) == []
+    _, waiting = launched(stage, job_message(2))
+    assert registered(stage, *waiting) == ["message-1"]
+    assert registered(stage, *waiting, receives=2) == []
     assert len(stage.parameters()) == len(stage.instances()) == 2
 
 

@@ -134,7 +134,7 @@ def test_an_offer_that_was_empty_is_not_asked_again_for_some_minutes(stage):
         ("m7a.large", first, "spot"),
         ("m7a.large", first, "spot"),
     ]
-    assert metrics(stage, "queued", "Failovers")[-1]["Failovers"] == 2
+    assert metrics(stage, "register", "Failovers")[-1]["Failovers"] == 2
 
 
 @pytest.mark.parametrize("code", ["InsufficientInstanceCapacity", "Unsupported"])

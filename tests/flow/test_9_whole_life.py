@@ -32,7 +32,7 @@ def test_a_job_from_webhook_to_shutdown(cloud):
     assert machine.reason.startswith("Client.InstanceInitiatedShutdown")
     assert len(launches(cloud)) == 1
     for who, name in [
-        ("queued", "WebhookToLaunched"),
+        ("register", "WebhookToLaunched"),
         ("in_progress", "QueueTime"),
         ("instance", "TimeToStart"),
         ("instance", "JobTime"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 
+import helpers
 import pytest
 from crashes import check_each_call, launched, some_jobs
-from helpers import LABELS, REPOSITORY, batch, forget, job_url
+from helpers import LABELS, REPOSITORY, batch, forget, job_url, queued
 
 from cloud.aws.function_url import event_of
 from cloud.github.jobs import Job
@@ -30,9 +31,25 @@ def queued_event(stage, count):
 
 
 # Of a full batch, each fourth call: that is as many crashes as with three messages.
-@pytest.mark.parametrize(("count", "step"), [(1, 1), (3, 1), (10, 4)])
+SIZES = [(1, 1), (3, 1), (10, 4)]
+
+
+@pytest.mark.parametrize(("count", "step"), SIZES)
 def test_queued(make_stage, count, step):
     check_each_call(make_stage, "queued", queued_event, count, step)
+
+
+def register_event(stage, count):
+    failed, messages = helpers.launched(stage, *some_jobs(stage, count))
+    assert failed == []
+    return lambda again: batch(
+        stage, "RegisterQueue", *(reversed(messages) if again else messages), receives=1 + again
+    )
+
+
+@pytest.mark.parametrize(("count", "step"), SIZES)
+def test_register(make_stage, count, step):
+    check_each_call(make_stage, "register", register_event, count, step)
 
 
 def test_webhook(make_stage):
@@ -70,8 +87,7 @@ def test_a_runner_that_listens_keeps_its_registration(stage):
     for parameters_there in (True, False):
         if not parameters_there:
             stage.client("ssm").delete_parameters(Names=stage.parameters())
-        again = batch(stage, "QueuedQueue", job, receives=2)
-        assert stage.invoke("queued", again) == {"batchItemFailures": []}
+        assert queued(stage, job, receives=2) == []
         assert list(stage.github.registry.runners.values()) == [runner]
     assert [one["InstanceId"] for one in stage.instances()] == [machine]
     assert REPOSITORY in runner.scope

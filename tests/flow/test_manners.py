@@ -20,6 +20,7 @@ EXAMPLE = COMPLETION.parent / "config/config.example.json"
 HANDLERS = [
     "webhook",
     "queued",
+    "register",
     "in_progress",
     "completed",
     "instance",

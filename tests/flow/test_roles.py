@@ -21,9 +21,11 @@ from helpers import (
     job_message,
     job_url,
     queued,
+    registered,
     store_breaker,
     waits_at_github,
 )
+from helpers import launched as launch
 
 from cloud.aws import template
 from cloud.aws.grants import NOBODY
@@ -74,6 +76,11 @@ def recall(cloud):
     return queued(cloud, job_message(), receives=2) == [] and handed_over(cloud) == [1]
 
 
+def register_again(cloud):
+    _, messages = launch(cloud, job_message())
+    return registered(cloud, *messages, receives=2) == [] and handed_over(cloud) == [1]
+
+
 def park(cloud):
     cloud.faults.add("ec2", "RunInstances", fault=Capacity())
     return queued(cloud, job_message()) == []
@@ -82,7 +89,7 @@ def park(cloud):
 def take_back(cloud):
     cloud.faults.add("github", "actions/generate-*", fault=Error("", 404, "Not Found"))
     queued(cloud, job_message())
-    return "not terminated" not in complaints(cloud, "queued")
+    return "not terminated" not in complaints(cloud, "register")
 
 
 def come_again(handler, queue):
@@ -163,6 +170,13 @@ def read_breakers(cloud):
     return "circuit breakers cannot be read" not in complaints(cloud, "queued")
 
 
+def probe(cloud):
+    store_breaker(cloud, stopped_since_ms=1, stopped_until_ms=2)
+    worked = run_queued(cloud)
+    store_breaker(cloud)
+    return worked
+
+
 def look_at_breakers(cloud):
     """A job runs although its spec is stopped."""
     store_breaker(cloud, stopped_since_ms=1, stopped_until_ms=2)
@@ -209,13 +223,18 @@ NEEDS = [
     ("queued", "ec2:RunInstances", run_queued),
     ("queued", "ec2:CreateTags", run_queued),
     ("queued", "iam:PassRole", run_queued),
-    ("queued", "ssm:PutParameter", run_queued),
-    ("queued", "ssm:AddTagsToResource", run_queued),
+    ("queued", "ssm:PutParameter", probe),
     ("queued", "sqs:SendMessage", park),
     ("queued", "ec2:DescribeInstances", recall),
-    ("queued", "ec2:TerminateInstances", take_back),
     ("queued", "ssm:GetParametersByPath", read_breakers),
     ("queued", AGAIN, come_again("queued", "QueuedQueue")),
+    ("register", "ssm:GetParameter", run_queued),
+    ("register", "ssm:PutParameter", run_queued),
+    ("register", "ssm:AddTagsToResource", run_queued),
+    ("register", "sqs:SendMessage", run_queued),
+    ("register", "ec2:DescribeInstances", register_again),
+    ("register", "ec2:TerminateInstances", take_back),
+    ("register", AGAIN, come_again("register", "RegisterQueue")),
     ("in_progress", "ec2:CreateTags", start),
     ("in_progress", "ec2:DescribeInstances", start_elsewhere),
     ("in_progress", "sqs:SendMessage", bury("in_progress", "InProgressQueue")),
@@ -302,7 +321,8 @@ def with_key(**given):
 
 READS = {
     "WebhookRole": ["config", "github/webhook-secret"],
-    "QueuedRole": ["config", "github/private-key", "runners/i-1"],
+    "QueuedRole": ["config", "github/private-key"],
+    "RegisterRole": ["config", "github/private-key", "runners/i-1"],
     "CompletedRole": ["config", "github/private-key"],
     "InstanceRole": ["config", "github/private-key", "runners/i-1"],
     "WatchRole": ["config", "github/private-key"],
@@ -314,7 +334,7 @@ READS = {
 
 def test_a_key_is_open_to_those_who_need_it_and_only_for_that():
     needed = {(role, "Decrypt", name) for role, names in READS.items() for name in names}
-    needed |= {("QueuedRole", one, "runners/i-1") for one in ("Encrypt", "GenerateDataKey")}
+    needed |= {("RegisterRole", one, "runners/i-1") for one in ("Encrypt", "GenerateDataKey")}
     needed |= {(role, "Decrypt", "sqs") for role in ROLES if role != "RunnerRole"}
     needed |= {
         (role, "GenerateDataKey", "sqs")
@@ -413,7 +433,7 @@ def test_nothing_is_denied_in_a_whole_life(cloud):
 TICKET_KEY = "/scale-agent/ticket-key"
 NEW_KEY = {"Name": TICKET_KEY, "Value": "f" * 64, "Type": "SecureString"}
 WITHOUT_TICKETS = [
-    "Webhook", "InProgress", "Completed", "Watch", "DeadLetter", "Notify", "Runner",
+    "Webhook", "Queued", "InProgress", "Completed", "Watch", "DeadLetter", "Notify", "Runner",
 ]  # fmt: skip
 
 # What one part of the stack could do to another if its role let it: (role, service, call, words).
@@ -423,8 +443,11 @@ FORBIDDEN = [
     ("WebhookRole", "sqs", "send_message", {"QueueUrl": "NotifyQueue", "MessageBody": "x"}),
     ("QueuedRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/webhook-secret"}),
     ("QueuedRole", "ssm", "delete_parameters", {"Names": ["/scale-agent/config"]}),
-    ("QueuedRole", "ssm", "put_parameter", NEW_KEY | {"Overwrite": True}),
-    ("QueuedRole", "ssm", "delete_parameters", {"Names": [TICKET_KEY]}),
+    ("QueuedRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
+    ("QueuedRole", "ssm", "put_parameter", NEW_KEY | {"Name": "/scale-agent/runners/i-1"}),
+    ("RegisterRole", "ec2", "run_instances", {"MinCount": 1, "MaxCount": 1}),
+    ("RegisterRole", "ssm", "put_parameter", NEW_KEY | {"Overwrite": True}),
+    ("RegisterRole", "ssm", "delete_parameters", {"Names": [TICKET_KEY]}),
     ("InstanceRole", "ssm", "put_parameter", NEW_KEY | {"Overwrite": False}),
     *((f"{role}Role", "ssm", "get_parameter", {"Name": TICKET_KEY}) for role in WITHOUT_TICKETS),
     ("InProgressRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/private-key"}),

@@ -95,7 +95,7 @@ def test_functions_that_store_parameters_know_the_key():
             if "PARAMETER_KMS_KEY" in one["Environment"]["Variables"]
         }
 
-    assert variables(KmsKeyArn=KEY) == {"QueuedFunction": KEY}
+    assert variables(KmsKeyArn=KEY) == {"RegisterFunction": KEY}
     assert variables() == {}
 
 

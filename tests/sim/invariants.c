@@ -133,7 +133,7 @@ static void check_jobs(struct world *world)
 /* What passes makes no letter of a job: only what is refused for good does. */
 static void check_letters(struct world *world)
 {
-        static const char *const sources[] = {"queued.fifo", "parked", "watch"};
+        static const char *const sources[] = {"queued.fifo", "register.fifo", "parked", "watch"};
 
         for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
                 const struct queue *queue = sqs_queue(world, sources[i]);

@@ -30,6 +30,7 @@ struct function {
 static const struct function functions[] = {
         {"webhook", 10 * SECOND, NULL, .handle = webhook_handle},
         {"queued", 60 * SECOND, "4", .handle_batch = queued_handle},
+        {"register", 60 * SECOND, "1000", .handle_batch = register_handle},
         {"in_progress", 30 * SECOND, "4", .handle_batch = in_progress_handle},
         {"completed", 30 * SECOND, "4", .handle_batch = completed_handle},
         {"instance", 30 * SECOND, "30", .handle_batch = instance_handle},

@@ -26,6 +26,8 @@
 static const struct queue table[] = {
         QUEUE("queued.fifo", "QUEUED_QUEUE_URL", "queued", "dead-letters.fifo", 360 * SECOND, 4, 5,
                 DAY),
+        QUEUE("register.fifo", "REGISTER_QUEUE_URL", "register", "dead-letters.fifo", 360 * SECOND,
+                1000, 5, 4 * DAY),
         QUEUE("parked", "PARKED_QUEUE_URL", "watch", "dead-letters", 180 * SECOND, 30, 2, 2 * DAY),
         QUEUE("watch", "WATCH_QUEUE_URL", "watch", "dead-letters", 180 * SECOND, 30, 2, 2 * DAY),
         QUEUE("in-progress", "IN_PROGRESS_QUEUE_URL", "in_progress", "dead-letters", 180 * SECOND,
@@ -55,6 +57,7 @@ void sqs_init(struct world *world)
                 struct queue *queue = &queues->items[queues->n++];
 
                 *queue = table[i];
+                queue->dedups_by_group = sqs_is_fifo(queue) && !strstr(queue->name, "notify");
                 snprintf(queue->url, sizeof(queue->url),
                         "https://sqs." REGION ".amazonaws.com/" ACCOUNT "/scale-agent-%s",
                         queue->name);
@@ -142,9 +145,8 @@ void sqs_remove_deleted(struct queue *queue)
 /* Whether KEY was sent within five minutes; remembers it if not. */
 static bool is_repeated(struct world *world, struct queue *queue, const char *group, const char *id)
 {
-        _cleanup_free_ char *key = strcmp(queue->name, "queued.fifo") == 0
-                                           ? mem_format("%s/%s", group, id)
-                                           : mem_string(id);
+        _cleanup_free_ char *key =
+                queue->dedups_by_group ? mem_format("%s/%s", group, id) : mem_string(id);
 
         for (size_t i = 0; i < queue->n_dedups; i++)
                 if (strcmp(queue->dedups[i].key, key) == 0 &&

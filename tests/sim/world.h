@@ -131,6 +131,7 @@ struct queue {
         unsigned max_receives;
         unsigned concurrency;
         int64_t retention_ms;
+        bool dedups_by_group; /* DeduplicationScope: messageGroup */
         char url[160];
         char arn[160];
         struct message **messages;

@@ -7,7 +7,10 @@
 #include "queued_stage.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/json.h"
 
 /* -- expectations -- */
 
@@ -103,12 +106,63 @@ const char *queued_job(int id, const char *spec)
         return queued_job_with(id, spec, "");
 }
 
-const char *queued_batch(struct stage *stage, const struct stage_message *messages, size_t n)
+const char *queued_alone(struct stage *stage, const struct stage_message *messages, size_t n)
 {
         return stage_batch(stage, queued_handle, messages, n);
 }
 
+#define SENT_MAX 40
+
+/* The messages of CALL, a SendMessageBatch. */
+static size_t add_sent(cJSON *call, struct stage_message *messages, size_t n)
+{
+        cJSON *entry;
+
+        cJSON_ArrayForEach (entry, json_get(call, "Entries")) {
+                const char *body = json_string(entry, "MessageBody");
+                _cleanup_json_ cJSON *job = cJSON_Parse(body);
+                char id[16];
+
+                assert_true(n < SENT_MAX);
+                snprintf(id, sizeof(id), "%d", json_get(job, "id")->valueint);
+                json_add_string(entry, "job", id);
+                messages[n++] = (struct stage_message){json_string(entry, "job"), body, 0, NULL};
+        }
+        return n;
+}
+
+const char *register_sent(struct stage *stage, int receives)
+{
+        struct stage_message messages[SENT_MAX] = {0};
+        _cleanup_json_ cJSON *calls = cJSON_CreateArray();
+        size_t n = 0;
+        char *text;
+
+        while ((text = script_take_served(stage->script, "sqs.test/register.fifo"))) {
+                cJSON *call = cJSON_Parse(text);
+
+                free(text);
+                cJSON_AddItemToArray(calls, call);
+                n = add_sent(call, messages, n);
+        }
+        for (size_t i = 0; i < n; i++)
+                messages[i].receive_count = receives;
+        return stage_batch(stage, register_handle, messages, n);
+}
+
+const char *queued_batch(struct stage *stage, const struct stage_message *messages, size_t n)
+{
+        _cleanup_free_ char *before = mem_string(queued_alone(stage, messages, n));
+        const char *answer = register_sent(stage, 1);
+
+        if (strcmp(answer, STAGE_NONE_FAILED) != 0)
+                return answer;
+        buf_clear(&stage->answer);
+        buf_add_string(&stage->answer, before);
+        return buf_string(&stage->answer);
+}
+
 const char *queued_one(struct stage *stage, const char *body)
 {
-        return stage_one(stage, queued_handle, body);
+        return queued_batch(stage, &(const struct stage_message){.id = "m1", .body = body}, 1);
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The handler `queued` on the stage: messages for it, and what it does at AWS and GitHub. Instances
- * are numbered: 1 is i-00000001, and its runner at GitHub has id 101.
+ * The handlers `queued` and `register` on the stage: messages for them, and what they do at AWS and
+ * GitHub. Instances are numbered: 1 is i-00000001, and its runner at GitHub has id 101.
  */
 
 #include "stage.h"
@@ -38,6 +38,13 @@ void expect_terminated(struct stage *stage, const char *ids);
 const char *queued_job(int id, const char *spec);
 const char *queued_job_with(int id, const char *spec, const char *more);
 
-/* stage_batch() and stage_one() with this handler. */
+/* stage_batch() and stage_one() with `queued`, and then with `register` and what was sent on to it:
+ * the answer of `register`, with jobs' numbers as ids, if it left a message, else that of `queued`.
+ */
 const char *queued_batch(struct stage *stage, const struct stage_message *messages, size_t n);
 const char *queued_one(struct stage *stage, const char *body);
+
+/* The same without `register`. */
+const char *queued_alone(struct stage *stage, const struct stage_message *messages, size_t n);
+/* Then `register` with what was sent on, received RECEIVES times. */
+const char *register_sent(struct stage *stage, int receives);

@@ -40,6 +40,8 @@ struct script {
         struct buf last_body;
         struct expectation served[SERVED_MAX];
         size_t n_served;
+        char **served_bodies; /* NULL: taken */
+        size_t n_served_bodies;
 };
 
 static struct script *script_of(struct http_transport *transport)
@@ -89,10 +91,22 @@ static bool serve(struct script *script, struct http *http, struct http_call *ca
                 script_expect(script, served->method, served->url, served->body, served->status,
                         served->answer);
                 script_latency(script, 0);
+                script->served_bodies = mem_resize(script->served_bodies,
+                        script->n_served_bodies + 1, sizeof(*script->served_bodies));
+                script->served_bodies[script->n_served_bodies++] =
+                        mem_string(buf_string(&call->body));
                 take(script, http, &script->expectations[script->n - 1], call);
                 return true;
         }
         return false;
+}
+
+char *script_take_served(struct script *script, const char *part)
+{
+        for (size_t i = 0; i < script->n_served_bodies; i++)
+                if (script->served_bodies[i] && strstr(script->served_bodies[i], part))
+                        return MEM_STEAL(script->served_bodies[i]);
+        return NULL;
 }
 
 static struct expectation *find_expectation(struct script *script, const struct http_call *call)
@@ -230,6 +244,9 @@ void script_done(struct script *script)
                 free(script->served[i].body);
                 free(script->served[i].answer);
         }
+        for (size_t i = 0; i < script->n_served_bodies; i++)
+                free(script->served_bodies[i]);
+        free(script->served_bodies);
         buf_release(&script->last_headers);
         buf_release(&script->last_body);
         free(script);

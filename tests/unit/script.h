@@ -45,6 +45,10 @@ void script_expect_silence(struct script *script, const char *method, const char
 void script_serve(struct script *script, const char *method, const char *url, const char *body,
         int status, const char *answer);
 
+/* The body of the first such request that contains PART and was not taken before, for the caller to
+ * free; or NULL. */
+char *script_take_served(struct script *script, const char *part);
+
 /* The answer to the latest expectation takes that long instead of 1 ms. */
 void script_latency(struct script *script, int64_t ms);
 

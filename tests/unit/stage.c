@@ -40,6 +40,7 @@ static const struct {
         {"QUEUED_QUEUE_URL", "https://sqs.test/queued.fifo"},
         {"IN_PROGRESS_QUEUE_URL", "https://sqs.test/in_progress"},
         {"COMPLETED_QUEUE_URL", "https://sqs.test/completed"},
+        {"REGISTER_QUEUE_URL", "https://sqs.test/register.fifo"},
         {"PARKED_QUEUE_URL", "https://sqs.test/parked"},
         {"WATCH_QUEUE_URL", "https://sqs.test/watch"},
         {"NOTIFY_QUEUE_URL", "https://sqs.test/notify.fifo"},
@@ -68,6 +69,8 @@ int stage_set_up(void **state)
         stage->script = script_new();
         script_serve(stage->script, "POST", STAGE_SQS, "{\"QueueUrl\":\"https://sqs.test/watch\"",
                 200, "{\"Successful\":[]}");
+        script_serve(stage->script, "POST", STAGE_SQS,
+                "{\"QueueUrl\":\"https://sqs.test/register.fifo\"", 200, "{\"Successful\":[]}");
         script_serve(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
                 "{\"Parameters\":[]}");
         script_serve(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/ticket-key\"", 200,

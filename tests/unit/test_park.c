@@ -158,16 +158,17 @@ static void a_notification_is_about_the_first_job_that_waits(void **state)
 
         expect_launch(stage, "MaxCount=2&", 1, 1);
         expect_refusal(stage, "MaxCount=1&", 403, "UnauthorizedOperation");
-        script_expect(stage->script, "POST", "/orgs/o/actions/runners/generate-jitconfig",
-                "\"runner_group_id\":7", 201,
-                "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}");
-        expect_put(stage, 1, 200, "{\"Version\":1}");
         stage_expect_sent(stage, "Jobs of spec organization wait: refused");
-        assert_string_equal(queued_batch(stage, messages, 2), STAGE_FAILED("b"));
+        assert_string_equal(queued_alone(stage, messages, 2), STAGE_FAILED("b"));
         assert_sent(stage, "\\\"url\\\":\\\"https://github.test/2\\\"");
         assert_sent(stage, "\\\"name\\\":\\\"Jobs of this batch\\\",\\\"value\\\":\\\"1\\\"");
         assert_sent(stage, "\\\"name\\\":\\\"First of them\\\",\\\"value\\\":\\\"test\\\"");
         assert_sent(stage, "\\\"name\\\":\\\"Repository\\\",\\\"value\\\":\\\"o/second\\\"");
+        script_expect(stage->script, "POST", "/orgs/o/actions/runners/generate-jitconfig",
+                "\"runner_group_id\":7", 201,
+                "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}");
+        expect_put(stage, 1, 200, "{\"Version\":1}");
+        assert_string_equal(register_sent(stage, 1), STAGE_NONE_FAILED);
 }
 
 /* The value of the last message's MessageDeduplicationId, of which SQS drops the second. */

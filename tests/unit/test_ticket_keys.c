@@ -107,16 +107,16 @@ static void a_warm_process_asks_each_quarter_of_an_hour(void **state)
         assert_string_equal(keys, OTHER_KEY);
 }
 
-/* As while GitHub's key cannot be read: nothing is launched, and people are told. */
-static void without_a_key_jobs_wait(void **state)
+/* As while GitHub's key cannot be read: nothing is registered, and people are told. */
+static void without_a_key_machines_wait(void **state)
 {
         struct stage *stage = *state;
 
         start_anew(stage);
+        expect_launch(stage, NULL, 1, 1);
         expect_get(stage, 400, DENIED);
-        stage_expect_sent(stage, "parked");
         stage_expect_sent(stage, "/p/ticket-key");
-        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("1"));
         assert_int_equal(script_requests(stage->script), 3);
 }
 
@@ -180,7 +180,7 @@ int main(void)
                 TEST(the_first_key_is_made_and_what_is_stored_counts),
                 TEST(a_new_key_is_long_and_another_each_time),
                 TEST(a_warm_process_asks_each_quarter_of_an_hour),
-                TEST(without_a_key_jobs_wait),
+                TEST(without_a_key_machines_wait),
                 TEST(the_hand_over_has_a_ticket),
                 TEST(who_checks_makes_no_key_and_asks_once_a_minute),
                 TEST(who_checks_asks_each_quarter_of_an_hour),

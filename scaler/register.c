@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Third stage of a job's life: a launched machine gets its hand-over. All messages come through
+ * register.fifo, where the jobs of one installation of GitHub's App are a group, so that one
+ * process at a time registers for it: GitHub counts its limits by installation, and whoever keeps
+ * to them has to know of all calls. Until a hand-over is stored, its message is the promise. It
+ * costs nothing to wait here: the machine has been launched, and its agent waits as well.
+ *
+ * A message that comes again, or has waited for long, is not fresh: GitHub is asked whether its job
+ * still waits, and EC2 whether its machine lives (job/recall.h). All registrations of a batch run
+ * at the same time. Then each message is settled:
+ *
+ *      hand-over stored         a watch follows the job
+ *      cannot go on now         it comes again, later, and those behind it wait; or it is parked,
+ *                               where only this job cannot go on
+ *      refused for good         the launch is undone, and the message becomes a dead letter
+ *      its machine has ended    the next launch is queued
+ *      its job waits no longer  that is all: the machine ends itself
+ */
+
+#include "register.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job/park.h"
+#include "job/respec.h"
+#include "job/ticket_keys.h"
+
+/* As long as EC2 may not show an instance that it has launched: see design of `recall`. */
+#define FRESH_MS (5 * 60 * MSEC_PER_SEC)
+
+/* -- reading the batch -- */
+
+static int read_item(struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+{
+        struct registering *registering = userdata;
+        struct registering_job *item = &registering->items[registering->n_items++];
+        int r = launched_parse(record->body, strlen(record->body), &item->launched, err);
+
+        (void)scaler;
+        item->record = record;
+        item->ignored = r < 0;
+        record->final = r < 0;
+        return r;
+}
+
+static bool is_double(const struct registering_job *a, const struct registering_job *b)
+{
+        return !b->ignored && a->launched.job.id == b->launched.job.id &&
+               a->launched.job.attempt == b->launched.job.attempt &&
+               a->launched.job.launch == b->launched.job.launch;
+}
+
+static void ignore_doubles(struct registering *registering)
+{
+        for (size_t i = 0; i < registering->n_items; i++)
+                for (size_t j = 0; j < i && !registering->items[i].ignored; j++)
+                        registering->items[i].ignored =
+                                is_double(&registering->items[i], &registering->items[j]);
+}
+
+/* -- what is asked first -- */
+
+static bool is_recent(const struct registering *registering, const struct registering_job *item)
+{
+        return clock_wall_ms(registering->scaler->clock) - item->launched.job.launched_ms <
+               FRESH_MS;
+}
+
+static void recall_items(struct registering *registering)
+{
+        _cleanup_free_ struct recall *recalls = mem_alloc(registering->n_items * sizeof(*recalls));
+        size_t n = 0;
+
+        for (size_t i = 0; i < registering->n_items; i++) {
+                struct registering_job *item = &registering->items[i];
+
+                item->recalled = !item->ignored &&
+                                 (item->record->receive_count > 1 || !is_recent(registering, item));
+                if (item->recalled)
+                        recalls[n++].job = &item->launched.job;
+        }
+        recall_jobs(registering->scaler, registering->config, registering->aws,
+                &registering->token_requests, recalls, n);
+        for (size_t i = 0, j = 0; i < registering->n_items; i++)
+                if (registering->items[i].recalled)
+                        registering->items[i].recall = recalls[j++];
+}
+
+/* A machine that EC2 does not show yet is there; later, it has ended. */
+static bool has_machine(const struct registering *registering, struct registering_job *item)
+{
+        if (!item->recalled || item->recall.verdict == RECALL_ADOPT)
+                return true;
+        if (item->recall.verdict == RECALL_LAUNCH && !is_recent(registering, item))
+                item->recall.verdict = RECALL_RELAUNCH;
+        return item->recall.verdict == RECALL_LAUNCH;
+}
+
+/* -- registering -- */
+
+static void register_item(struct registering *registering, struct registering_job *item,
+        const struct config_spec *spec)
+{
+        const struct launched *launched = &item->launched;
+
+        item->registers = true;
+        item->registration = (struct registration){
+                .scaler = registering->scaler,
+                .aws = registering->aws,
+                .github = registering->token_requests.github,
+                .config = registering->config,
+                .spec = spec,
+                .job = &launched->job,
+                .installation = launched->job.installation,
+                .instance = launched->machine,
+                .ticket_keys = registering->ticket_keys,
+                .adopted = launched->adopted || item->recalled,
+                .launched_ms = launched->job.launched_ms,
+        };
+        job_scope(&launched->job, spec, item->registration.scope);
+        token_requests_add(&registering->token_requests, launched->job.installation);
+        token_requests_await(&registering->token_requests, launched->job.installation,
+                registration_ready, &item->registration);
+}
+
+static void register_items(struct registering *registering)
+{
+        for (size_t i = 0; i < registering->n_items; i++) {
+                struct registering_job *item = &registering->items[i];
+                const struct config_spec *spec;
+                struct err err;
+
+                if (item->ignored || !has_machine(registering, item))
+                        continue;
+                spec = job_respec(registering->config, &item->launched.job, &err);
+                if (spec)
+                        register_item(registering, item, spec);
+                else
+                        registering_job_fail(registering, item, -ENOENT, &err);
+        }
+        http_finish(scaler_http(registering->scaler));
+}
+
+/* -- all of it -- */
+
+static void registering_release(struct registering *registering)
+{
+        for (size_t i = 0; i < registering->n_items; i++) {
+                job_release(&registering->items[i].launched.job);
+                registration_release(&registering->items[i].registration);
+        }
+        free(registering->items);
+        token_requests_release(&registering->token_requests);
+}
+
+static int open_dependencies(struct registering *registering, struct err *err)
+{
+        int r = scaler_config(registering->scaler, &registering->config, err);
+
+        if (r == 0)
+                r = scaler_aws(registering->scaler, &registering->aws, err);
+        if (r == 0)
+                r = ticket_keys_make(registering->scaler, &registering->ticket_keys, err);
+        if (r == 0)
+                r = token_requests_init(&registering->token_requests, registering->scaler, err);
+        return r;
+}
+
+void register_handle(struct scaler *scaler, struct batch *batch)
+{
+        _cleanup_(registering_release) struct registering registering = {
+                .scaler = scaler,
+                .items = mem_alloc(batch->n_records * sizeof(struct registering_job)),
+        };
+        struct err err;
+        int r = open_dependencies(&registering, &err);
+
+        batch_each(scaler, batch, read_item, &registering);
+        ignore_doubles(&registering);
+        if (r < 0) {
+                wait_for_settings(&registering, r, &err);
+                return;
+        }
+        recall_items(&registering);
+        register_items(&registering);
+        settle_registrations(&registering);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The two halves of `register`: register.c registers, and register_settle.c decides what becomes of
+ * each message once all of that has ended.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "handler.h"
+#include "job/launched.h"
+#include "job/recall.h"
+#include "job/registration.h"
+#include "job/token_requests.h"
+
+/* One message, and how far its job has come. */
+struct registering_job {
+        struct record *record;
+        struct launched launched;
+        bool ignored; /* it cannot be read, or is settled, or another message of the batch has it */
+        bool recalled;
+        struct recall recall;
+        struct registration registration;
+        bool registers;
+};
+
+/* A batch. */
+struct registering {
+        struct scaler *scaler;
+        const struct config *config;
+        struct aws *aws;
+        const char *ticket_keys;
+        struct token_requests token_requests;
+        struct registering_job *items;
+        size_t n_items;
+};
+
+/* Marks the message of ITEM as failed, with its job in front of the text. */
+void registering_job_fail(struct registering *registering, struct registering_job *item, int result,
+        const struct err *err);
+
+void settle_registrations(struct registering *registering);
+
+/* Without the configuration, the key of tickets or GitHub's key nothing can be registered, but
+ * machines can wait for them. */
+void wait_for_settings(struct registering *registering, int result, const struct err *why);

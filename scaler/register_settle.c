@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Settles a batch. A message is done when another one has taken its place (a watch, parked, the
+ * next launch), or when its job needs nothing more. One that waits comes again: what keeps it from
+ * going on keeps the whole installation, and is asked once, not once for each job.
+ */
+
+#include "register.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/sqs.h"
+#include "job/follow.h"
+#include "job/park.h"
+#include "job/relaunch.h"
+#include "job/undo_launches.h"
+
+/* What failed so often, for whatever reason, fails for itself, and must not hold up others. */
+#define RECEIVES_OF_ITS_OWN 4
+/* A limit whose end nobody names; */
+#define WAIT_MS (60 * MSEC_PER_SEC)
+/* and what is no limit. */
+#define RETRY_MS (15 * MSEC_PER_SEC)
+/* GitHub's limits end within the hour. */
+#define WAIT_MAX_MS (65 * 60 * MSEC_PER_SEC)
+
+struct settling {
+        struct registering *registering;
+        struct registering_job **followed; /* have their hand-over */
+        size_t n_followed;
+        const struct registration **failed; /* launches to undo */
+        size_t n_failed;
+        struct registering_job **waiting;
+        size_t n_waiting;
+        const struct setback *setback; /* why: the one that lasts longest */
+        int64_t until_ms;
+};
+
+void registering_job_fail(struct registering *registering, struct registering_job *item, int result,
+        const struct err *err)
+{
+        struct err text = *err;
+
+        item->ignored = true;
+        if (item->record->receive_count >= RECEIVES_OF_ITS_OWN)
+                item->record->final = true;
+        err_prefix(&text, 0, "job %lld", (long long)item->launched.job.id);
+        record_fail(registering->scaler, item->record, result, &text);
+}
+
+static void fail_for_good(struct registering *registering, struct registering_job *item, int result,
+        const struct err *err)
+{
+        item->record->final = true;
+        registering_job_fail(registering, item, result, err);
+}
+
+static void park(struct registering *registering, struct registering_job *item,
+        const struct parking *parking)
+{
+        struct err err;
+        int r = park_job(registering->scaler, &item->launched.job, parking, &err);
+
+        if (r < 0)
+                record_fail(registering->scaler, item->record, r, &err);
+}
+
+/* -- handed over -- */
+
+static void emit_launched(const struct registering *registering, const struct registering_job *item)
+{
+        const struct job *job = &item->launched.job;
+        const struct metric metrics[] = {
+                {"Launched", METRIC_COUNT, 1},
+                {"WebhookToLaunched", METRIC_MILLISECONDS,
+                        job->webhook_ms > 0 ? job->launched_ms - job->webhook_ms : 0},
+                {"LaunchedToHandedOver", METRIC_MILLISECONDS,
+                        clock_wall_ms(registering->scaler->clock) - job->launched_ms},
+                {"Failovers", METRIC_COUNT, job->offer},
+        };
+        const struct log_field properties[] = {
+                LOG_NUMBER("job", job->id),
+                LOG_TEXT("instance", job->instance),
+                LOG_TEXT("repository", job->repository),
+        };
+
+        scaler_emit_metrics(registering->scaler, item->registration.spec->name, metrics,
+                ARRAY_SIZE(metrics), properties, ARRAY_SIZE(properties));
+}
+
+static void settle_registered(struct settling *settling, struct registering_job *item)
+{
+        struct scaler *scaler = settling->registering->scaler;
+        const struct registration *registration = &item->registration;
+        struct job *job = &item->launched.job;
+
+        log_info(&scaler->log, registration->stored ? "handed over" : "found handed over",
+                LOG_TEXT("instance", registration->instance.id), LOG_NUMBER("job", job->id),
+                LOG_TEXT("repository", job->repository),
+                LOG_NUMBER("runner", registration->runner_id));
+        if (!item->launched.adopted)
+                emit_launched(settling->registering, item);
+        tell_job_goes_on(scaler, job);
+        job->runner_id = registration->runner_id;
+        job->watches = 0;
+        settling->followed[settling->n_followed++] = item;
+}
+
+/* -- not handed over -- */
+
+/* Whether SETBACK is one of this job alone, so that others need not wait for it: what is in its
+ * way, what met no other of its batch, and what comes back. */
+static bool is_its_own(const struct settling *settling, const struct registering_job *item,
+        const struct setback *setback)
+{
+        if (setback->is_limit)
+                return false;
+        return setback->result == -EEXIST || settling->n_followed > 0 ||
+               item->record->receive_count >= RECEIVES_OF_ITS_OWN;
+}
+
+static void wait_for(
+        struct settling *settling, struct registering_job *item, const struct setback *setback)
+{
+        int64_t now_ms = clock_wall_ms(settling->registering->scaler->clock);
+        int64_t until_ms = now_ms + (setback->is_limit ? WAIT_MS : RETRY_MS);
+
+        /* A limit that is over by our clock, and yet not by GitHub's, is as one without an end. */
+        if (setback->until_ms > now_ms)
+                until_ms = setback->until_ms;
+        if (until_ms > now_ms + WAIT_MAX_MS)
+                until_ms = now_ms + WAIT_MAX_MS;
+        if (!settling->setback || until_ms > settling->until_ms) {
+                settling->setback = setback;
+                settling->until_ms = until_ms;
+        }
+        settling->waiting[settling->n_waiting++] = item;
+}
+
+static void settle_setback(
+        struct settling *settling, struct registering_job *item, const struct setback *setback)
+{
+        struct parking parking = parking_for(setback);
+
+        if (!setback->passing)
+                fail_for_good(settling->registering, item, setback->result, &setback->err);
+        else if (is_its_own(settling, item, setback))
+                park(settling->registering, item, &parking);
+        else
+                wait_for(settling, item, setback);
+}
+
+/* The machine is kept, and waits for its hand-over, unless no other try can help. */
+static void settle_launched(struct settling *settling, struct registering_job *item)
+{
+        const struct registration *registration = &item->registration;
+
+        if (registration->state == REGISTRATION_DONE)
+                return;
+        if (!registration->setback.passing && !item->launched.adopted)
+                settling->failed[settling->n_failed++] = registration;
+        settle_setback(settling, item, &registration->setback);
+}
+
+static void settle_held(struct settling *settling, struct registering_job *item)
+{
+        const struct setback *setback = &item->recall.setback;
+
+        if (setback->result == 0)
+                park(settling->registering, item, &(const struct parking){.reason = PARK_HELD});
+        else if (!setback->passing && !setback->by_github)
+                registering_job_fail(settling->registering, item, setback->result, &setback->err);
+        else
+                settle_setback(settling, item, setback);
+}
+
+static void settle_relaunch(struct registering *registering, struct registering_job *item)
+{
+        bool taken = ec2_instance_lives(&item->recall.instance);
+        struct err err;
+        int r = relaunch_job(registering->scaler, &item->launched.job,
+                taken ? RELAUNCH_TAKEN : RELAUNCH_ENDED, &err);
+
+        if (r < 0)
+                record_fail(registering->scaler, item->record, r, &err);
+}
+
+static void settle_drop(struct registering *registering, const struct registering_job *item)
+{
+        const struct job *job = &item->launched.job;
+
+        log_info(&registering->scaler->log, "job waits no longer: its machine gets no hand-over",
+                LOG_NUMBER("job", job->id), LOG_TEXT("repository", job->repository),
+                LOG_TEXT("instance", job->instance),
+                LOG_TEXT("state", job_state_name(item->recall.state)));
+}
+
+static void settle_job(struct settling *settling, struct registering_job *item)
+{
+        if (item->ignored)
+                return;
+        if (item->registers)
+                settle_launched(settling, item);
+        else if (item->recall.verdict == RECALL_DROP)
+                settle_drop(settling->registering, item);
+        else if (item->recall.verdict == RECALL_RELAUNCH)
+                settle_relaunch(settling->registering, item);
+        else
+                settle_held(settling, item);
+}
+
+/* -- all of them -- */
+
+/* Before their messages are done: from then on, the watch is the promise. */
+static void follow(struct settling *settling)
+{
+        struct scaler *scaler = settling->registering->scaler;
+
+        for (size_t i = 0; i < settling->n_followed; i += SQS_BATCH_MAX) {
+                struct job *jobs[SQS_BATCH_MAX];
+                size_t n = settling->n_followed - i < SQS_BATCH_MAX ? settling->n_followed - i
+                                                                    : SQS_BATCH_MAX;
+                struct err err;
+                int r;
+
+                for (size_t j = 0; j < n; j++)
+                        jobs[j] = &settling->followed[i + j]->launched.job;
+                r = follow_jobs(scaler, jobs, n, FOLLOW_SECONDS, &err);
+                for (size_t j = 0; r < 0 && j < n; j++)
+                        record_fail(scaler, settling->followed[i + j]->record, r, &err);
+        }
+}
+
+/* All come again at the same time: the first of them would hold up the others. */
+static void wait_together(struct settling *settling)
+{
+        struct scaler *scaler = settling->registering->scaler;
+        int64_t left_ms = settling->until_ms - clock_wall_ms(scaler->clock);
+        int64_t seconds = left_ms > 0 ? (left_ms + MSEC_PER_SEC - 1) / MSEC_PER_SEC : 1;
+
+        for (size_t i = 0; i < settling->n_waiting; i++) {
+                struct parking parking = parking_for(settling->setback);
+
+                parking.n_jobs = settling->n_waiting;
+                parking.quiet = i > 0;
+                record_hide(settling->waiting[i]->record, settling->setback->result, seconds,
+                        &settling->setback->err);
+                tell_job_is_kept(scaler, &settling->waiting[i]->launched.job, &parking, seconds);
+        }
+}
+
+/* Those that have their hand-over first: they show that it is not everybody who must wait. */
+void settle_registrations(struct registering *registering)
+{
+        size_t n = registering->n_items;
+        _cleanup_free_ struct registering_job **followed = mem_alloc(n * sizeof(*followed));
+        _cleanup_free_ struct registering_job **waiting = mem_alloc(n * sizeof(*waiting));
+        _cleanup_free_ const struct registration **failed = mem_alloc(n * sizeof(*failed));
+        struct settling settling = {.registering = registering,
+                .followed = followed,
+                .waiting = waiting,
+                .failed = failed};
+
+        for (size_t i = 0; i < n; i++)
+                if (registering->items[i].registers &&
+                        registering->items[i].registration.state == REGISTRATION_DONE)
+                        settle_registered(&settling, &registering->items[i]);
+        for (size_t i = 0; i < n; i++)
+                settle_job(&settling, &registering->items[i]);
+        follow(&settling);
+        undo_launches(registering->scaler, registering->aws, failed, settling.n_failed);
+        wait_together(&settling);
+}
+
+void wait_for_settings(struct registering *registering, int result, const struct err *why)
+{
+        bool is_told = false;
+
+        for (size_t i = 0; i < registering->n_items; i++) {
+                struct registering_job *item = &registering->items[i];
+                const struct parking parking = {
+                        .reason = PARK_SETTINGS, .error = why->text, .quiet = is_told};
+
+                if (item->ignored)
+                        continue;
+                record_hide(item->record, result, WAIT_MS / MSEC_PER_SEC, why);
+                tell_job_is_kept(
+                        registering->scaler, &item->launched.job, &parking, WAIT_MS / MSEC_PER_SEC);
+                is_told = true;
+        }
+}

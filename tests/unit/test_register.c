@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Registering launched machines: a hand-over that cannot be stored now is waited for with its
+ * machine, those behind it wait as well where it is everybody's limit, and what a message promises
+ * is done once, however often it comes.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "queued_stage.h"
+
+#define LAUNCHED_MS 1767323044500 /* half a second ago */
+
+/* The message of a job, and of the machine of the same number. */
+static const char *launched(int id, const char *more)
+{
+        static char bodies[8][640];
+        static size_t next;
+        char *body = bodies[next++ % ARRAY_SIZE(bodies)];
+
+        snprintf(body, sizeof(bodies[0]),
+                "{\"action\":\"launched\",\"id\":%d,\"run_id\":2,\"attempt\":1,\"repository\":"
+                "\"o/r\",\"name\":\"build\",\"labels\":[\"linux\"],\"spec\":\"linux\","
+                "\"instance_type\":\"m7i.large\",\"machine_type\":\"m7i.2xlarge\",\"account\":"
+                "\"123456789012\",\"instance\":\"i-%08x\",\"launched_ms\":%lld,"
+                "\"webhook_ms\":1767323044000%s}",
+                id, (unsigned)id, (long long)LAUNCHED_MS, more);
+        return body;
+}
+
+static const char *register_batch(
+        struct stage *stage, const struct stage_message *messages, size_t n)
+{
+        return stage_batch(stage, register_handle, messages, n);
+}
+
+static const char *register_one(struct stage *stage, const char *body, int receives)
+{
+        return register_batch(stage, &(const struct stage_message){"m1", body, receives, NULL}, 1);
+}
+
+/* What GitHub and EC2 say of a job that is not fresh. */
+static void expect_recalled(struct stage *stage, const char *job, const char *instances)
+{
+        _cleanup_free_ char *xml =
+                mem_format("<DescribeInstancesResponse><reservationSet>%s</reservationSet>"
+                           "</DescribeInstancesResponse>",
+                        instances);
+
+        script_expect(stage->script, "POST", STAGE_EC2, "Value.1=%2A%2F1-1-0%2F%2A", 200, xml);
+        script_expect(
+                stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/1", NULL, 200, job);
+}
+
+#define MACHINE(state, tags)                                                                   \
+        "<item><ownerId>123456789012</ownerId><instancesSet><item>"                            \
+        "<instanceId>i-00000001</instanceId><instanceState><name>" state "</name>"             \
+        "</instanceState><amiLaunchIndex>0</amiLaunchIndex><tagSet><item>"                     \
+        "<key>scale-agent:prefix</key><value>/p</value></item><item>"                          \
+        "<key>scale-agent:launches</key><value>/1-1-0/</value></item>" tags "</tagSet></item>" \
+        "</instancesSet></item>"
+#define HANDOVER                                                                            \
+        "{\\\"version\\\":1,\\\"jit_config\\\":\\\"c2VjcmV0\\\",\\\"prefix\\\":\\\"/p\\\"," \
+        "\\\"spec\\\":\\\"linux\\\",\\\"scope\\\":\\\"repos/o/"                             \
+        "r\\\",\\\"runner_id\\\":7,\\\"job\\\":"                                            \
+        "{\\\"id\\\":1}}"
+#define WAITS "{\"status\":\"queued\"}"
+
+static void expect_no_parameter(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/runners/i-00000001\"", 400,
+                "{\"__type\":\"ParameterNotFound\"}");
+}
+
+/* -- handing over -- */
+
+static void what_was_launched_is_handed_over_and_watched(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_free_ char *watch = NULL;
+
+        expect_registration(stage, 1);
+        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\\\\\"type\\\\\\\":\\\\\\\"m7i.2xlarge\\\\\\\"");
+        assert_logged(stage, "\"message\":\"handed over\",\"instance\":\"i-00000001\",\"job\":1");
+        assert_logged(stage, "\"WebhookToLaunched\":500");
+        watch = script_take_served(stage->script, "sqs.test/watch");
+        assert_non_null(watch);
+        assert_contains(watch, "{\\\"action\\\":\\\"watched\\\",\\\"id\\\":1,");
+        assert_contains(watch, "\\\"runner_id\\\":101");
+        assert_contains(watch, "\"DelaySeconds\":240");
+        assert_lacks(watch, "machine_type");
+        assert_lacks(watch, "account");
+}
+
+/* One that an earlier try launched may have its hand-over. */
+static void what_was_adopted_is_looked_at_first(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/runners/i-00000001\"", 200,
+                "{\"Parameter\":{\"Value\":\"" HANDOVER "\"}}");
+        assert_string_equal(
+                register_one(stage, launched(1, ",\"adopted\":1"), 1), STAGE_NONE_FAILED);
+        assert_logged(stage, "found handed over");
+        assert_not_logged(stage, "\"Launched\"");
+}
+
+static void a_double_is_done_once(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", launched(1, ""), 0, NULL}, {"b", launched(1, ""), 0, NULL}};
+
+        expect_registration(stage, 1);
+        assert_string_equal(register_batch(stage, messages, 2), STAGE_NONE_FAILED);
+}
+
+static void what_names_no_machine_is_a_dead_letter(void **state)
+{
+        static const char *const bodies[] = {"{", "{\"action\":\"launched\"}",
+                "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\",\"labels\":[],"
+                "\"instance\":\"i-00000001\"}",
+                "{\"action\":\"launched\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\","
+                "\"labels\":[],\"instance\":\"machine\"}",
+                "{\"action\":\"launched\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\","
+                "\"labels\":[]}"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+                stage_expect_sent(stage, "sqs.test/dead");
+                assert_string_equal(register_one(stage, bodies[i], 1), STAGE_NONE_FAILED);
+        }
+}
+
+/* -- what is not fresh -- */
+
+static void a_message_that_comes_again_or_late_asks_first(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 2; i++) {
+                if (i == 1)
+                        script_sleep(stage->script, 300 * MSEC_PER_SEC);
+                expect_recalled(stage, WAITS, MACHINE("running", ""));
+                expect_no_parameter(stage);
+                expect_registration(stage, 1);
+                assert_string_equal(register_one(stage, launched(1, ""), 2 - i), STAGE_NONE_FAILED);
+        }
+        assert_logged(stage, "\"Launched\"");
+}
+
+static void a_job_that_waits_no_longer_gets_no_hand_over(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_recalled(stage, "{\"status\":\"completed\"}", MACHINE("running", ""));
+        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
+        assert_logged(stage, "its machine gets no hand-over");
+        assert_int_equal(script_requests(stage->script), 2);
+}
+
+static void a_machine_that_ended_meanwhile_is_followed_by_another(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_recalled(stage, WAITS, MACHINE("terminated", ""));
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\"relaunches\\\":1,");
+        assert_not_sent(stage, "machine_type");
+        expect_recalled(stage, WAITS,
+                MACHINE("running", "<item><key>scale-agent:job-url</key><value>x</value></item>"));
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
+        assert_not_sent(stage, "relaunches");
+}
+
+/* EC2 may not show an instance for minutes; after five, it has ended. */
+static void a_machine_that_ec2_does_not_show_yet_is_there(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_recalled(stage, WAITS, "");
+        expect_no_parameter(stage);
+        expect_registration(stage, 1);
+        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
+        script_sleep(stage->script, 300 * MSEC_PER_SEC);
+        expect_recalled(stage, WAITS, "");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
+}
+
+static void a_job_that_is_held_is_parked(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_recalled(stage, "{\"status\":\"waiting\"}", MACHINE("running", ""));
+        stage_expect_sent(stage, "\"DelaySeconds\":300}");
+        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
+}
+
+/* -- what waits -- */
+
+/* Runs a batch of messages with receipts, which are to be hidden for SECONDS each. */
+static void expect_all_hidden(struct stage *stage, int n, int receives, int seconds)
+{
+        _cleanup_free_ char *hidden = mem_format("\"VisibilityTimeout\":%d}", seconds);
+        _cleanup_buf_ struct buf text = BUF_INIT(65536);
+        struct err err;
+
+        buf_add_string(&text, "{\"Records\":[");
+        for (int i = 1; i <= n; i++) {
+                _cleanup_json_ cJSON *body = cJSON_CreateString(launched(i, ""));
+                _cleanup_free_ char *printed = cJSON_PrintUnformatted(body);
+
+                buf_add_format(&text,
+                        "%s{\"messageId\":\"m%d\",\"receiptHandle\":\"r%d\",\"eventSourceARN\":"
+                        "\"arn:aws:sqs:eu-central-1:123456789012:p-register.fifo\",\"attributes\":"
+                        "{\"ApproximateReceiveCount\":\"%d\"},\"body\":%s}",
+                        i > 1 ? "," : "", i, i, receives, printed);
+                script_expect(stage->script, "POST", STAGE_SQS, hidden, 200, "{}");
+        }
+        buf_add_string(&text, "]}");
+        buf_clear(&stage->answer);
+        assert_int_equal(
+                batch_run(&stage->scaler, register_handle,
+                        &(const struct lambda_event){.body = buf_string(&text), .size = text.size},
+                        &stage->answer, &err),
+                0);
+}
+
+/* Until it ends; people are told once. */
+static void a_limit_is_waited_for_by_all(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 3; i++)
+                script_expect_headers(stage->script, "POST", QUEUED_JIT_URL, NULL, 403,
+                        "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767325045\r\n",
+                        "{\"message\":\"API rate limit exceeded\"}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        expect_all_hidden(stage, 3, 1, 2000);
+        assert_contains(buf_string(&stage->answer), "\"m3\"");
+        assert_logged(stage, "\"until\":\"2026-01-02T03:37:25");
+        assert_logged(stage, "\"Parked\":1");
+}
+
+/* A clock that is wrong must not stop us for days. */
+static void a_limit_ends_within_the_hour(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect_headers(stage->script, "POST", QUEUED_JIT_URL, NULL, 403,
+                "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1800000000\r\n",
+                "{\"message\":\"API rate limit exceeded\"}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        expect_all_hidden(stage, 1, 1, 3900);
+        script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 403,
+                "{\"message\":\"You have exceeded a secondary rate limit\"}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        expect_all_hidden(stage, 1, 1, 60);
+}
+
+/* By our clock, which may be ahead of GitHub's: nobody asks again and again at once. */
+static void a_limit_that_is_over_already_is_as_one_without_an_end(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect_headers(stage->script, "POST", QUEUED_JIT_URL, NULL, 403,
+                "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767323000\r\n",
+                "{\"message\":\"API rate limit exceeded\"}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        expect_all_hidden(stage, 1, 1, 60);
+}
+
+/* It is not parked, however often it comes. */
+static void a_limit_may_last(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("MAX_RECEIVE_COUNT", "1000", 1);
+        expect_recalled(stage, WAITS, MACHINE("running", ""));
+        expect_no_parameter(stage);
+        script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 429, "{\"message\":\"no\"}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        expect_all_hidden(stage, 1, 500, 60);
+}
+
+static void what_fails_for_all_is_tried_again_soon(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 6; i++)
+                script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 503, "Unicorn");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        expect_all_hidden(stage, 2, 1, 15);
+}
+
+/* Where others are handed over, or it comes back, a job must not hold them up. */
+static void what_fails_for_one_job_is_parked(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", launched(1, ""), 0, NULL}, {"b", launched(2, ""), 0, NULL}};
+
+        expect_jit(stage, 1);
+        for (int i = 0; i < 3; i++)
+                expect_put(stage, 1, 500, "{\"__type\":\"InternalServerError\"}");
+        expect_registration(stage, 2);
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "wait: AWS refuses");
+        assert_string_equal(register_batch(stage, messages, 2), STAGE_NONE_FAILED);
+
+        expect_recalled(stage, WAITS, MACHINE("running", ""));
+        expect_no_parameter(stage);
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 503, "Unicorn");
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_one(stage, launched(1, ""), 4), STAGE_NONE_FAILED);
+}
+
+static void without_its_settings_machines_wait(void **state)
+{
+        struct stage *stage = *state;
+
+        github_release(stage->scaler.github);
+        free(MEM_STEAL(stage->scaler.github));
+        stage_expect_sent(stage, "wait: settings cannot be read");
+        expect_all_hidden(stage, 2, 1, 60);
+        assert_contains(buf_string(&stage->answer), "\"m2\"");
+}
+
+/* A spec that is gone is no limit: its job becomes a letter, which people can send again. */
+static void without_a_spec_the_fourth_receive_is_the_last(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->n_specs = 0;
+        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_FAILED("m1"));
+        expect_recalled(stage, WAITS, MACHINE("running", ""));
+        stage_expect_sent(stage, "is not in the configuration any more");
+        assert_string_equal(register_one(stage, launched(1, ""), 4), STAGE_NONE_FAILED);
+        stage->scaler.config->n_specs = 3;
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(what_was_launched_is_handed_over_and_watched),
+                TEST(what_was_adopted_is_looked_at_first),
+                TEST(a_double_is_done_once),
+                TEST(what_names_no_machine_is_a_dead_letter),
+                TEST(a_message_that_comes_again_or_late_asks_first),
+                TEST(a_job_that_waits_no_longer_gets_no_hand_over),
+                TEST(a_machine_that_ended_meanwhile_is_followed_by_another),
+                TEST(a_machine_that_ec2_does_not_show_yet_is_there),
+                TEST(a_job_that_is_held_is_parked),
+                TEST(a_limit_is_waited_for_by_all),
+                TEST(a_limit_ends_within_the_hour),
+                TEST(a_limit_that_is_over_already_is_as_one_without_an_end),
+                TEST(a_limit_may_last),
+                TEST(what_fails_for_all_is_tried_again_soon),
+                TEST(what_fails_for_one_job_is_parked),
+                TEST(without_its_settings_machines_wait),
+                TEST(without_a_spec_the_fourth_receive_is_the_last),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
