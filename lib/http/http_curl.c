@@ -228,10 +228,17 @@ int _gnutls_global_init_skip(void)
 }
 
 /* Keeps libcurl from loading the texts of libcrypto's errors: none of our messages shows them, and
- * TLS has texts of its own. */
+ * TLS has texts of its own. Where OpenSSL was built to read no configuration by itself, as in the
+ * zip, libcurl must not ask for it either: reading it is half of the instructions of a start, and
+ * an OpenSSL that can load no module has no use for it. */
 static void prepare_openssl(void)
 {
-        OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
+        uint64_t without = OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS;
+
+#ifdef OPENSSL_NO_AUTOLOAD_CONFIG
+        without |= OPENSSL_INIT_NO_LOAD_CONFIG;
+#endif
+        OPENSSL_init_crypto(without, NULL);
 }
 
 int http_curl_new(const char *user_agent, struct http_transport **ret_transport, struct err *err)

@@ -170,6 +170,15 @@ def test_it_answers_an_event(start, peer, tree):
     assert wrong["statusCode"] == 401
 
 
+def test_it_reads_no_configuration_of_openssl(start, peer, tree):
+    """Half of the instructions of a start. Whoever opens a pipe that nobody writes to hangs."""
+    os.mkfifo(tree.root / "openssl.cnf")
+    tree.trust(peer.ca_file)
+    sandbox = start("webhook", OPENSSL_CONF="/openssl.cnf", **settings(peer))
+    answer = json.loads(sandbox.invoke(webhook(b'{"zen":""}')))
+    assert answer["statusCode"] == 200
+
+
 @pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
 def test_it_signs_for_github_and_aws_over_verified_tls(start, peer, tree, form):
     pem, public = make_app_key()
