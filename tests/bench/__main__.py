@@ -14,8 +14,19 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from . import figures
+from . import figures, picture, reference, webhook
 from .runs import BenchError, Peer
+
+GROUPS = (
+    webhook.starting,
+    webhook.warm,
+    webhook.memory,
+    webhook.zipped,
+    figures.queued,
+    figures.register,
+    figures.tls,
+    figures.agent,
+)
 
 
 def machine() -> dict[str, str]:
@@ -47,7 +58,8 @@ def built(scaler: Path) -> dict[str, str]:
 def row(figure: figures.Figure) -> str:
     """Format one line of the table."""
     mark = {None: "", True: "met", False: "MISSED"}[figure.met]
-    target = "" if figure.target is None else f"<= {figure.target:g}"
+    sign = ">=" if figure.at_least else "<="
+    target = "" if figure.target is None else f"{sign} {figure.target:g}"
     numbers = [min(figure.values), median(figure.values), max(figure.values)]
     cells = "".join(f"{number:9.2f}" for number in numbers)
     return f"{figure.name:<46}{cells} {figure.unit:<4}{target:>8}  {mark:<7} {figure.conditions}"
@@ -71,7 +83,7 @@ def measure(bench: figures.Bench, only: str) -> list[figures.Figure]:
     """Measure and print, group by group."""
     found = []
     print(f"{'':<46}{'min':>9}{'median':>9}{'max':>9} {'':<4}{'target':>8}", flush=True)
-    for group in figures.ALL:
+    for group in GROUPS:
         if only not in ("", group.__name__):
             continue
         for figure in group(bench):
@@ -86,26 +98,35 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=Path("build"), help="folder of the programs")
     parser.add_argument("--effort", type=float, default=1, help="multiplies the number of runs")
     parser.add_argument("--scaler", type=Path, help="another scaler, such as the one of the zip")
-    names = [group.__name__ for group in figures.ALL]
+    names = [group.__name__ for group in GROUPS]
     parser.add_argument("--only", choices=names, default="", help="measure one group only")
     options = parser.parse_args()
     scaler = (options.scaler or options.build / "bin" / "scaler").resolve()
     conditions = {"machine": machine(), "build": built(scaler)}
     for name, value in (conditions["machine"] | conditions["build"]).items():
         print(f"{name + ':':<10}{value}")
+    references, absent = reference.build_all(options.build / "bench" / "reference")
+    for name, reason in absent.items():
+        print(f"bench: no rows of {name}: {reason}")
     with tempfile.TemporaryDirectory() as folder:
         peer = Peer((options.build / "bench" / "peer").resolve(), Path(folder))
-        bench = figures.Bench(peer, options.build, str(scaler), options.effort)
+        bench = figures.Bench(peer, options.build, str(scaler), options.effort, references)
         try:
             found = measure(bench, options.only)
         except BenchError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
     result = options.build / "bench.json"
-    written = {**conditions, "figures": [document(figure) for figure in found]}
+    documents = [document(figure) for figure in found]
+    written = {**conditions, "absent": absent, "figures": documents}
     result.write_text(json.dumps(written, indent=2) + "\n")
+    drawn = options.build / "bench.svg"
+    drawn.write_text(picture.draw(found, conditions["machine"]))
     missed = sum(figure.met is False for figure in found)
-    print(f"written to {result}; " + (f"{missed} targets MISSED" if missed else "all targets met"))
+    print(
+        f"written to {result} and {drawn.name}; "
+        + (f"{missed} targets MISSED" if missed else "all targets met")
+    )
     return 0
 
 

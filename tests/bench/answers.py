@@ -7,6 +7,7 @@ import base64
 import json
 import random
 import ssl
+import subprocess
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -85,14 +86,28 @@ def job(number: int) -> Job:
     return Job(34_000_000_000 + number, 12_000_000_000 + number, REPOSITORY, LABELS)
 
 
-def delivery() -> dict[str, Any]:
+def delivery(steps: int = 0) -> dict[str, Any]:
     """Make GitHub's delivery for a queued job, as the function URL passes it on."""
     webhooks = Webhooks(SECRET, INSTALLATION, APP_ID)
-    body = json.dumps(workflow_job_body(job(1), "queued", INSTALLATION), separators=(",", ":"))
+    content = workflow_job_body(job(1), "queued", INSTALLATION)
+    content["workflow_job"]["steps"] = [step(number) for number in range(steps)]
+    body = json.dumps(content, separators=(",", ":"))
     made = webhooks.make("workflow_job", "queued", body.encode())
     webhooks.stop()
     headers = {name.lower(): value for name, value in made.headers.items()}
     return event_of(Request("POST", "/", {}, headers, made.body))
+
+
+def step(number: int) -> dict[str, Any]:
+    """Make one step of a job, as deliveries list them."""
+    return {
+        "name": f"Run a step with a name of about the usual length, and number {number}",
+        "status": "queued",
+        "conclusion": None,
+        "number": number,
+        "started_at": "2026-01-01T00:00:00Z",
+        "completed_at": None,
+    }
 
 
 def record(number: int, queue: str = "queued.fifo", **more: Any) -> dict[str, Any]:
@@ -183,6 +198,18 @@ def write_trust(folder: Path) -> tuple[Path, Path, int]:
     bundle = folder / "trusted.pem"
     bundle.write_text(trusted)
     return folder / "server.pem", bundle, trusted.count("BEGIN CERTIFICATE")
+
+
+def write_trust_folder(folder: Path) -> tuple[Path, Path, Path]:
+    """Write the same, and the authorities in a folder as the zip has it: a file for each."""
+    server, bundle, _ = write_trust(folder)
+    authorities = folder / "authorities"
+    authorities.mkdir(exist_ok=True)
+    for number, text in enumerate(bundle.read_text().split("-----BEGIN CERTIFICATE-----")[1:]):
+        path = authorities / f"{number}.pem"
+        path.write_text("-----BEGIN CERTIFICATE-----" + text)
+    subprocess.run(["openssl", "rehash", authorities], check=True, capture_output=True)
+    return server, bundle, authorities
 
 
 def jit() -> str:

@@ -1,40 +1,44 @@
 # SPDX-License-Identifier: MIT
-"""The figures: how each is measured, under which conditions, and its target."""
+"""The figures of queued and of the agent: how each is measured, its conditions, and its target."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 from tests.cloud.machines.runner_service import RunnerService
 
 from . import answers
+from .reference import Program
 from .runs import BenchError, Call, Peer, Run
 
 MS = 1000.0  # the peer counts microseconds
 BATCH = 10
-WARM_UP = 100  # calls that are not counted
 
 
 @dataclass
 class Figure:
-    """One measured quantity; its median should not exceed `target`."""
+    """One measured quantity; its median should be at most, or at least, `target`."""
 
     name: str
     unit: str
     values: list[float]
     conditions: str
     target: float | None = None
+    at_least: bool = False
 
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None without one."""
-        return None if self.target is None else median(self.values) <= self.target
+        if self.target is None:
+            return None
+        middle = median(self.values)
+        return middle >= self.target if self.at_least else middle <= self.target
 
 
 @dataclass
@@ -45,6 +49,7 @@ class Bench:
     build: Path
     scaler: str
     effort: float = 1.0
+    references: list[Program] = field(default_factory=list)
 
     def runs(self, normally: int) -> range:
         """Scale a number of runs by the effort."""
@@ -55,15 +60,6 @@ class Bench:
         return str((self.build / name).resolve())
 
 
-def from_environment() -> dict[str, str]:
-    """Settings for `webhook` that it can use without a call."""
-    return answers.environment(
-        "webhook",
-        SCALE_AGENT_CONFIG=json.dumps(answers.CONFIG),
-        GITHUB_WEBHOOK_SECRET=answers.SECRET,
-    )
-
-
 def from_ssm(handler: str) -> dict[str, str]:
     """Settings as the stack deploys them."""
     return answers.environment(
@@ -72,58 +68,6 @@ def from_ssm(handler: str) -> dict[str, str]:
         GITHUB_WEBHOOK_SECRET="ssm:/scale-agent/github/webhook-secret",
         GITHUB_PRIVATE_KEY="ssm:/scale-agent/github/private-key",
     )
-
-
-# -- webhook --
-
-
-def starting(bench: Bench) -> Iterator[Figure]:
-    """Measure the start of `webhook`, interleaved with /bin/true for comparison."""
-    folder = bench.peer.answers("webhook")
-    answers.write_scaler(folder, answers.delivery())
-    scaler = [bench.scaler]
-    nothing, poll, response, deployed = [], [], [], []
-    for _ in bench.runs(80):
-        run = bench.peer.run(["/bin/true"], folder)
-        if run.exited is None:
-            raise BenchError("/bin/true did not end")
-        nothing.append(run.exited / MS)
-        run = bench.peer.run(scaler, folder, from_environment(), events=1)
-        poll.append(run.first("next").received / MS)
-        response.append(run.first("response").received / MS)
-        run = bench.peer.run(scaler, folder, from_ssm("webhook"), events=1)
-        deployed.append(run.first("response").received / MS)
-    pairs = f"{len(poll)} interleaved runs"
-    yield Figure("/bin/true: fork to exit", "ms", nothing, pairs)
-    yield Figure("webhook: fork to first poll", "ms", poll, pairs)
-    ratio = [median(poll) / median(nothing)]
-    yield Figure("webhook: first poll, in multiples of /bin/true", "x", ratio, "of medians", 8)
-    yield Figure("webhook: fork to first response", "ms", response, pairs + ", settings inline")
-    yield Figure("webhook: the same, settings in SSM", "ms", deployed, pairs)
-
-
-def warm(bench: Bench) -> Iterator[Figure]:
-    """Measure one `webhook` process over many deliveries."""
-    folder = bench.peer.answers("webhook")
-    answers.write_scaler(folder, answers.delivery())
-    events = len(bench.runs(4000)) + WARM_UP
-    cpu, middle, slow, peak = [], [], [], []
-    for _ in bench.runs(5):
-        run = bench.peer.run([bench.scaler], folder, from_ssm("webhook"), events=events)
-        polls = run.named("next")[WARM_UP:]
-        ended = run.named("response")[WARM_UP:]
-        latency = quantiles(
-            (end.received - poll.answered for poll, end in zip(polls, ended, strict=False)), n=100
-        )
-        cpu.append((polls[-1].cpu - polls[0].cpu) / MS / (len(polls) - 1))
-        middle.append(latency[49] / MS)
-        slow.append(latency[98] / MS)
-        peak.append(run.peak_kib / 1024)
-    each = f"{len(cpu)} processes of {events - WARM_UP} signed deliveries"
-    yield Figure("webhook, warm: processor time per delivery", "ms", cpu, each, 0.3)
-    yield Figure("webhook, warm: p50 of event to response", "ms", middle, each)
-    yield Figure("webhook, warm: p99 of event to response", "ms", slow, each)
-    yield Figure("webhook: peak memory (VmHWM)", "MiB", peak, each, 10)
 
 
 # -- queued, register --
@@ -276,6 +220,3 @@ def calls_before_runner(run: Run) -> int:
         causes = [depth[o.received] for o in before if 0 < o.answered <= call.received]
         depth[call.received] = 1 + max(causes, default=0)
     return max(depth.values())
-
-
-ALL = (starting, warm, queued, register, tls, agent)

@@ -34,6 +34,7 @@ class Run:
     peak_kib: int = 0
     present_kib: int = 0
     own_kib: int = 0
+    switches: int = 0  # how often it has waited
 
     def named(self, name: str) -> list[Call]:
         """Return the calls of one kind, in the order of their arrival."""
@@ -66,6 +67,7 @@ class Peer:
         command: list[str],
         answers: Path,
         environment: dict[str, str] | None = None,
+        cwd: Path | None = None,
         **options: str | int | Path,
     ) -> Run:
         """Run a program until the measurement ends; OPTIONS are those of the peer."""
@@ -76,6 +78,7 @@ class Peer:
         ended = subprocess.run(
             [*words, "--", *command],
             env={"PATH": os.environ.get("PATH", ""), **(environment or {})},
+            cwd=cwd,
             capture_output=True,
             text=True,
             check=False,
@@ -101,4 +104,6 @@ def read(text: str) -> Run:
             run.exited = int(words[1])
         elif kind == "memory":
             run.peak_kib, run.present_kib, run.own_kib = (int(word) for word in words)
+        elif kind == "switches":
+            run.switches = int(words[0])
     return run

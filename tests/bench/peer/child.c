@@ -55,6 +55,7 @@ void child_print_memory(const struct child *child)
         long peak = 0;
         long present = 0;
         long own = 0;
+        long switches = 0;
         FILE *status;
 
         snprintf(path, sizeof(path), "/proc/%d/status", child->pid);
@@ -64,9 +65,10 @@ void child_print_memory(const struct child *child)
                 sscanf(line, "VmHWM: %ld", &peak);
                 sscanf(line, "VmRSS: %ld", &present);
                 sscanf(line, "RssAnon: %ld", &own);
+                sscanf(line, "voluntary_ctxt_switches: %ld", &switches);
         }
         fclose(status);
-        printf("memory %ld %ld %ld\n", peak, present, own);
+        printf("memory %ld %ld %ld\nswitches %ld\n", peak, present, own, switches);
 }
 
 void child_kill(struct child *child)

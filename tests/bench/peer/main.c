@@ -6,6 +6,7 @@
  *      call NAME RECEIVED ANSWERED CPU
  *      exited STATUS AT                     only if the program ended by itself
  *      memory PEAK_KIB PRESENT_KIB OWN_KIB  OWN: backed by no file
+ *      switches NUMBER                      how often the program has waited
  *
  * The peer is written in C so that its own time hardly counts; all decisions are made in Python
  * (runs.py, figures.py).

@@ -23,7 +23,7 @@
 
 #define CONNECTIONS_MAX 64
 #define REQUEST_MAX 65536
-#define ANSWER_MAX 131072
+#define ANSWER_MAX ((size_t)1024 * 1024)
 #define LIMIT_NS (60 * NSEC_PER_SEC)
 
 /* -- the services -- */
