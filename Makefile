@@ -285,10 +285,11 @@ fuzz: ## each fuzz target for FUZZ_SECONDS=60
 	$(q)$(python) -m tests.run_fuzz --build build/fuzzer-no-link-address-undefined \
 		--seconds $(FUZZ_SECONDS)
 
-bench: ## speed and memory, as a table and in build/bench.json
+bench: ## speed and memory beside references, as a table, build/bench.json and build/bench.svg
 	$(q)tests/prepare test
 	$(q)$(again) all bench-programs
-	$(q)$(python) -m tests.bench --build $(build)
+	$(q)$(again) build
+	$(q)$(python) -m tests.bench --build $(build) --scaler build/zip/$(ARCH)/bin/scaler
 
 bench-vm: ## kernel to runner, stock Debian and ours, in QEMU (needs root; RUNS=5; WITHOUT="MEASURE..." or all)
 	$(q)tests/prepare test-vm

@@ -151,6 +151,7 @@ def instances_xml(count: int) -> str:
     """Make EC2's answer to a launch of COUNT instances."""
     items = "".join(
         f"<item><instanceId>i-{number:017x}</instanceId><imageId>ami-0abc</imageId>"
+        f"<amiLaunchIndex>{number}</amiLaunchIndex>"
         "<instanceState><code>0</code><name>pending</name></instanceState>"
         "<instanceType>m7i.large</instanceType><placement><availabilityZone>eu-central-1a"
         "</availabilityZone></placement><instanceLifecycle>spot</instanceLifecycle></item>"
@@ -173,6 +174,7 @@ def write_scaler(folder: Path, event: Any, batch: int = 0) -> None:
     write(folder, "SendMessageBatch", {"Successful": [], "Failed": []})
     write(folder, "RunInstances", instances_xml(batch))
     write(folder, "PutParameter", {"Tier": "Standard", "Version": 1})
+    write(folder, "GetParametersByPath", {"Parameters": []})
     write(
         folder,
         "access_tokens",

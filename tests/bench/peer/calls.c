@@ -40,6 +40,7 @@ static const struct {
         {"GET /latest/meta-data/iam/security-credentials/", "role", 200},
         {"GET /latest/meta-data/iam/security-credentials/?*", "credentials", 200},
         {"GET /latest/meta-data/spot/instance-action", "spot", 404},
+        {"GET /latest/meta-data/tags/instance/*", "tag", 404},
         {"POST /app/installations/*/access_tokens", "access_tokens", 201},
         {"POST /*/actions/runners/generate-jitconfig", "generate-jitconfig", 201},
         {"POST /", "aws", 200},
