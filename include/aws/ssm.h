@@ -78,6 +78,13 @@ struct http_call *ssm_get_texts(struct aws *aws, const char *path, const char *p
 int ssm_get_texts_answer(const struct http_call *call, struct ssm_texts *texts, struct err *err);
 void ssm_texts_release(struct ssm_texts *texts);
 
+/* A setting of the account: the answer is its value, which the caller frees. Higher throughput is
+ * "true" or "false".
+ * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetServiceSetting.html */
+#define SSM_SETTING_THROUGHPUT "/ssm/parameter-store/high-throughput-enabled"
+struct http_call *ssm_get_setting(struct aws *aws, const char *setting);
+int ssm_get_setting_answer(const struct http_call *call, char **ret_value, struct err *err);
+
 /* Stores a text, in place of one that is there. Whoever gets the version after the one that it has
  * read was the first to replace that. */
 struct http_call *ssm_put_text(struct aws *aws, const char *name, const char *value);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Lists parameters below a path; and parameters that are no secret, with their versions.
+ * Lists parameters below a path; and parameters that are no secret, with their versions; and what
+ * the account is set to.
  */
 
 #include <errno.h>
@@ -145,4 +146,29 @@ int ssm_put_text_answer(const struct http_call *call, int64_t *ret_version, stru
         if (r == 0)
                 *ret_version = json_integer(answer, "Version", 0);
         return r;
+}
+
+/* -- settings -- */
+
+struct http_call *ssm_get_setting(struct aws *aws, const char *setting)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+
+        json_add_string(body, "SettingId", setting);
+        return aws_object_call(aws, AWS_SSM, "GetServiceSetting", body);
+}
+
+int ssm_get_setting_answer(const struct http_call *call, char **ret_value, struct err *err)
+{
+        _cleanup_json_ cJSON *answer = NULL;
+        const char *value;
+        int r = aws_accepted_json(call, &answer, err);
+
+        if (r < 0)
+                return r;
+        value = json_string(answer, "ServiceSetting.SettingValue");
+        if (!value)
+                return err_set(err, -EBADMSG, "GetServiceSetting: there is no value");
+        *ret_value = mem_string(value);
+        return 0;
 }

@@ -39,6 +39,7 @@ static const struct check {
         {"subnets", doctor_check_subnets},
         {"instance-types", doctor_check_types},
         {"spot-quota", doctor_check_quota},
+        {"hand-over", doctor_check_hand_over},
 };
 
 static const char *const result_names[] = {

@@ -90,6 +90,9 @@ void doctor_check_runner(struct doctor *doctor, struct finding *finding);
 /* doctor_encryption.c */
 void doctor_check_encryption(struct doctor *doctor, struct finding *finding);
 
+/* doctor_hand_over.c */
+void doctor_check_hand_over(struct doctor *doctor, struct finding *finding);
+
 /* doctor_capacity.c */
 void doctor_check_types(struct doctor *doctor, struct finding *finding);
 void doctor_check_quota(struct doctor *doctor, struct finding *finding);

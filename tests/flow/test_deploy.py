@@ -289,6 +289,22 @@ def test_hand_overs_of_a_stack_that_is_gone_are_deleted(account):
     assert left["Name"] == "/scale-agent/runners/i-1"
 
 
+def test_hand_overs_in_the_stack_s_bucket_are_deleted(account):
+    """CloudFormation does not delete a bucket with something in it."""
+    account.upload("first")
+    account.does("stack", AMI=account.image, HAND_OVER="s3", YES="1")
+    (bucket,) = [
+        one["Name"] for one in account.s3.list_buckets()["Buckets"] if one["Name"] != BUCKET
+    ]
+    key = "arn:aws:ec2:eu-central-1:123456789012:instance/i-1"
+    account.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    account.s3.delete_bucket_policy(Bucket=bucket)  # moto obeys it without its condition
+    assert f"  {key}\n" in account.fails("destroy")
+    account.does("destroy", YES="1")
+    assert account.status() == "NONE"
+    assert [one["Name"] for one in account.s3.list_buckets()["Buckets"]] == [BUCKET]
+
+
 def test_a_stack_that_cannot_be_deleted_says_why(account):
     account.two_functions()
     stuck = account.answering(

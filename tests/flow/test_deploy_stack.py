@@ -57,6 +57,63 @@ def test_concurrency_is_reserved_only_where_it_is_asked_for(account, asked_for, 
     assert found.get("ReservedConcurrentExecutions") == reserved
 
 
+def buckets(account):
+    return [one["Name"] for one in account.s3.list_buckets()["Buckets"] if one["Name"] != BUCKET]
+
+
+def test_without_being_asked_for_there_is_no_bucket(account):
+    account.upload("first")
+    account.does("stack", AMI=account.image, YES="1")
+    assert buckets(account) == []
+
+
+def test_a_bucket_for_hand_overs_is_closed_and_forgets(account):
+    account.upload("first")
+    account.does("stack", AMI=account.image, HAND_OVER="s3", YES="1")
+    (bucket,) = buckets(account)
+    closed = account.s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert list(closed.values()) == [True] * 4
+    (rule,) = account.s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert (rule["Status"], rule["Expiration"]["Days"]) == ("Enabled", 1)
+    encryption = account.s3.get_bucket_encryption(Bucket=bucket)
+    (default,) = encryption["ServerSideEncryptionConfiguration"]["Rules"]
+    assert default["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    (denied,) = json.loads(account.s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    assert (denied["Effect"], denied["Action"]) == ("Deny", "s3:*")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert denied["Resource"] == [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+
+
+# -- SSM's throughput ------------------------------------------------------------------------------
+
+OFF = "ssm get-service-setting|false"
+ON = "ssm get-service-setting|true"
+DONE = "ssm update-service-setting|"
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted", "changed"), [(OFF, "1", "true"), (ON, "0", "false"), (ON, "1", "")]
+)
+def test_ssm_s_throughput_is_changed_for_the_account(account, now, wanted, changed):
+    account.upload("first")
+    settings = account.answering(now, DONE)
+    text = account.does("stack", AMI=account.image, SSM_HIGH_THROUGHPUT=wanted, YES="1", **settings)
+    calls = account.called("update-service-setting")
+    assert [one.split()[-1] for one in calls] == ([changed] if changed else [])
+    assert ("whole account 123456789012" in text) == bool(changed)
+    assert ("0.05 USD per" in text) == bool(changed)
+    assert account.status() == "CREATE_COMPLETE"
+
+
+def test_ssm_s_throughput_needs_a_yes_of_its_own(account):
+    settings = account.answering(OFF, DONE)
+    text = account.fails("stack", answers=["n"], SSM_HIGH_THROUGHPUT="1", **settings)
+    assert "Turn it on for the whole account? [y/N]" in text and "nothing was changed" in text
+    assert account.called("update-service-setting") == []
+    text = account.fails("stack", SSM_HIGH_THROUGHPUT="yes", **settings)
+    assert "it may be 1 or 0" in text
+
+
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/0123"
 OPTIONS = {
     "PERMISSIONS_BOUNDARY": ("PermissionsBoundary", "arn:aws:iam::123456789012:policy/boundary"),
@@ -64,6 +121,7 @@ OPTIONS = {
     "FUNCTION_SUBNETS": ("FunctionSubnetIds", "subnet-3,subnet-4"),
     "FUNCTION_SECURITY_GROUPS": ("FunctionSecurityGroupIds", "sg-2"),
     "WAITING_LIMIT": ("WaitingLimit", "600"),
+    "HAND_OVER": ("HandOver", "s3"),
 }
 
 

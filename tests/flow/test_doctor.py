@@ -19,7 +19,7 @@ NAMES = [
     "aws-credentials", "configuration", "webhook-secret", "github-secret", "github-app",
     "github-permissions", "github-installations", "github-token", "webhook", "deliveries",
     "launch-templates", "images", "runner-version", "encryption", "agent-profile", "subnets",
-    "instance-types", "spot-quota",
+    "instance-types", "spot-quota", "hand-over",
 ]  # fmt: skip
 
 
@@ -78,6 +78,7 @@ def test_it_takes_few_calls(stage, doctor):
     assert called == [
         "GetParameter", "GetParameter", "GetParameter", "DescribeLaunchTemplateVersions",
         "DescribeImages", "DescribeSubnets", "DescribeInstanceTypeOfferings", "GetServiceQuota",
+        "GetServiceSetting",
     ]  # fmt: skip
 
 
@@ -451,6 +452,17 @@ def test_a_quota_that_is_too_small(stage, doctor):
     assert "request-service-quota-increase" in checks["spot-quota"]["advice"]
 
 
+def test_a_store_that_is_too_slow_for_bursts(stage, doctor):
+    setting = "/ssm/parameter-store/high-throughput-enabled"
+    text = doctor()[1]["hand-over"]["text"]
+    assert "about 3 new ones a second" in text and "machines of larger bursts wait" in text
+    stage.aws.settings[setting] = "true"
+    text = doctor()[1]["hand-over"]["text"]
+    assert "about 10 new ones a second" in text and "bursts wait" not in text
+    configure(stage, stage.config | {"hand_over": "s3"})
+    assert doctor()[1]["hand-over"]["text"].startswith("in S3")
+
+
 def test_a_missing_permission_of_the_person_is_named(stage, doctor):
     session = stage.assume("QueuedRole", "person")
     code, checks = doctor(
@@ -460,3 +472,4 @@ def test_a_missing_permission_of_the_person_is_named(stage, doctor):
     assert "ec2:DescribeSubnets" in bad(checks)["subnets"]
     assert "ec2:DescribeLaunchTemplateVersions" in bad(checks)["launch-templates"]
     assert "servicequotas:GetServiceQuota" in bad(checks)["spot-quota"]
+    assert "ssm:GetServiceSetting" in bad(checks)["hand-over"]

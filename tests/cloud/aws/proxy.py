@@ -82,6 +82,7 @@ class Aws:
     hooks: dict[tuple[str, str], Hook] = field(default_factory=dict)
     calls: Calls = field(default_factory=Calls)
     log: Callable[[str], None] = print
+    settings: dict[str, str] = field(default_factory=lambda: dict(services.SETTINGS))
     quotas: dict[str, float] = field(default_factory=lambda: dict(services.QUOTAS))
 
     def __post_init__(self):
@@ -192,6 +193,8 @@ class Aws:
                 return services.check_parameter(call) or self._forward(request)
             case "ssm", "DeleteParameters" | "GetParameters":
                 return services.check_names(call) or self._forward(request)
+            case "ssm", "GetServiceSetting":
+                return services.setting(call, self.settings)
             case "servicequotas", "GetServiceQuota":
                 return services.quota(call, self.quotas) or self._forward(request)
         return self._forward(request)

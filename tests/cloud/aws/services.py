@@ -82,6 +82,20 @@ def quota(call: Call, quotas: dict[str, float]) -> Answer | None:
     return Answer(200, json.dumps(document).encode(), headers)
 
 
+# SSM's settings of an account, which moto does not know.
+SETTINGS = {"/ssm/parameter-store/high-throughput-enabled": "false"}
+
+
+def setting(call: Call, settings: dict[str, str]) -> Answer:
+    """Answer GetServiceSetting."""
+    name = str(call.parameters.get("SettingId", ""))
+    if name not in settings:
+        return refuse(call, "ServiceSettingNotFound", 400, f"There is no setting {name}")
+    document = {"ServiceSetting": {"SettingId": name, "SettingValue": settings[name]}}
+    headers = {"Content-Type": "application/x-amz-json-1.1"}
+    return Answer(200, json.dumps(document).encode(), headers)
+
+
 @dataclass
 class _Launch:
     """What a ClientToken stands for."""
