@@ -172,7 +172,7 @@ package: ## build/runner-agent-ARCH.deb and .rpm for the machine (ARCH=x86_64 or
 upload: ## scaler-ARCH.zip to S3 (BUCKET)
 deploy: ## what was uploaded last to the functions of STACK (LAMBDA_FUNC_NAME), and wait
 rollback: ## take the last deployment back
-stack: ## create or update STACK (AMI, BUCKET, VPC, SUBNETS, STACK_KMS_KEY, ...: scaler/README.md); shows the changes and asks
+stack: ## create or update STACK (AMI, BUCKET, VPC, SUBNETS, STACK_KMS_KEY, HAND_OVER, ...: scaler/README.md); shows the changes and asks
 destroy: ## delete STACK; shows what goes and asks
 upload deploy rollback stack destroy:
 	$(q)scaler/deploy/$@

@@ -298,7 +298,6 @@ def test_hand_overs_in_the_stack_s_bucket_are_deleted(account):
     ]
     key = "arn:aws:ec2:eu-central-1:123456789012:instance/i-1"
     account.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
-    account.s3.delete_bucket_policy(Bucket=bucket)  # moto obeys it without its condition
     assert f"  {key}\n" in account.fails("destroy")
     account.does("destroy", YES="1")
     assert account.status() == "NONE"

@@ -344,3 +344,53 @@ def test_a_key_may_be_used_through_the_services_of_every_partition(region, suffi
         service = pattern.split(".")[0]
         assert fnmatch.fnmatchcase(f"{service}.{region}.{suffix}", pattern)
         assert not fnmatch.fnmatchcase(f"{service}.eu-west-1.{suffix}", pattern)
+
+
+@pytest.mark.parametrize(("key", "algorithm"), [("", "AES256"), (KEY, "aws:kms")])
+def test_the_bucket_of_hand_overs_is_closed_encrypted_and_forgets(key, algorithm):
+    (bucket,) = resolved("AWS::S3::Bucket", HandOver="s3", KmsKeyArn=key).values()
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 1)
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    default = rule["ServerSideEncryptionByDefault"]
+    assert default["SSEAlgorithm"] == algorithm
+    assert default.get("KMSMasterKeyID", "") == key
+    assert ("BucketKeyEnabled" in rule) == bool(key)  # the roles' permissions name the bucket
+    assert "VersioningConfiguration" not in bucket  # what is deleted is gone
+
+
+def test_the_bucket_of_hand_overs_takes_encrypted_calls_only():
+    (policy,) = resolved("AWS::S3::BucketPolicy", HandOver="s3").values()
+    (denied,) = policy["PolicyDocument"]["Statement"]
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:*")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    arn = "arn:aws:s3:::HandOverBucket"
+    assert (policy["Bucket"], denied["Resource"]) == ("HandOverBucket", [arn, f"{arn}/*"])
+
+
+def test_without_being_asked_for_there_is_no_trace_of_a_bucket():
+    assert all(
+        RESOURCES[name]["Condition"] == "HandOverInS3"
+        for kind in ("AWS::S3::Bucket", "AWS::S3::BucketPolicy")
+        for name in of_type(kind)
+    )
+    made = stack("eu-central-1")
+    assert "HandOverBucket" not in json.dumps([made.statements(), str(made.functions())])
+
+
+def test_who_uses_hand_overs_knows_where_they_are():
+    made = stack("eu-central-1", HandOver="s3")
+    url = "s3://HandOverBucket/arn:aws:ec2:eu-central-1:123456789012:instance"
+    known = {
+        one.logical_id: one.environment["HAND_OVERS"]
+        for one in made.functions()
+        if "HAND_OVERS" in one.environment
+    }
+    allowed = {
+        role.removesuffix("Role") + "Function"
+        for role, statements in made.statements().items()
+        if "s3:" in json.dumps([one["Action"] for one in statements]) and role != "RunnerRole"
+    }
+    assert known == dict.fromkeys(allowed, url)
