@@ -63,7 +63,6 @@ void events_tell_ec2(struct world *world, const char *type, cJSON *detail)
 static void delete_parameter(struct world *world, void *userdata)
 {
         struct machine *machine = userdata;
-        char name[64];
 
         if (machine->stage == MACHINE_ENDED)
                 return;
@@ -71,8 +70,7 @@ static void delete_parameter(struct world *world, void *userdata)
                 world_after(world, REPORT_AGAIN_MS, delete_parameter, machine);
                 return;
         }
-        snprintf(name, sizeof(name), PREFIX "/runners/%s", machine->id);
-        ssm_delete(world, name);
+        handover_delete(world, machine->id);
 }
 
 /* The agent does not send what is no longer true. */

@@ -161,7 +161,8 @@ static void check_parameters(struct world *world)
         static const char runners[] = PREFIX "/runners/";
 
         for (size_t i = 0; i < world->n_parameters; i++)
-                if (strncmp(world->parameters[i].name, runners, strlen(runners)) == 0)
+                if (strncmp(world->parameters[i].name, runners, strlen(runners)) == 0 ||
+                        strncmp(world->parameters[i].name, "object ", strlen("object ")) == 0)
                         world_violate(world, "(c) parameter %s is left", world->parameters[i].name);
 }
 

@@ -66,15 +66,17 @@ struct run {
         void *userdata;
 };
 
-static const char config[] =
-        "{\"prefix\":\"" PREFIX "\",\"github\":{\"app_id\":12345,\"installations\":[4711],"
-        "\"repositories\":[\"octo-org/*\"]},\"specs\":["
-        "{\"name\":\"linux\",\"labels\":[\"self-hosted\",\"linux\",\"x64\"],"
-        "\"instance_type\":\"m7i.large\",\"launch_template\":\"scale-agent\","
-        "\"subnets\":[\"subnet-0a1b2c3d\",\"subnet-0a1b2c3e\"],\"on_demand_fallback\":true},"
-        "{\"name\":\"small\",\"labels\":[\"self-hosted\",\"small\"],\"instance_type\":\"t3.large\","
-        "\"launch_template\":\"scale-agent\",\"subnets\":[\"subnet-0a1b2c3d\"],"
-        "\"terminate_on_completed\":true,\"idle_limit_seconds\":300}]}";
+#define CONFIG                                                                                \
+        "{\"prefix\":\"" PREFIX                                                               \
+        "\",\"hand_over\":\"%s\",\"github\":{\"app_id\":12345,\"installations\":[4711],"      \
+        "\"repositories\":[\"octo-org/*\"]},\"specs\":["                                      \
+        "{\"name\":\"linux\",\"labels\":[\"self-hosted\",\"linux\",\"x64\"],"                 \
+        "\"instance_type\":\"m7i.large\",\"launch_template\":\"scale-agent\","                \
+        "\"subnets\":[\"subnet-0a1b2c3d\",\"subnet-0a1b2c3e\"],\"on_demand_fallback\":true}," \
+        "{\"name\":\"small\",\"labels\":[\"self-hosted\",\"small\"],\"instance_type\":\"t3."  \
+        "large\","                                                                            \
+        "\"launch_template\":\"scale-agent\",\"subnets\":[\"subnet-0a1b2c3d\"],"              \
+        "\"terminate_on_completed\":true,\"idle_limit_seconds\":300}]}"
 
 /* http_set_random() has no place for a world. */
 static struct world *random_world;
@@ -111,6 +113,7 @@ static const struct {
         {"AWS_SECRET_ACCESS_KEY", "sim-aws-secret"},
         {"AWS_SESSION_TOKEN", NULL},
         {"AWS_ENDPOINT_URL", NULL},
+        {"HAND_OVERS", "s3://" BUCKET "/" INSTANCE_ARNS},
         {"SCALE_AGENT_CONFIG", "ssm:" PREFIX "/config"},
         {"GITHUB_WEBHOOK_SECRET", "ssm:" PREFIX "/github/webhook-secret"},
         {"GITHUB_PRIVATE_KEY", "ssm:" PREFIX "/github/private-key"},
@@ -123,6 +126,8 @@ static const struct {
 
 void lambda_init(struct world *world)
 {
+        _cleanup_free_ char *text = NULL;
+
         world->lambda = mem_alloc(sizeof(*world->lambda));
         random_world = world;
         for (size_t i = 0; i < ARRAY_SIZE(environment); i++) {
@@ -131,7 +136,8 @@ void lambda_init(struct world *world)
                 else
                         unsetenv(environment[i].name);
         }
-        ssm_set(world, PREFIX "/config", config);
+        text = mem_format(CONFIG, s3_has_handovers(world) ? "s3" : "ssm");
+        ssm_set(world, PREFIX "/config", text);
         ssm_set(world, PREFIX "/github/webhook-secret", HOOK_SECRET);
         ssm_set(world, PREFIX "/github/private-key", private_key());
         ssm_set(world, PREFIX "/notify/slack-webhook-urls", "https://slack.test/hook");

@@ -234,12 +234,10 @@ static void report_idle(struct machine *machine)
 static void look_for_parameter(struct world *world, void *userdata)
 {
         struct machine *machine = userdata;
-        char name[64];
 
         if (machine->stage != MACHINE_LISTENING)
                 return;
-        snprintf(name, sizeof(name), PREFIX "/runners/%s", machine->id);
-        if (!fault_is_down(world, FAULT_SSM) && !ssm_get(world, name)) {
+        if (!fault_is_down(world, FAULT_SSM) && !handover_get(world, machine->id)) {
                 world_tell(world, "%s is deregistered", machine->id);
                 world_after(world, IDLE_GRACE_MS, on_grace_over, machine);
                 return;
@@ -305,12 +303,10 @@ static void receive(struct world *world, void *userdata)
 {
         struct machine *machine = userdata;
         const char *value;
-        char name[64];
 
         if (machine->stage != MACHINE_WAITING)
                 return;
-        snprintf(name, sizeof(name), PREFIX "/runners/%s", machine->id);
-        value = fault_is_down(world, FAULT_SSM) ? NULL : ssm_get(world, name);
+        value = fault_is_down(world, FAULT_SSM) ? NULL : handover_get(world, machine->id);
         if (value && json_parse(value, strlen(value), "", &machine->handover, NULL) == 0) {
                 world_tell(world, "%s has its hand-over", machine->id);
                 machine->stage = MACHINE_STARTING;

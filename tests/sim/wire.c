@@ -14,7 +14,15 @@
 
 #include "world.h"
 
-enum service { SERVICE_SQS, SERVICE_SSM, SERVICE_EC2, SERVICE_GITHUB, SERVICE_CHANNEL, N_SERVICES };
+enum service {
+        SERVICE_SQS,
+        SERVICE_SSM,
+        SERVICE_S3,
+        SERVICE_EC2,
+        SERVICE_GITHUB,
+        SERVICE_CHANNEL,
+        N_SERVICES
+};
 
 static const struct {
         const char *url;
@@ -25,6 +33,7 @@ static const struct {
 } services[N_SERVICES] = {
         [SERVICE_SQS] = {"https://sqs.", "SQS", FAULT_SQS, 5, 60},
         [SERVICE_SSM] = {"https://ssm.", "SSM", FAULT_SSM, 10, 80},
+        [SERVICE_S3] = {"https://" BUCKET ".s3.", "S3", FAULT_SSM, 10, 80},
         [SERVICE_EC2] = {"https://ec2.", "EC2", FAULT_EC2, 50, 1800},
         [SERVICE_GITHUB] = {API_URL, "GitHub", FAULT_GITHUB, 60, 700},
         [SERVICE_CHANNEL] = {"https://slack.test", "channel", -1, 50, 300},
@@ -78,6 +87,8 @@ static bool is_refused(struct world *world, enum service service, struct answer 
         if (down || fault_strikes(world, FAULT_ERROR, 5)) {
                 if (service == SERVICE_EC2)
                         answer_ec2_error(answer, 503, "ServiceUnavailable");
+                else if (service == SERVICE_S3)
+                        answer_s3_error(answer, 500, "InternalError");
                 else if (service == SERVICE_GITHUB)
                         answer_text(answer, 503, "<html>no server is available</html>");
                 else
@@ -87,6 +98,8 @@ static bool is_refused(struct world *world, enum service service, struct answer 
         if (service < SERVICE_GITHUB && fault_strikes(world, FAULT_THROTTLE, 6)) {
                 if (service == SERVICE_EC2)
                         answer_ec2_error(answer, 503, "RequestLimitExceeded");
+                else if (service == SERVICE_S3)
+                        answer_s3_error(answer, 503, "SlowDown");
                 else
                         answer_aws_error(answer, 400, "ThrottlingException");
                 return true;
@@ -122,6 +135,9 @@ static void serve(struct world *world, struct try *try)
                 break;
         case SERVICE_SSM:
                 ssm_serve(world, action, body, &try->answer);
+                break;
+        case SERVICE_S3:
+                s3_serve(world, call, &try->answer);
                 break;
         case SERVICE_EC2:
                 ec2_serve(world, buf_string(&call->body), &try->answer);

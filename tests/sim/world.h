@@ -199,6 +199,20 @@ const char *ssm_get(struct world *world, const char *name);
 bool ssm_delete(struct world *world, const char *name);
 void ssm_release(struct world *world);
 
+/* -- s3.c -- */
+
+#define BUCKET "sim-hand-overs"
+#define INSTANCE_ARNS "arn:aws:ec2:" REGION ":" ACCOUNT ":instance"
+
+/* Whether hand-overs are in S3 in this world. */
+bool s3_has_handovers(const struct world *world);
+void s3_serve(struct world *world, const struct http_call *call, struct answer *answer);
+void answer_s3_error(struct answer *answer, int status, const char *code);
+
+/* The hand-over of an instance, wherever it is. */
+const char *handover_get(struct world *world, const char *instance);
+bool handover_delete(struct world *world, const char *instance);
+
 /* -- machine.c -- */
 
 enum machine_stage {

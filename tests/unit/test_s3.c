@@ -134,7 +134,7 @@ static void deleting_what_is_gone_is_done(void **state)
 
 #define OBJECT(key, time)                                                                   \
         "<Contents><Key>" key "</Key><LastModified>" time "</LastModified><Size>7</Size></" \
-                                                          "Contents>"
+        "Contents>"
 #define LIST(content)                                                               \
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult "            \
         "xmlns=\"http://s3.amazonaws."                                              \
