@@ -337,12 +337,14 @@ static int open_dependencies(struct queued *queued, struct err *err)
 /* Without the configuration or GitHub's key nothing can be launched, but jobs can wait for them. */
 static void park_all(struct queued *queued, const struct err *why)
 {
+        bool told = false;
+
         log_error(&queued->scaler->log, "nothing can be launched, jobs wait",
                 LOG_TEXT("error", why->text));
         for (size_t i = 0; i < queued->n_items; i++) {
                 struct queued_job *item = &queued->items[i];
                 const struct parking parking = {
-                        .reason = PARK_SETTINGS, .error = why->text, .quiet = i > 0};
+                        .reason = PARK_SETTINGS, .error = why->text, .quiet = told};
                 struct err err;
                 int r;
 
@@ -351,6 +353,7 @@ static void park_all(struct queued *queued, const struct err *why)
                 r = park_job(queued->scaler, &item->job, &parking, &err);
                 if (r < 0)
                         record_fail(queued->scaler, item->record, r, &err);
+                told = told || r == 0;
         }
 }
 

@@ -414,6 +414,26 @@ static void without_its_settings_jobs_wait(void **state)
         assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
 }
 
+/* Also where the first message of the batch is of no job, or of one that has a later message. */
+static void people_hear_of_settings_whatever_comes_first(void **state)
+{
+        static const char *const firsts[] = {"garbage", NULL};
+        struct stage *stage = *state;
+
+        github_release(stage->scaler.github);
+        free(MEM_STEAL(stage->scaler.github));
+        for (size_t i = 0; i < ARRAY_SIZE(firsts); i++) {
+                const struct stage_message messages[] = {
+                        {"a", firsts[i] ? firsts[i] : queued_job(1, "linux"), 0, NULL},
+                        {"b", queued_job_with(1, "linux", ",\"launch\":1"), 0, NULL}};
+
+                stage_expect_sent(stage, "\\\"launch\\\":1,");
+                stage_expect_sent(stage, "wait: settings cannot be read");
+                assert_string_equal(queued_batch(stage, messages, 2),
+                        firsts[i] ? STAGE_FAILED("a") : STAGE_NONE_FAILED);
+        }
+}
+
 static void without_a_token_nothing_more_is_launched(void **state)
 {
         struct stage *stage = *state;
@@ -500,6 +520,7 @@ int main(void)
                 TEST(every_machine_is_watched),
                 TEST(bad_messages_fail_alone),
                 TEST(without_its_settings_jobs_wait),
+                TEST(people_hear_of_settings_whatever_comes_first),
                 TEST(without_a_token_nothing_more_is_launched),
                 TEST(a_refused_token_is_read_again),
                 TEST(a_limit_that_is_used_up_stops_launches_until_it_ends),
