@@ -26,6 +26,7 @@ static struct {
         struct stand *stand;
         struct life life;
         struct fake_starter starter;
+        char **command; /* of the settings, which are given it back */
         int systemd; /* where sd_notify() writes */
         char notified[4096];
         char path[96]; /* of its socket */
@@ -59,7 +60,7 @@ static int set_up(void **state)
         agent()->shuts_down = false;
         fake_starter_init(&at.starter, agent());
         listen_as_systemd();
-        free(agent()->settings.command);
+        at.command = agent()->settings.command;
         agent()->settings.command = command;
         script_serve(at.stand->script, "GET", SPOT_URL, NULL, 404, "");
         life_init(&at.life, agent());
@@ -74,7 +75,7 @@ static int tear_down(void **state)
         assert_string_equal(getenv("NOTIFY_SOCKET"), at.path); /* it was left for the next note */
         unsetenv("NOTIFY_SOCKET");
         fake_starter_release(&at.starter);
-        agent()->settings.command = NULL;
+        agent()->settings.command = at.command;
         return stand_free(state);
 }
 

@@ -25,6 +25,7 @@ static struct {
         struct stand *stand;
         struct run run;
         struct fake_starter starter;
+        char **command; /* of the settings, which are given it back */
         unsigned started;
         unsigned listening;
         unsigned workers;
@@ -84,7 +85,7 @@ static int set_up(void **state)
         agent->runner_log.sink = &seen.stand->sink;
         agent->handover.jit_config = mem_string("QUJD");
         fake_starter_init(&seen.starter, agent);
-        free(agent->settings.command);
+        seen.command = agent->settings.command;
         agent->settings.command = command;
         seen.run.agent = agent;
         return 0;
@@ -94,7 +95,7 @@ static int tear_down(void **state)
 {
         run_release(&seen.run);
         fake_starter_release(&seen.starter);
-        seen.stand->agent.settings.command = NULL;
+        seen.stand->agent.settings.command = seen.command;
         return stand_free(state);
 }
 
