@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -49,10 +50,10 @@ static void on_over(void *userdata, const char *reason)
         snprintf(seen.reason, sizeof(seen.reason), "%s", reason);
 }
 
+static const struct idle_events events = {on_report, on_ask_worker, on_over};
+
 static void start(struct stand *stand)
 {
-        static const struct idle_events events = {on_report, on_ask_worker, on_over};
-
         memset(&seen, 0, sizeof(seen));
         stand->agent.settings.idle_poll_seconds = 0;
         stand->agent.settings.idle_grace_seconds = 0;
@@ -80,6 +81,48 @@ static void test_the_end_of_the_parameter_is_waited_for(void **state)
                 stand_go_on(stand, &seen.is_over);
                 assert_int_equal(seen.questions, 1);
                 assert_string_equal(seen.reason, "no job within 300 s");
+                assert_null(stand->idle.events);
+                assert_null(stand->idle.timer);
+        }
+}
+
+/* The next look is so many seconds away, or up to half as many; then it comes. */
+static void assert_next_look(struct stand *stand, uint64_t seconds)
+{
+        uint64_t look;
+        uint64_t now;
+
+        assert_non_null(stand->idle.timer);
+        assert_true(sd_event_source_get_time(stand->idle.timer, &look) >= 0);
+        assert_true(sd_event_now(agent_event(&stand->agent), CLOCK_MONOTONIC, &now) >= 0);
+        /* Less what has passed since, beside others. */
+        assert_in_range(look - now, (seconds / 2 - 5) * 1000000, seconds * 1000000 + 1000);
+        assert_true(sd_event_source_set_time(stand->idle.timer, 0) >= 0);
+        do
+                http_finish(stand->agent.http);
+        while (sd_event_run(agent_event(&stand->agent), 0) > 0);
+}
+
+/* When SSM refuses to be asked so often. */
+static void test_each_refusal_makes_the_next_look_later(void **state)
+{
+        struct stand *stand = *state;
+
+        for (int i = 0; i < 2; i++) {
+                expect_look(stand, 400, THROTTLED);
+                expect_look(stand, 400, THROTTLED);
+                expect_look(stand, 200, FOUND);
+                expect_look(stand, 200, FOUND);
+                memset(&seen, 0, sizeof(seen));
+                stand->agent.settings.idle_poll_seconds = 30;
+                idle_start(&stand->idle, &events, stand);
+                assert_next_look(stand, 30);
+                assert_next_look(stand, 60);
+                assert_next_look(stand, 120);
+                assert_next_look(stand, 30);
+                /* A job comes and goes, and nothing of this is remembered. */
+                stand->idle.failures = 3;
+                idle_release(&stand->idle);
         }
 }
 
@@ -180,6 +223,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 STAND_IDENTIFIED(test_a_refusal_of_s3_is_not_the_end_of_the_object),
                 STAND_IDENTIFIED(test_the_end_of_the_parameter_is_waited_for),
+                STAND_IDENTIFIED(test_each_refusal_makes_the_next_look_later),
                 STAND_IDENTIFIED(test_the_report_is_repeated_after_ten_polls),
                 STAND_IDENTIFIED(test_a_worker_is_left_alone_until_it_ends),
                 STAND_IDENTIFIED(test_who_does_not_answer_is_not_waited_for),
