@@ -38,7 +38,6 @@ CPU_SECONDS = 15  # a program that never waits; unit programs take less than two
 MEMORY = 4 << 30
 SEEDS = 20
 
-AGENT = ["agent_end", "agent_alarm", "agent_start", "agent_idle", "agent_parts", "agent_clock"]
 GITHUB = ["github_call", "github_runners", "github_token", "github_app", "github_versions"]
 # Files that decide, with the unit programs that cover them.
 FILES = {
@@ -46,13 +45,13 @@ FILES = {
     "lib/github/call.c": GITHUB,
     "lib/github/installation_token.c": ["github_token", *GITHUB],
     "lib/github/runners.c": ["github_runners", "registration"],
-    "runner-agent/alarm.c": ["agent_alarm", *AGENT],
-    "runner-agent/idle.c": ["agent_idle", *AGENT],
+    "runner-agent/alarm.c": ["agent_alarm", "agent_life"],
+    "runner-agent/idle.c": ["agent_idle", "agent_life"],
     "runner-agent/life.c": ["agent_life"],
     "runner-agent/life_end.c": ["agent_life"],
     "runner-agent/life_idle.c": ["agent_life"],
     "runner-agent/run.c": ["agent_run"],
-    "runner-agent/runner_exit.c": ["agent_run", *AGENT],
+    "runner-agent/runner_exit.c": ["agent_run", "agent_parts"],
     "scaler/batch.c": ["batch", "batch_retry"],
     "scaler/completed.c": ["completed"],
     "scaler/dead_letter.c": ["dead_letter"],
