@@ -598,12 +598,31 @@ static void what_cannot_be_read_becomes_a_dead_letter_at_once(void **state)
         const struct stage_message messages[] = {
                 {"a", "{}", 0, NULL},
                 {"b", ENDED("i-1\\\"; DROP"), 0, NULL},
+                /* Who puts events on EventBridge cannot speak for EC2. */
+                {"c",
+                        "{\"source\":\"scale-agent.runner\",\"detail-type\":\"EC2 Instance "
+                        "State-change "
+                        "Notification\",\"detail\":{\"instance-id\":\"i-00000001\",\"state\":"
+                        "\"terminated\"}}",
+                        0, NULL},
+                {"d", "{\"source\":\"aws.ec2\",\"detail-type\":\"Runner Report\",\"detail\":{}}", 0,
+                        NULL},
+                {"e", "{\"source\":\"aws.ec2\"}", 0, NULL},
+                {"f", "{\"detail-type\":\"Runner Report\"}", 0, NULL},
+                {"g",
+                        "{\"source\":\"aws.ec2\",\"detail-type\":\"EC2 Instance State-change "
+                        "Notification\",\"detail\":{\"state\":\"terminated\"}}",
+                        0, NULL},
+                {"h", "[", 0, NULL},
         };
 
-        stage_expect_sent(stage, "unknown event");
+        for (int i = 0; i < 5; i++)
+                stage_expect_sent(stage, "unknown event");
         stage_expect_sent(stage, "is not an instance id");
-        assert_string_equal(stage_batch(stage, instance_handle, messages, 2), STAGE_NONE_FAILED);
-        assert_int_equal(script_requests(stage->script), 2);
+        stage_expect_sent(stage, "detail.instance-id");
+        stage_expect_sent(stage, "the event");
+        assert_string_equal(stage_batch(stage, instance_handle, messages, 8), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 8);
 }
 
 static void a_machine_there_is_no_time_for_comes_again(void **state)
