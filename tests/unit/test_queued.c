@@ -351,6 +351,38 @@ static void an_earlier_launch_of_the_same_batch_is_dropped(void **state)
         assert_string_equal(queued_batch(stage, messages, 3), STAGE_NONE_FAILED);
 }
 
+/* In whatever order they come, and of one launch the one that was sent last. */
+static void of_a_job_s_messages_one_counts(void **state)
+{
+        static const struct {
+                const char *more[4];
+                const char *counts; /* a part of what is sent on */
+        } rows[] = {
+                {{",\"launch\":1", "", ",\"launch\":1,\"sends\":2", ",\"launch\":1,\"sends\":1"},
+                        "\\\"sends\\\":2,"},
+                {{",\"launch\":2", ",\"launch\":1,\"sends\":3", "", ",\"sends\":4"},
+                        "\\\"launch\\\":2,"},
+                {{",\"sends\":1", ",\"sends\":4", ",\"launch\":1,\"sends\":1", ",\"sends\":2"},
+                        "\\\"launch\\\":1,"},
+                /* The same twice. */
+                {{",\"sends\":1", ",\"sends\":1", "", ""}, "\\\"sends\\\":1,"},
+        };
+        struct stage *stage = *state;
+
+        github_release(stage->scaler.github);
+        free(MEM_STEAL(stage->scaler.github));
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct stage_message messages[4];
+
+                for (size_t j = 0; j < 4; j++)
+                        messages[j] = (struct stage_message){
+                                .id = "m", .body = queued_job_with(1, "linux", rows[i].more[j])};
+                stage_expect_sent(stage, rows[i].counts);
+                stage_expect_sent(stage, "wait: settings cannot be read");
+                assert_string_equal(queued_batch(stage, messages, 4), STAGE_NONE_FAILED);
+        }
+}
+
 static void every_machine_is_watched(void **state)
 {
         struct stage *stage = *state;
@@ -517,6 +549,7 @@ int main(void)
                 TEST(an_instance_of_the_same_name_is_adopted),
                 TEST(a_job_whose_instance_is_spent_gets_the_next_launch),
                 TEST(an_earlier_launch_of_the_same_batch_is_dropped),
+                TEST(of_a_job_s_messages_one_counts),
                 TEST(every_machine_is_watched),
                 TEST(bad_messages_fail_alone),
                 TEST(without_its_settings_jobs_wait),
