@@ -95,6 +95,11 @@ static void a_runner_whose_version_is_refused_gives_nothing_back(void **state)
         assert_string_equal(
                 report(stage, "failed", "0", ",\"exit_code\":7" TIMES("")), STAGE_NONE_FAILED);
         assert_int_equal(script_requests(stage->script), 1);
+        forget(stage);
+        stage_expect_sent(stage, "\\\"relaunches\\\":1");
+        stage_expect_sent(stage, "is given another machine");
+        assert_string_equal(
+                report(stage, "failed", "0", ",\"exit_code\":8" TIMES("")), STAGE_NONE_FAILED);
 }
 
 /* The report comes again, and people are told then. */
