@@ -58,7 +58,7 @@ FILES = {
     "scaler/in_progress.c": ["in_progress"],
     "scaler/instance.c": ["instance", "handle_report"],
     "scaler/notify.c": ["notify"],
-    "scaler/queued.c": ["queued", "recall", "park"],
+    "scaler/queued.c": ["queued", "breaker", "park", "fork", "setback"],
     "scaler/queued_settle.c": ["queued", "recall", "registration", "undo_launches"],
     "scaler/watch.c": ["watch"],
     "scaler/webhook.c": ["webhook", "delivery"],

@@ -360,6 +360,13 @@ static void a_machine_that_ended_well_costs_no_call_to_github(void **state)
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
         assert_int_equal(script_requests(stage->script), 2);
+        assert_logged(stage, "machine ended");
+        /* Without that reason nobody knows. */
+        expect_described_as(stage, "i-00000001", "", WITH_JOB);
+        expect_no_parameter(stage);
+        expect_found(stage, 200, "{\"runners\":[]}");
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
 }
 
 static void a_runner_that_cannot_be_removed_is_a_failure(void **state)
