@@ -107,7 +107,7 @@ static void jobs_that_differ_in_one_thing_are_launched_apart(void **state)
 static void another_attempt_of_a_job_is_another_job(void **state)
 {
         struct stage *stage = *state;
-        const struct stage_message messages[] = {
+        struct stage_message messages[] = {
                 {"a", queued_job(1, "linux"), 0, NULL},
                 {"b",
                         "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"attempt\":2,\"repository\":"
@@ -117,10 +117,15 @@ static void another_attempt_of_a_job_is_another_job(void **state)
                         0, NULL},
         };
 
-        expect_launch(stage, "MaxCount=2&", 1, 2);
-        expect_registration(stage, 1);
-        expect_registration(stage, 2);
-        assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+        for (int i = 0; i < 2; i++) {
+                expect_launch(stage, "MaxCount=2&", 2 * i + 1, 2 * i + 2);
+                expect_registration(stage, 2 * i + 1);
+                expect_registration(stage, 2 * i + 2);
+                assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
+                /* ... whichever comes first. */
+                messages[0].body = messages[1].body;
+                messages[1].body = queued_job(1, "linux");
+        }
 }
 
 static void duplicate_messages_share_an_instance(void **state)
