@@ -5,6 +5,8 @@
  * job's URL as a tag.
  */
 
+#include <stdlib.h>
+
 #include "stage.h"
 
 #define JOB(id, runner)                                                                \
@@ -31,6 +33,41 @@ static void the_instance_is_tagged_with_its_job(void **state)
         assert_string_equal(stage_one(stage, in_progress_handle, JOB("1", "i-0123456789abcdef0")),
                 STAGE_NONE_FAILED);
         assert_logged(stage, "\"spec\":\"linux\",\"QueueTime\":2500,\"job\":1");
+}
+
+/* What GitHub does not say is not measured, and what it does not link is not tagged. */
+static void a_queue_time_has_a_beginning_and_an_end(void **state)
+{
+        static const struct {
+                const char *members;
+                const char *queue_time; /* NULL: none */
+        } rows[] = {
+                {",\"queued_ms\":1000,\"started_ms\":1000", "\"QueueTime\":0,"},
+                {",\"queued_ms\":1,\"started_ms\":3", "\"QueueTime\":2,"},
+                {",\"queued_ms\":1000,\"started_ms\":999", NULL},
+                {",\"started_ms\":1000", NULL},
+                {",\"queued_ms\":1000", NULL},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *body = mem_format(
+                        "{\"action\":\"in_progress\",\"id\":1,\"run_id\":2,\"repository\":\"o/r\","
+                        "\"labels\":[],\"spec\":\"linux\",\"runner_name\":\"i-00000001\"%s}",
+                        rows[i].members);
+                struct stage *stage;
+
+                if (i > 0) {
+                        stage_tear_down(state);
+                        stage_set_up(state);
+                }
+                stage = *state;
+                assert_string_equal(stage_one(stage, in_progress_handle, body), STAGE_NONE_FAILED);
+                if (rows[i].queue_time)
+                        assert_logged(stage, rows[i].queue_time);
+                else
+                        assert_not_logged(stage, "QueueTime");
+                assert_int_equal(script_requests(stage->script), 0);
+        }
 }
 
 static void other_runners_are_left_alone(void **state)
@@ -121,6 +158,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(the_instance_is_tagged_with_its_job),
+                TEST(a_queue_time_has_a_beginning_and_an_end),
                 TEST(other_runners_are_left_alone),
                 TEST(what_is_denied_for_good_is_left_alone),
                 TEST(a_denial_that_cannot_be_explained_comes_again),
