@@ -71,9 +71,18 @@ static enum service service_of(const struct http_call *call)
         abort();
 }
 
-/* Whether the call is refused before it has an effect; the answer is then filled. */
-static bool is_refused(struct world *world, enum service service, struct answer *answer)
+/* In every other outage, GitHub knows none of its jobs. */
+static bool is_forgetful(const struct world *world, const struct http_call *call)
 {
+        return world->outages[FAULT_GITHUB].from_ms % 2 == 1 && strcmp(call->method, "GET") == 0 &&
+               strstr(buf_string(&call->url), "/actions/jobs/");
+}
+
+/* Whether the call is refused before it has an effect; the answer is then filled. */
+static bool is_refused(struct world *world, struct try *try)
+{
+        enum service service = try->service;
+        struct answer *answer = &try->answer;
         int outage = services[service].outage;
         bool down = outage >= 0 && fault_is_down(world, (enum fault)outage);
 
@@ -89,6 +98,8 @@ static bool is_refused(struct world *world, enum service service, struct answer 
                         answer_ec2_error(answer, 503, "ServiceUnavailable");
                 else if (service == SERVICE_S3)
                         answer_s3_error(answer, 500, "InternalError");
+                else if (service == SERVICE_GITHUB && down && is_forgetful(world, try->call))
+                        answer_text(answer, 404, "{\"message\":\"Not Found\"}");
                 else if (service == SERVICE_GITHUB)
                         answer_text(answer, 503, "<html>no server is available</html>");
                 else
@@ -125,7 +136,7 @@ static void serve(struct world *world, struct try *try)
         char action[64];
 
         action_of(call, action);
-        if (is_refused(world, try->service, &try->answer))
+        if (is_refused(world, try))
                 return;
         if (call->body.size > 0 && try->service != SERVICE_EC2)
                 (void)json_parse(buf_string(&call->body), call->body.size, "", &body, NULL);
