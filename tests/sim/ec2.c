@@ -41,6 +41,19 @@ static bool is_shown(const struct machine *machine)
                (machine->stage != MACHINE_ENDED || world->now_ms < machine->ended_ms + SHOWN_MS);
 }
 
+/* Soon after a machine's end, at a moment of its own, EC2 has taken its tags away; and whatever a
+ * role may do only to what carries a tag is denied from then on. */
+static bool is_faded(const struct machine *machine)
+{
+        return machine->stage == MACHINE_ENDED &&
+               machine->world->now_ms > machine->ended_ms + machine->launched_ms % (20 * MINUTE);
+}
+
+static const char *tag_of(const struct machine *machine, const char *key)
+{
+        return is_faded(machine) ? NULL : machine_tag(machine, key);
+}
+
 static void add_instance(struct buf *xml, const struct machine *machine)
 {
         char launched[CLOCK_TEXT_SIZE];
@@ -61,7 +74,7 @@ static void add_instance(struct buf *xml, const struct machine *machine)
         buf_add_string(xml,
                 "<placement><availabilityZone>" REGION "a</availabilityZone></placement>"
                 "<tagSet>");
-        for (size_t i = 0; i < machine->n_tags; i++)
+        for (size_t i = 0; i < machine->n_tags && !is_faded(machine); i++)
                 buf_add_format(xml, "<item><key>%s</key><value>%s</value></item>",
                         machine->tags[i].key, machine->tags[i].value);
         buf_add_string(xml, "</tagSet></item>");
@@ -220,7 +233,7 @@ static const char *filtered(const struct machine *machine, const char *name)
                 return machine->token;
         if (strcmp(name, "instance-state-name") == 0)
                 return state_of(machine);
-        return strncmp(name, "tag:", 4) == 0 ? machine_tag(machine, name + 4) : NULL;
+        return strncmp(name, "tag:", 4) == 0 ? tag_of(machine, name + 4) : NULL;
 }
 
 static bool passes_filter(const struct machine *machine, const char *form, int number)
@@ -283,6 +296,20 @@ static void describe_instances(struct world *world, const char *form, struct ans
 
 /* -- the others -- */
 
+/* Whether the call on MACHINE (NULL: of an id that never was) is refused; the answer is then
+ * filled. */
+static bool is_refused(const struct machine *machine, struct answer *answer)
+{
+        if (machine &&
+                (is_faded(machine) || (machine->stage == MACHINE_ENDED && !is_shown(machine))))
+                answer_ec2_error(answer, 403, "UnauthorizedOperation");
+        else if (!machine || !is_shown(machine))
+                answer_ec2_error(answer, 400, "InvalidInstanceID.NotFound");
+        else
+                return false;
+        return true;
+}
+
 static void terminate_instances(struct world *world, const char *form, struct answer *answer)
 {
         for (int i = 1;; i++) {
@@ -291,10 +318,8 @@ static void terminate_instances(struct world *world, const char *form, struct an
 
                 if (!id)
                         break;
-                if (!machine || !is_shown(machine)) {
-                        answer_ec2_error(answer, 400, "InvalidInstanceID.NotFound");
+                if (is_refused(machine, answer))
                         return;
-                }
         }
         for (int i = 1;; i++) {
                 _cleanup_free_ char *id = form_item(form, "InstanceId", i, NULL);
@@ -313,10 +338,8 @@ static void create_tags(struct world *world, const char *form, struct answer *an
         _cleanup_free_ char *id = form_value(form, "ResourceId.1");
         struct machine *machine = id ? machine_find(world, id) : NULL;
 
-        if (!machine || !is_shown(machine)) {
-                answer_ec2_error(answer, 400, "InvalidInstanceID.NotFound");
+        if (is_refused(machine, answer))
                 return;
-        }
         add_tags(machine, form, "");
         answer_text(answer, 200, "<CreateTagsResponse><return>true</return></CreateTagsResponse>");
 }
