@@ -18,6 +18,7 @@
 
 #define VERSION "1"
 #define KEY_ID_SIZE 8
+#define UNTIL_MAX INT64_C(100000000000) /* no later moment is meant */
 #define SIGNATURE_SIZE (DIGEST_HEX_SIZE - 1)
 
 static const struct {
@@ -97,9 +98,16 @@ const char *ticket_refusal_name(enum ticket_refusal refusal)
 struct key {
         const char *text; /* borrowed */
         size_t size;
-        int64_t until_ms; /* 0: no end */
+        int64_t until_ms; /* 0: none is given */
         char id[KEY_ID_SIZE + 1];
 };
+
+static int64_t read_until_ms(const char *text)
+{
+        int64_t seconds = strtoll(text, NULL, 10);
+
+        return seconds > 0 && seconds < UNTIL_MAX ? seconds * MSEC_PER_SEC : 0;
+}
 
 /* The next key of *TEXT, which moves on: whether there is one. A line that is no key is skipped. */
 static bool next_key(const char **text, struct key *ret)
@@ -115,7 +123,7 @@ static bool next_key(const char **text, struct key *ret)
                         continue;
                 *ret = (struct key){.text = line, .size = size};
                 if (line[size] == ' ')
-                        ret->until_ms = strtoll(line + size, NULL, 10) * MSEC_PER_SEC;
+                        ret->until_ms = read_until_ms(line + size);
                 digest_sha256_hex(line, size, hex);
                 memcpy(ret->id, hex, KEY_ID_SIZE);
                 return true;
@@ -123,12 +131,11 @@ static bool next_key(const char **text, struct key *ret)
         return false;
 }
 
-/* The key of this id that is believed at NOW_MS. */
+/* The key of this id that is believed at NOW_MS: the first one, or one whose end is to come. */
 static bool find_key(const char *keys, const char *id, int64_t now_ms, struct key *ret)
 {
-        while (next_key(&keys, ret))
-                if (strncmp(ret->id, id, KEY_ID_SIZE) == 0 &&
-                        (ret->until_ms == 0 || now_ms < ret->until_ms))
+        for (bool first = true; next_key(&keys, ret); first = false)
+                if (strncmp(ret->id, id, KEY_ID_SIZE) == 0 && (first || now_ms < ret->until_ms))
                         return true;
         return false;
 }

@@ -11,7 +11,8 @@
  * Keys are a text of at most two lines, as in the parameter PREFIX/ticket-key:
  *
  *      KEY             signs, and is believed
- *      KEY UNTIL       the one before it, believed until then: epoch seconds
+ *      KEY UNTIL       the one before it, believed until then: epoch seconds. Without them it is
+ * not
  */
 
 #include <stdint.h>

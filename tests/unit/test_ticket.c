@@ -108,7 +108,7 @@ static void one_other_byte_is_refused(void **state)
 
                 for (int bit = 0; bit < 7; bit++) {
                         text[i] = (char)(byte ^ (1 << bit));
-                        if (check(text, KEY "\n" OTHER_KEY) == 0)
+                        if (check(text, KEY "\n" OTHER_KEY " 1767323046") == 0)
                                 fail_msg("byte %zu, bit %d", i, bit);
                 }
                 text[i] = byte;
@@ -175,12 +175,21 @@ static void a_signature_of_something_else_is_refused(void **state)
 /* The key before is believed as long as a ticket of its time may come. */
 static void the_key_before_is_believed_until_its_time(void **state)
 {
+        /* A command that was to print the time has failed, or printed another thing. */
+        static const char *const endless[] = {
+                "", " ", " x", " 0", " -1", " 99999999999999999999", " 100000000000"};
         _cleanup_free_ char *text = signed_ticket(OTHER_KEY, SIGNED_CONTENT("0"));
 
         (void)state;
         assert_int_equal(check(text, KEY), TICKET_UNKNOWN_KEY);
         assert_int_equal(check(text, KEY "\n" OTHER_KEY " 1767323046\n"), 0);
         assert_int_equal(check(text, KEY "\n" OTHER_KEY " 1767323045\n"), TICKET_UNKNOWN_KEY);
+        for (size_t i = 0; i < ARRAY_SIZE(endless); i++) {
+                _cleanup_free_ char *keys = mem_format(KEY "\n" OTHER_KEY "%s\n", endless[i]);
+
+                assert_int_equal(check(text, keys), TICKET_UNKNOWN_KEY);
+        }
+        assert_int_equal(check(text, OTHER_KEY " \n"), 0);
         assert_int_equal(check(text, ""), TICKET_UNKNOWN_KEY);
         assert_int_equal(check(text, NULL), TICKET_UNKNOWN_KEY);
 }
