@@ -203,6 +203,24 @@ static int note_loss(
         return spec ? breaker_note_loss(machines->scaler, spec, instance->id, err) : 0;
 }
 
+static int follow(struct machines *machines, const struct ec2_instance *instance, struct err *err)
+{
+        _cleanup_(job_release) struct job job = {0};
+        int r;
+
+        if (!loss_job_of(instance, &job))
+                return 0;
+        r = loss_follow(machines->scaler, &job, instance->id, err);
+        return r < 0 ? err_prefix(err, r, "instance %s", instance->id) : 0;
+}
+
+/* Whatever came of its warning: the end is the one event that every lost machine has. */
+static int follow_loss(
+        struct machines *machines, const struct ec2_instance *instance, struct err *err)
+{
+        return loss_is_evident(instance) ? follow(machines, instance, err) : 0;
+}
+
 static int handle_spot_warning(
         struct machines *machines, const struct machine *machine, struct err *err)
 {
@@ -219,22 +237,15 @@ static int handle_spot_warning(
                 return r;
         if (!ec2_instance_tag(machine->instance, JOB_TAG))
                 return 0; /* no job yet: nothing that people would notice is lost */
+        /* Its end may have been handled already, or be in the same batch: without the tag that has
+         * just been set, it may have looked like any other. */
+        if (!ec2_instance_lives(machine->instance))
+                r = follow(machines, machine->instance, err);
+        if (r < 0)
+                return r;
         return tell_job_lost(machines->scaler, machine->instance,
                 "EC2 takes its spot instance back",
                 loss_may_rerun(machines->config, machine->instance), err);
-}
-
-/* Whatever came of its warning: the end is the one event that every lost machine has. */
-static int follow_loss(
-        struct machines *machines, const struct ec2_instance *instance, struct err *err)
-{
-        _cleanup_(job_release) struct job job = {0};
-        int r;
-
-        if (!loss_is_evident(instance) || !loss_job_of(instance, &job))
-                return 0;
-        r = loss_follow(machines->scaler, &job, instance->id, err);
-        return r < 0 ? err_prefix(err, r, "instance %s", instance->id) : 0;
 }
 
 /* EC2 takes an ended machine's tags away, forgets it after an hour, and an event may come later

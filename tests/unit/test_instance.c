@@ -529,6 +529,31 @@ static void a_machine_that_ec2_has_forgotten_shows_by_its_parameter(void **state
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
 }
 
+/* The agent ends the machine within the two minutes, so that EC2 gives that as the reason. */
+static void a_warning_that_comes_with_or_after_the_end_is_followed(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", ENDED("i-00000001"), 0, NULL}, {"b", WARNING("i-00000001"), 0, NULL}};
+
+        for (size_t n = 2; n > 0; n--) {
+                script_expect(stage->script, "POST", STAGE_EC2, "Action=DescribeInstances", 200,
+                        "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
+                        "<instanceId>i-00000001</instanceId><instanceState><name>terminated</name>"
+                        "</instanceState><stateReason><code>Client.InstanceInitiatedShutdown</code>"
+                        "</stateReason><tagSet>" WITH_RUN "</tagSet></item></instancesSet></item>"
+                        "</reservationSet></DescribeInstancesResponse>");
+                script_expect(stage->script, "POST", STAGE_EC2, INTERRUPTED, 200,
+                        "<CreateTagsResponse/>");
+                if (n == 2)
+                        expect_no_parameter(stage);
+                stage_expect_sent(stage, "EC2 takes its spot instance back");
+                stage_expect_sent(stage, "{\\\"action\\\":\\\"lost\\\",\\\"id\\\":9,");
+                assert_string_equal(stage_batch(stage, instance_handle, messages + 2 - n, n),
+                        STAGE_NONE_FAILED);
+        }
+}
+
 static void a_machine_without_tags_is_forgotten_in_part(void **state)
 {
         struct stage *stage = *state;
@@ -675,6 +700,7 @@ int main(void)
                 TEST(a_job_that_was_lost_with_its_machine_is_followed),
                 TEST(machines_of_others_are_left_alone),
                 TEST(a_machine_that_ec2_has_forgotten_shows_by_its_parameter),
+                TEST(a_warning_that_comes_with_or_after_the_end_is_followed),
                 TEST(a_machine_without_tags_is_forgotten_in_part),
                 TEST(only_the_end_of_a_machine_matters),
                 TEST(the_tags_say_where_a_runner_is_registered),
