@@ -140,6 +140,13 @@ static bool find_key(const char *keys, const char *id, int64_t now_ms, struct ke
         return false;
 }
 
+bool ticket_has_key(const char *keys)
+{
+        struct key key;
+
+        return next_key(&keys, &key);
+}
+
 /* -- printing -- */
 
 static char *print_content(const struct ticket *ticket)

@@ -15,6 +15,7 @@
  * not
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "exchange/handover.h"
@@ -37,6 +38,9 @@ struct ticket {
 };
 
 void ticket_release(struct ticket *ticket);
+
+/* Whether KEYS has a key to sign with. Pure. */
+bool ticket_has_key(const char *keys);
 
 /* Signs with the first of KEYS; the caller frees. NULL without one. */
 char *ticket_print(const struct ticket *ticket, const char *keys);

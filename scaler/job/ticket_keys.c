@@ -87,7 +87,7 @@ int ticket_keys_make(struct scaler *scaler, const char **ret, struct err *err)
 {
         int r = 0;
 
-        if (scaler->ticket_keys.size == 0 || age_ms(scaler) > KEPT_MS)
+        if (!ticket_has_key(buf_string(&scaler->ticket_keys)) || age_ms(scaler) > KEPT_MS)
                 r = read_keys(scaler, err);
         if (r == SSM_NOT_FOUND) {
                 r = store_new_key(scaler, err);
@@ -99,6 +99,11 @@ int ticket_keys_make(struct scaler *scaler, const char **ret, struct err *err)
         if (r > 0)
                 r = err_set(err, -ENOENT, "the key of tickets was stored, but cannot be read yet");
         *ret = buf_string(&scaler->ticket_keys);
+        if (r == 0 && !ticket_has_key(*ret))
+                r = err_set(err, -EINVAL,
+                        "the SSM parameter ticket-key holds no key, of %d characters or more: "
+                        "delete it, and a new one is made",
+                        TICKET_KEY_SIZE);
         return r;
 }
 

@@ -120,6 +120,24 @@ static void without_a_key_machines_wait(void **state)
         assert_int_equal(script_requests(stage->script), 3);
 }
 
+/* Else each machine would get a hand-over without a ticket, and no report of it be believed. */
+static void a_text_that_is_no_key_is_none(void **state)
+{
+        struct stage *stage = *state;
+        const char *keys;
+        struct err err;
+
+        for (int i = 0; i < 2; i++) {
+                start_anew(stage);
+                expect_get(stage, 200, VALUE("too short"));
+                assert_int_equal(ticket_keys_make(&stage->scaler, &keys, &err), -EINVAL);
+                assert_contains(err.text, "delete it, and a new one is made");
+        }
+        expect_get(stage, 200, VALUE(OTHER_KEY)); /* as soon as there is one */
+        assert_int_equal(ticket_keys_make(&stage->scaler, &keys, &err), 0);
+        assert_string_equal(keys, OTHER_KEY);
+}
+
 static void the_hand_over_has_a_ticket(void **state)
 {
         struct stage *stage = *state;
@@ -181,6 +199,7 @@ int main(void)
                 TEST(a_new_key_is_long_and_another_each_time),
                 TEST(a_warm_process_asks_each_quarter_of_an_hour),
                 TEST(without_a_key_machines_wait),
+                TEST(a_text_that_is_no_key_is_none),
                 TEST(the_hand_over_has_a_ticket),
                 TEST(who_checks_makes_no_key_and_asks_once_a_minute),
                 TEST(who_checks_asks_each_quarter_of_an_hour),
