@@ -19,6 +19,8 @@
 
 #define RETRY_FIRST_SECONDS 15
 #define RETRY_MAX_SECONDS 240
+/* After five minutes, a refusal is no passing one, such as of a role that was just made. */
+#define REFUSALS_MAX 4
 
 /* What a record needs of the event's time. */
 #define RECORD_NEEDS_MS (5 * MSEC_PER_SEC)
@@ -98,6 +100,15 @@ void record_hide(struct record *record, int result, int64_t seconds, const struc
         record->result = result;
         record->hidden_seconds = seconds;
         record->err = *err;
+}
+
+void record_judge(struct record *record)
+{
+        static const int refusals[] = {-EBADMSG, -EACCES, -ENOENT};
+
+        for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
+                if (record->result == refusals[i] && record->receive_count >= REFUSALS_MAX)
+                        record->final = true;
 }
 
 int batch_has_time(const struct scaler *scaler, struct err *err)

@@ -259,4 +259,6 @@ void completed_handle(struct scaler *scaler, struct batch *batch)
         batch_each(scaler, batch, handle_record, &completed);
         follow_losses(scaler, &completed);
         delete_parameters(scaler, &completed);
+        for (size_t i = 0; i < batch->n_records; i++)
+                record_judge(&batch->records[i]);
 }

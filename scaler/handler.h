@@ -62,6 +62,10 @@ typedef int (*record_handler)(
  * whole batch again, with what is done already. */
 void batch_each(struct scaler *scaler, struct batch *batch, record_handler handle, void *userdata);
 
+/* Makes RECORD final if it failed by a refusal, for the fourth time: what passes may last for an
+ * hour, and comes again as often as its queue allows. */
+void record_judge(struct record *record);
+
 /* Whether the event's time suffices for another record: 0, or -ETIME with the reason in ERR. */
 int batch_has_time(const struct scaler *scaler, struct err *err);
 

@@ -72,4 +72,6 @@ static int handle_record(
 void in_progress_handle(struct scaler *scaler, struct batch *batch)
 {
         batch_each(scaler, batch, handle_record, NULL);
+        for (size_t i = 0; i < batch->n_records; i++)
+                record_judge(&batch->records[i]);
 }

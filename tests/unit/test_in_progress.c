@@ -115,6 +115,23 @@ static void what_is_denied_for_good_is_left_alone(void **state)
         }
 }
 
+/* An outage of EC2's is no reason to give up; five minutes of refusals are. */
+static void an_outage_is_waited_for(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message late = {"a", JOB("1", "i-00000001"), 29, NULL};
+        const struct stage_message fourth = {"a", JOB("1", "i-00000001"), 4, NULL};
+
+        setenv("MAX_RECEIVE_COUNT", "30", 1);
+        script_serve(stage->script, "POST", STAGE_EC2, "Action=CreateTags", 503, "");
+        assert_string_equal(stage_batch(stage, in_progress_handle, &late, 1), STAGE_FAILED("a"));
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(stage_batch(stage, in_progress_handle,
+                                    &(const struct stage_message){"b", "{}", 4, NULL}, 1),
+                STAGE_NONE_FAILED);
+        assert_string_equal(stage_batch(stage, in_progress_handle, &fourth, 1), STAGE_FAILED("a"));
+}
+
 static void a_denial_that_cannot_be_explained_comes_again(void **state)
 {
         struct stage *stage = *state;
@@ -161,6 +178,7 @@ int main(void)
                 TEST(a_queue_time_has_a_beginning_and_an_end),
                 TEST(other_runners_are_left_alone),
                 TEST(what_is_denied_for_good_is_left_alone),
+                TEST(an_outage_is_waited_for),
                 TEST(a_denial_that_cannot_be_explained_comes_again),
                 TEST(only_what_failed_comes_again),
         };
