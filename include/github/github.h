@@ -136,6 +136,7 @@ struct http_call *github_get_job(
 struct github_job {
         char status[24]; /* "queued", "waiting", "pending", "requested", "in_progress", "completed"
                           */
+        char runner[64]; /* the name of its runner; "" */
         char **labels;   /* its runs-on; owned */
         size_t n_labels;
 };

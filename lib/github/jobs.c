@@ -63,6 +63,7 @@ int github_get_job_answer(const struct http_call *call, struct github_job *ret, 
 {
         _cleanup_json_ cJSON *body = NULL;
         const char *status = NULL;
+        const char *runner;
         int r;
 
         if (call->result >= 0 && call->status == 404)
@@ -76,6 +77,8 @@ int github_get_job_answer(const struct http_call *call, struct github_job *ret, 
                 return http_call_prefix(call, r, err);
         *ret = (struct github_job){0};
         snprintf(ret->status, sizeof(ret->status), "%s", status);
+        runner = json_string(body, "runner_name");
+        snprintf(ret->runner, sizeof(ret->runner), "%s", runner ? runner : "");
         read_labels(json_get(body, "labels"), ret);
         return 0;
 }

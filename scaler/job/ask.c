@@ -79,6 +79,7 @@ static void on_answer(struct http_call *answered, void *userdata)
         } else {
                 question->job->missing = 0;
                 question->state = state_of(found.status);
+                memcpy(question->runner, found.runner, sizeof(question->runner));
                 take_labels(question->job, &found.labels, &found.n_labels);
         }
 }
@@ -131,6 +132,7 @@ static bool take_answer(struct question *question, struct github_run_jobs *found
                         continue;
                 question->job->missing = 0;
                 question->state = state_of(job->status);
+                memcpy(question->runner, job->runner, sizeof(question->runner));
                 take_labels(question->job, &job->labels, &job->n_labels);
                 return true;
         }

@@ -31,6 +31,7 @@ struct question {
 
         /* Results. */
         enum job_state state;
+        char runner[64]; /* the name of the runner that has it, or had it; "" */
         struct setback setback;
 };
 

@@ -79,18 +79,24 @@ static const struct ec2_instance *runs(const struct ec2_instances *machines, con
         return NULL;
 }
 
+static void note_spec_works(const struct looks *looks, const char *spec, int64_t launched_ms)
+{
+        struct err err;
+
+        if (spec && breaker_note_work(looks->scaler, spec, launched_ms, &err) < 0)
+                log_warning(&looks->scaler->log, "circuit breaker stays open",
+                        LOG_TEXT("spec", spec), LOG_TEXT("error", err.text));
+}
+
 /* Machines that run jobs show that their specs work: ours, not another stack's of the same name. */
 static void note_work(const struct looks *looks, const struct ec2_instances *machines)
 {
         for (size_t i = 0; i < machines->count; i++) {
-                const char *spec = ec2_instance_tag(&machines->items[i], "scale-agent:spec");
-                struct err err;
+                const struct ec2_instance *machine = &machines->items[i];
 
-                if (spec && launch_is_ours(looks->config, &machines->items[i]) &&
-                        breaker_note_work(
-                                looks->scaler, spec, machines->items[i].launched_ms, &err) < 0)
-                        log_warning(&looks->scaler->log, "circuit breaker stays open",
-                                LOG_TEXT("spec", spec), LOG_TEXT("error", err.text));
+                if (launch_is_ours(looks->config, machine))
+                        note_spec_works(looks, ec2_instance_tag(machine, "scale-agent:spec"),
+                                machine->launched_ms);
         }
 }
 
@@ -305,11 +311,21 @@ static bool is_over_unheard(const struct looks *looks, const struct look *look)
         return true;
 }
 
+/* The tag of its machine was lost with GitHub's webhook, and GitHub says it now. */
+static void note_job_ran(const struct looks *looks, const struct look *look)
+{
+        const struct job *job = &look->watched->job;
+
+        if (strcmp(look->question.runner, job->instance) == 0)
+                note_spec_works(looks, job->spec, job->launched_ms);
+}
+
 static int act(struct looks *looks, struct look *look, struct err *err)
 {
         switch (look->question.state) {
         case JOB_STATE_RUNS:
         case JOB_STATE_ENDED:
+                note_job_ran(looks, look);
                 return 0;
         case JOB_STATE_QUEUED:
                 if (is_idle(look) && !look->has_no_runner)
