@@ -242,29 +242,17 @@ static void on_created(struct world *world, void *userdata)
         job->assignable_ms = world->now_ms;
         world_tell(world, "GitHub: job %" PRId64 " is queued,%s", job->id, job->labels);
         job_tell_webhook(world, job, "queued");
-        if (fault_strikes(world, FAULT_CANCEL, 25))
+        if (fault_strikes(world, FAULT_CANCEL, 35))
                 world_after(world,
                         world_between(world, 0, world_chance(world, 50) ? MINUTE : 20 * MINUTE),
                         on_cancel, job);
-        if (fault_strikes(world, FAULT_THEFT, 20))
+        if (fault_strikes(world, FAULT_THEFT, 30))
                 world_after(world, world_between(world, 0, 2 * MINUTE), on_theft, job);
-        if (fault_strikes(world, FAULT_SLOW, 20)) {
-                job->assignable_ms = world->now_ms + world_between(world, MINUTE, 8 * MINUTE);
+        if (fault_strikes(world, FAULT_SLOW, 35)) {
+                job->assignable_ms = world->now_ms + world_between(world, MINUTE, 12 * MINUTE);
                 jobs_assign_later(world, job->assignable_ms - world->now_ms);
         }
         jobs_assign_later(world, world_between(world, 200, 2000));
-}
-
-void jobs_hurry(struct world *world)
-{
-        for (size_t i = 0; i < world->n_jobs; i++) {
-                struct sim_job *job = world->jobs[i];
-
-                if (job->state != JOB_STATE_WAITS || !fault_strikes(world, FAULT_SLOW, 50))
-                        continue;
-                job->assignable_ms = world->now_ms + world_between(world, 0, 8 * SECOND);
-                jobs_assign_later(world, job->assignable_ms - world->now_ms);
-        }
 }
 
 void job_add(struct world *world, int64_t delay_ms, const char *labels)
@@ -285,4 +273,25 @@ void job_add(struct world *world, int64_t delay_ms, const char *labels)
         world->jobs = mem_resize(world->jobs, world->n_jobs + 1, sizeof(*world->jobs));
         world->jobs[world->n_jobs++] = job;
         world_after(world, delay_ms, on_created, job);
+}
+
+/* What waits is assigned now; where nothing does, the next job comes now. */
+void jobs_hurry(struct world *world)
+{
+        bool waits = false;
+
+        for (size_t i = 0; i < world->n_jobs; i++) {
+                struct sim_job *job = world->jobs[i];
+
+                if (job->state != JOB_STATE_WAITS || job->assignable_ms == INT64_MAX)
+                        continue;
+                waits = true;
+                if (!fault_strikes(world, FAULT_SLOW, 50))
+                        continue;
+                job->assignable_ms = world->now_ms + world_between(world, 0, 4 * SECOND);
+                jobs_assign_later(world, job->assignable_ms - world->now_ms);
+        }
+        if (!waits && fault_strikes(world, FAULT_SLOW, 80))
+                job_add(world, world_between(world, 0, 3 * SECOND),
+                        world->jobs[world_random(world, (uint32_t)world->n_jobs)]->labels);
 }

@@ -76,7 +76,7 @@ struct run {
         "{\"name\":\"small\",\"labels\":[\"self-hosted\",\"small\"],\"instance_type\":\"t3."  \
         "large\","                                                                            \
         "\"launch_template\":\"scale-agent\",\"subnets\":[\"subnet-0a1b2c3d\"],"              \
-        "\"terminate_on_completed\":true,\"idle_limit_seconds\":300}]}"
+        "\"terminate_on_completed\":true,\"idle_limit_seconds\":120}]}"
 
 /* http_set_random() has no place for a world. */
 static struct world *random_world;
