@@ -201,6 +201,9 @@ sim: $(bin)/sim ## SEEDS=300 worlds with faults (FIRST_SEED=1, FAULTS=NAME,...);
 	$(q)$(bin)/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST_SEED)) \
 		$(if $(FAULTS),--faults $(FAULTS)) $(if $(CHECKS),--checks $(CHECKS))
 
+sim-bite: ## whether the simulation fails without each rule of the scaler; some minutes
+	$(q)tests/sim/bite
+
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
 $(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)
 	@mkdir -p $(@D)

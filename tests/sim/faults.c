@@ -123,21 +123,42 @@ static enum fault draw_one(struct world *world, uint32_t enabled)
         return fault;
 }
 
-/* A quarter of the seeds have one fault alone, the others have few to most of them. */
+#define BIT(fault) (UINT32_C(1) << (fault))
+
+/* Faults that do harm only together, and are hidden by most others. */
+static const uint32_t together[] = {
+        /* A job comes as its machine idles, and GitHub does not know that. */
+        BIT(FAULT_SLOW) | BIT(FAULT_LIES),
+        BIT(FAULT_SLOW) | BIT(FAULT_LIES) | BIT(FAULT_CANCEL),
+        /* What was launched, or is about to listen, is come upon again. */
+        BIT(FAULT_SLOW) | BIT(FAULT_KILL) | BIT(FAULT_LOST),
+        BIT(FAULT_SLOW) | BIT(FAULT_KILL) | BIT(FAULT_DELIVERY) | BIT(FAULT_REDELIVER),
+};
+
+static uint32_t draw_few_to_most(struct world *world, unsigned share)
+{
+        uint32_t faults = 0;
+
+        for (size_t i = 0; i < N_FAULTS; i++)
+                faults |= (uint32_t)world_chance(world, 5 + 22 * share) << i;
+        return faults;
+}
+
+/* A fifth of the seeds have one fault alone, another some that belong together, the others have few
+ * to most of them. */
 void faults_draw(struct world *world, uint32_t enabled)
 {
-        unsigned share = world_random(world, 4);
+        unsigned share = world_random(world, 5);
 
         world->faults_until_ms = FAULTS_LAST_MS;
-        for (size_t i = 0; i < N_FAULTS; i++) {
-                bool on = share > 0 && world_chance(world, 5 + 22 * share);
-
+        for (size_t i = 0; i < N_FAULTS; i++)
                 world->outages[i] = draw_outage(world);
-                world->faults |= (uint32_t)on << i;
-        }
-        world->faults &= enabled;
-        if (share == 0 && enabled)
-                world->faults = UINT32_C(1) << draw_one(world, enabled);
+        if (share == 0)
+                world->faults = enabled ? BIT(draw_one(world, enabled)) : 0;
+        else if (share == 4)
+                world->faults = together[world_random(world, ARRAY_SIZE(together))] & enabled;
+        else
+                world->faults = draw_few_to_most(world, share) & enabled;
         for (size_t i = 0; i < N_FAULTS; i++)
                 if (fault_is_on(world, (enum fault)i))
                         world_tell(world, "fault: %s", table[i].name);

@@ -89,8 +89,8 @@ void invariant_name(const struct machine *machine)
                 const char *other_name = name_of(other, &other_size);
 
                 if (other != machine && other->stage != MACHINE_ENDED && other_name &&
-                        world->now_ms - other->visible_ms > SEEN_MS &&
-                        size == other_size && strncmp(name, other_name, size) == 0)
+                        world->now_ms - other->visible_ms > SEEN_MS && size == other_size &&
+                        strncmp(name, other_name, size) == 0)
                         world_violate(world, "(d) %s is launched for %.*s, which has %s already",
                                 machine->id, (int)size, name, other->id);
         }
@@ -198,6 +198,9 @@ static const enum fault costly[] = {FAULT_DIE, FAULT_HANG, FAULT_SPOT, FAULT_DRO
         FAULT_SLOW, FAULT_KILL, FAULT_LOST, FAULT_CANCEL, FAULT_DELIVERY, FAULT_REFUSE,
         FAULT_REDELIVER, FAULT_THROTTLE, FAULT_ERROR, FAULT_IMAGE, FAULT_FORGED, FAULT_REPLAY};
 
+/* A job that is assigned so late costs a machine each time that one has idled for it. */
+#define MACHINES_FOR_A_LATE_JOB 3
+
 /* Faults that last, and may cost each job some. */
 static const enum fault lasting[] = {
         FAULT_LIMIT, FAULT_GITHUB, FAULT_SSM, FAULT_SQS, FAULT_EC2, FAULT_EVENTS};
@@ -209,6 +212,7 @@ static void check_launches(struct world *world)
 
         for (size_t i = 0; i < ARRAY_SIZE(costly); i++)
                 most += world->strikes[costly[i]];
+        most += (MACHINES_FOR_A_LATE_JOB - 1) * world->strikes[FAULT_SLOW];
         for (size_t i = 0; i < ARRAY_SIZE(lasting); i++)
                 most += fault_is_on(world, lasting[i]) ? 2 * (unsigned)world->n_jobs : 0;
         if (world->ran_instances > most)

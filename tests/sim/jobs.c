@@ -119,7 +119,7 @@ static bool has_labels(const char *runner, const char *job)
 
 static int64_t busy_lag(struct world *world)
 {
-        if (fault_strikes(world, FAULT_LIES, 60))
+        if (fault_strikes(world, FAULT_LIES, 75))
                 return world_between(world, 0, world_chance(world, 15) ? 12 * MINUTE : MINUTE);
         return 0;
 }
@@ -286,12 +286,12 @@ void jobs_hurry(struct world *world)
                 if (job->state != JOB_STATE_WAITS || job->assignable_ms == INT64_MAX)
                         continue;
                 waits = true;
-                if (!fault_strikes(world, FAULT_SLOW, 50))
+                if (!fault_strikes(world, FAULT_SLOW, 60))
                         continue;
-                job->assignable_ms = world->now_ms + world_between(world, 0, 4 * SECOND);
+                job->assignable_ms = world->now_ms + world_between(world, 0, 3 * SECOND);
                 jobs_assign_later(world, job->assignable_ms - world->now_ms);
         }
         if (!waits && fault_strikes(world, FAULT_SLOW, 80))
-                job_add(world, world_between(world, 0, 3 * SECOND),
+                job_add(world, world_between(world, 0, SECOND),
                         world->jobs[world_random(world, (uint32_t)world->n_jobs)]->labels);
 }

@@ -227,6 +227,7 @@ static void on_grace_over(struct world *world, void *userdata)
 static void report_idle(struct machine *machine)
 {
         machine->idle_reported_ms = machine->world->now_ms;
+        jobs_hurry(machine->world);
         if (!machine->idle_waits)
                 machine_report(machine, "idle", "no job within the idle limit");
 }
@@ -259,7 +260,6 @@ static void on_idle_limit(struct world *world, void *userdata)
         if (machine->stage != MACHINE_LISTENING)
                 return;
         machine->idle_ms = world->now_ms;
-        jobs_hurry(world);
         report_idle(machine);
         world_after(world, world_between(world, IDLE_POLL_MS / 2, IDLE_POLL_MS), look_for_parameter,
                 machine);

@@ -329,7 +329,7 @@ struct runner *runner_find(struct world *world, int64_t id);
 /* Gives waiting jobs to listening runners. */
 void jobs_assign(struct world *world);
 void jobs_assign_later(struct world *world, int64_t delay_ms);
-/* A machine has reached its idle limit: GitHub may give it a job at the worst moment. */
+/* A machine reports that it idles: GitHub may give it a job at the worst moment. */
 void jobs_hurry(struct world *world);
 /* Sends the webhook of what JOB is now. */
 void job_tell_webhook(struct world *world, const struct sim_job *job, const char *action);
