@@ -5,6 +5,10 @@
  * is terminated: no job may take that long. One that hangs is terminated in two sweeps: the first
  * deregisters its runner, which GitHub shows as offline, and marks the machine with a tag; a later
  * one looks whether a job came to it all the same, and ends it if not.
+ *
+ * A machine whose runner is gone is left alone: it may be working. So before a runner is
+ * deregistered, the tag says that this is about to happen. If the sweep is killed then, the next
+ * one knows why there is no runner.
  */
 
 #include <stdio.h>
@@ -18,7 +22,7 @@
 #include "machine/leftovers.h"
 #include "sweep.h"
 
-/* The mark: when its runner was deregistered, in seconds since 1970. */
+/* The mark: when its runner was deregistered, in seconds since 1970; 0: it is about to be. */
 #define HANGS_TAG "scale-agent:hangs-since"
 /* A job that was assigned a moment before shows up within this time. */
 #define GRACE_MS (90 * MSEC_PER_SEC)
@@ -32,6 +36,7 @@ struct suspect {
         struct token_requests *tokens;
         int64_t installation;
         const char *scope;
+        int64_t runner_id;
         bool is_deregistered;
 };
 
@@ -81,14 +86,46 @@ static void on_deleted(struct http_call *answered, void *userdata)
         suspect->is_deregistered = r == 0; /* or it is busy, and the machine does not hang */
 }
 
-static void delete_runner(struct suspect *suspect, int64_t id)
+static void delete_runner(struct suspect *suspect)
 {
         struct http_call *call = github_delete_runner(
-                suspect->tokens->github, suspect->installation, suspect->scope, id);
+                suspect->tokens->github, suspect->installation, suspect->scope, suspect->runner_id);
 
         call->done = on_deleted;
         call->userdata = suspect;
         suspect->sweep->calls++;
+        scaler_start(suspect->sweep->scaler, call);
+}
+
+static struct http_call *make_mark(const struct suspect *suspect, int64_t since)
+{
+        char value[24];
+        const struct ec2_tag tag = {HANGS_TAG, value};
+
+        snprintf(value, sizeof(value), "%lld", (long long)since);
+        suspect->sweep->calls++;
+        return ec2_create_tags(suspect->sweep->aws, suspect->machine->id, &tag, 1);
+}
+
+static void on_announced(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct suspect *suspect = userdata;
+        struct err err;
+        int r = ec2_create_tags_answer(call, &err);
+
+        if (r < 0)
+                sweep_fail(suspect->sweep, r, &err);
+        else
+                delete_runner(suspect);
+}
+
+static void announce(struct suspect *suspect)
+{
+        struct http_call *call = make_mark(suspect, 0);
+
+        call->done = on_announced;
+        call->userdata = suspect;
         scaler_start(suspect->sweep->scaler, call);
 }
 
@@ -98,6 +135,7 @@ static void on_found(struct http_call *answered, void *userdata)
         _cleanup_(http_call_freep) struct http_call *call = answered;
         struct suspect *suspect = userdata;
         struct sweep *sweep = suspect->sweep;
+        bool is_announced = ec2_instance_tag(suspect->machine, HANGS_TAG);
         struct github_runner runner = {0};
         struct err err;
         int r = github_find_runner_answer(call, suspect->machine->id, &runner, &err);
@@ -105,13 +143,17 @@ static void on_found(struct http_call *answered, void *userdata)
         token_note_result(sweep->scaler, suspect->tokens->github, suspect->installation, r);
         if (r < 0)
                 sweep_fail(sweep, r, &err);
+        if (r == GITHUB_NOT_FOUND)
+                suspect->is_deregistered = is_announced;
         if (r != 0 || !runner.offline || runner.busy)
                 return;
-        if (sweep->is_dry) {
+        suspect->runner_id = runner.id;
+        if (sweep->is_dry)
                 suspect->is_deregistered = true;
-                return;
-        }
-        delete_runner(suspect, runner.id);
+        else if (is_announced)
+                delete_runner(suspect);
+        else
+                announce(suspect);
 }
 
 static void on_token(void *userdata, const struct setback *setback)
@@ -137,8 +179,6 @@ static void mark(struct suspect *suspect)
 {
         struct sweep *sweep = suspect->sweep;
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        struct ec2_tag tag = {.key = HANGS_TAG};
-        char since[24];
         struct err err;
         int r;
 
@@ -147,10 +187,8 @@ static void mark(struct suspect *suspect)
                 "its runner is offline long after its boot");
         if (sweep->is_dry)
                 return;
-        snprintf(since, sizeof(since), "%lld",
-                (long long)(clock_wall_ms(sweep->scaler->clock) / MSEC_PER_SEC));
-        tag.value = since;
-        call = sweep_call(sweep, ec2_create_tags(sweep->aws, suspect->machine->id, &tag, 1));
+        call = scaler_call(sweep->scaler,
+                make_mark(suspect, clock_wall_ms(sweep->scaler->clock) / MSEC_PER_SEC));
         r = ec2_create_tags_answer(call, &err);
         if (r < 0)
                 sweep_fail(sweep, r, &err);

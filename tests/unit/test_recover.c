@@ -180,6 +180,23 @@ static void machines_are_listed_page_by_page(void **state)
         assert_int_equal(sweep.machines, 2);
 }
 
+#define TAGGED "<CreateTagsResponse><return>true</return></CreateTagsResponse>"
+
+/* The machine's tag says that its runner is about to be deregistered. */
+static void expect_announced(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "ResourceId.1=" ID "&Tag.1.Key=scale-agent%3Ahangs-since&Tag.1.Value=0", 200,
+                TAGGED);
+}
+
+static void expect_marked(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "ResourceId.1=" ID "&Tag.1.Key=scale-agent%3Ahangs-since&Tag.1.Value=1767323045",
+                200, TAGGED);
+}
+
 /* One sweep deregisters its runner and marks it, and a later one ends it. */
 static void a_machine_that_hangs_ends_in_two_sweeps(void **state)
 {
@@ -188,11 +205,10 @@ static void a_machine_that_hangs_ends_in_two_sweeps(void **state)
         expect_handover(stage, 1800);
         expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
         expect_runner(stage, "offline", "false");
+        expect_announced(stage);
         script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
                 204, "");
-        script_expect(stage->script, "POST", STAGE_EC2,
-                "ResourceId.1=" ID "&Tag.1.Key=scale-agent%3Ahangs-since&Tag.1.Value=1767323045",
-                200, "<CreateTagsResponse><return>true</return></CreateTagsResponse>");
+        expect_marked(stage);
         sweep_once(stage);
 
         expect_handover(stage, 1800);
@@ -215,7 +231,8 @@ static void a_machine_that_hangs_is_left_to_the_next_sweep(void **state)
 {
         struct stage *stage = *state;
 
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 4; i++) {
+                static const unsigned calls[] = {3, 5, 6, 4};
                 _cleanup_(sweep_release) struct sweep sweep = {0};
 
                 expect_handover(stage, 1800);
@@ -225,17 +242,19 @@ static void a_machine_that_hangs_is_left_to_the_next_sweep(void **state)
                                 "{\"message\":\"Resource not accessible\"}");
                 else
                         expect_runner(stage, "offline", "false");
-                if (i > 0)
+                if (i == 1 || i == 2) {
+                        expect_announced(stage);
                         script_expect(stage->script, "DELETE", STAGE_GITHUB, NULL,
                                 i == 1 ? 403 : 204, "{\"message\":\"no\"}");
-                if (i == 2)
+                }
+                if (i >= 2)
                         script_expect(
                                 stage->script, "POST", STAGE_EC2, "hangs-since", 403, EC2_DENIES);
                 assert_true(run(stage, &sweep) < 0);
                 assert_int_equal(sweep.failed, 1);
                 assert_int_equal(sweep.marked, i == 2);
                 assert_int_equal(sweep.ended, 0);
-                assert_int_equal(sweep.calls, 3 + i);
+                assert_int_equal(sweep.calls, calls[i]);
         }
 }
 
@@ -354,8 +373,37 @@ static void a_runner_that_may_work_keeps_its_machine(void **state)
         expect_handover(stage, 1800);
         expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
         expect_runner(stage, "offline", "false");
+        expect_announced(stage);
         script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
                 422, "{}");
+        sweep_once(stage);
+}
+
+/* A sweep was killed before it could mark the machine: the next one goes on from there. */
+static void what_a_killed_sweep_began_is_done(void **state)
+{
+        static const char *const begun = MACHINE(ID, "running", OLD, TAGS TAG("hangs-since", "0"));
+        struct stage *stage = *state;
+
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, begun);
+        expect_runner(stage, "offline", "false");
+        script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
+                204, "");
+        expect_marked(stage);
+        sweep_once(stage);
+
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, begun);
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/runners?", NULL, 200,
+                "{\"runners\":[]}");
+        expect_marked(stage);
+        sweep_once(stage);
+
+        /* It has come, and may work. */
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, begun);
+        expect_runner(stage, "online", "false");
         sweep_once(stage);
 }
 
@@ -856,6 +904,7 @@ int main(void)
                 STAGE_TEST(a_machine_that_hangs_ends_in_two_sweeps),
                 STAGE_TEST(a_machine_that_may_work_is_left_alone),
                 STAGE_TEST(a_runner_that_may_work_keeps_its_machine),
+                STAGE_TEST(what_a_killed_sweep_began_is_done),
                 STAGE_TEST(what_a_machine_left_that_is_gone_is_cleaned_up),
                 STAGE_TEST(what_is_left_in_s3_is_cleaned_up),
                 STAGE_TEST(hand_overs_are_found_behind_empty_pages),
