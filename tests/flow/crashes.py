@@ -68,6 +68,11 @@ def state(stage: Cloud) -> Document:
     machines = stage.instances()
     return {
         "machines": len(machines),
+        "marks": sum(
+            tag["Key"] == "scale-agent:hangs-since"
+            for machine in machines
+            for tag in machine["Tags"]
+        ),
         "hand-overs": hand_overs(stage),
         "runners": sorted(runner.busy for runner in stage.github.registry.runners.values()),
         "promises": promises(stage),

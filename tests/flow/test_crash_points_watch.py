@@ -107,6 +107,7 @@ def recover_event(stage, inbox):
     work_goes_on(stage)
     _, (overdue, _, gone) = launched(stage, 3)
     stage.client("ec2").terminate_instances(InstanceIds=[gone])
+    stage.client("ssm").delete_parameter(Name=f"{stage.stack.prefix}/runners/{overdue}")
     webhooks = stage.github.webhooks
     webhooks.url = inbox.url
     lost_webhook = webhooks.announce(stage.github.jobs.all[0], "queued")
