@@ -98,8 +98,10 @@ LANES = 6  # pytest processes, each with a cloud of its own; they wait as much a
 LONGEST = [
     "9_bad_days",
     "deploy_stack",
-    "crash_points",
+    "crash_points_watch",
+    "crash_points_machines",
     "9_whole_life",
+    "crash_points",
     "4_agent_idle",
     "deploy",
     "roles",
@@ -141,10 +143,18 @@ def run_pytest(build: Path, is_quick: bool) -> Count:
     command += ["-n", str(LANES), "--dist", "loadfile", "--no-loadscope-reorder"]
     command += [f"--junitxml={report}", "-c", "tests/pyproject.toml", "--rootdir=tests"]
     command += python_files(is_plain, is_quick)
-    status = subprocess.run(
-        command, env={**os.environ, "BUILD": str(build)}, check=False
-    ).returncode
+    status = subprocess.run(command, env=environment(build), check=False).returncode
     return read_report(report, status)
+
+
+def environment(build: Path) -> dict[str, str]:
+    """Have Python keep what it compiles: each lane would compile pytest and all tests again."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {
+        **kept,
+        "BUILD": str(build),
+        "PYTHONPYCACHEPREFIX": str(Path("build/pycache").absolute()),
+    }
 
 
 def read_report(report: Path, status: int) -> Count:

@@ -72,8 +72,9 @@ EVENTS = {
 }
 
 
-# Of a full batch, each fourth call: that is as many crashes as with three messages.
-CASES = [(name, count, 1) for name in EVENTS for count in (1, 3)] + [("watch", 10, 4)]
+# Of many messages that are looked at one after the other, or of a full batch, some calls.
+CASES = [(name, 1, 1) for name in EVENTS]
+CASES += [("watch", 3, 1), ("watch", 10, 4), ("parked", 3, 1), ("lost", 3, 5)]
 
 
 @pytest.mark.parametrize(("name", "count", "step"), CASES)
