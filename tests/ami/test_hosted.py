@@ -205,6 +205,16 @@ def test_regional_mirrors_give_way_to_the_archive(altered):
     assert "URIs: http://ports.ubuntu.com/ubuntu-ports/\n" in text
 
 
+def test_without_ssh_no_server_is_offered_by_other_ways(machine, altered):
+    generator = "etc/systemd/system-generators/systemd-ssh-generator"
+    assert machine.exists("usr/lib/systemd/system-generators/systemd-ssh-generator")
+    assert str((machine / generator).readlink()) == "/dev/null"
+    assert altered.install("services", SSH="yes").status == 0
+    assert not altered.exists(generator)
+    assert altered.install("services").status == 0
+    assert altered.exists(generator)
+
+
 # -- again, and refused ----------------------------------------------------------------------------
 
 
