@@ -78,6 +78,8 @@ def test_the_runner_has_its_number_and_folders_that_it_may_write(machine):
 def test_a_job_becomes_root_without_a_question(machine):
     said = as_job(machine, "{ sudo -n id -u; sudo -n printenv DEBIAN_FRONTEND; } 2>/dev/null")
     assert said.output.split() == ["0", "noninteractive"]
+    text = as_job(machine, "sudo env").output
+    assert ENVIRONMENT.items() <= variables(text).items()
 
 
 def test_what_else_the_systems_environment_says_stays(altered):
