@@ -42,6 +42,9 @@ def make_context(authority: Path, names: list[str]) -> ssl.SSLContext:
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + LIFETIME)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False
+        )
         .sign(issuer_key, hashes.SHA256())  # type: ignore[arg-type]
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
