@@ -59,7 +59,7 @@ FILES = {
     "scaler/instance.c": ["instance", "handle_report"],
     "scaler/notify.c": ["notify"],
     "scaler/queued.c": ["queued", "breaker", "park", "fork", "setback"],
-    "scaler/queued_settle.c": ["queued", "recall", "registration", "undo_launches"],
+    "scaler/queued_settle.c": ["queued", "park", "fork", "registration", "undo_launches"],
     "scaler/watch.c": ["watch"],
     "scaler/webhook.c": ["webhook", "delivery"],
     "scaler/config/config_match.c": ["config_match"],

@@ -59,6 +59,12 @@ static void an_unknown_instance_does_not_save_the_others(void **state)
                 stage_expect_sent(stage, "sqs.test/dead");
         assert_string_equal(queued_batch(stage, messages, 2), STAGE_NONE_FAILED);
         assert_not_logged(stage, "not terminated");
+        for (int i = 1; i <= 2; i++) {
+                _cleanup_free_ char *undone =
+                        mem_format("\"message\":\"launch undone\",\"instance\":\"i-0000000%d\"", i);
+
+                assert_logged(stage, undone);
+        }
 }
 
 /* Each is tried, whatever became of the others. */
