@@ -87,7 +87,7 @@ FILES = {
     "scaler/job/rerun_decide.c": ["rerun"],
     "scaler/job/setback.c": ["setback", "queued"],
     "scaler/job/ticket.c": ["ticket"],
-    "scaler/job/ticket_keys.c": ["ticket_keys"],
+    "scaler/job/ticket_keys.c": ["ticket_keys", "handle_report"],
     "scaler/job/trusted_report.c": ["handle_report"],
     "scaler/job/undo_launches.c": ["undo_launches", "queued"],
     "scaler/job/watch_jobs.c": ["watch"],
