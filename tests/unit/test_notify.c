@@ -53,6 +53,7 @@ static void all_channels_are_told_in_parallel(void **state)
         script_latency(stage->script, 100);
         assert_string_equal(notify_once(stage, NOTE("k")), STAGE_NONE_FAILED);
         assert_int_equal(stage_now_ms(stage) - before, 100);
+        assert_not_logged(stage, "\"level\":\"error\"");
         assert_not_logged(stage, "secret-of");
 }
 
