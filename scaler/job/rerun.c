@@ -183,16 +183,29 @@ static void note_losses(struct rerun *rerun, const struct ec2_instances *instanc
                         loss_add_machine(rerun->job, instances->items[i].id);
 }
 
+/* The size of the URL's part that names the run: all before "/job/ID". A repository may be called
+ * "job" as well. */
+static size_t size_of_run(const char *url)
+{
+        static const char parting[] = "/job";
+        const char *last = url ? strrchr(url, '/') : NULL;
+        size_t size = last ? (size_t)(last - url) : 0;
+
+        if (size <= strlen(parting) ||
+                strncmp(last - strlen(parting), parting, strlen(parting)) != 0)
+                return 0;
+        return size - strlen(parting);
+}
+
 /* EC2 forgets an instance after an hour, and a run may last for days: at every look, the message
  * notes what else the run has lost. */
 static int find_losses(struct rerun *rerun, struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         _cleanup_(ec2_instances_release) struct ec2_instances instances = {0};
-        const char *end = rerun->job->url ? strstr(rerun->job->url, "/job/") : NULL;
+        size_t size = size_of_run(rerun->job->url);
         _cleanup_free_ char *pattern =
-                end ? mem_format("%.*s/job/*", (int)(end - rerun->job->url), rerun->job->url)
-                    : NULL;
+                size > 0 ? mem_format("%.*s/job/*", (int)size, rerun->job->url) : NULL;
         int r;
 
         if (!pattern)

@@ -284,6 +284,24 @@ static void a_run_that_goes_on_is_looked_at_again(void **state)
         assert_sent(stage, "\"DelaySeconds\":900}");
 }
 
+static void a_repository_may_be_called_job(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_machines(stage,
+                "job-url&Filter.1.Value.1="
+                "https%3A%2F%2Fgithub.test%2Fo%2Fjob%2Factions%2Fruns%2F7%2Fjob%2F%2A",
+                "");
+        expect_run(stage, 200, RUN_JSON("7", "70", "1", "in_progress"));
+        expect_again(stage, "sqs.test/watch");
+        assert_string_equal(
+                look(stage,
+                        "{\"action\":\"lost\",\"id\":9,\"run_id\":7,\"attempt\":1,"
+                        "\"repository\":\"o/r\",\"labels\":[],\"lost_ms\":1767323000000,\"url\":"
+                        "\"https://github.test/o/job/actions/runs/7/job/9\"}"),
+                STAGE_NONE_FAILED);
+}
+
 static void a_lost_job_alone_is_run_again_and_told(void **state)
 {
         struct stage *stage = *state;
@@ -628,6 +646,7 @@ int main(void)
                 cmocka_unit_test(the_table_decides),
                 cmocka_unit_test(a_newer_run_of_the_same_branch_supersedes),
                 TEST(a_run_that_goes_on_is_looked_at_again),
+                TEST(a_repository_may_be_called_job),
                 TEST(a_lost_job_alone_is_run_again_and_told),
                 TEST(beside_a_real_failure_only_the_lost_job_is_run_again),
                 TEST(the_losses_of_other_messages_count),
