@@ -409,7 +409,8 @@ def test_with_their_roles_the_functions_work(stage):
         for handler in stage.functions:
             forget(stage, handler)
         assert run(stage), run.__name__
-    assert denied(stage) == []
+    # start_elsewhere() is about a machine that is not there.
+    assert denied(stage) == [("InProgressRole", "ec2", "CreateTags")]
 
 
 def denied(cloud):
