@@ -130,7 +130,13 @@ static int find_destination(struct retry *retry, const char *name, struct err *e
         return 0;
 }
 
-/* A job is a group of its own, as everywhere: no two processes may hold one job. */
+/* As the scaler itself groups messages: of a job in queued.fifo, of an installation in
+ * register.fifo. No two processes may hold one. */
+static int64_t group_of(const struct job *job)
+{
+        return job->action == JOB_LAUNCHED ? job->installation : job->id;
+}
+
 static int send_back(struct retry *retry, const struct sqs_received *letter, const struct job *job,
         const char *name, struct err *err)
 {
@@ -142,7 +148,7 @@ static int send_back(struct retry *retry, const struct sqs_received *letter, con
 
         if (r < 0)
                 return r;
-        snprintf(group, sizeof(group), "%" PRId64, job->id);
+        snprintf(group, sizeof(group), "%" PRId64, group_of(job));
         if (fifo) {
                 message.group = job->id ? group : letter->id;
                 message.deduplication_id = letter->id;

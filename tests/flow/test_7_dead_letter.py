@@ -255,6 +255,16 @@ def test_a_job_is_tried_again_alone(stage, retry):
     assert visible(stage) == 1
 
 
+def test_a_launched_job_waits_with_those_of_its_installation(stage, retry):
+    job = job_message(6, action="launched", installation=4711, instance="i-0123456789abcdef0")
+    put_kept(stage, json.dumps(job), stage.queue("RegisterQueue").arn)
+    status, _, errors = retry("--job", "6")
+    assert (status, errors) == (0, "")
+    moved = [call.parameters for call in stage.calls.of("sqs", "SendMessage")]
+    groups = [one["MessageGroupId"] for one in moved if "register.fifo" in one["QueueUrl"]]
+    assert groups == ["4711"]
+
+
 def test_a_letter_that_comes_twice_is_told_once_and_ends_the_list(stage, retry):
     """As SQS may give it, and does when reading takes longer than letters are hidden."""
     stage.faults.add("sqs", "ReceiveMessage", times=5, fault=given({}, {}))
