@@ -70,6 +70,7 @@ static void delete_parameter(struct world *world, void *userdata)
                 world_after(world, REPORT_AGAIN_MS, delete_parameter, machine);
                 return;
         }
+        story_call(machine, "DeleteParameter", NULL);
         handover_delete(world, machine->id);
 }
 
@@ -82,9 +83,10 @@ static bool is_untrue(const struct report_sent *report)
 static void take_report(struct world *world, struct report_sent *report)
 {
         struct machine *machine = report->machine;
-        char *body =
-                envelope(world, "scale-agent.runner", "Runner Report", MEM_STEAL(report->detail));
+        char *body;
 
+        story_call(machine, "PutEvents", report->detail);
+        body = envelope(world, "scale-agent.runner", "Runner Report", MEM_STEAL(report->detail));
         if (fault_strikes(world, FAULT_REPLAY, 15))
                 world_after(
                         world, world_between(world, 0, 40 * MINUTE), on_event, mem_string(body));

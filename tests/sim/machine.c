@@ -238,6 +238,7 @@ static void look_for_parameter(struct world *world, void *userdata)
 
         if (machine->stage != MACHINE_LISTENING)
                 return;
+        story_call(machine, "GetParameter", NULL);
         if (!fault_is_down(world, FAULT_SSM) && !handover_get(world, machine->id)) {
                 world_tell(world, "%s is deregistered", machine->id);
                 world_after(world, IDLE_GRACE_MS, on_grace_over, machine);
@@ -306,6 +307,7 @@ static void receive(struct world *world, void *userdata)
 
         if (machine->stage != MACHINE_WAITING)
                 return;
+        story_call(machine, "GetParameter", NULL);
         value = fault_is_down(world, FAULT_SSM) ? NULL : handover_get(world, machine->id);
         if (value && json_parse(value, strlen(value), "", &machine->handover, NULL) == 0) {
                 world_tell(world, "%s has its hand-over", machine->id);
@@ -343,7 +345,7 @@ static void on_spot_end(struct world *world, void *userdata)
         machine_end(userdata, "Server.SpotInstanceTermination");
 }
 
-static void on_spot_warning(struct world *world, void *userdata)
+void machine_spot_warning(struct world *world, void *userdata)
 {
         struct machine *machine = userdata;
         cJSON *detail;
@@ -377,7 +379,7 @@ void machine_launched(struct machine *machine)
         if (machine->spot && fault_strikes(world, FAULT_SPOT, 15))
                 world_after(world,
                         world_between(world, 0, world_chance(world, 50) ? 2 * MINUTE : 20 * MINUTE),
-                        on_spot_warning, machine);
+                        machine_spot_warning, machine);
         if (fault_strikes(world, FAULT_HANG, 10)) {
                 world_tell(world, "%s hangs in its boot", machine->id);
                 machine->stage = MACHINE_HUNG;

@@ -6,6 +6,7 @@
  *
  *      sim [--seeds N] [--first N] [--faults LIST]    N seeds; prints those that fail
  *      sim --seeds N --stop                           no further than to the first that fails
+ *      sim --agent job|idle|spot|refused              what the model of the agent calls
  *      sim --seed N [--faults LIST]                   one, with its story
  */
 
@@ -52,6 +53,7 @@ struct choice {
         uint32_t faults;
         uint32_t checks;
         bool tells;
+        const char *story;
         bool stops; /* at the first world that fails */
 };
 
@@ -93,6 +95,7 @@ static int usage(void)
 {
         fprintf(stderr, "usage: sim [--seeds N] [--first N] [--seed N] [--stop] [--faults LIST] "
                         "[--checks LIST]\n"
+                        "       sim --agent job|idle|spot|refused\n"
                         "faults: all, none, NAME,... or +NAME,-NAME,... on top of the default\n"
                         "checks: all, or NAME,...\n");
         return 2;
@@ -109,6 +112,9 @@ static bool read_option(int option, struct choice *choice, uint64_t *first, uint
                 choice->tells = true;
                 *n_seeds = 1;
                 *first = strtoull(optarg, NULL, 10);
+                return true;
+        case 'a':
+                choice->story = optarg;
                 return true;
         case 'e':
                 choice->stops = true;
@@ -132,6 +138,7 @@ int main(int argc, char *argv[])
                 {"first", required_argument, NULL, 'f'},
                 {"seed", required_argument, NULL, 's'},
                 {"stop", no_argument, NULL, 'e'},
+                {"agent", required_argument, NULL, 'a'},
                 {"faults", required_argument, NULL, 'x'},
                 {"checks", required_argument, NULL, 'c'},
                 {0},
@@ -146,6 +153,8 @@ int main(int argc, char *argv[])
         while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
                 if (!read_option(option, &choice, &first, &n_seeds))
                         return usage();
+        if (choice.story)
+                return story_tell(choice.story);
         for (uint64_t seed = first; seed < first + n_seeds && !(choice.stops && totals.failed > 0);
                 seed++)
                 run_seed(seed, &choice, &totals);

@@ -14,6 +14,7 @@
  * jobs.c webhooks.c   jobs, and what is told of them
  * machine.c events.c  machines with the agent and the runner, and what they report
  * invariants.c  what must be true
+ * stories.c  lives of one machine, to compare the model of the agent with the agent
  */
 
 #include <stdbool.h>
@@ -267,6 +268,8 @@ void machine_end(struct machine *machine, const char *why);
 /* Whether its runner listens and takes a job. */
 bool machine_takes(const struct machine *machine, int64_t runner);
 void machine_job_started(struct machine *machine, int64_t job);
+/* EC2 takes the machine USERDATA back. */
+void machine_spot_warning(struct world *world, void *userdata);
 void machine_job_cancelled(struct machine *machine);
 void machine_registration_gone(struct machine *machine);
 struct machine *machine_find(struct world *world, const char *id);
@@ -390,7 +393,8 @@ struct event {
 struct world {
         uint64_t seed;
         uint64_t random;
-        bool tells; /* its story, on standard output */
+        bool tells;       /* its story, on standard output */
+        bool shows_calls; /* of the model of the agent */
         struct clock clock;
         int64_t now_ms;
         struct event *events; /* a heap */
@@ -462,6 +466,13 @@ uint32_t invariants_default(void);
 
 /* What a seed needs after its last fault until all is at rest. */
 #define REST_MS (30 * HOUR)
+
+/* -- stories.c -- */
+
+/* Prints what the model of the agent calls in a life of that name. Returns an exit code. */
+int story_tell(const char *name);
+/* A call of the agent; DETAIL is a report's. */
+void story_call(const struct machine *machine, const char *call, const cJSON *detail);
 
 /* -- forms.c -- */
 

@@ -73,9 +73,11 @@ static void an_unknown_one_saves_no_other(void **state)
 
 static int delete_parameters(struct stage *stage, size_t n)
 {
+        _cleanup_(store_release) struct store store = {0};
         struct err err;
 
-        return leftovers_delete_parameters(&stage->scaler, stage->scaler.aws, "/p", ids, n, &err);
+        store_init_ssm(&store, stage->scaler.aws, "/p", NULL);
+        return leftovers_delete_handovers(&stage->scaler, &store, ids, n, &err);
 }
 
 /* SSM takes ten names at once. */
