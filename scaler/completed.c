@@ -109,7 +109,7 @@ static int terminate_machine(
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         struct github *github = NULL;
         struct aws *aws = NULL;
-        char scope[GITHUB_SCOPE_SIZE];
+        char scope[GITHUB_SCOPE_SIZE] = "";
         int r = scaler_aws(scaler, &aws, err);
 
         if (r == 0)
