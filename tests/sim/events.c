@@ -133,7 +133,8 @@ static void add_times(const struct machine *machine, cJSON *detail)
                 json_add_integer(times, "job_started", start + machine->started_ms);
         if (machine->finished_ms)
                 json_add_integer(times, "job_finished", start + machine->finished_ms);
-        json_add_integer(times, "finished", world_wall_ms(world));
+        if (machine->stage == MACHINE_ENDING)
+                json_add_integer(times, "finished", world_wall_ms(world));
 }
 
 void machine_report(struct machine *machine, const char *stage, const char *reason)

@@ -128,7 +128,23 @@ static void on_power_off(struct world *world, void *userdata)
         machine_end(machine, "Client.InstanceInitiatedShutdown");
 }
 
-/* The agent's last stage: what is reported has a minute to get through. */
+/* Whoever had a job looks for its parameter once more. */
+static void clean_up_and_power_off(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        char name[64];
+
+        snprintf(name, sizeof(name), PREFIX "/runners/%s", machine->id);
+        if (machine->stage == MACHINE_ENDING && machine->started_ms > 0) {
+                story_call(machine, "GetParameter", NULL);
+                if (!fault_is_down(world, FAULT_SSM) && ssm_delete(world, name))
+                        story_call(machine, "DeleteParameter", NULL);
+        }
+        on_power_off(world, machine);
+}
+
+/* The agent's last stage: what is reported has a minute to get through. STAGE is NULL where the end
+ * was reported before. */
 static void shut_down(struct machine *machine, const char *stage, const char *reason)
 {
         struct world *world = machine->world;
@@ -139,9 +155,10 @@ static void shut_down(struct machine *machine, const char *stage, const char *re
         machine->stage = MACHINE_ENDING;
         if (runner)
                 runner->online = false;
-        machine_report(machine, stage, reason);
+        if (stage)
+                machine_report(machine, stage, reason);
         world_after(world, machine->reports > 0 ? REPORT_LIMIT_MS : world_between(world, 500, 3000),
-                on_power_off, machine);
+                clean_up_and_power_off, machine);
 }
 
 /* -- the runner -- */
@@ -345,6 +362,24 @@ static void on_spot_end(struct world *world, void *userdata)
         machine_end(userdata, "Server.SpotInstanceTermination");
 }
 
+/* The agent has stopped the runner, before EC2 takes the machine: the job is cancelled, or GitHub
+ * never hears of its end. */
+static void on_interrupted(struct world *world, void *userdata)
+{
+        struct machine *machine = userdata;
+        struct sim_job *job;
+
+        if (!machine_works(machine))
+                return;
+        job = job_find(world, machine->job);
+        if (world_chance(world, 70))
+                job_end(world, job, "cancelled");
+        else
+                world_after(world, world_between(world, 5, 15) * MINUTE, on_runner_lost, job);
+        machine->stage = MACHINE_STARTING; /* no job runs any more */
+        shut_down(machine, NULL, NULL);
+}
+
 void machine_spot_warning(struct world *world, void *userdata)
 {
         struct machine *machine = userdata;
@@ -359,10 +394,12 @@ void machine_spot_warning(struct world *world, void *userdata)
         json_add_string(detail, "instance-action", "terminate");
         events_tell_ec2(world, "EC2 Spot Instance Interruption Warning", detail);
         world_after(world, 2 * MINUTE, on_spot_end, machine);
-        if (machine_works(machine))
+        if (machine_works(machine)) {
                 machine_report(machine, "interrupted", "EC2 takes the instance back");
-        else if (machine->stage < MACHINE_RUNNING && machine->stage != MACHINE_BOOTING)
-                shut_down(machine, "interrupted", "EC2 takes the instance back");
+                world_after(world, world_between(world, 1, 110) * SECOND, on_interrupted, machine);
+        }
+        if (machine->stage < MACHINE_RUNNING && machine->stage != MACHINE_BOOTING)
+                shut_down(machine, NULL, NULL);
 }
 
 void machine_launched(struct machine *machine)
