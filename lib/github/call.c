@@ -186,3 +186,24 @@ int github_refused(const struct http_call *call, const char *subject,
                                 call->status, buf_string(&words), advice->text);
         return http_call_fail(call, err);
 }
+
+/* -- answers -- */
+
+int github_answer_list(const struct http_call *call, const char *path,
+        const struct github_advice *advice, cJSON **ret_body, const cJSON **ret_list,
+        struct err *err)
+{
+        int r;
+
+        if (call->result < 0 || call->status / 100 != 2)
+                return github_refused(call, call->what, advice, err);
+        r = json_parse(
+                buf_string(&call->answer), call->answer.size, "GitHub's answer", ret_body, err);
+        if (r < 0)
+                return http_call_prefix(call, r, err);
+        *ret_list = *path ? json_get(*ret_body, path) : *ret_body;
+        if (!cJSON_IsArray(*ret_list))
+                return err_set(err, -EBADMSG, "%s: %s%sa list is needed, found %s", call->what,
+                        path, *path ? ": " : "", json_type_name(*ret_list));
+        return 0;
+}

@@ -6,6 +6,7 @@
  */
 
 #include "base/err.h"
+#include "base/json.h"
 #include "github/github.h"
 #include "http/http_call.h"
 
@@ -33,3 +34,9 @@ struct github_advice {
  */
 int github_refused(const struct http_call *call, const char *subject,
         const struct github_advice *advice, struct err *err);
+
+/* Reads the list at PATH of CALL's answer ("": the answer itself): 0, or negative. *ret_list is a
+ * part of *ret_body, which the caller gives to cJSON_Delete(), also after a failure. */
+int github_answer_list(const struct http_call *call, const char *path,
+        const struct github_advice *advice, cJSON **ret_body, const cJSON **ret_list,
+        struct err *err);

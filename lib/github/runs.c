@@ -148,32 +148,13 @@ struct http_call *github_list_runs_like(struct github *github, int64_t installat
         return call;
 }
 
-/* The list NAME of an answer: 0 or negative. */
-static int read_list(const struct http_call *call, const char *name, cJSON **ret_body,
-        const cJSON **ret_list, struct err *err)
-{
-        int r;
-
-        if (is_refused(call))
-                return github_refused(call, call->what, advice, err);
-        r = json_parse(
-                buf_string(&call->answer), call->answer.size, "GitHub's answer", ret_body, err);
-        if (r < 0)
-                return http_call_prefix(call, r, err);
-        *ret_list = json_get(*ret_body, name);
-        if (!cJSON_IsArray(*ret_list))
-                return err_set(err, -EBADMSG, "%s: %s: a list is needed, found %s", call->what,
-                        name, json_type_name(*ret_list));
-        return 0;
-}
-
 int github_list_runs_answer(const struct http_call *call, struct github_runs *ret, struct err *err)
 {
         _cleanup_(github_runs_release) struct github_runs runs = {0};
         _cleanup_json_ cJSON *body = NULL;
         const cJSON *list = NULL;
         const cJSON *item;
-        int r = read_list(call, "workflow_runs", &body, &list, err);
+        int r = github_answer_list(call, "workflow_runs", advice, &body, &list, err);
 
         if (r < 0)
                 return r;
@@ -258,7 +239,7 @@ int github_list_run_jobs_answer(
         _cleanup_json_ cJSON *body = NULL;
         const cJSON *list = NULL;
         const cJSON *item;
-        int r = read_list(call, "jobs", &body, &list, err);
+        int r = github_answer_list(call, "jobs", advice, &body, &list, err);
 
         if (r < 0)
                 return r;

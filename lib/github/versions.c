@@ -35,25 +35,6 @@ static struct http_call *prepare(
         return call;
 }
 
-/* The list at PATH ("": the answer itself) of CALL's answer. */
-static int read_list(const struct http_call *call, const char *path, cJSON **ret_body,
-        const cJSON **ret_list, struct err *err)
-{
-        int r;
-
-        if (call->result < 0 || call->status / 100 != 2)
-                return github_refused(call, call->what, advice, err);
-        r = json_parse(
-                buf_string(&call->answer), call->answer.size, "GitHub's answer", ret_body, err);
-        if (r < 0)
-                return http_call_prefix(call, r, err);
-        *ret_list = *path ? json_get(*ret_body, path) : *ret_body;
-        if (!cJSON_IsArray(*ret_list))
-                return err_set(err, -EBADMSG, "%s: a list is needed, found %s", call->what,
-                        json_type_name(*ret_list));
-        return 0;
-}
-
 /* -- what was published -- */
 
 struct http_call *github_list_versions(struct github *github, int64_t installation)
@@ -97,7 +78,7 @@ int github_list_versions_answer(
 
         if (call->result >= 0 && call->status == 404)
                 return GITHUB_NOT_FOUND;
-        r = read_list(call, "", &body, &list, err);
+        r = github_answer_list(call, "", advice, &body, &list, err);
         if (r < 0)
                 return r;
         *ret = (struct github_versions){0};
@@ -170,7 +151,7 @@ int github_list_runners_answer(
         _cleanup_json_ cJSON *body = NULL;
         const cJSON *list = NULL;
         const cJSON *runner;
-        int r = read_list(call, "runners", &body, &list, err);
+        int r = github_answer_list(call, "runners", advice, &body, &list, err);
 
         if (r < 0)
                 return r;
