@@ -55,6 +55,7 @@ static void a_failed_agent_is_told(void **state)
         assert_string_equal(report(stage, "failed", "0", ",\"reason\":\"no disk\"" TIMES(STARTED)),
                 STAGE_NONE_FAILED);
         assert_sent(stage, "no disk");
+        assert_sent(stage, "{\\\"severity\\\":\\\"error\\\"");
         assert_sent(stage, "\\\"key\\\":\\\"failed i-00000001\\\"");
         assert_sent(stage, "https://github.test/1");
         forget(stage);
@@ -128,6 +129,7 @@ static void a_machine_that_nobody_needed_gives_nothing_back(void **state)
         stage_expect_sent(stage, "No job came to a runner of spec linux");
         assert_string_equal(
                 report(stage, "failed", "0", TIMES(",\"finished\":72000")), STAGE_NONE_FAILED);
+        assert_sent(stage, "This is normal after a job was cancelled");
         forget(stage);
         /* A job came, or the runner never listened. */
         stage_expect_sent(stage, "can be run again there");
@@ -395,6 +397,10 @@ static void a_new_key_is_read_and_believed(void **state)
         struct stage *stage = *state;
         _cleanup_free_ char *ticket = signed_ticket(NEW_KEY, SIGNED_CONTENT("0"));
         _cleanup_free_ char *event = report_event("ready", ticket, TIMES(""));
+        _cleanup_free_ char *other =
+                signed_ticket("eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
+                        SIGNED_CONTENT("0"));
+        _cleanup_free_ char *unknown = report_event("ready", other, TIMES(""));
 
         script_sleep(stage->script, 60 * MSEC_PER_SEC);
         script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/ticket-key\"", 200,
@@ -403,6 +409,9 @@ static void a_new_key_is_read_and_believed(void **state)
         assert_logged(stage, "RunnerReady");
         assert_string_equal(report(stage, "finished", "0", TIMES("")), STAGE_NONE_FAILED);
         assert_logged(stage, "RunnerFinished");
+        /* It is not read again for each that has another. */
+        script_sleep(stage->script, 30 * MSEC_PER_SEC);
+        assert_string_equal(stage_one(stage, instance_handle, unknown), STAGE_NONE_FAILED);
         assert_int_equal(script_requests(stage->script), 1);
 }
 

@@ -29,7 +29,8 @@ static void expect_described_as(
 {
         _cleanup_free_ char *xml =
                 mem_format("<DescribeInstancesResponse><reservationSet><item><instancesSet><item>"
-                           "<instanceId>%s</instanceId><stateReason><code>%s</code></stateReason>"
+                           "<instanceId>%s</instanceId><instanceType>m7i.large</"
+                           "instanceType><stateReason><code>%s</code></stateReason>"
                            "<tagSet>%s</tagSet></item></instancesSet></item></reservationSet>"
                            "</DescribeInstancesResponse>",
                         id, reason, tags);
@@ -81,7 +82,7 @@ static void a_job_that_did_not_start_is_given_back(void **state)
         expect_parameter(stage);
         script_expect(stage->script, "DELETE", RUNNERS "/23", NULL, 204, "");
         stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
-        stage_expect_sent(stage, "ended before a job started on it");
+        stage_expect_sent(stage, "{\\\"name\\\":\\\"Repository\\\",\\\"value\\\":\\\"o/r\\\"}");
         expect_parameter_deleted(stage);
         assert_string_equal(
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
@@ -416,6 +417,12 @@ static void a_spot_warning_is_told_where_a_job_runs(void **state)
         assert_sent(stage, "\\\"key\\\":\\\"lost i-00000001\\\"");
         assert_sent(stage, "https://github.test/1");
         assert_sent(stage, "the job is run again, or you are told why it is not");
+        assert_sent(
+                stage, "{\\\"name\\\":\\\"Job\\\",\\\"value\\\":\\\"https://github.test/1\\\"}");
+        assert_sent(stage, "{\\\"name\\\":\\\"Runners of\\\",\\\"value\\\":\\\"repos/o/r\\\"}");
+        assert_sent(stage, "{\\\"name\\\":\\\"Spec\\\",\\\"value\\\":\\\"linux\\\"}");
+        assert_sent(stage, "{\\\"name\\\":\\\"Instance\\\",\\\"value\\\":\\\"i-00000001\\\"}");
+        assert_sent(stage, "{\\\"name\\\":\\\"Instance type\\\",\\\"value\\\":\\\"m7i.large\\\"}");
         script_expect(stage->script, "POST", STAGE_EC2, INTERRUPTED, 403,
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
                 "</Errors></Response>");
