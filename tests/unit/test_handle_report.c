@@ -412,6 +412,7 @@ static void a_new_key_is_read_and_believed(void **state)
         /* It is not read again for each that has another. */
         script_sleep(stage->script, 30 * MSEC_PER_SEC);
         assert_string_equal(stage_one(stage, instance_handle, unknown), STAGE_NONE_FAILED);
+        assert_contains(buf_string(&stage->scaler.ticket_keys), NEW_KEY);
         assert_int_equal(script_requests(stage->script), 1);
 }
 

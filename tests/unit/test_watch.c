@@ -103,7 +103,7 @@ static void what_is_neither_becomes_a_dead_letter_at_once(void **state)
         struct stage *stage = *state;
         const struct stage_message messages[] = {
                 {"a", "{", 0, NULL},
-                {"b", JOB("completed", ""), 0, NULL},
+                {"b", JOB("completed", ",\"instance\":\"i-00000001\""), 0, NULL},
                 {"c", JOB("watched", ""), 0, NULL},
                 {"d", JOB("watched", ",\"instance\":\"x\""), 0, NULL},
                 {"e", JOB("queued", ""), 0, NULL},
@@ -124,6 +124,11 @@ static void a_job_that_runs_on_its_machine_costs_one_call(void **state)
         expect_machines(stage, BY_JOB, MACHINE("running", "", JOB_URL(URL)));
         assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
         assert_int_equal(script_requests(stage->script), 1);
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, MACHINE("running", "", ""));
+        expect_job(stage, 200, "{\"status\":\"in_progress\"}");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+        assert_not_logged(stage, "\"level\":\"error\"");
 }
 
 static void expect_stopped_spec(struct stage *stage)
