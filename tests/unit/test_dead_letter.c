@@ -11,7 +11,8 @@
 
 #define JOB                                                                             \
         "{\"action\":\"queued\",\"id\":7,\"run_id\":2,\"repository\":\"o/r\",\"name\":" \
-        "\"build\",\"labels\":[],\"spec\":\"linux\",\"url\":\"https://github.test/1\"}"
+        "\"build\",\"labels\":[],\"spec\":\"linux\",\"url\":\"https://github.test/"     \
+        "1\",\"runner_name\":\"i-00000001\"}"
 #define ATTRIBUTES                                                                         \
         "{\"source\":{\"stringValue\":\"arn:aws:sqs:eu-central-1:1:p-parked\"},\"cause\":" \
         "{\"stringValue\":\"no permission\"}}"
@@ -31,8 +32,12 @@ static void a_letter_is_told_and_kept(void **state)
 
 static void the_notification_has_job_cause_and_remedy(void **state)
 {
-        static const char *const parts[] = {"scaler retry --job 7", "no permission",
-                "https://github.test/1", "build", "p-parked", "linux"};
+        static const char *const parts[] = {"scaler retry --job 7", "https://github.test/1",
+                "p-parked", "{\\\"name\\\":\\\"Cause\\\",\\\"value\\\":\\\"no permission\\\"}",
+                "{\\\"name\\\":\\\"Job\\\",\\\"value\\\":\\\"build\\\"}",
+                "{\\\"name\\\":\\\"Repository\\\",\\\"value\\\":\\\"o/r\\\"}",
+                "{\\\"name\\\":\\\"Spec\\\",\\\"value\\\":\\\"linux\\\"}",
+                "{\\\"name\\\":\\\"Runner\\\",\\\"value\\\":\\\"i-00000001\\\"}"};
         struct stage *stage = *state;
         const struct stage_message message = {"m1", JOB, 0, ATTRIBUTES};
 

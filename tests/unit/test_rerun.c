@@ -314,6 +314,7 @@ static void a_lost_job_alone_is_run_again_and_told(void **state)
         assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
         assert_sent(stage, "\\\"url\\\":\\\"https://github.test/o/r/actions/runs/7\\\"");
         assert_sent(stage, "build 9");
+        assert_sent(stage, "{\\\"name\\\":\\\"Repository\\\",\\\"value\\\":\\\"o/r\\\"}");
         assert_logged(stage, "\"Reruns\":1");
 }
 
@@ -369,7 +370,7 @@ static void what_ec2_has_forgotten_is_waited_for_twice(void **state)
                         JOB_JSON("8", "failure", "i-00000008") "," JOB_JSON("9", "failure", ""));
                 expect_machines(stage, "Filter.1.Value.1=i-00000008", machines[waits]);
                 if (waits < 2) {
-                        expect_again(stage, "sqs.test/watch");
+                        expect_again(stage, waits == 0 ? "\\\"waits\\\":1," : "\\\"waits\\\":2,");
                 } else {
                         expect_newest(stage, "");
                         script_expect(
