@@ -244,8 +244,10 @@ class File:
         """List all mistakes that can be put into the file, in the order in which they are tried."""
         folder = self.folder / "all"
         folder.mkdir()
-        command = [MUTATE.absolute(), self.name, "c", "--noCheck", "--mutantDir", folder]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        command = [MUTATE.absolute(), Path(self.name).absolute(), "c"]
+        command += ["--noCheck", "--mutantDir", folder.absolute()]
+        # It leaves a file where it runs.
+        subprocess.run(command, check=True, cwd=self.folder, stdout=subprocess.DEVNULL)
         texts = {path.read_text() for path in folder.iterdir()} - {self.original}
         once = {self.difference(text): text for text in sorted(texts)}
         differences = sorted(once, key=lambda what: hashlib.sha256(what.encode()).hexdigest())

@@ -27,7 +27,7 @@ static struct {
         struct life life;
         struct fake_starter starter;
         char **command; /* of the settings, which are given it back */
-        int systemd; /* where sd_notify() writes */
+        int systemd;    /* where sd_notify() writes */
         char notified[4096];
         char path[96]; /* of its socket */
 } at;

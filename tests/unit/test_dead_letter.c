@@ -65,6 +65,21 @@ static void letters_of_any_kind_are_told(void **state)
         }
 }
 
+static void a_letter_about_a_machine_names_it(void **state)
+{
+        static const struct stage_message message = {"m1",
+                "{\"detail-type\":\"Spot\",\"detail\":{\"instance-id\":\"i-00000001\"}}", 0,
+                ATTRIBUTES};
+        struct stage *stage = *state;
+
+        unsetenv("KEPT_QUEUE_URL");
+        stage_expect_sent(stage, "Given up: a message of queue p-parked");
+        assert_string_equal(
+                stage_batch(stage, dead_letter_handle, &message, 1), STAGE_FAILED("m1"));
+        assert_sent(stage, "{\\\"name\\\":\\\"Event\\\",\\\"value\\\":\\\"Spot\\\"}");
+        assert_sent(stage, "{\\\"name\\\":\\\"Instance\\\",\\\"value\\\":\\\"i-00000001\\\"}");
+}
+
 static void a_letter_that_is_no_jobs_is_retried_with_all(void **state)
 {
         struct stage *stage = *state;
@@ -92,6 +107,7 @@ int main(void)
                 TEST(a_letter_is_told_and_kept),
                 TEST(the_notification_has_job_cause_and_remedy),
                 TEST(letters_of_any_kind_are_told),
+                TEST(a_letter_about_a_machine_names_it),
                 TEST(a_letter_that_is_no_jobs_is_retried_with_all),
                 TEST(what_cannot_be_told_stays),
         };
