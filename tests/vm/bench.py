@@ -3,7 +3,8 @@
 
 QEMU boots the same Debian 12 in turn, stock, ours, stock, ours, one machine at a time and without
 hardware acceleration: the times are many times those of EC2, but the work is the same.
---measures boots our image with single measures of ami/ undone instead.
+--measures boots our image with single measures of ami/ undone instead, and --profiles compares the
+two profiles of a Debian 13.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .bench_machine import (
     Bench,
     BenchError,
     BenchMachines,
+    Boot,
     Change,
     make_variant,
     runner_on_disk,
@@ -138,6 +140,33 @@ def undo(bench: Bench, options: argparse.Namespace, folder: Path, load: Load) ->
     }
 
 
+# -- profiles -----------------------------------------------------------------------------------
+
+
+def compare_profiles(
+    bench: Bench, options: argparse.Namespace, folder: Path, load: Load
+) -> dict[str, object]:
+    """Boot PROFILE=minimal and PROFILE=hosted in turn, and print the table."""
+    runner = runner_on_disk(options.runner)
+    # the bench has no proxy
+    changes = {"minimal": [], "hosted": ["/etc/runner-agent/environment"]}
+
+    def times(boot: Boot) -> dict[str, float]:
+        return our_times(boot) | {"QEMU's processor time": boot.cpu_seconds}
+
+    series = []
+    for name, remove in changes.items():
+        change = Change(files=runner, remove=remove)
+        image = make_variant(options.image.parent / name, folder / name, change)
+        series.append(Series(name, lambda image=image: image, times))
+    take(bench, series, options.runs, load)
+    print(f"Seconds: the median of {options.runs} boots in turn, with least and most.")
+    print(f"{'':<36}{'minimal':>28}{'hosted':>28}")
+    for row in series[0].boots[0]:
+        print(f"{row:<36}" + "".join(cell(one.values(row)) for one in series))
+    return {one.name: {row.strip(): one.values(row) for row in one.boots[0]} for one in series}
+
+
 # -- the program --------------------------------------------------------------------------------
 
 
@@ -154,6 +183,10 @@ def check(options: argparse.Namespace) -> None:
             "netcat-openbsd, e2fsprogs and fdisk"
         )
     images = {options.image: "tests/vm/image", options.stock: "tests/vm/image stock"}
+    if options.profiles:
+        images = {
+            options.image.parent / name: f"tests/vm/image {name}" for name in ("minimal", "hosted")
+        }
     for image, command in images.items():
         if not (image / "disk.raw").exists():
             refuse(f"there is no image in {image}; make it with `{command}`, as root")
@@ -178,6 +211,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--measures", nargs="*", help=f"measures to undo, or all; there are: {' '.join(MEASURES)}"
     )
+    parser.add_argument(
+        "--profiles", action="store_true", help="compare PROFILE=minimal and PROFILE=hosted"
+    )
     options = parser.parse_args()
     options.only_measures = options.measures is not None
     if options.measures in ([], ["all"]):
@@ -185,6 +221,8 @@ def parse() -> argparse.Namespace:
     options.measures = options.measures or []
     options.runs = options.runs or (3 if options.only_measures else 5)
     name = "bench-vm-measures.json" if options.only_measures else "bench-vm.json"
+    if options.profiles:
+        name = "bench-vm-profiles.json"
     options.json = options.json or build / name
     for name in ("image", "stock", "runner"):
         setattr(options, name, getattr(options, name).absolute())
@@ -204,6 +242,8 @@ def main() -> int:
         Cloud(make_github=GitHub, make_machines=BenchMachines) as cloud,
     ):
         measure = undo if options.only_measures else compare
+        if options.profiles:
+            measure = compare_profiles
         try:
             found = measure(Bench(cloud), options, Path(folder), load)
         except BenchError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -73,9 +74,10 @@ class Change:
 
 @dataclass
 class Boot:
-    """What one machine answered."""
+    """What one machine answered, and the seconds of a processor that QEMU used until the runner."""
 
     text: str
+    cpu_seconds: float = 0.0
 
 
 class BenchMachines(VirtualMachines):
@@ -159,11 +161,12 @@ class Bench:
             machine = self._launch(image, user_data)
             try:
                 _await_runner(runner, machine)
+                cpu_seconds = _cpu_seconds(machine)
                 text = machine.hand(QUESTIONS, 120)
             finally:
                 machine.end(TERMINATED, gently=False)
                 machine.off.wait(30)
-        return Boot(text)
+        return Boot(text, cpu_seconds)
 
     @contextmanager
     def _ways(self, image: Path, note: str) -> Iterator[socket.socket]:
@@ -246,6 +249,13 @@ def _await_runner(listener: socket.socket, machine: VirtualMachine) -> None:
             f"{_last_words(machine)}"
         )
     raise BenchError(f"no runner within {BOOT_SECONDS:.0f} s{_last_words(machine)}")
+
+
+def _cpu_seconds(machine: VirtualMachine) -> float:
+    assert machine.agent is not None
+    text = Path(f"/proc/{machine.agent.pid}/stat").read_text()
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _last_words(machine: VirtualMachine) -> str:
