@@ -271,6 +271,7 @@ test-vm: ## the image's scripts, and their machines in QEMU (needs root, no KVM;
 	$(q)$(again) $(in_parallel) all
 	$(q)$(if $(PACKAGE),,$(again) $(in_parallel) package)
 	$(q)PACKAGE=$(or $(PACKAGE),build/runner-agent-$(ARCH).deb) tests/vm/image
+	$(q)PACKAGE=$(or $(PACKAGE),build/runner-agent-$(ARCH).deb) tests/vm/image hosted
 	$(q)$(python) -m pytest -q -c tests/pyproject.toml --rootdir=tests tests/ami tests/vm
 
 valgrind: ## the unit tests under valgrind
@@ -294,21 +295,22 @@ bench: ## speed and memory beside references, as a table, build/bench.json and b
 	$(q)$(again) build
 	$(q)$(python) -m tests.bench --build $(build) --scaler build/zip/$(ARCH)/bin/scaler
 
-bench-vm: ## kernel to runner, stock Debian and ours, in QEMU (needs root; RUNS=5; WITHOUT="MEASURE..." or all)
+bench-vm: ## kernel to runner, stock Debian and ours, in QEMU (needs root; RUNS=5; WITHOUT="MEASURE..." or all; PROFILES=yes)
 	$(q)tests/prepare test-vm
 	$(q)$(again) all $(build)/bench/vm-runner
 	$(q)$(again) package
 	$(q)PACKAGE=build/runner-agent-$(ARCH).deb tests/vm/image
-	$(q)tests/vm/image stock
+	$(q)for kind in $(if $(PROFILES),minimal hosted,stock); do \
+		PACKAGE=build/runner-agent-$(ARCH).deb tests/vm/image $$kind || exit; done
 	$(q)BUILD=$(build) PYTHONPATH=tests $(python) -m vm.bench $(if $(RUNS),--runs $(RUNS)) \
-		$(if $(WITHOUT),--measures $(WITHOUT))
+		$(if $(WITHOUT),--measures $(WITHOUT)) $(if $(PROFILES),--profiles)
 
 c_files := $(sort $(wildcard include/*/*.h lib/*/*.[ch] scaler/*.[ch] scaler/*/*.[ch] \
 	runner-agent/*.[ch] runner-agent/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := ami/install ami/common.sh ami/checks.sh ami/lookups.sh ami/company.sh $(wildcard ami/steps/*) \
 	$(addprefix ami/files/usr/lib/scale-agent/,grow-root launch-key instance-store swap-file) \
-	$(addprefix tests/vm/,root enter image guest/store-model guest/make-stock bench-user-data) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
+	$(addprefix tests/vm/,root enter image guest/store-model guest/make-stock bench-user-data) $(wildcard tests/vm/acceptance/*) $(addprefix tests/vm/guest/hosted/,job-started.sh job-completed.sh setup) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
 	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/changed tests/packer/tools tests/emulators/tools .ci/run \
 	scaler/completion/bash
 ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack

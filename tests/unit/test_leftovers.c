@@ -49,6 +49,8 @@ static void one_call_ends_them_all(void **state)
         expect_terminated(stage, "&InstanceId.1=i-00000001&InstanceId.2=i-00000002", 200, ENDED);
         assert_int_equal(terminate(stage, 2), 0);
         expect_terminated(stage, "&InstanceId.1=i-00000001&InstanceId.2=i-00000002", 403, DENIED);
+        expect_terminated(stage, "&InstanceId.1=i-00000001", 403, DENIED);
+        expect_terminated(stage, "&InstanceId.1=i-00000002", 403, DENIED);
         assert_true(terminate(stage, 2) < 0);
         expect_terminated(stage, "&InstanceId.1=i-00000001", 403, DENIED);
         assert_true(terminate(stage, 1) < 0);

@@ -25,6 +25,7 @@ from .machine import VirtualMachine
 REPOSITORY = "octo-org/one"
 LABELS = ["self-hosted", "linux", "x64"]
 MACHINE_PATIENCE = 2 * PATIENCE  # an emulated machine boots and works slowly
+LONG_JOB_PATIENCE = 4 * MACHINE_PATIENCE  # a job of many steps
 
 
 class Stand:
@@ -139,9 +140,9 @@ class Stand:
         assert list(self.cloud.machines.all) == [self.machine.id], "one machine was enough"
         return self
 
-    def ends(self, conclusion: str) -> Stand:
+    def ends(self, conclusion: str, seconds: float = MACHINE_PATIENCE) -> Stand:
         """Wait for the end of the job and of its machine."""
-        ended = self.cloud.github.wait(lambda: self.job.state == "completed", MACHINE_PATIENCE)
+        ended = self.cloud.github.wait(lambda: self.job.state == "completed", seconds)
         assert ended, self.job
         assert self.job.conclusion == conclusion, self.job.output
         return self.powers_off()
