@@ -218,7 +218,12 @@ $(bench_programs):
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) $(scaler_libs)
 
-bench-programs: $(bench_programs)
+# Static: no program can start in less.
+$(build)/bench/floor: $(call objects,tests/bench/reference/floor.c)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -static -o $@ $^
+
+bench-programs: $(bench_programs) $(build)/bench/floor
 
 # The runner of make bench-vm, for any machine.
 $(build)/bench/vm-runner: $(call objects,tests/vm/bench-runner.c)
