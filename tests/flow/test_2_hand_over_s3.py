@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import boto3
+import helpers
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -66,7 +67,7 @@ def test_a_job_from_webhook_to_shutdown(in_s3):
     jobs = queue_jobs(in_s3, 3)
     all_served(in_s3, jobs)
     assert len(launches(in_s3)) <= 3
-    assert calls(in_s3, "QueuedRole").count("PutObject") == 3
+    assert calls(in_s3, "RegisterRole").count("PutObject") == 3
     mine = [call for call in in_s3.calls.of("s3", role="RunnerRole") if not call.error]
     assert {call.parameters["Key"] for call in mine} == {
         arn(in_s3, job.runner_name) for job in jobs
@@ -74,7 +75,7 @@ def test_a_job_from_webhook_to_shutdown(in_s3):
     assert {call.action for call in mine} == {"GetObject", "DeleteObject"}
     runners = [call for call in in_s3.calls.of("ssm") if "/runners/" in json.dumps(call.parameters)]
     assert runners == []
-    assert [complaints(in_s3, who) for who in ("queued", "completed", "instance")] == ["", "", ""]
+    assert [complaints(in_s3, who) for who in ("queued", "register", "completed")] == ["", "", ""]
 
 
 def test_the_key_is_the_arn_of_the_instance(stage_in_s3):
@@ -114,10 +115,12 @@ def test_a_message_that_comes_twice_finds_the_object(stage_in_s3):
 
 def test_an_outage_of_s3_keeps_the_machine(stage_in_s3):
     rule = stage_in_s3.faults.add(*PUT, times=None, fault=Error("InternalError", 500, "down"))
-    assert queued(stage_in_s3, job_message()) == []
-    (parked,) = sent(stage_in_s3, "ParkedQueue")
+    failed, messages = helpers.launched(stage_in_s3, job_message())
+    assert failed == []
+    helpers.registered(stage_in_s3, *messages)
+    assert len(stage_in_s3.instances()) == 1
     stage_in_s3.faults.remove(rule)
-    assert queued(stage_in_s3, parked["Body"]) == []
+    assert helpers.registered(stage_in_s3, *messages, receives=2) == []
     assert len(launches(stage_in_s3)) == len(stage_in_s3.objects()) == 1
 
 
@@ -264,7 +267,7 @@ def hand_over(stage):
 
 def adopt(stage):
     launched(stage)
-    return queued(stage, job_message(), receives=2) == [] and complaints(stage, "queued") == ""
+    return queued(stage, job_message(), receives=2) == [] and complaints(stage, "register") == ""
 
 
 def adopt_without_object(stage):
@@ -311,9 +314,9 @@ def swept(stage):
 
 # All that the functions may do with objects.
 NEEDS = [
-    ("queued", "s3:PutObject", hand_over),
-    ("queued", "s3:GetObject", adopt),
-    ("queued", "s3:ListBucket", adopt_without_object),
+    ("register", "s3:PutObject", hand_over),
+    ("register", "s3:GetObject", adopt),
+    ("register", "s3:ListBucket", adopt_without_object),
     ("completed", "s3:DeleteObject", complete),
     ("instance", "s3:GetObject", end),
     ("instance", "s3:DeleteObject", end),
