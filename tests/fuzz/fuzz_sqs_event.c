@@ -11,6 +11,20 @@
 #include "job/job.h"
 #include "notify/notification.h"
 
+/* A message that a handler sends on is the same job to the next one. */
+static void check_job_again(const struct job *job)
+{
+        _cleanup_free_ char *message = job_print(job);
+        _cleanup_free_ char *message_again = NULL;
+        struct job again = {0};
+        struct err err = {0};
+
+        CHECK(job_parse(message, strlen(message), &again, &err) == 0);
+        message_again = job_print(&again);
+        CHECK(strcmp(message, message_again) == 0);
+        job_release(&again);
+}
+
 static void read_body(const char *body)
 {
         _cleanup_json_ cJSON *json = NULL;
@@ -22,15 +36,14 @@ static void read_body(const char *body)
                 check_err(&err);
                 CHECK(!job.repository);
         } else {
-                _cleanup_free_ char *message = job_print(&job);
-
                 CHECK(job.id > 0 && job.tries >= 0 && job.offer >= 0 && job.repository);
+                check_job_again(&job);
         }
         job_release(&job);
         if (notification_parse(body, strlen(body), &notification, &json, &err) == 0) {
                 _cleanup_free_ char *message = notification_print(&notification);
 
-                CHECK(notification.title);
+                CHECK(notification.title && message);
         }
 }
 
