@@ -318,7 +318,7 @@ scripts := ami/install ami/common.sh ami/checks.sh ami/lookups.sh ami/company.sh
 	$(addprefix tests/vm/,root enter image guest/store-model guest/make-stock bench-user-data) $(wildcard tests/vm/acceptance/*) $(addprefix tests/vm/guest/hosted/,job-started.sh job-completed.sh setup) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
 	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/changed tests/packer/tools tests/emulators/tools .ci/run \
 	scaler/completion/bash
-ruff := --quiet --config tests/pyproject.toml tests scaler/zip/pack
+ruff := --quiet --config tests/pyproject.toml tests tests/sim/bite scaler/zip/pack
 
 lint: ## warnings as errors, includes, clang-format, clang-tidy, ruff, shellcheck, cfn-lint
 	$(q)tests/prepare lint
