@@ -51,5 +51,8 @@ enum http_verdict aws_judge(const struct http_call *call);
  * failures, a limit that others may free. What is refused for another reason stays refused. */
 bool aws_call_is_passing(const struct http_call *call);
 
+/* Whether it has failed because too many such calls were made. */
+bool aws_call_is_throttled(const struct http_call *call);
+
 /* Whether the error CODE says that the same call may be accepted a moment later. */
 bool aws_code_is_passing(const char *code);

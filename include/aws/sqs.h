@@ -63,6 +63,18 @@ struct http_call *sqs_hide_message(
         struct aws *aws, const char *queue_url, const char *receipt, unsigned seconds);
 int sqs_hide_message_answer(const struct http_call *call, struct err *err);
 
+/* Counts the messages of a queue, as SQS does: approximately. */
+struct http_call *sqs_count_messages(struct aws *aws, const char *queue_url);
+
+struct sqs_count {
+        int64_t visible;
+        int64_t in_flight; /* received, or hidden afterwards */
+        int64_t delayed;
+};
+
+/* 0 or negative. */
+int sqs_count_messages_answer(const struct http_call *call, struct sqs_count *ret, struct err *err);
+
 /* Asks for the URL of the queue NAME in this account and region. */
 struct http_call *sqs_get_queue_url(struct aws *aws, const char *name);
 /* The URL is the caller's to free. */

@@ -38,6 +38,8 @@ void http_set_random(struct http *http, uint32_t (*random)(uint32_t below));
 
 /* Begins CALL, which remains the caller's and must not be freed before it has ended. */
 void http_start(struct http *http, struct http_call *call);
+/* The same, after DELAY_MS, which its timeout does not count. */
+void http_start_later(struct http *http, struct http_call *call, int64_t delay_ms);
 /* Ends CALL early, without calling its `done`. Does nothing if it has ended. */
 void http_cancel(struct http *http, struct http_call *call);
 /* Begins CALL, waits until it has ended, and returns it; other calls go on meanwhile. */
@@ -46,6 +48,9 @@ struct http_call *http_perform(struct http *http, struct http_call *call);
 void http_await(struct http *http, struct http_call *call);
 /* Returns when no call is left. */
 void http_finish(struct http *http);
+
+/* Returns after MS; calls go on meanwhile. */
+void http_sleep(struct http *http, int64_t ms);
 
 /* For event loops: a descriptor, and what to do when it is readable. */
 int http_fd(struct http *http);

@@ -186,6 +186,19 @@ bool aws_call_is_passing(const struct http_call *call)
         return false;
 }
 
+bool aws_call_is_throttled(const struct http_call *call)
+{
+        struct aws_error error = {0};
+
+        if (call->result < 0 || is_success(call))
+                return false;
+        read_error(call, &error);
+        return call->status == 429 || strcasestr(error.code, "throttl") ||
+               strcmp(error.code, "RequestLimitExceeded") == 0 ||
+               strcmp(error.code, "TooManyRequestsException") == 0 ||
+               strcmp(error.code, "TooManyUpdates") == 0;
+}
+
 /* What people can do about a code. */
 struct remedy {
         const char *code;

@@ -285,6 +285,52 @@ int sqs_hide_message_answer(const struct http_call *call, struct err *err)
         return aws_accepted(call, err);
 }
 
+/* -- counting -- */
+
+static const struct {
+        const char *name;
+        size_t offset;
+} counts[] = {
+        {"ApproximateNumberOfMessages", offsetof(struct sqs_count, visible)},
+        {"ApproximateNumberOfMessagesNotVisible", offsetof(struct sqs_count, in_flight)},
+        {"ApproximateNumberOfMessagesDelayed", offsetof(struct sqs_count, delayed)},
+};
+
+struct http_call *sqs_count_messages(struct aws *aws, const char *queue_url)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        cJSON *names;
+
+        json_add_string(body, "QueueUrl", queue_url);
+        names = cJSON_AddArrayToObject(body, "AttributeNames");
+        for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+                cJSON_AddItemToArray(names, cJSON_CreateString(counts[i].name));
+        return aws_object_call(aws, AWS_SQS, "GetQueueAttributes", body);
+}
+
+/* SQS gives numbers as strings. */
+int sqs_count_messages_answer(const struct http_call *call, struct sqs_count *ret, struct err *err)
+{
+        _cleanup_json_ cJSON *answer = NULL;
+        const cJSON *attributes;
+        struct sqs_count count = {0};
+        int r = aws_accepted_json(call, &answer, err);
+
+        if (r < 0)
+                return r;
+        attributes = json_get(answer, "Attributes");
+        for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+                const char *text;
+
+                r = json_need_string(attributes, counts[i].name, &text, err);
+                if (r < 0)
+                        return http_call_prefix(call, r, err);
+                *(int64_t *)((char *)&count + counts[i].offset) = strtoll(text, NULL, 10);
+        }
+        *ret = count;
+        return 0;
+}
+
 /* -- addresses -- */
 
 struct http_call *sqs_get_queue_url(struct aws *aws, const char *name)

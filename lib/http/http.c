@@ -197,16 +197,25 @@ void http_tried(struct http *http, struct http_call *call, int result)
         call->state = HTTP_CALL_WAITING;
 }
 
-void http_start(struct http *http, struct http_call *call)
+void http_start_later(struct http *http, struct http_call *call, int64_t delay_ms)
 {
         call->answer.limit = call->answer_limit;
-        call->started_ms = clock_monotonic_ms(http->clock);
+        call->started_ms = clock_monotonic_ms(http->clock) + delay_ms;
         call->deadline_ms = call->timeout_ms > 0 ? call->started_ms + call->timeout_ms : 0;
+        call->due_ms = call->started_ms;
         call->tries = 0;
         call->next = http->calls;
         http->calls = call;
-        start_try(http, call);
+        if (delay_ms > 0)
+                call->state = HTTP_CALL_WAITING;
+        else
+                start_try(http, call);
         arm_timer(http);
+}
+
+void http_start(struct http *http, struct http_call *call)
+{
+        http_start_later(http, call, 0);
 }
 
 void http_cancel(struct http *http, struct http_call *call)
@@ -268,6 +277,21 @@ void http_finish(struct http *http)
 {
         while (http->calls)
                 wait_and_dispatch(http);
+}
+
+void http_sleep(struct http *http, int64_t ms)
+{
+        int64_t until = clock_monotonic_ms(http->clock) + ms;
+        int64_t left = ms;
+
+        while (left > 0) {
+                int64_t timeout = next_timeout_ms(http);
+
+                http->transport->wait(
+                        http->transport, timeout < 0 || left < timeout ? left : timeout);
+                http_dispatch(http);
+                left = until - clock_monotonic_ms(http->clock);
+        }
 }
 
 /* -- event loops -- */

@@ -54,3 +54,18 @@ int queue_send_many(struct scaler *scaler, const char *variable, struct sqs_mess
         call = scaler_call(scaler, sqs_send_messages(aws, messages, n_messages));
         return sqs_send_messages_answer(call, err);
 }
+
+int queue_count(struct scaler *scaler, const char *variable, struct sqs_count *ret, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call = NULL;
+        struct aws *aws = NULL;
+        const char *url = NULL;
+        int r = queue_url(variable, &url, err);
+
+        if (r == 0)
+                r = scaler_aws(scaler, &aws, err);
+        if (r < 0)
+                return r;
+        call = scaler_call(scaler, sqs_count_messages(aws, url));
+        return sqs_count_messages_answer(call, ret, err);
+}

@@ -24,3 +24,7 @@ int queue_send_message(struct scaler *scaler, const struct sqs_message *message,
 
 /* The queue URL in environment variable VARIABLE, borrowed: 0 or -ENOENT. */
 int queue_url(const char *variable, const char **ret, struct err *err);
+
+/* Counts the messages of the queue whose URL VARIABLE holds: 0 or negative. */
+int queue_count(
+        struct scaler *scaler, const char *variable, struct sqs_count *ret, struct err *err);

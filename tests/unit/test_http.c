@@ -380,11 +380,31 @@ static void cancelled_calls_are_not_reported_as_done(void **state)
         http_call_free(waiting);
 }
 
+/* Its timeout begins with it. */
+static void a_call_may_begin_later_and_others_go_on_meanwhile(void **state)
+{
+        struct fixture *fixture = *state;
+        int64_t began = clock_monotonic_ms(script_clock(fixture->script));
+
+        fixture->call->timeout_ms = 100;
+        script_expect(fixture->script, "GET", "/", NULL, 200, "");
+        http_start_later(fixture->http, fixture->call, 5000);
+        http_sleep(fixture->http, 3000);
+        assert_int_equal(script_requests(fixture->script), 0);
+        assert_int_equal(clock_monotonic_ms(script_clock(fixture->script)) - began, 3000);
+        http_sleep(fixture->http, 3000);
+        assert_int_equal(fixture->call->status, 200);
+        assert_int_equal(clock_monotonic_ms(script_clock(fixture->script)) - began, 6000);
+        http_sleep(fixture->http, 1); /* with nothing under way */
+        assert_int_equal(clock_monotonic_ms(script_clock(fixture->script)) - began, 6001);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                TEST(a_call_may_begin_later_and_others_go_on_meanwhile),
                 TEST(an_answer_ends_the_call),
                 TEST(transient_statuses_are_tried_again),
                 TEST(other_statuses_are_not_tried_again),

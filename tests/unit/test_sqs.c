@@ -260,12 +260,41 @@ static void the_other_calls(void **state)
         assert_string_equal(url, QUEUE);
 }
 
+/* SQS gives numbers as strings. */
+static void counts_are_read_as_a_whole_or_not(void **state)
+{
+        _cleanup_(http_call_freep) struct http_call *call = sqs_count_messages(*state, QUEUE);
+        struct sqs_count count = {7, 7, 7};
+        struct err err;
+
+        assert_string_equal(buf_string(&call->body),
+                "{\"QueueUrl\":\"" QUEUE "\",\"AttributeNames\":["
+                "\"ApproximateNumberOfMessages\",\"ApproximateNumberOfMessagesNotVisible\","
+                "\"ApproximateNumberOfMessagesDelayed\"]}");
+        answer(call, 200,
+                "{\"Attributes\":{\"ApproximateNumberOfMessages\":\"1\","
+                "\"ApproximateNumberOfMessagesNotVisible\":\"2\"}}");
+        assert_int_equal(sqs_count_messages_answer(call, &count, &err), -EBADMSG);
+        assert_int_equal(count.visible, 7);
+        answer(call, 200,
+                "{\"Attributes\":{\"ApproximateNumberOfMessages\":\"1\","
+                "\"ApproximateNumberOfMessagesNotVisible\":\"2\","
+                "\"ApproximateNumberOfMessagesDelayed\":\"3\"}}");
+        assert_int_equal(sqs_count_messages_answer(call, &count, &err), 0);
+        assert_int_equal(count.visible, 1);
+        assert_int_equal(count.in_flight, 2);
+        assert_int_equal(count.delayed, 3);
+        answer(call, 400, "{\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\"}");
+        assert_true(sqs_count_messages_answer(call, &count, &err) < 0);
+}
+
 #define TEST(function) \
         cmocka_unit_test_setup_teardown(function, fake_aws_set_up, fake_aws_tear_down)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                TEST(counts_are_read_as_a_whole_or_not),
                 TEST(messages_on_the_wire),
                 TEST(dead_letters_carry_source_and_cause),
                 TEST(causes_are_made_fit_for_sqs),
