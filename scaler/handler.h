@@ -28,6 +28,7 @@ struct record {
         const char *dead_source; /* ARN of the queue where a dead letter failed, or NULL */
         const char *cause;       /* attribute `cause` of a dead letter, or NULL */
         int64_t receive_count;   /* 1: the first time */
+        int64_t sent_ms;         /* when it was sent to the queue; 0: unknown */
         int result;              /* 0, or negative: it failed */
         bool final;              /* no other try can help: it becomes a dead letter at once */
         int64_t hidden_seconds;  /* it comes again after that; 0: after its receives so far */

@@ -7,16 +7,19 @@
  * to them has to know of all calls. Until a hand-over is stored, its message is the promise. It
  * costs nothing to wait here: the machine has been launched, and its agent waits as well.
  *
- * A message that comes again, or has waited for long, is not fresh: GitHub is asked whether its job
- * still waits, and EC2 whether its machine lives (job/recall.h). All registrations of a batch run
- * at the same time. Then each message is settled:
+ * A message that comes again, or has waited for long, is not fresh: EC2 is asked whether its
+ * machine lives (job/recall.h). GitHub is not asked for its job: equal jobs swap machines, so the
+ * machine of one that has ended may be what another waits for. The registrations of a batch begin
+ * in order, at the pace that the limits allow (job/pace.h), and run beside each other. After the
+ * first that would have to wait for longer than an event may last, none of its installation begins.
+ * Then each message is settled:
  *
- *      hand-over stored         a watch follows the job
+ *      hand-over stored         a watch follows the job, as it does
+ *      its machine has worked   where an earlier try died before it had sent one
  *      cannot go on now         it comes again, later, and those behind it wait; or it is parked,
  *                               where only this job cannot go on
  *      refused for good         the launch is undone, and the message becomes a dead letter
  *      its machine has ended    the next launch is queued
- *      its job waits no longer  that is all: the machine ends itself
  */
 
 #include "register.h"
@@ -25,12 +28,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "job/park.h"
+#include "job/pace.h"
 #include "job/respec.h"
 #include "job/ticket_keys.h"
 
-/* As long as EC2 may not show an instance that it has launched: see design of `recall`. */
+/* For so long, EC2 may not show an instance that it has launched. */
 #define FRESH_MS (5 * 60 * MSEC_PER_SEC)
+
+/* A batch of ten takes 3.4 seconds at GitHub's pace. */
+#define PACE_MS (20 * MSEC_PER_SEC)
+/* What a registration that begins last needs. */
+#define LAST_NEEDS_MS (25 * MSEC_PER_SEC)
 
 /* -- reading the batch -- */
 
@@ -83,8 +91,7 @@ static void recall_items(struct registering *registering)
                 if (item->recalled)
                         recalls[n++].job = &item->launched.job;
         }
-        recall_jobs(registering->scaler, registering->config, registering->aws,
-                &registering->token_requests, recalls, n);
+        recall_machines(registering->scaler, registering->config, registering->aws, recalls, n);
         for (size_t i = 0, j = 0; i < registering->n_items; i++)
                 if (registering->items[i].recalled)
                         registering->items[i].recall = recalls[j++];
@@ -127,6 +134,29 @@ static void register_item(struct registering *registering, struct registering_jo
                 registration_ready, &item->registration);
 }
 
+/* Waits until GitHub's budget allows another registration: false where that takes too long. While
+ * it waits, an answer to another one may close the budget. */
+static bool keep_pace(struct registering *registering, struct registering_job *item)
+{
+        struct scaler *scaler = registering->scaler;
+        struct budget *budget = pace_of_github(scaler, item->launched.job.installation);
+        int64_t now_ms;
+        int64_t wait;
+
+        for (;;) {
+                now_ms = clock_monotonic_ms(scaler->clock);
+                wait = budget_wait(budget, now_ms, PACE_POINTS_POST);
+                if (wait == 0)
+                        return true;
+                if (now_ms + wait > registering->pace_ends_ms ||
+                        scaler_time_left(scaler) - wait < LAST_NEEDS_MS)
+                        break;
+                http_sleep(scaler_http(scaler), wait);
+        }
+        item->until_ms = clock_wall_ms(scaler->clock) + wait;
+        return false;
+}
+
 static void register_items(struct registering *registering)
 {
         for (size_t i = 0; i < registering->n_items; i++) {
@@ -134,7 +164,8 @@ static void register_items(struct registering *registering)
                 const struct config_spec *spec;
                 struct err err;
 
-                if (item->ignored || !has_machine(registering, item))
+                if (item->ignored || !has_machine(registering, item) ||
+                        !keep_pace(registering, item))
                         continue;
                 spec = job_respec(registering->config, &item->launched.job, &err);
                 if (spec)
@@ -143,6 +174,35 @@ static void register_items(struct registering *registering)
                         registering_job_fail(registering, item, -ENOENT, &err);
         }
         http_finish(scaler_http(registering->scaler));
+}
+
+/* The oldest message of an installation tells how long it has had something to do. */
+static void begin_budgets(struct registering *registering)
+{
+        struct scaler *scaler = registering->scaler;
+        int64_t now_ms = clock_wall_ms(scaler->clock);
+
+        for (size_t i = 0; i < registering->n_items; i++) {
+                const struct registering_job *item = &registering->items[i];
+                int64_t sent_ms = item->record->sent_ms;
+
+                if (!item->ignored)
+                        budget_begin(pace_of_github(scaler, item->launched.job.installation),
+                                clock_monotonic_ms(scaler->clock),
+                                sent_ms > 0 ? now_ms - sent_ms : 0);
+        }
+        registering->pace_ends_ms = clock_monotonic_ms(scaler->clock) + PACE_MS;
+}
+
+static void end_budgets(struct registering *registering)
+{
+        struct scaler *scaler = registering->scaler;
+
+        for (size_t i = 0; i < registering->n_items; i++)
+                if (!registering->items[i].ignored)
+                        budget_end(pace_of_github(
+                                           scaler, registering->items[i].launched.job.installation),
+                                clock_monotonic_ms(scaler->clock));
 }
 
 /* -- all of it -- */
@@ -185,7 +245,9 @@ void register_handle(struct scaler *scaler, struct batch *batch)
                 wait_for_settings(&registering, r, &err);
                 return;
         }
+        begin_budgets(&registering);
         recall_items(&registering);
         register_items(&registering);
         settle_registrations(&registering);
+        end_budgets(&registering);
 }

@@ -24,6 +24,9 @@ struct registering_job {
         struct recall recall;
         struct registration registration;
         bool registers;
+        int64_t until_ms; /* wall clock: it waits so long, to keep the pace or for a limit; 0: not
+                           */
+        const struct setback *limit; /* NULL: for the pace */
 };
 
 /* A batch. */
@@ -35,6 +38,7 @@ struct registering {
         struct token_requests token_requests;
         struct registering_job *items;
         size_t n_items;
+        int64_t pace_ends_ms; /* monotonic: what the pace lets begin only later comes again */
 };
 
 /* Marks the message of ITEM as failed, with its job in front of the text. */

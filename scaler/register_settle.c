@@ -20,12 +20,10 @@
 
 /* What failed so often, for whatever reason, fails for itself, and must not hold up others. */
 #define RECEIVES_OF_ITS_OWN 4
-/* A limit whose end nobody names; */
-#define WAIT_MS (60 * MSEC_PER_SEC)
-/* and what is no limit. */
+/* What is no limit, */
 #define RETRY_MS (15 * MSEC_PER_SEC)
-/* GitHub's limits end within the hour. */
-#define WAIT_MAX_MS (65 * 60 * MSEC_PER_SEC)
+/* and until settings may have been mended. */
+#define SETTINGS_SECONDS 60
 
 struct settling {
         struct registering *registering;
@@ -33,10 +31,7 @@ struct settling {
         size_t n_followed;
         const struct registration **failed; /* launches to undo */
         size_t n_failed;
-        struct registering_job **waiting;
-        size_t n_waiting;
-        const struct setback *setback; /* why: the one that lasts longest */
-        int64_t until_ms;
+        size_t n_limited; /* wait for what GitHub or AWS said */
 };
 
 void registering_job_fail(struct registering *registering, struct registering_job *item, int result,
@@ -125,19 +120,12 @@ static bool is_its_own(const struct settling *settling, const struct registering
 static void wait_for(
         struct settling *settling, struct registering_job *item, const struct setback *setback)
 {
-        int64_t now_ms = clock_wall_ms(settling->registering->scaler->clock);
-        int64_t until_ms = now_ms + (setback->is_limit ? WAIT_MS : RETRY_MS);
+        const struct scaler *scaler = settling->registering->scaler;
 
-        /* A limit that is over by our clock, and yet not by GitHub's, is as one without an end. */
-        if (setback->until_ms > now_ms)
-                until_ms = setback->until_ms;
-        if (until_ms > now_ms + WAIT_MAX_MS)
-                until_ms = now_ms + WAIT_MAX_MS;
-        if (!settling->setback || until_ms > settling->until_ms) {
-                settling->setback = setback;
-                settling->until_ms = until_ms;
-        }
-        settling->waiting[settling->n_waiting++] = item;
+        item->limit = setback;
+        item->until_ms = setback->is_limit ? setback_ends(scaler, setback)
+                                           : clock_wall_ms(scaler->clock) + RETRY_MS;
+        settling->n_limited++;
 }
 
 static void settle_setback(
@@ -165,51 +153,43 @@ static void settle_launched(struct settling *settling, struct registering_job *i
         settle_setback(settling, item, &registration->setback);
 }
 
-static void settle_held(struct settling *settling, struct registering_job *item)
+/* EC2 could not be asked. */
+static void settle_unknown(struct settling *settling, struct registering_job *item)
 {
         const struct setback *setback = &item->recall.setback;
 
-        if (setback->result == 0)
-                park(settling->registering, item, &(const struct parking){.reason = PARK_HELD});
-        else if (!setback->passing && !setback->by_github)
-                registering_job_fail(settling->registering, item, setback->result, &setback->err);
-        else
+        if (setback->passing)
                 settle_setback(settling, item, setback);
+        else
+                registering_job_fail(settling->registering, item, setback->result, &setback->err);
 }
 
-static void settle_relaunch(struct registering *registering, struct registering_job *item)
+static void settle_relaunch(struct settling *settling, struct registering_job *item)
 {
-        bool taken = ec2_instance_lives(&item->recall.instance);
+        struct scaler *scaler = settling->registering->scaler;
+        const struct ec2_instance *machine = &item->recall.instance; /* no id: it is gone */
         struct err err;
-        int r = relaunch_job(registering->scaler, &item->launched.job,
-                taken ? RELAUNCH_TAKEN : RELAUNCH_ENDED, &err);
+        int r;
 
+        if (machine->id[0] && ec2_instance_lives(machine)) {
+                settling->followed[settling->n_followed++] = item;
+                return;
+        }
+        r = relaunch_job(scaler, &item->launched.job, RELAUNCH_ENDED, &err);
         if (r < 0)
-                record_fail(registering->scaler, item->record, r, &err);
-}
-
-static void settle_drop(struct registering *registering, const struct registering_job *item)
-{
-        const struct job *job = &item->launched.job;
-
-        log_info(&registering->scaler->log, "job waits no longer: its machine gets no hand-over",
-                LOG_NUMBER("job", job->id), LOG_TEXT("repository", job->repository),
-                LOG_TEXT("instance", job->instance),
-                LOG_TEXT("state", job_state_name(item->recall.state)));
+                record_fail(scaler, item->record, r, &err);
 }
 
 static void settle_job(struct settling *settling, struct registering_job *item)
 {
-        if (item->ignored)
+        if (item->ignored || item->until_ms > 0)
                 return;
         if (item->registers)
                 settle_launched(settling, item);
-        else if (item->recall.verdict == RECALL_DROP)
-                settle_drop(settling->registering, item);
         else if (item->recall.verdict == RECALL_RELAUNCH)
-                settle_relaunch(settling->registering, item);
+                settle_relaunch(settling, item);
         else
-                settle_held(settling, item);
+                settle_unknown(settling, item);
 }
 
 /* -- all of them -- */
@@ -234,21 +214,30 @@ static void follow(struct settling *settling)
         }
 }
 
-/* All come again at the same time: the first of them would hold up the others. */
-static void wait_together(struct settling *settling)
+/* Hides what waits. People hear of limits, and not of the pace. */
+static void hide_waiting(struct settling *settling)
 {
         struct scaler *scaler = settling->registering->scaler;
-        int64_t left_ms = settling->until_ms - clock_wall_ms(scaler->clock);
-        int64_t seconds = left_ms > 0 ? (left_ms + MSEC_PER_SEC - 1) / MSEC_PER_SEC : 1;
+        bool is_told = false;
 
-        for (size_t i = 0; i < settling->n_waiting; i++) {
-                struct parking parking = parking_for(settling->setback);
+        for (size_t i = 0; i < settling->registering->n_items; i++) {
+                struct registering_job *item = &settling->registering->items[i];
+                int64_t left_ms = item->until_ms - clock_wall_ms(scaler->clock);
+                int64_t seconds = left_ms > 0 ? (left_ms + MSEC_PER_SEC - 1) / MSEC_PER_SEC : 1;
+                struct parking parking;
 
-                parking.n_jobs = settling->n_waiting;
-                parking.quiet = i > 0;
-                record_hide(settling->waiting[i]->record, settling->setback->result, seconds,
-                        &settling->setback->err);
-                tell_job_is_kept(scaler, &settling->waiting[i]->launched.job, &parking, seconds);
+                if (item->until_ms == 0)
+                        continue;
+                if (!item->limit) {
+                        record_hide(item->record, -EAGAIN, seconds, &(struct err){{0}});
+                        continue;
+                }
+                parking = parking_for(item->limit);
+                parking.n_jobs = settling->n_limited;
+                parking.quiet = is_told;
+                is_told = true;
+                record_hide(item->record, item->limit->result, seconds, &item->limit->err);
+                tell_job_is_kept(scaler, &item->launched.job, &parking, seconds);
         }
 }
 
@@ -257,12 +246,9 @@ void settle_registrations(struct registering *registering)
 {
         size_t n = registering->n_items;
         _cleanup_free_ struct registering_job **followed = mem_alloc(n * sizeof(*followed));
-        _cleanup_free_ struct registering_job **waiting = mem_alloc(n * sizeof(*waiting));
         _cleanup_free_ const struct registration **failed = mem_alloc(n * sizeof(*failed));
-        struct settling settling = {.registering = registering,
-                .followed = followed,
-                .waiting = waiting,
-                .failed = failed};
+        struct settling settling = {
+                .registering = registering, .followed = followed, .failed = failed};
 
         for (size_t i = 0; i < n; i++)
                 if (registering->items[i].registers &&
@@ -272,13 +258,15 @@ void settle_registrations(struct registering *registering)
                 settle_job(&settling, &registering->items[i]);
         follow(&settling);
         undo_launches(registering->scaler, registering->aws, failed, settling.n_failed);
-        wait_together(&settling);
+        hide_waiting(&settling);
 }
 
 void wait_for_settings(struct registering *registering, int result, const struct err *why)
 {
         bool is_told = false;
 
+        log_error(&registering->scaler->log, "nothing can be registered, machines wait",
+                LOG_TEXT("error", why->text));
         for (size_t i = 0; i < registering->n_items; i++) {
                 struct registering_job *item = &registering->items[i];
                 const struct parking parking = {
@@ -286,9 +274,9 @@ void wait_for_settings(struct registering *registering, int result, const struct
 
                 if (item->ignored)
                         continue;
-                record_hide(item->record, result, WAIT_MS / MSEC_PER_SEC, why);
+                record_hide(item->record, result, SETTINGS_SECONDS, why);
                 tell_job_is_kept(
-                        registering->scaler, &item->launched.job, &parking, WAIT_MS / MSEC_PER_SEC);
+                        registering->scaler, &item->launched.job, &parking, SETTINGS_SECONDS);
                 is_told = true;
         }
 }

@@ -59,6 +59,7 @@ void scaler_release(struct scaler *scaler)
         buf_release(&scaler->webhook_secrets);
         ssm_texts_release(&scaler->breakers);
         buf_release(&scaler->ticket_keys);
+        free(scaler->github_budgets);
 }
 
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)
@@ -106,13 +107,20 @@ static int64_t call_limit_ms(const struct scaler *scaler)
         return early > late ? early : late;
 }
 
-void scaler_start(struct scaler *scaler, struct http_call *call)
+void scaler_start_later(struct scaler *scaler, struct http_call *call, int64_t delay_ms)
 {
         int64_t limit = call_limit_ms(scaler);
 
+        if (limit > 0)
+                limit = limit > delay_ms ? limit - delay_ms : 1;
         if (limit > 0 && (call->timeout_ms == 0 || call->timeout_ms > limit))
                 call->timeout_ms = limit;
-        http_start(scaler_http(scaler), call);
+        http_start_later(scaler_http(scaler), call, delay_ms);
+}
+
+void scaler_start(struct scaler *scaler, struct http_call *call)
+{
+        scaler_start_later(scaler, call, 0);
 }
 
 struct http_call *scaler_call(struct scaler *scaler, struct http_call *call)

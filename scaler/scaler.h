@@ -14,6 +14,7 @@
 #include "aws/aws.h"
 #include "aws/metric.h"
 #include "aws/ssm.h"
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -22,6 +23,11 @@
 #include "config/config.h"
 #include "github/github.h"
 #include "http/http.h"
+
+struct github_budget {
+        int64_t installation;
+        struct budget budget;
+};
 
 struct scaler {
         /* Warm: lives as long as the process. */
@@ -36,6 +42,9 @@ struct scaler {
         struct github *github;
         bool github_refused;         /* our key or token: it is read again before the next use */
         struct recent github_pauses; /* installations for which nothing is launched for a while */
+        struct github_budget *github_budgets; /* see job/pace.h; owned */
+        size_t n_github_budgets;
+        struct budget parameter_budget; /* of PutParameter */
         struct buf webhook_secrets;
         int64_t webhook_secrets_read_ms; /* or tried to */
         bool webhook_secrets_are_old;    /* they could not be read again when they were asked for */
@@ -67,6 +76,8 @@ int64_t scaler_time_left(const struct scaler *scaler);
 struct http *scaler_http(struct scaler *scaler);
 /* Begins CALL like http_start(), with a timeout that leaves time to answer the event. */
 void scaler_start(struct scaler *scaler, struct http_call *call);
+/* The same, after DELAY_MS. */
+void scaler_start_later(struct scaler *scaler, struct http_call *call, int64_t delay_ms);
 /* Performs such a call and returns it, for its answer to be read and for the caller to free. */
 struct http_call *scaler_call(struct scaler *scaler, struct http_call *call);
 

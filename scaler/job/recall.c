@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One call to EC2 for all jobs, and one to GitHub for each, at the same time.
+ * One call to EC2 for all jobs, and one to GitHub for each, or for each run of which there are
+ * several, at the same time.
  */
 
 #include "recall.h"
@@ -83,7 +84,7 @@ static const struct ec2_instance *instance_of(const struct search *search, const
 
 /* -- the verdict -- */
 
-static enum recall_verdict judge_queued(struct recall *recall, const struct search *search)
+static enum recall_verdict judge_machine(struct recall *recall, const struct search *search)
 {
         const struct ec2_instance *instance = instance_of(search, recall->job);
 
@@ -107,7 +108,7 @@ static enum recall_verdict judge(
         recall->state = question->state;
         switch (question->state) {
         case JOB_STATE_QUEUED:
-                return judge_queued(recall, search);
+                return judge_machine(recall, search);
         case JOB_STATE_RUNS:
         case JOB_STATE_ENDED:
                 return RECALL_DROP;
@@ -123,6 +124,7 @@ void recall_jobs(struct scaler *scaler, const struct config *config, struct aws 
         struct token_requests *tokens, struct recall *recalls, size_t n_recalls)
 {
         _cleanup_free_ struct question *questions = mem_alloc(n_recalls * sizeof(*questions));
+        _cleanup_free_ struct question **all = mem_alloc(n_recalls * sizeof(*all));
         struct search search = {.config = config};
 
         if (n_recalls == 0)
@@ -131,10 +133,25 @@ void recall_jobs(struct scaler *scaler, const struct config *config, struct aws 
         for (size_t i = 0; i < n_recalls; i++) {
                 questions[i] = (struct question){
                         .scaler = scaler, .tokens = tokens, .job = recalls[i].job};
-                ask_start(&questions[i]);
+                all[i] = &questions[i];
         }
+        ask_start_all(all, n_recalls);
         http_finish(scaler_http(scaler));
         for (size_t i = 0; i < n_recalls; i++)
                 recalls[i].verdict = judge(&recalls[i], &questions[i], &search);
+        ec2_instances_release(&search.found);
+}
+
+void recall_machines(struct scaler *scaler, const struct config *config, struct aws *aws,
+        struct recall *recalls, size_t n_recalls)
+{
+        struct search search = {.config = config};
+
+        if (n_recalls == 0)
+                return;
+        search_start(&search, scaler, aws, recalls, n_recalls);
+        http_finish(scaler_http(scaler));
+        for (size_t i = 0; i < n_recalls; i++)
+                recalls[i].verdict = judge_machine(&recalls[i], &search);
         ec2_instances_release(&search.found);
 }

@@ -15,6 +15,7 @@
 
 #include "exchange/handover.h"
 #include "machine/stores.h"
+#include "pace.h"
 #include "ticket.h"
 #include "token_requests.h"
 
@@ -75,6 +76,10 @@ static const struct way {
         {STEP_DISCARD, IS_DONE, STEP_DONE},
         {STEP_DISCARD, IS_BUSY, STEP_DONE},
 };
+
+/* SSM's limit is met within the event as long as this much of its time is left. */
+#define THROTTLED_NEEDS_MS (20 * MSEC_PER_SEC)
+#define THROTTLED_MAX 10
 
 /* A registration may be minted, and stored, so often: again only after what was in the way is
  * gone. */
@@ -317,17 +322,17 @@ static const struct {
         struct http_call *(*make)(struct registration *registration);
         int (*read)(
                 struct registration *registration, const struct http_call *call, struct err *err);
-        bool is_github;
+        int points; /* of GitHub's; 0: AWS is called */
 } steps[] = {
-        [STEP_LOOK] = {make_get, read_look, false},
-        [STEP_MINT] = {make_jitconfig, read_jitconfig, true},
-        [STEP_CHECK] = {make_get, read_look, false},
-        [STEP_FIND] = {make_find, read_find, true},
-        [STEP_DELETE] = {make_delete, read_delete, true},
-        [STEP_STORE] = {make_put, read_put, false},
-        [STEP_COMPARE] = {make_get, read_compare, false},
-        [STEP_REPLACE] = {make_replace, read_replace, false},
-        [STEP_DISCARD] = {make_delete, read_delete, true},
+        [STEP_LOOK] = {make_get, read_look, 0},
+        [STEP_MINT] = {make_jitconfig, read_jitconfig, PACE_POINTS_POST},
+        [STEP_CHECK] = {make_get, read_look, 0},
+        [STEP_FIND] = {make_find, read_find, PACE_POINTS_GET},
+        [STEP_DELETE] = {make_delete, read_delete, PACE_POINTS_POST},
+        [STEP_STORE] = {make_put, read_put, 0},
+        [STEP_COMPARE] = {make_get, read_compare, 0},
+        [STEP_REPLACE] = {make_replace, read_replace, 0},
+        [STEP_DISCARD] = {make_delete, read_delete, PACE_POINTS_POST},
 };
 
 static void fail(struct registration *registration, const struct setback *setback)
@@ -345,23 +350,44 @@ static enum step next_step(enum step step, enum finding finding)
         return STEP_DONE;
 }
 
+/* What GitHub has registered is to be stored, not to be registered once more: SSM's limit is met
+ * here. */
+static bool store_again(
+        struct registration *registration, enum step step, const struct setback *setback)
+{
+        if (step != STEP_STORE || !setback->is_limit || store_is_s3(&registration->store))
+                return false;
+        pace_note_throttled(registration->scaler);
+        if (registration->throttled++ == THROTTLED_MAX ||
+                scaler_time_left(registration->scaler) < THROTTLED_NEEDS_MS)
+                return false;
+        registration->stores--;
+        take(registration, STEP_STORE);
+        return true;
+}
+
 static void on_answer(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
         struct registration *registration = userdata;
         enum step step = (enum step)registration->step;
-        struct setback setback;
+        struct scaler *scaler = registration->scaler;
+        struct setback setback = {0};
         struct err err = {0};
         int found = steps[step].read(registration, call, &err);
 
-        if (found >= 0) {
+        if (found < 0)
+                setback = steps[step].points > 0
+                                  ? setback_by_github(
+                                            scaler, registration->installation, call, found, &err)
+                                  : setback_by_aws(call, found, &err);
+        if (steps[step].points > 0)
+                pace_note_github(
+                        scaler, registration->installation, call, found < 0 ? &setback : NULL);
+        if (found >= 0)
                 take(registration, next_step(step, (enum finding)found));
-                return;
-        }
-        setback = steps[step].is_github ? setback_by_github(registration->scaler,
-                                                  registration->installation, call, found, &err)
-                                        : setback_by_aws(call, found, &err);
-        fail(registration, &setback);
+        else if (!store_again(registration, step, &setback))
+                fail(registration, &setback);
 }
 
 /* Something that is in the way comes back each time: whoever makes it is not this program. */
@@ -371,6 +397,19 @@ static void give_up(struct registration *registration, const char *what)
 
         err_set(&setback.err, -EEXIST, "%s exists, and exists again after it was deleted", what);
         fail(registration, &setback);
+}
+
+static void start(struct registration *registration, enum step step, struct http_call *call)
+{
+        struct scaler *scaler = registration->scaler;
+
+        if (steps[step].points > 0)
+                budget_spend(pace_of_github(scaler, registration->installation),
+                        clock_monotonic_ms(scaler->clock), steps[step].points);
+        scaler_start_later(scaler, call,
+                step == STEP_STORE && !store_is_s3(&registration->store)
+                        ? pace_next_parameter(scaler)
+                        : 0);
 }
 
 static void take(struct registration *registration, enum step step)
@@ -388,7 +427,7 @@ static void take(struct registration *registration, enum step step)
                 call = steps[step].make(registration);
                 call->done = on_answer;
                 call->userdata = registration;
-                scaler_start(registration->scaler, call);
+                start(registration, step, call);
         }
 }
 

@@ -52,6 +52,7 @@ struct registration {
         int step;           /* enum step */
         unsigned mints;     /* JIT configurations asked for: each step of the way may come twice */
         unsigned stores;
+        unsigned throttled; /* stores that SSM throttled */
 };
 
 /* For token_requests_await(): starts the registration USERDATA, or fails it where there is no

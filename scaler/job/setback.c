@@ -14,8 +14,6 @@
 
 /* After a failure for which GitHub names no end, one batch a minute tries it. */
 #define PAUSE_MS (60 * MSEC_PER_SEC)
-/* GitHub's limits end within the hour. A clock that is wrong must not stop us for longer. */
-#define PAUSE_MAX_MS (65 * 60 * MSEC_PER_SEC)
 
 static const char *pause_key(int64_t installation, char key[static 24])
 {
@@ -28,8 +26,8 @@ static void pause_launches(struct scaler *scaler, int64_t installation, int64_t 
         int64_t pause = until_ms > 0 ? until_ms - clock_wall_ms(scaler->clock) : PAUSE_MS;
         char key[24];
 
-        if (pause > PAUSE_MAX_MS)
-                pause = PAUSE_MAX_MS;
+        if (pause > SETBACK_MAX_MS)
+                pause = SETBACK_MAX_MS;
         if (pause > 0)
                 recent_note(&scaler->github_pauses, pause_key(installation, key),
                         clock_monotonic_ms(scaler->clock) + pause);
@@ -60,10 +58,26 @@ struct setback setback_by_github(struct scaler *scaler, int64_t installation,
 
 struct setback setback_by_aws(const struct http_call *call, int r, const struct err *err)
 {
-        return (struct setback){.result = r, .passing = aws_call_is_passing(call), .err = *err};
+        return (struct setback){
+                .result = r,
+                .passing = aws_call_is_passing(call),
+                .is_limit = aws_call_is_throttled(call),
+                .err = *err,
+        };
 }
 
 struct setback setback_final(int r, const struct err *err)
 {
         return (struct setback){.result = r, .err = *err};
+}
+
+int64_t setback_ends(const struct scaler *scaler, const struct setback *setback)
+{
+        int64_t now_ms = clock_wall_ms(scaler->clock);
+
+        /* A limit that is over by our clock, and yet not by GitHub's, is as one without an end. */
+        if (setback->until_ms <= now_ms)
+                return now_ms + PAUSE_MS;
+        return setback->until_ms < now_ms + SETBACK_MAX_MS ? setback->until_ms
+                                                           : now_ms + SETBACK_MAX_MS;
 }

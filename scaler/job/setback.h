@@ -34,3 +34,9 @@ struct setback setback_final(int r, const struct err *err);
 /* Until when (wall clock) nothing is launched for INSTALLATION, since GitHub could not register the
  * runner: a limit was reached or GitHub failed a moment ago. 0: launch. */
 int64_t setback_pause_until(const struct scaler *scaler, int64_t installation);
+
+/* GitHub's limits end within the hour. A clock that is wrong must not stop us for longer. */
+#define SETBACK_MAX_MS (65 * 60 * MSEC_PER_SEC)
+
+/* When (wall clock) the limit that SETBACK is ends: where nobody said so, in a minute. */
+int64_t setback_ends(const struct scaler *scaler, const struct setback *setback);

@@ -207,6 +207,22 @@ static void get_job(struct world *world, int64_t id, struct answer *answer)
                 not_found(answer);
 }
 
+/* The first hundred of a run. */
+static void list_jobs(struct world *world, int64_t run, struct answer *answer)
+{
+        cJSON *json = cJSON_CreateObject();
+        cJSON *list = cJSON_AddArrayToObject(json, "jobs");
+        int count = 0;
+
+        for (size_t i = 0; i < world->n_jobs; i++) {
+                if (world->jobs[i]->run != run || count++ >= 100)
+                        continue;
+                cJSON_AddItemToArray(list, job_json(world->jobs[i]));
+        }
+        json_add_integer(json, "total_count", count);
+        answer_json(answer, 200, json);
+}
+
 /* -- webhooks -- */
 
 static void redeliver(struct world *world, int64_t id, struct answer *answer)
@@ -243,6 +259,7 @@ void github_serve(struct world *world, const char *method, const char *path, con
         struct answer *answer)
 {
         int64_t id;
+        int end = 0;
 
         if (strncmp(path, "/app/installations/", 19) == 0)
                 access_token(world, answer);
@@ -260,6 +277,9 @@ void github_serve(struct world *world, const char *method, const char *path, con
                 serve_runner(world, method, id, answer);
         else if (sscanf(path, SCOPE "/jobs/%" SCNd64, &id) == 1)
                 get_job(world, id, answer);
+        else if (sscanf(path, SCOPE "/runs/%" SCNd64 "/attempts/1/jobs%n", &id, &end) == 1 &&
+                 end > 0)
+                list_jobs(world, id, answer);
         else
                 not_found(answer); /* runs, too: here a lost job is not run again */
 }

@@ -70,7 +70,8 @@ static cJSON *attribute(const char *text)
         return object;
 }
 
-static cJSON *record_of(const struct queue *queue, const struct message *message)
+static cJSON *record_of(
+        const struct world *world, const struct queue *queue, const struct message *message)
 {
         cJSON *record = cJSON_CreateObject();
         cJSON *attributes = json_add_object(record, "attributes");
@@ -84,6 +85,9 @@ static cJSON *record_of(const struct queue *queue, const struct message *message
         json_add_string(record, "eventSourceARN", queue->arn);
         snprintf(text, sizeof(text), "%u", message->receives);
         json_add_string(attributes, "ApproximateReceiveCount", text);
+        snprintf(text, sizeof(text), "%lld",
+                (long long)(world_wall_ms(world) - world->now_ms + message->sent_ms));
+        json_add_string(attributes, "SentTimestamp", text);
         json_add_string(attributes, "DeadLetterQueueSourceArn", message->from);
         if (message->source)
                 cJSON_AddItemToObject(own, "source", attribute(message->source));
@@ -160,7 +164,9 @@ void sqs_poll(struct world *world, void *userdata)
 {
         struct queue *queue = userdata;
         _cleanup_free_ struct batch_under_way *batch = mem_alloc(sizeof(*batch));
-        size_t most = world_chance(world, 70) ? BATCH_SIZE : 1 + world_random(world, BATCH_SIZE);
+        size_t most = world->is_burst || world_chance(world, 70)
+                              ? BATCH_SIZE
+                              : 1 + world_random(world, BATCH_SIZE);
         _cleanup_json_ cJSON *event = NULL;
         _cleanup_free_ char *text = NULL;
         cJSON *records;
@@ -186,7 +192,7 @@ void sqs_poll(struct world *world, void *userdata)
         event = cJSON_CreateObject();
         records = cJSON_AddArrayToObject(event, "Records");
         for (size_t i = 0; i < batch->n; i++)
-                cJSON_AddItemToArray(records, record_of(queue, batch->messages[i]));
+                cJSON_AddItemToArray(records, record_of(world, queue, batch->messages[i]));
         text = json_print(event);
         queue->running++;
         world_after(world, 20, sqs_poll, queue);

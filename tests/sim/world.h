@@ -381,6 +381,38 @@ bool fiber_resume(struct fiber *fiber);
 void fiber_wait(struct fiber *fiber);
 void fiber_free(struct fiber *fiber);
 
+/* -- limits.c -- */
+
+struct bucket {
+        double holds;      /* 0: no limit */
+        double per_second; /* that are added */
+        double level;
+        int64_t level_ms;
+};
+
+/* What services allow in a burst, as they publish it. */
+struct limits {
+        struct bucket points;     /* of GitHub: 1 for a GET, 5 for another call */
+        struct bucket jitconfigs; /* registrations alone; */
+        struct bucket hourly;     /* and so many of them in each hour */
+        struct bucket hour;       /* all calls to GitHub; `holds` in each hour */
+        struct bucket launches;   /* RunInstances */
+        struct bucket machines;   /* that they launch */
+        struct bucket stores;     /* PutParameter */
+        unsigned refused;         /* by GitHub */
+};
+
+/* Whether a limit is reached; the answer is then filled. */
+bool limits_github(
+        struct world *world, const char *method, const char *path, struct answer *answer);
+bool limits_ec2(struct world *world, const char *form, struct answer *answer);
+bool limits_ssm(struct world *world, const char *action, struct answer *answer);
+
+/* -- burst.c -- */
+
+/* Runs each burst, or the one of that number, and prints the table: 0 if all goals are met. */
+int bursts(int only, bool tells);
+
 /* -- world.c -- */
 
 struct event {
@@ -429,6 +461,11 @@ struct world {
         unsigned ran_instances;
         int log_fd;
         int64_t log_shown;
+
+        bool is_burst; /* no chances: full batches, and warm processes as long as there are */
+        struct limits limits; /* all 0: none */
+        int64_t stored_ms;    /* when the last hand-over was */
+        unsigned stored;
 
         unsigned violations;
         char violation[512]; /* the first */

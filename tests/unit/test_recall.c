@@ -78,9 +78,11 @@ static void jobs_are_recalled_together(void **state)
                         INSTANCE("2", "terminated", "0", BOTH) INSTANCE("3", "running", "0",
                                 OWNED) "</instancesSet></item></reservationSet></"
                                        "DescribeInstancesResponse>");
-        expect_status(stage, "completed");
-        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/2", NULL, 200,
-                "{\"status\":\"queued\"}");
+        /* They are of one run. */
+        script_expect(stage->script, "GET",
+                STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?", NULL, 200,
+                "{\"total_count\":2,\"jobs\":[{\"id\":1,\"status\":\"completed\"},"
+                "{\"id\":2,\"status\":\"queued\"}]}");
         script_expect(stage->script, "POST", STAGE_SSM, "\"WithDecryption\":true", 400,
                 "{\"__type\":\"ParameterNotFound\"}");
         expect_registration(stage, 1);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "job/pace.h"
 #include "queued_stage.h"
 
 #define LAUNCHED_MS 1767323044500 /* half a second ago */
@@ -42,8 +43,8 @@ static const char *register_one(struct stage *stage, const char *body, int recei
         return register_batch(stage, &(const struct stage_message){"m1", body, receives, NULL}, 1);
 }
 
-/* What GitHub and EC2 say of a job that is not fresh. */
-static void expect_recalled(struct stage *stage, const char *job, const char *instances)
+/* What EC2 says of a job's machine that is not fresh. */
+static void expect_recalled(struct stage *stage, const char *instances)
 {
         _cleanup_free_ char *xml =
                 mem_format("<DescribeInstancesResponse><reservationSet>%s</reservationSet>"
@@ -51,8 +52,6 @@ static void expect_recalled(struct stage *stage, const char *job, const char *in
                         instances);
 
         script_expect(stage->script, "POST", STAGE_EC2, "Value.1=%2A%2F1-1-0%2F%2A", 200, xml);
-        script_expect(
-                stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/1", NULL, 200, job);
 }
 
 #define MACHINE(state, tags)                                                                   \
@@ -67,7 +66,6 @@ static void expect_recalled(struct stage *stage, const char *job, const char *in
         "\\\"spec\\\":\\\"linux\\\",\\\"scope\\\":\\\"repos/o/"                             \
         "r\\\",\\\"runner_id\\\":7,\\\"job\\\":"                                            \
         "{\\\"id\\\":1}}"
-#define WAITS "{\"status\":\"queued\"}"
 
 static void expect_no_parameter(struct stage *stage)
 {
@@ -145,7 +143,7 @@ static void a_message_that_comes_again_or_late_asks_first(void **state)
         for (int i = 0; i < 2; i++) {
                 if (i == 1)
                         script_sleep(stage->script, 300 * MSEC_PER_SEC);
-                expect_recalled(stage, WAITS, MACHINE("running", ""));
+                expect_recalled(stage, MACHINE("running", ""));
                 expect_no_parameter(stage);
                 expect_registration(stage, 1);
                 assert_string_equal(register_one(stage, launched(1, ""), 2 - i), STAGE_NONE_FAILED);
@@ -153,30 +151,30 @@ static void a_message_that_comes_again_or_late_asks_first(void **state)
         assert_logged(stage, "\"Launched\"");
 }
 
-static void a_job_that_waits_no_longer_gets_no_hand_over(void **state)
-{
-        struct stage *stage = *state;
-
-        expect_recalled(stage, "{\"status\":\"completed\"}", MACHINE("running", ""));
-        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
-        assert_logged(stage, "its machine gets no hand-over");
-        assert_int_equal(script_requests(stage->script), 2);
-}
-
 static void a_machine_that_ended_meanwhile_is_followed_by_another(void **state)
 {
         struct stage *stage = *state;
 
-        expect_recalled(stage, WAITS, MACHINE("terminated", ""));
+        expect_recalled(stage, MACHINE("terminated", ""));
         stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
         assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
         assert_sent(stage, "\\\"relaunches\\\":1,");
         assert_not_sent(stage, "machine_type");
-        expect_recalled(stage, WAITS,
-                MACHINE("running", "<item><key>scale-agent:job-url</key><value>x</value></item>"));
-        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+}
+
+/* An earlier try may have died before it sent a watch. */
+static void a_job_whose_machine_has_worked_is_watched(void **state)
+{
+        static const char tag[] = "<item><key>scale-agent:job-url</key><value>x</value></item>";
+        struct stage *stage = *state;
+        _cleanup_free_ char *machine = mem_format(MACHINE("running", "%s"), tag);
+        _cleanup_free_ char *watch = NULL;
+
+        expect_recalled(stage, machine);
         assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
-        assert_not_sent(stage, "relaunches");
+        assert_int_equal(script_requests(stage->script), 1);
+        watch = script_take_served(stage->script, "sqs.test/watch");
+        assert_non_null(watch);
 }
 
 /* EC2 may not show an instance for minutes; after five, it has ended. */
@@ -184,23 +182,26 @@ static void a_machine_that_ec2_does_not_show_yet_is_there(void **state)
 {
         struct stage *stage = *state;
 
-        expect_recalled(stage, WAITS, "");
+        expect_recalled(stage, "");
         expect_no_parameter(stage);
         expect_registration(stage, 1);
         assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
         script_sleep(stage->script, 300 * MSEC_PER_SEC);
-        expect_recalled(stage, WAITS, "");
+        expect_recalled(stage, "");
         stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
         assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
 }
 
-static void a_job_that_is_held_is_parked(void **state)
+static void while_ec2_cannot_be_asked_all_wait(void **state)
 {
         struct stage *stage = *state;
 
-        expect_recalled(stage, "{\"status\":\"waiting\"}", MACHINE("running", ""));
-        stage_expect_sent(stage, "\"DelaySeconds\":300}");
-        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "POST", STAGE_EC2, "DescribeInstances", 503,
+                        "<Response><Errors><Error><Code>Unavailable</Code></Error></Errors>"
+                        "</Response>");
+        stage_expect_sent(stage, "wait: AWS refuses");
+        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_FAILED("m1"));
 }
 
 /* -- what waits -- */
@@ -259,6 +260,12 @@ static void a_limit_ends_within_the_hour(void **state)
                 "{\"message\":\"API rate limit exceeded\"}");
         stage_expect_sent(stage, "wait: GitHub refuses");
         expect_all_hidden(stage, 1, 1, 3900);
+}
+
+static void a_limit_whose_end_nobody_names_is_tried_in_a_minute(void **state)
+{
+        struct stage *stage = *state;
+
         script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 403,
                 "{\"message\":\"You have exceeded a secondary rate limit\"}");
         stage_expect_sent(stage, "wait: GitHub refuses");
@@ -277,13 +284,76 @@ static void a_limit_that_is_over_already_is_as_one_without_an_end(void **state)
         expect_all_hidden(stage, 1, 1, 60);
 }
 
+/* Those behind it wait without a call, and people have heard of it. */
+static void after_a_refusal_nobody_is_asked(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect_headers(stage->script, "POST", QUEUED_JIT_URL, NULL, 429,
+                "Retry-After: 100\r\n", "{\"message\":\"no\"}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_FAILED("m1"));
+        expect_all_hidden(stage, 3, 1, 101);
+        script_sleep(stage->script, 102 * MSEC_PER_SEC);
+        expect_registration(stage, 1);
+        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
+}
+
+/* GitHub says how many of the hour's calls are left, and others need some. */
+static void the_last_calls_of_the_hour_are_left_to_others(void **state)
+{
+        static const char answer[] =
+                "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}";
+        struct stage *stage = *state;
+
+        for (int i = 51; i >= 50; i--) {
+                _cleanup_free_ char *headers = mem_format(
+                        "x-ratelimit-remaining: %d\r\nx-ratelimit-reset: 1767323645\r\n", i);
+
+                script_expect_headers(
+                        stage->script, "POST", QUEUED_JIT_URL, NULL, 201, headers, answer);
+                expect_put(stage, 1, 200, "{\"Version\":1}");
+                assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
+        }
+        expect_all_hidden(stage, 1, 1, 601);
+}
+
+/* 180 at once, and then three a second, within the event. */
+static void registrations_keep_the_pace(void **state)
+{
+        struct stage *stage = *state;
+        struct budget *budget = pace_of_github(&stage->scaler, 0);
+        const struct stage_message messages[] = {{"a", launched(1, ""), 0, NULL},
+                {"b", launched(2, ""), 0, NULL}, {"c", launched(3, ""), 0, NULL}};
+        int64_t began = stage_now_ms(stage);
+
+        budget_spend(budget, began, 880 - 5);
+        for (int i = 1; i <= 3; i++)
+                expect_registration(stage, i);
+        assert_string_equal(register_batch(stage, messages, 3), STAGE_NONE_FAILED);
+        assert_in_range(stage_now_ms(stage) - began, 680, 700);
+}
+
+/* What GitHub has registered is not registered again because SSM throttles. */
+static void a_throttled_store_is_tried_again_within_the_event(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_jit(stage, 1);
+        for (int i = 0; i < 6; i++)
+                expect_put(stage, 1, 400, "{\"__type\":\"ThrottlingException\"}");
+        expect_put(stage, 1, 200, "{\"Version\":1}");
+        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
+        assert_int_equal(script_requests(stage->script), 8);
+}
+
 /* It is not parked, however often it comes. */
 static void a_limit_may_last(void **state)
 {
         struct stage *stage = *state;
 
         setenv("MAX_RECEIVE_COUNT", "1000", 1);
-        expect_recalled(stage, WAITS, MACHINE("running", ""));
+        expect_recalled(stage, MACHINE("running", ""));
         expect_no_parameter(stage);
         script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 429, "{\"message\":\"no\"}");
         stage_expect_sent(stage, "wait: GitHub refuses");
@@ -315,7 +385,7 @@ static void what_fails_for_one_job_is_parked(void **state)
         stage_expect_sent(stage, "wait: AWS refuses");
         assert_string_equal(register_batch(stage, messages, 2), STAGE_NONE_FAILED);
 
-        expect_recalled(stage, WAITS, MACHINE("running", ""));
+        expect_recalled(stage, MACHINE("running", ""));
         expect_no_parameter(stage);
         for (int i = 0; i < 3; i++)
                 script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 503, "Unicorn");
@@ -342,7 +412,7 @@ static void without_a_spec_the_fourth_receive_is_the_last(void **state)
 
         stage->scaler.config->n_specs = 0;
         assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_FAILED("m1"));
-        expect_recalled(stage, WAITS, MACHINE("running", ""));
+        expect_recalled(stage, MACHINE("running", ""));
         stage_expect_sent(stage, "is not in the configuration any more");
         assert_string_equal(register_one(stage, launched(1, ""), 4), STAGE_NONE_FAILED);
         stage->scaler.config->n_specs = 3;
@@ -358,13 +428,18 @@ int main(void)
                 TEST(a_double_is_done_once),
                 TEST(what_names_no_machine_is_a_dead_letter),
                 TEST(a_message_that_comes_again_or_late_asks_first),
-                TEST(a_job_that_waits_no_longer_gets_no_hand_over),
                 TEST(a_machine_that_ended_meanwhile_is_followed_by_another),
+                TEST(a_job_whose_machine_has_worked_is_watched),
                 TEST(a_machine_that_ec2_does_not_show_yet_is_there),
-                TEST(a_job_that_is_held_is_parked),
+                TEST(while_ec2_cannot_be_asked_all_wait),
                 TEST(a_limit_is_waited_for_by_all),
                 TEST(a_limit_ends_within_the_hour),
                 TEST(a_limit_that_is_over_already_is_as_one_without_an_end),
+                TEST(a_limit_whose_end_nobody_names_is_tried_in_a_minute),
+                TEST(after_a_refusal_nobody_is_asked),
+                TEST(the_last_calls_of_the_hour_are_left_to_others),
+                TEST(registrations_keep_the_pace),
+                TEST(a_throttled_store_is_tried_again_within_the_event),
                 TEST(a_limit_may_last),
                 TEST(what_fails_for_all_is_tried_again_soon),
                 TEST(what_fails_for_one_job_is_parked),

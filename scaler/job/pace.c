@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The budgets that registration keeps to.
+ */
+
+#include "pace.h"
+
+#include <stdlib.h>
+
+/* GitHub allows an installation 900 points a minute, in which a POST counts 5. All that calls
+ * GitHub for it shares them, so a part is left to others.
+ * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+#define GITHUB_POINTS 880
+/* Calls of an hour that are left to others. */
+#define GITHUB_HOUR_RESERVE 50
+
+/* PutParameter in an account: 40 a second are published, 3 were seen. The first refusal tells. */
+#define PARAMETER_BURST 40
+#define PARAMETER_PER_MINUTE (40 * 60)
+#define PARAMETER_SLOW_BURST 1
+#define PARAMETER_SLOW_PER_MINUTE (3 * 60)
+
+struct budget *pace_of_github(struct scaler *scaler, int64_t installation)
+{
+        struct github_budget *found;
+
+        for (size_t i = 0; i < scaler->n_github_budgets; i++)
+                if (scaler->github_budgets[i].installation == installation)
+                        return &scaler->github_budgets[i].budget;
+        scaler->github_budgets = mem_resize(scaler->github_budgets, scaler->n_github_budgets + 1,
+                sizeof(*scaler->github_budgets));
+        found = &scaler->github_budgets[scaler->n_github_budgets++];
+        found->installation = installation;
+        budget_init(
+                &found->budget, GITHUB_POINTS, GITHUB_POINTS, clock_monotonic_ms(scaler->clock));
+        return &found->budget;
+}
+
+/* Until when (wall clock) GitHub's calls of the hour are used up, as its answer says; or 0. */
+static int64_t used_up_until(const struct http_call *call)
+{
+        char remaining[16];
+        char reset[16];
+
+        if (!http_call_answer_header(call, "x-ratelimit-remaining", remaining, sizeof(remaining)) ||
+                !http_call_answer_header(call, "x-ratelimit-reset", reset, sizeof(reset)) ||
+                strtoll(remaining, NULL, 10) > GITHUB_HOUR_RESERVE)
+                return 0;
+        return strtoll(reset, NULL, 10) * MSEC_PER_SEC;
+}
+
+void pace_note_github(struct scaler *scaler, int64_t installation, const struct http_call *call,
+        const struct setback *setback)
+{
+        int64_t now_ms = clock_wall_ms(scaler->clock);
+        int64_t until_ms = used_up_until(call);
+
+        if (setback && setback->is_limit)
+                until_ms = setback_ends(scaler, setback);
+        if (until_ms > now_ms + SETBACK_MAX_MS)
+                until_ms = now_ms + SETBACK_MAX_MS;
+        if (until_ms > now_ms)
+                budget_empty(pace_of_github(scaler, installation),
+                        clock_monotonic_ms(scaler->clock),
+                        clock_monotonic_ms(scaler->clock) + until_ms - now_ms);
+}
+
+int64_t pace_next_parameter(struct scaler *scaler)
+{
+        struct budget *budget = &scaler->parameter_budget;
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        int64_t wait;
+
+        if (budget->points == 0)
+                budget_init(budget, PARAMETER_BURST, PARAMETER_PER_MINUTE, now_ms);
+        wait = budget_wait(budget, now_ms, 1);
+        budget_spend(budget, now_ms, 1);
+        return wait;
+}
+
+void pace_note_throttled(struct scaler *scaler)
+{
+        struct budget *budget = &scaler->parameter_budget;
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+
+        if (budget->points == PARAMETER_SLOW_BURST)
+                return;
+        budget_init(budget, PARAMETER_SLOW_BURST, PARAMETER_SLOW_PER_MINUTE, now_ms);
+        budget_empty(budget, now_ms, 0);
+}
