@@ -16,6 +16,10 @@
 #define RETRY_MOST_MS 2000
 /* A role's permissions may arrive so late. */
 #define REFUSED_MOST_MS (30 * MSEC_PER_SEC)
+/* Who has waited for long is one of many, and SSM answers 40 a second: no more than this part of
+ * the wait so far is added to it. */
+#define RETRY_PART 20
+#define RETRY_LATE_MS 30000
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
 
@@ -24,10 +28,20 @@ static void end_receive(struct receive *receive, int result, const struct err *e
         MEM_STEAL(receive->done)(receive->userdata, result, err);
 }
 
+static int64_t most_ms(const struct receive *receive)
+{
+        int64_t waited = clock_monotonic_ms(receive->agent->clock) - receive->started_ms;
+        int64_t part = waited / RETRY_PART;
+
+        if (part > RETRY_LATE_MS)
+                return RETRY_LATE_MS;
+        return part > RETRY_MOST_MS ? part : RETRY_MOST_MS;
+}
+
 static void try_later(struct receive *receive)
 {
         struct agent *agent = receive->agent;
-        int64_t delay = agent_backoff_ms(++receive->failures, RETRY_FIRST_MS, RETRY_MOST_MS);
+        int64_t delay = agent_backoff_ms(++receive->failures, RETRY_FIRST_MS, most_ms(receive));
         _cleanup_free_ char *name = NULL;
         struct err err;
 
@@ -115,8 +129,9 @@ void receive_start(
         receive->waiting = waiting;
         receive->done = done;
         receive->userdata = userdata;
-        receive->deadline_ms = clock_monotonic_ms(agent->clock) +
-                               agent->settings.parameter_limit_seconds * MSEC_PER_SEC;
+        receive->started_ms = clock_monotonic_ms(agent->clock);
+        receive->deadline_ms =
+                receive->started_ms + agent->settings.parameter_limit_seconds * MSEC_PER_SEC;
         on_time(NULL, 0, receive);
 }
 

@@ -22,6 +22,7 @@ struct receive {
         void *userdata;
         struct http_call *call;
         sd_event_source *timer;
+        int64_t started_ms;
         int64_t deadline_ms;
         unsigned failures;
         int64_t refused_ms; /* since when S3 has refused; 0: it has not */

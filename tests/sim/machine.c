@@ -13,7 +13,7 @@
 #include "world.h"
 
 /* runner-agent's settings. */
-#define PARAMETER_LIMIT_MS (600 * SECOND)
+#define PARAMETER_LIMIT_MS (4200 * SECOND)
 #define ASK_MS (2 * SECOND)
 #define REPORT_LIMIT_MS MINUTE
 #define IDLE_POLL_MS (30 * SECOND)
@@ -331,7 +331,7 @@ static void receive(struct world *world, void *userdata)
                 machine->stage = MACHINE_STARTING;
                 world_after(world, world_between(world, 1500, 8000), listen, machine);
         } else if (world->now_ms > machine->parameter_limit_ms) {
-                shut_down(machine, "failed", "no hand-over within 600 s");
+                shut_down(machine, "failed", "no hand-over within its limit");
         } else {
                 world_after(world, ASK_MS, receive, machine);
         }

@@ -38,7 +38,7 @@ static void test_everything_may_be_left_out(void **state)
         assert_null(settings.command[2]);
         assert_string_equal(settings.socket, "/run/runner-agent/starter.socket");
         assert_int_equal(settings.identify_limit_seconds, 120);
-        assert_int_equal(settings.parameter_limit_seconds, 600);
+        assert_int_equal(settings.parameter_limit_seconds, 4200);
         assert_int_equal(settings.idle_limit_seconds, 300);
         assert_int_equal(settings.job_limit_seconds, 21600);
         assert_int_equal(settings.idle_poll_seconds, 30);

@@ -185,11 +185,11 @@ static void test_the_last_refusal_is_part_of_the_reason(void **state)
         struct stand *stand = *state;
 
         script_expect(stand->script, "POST", SSM_URL, NAME, 400, DENIED);
-        script_latency(stand->script, 600000);
+        script_latency(stand->script, 4200000);
         receive_start(&stand->receive, count_waiting, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, -ETIMEDOUT);
-        assert_non_null(strstr(stand->told.err.text, NAME " within 600 s"));
+        assert_non_null(strstr(stand->told.err.text, NAME " within 4200 s"));
         assert_non_null(strstr(stand->told.err.text, "ssm:GetParameter"));
 }
 
