@@ -249,7 +249,7 @@ static void check_items(struct queued *queued)
         for (size_t i = 0; i < queued->n_items; i++) {
                 struct queued_job *item = &queued->items[i];
 
-                if (!item->checked)
+                if (!item->checked || item->paced)
                         continue;
                 item->fork.job = &item->job;
                 checks[n++] = &item->fork;
@@ -263,7 +263,7 @@ static void recall_items(struct queued *queued)
         size_t n = 0;
 
         for (size_t i = 0; i < queued->n_items; i++)
-                if (queued->items[i].recalled)
+                if (queued->items[i].recalled && !queued->items[i].paced)
                         recalls[n++].job = &queued->items[i].job;
         recall_jobs(
                 queued->scaler, queued->config, queued->aws, &queued->token_requests, recalls, n);
@@ -273,7 +273,7 @@ static void recall_items(struct queued *queued)
 
 static void launch_or_adopt(struct queued *queued, struct queued_job *item)
 {
-        if (item->ignored || !(item->recalled || item->checked))
+        if (item->ignored || item->paced || !(item->recalled || item->checked))
                 return;
         if (item->checked && item->fork.verdict != FORK_NO)
                 return;
@@ -296,7 +296,12 @@ static void launch_items(struct queued *queued)
                 item->recalled =
                         !job_is_fresh(queued->scaler, &item->job, item->record->receive_count);
                 item->checked = fork_needs_check(queued->config, &item->job);
-                if (!item->recalled && !item->checked)
+        }
+        keep_pace(queued);
+        for (size_t i = 0; i < queued->n_items; i++) {
+                struct queued_job *item = &queued->items[i];
+
+                if (!item->ignored && !item->paced && !item->recalled && !item->checked)
                         group_item(queued, item);
         }
         start_launches(queued);

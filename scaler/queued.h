@@ -20,6 +20,7 @@
 struct queued_job {
         struct record *record;
         struct job job;
+        bool paced;   /* it is parked, since enough is launched for now */
         bool ignored; /* it cannot be read, or is settled, or another message of the batch has it */
         bool recalled;
         struct recall recall;
@@ -39,10 +40,15 @@ struct queued {
         size_t n_items;
         struct launch *launches;
         size_t n_launches;
+        int64_t paced_until_ms; /* wall clock: when what is parked for the pace comes again */
 };
 
 /* Marks the message of ITEM as failed, with its job in front of the text. */
 void queued_job_fail(
         struct queued *queued, struct queued_job *item, int result, const struct err *err);
+
+/* Marks those of the batch that are not to be launched now, since their registration would come too
+ * late: queued_pace.c. */
+void keep_pace(struct queued *queued);
 
 void settle_jobs(struct queued *queued);

@@ -155,11 +155,20 @@ static void settle_checked(struct queued *queued, struct queued_job *item)
                 settle_wait(queued, item, &item->fork.setback);
 }
 
+static void settle_paced(struct queued *queued, struct queued_job *item)
+{
+        const struct parking parking = {.reason = PARK_PACE, .until_ms = queued->paced_until_ms};
+
+        park(queued, item, &parking);
+}
+
 static void settle_job(struct settling *settling, struct queued_job *item)
 {
         if (item->ignored)
                 return;
-        if (item->launched)
+        if (item->paced)
+                settle_paced(settling->queued, item);
+        else if (item->launched)
                 settling->launched[settling->n_launched++] = item;
         else if (item->launch)
                 settle_unlaunched(settling->queued, item);

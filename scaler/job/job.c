@@ -82,6 +82,7 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, webhook_ms), NULL, "webhook_ms", false},
         {offsetof(struct job, tries), NULL, "tries", false},
         {offsetof(struct job, waits), NULL, "waits", false},
+        {offsetof(struct job, paced), NULL, "paced", false},
         {offsetof(struct job, told_of), NULL, "told_of", false},
         {offsetof(struct job, offer), NULL, "offer", false},
         {offsetof(struct job, launch), NULL, "launch", false},

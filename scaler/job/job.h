@@ -64,6 +64,7 @@ struct job {
         char *instance_type;   /* where its ladder starts */
         int64_t tries;         /* how often it was parked for capacity */
         int64_t waits;         /* how often it was parked for another reason, one after the other */
+        int64_t paced;         /* how often it was parked to keep the pace of registration */
         int64_t told_of;       /* why people were told that it waits: a park_reason and 1; 0: not */
         int64_t offer;         /* index of the offer where the next try begins */
         int64_t launch;        /* which launch for it this is, from 0 on: see launch_name.h */

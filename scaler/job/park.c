@@ -38,6 +38,7 @@ static const struct {
                 "EC2 throttles RunInstances in this account and region. "
                 "The jobs are retried automatically."},
         [PARK_NO_TIME] = {"out of time", 0, false, true, false, -1, NOTIFICATION_WARNING, ""},
+        [PARK_PACE] = {"keeps the pace", 10, false, true, false, -1, NOTIFICATION_WARNING, ""},
         [PARK_UNSURE] = {"no answer", 300, false, false, false, 0, NOTIFICATION_WARNING,
                 "EC2 did not answer RunInstances. After five minutes we look for what it may have "
                 "launched, and retry."},
@@ -186,6 +187,7 @@ int park_job(struct scaler *scaler, struct job *job, const struct parking *parki
         job->not_before_ms = delay > SQS_DELAY_MAX_SECONDS ? parking->until_ms : 0;
         job->tries += reasons[parking->reason].counts && !parking->no_try;
         job->waits = reasons[parking->reason].counts ? 0 : job->waits + 1;
+        job->paced += parking->reason == PARK_PACE;
         job->stale = job->stale || !reasons[parking->reason].keeps_fresh;
         tells = !parking->quiet && told_after >= 0 && job->waits >= told_after;
         if (tells)

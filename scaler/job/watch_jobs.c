@@ -18,6 +18,7 @@
 #include "launch_name.h"
 #include "machine/leftovers.h"
 #include "machine/stores.h"
+#include "queue/send.h"
 #include "relaunch.h"
 #include "token_requests.h"
 
@@ -320,6 +321,21 @@ static void note_job_ran(const struct looks *looks, const struct look *look)
                 note_spec_works(looks, job->spec, job->launched_ms);
 }
 
+/* While launched jobs wait to be registered, one of their machines may be what this job gets, and
+ * another one would wait behind them. */
+static bool is_served_by_another(struct looks *looks, const struct look *look)
+{
+        struct sqs_count waiting = {0};
+        struct err err;
+
+        if (reason_of(looks, look) != RELAUNCH_TAKEN)
+                return false;
+        if (queue_count(looks->scaler, "REGISTER_QUEUE_URL", &waiting, &err) < 0)
+                log_warning(&looks->scaler->log, "launched jobs could not be counted",
+                        LOG_TEXT("error", err.text));
+        return waiting.visible + waiting.in_flight > 0;
+}
+
 static int act(struct looks *looks, struct look *look, struct err *err)
 {
         switch (look->question.state) {
@@ -328,7 +344,7 @@ static int act(struct looks *looks, struct look *look, struct err *err)
                 note_job_ran(looks, look);
                 return 0;
         case JOB_STATE_QUEUED:
-                if (is_idle(look) && !look->has_no_runner)
+                if ((is_idle(look) && !look->has_no_runner) || is_served_by_another(looks, look))
                         return watch_again(looks, look, err);
                 return relaunch(looks, look, err);
         case JOB_STATE_UNKNOWN:

@@ -284,6 +284,41 @@ static void change_visibility(struct world *world, const cJSON *body, struct ans
         answer_aws_error(answer, 400, "MessageNotInflight");
 }
 
+static void add_count(cJSON *attributes, const char *name, unsigned count)
+{
+        char text[16];
+
+        snprintf(text, sizeof(text), "%u", count);
+        json_add_string(attributes, name, text);
+}
+
+static void get_attributes(struct world *world, const cJSON *body, struct answer *answer)
+{
+        const struct queue *queue = queue_by_url(world, json_string(body, "QueueUrl"));
+        cJSON *json = cJSON_CreateObject();
+        cJSON *attributes = json_add_object(json, "Attributes");
+        unsigned visible = 0;
+        unsigned in_flight = 0;
+        unsigned delayed = 0;
+
+        for (size_t i = 0; queue && i < queue->n_messages; i++) {
+                const struct message *message = queue->messages[i];
+
+                if (message->deleted)
+                        continue;
+                if (message->visible_ms <= world->now_ms)
+                        visible++;
+                else if (message->receives > 0)
+                        in_flight++;
+                else
+                        delayed++;
+        }
+        add_count(attributes, "ApproximateNumberOfMessages", visible);
+        add_count(attributes, "ApproximateNumberOfMessagesNotVisible", in_flight);
+        add_count(attributes, "ApproximateNumberOfMessagesDelayed", delayed);
+        answer_json(answer, 200, json);
+}
+
 void sqs_serve(struct world *world, const char *action, const cJSON *body, struct answer *answer)
 {
         if (strcmp(action, "SendMessage") == 0)
@@ -292,6 +327,8 @@ void sqs_serve(struct world *world, const char *action, const cJSON *body, struc
                 send_batch(world, body, answer);
         else if (strcmp(action, "ChangeMessageVisibility") == 0)
                 change_visibility(world, body, answer);
+        else if (strcmp(action, "GetQueueAttributes") == 0)
+                get_attributes(world, body, answer);
         else
                 answer_aws_error(answer, 400, "InvalidAction");
 }
