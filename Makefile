@@ -24,6 +24,7 @@ SEEDS ?= 300
 FIRST_SEED ?= 1
 SEED ?=
 CHECKS ?=
+BURST ?=
 TRY ?=
 host_arch := $(patsubst aarch64,arm64,$(shell uname -m))
 ARCH ?= $(host_arch)
@@ -203,6 +204,9 @@ sim: $(bin)/sim ## SEEDS=300 worlds with faults (FIRST_SEED=1, FAULTS=NAME,...);
 
 sim-bite: ## whether the simulation fails without each rule of the scaler; some minutes
 	$(q)tests/sim/bite
+
+bursts: $(bin)/sim ## many jobs at once against the limits of GitHub and AWS; BURST=N one of the table
+	$(q)$(bin)/sim --burst$(if $(BURST),=$(BURST))
 
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
 $(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)
@@ -397,7 +401,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz bench bench-vm lint \
+.PHONY: bursts all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz bench bench-vm lint \
 	lint-objects lint-sources man format schema install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm

@@ -88,6 +88,14 @@ def run_simulation(build: Path) -> Count:
     return Count(int(found[1]) - failed, failed)
 
 
+def run_bursts(build: Path) -> Count:
+    """Runs bursts against limits; one that misses its goal fails."""
+    done = subprocess.run([str(build / "bin" / "sim"), "--burst"], capture_output=True, text=True)
+    print(done.stdout, end="", flush=True)
+    good, missed = (len(re.findall(rf" {word}$", done.stdout, re.M)) for word in ("good", "MISSED"))
+    return Count(good, max(missed, int(done.returncode != 0)))
+
+
 # -- tests in Python ------------------------------------------------------------------------------
 
 FLOW = "tests/flow"
@@ -192,7 +200,7 @@ def main() -> int:
     options = parser.parse_args()
     total = run_units(options.build, options.valgrind)
     if not options.valgrind:
-        total += run_simulation(options.build)
+        total += run_simulation(options.build) + run_bursts(options.build)
         total += run_pytest(options.build, options.quick)
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0

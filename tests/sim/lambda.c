@@ -214,7 +214,7 @@ static struct sandbox *take_sandbox(struct world *world, const struct function *
 
         for (size_t i = 0; i < lambda->n; i++)
                 if (lambda->sandboxes[i]->function == function && !lambda->sandboxes[i]->busy &&
-                        !world_chance(world, 10))
+                        (world->is_burst || !world_chance(world, 10)))
                         return lambda->sandboxes[i];
         return new_sandbox(world, function);
 }

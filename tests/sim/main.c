@@ -8,6 +8,7 @@
  *      sim --seeds N --stop                           no further than to the first that fails
  *      sim --agent job|idle|spot|refused              what the model of the agent calls
  *      sim --seed N [--faults LIST]                   one, with its story
+ *      sim --burst[=N]                                bursts without faults, against limits
  */
 
 #include <getopt.h>
@@ -141,6 +142,7 @@ int main(int argc, char *argv[])
                 {"agent", required_argument, NULL, 'a'},
                 {"faults", required_argument, NULL, 'x'},
                 {"checks", required_argument, NULL, 'c'},
+                {"burst", optional_argument, NULL, 'b'},
                 {0},
         };
         struct choice choice = {.faults = faults_default(), .checks = invariants_default()};
@@ -151,7 +153,9 @@ int main(int argc, char *argv[])
         int option;
 
         while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
-                if (!read_option(option, &choice, &first, &n_seeds))
+                if (option == 'b')
+                        return bursts(optarg ? atoi(optarg) : 0, optarg != NULL);
+                else if (!read_option(option, &choice, &first, &n_seeds))
                         return usage();
         if (choice.story)
                 return story_tell(choice.story);

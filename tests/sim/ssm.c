@@ -82,6 +82,10 @@ static void put(struct world *world, const cJSON *body, struct answer *answer)
         else {
                 cJSON *json = cJSON_CreateObject();
 
+                if (strstr(name, "/runners/")) {
+                        world->stored++;
+                        world->stored_ms = world->now_ms;
+                }
                 json_add_integer(json, "Version", ssm_set(world, name, value));
                 answer_json(answer, 200, json);
         }

@@ -138,6 +138,12 @@ static void serve(struct world *world, struct try *try)
         action_of(call, action);
         if (is_refused(world, try))
                 return;
+        if ((try->service == SERVICE_GITHUB &&
+                    limits_github(world, call->method, path, &try->answer)) ||
+                (try->service == SERVICE_EC2 &&
+                        limits_ec2(world, buf_string(&call->body), &try->answer)) ||
+                (try->service == SERVICE_SSM && limits_ssm(world, action, &try->answer)))
+                return;
         if (call->body.size > 0 && try->service != SERVICE_EC2)
                 (void)json_parse(buf_string(&call->body), call->body.size, "", &body, NULL);
         switch (try->service) {
