@@ -12,6 +12,7 @@
  * GitHub for it shares them, so a part is left to others.
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
 #define GITHUB_POINTS 880
+#define GITHUB_POINTS_PER_MINUTE 860
 /* Calls of an hour that are left to others. */
 #define GITHUB_HOUR_RESERVE 50
 
@@ -32,8 +33,8 @@ struct budget *pace_of_github(struct scaler *scaler, int64_t installation)
                 sizeof(*scaler->github_budgets));
         found = &scaler->github_budgets[scaler->n_github_budgets++];
         found->installation = installation;
-        budget_init(
-                &found->budget, GITHUB_POINTS, GITHUB_POINTS, clock_monotonic_ms(scaler->clock));
+        budget_init(&found->budget, GITHUB_POINTS, GITHUB_POINTS_PER_MINUTE,
+                clock_monotonic_ms(scaler->clock));
         return &found->budget;
 }
 

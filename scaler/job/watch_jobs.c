@@ -321,6 +321,10 @@ static void note_job_ran(const struct looks *looks, const struct look *look)
                 note_spec_works(looks, job->spec, job->launched_ms);
 }
 
+/* A machine of which EC2 shows only that it has ended may have worked for another job; or it died.
+ */
+#define WATCHES_OF_ENDED 2
+
 /* While launched jobs wait to be registered, one of their machines may be what this job gets, and
  * another one would wait behind them. */
 static bool is_served_by_another(struct looks *looks, const struct look *look)
@@ -328,7 +332,8 @@ static bool is_served_by_another(struct looks *looks, const struct look *look)
         struct sqs_count waiting = {0};
         struct err err;
 
-        if (reason_of(looks, look) != RELAUNCH_TAKEN)
+        if (reason_of(looks, look) != RELAUNCH_TAKEN &&
+                look->watched->job.watches >= WATCHES_OF_ENDED)
                 return false;
         if (queue_count(looks->scaler, "REGISTER_QUEUE_URL", &waiting, &err) < 0)
                 log_warning(&looks->scaler->log, "launched jobs could not be counted",

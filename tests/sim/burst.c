@@ -122,7 +122,7 @@ static bool run(const struct burst *burst, bool tells)
         }
         world_run(world, (int64_t)(2 * bound) * SECOND + 2 * HOUR);
         taken = (double)world->stored_ms / (double)SECOND;
-        calls = world->calls[3];
+        calls = world->limits.github;
         good = world->stored == burst->n_jobs && letters_of(world) == 0 &&
                world->ran_instances <= burst->machines * burst->n_jobs &&
                taken <= burst->time * bound + 10 && ended_in_vain(world) == 0;

@@ -77,6 +77,7 @@ bool limits_github(struct world *world, const char *method, const char *path, st
         struct limits *limits = &world->limits;
         bool is_jitconfig = strstr(path, "generate-jitconfig") != NULL;
 
+        limits->github++;
         if (strncmp(path, "/app/", 5) == 0)
                 return false;
         if (is_used_up(world, answer))

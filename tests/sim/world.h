@@ -399,7 +399,8 @@ struct limits {
         struct bucket launches;   /* RunInstances */
         struct bucket machines;   /* that they launch */
         struct bucket stores;     /* PutParameter */
-        unsigned refused;         /* by GitHub */
+        unsigned github;          /* calls to GitHub, */
+        unsigned refused;         /* and those that it refused */
 };
 
 /* Whether a limit is reached; the answer is then filled. */
