@@ -6,6 +6,8 @@ circle of includes, and each network call that no event's time bounds. Which way
 ROOMS: a file belongs to the first room whose pattern fits its path (* fits slashes as well). It may
 include the files of its own room and of the rooms that are listed. To let a room use another one,
 add that to its row.
+
+README.md is for a reader's first minutes: what is longer belongs to the folders' own.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from pathlib import Path
 # Targets that together compile every C file.
 TARGETS = ["all", "unit-programs", "fuzz-programs", "bench-programs"]
 TARGETS += ["sim-program", "build/bench/vm-runner"]
+
+README_WORDS = 1200
 
 LIB = ["base", "http", "cli", "aws", "github", "notify", "lambda", "exchange"]
 BELOW_MACHINE = ["queue", "container", "config", *LIB]
@@ -156,6 +160,12 @@ class Tree:
         ]
 
 
+def wordy() -> list[str]:
+    """README.md, if it is too long."""
+    words = len(Path("README.md").read_text().split())
+    return [f"README.md has {words} words, and may have {README_WORDS}"] * (words > README_WORDS)
+
+
 def node_of(path: str) -> str:
     """Name a header and its source alike."""
     return re.sub(r"^include/", "lib/", path.rpartition(".")[0])
@@ -164,7 +174,7 @@ def node_of(path: str) -> str:
 def main() -> int:
     """Prints every fault."""
     tree = Tree()
-    faults = tree.forgotten() + tree.upward() + tree.circles() + tree.unbounded()
+    faults = tree.forgotten() + tree.upward() + tree.circles() + tree.unbounded() + wordy()
     for fault in faults:
         print(fault)
     return 1 if faults else 0
