@@ -70,7 +70,10 @@ int stage_set_up(void **state)
         script_serve(stage->script, "POST", STAGE_SQS, "{\"QueueUrl\":\"https://sqs.test/watch\"",
                 200, "{\"Successful\":[]}");
         script_serve(stage->script, "POST", STAGE_SQS,
-                "{\"QueueUrl\":\"https://sqs.test/register.fifo\"", 200, "{\"Successful\":[]}");
+                "{\"QueueUrl\":\"https://sqs.test/register.fifo\"", 200,
+                "{\"Successful\":[],\"Attributes\":{\"ApproximateNumberOfMessages\":\"0\","
+                "\"ApproximateNumberOfMessagesNotVisible\":\"0\","
+                "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}");
         script_serve(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
                 "{\"Parameters\":[]}");
         script_serve(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/ticket-key\"", 200,

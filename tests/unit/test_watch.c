@@ -541,6 +541,40 @@ static void each_job_has_its_own_machine(void **state)
         assert_string_equal(stage_batch(stage, watch_handle, messages, 2), STAGE_NONE_FAILED);
 }
 
+/* What another job took, or has ended, while launched jobs wait for their hand-over: one of their
+ * machines is for this job. A machine that may have died is not waited for more than twice. */
+static void another_machine_may_still_come(void **state)
+{
+        static const struct {
+                const char *watch;
+                const char *machine;
+                bool is_launched;
+        } rows[] = {
+                {WATCH(""), MACHINE("running", "", JOB_URL("https://github.test/2")), false},
+                {WATCH(",\"watches\":9"), MACHINE("running", "", JOB_URL("https://github.test/2")),
+                        false},
+                {WATCH(",\"watches\":1"), MACHINE("terminated", "", ""), false},
+                {WATCH(",\"watches\":2"), MACHINE("terminated", "", ""), true},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, rows[i].machine);
+                if (strstr(rows[i].machine, "terminated"))
+                        expect_parameter_deleted(stage);
+                expect_job(stage, 200, "{\"status\":\"queued\"}");
+                if (rows[i].is_launched)
+                        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+                else
+                        script_expect(stage->script, "POST", STAGE_SQS, "AttributeNames", 200,
+                                "{\"Attributes\":{\"ApproximateNumberOfMessages\":\"0\","
+                                "\"ApproximateNumberOfMessagesNotVisible\":\"1\","
+                                "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}");
+                assert_string_equal(watch(stage, rows[i].watch), STAGE_NONE_FAILED);
+        }
+}
+
 #define RUN_JOBS STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?per_page=100&page=1"
 /* Of one run: GitHub is asked once, and again only for what that does not show. */
 static void the_jobs_of_a_run_share_a_call(void **state)
@@ -651,6 +685,7 @@ int main(void)
                 TEST(a_job_that_runs_on_another_machine_costs_no_call_to_github),
                 TEST(a_batch_shares_its_calls),
                 TEST(each_job_has_its_own_machine),
+                TEST(another_machine_may_still_come),
                 TEST(the_jobs_of_a_run_share_a_call),
                 TEST(the_jobs_of_different_runs_are_asked_for_alone),
                 TEST(a_run_that_is_not_shown_decides_nothing),
