@@ -345,9 +345,9 @@ def test_a_key_is_open_to_those_who_need_it_and_only_for_that():
     assert with_key() == set()
     bucket = {
         (role, "Decrypt", "the bucket")
-        for role in ("QueuedRole", "InstanceRole", "RecoverRole", "RunnerRole")
+        for role in ("RegisterRole", "InstanceRole", "RecoverRole", "RunnerRole")
     }
-    bucket.add(("QueuedRole", "GenerateDataKey", "the bucket"))
+    bucket.add(("RegisterRole", "GenerateDataKey", "the bucket"))
     assert with_key(KmsKeyArn=KEY, HandOver="s3") == needed | bucket
     assert with_key(HandOver="s3") == set()
 
