@@ -25,7 +25,7 @@ from helpers import (
     told,
 )
 
-from cloud.faults import Body, Error, Throttle
+from cloud.faults import Body, Error, Latency, Throttle
 from cloud.hooks import ENDED
 from cloud.limits import until
 from cloud.machines.fleet import SPOT_WARNING
@@ -413,8 +413,10 @@ def test_a_token_that_was_taken_back_is_replaced(stage):
 def test_the_job_of_a_machine_that_dies_before_it_boots_gets_another(make_cloud, inboxes):
     inbox = inboxes()
     cloud = make_cloud(secrets={"notify/teams-webhook-urls": inbox.url})
-    cloud.faults.add("machine", "boot", times=1, fault=Error("x"))
+    cloud.faults.add("machine", "boot", times=1, fault=Latency(600))
     job = cloud.github.queue_job("octo-org/one", ["self-hosted", "linux"])
+    assert until(cloud.parameters)  # without a hand-over, the watch would look after its job
+    cloud.machines.kill(cloud.instances()[0]["InstanceId"])
     assert until(lambda: job.state == "completed")
     assert until(lambda: cloud.left() == [])
     assert len(cloud.hooks.ended) == 2
