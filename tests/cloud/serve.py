@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 BODY_LIMIT = 26 * 1024 * 1024
+CLOSE_WAIT = 8  # of the states in Linux' <net/tcp_states.h>
 IDLE_SECONDS = 120.0
 
 
@@ -84,6 +85,12 @@ class Server:
         for connection in connections:
             close(connection)
 
+    def is_drained(self) -> bool:
+        """Tell whether all was handled that clients had sent before they went away."""
+        with self._lock:
+            connections = list(self._connections)
+        return not _waiting(self._listener) and not any(map(_is_left, connections))
+
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(IDLE_SECONDS)
         with self._lock:
@@ -105,6 +112,24 @@ class Server:
             self._connections.discard(plain)
             self._connections.add(secured)
         return secured
+
+
+def _tcp_info(connection: socket.socket) -> bytes:
+    """Read the beginning of Linux' struct tcp_info; empty for a socket that was closed."""
+    try:
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)
+    except OSError:
+        return b""
+
+
+def _is_left(connection: socket.socket) -> bool:
+    """Tell whether the client has gone, and the connection's thread has not seen it yet."""
+    return _tcp_info(connection)[:1] == bytes([CLOSE_WAIT])
+
+
+def _waiting(listener: socket.socket) -> bool:
+    """Tell whether there are connections that nobody has accepted yet (tcpi_unacked)."""
+    return any(_tcp_info(listener)[24:28])
 
 
 def _listen(port: int) -> socket.socket:

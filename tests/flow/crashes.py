@@ -105,6 +105,7 @@ def crash(
     assert invoke(stage, handler, event(False)) is None
     # Calls that were under way take effect. In AWS a message that was not settled is hidden for
     # minutes, which is longer.
+    assert until(lambda: stage.aws.is_drained() and stage.github.is_drained())
     assert until(lambda: stage.calls.under_way == 0)
     stage.faults.clear()
     return invoke(stage, handler, event(True))

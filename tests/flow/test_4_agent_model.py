@@ -79,9 +79,10 @@ def calls_of_the_model(life: str) -> list[tuple[str, set[str], set[str]]]:
 
 
 def once(calls: list[tuple[str, set[str], set[str]]]) -> list[str]:
-    """Leave calls out that repeat the one before."""
+    """Leave calls out that repeat the one before; the last two are made at the same time."""
     names = [what for what, _, _ in calls]
-    return [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
+    left = [name for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
+    return left[:-2] + sorted(left[-2:])
 
 
 @pytest.mark.parametrize("life", [job, idle, spot, refused])

@@ -25,7 +25,7 @@ def test_from_nothing_to_an_updated_stack_and_back_to_nothing(account):
     text = account.does("stack", AMI=account.image, YES="1")
     assert "Add  WebhookFunction  AWS::Lambda::Function" in text
     assert "scale-agent is CREATE_COMPLETE" in text
-    assert set(account.code().values()) == {first} and len(account.code()) == 9
+    assert set(account.code().values()) == {first} and len(account.code()) == 10
     roles = account.moto.client("iam").list_roles()["Roles"]
     assert any("spot" in role["RoleName"] for role in roles)  # moto has a name of its own for it
 

@@ -168,7 +168,8 @@ def test_what_an_operator_does_not_set_is_as_before(account):
     assert "next: scaler setup" in text
     there = parameters(account)
     empty = {name for name, (parameter, _) in OPTIONS.items() if there[parameter] == ""}
-    assert empty == set(OPTIONS) - {"WAITING_LIMIT"} and there["WaitingLimit"] == "3600"
+    assert empty == set(OPTIONS) - {"WAITING_LIMIT", "HAND_OVER"}
+    assert (there["WaitingLimit"], there["HandOver"]) == ("3600", "ssm")
     assert "KmsKeyId" not in volume(account) and volume(account)["Encrypted"]
 
 

@@ -91,7 +91,7 @@ def test_people_get_a_line_per_check(stage, doctor, run_scaler):
     place = next(n for n, line in enumerate(lines) if "github-permissions" in line)
     assert lines[place].startswith("failed   github-permissions   the App lacks administration:")
     assert lines[place + 1].startswith("         -> GitHub, the App's settings")
-    assert lines[-1] == "15 ok, 1 failed, 2 skipped"
+    assert lines[-1] == "16 ok, 1 failed, 2 skipped"
 
 
 # -- GitHub ----------------------------------------------------------------------------------------

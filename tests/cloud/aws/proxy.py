@@ -97,6 +97,10 @@ class Aws:
         """Begin to serve."""
         self._server.start()
 
+    def is_drained(self) -> bool:
+        """Tell whether all was handled that clients had sent before they went away."""
+        return self._server.is_drained()
+
     def stop(self) -> None:
         """End every connection."""
         self._server.stop()

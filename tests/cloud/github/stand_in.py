@@ -103,6 +103,10 @@ class GitHub:
         self.broker.start()
         return self
 
+    def is_drained(self) -> bool:
+        """Tell whether all was handled that clients had sent before they went away."""
+        return self._server is None or self._server.is_drained()
+
     def stop(self) -> None:
         """End every connection."""
         self.webhooks.stop()

@@ -93,7 +93,7 @@ def put(ssm, aws, instance_id, **changed):
 
 
 def test_a_machine_reads_its_own_parameter_only(aws, client):
-    ssm = client("ssm", "QueuedRole")
+    ssm = client("ssm", "RegisterRole")
     for name in ("i-aaa", "i-bbb"):
         put(ssm, aws, name)
     own = client("ssm", "RunnerRole", "i-aaa")
@@ -120,8 +120,10 @@ def test_only_instances_of_the_scaler_are_terminated(aws, client):
     ec2 = client("ec2", "QueuedRole")
     (own,) = launch(ec2, aws)
     (other,) = launch(aws.client("ec2"), aws, TagSpecifications=[], ClientToken="token-2")
-    assert refused(ec2.terminate_instances, InstanceIds=[own, other])[0] == "UnauthorizedOperation"
-    ec2.terminate_instances(InstanceIds=[own])
+    register = client("ec2", "RegisterRole")
+    both = [own, other]
+    assert refused(register.terminate_instances, InstanceIds=both)[0] == "UnauthorizedOperation"
+    register.terminate_instances(InstanceIds=[own])
     assert [one["InstanceId"] for one in aws.instances()] == [other]
 
 
@@ -132,7 +134,7 @@ def test_a_client_token_makes_a_launch_idempotent(aws, client):
     assert launch(ec2, aws, 3) == first
     assert len(aws.instances()) == 3
     assert refused(launch, ec2, aws, 2)[0] == "IdempotentParameterMismatch"
-    ec2.terminate_instances(InstanceIds=first)
+    client("ec2", "RegisterRole").terminate_instances(InstanceIds=first)
     assert aws.idle()
     assert refused(launch, ec2, aws, 3)[0] == "IdempotentInstanceTerminated"
 
@@ -189,7 +191,7 @@ def test_answers_are_late_missing_or_garbage(aws, client):
 
 
 def test_parameters_are_bounded_by_their_tier(aws, client):
-    ssm = client("ssm", "QueuedRole")
+    ssm = client("ssm", "RegisterRole")
     put(ssm, aws, "i-1", Value="x" * 4096)
     assert refused(put, ssm, aws, "i-2", Value="x" * 4097)[0] == "ValidationException"
     put(ssm, aws, "i-2", Value="x" * 8192, Tier="Advanced")
