@@ -33,12 +33,12 @@ def test_from_nothing_to_an_updated_stack_and_back_to_nothing(account):
     account.does("upload", BUCKET=BUCKET)
     text = account.does("deploy")
     assert set(account.code().values()) == {second}
-    assert text.count(f"old  {first}  s3://{BUCKET}/{key}") == 9
-    assert text.count(f"new  {second}  s3://{BUCKET}/scaler/") == 9
+    assert text.count(f"old  {first}  s3://{BUCKET}/{key}") == 10
+    assert text.count(f"new  {second}  s3://{BUCKET}/scaler/") == 10
 
     text = account.does("rollback")
     assert set(account.code().values()) == {first}
-    assert text.count(f"new  {first}  s3://{BUCKET}/{key}") == 9
+    assert text.count(f"new  {first}  s3://{BUCKET}/{key}") == 10
     assert "nothing to go back to" in account.fails("rollback")
     assert set(account.code().values()) == {first}
 
