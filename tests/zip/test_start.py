@@ -33,6 +33,12 @@ RUNNER = "i-0123456789abcdef0"
 TERMINATED = f"""<TerminateInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
 <instancesSet><item><instanceId>{RUNNER}</instanceId></item></instancesSet>
 </TerminateInstancesResponse>"""
+TAGS = {"scale-agent:prefix": "/scale-agent", "scale-agent:scope": "repos/octo-org/one"}
+DESCRIBED = f"""<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
+<reservationSet><item><ownerId>123456789012</ownerId><instancesSet><item>
+<instanceId>{RUNNER}</instanceId><instanceState><name>running</name></instanceState><tagSet>
+{"".join(f"<item><key>{key}</key><value>{value}</value></item>" for key, value in TAGS.items())}
+</tagSet></item></instancesSet></item></reservationSet></DescribeInstancesResponse>"""
 SPEC = {
     "name": "linux-x64",
     "labels": ["self-hosted", "linux"],
@@ -84,7 +90,8 @@ class Peer:
             return Answer.of(200, {"Parameter": {"Value": value}})
         if target == "AmazonSSM.DeleteParameters":
             return Answer.of(200, {"DeletedParameters": [], "InvalidParameters": []})
-        return Answer(200, TERMINATED.encode(), {"Content-Type": "text/xml"})
+        text = DESCRIBED if b"Action=DescribeInstances" in request.body else TERMINATED
+        return Answer(200, text.encode(), {"Content-Type": "text/xml"})
 
 
 @pytest.fixture
@@ -193,7 +200,7 @@ def test_it_signs_for_github_and_aws_over_verified_tls(start, peer, tree, form):
     decoded = base64.urlsafe_b64decode(signature + "==")
     public.verify(decoded, signed.encode(), padding.PKCS1v15(), hashes.SHA256())
     posts = [request for request in peer.requests if request.path == "/"]
-    services = ["ssm", "ec2", "ssm"]
+    services = ["ssm", "ec2", "ec2", "ssm"]
     assert len(posts) == len(services)
     for request, service in zip(posts, services, strict=True):
         assert_signed(request, service)
