@@ -25,6 +25,15 @@ def delivery(cloud, number=41):
     return event_of(Request("POST", "/", {}, headers, made.body))
 
 
+def queue(emulate, cloud, *jobs):
+    """Launch for jobs, and hand them over; gives the answer to the launch."""
+    answer = emulate("queued").invoke(batch(cloud, "QueuedQueue", *jobs))
+    launched = [message["Body"] for message in sent(cloud, "RegisterQueue")]
+    event = batch(cloud, "RegisterQueue", *launched)
+    assert emulate("register").invoke(event) == NOTHING_FAILED
+    return answer
+
+
 @pytest.mark.parametrize("as_argument", [True, False])
 def test_webhook_queues_a_signed_delivery(emulate, stage, as_argument):
     answer = emulate("webhook", as_argument).invoke(delivery(stage))
@@ -42,9 +51,8 @@ def test_a_process_takes_one_event_after_the_other(emulate, stage):
     assert webhook.text().count("exec './bootstrap'") == 1
 
 
-def test_queued_hands_a_job_over(emulate, stage):
-    answer = emulate("queued").invoke(batch(stage, "QueuedQueue", job_message(7)))
-    assert answer == NOTHING_FAILED
+def test_queued_launches_and_register_hands_over(emulate, stage):
+    assert queue(emulate, stage, job_message(7)) == NOTHING_FAILED
     assert handed_over(stage) == [7]
 
 
@@ -56,8 +64,7 @@ def test_watch_queues_a_parked_job_again(emulate, stage):
 
 
 def test_queued_names_the_message_that_failed(emulate, stage):
-    event = batch(stage, "QueuedQueue", "no JSON", job_message(7))
-    answer = emulate("queued").invoke(event)
+    answer = queue(emulate, stage, "no JSON", job_message(7))
     assert [item["itemIdentifier"] for item in answer["batchItemFailures"]] == ["message-1"]
     assert handed_over(stage) == [7]
 
@@ -73,7 +80,7 @@ def test_in_progress_tags_the_instance(emulate, stage):
 
 
 def test_completed_removes_what_was_left_behind(emulate, stage):
-    emulate("queued").invoke(batch(stage, "QueuedQueue", job_message()))
+    queue(emulate, stage, job_message())
     (name,) = [instance["InstanceId"] for instance in stage.instances()]
     times = {"started_ms": now_ms() - 2000, "completed_ms": now_ms()}
     message = job_message(action="completed", runner_name=name, conclusion="success", **times)
@@ -83,7 +90,7 @@ def test_completed_removes_what_was_left_behind(emulate, stage):
 
 
 def test_instance_gives_the_job_of_an_ended_machine_back(emulate, stage):
-    emulate("queued").invoke(batch(stage, "QueuedQueue", job_message()))
+    queue(emulate, stage, job_message())
     (name,) = [instance["InstanceId"] for instance in stage.instances()]
     assert parameter(stage, stage.parameters()[0])["Document"]["job"]["id"] == 1
     detail = {"instance-id": name, "state": "terminated"}

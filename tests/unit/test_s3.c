@@ -112,11 +112,15 @@ static void an_object_is_stored_once(void **state)
 
 static void a_conflict_and_too_many_requests_pass(void **state)
 {
-        script_assert_tries(s3_new_object(*state, BUCKET, KEY, "a"), HOST, 409,
-                ERROR("ConditionalRequestConflict"), 3);
-        script_assert_tries(s3_get_object(*state, BUCKET, KEY), HOST, 503, ERROR("SlowDown"), 3);
-        script_assert_tries(
-                s3_new_object(*state, BUCKET, KEY, "a"), HOST, 412, ERROR("PreconditionFailed"), 1);
+        _cleanup_(http_call_freep) struct http_call *conflict =
+                s3_new_object(*state, BUCKET, KEY, "a");
+        _cleanup_(http_call_freep) struct http_call *get = s3_get_object(*state, BUCKET, KEY);
+        _cleanup_(http_call_freep) struct http_call *there =
+                s3_new_object(*state, BUCKET, KEY, "a");
+
+        script_assert_tries(conflict, HOST, 409, ERROR("ConditionalRequestConflict"), 3);
+        script_assert_tries(get, HOST, 503, ERROR("SlowDown"), 3);
+        script_assert_tries(there, HOST, 412, ERROR("PreconditionFailed"), 1);
 }
 
 static void deleting_what_is_gone_is_done(void **state)
