@@ -121,6 +121,8 @@ static bool run(const struct burst *burst, bool tells)
                 world->jobs[i]->run = world->jobs[i - i % 100]->run;
         }
         world_run(world, (int64_t)(2 * bound) * SECOND + 2 * HOUR);
+        for (int i = 0; i < HOUR / SECOND && lambda_is_busy(world); i++)
+                world_run(world, world->now_ms + SECOND);
         taken = (double)world->stored_ms / (double)SECOND;
         calls = world->limits.github;
         good = world->stored == burst->n_jobs && letters_of(world) == 0 &&

@@ -188,6 +188,14 @@ void lambda_release(struct world *world)
         free(MEM_STEAL(world->lambda));
 }
 
+bool lambda_is_busy(const struct world *world)
+{
+        for (size_t i = 0; i < world->lambda->n; i++)
+                if (world->lambda->sandboxes[i]->busy)
+                        return true;
+        return false;
+}
+
 static struct sandbox *new_sandbox(struct world *world, const struct function *function)
 {
         struct lambda *lambda = world->lambda;

@@ -347,6 +347,8 @@ cJSON *job_json(const struct sim_job *job);
 struct function;
 void lambda_init(struct world *world);
 void lambda_release(struct world *world);
+/* Whether an invocation is under way, which must not be when the world is released. */
+bool lambda_is_busy(const struct world *world);
 /* Begins an invocation; `done` is called when it has ended. ANSWER is NULL if it crashed. */
 typedef void (*invoked)(struct world *world, void *userdata, const char *answer);
 void lambda_invoke(
