@@ -85,6 +85,8 @@ FILES = {
     "scaler/job/relaunch.c": ["relaunch", "queued"],
     "scaler/job/rerun.c": ["rerun"],
     "scaler/job/rerun_decide.c": ["rerun"],
+    "scaler/job/rerun_end.c": ["rerun"],
+    "scaler/job/rerun_losses.c": ["rerun"],
     "scaler/job/setback.c": ["setback", "queued"],
     "scaler/job/ticket.c": ["ticket"],
     "scaler/job/ticket_keys.c": ["ticket_keys", "handle_report"],
