@@ -93,6 +93,7 @@ FILES = {
     "scaler/job/trusted_report.c": ["handle_report"],
     "scaler/job/undo_launches.c": ["undo_launches", "queued"],
     "scaler/job/watch_jobs.c": ["watch"],
+    "scaler/job/watch_look.c": ["watch"],
     "scaler/machine/leftovers.c": ["leftovers", "undo_launches", "completed"],
     "scaler/machine/notifications.c": ["notification", "handle_report", "instance"],
     "scaler/recover/abandoned.c": ["recover"],

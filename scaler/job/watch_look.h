@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Inside of watch_jobs.c: what EC2 and GitHub show of watched jobs and their machines.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ask.h"
+#include "aws/ec2.h"
+#include "config/config.h"
+#include "token_requests.h"
+#include "watch_jobs.h"
+
+struct look {
+        struct watched *watched;
+        struct question question;
+        bool runs_elsewhere;                /* so GitHub is not asked */
+        const struct ec2_instance *machine; /* as EC2 describes it; NULL: gone */
+        bool has_no_runner;                 /* that could take the job */
+        bool is_deregistered;               /* GitHub knows no runner of its name */
+};
+
+struct looks {
+        struct scaler *scaler;
+        const struct config *config;
+        struct aws *aws;
+        struct token_requests tokens;
+        struct look *items;
+        size_t n_items;
+        struct ec2_instances machines;
+};
+
+void looks_release(struct looks *looks);
+
+/* Looks at ITEMS, and keeps a look of each that does not run on its own machine. LOOKS has only its
+ * scaler set. 0, or negative: nothing is known. */
+int looks_take(struct looks *looks, struct watched *items, size_t n_items, struct err *err);
+
+/* Whether the machine of LOOK lives and has no job yet. */
+bool look_is_idle(const struct look *look);
+
+/* A machine of SPEC (may be NULL), launched at LAUNCHED_MS, has worked: its breaker learns it. */
+void looks_note_spec(const struct looks *looks, const char *spec, int64_t launched_ms);
