@@ -94,6 +94,11 @@ def test_what_a_job_has_besides_comes_behind_the_agent_and_is_not_lost(image):
         assert "\nAfter=runner-agent.service\n" in drop_in
 
 
+def test_a_hundred_profiles_are_not_on_the_way_to_the_job(image):
+    drop_in = image.text("etc/systemd/system/apparmor.service.d/after-agent.conf")
+    assert "\nAfter=runner-agent.service\n" in drop_in
+
+
 def test_log_is_in_memory_and_on_the_console(image):
     shown = image.run("systemd-analyze", "cat-config", "systemd/journald.conf").output
     assert "\nStorage=volatile" in shown
