@@ -41,7 +41,7 @@ SEEDS = 20
 GITHUB = ["github_call", "github_runners", "github_token", "github_app", "github_versions"]
 # Files that decide, with the unit programs that cover them.
 FILES = {
-    "lib/aws/ec2.c": ["ec2", "launch"],
+    "lib/aws/ec2.c": ["ec2", "launch", "recover"],
     "lib/github/call.c": GITHUB,
     "lib/github/installation_token.c": ["github_token", *GITHUB],
     "lib/github/runners.c": ["github_runners", "registration"],
@@ -62,7 +62,7 @@ FILES = {
     "scaler/queued_settle.c": ["queued", "park", "fork", "registration", "undo_launches"],
     "scaler/watch.c": ["watch"],
     "scaler/webhook.c": ["webhook", "delivery"],
-    "scaler/config/config_match.c": ["config_match"],
+    "scaler/config/config_match.c": ["config_match", "fork"],
     "scaler/job/ask.c": ["recall", "watch", "relaunch", "queued"],
     "scaler/job/breaker.c": ["breaker"],
     "scaler/job/breaker_image.c": ["breaker"],

@@ -135,6 +135,16 @@ static int take_long(struct scaler *scaler, struct record *record, void *userdat
         return 0;
 }
 
+static int take_nothing(
+        struct scaler *scaler, struct record *record, void *userdata, struct err *err)
+{
+        (void)record;
+        (void)err;
+        (void)scaler;
+        (void)userdata;
+        return 0;
+}
+
 static struct script *slow_script;
 
 static void judge_slowly(struct scaler *scaler, struct batch *batch)
@@ -153,6 +163,23 @@ static void what_there_is_no_time_for_comes_again_alone(void **state)
         scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 20000);
         assert_string_equal(stage_batch(stage, judge_slowly, messages, 3), STAGE_FAILED("c"));
         assert_logged(stage, "\"message_id\":\"c\",\"error\":\"not tried: ");
+}
+
+static void judge_at_once(struct scaler *scaler, struct batch *batch)
+{
+        batch_each(scaler, batch, take_nothing, NULL);
+}
+
+static void a_message_needs_five_seconds(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {"a", "1", 0, NULL};
+        int64_t now_ms = clock_wall_ms(stage->scaler.clock);
+
+        scaler_begin_event(&stage->scaler, now_ms + 5000);
+        assert_string_equal(stage_batch(stage, judge_at_once, &message, 1), STAGE_NONE_FAILED);
+        scaler_begin_event(&stage->scaler, now_ms + 4999);
+        assert_string_equal(stage_batch(stage, judge_at_once, &message, 1), STAGE_FAILED("a"));
 }
 
 static void what_sqs_never_sends_is_refused(void **state)
@@ -236,6 +263,7 @@ int main(void)
                 TEST(a_letter_that_cannot_be_sent_stays_with_sqs),
                 TEST(without_a_limit_nothing_is_buried),
                 TEST(what_there_is_no_time_for_comes_again_alone),
+                TEST(a_message_needs_five_seconds),
                 TEST(what_sqs_never_sends_is_refused),
                 TEST(no_batch_is_larger_than_sqs_makes_it),
                 TEST(records_are_read),

@@ -167,6 +167,7 @@ static void test_refusals_pass_or_stay(void **state)
                 {401, "", true, 0},
                 {429, "", true, 0},
                 {429, "Retry-After: 60\r\n", true, NOW + 60000},
+                {429, "Retry-After: 010\r\n", true, NOW + 10000},
                 {403, "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767326645\r\n", true,
                         INT64_C(1767326645000)},
                 {429, "Retry-After: Fri, 02 Jan 2026 04:04:05 GMT\r\n", true, 0},

@@ -180,6 +180,18 @@ static void test_find_wants_a_list_and_an_id(void **state)
         }
 }
 
+/* A refusal may look like a list. */
+static void test_find_is_refused(void **state)
+{
+        struct github_fixture *fixture = *state;
+        int64_t id = -1;
+
+        script_expect(fixture->script, "GET", "/actions/runners", NULL, 403, "{\"runners\":[]}");
+        assert_int_equal(
+                github_fixture_find(fixture, GITHUB_REPOSITORY, GITHUB_NAME, &id), -EACCES);
+        assert_int_equal(id, -1);
+}
+
 static void test_delete(void **state)
 {
         struct github_fixture *fixture = *state;
@@ -246,6 +258,7 @@ int main(void)
                 TEST(test_find),
                 TEST(test_find_escapes_the_name),
                 TEST(test_find_wants_a_list_and_an_id),
+                TEST(test_find_is_refused),
                 TEST(test_delete),
                 TEST(test_scopes_are_checked),
         };

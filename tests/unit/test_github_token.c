@@ -246,7 +246,7 @@ static void test_token_is_kept_until_five_minutes_before_its_end(void **state)
 
         github_init_app(&github, script_clock(script), API "/", "1", keys->rsa_pem);
         assert_null(github_kept_token(&github, 7));
-        script_expect(script, "POST", API "/app/installations/7/access_tokens", NULL, 201,
+        script_expect(script, "POST", API "/app/installations/7/access_tokens", "{}", 201,
                 TOKEN_UNTIL_4("ghs_one"));
         assert_int_equal(get_token(&github, http, 7, NULL), 0);
         assert_contains(script_last_headers(script), "Authorization: Bearer ey");

@@ -4,6 +4,7 @@
  * The slow net: what each sweep ends, cleans up and has delivered again, and what it leaves alone.
  */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -537,6 +538,50 @@ static void hand_overs_are_found_behind_empty_pages(void **state)
         assert_int_equal(sweep.left, 0);
 }
 
+/* Of an account with a million other parameters. */
+static void so_many_pages_of_hand_overs_are_read(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {.is_dry = true};
+
+        script_serve(stage->script, "POST", STAGE_SSM, "\"Values\":[\"/p/runners\"]", 200,
+                "{\"Parameters\":[],\"NextToken\":\"more\"}");
+        expect_machines(stage, LIVING, "");
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.calls, 200 + 1);
+        assert_int_equal(sweep.left, 1);
+}
+
+/* What is on the next page would pass for gone. */
+static void with_too_many_machines_nothing_is_cleaned_up(void **state)
+{
+        _cleanup_free_ char *page = mem_format(LIST("<nextToken>more</nextToken>"), "");
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        expect_handover(stage, 1000);
+        script_serve(stage->script, "POST", STAGE_EC2, LIVING, 200, page);
+        assert_int_equal(run(stage, &sweep), -E2BIG);
+        assert_contains(sweep.err.text, "more than 20 pages of machines");
+        assert_int_equal(sweep.calls, 1 + 20);
+        assert_int_equal(sweep.abandoned, 0);
+}
+
+/* Lambda would end the function between two calls. */
+static void nothing_is_begun_in_the_last_seconds(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        scaler_begin_event(&stage->scaler, NOW * MSEC_PER_SEC + 20000);
+        expect_handover(stage, 1000);
+        script_latency(stage->script, 10000);
+        expect_machines(stage, LIVING, "");
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.abandoned, 0);
+        assert_true(sweep.left > 0);
+}
+
 /* The first hundred may fail each time. */
 static void hand_overs_take_turns(void **state)
 {
@@ -908,6 +953,9 @@ int main(void)
                 STAGE_TEST(what_a_machine_left_that_is_gone_is_cleaned_up),
                 STAGE_TEST(what_is_left_in_s3_is_cleaned_up),
                 STAGE_TEST(hand_overs_are_found_behind_empty_pages),
+                STAGE_TEST(so_many_pages_of_hand_overs_are_read),
+                STAGE_TEST(with_too_many_machines_nothing_is_cleaned_up),
+                STAGE_TEST(nothing_is_begun_in_the_last_seconds),
                 STAGE_TEST(hand_overs_take_turns),
                 STAGE_TEST(a_hand_over_that_may_be_used_stays),
                 STAGE_TEST(what_got_no_answer_is_delivered_again),
