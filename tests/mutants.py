@@ -41,7 +41,7 @@ SEEDS = 20
 GITHUB = ["github_call", "github_runners", "github_token", "github_app", "github_versions"]
 # Files that decide, with the unit programs that cover them.
 FILES = {
-    "lib/aws/ec2.c": ["ec2", "launch", "recover"],
+    "lib/aws/ec2.c": ["ec2", "launch", "recover", "breaker"],
     "lib/github/call.c": GITHUB,
     "lib/github/installation_token.c": ["github_token", *GITHUB],
     "lib/github/runners.c": ["github_runners", "registration"],

@@ -344,7 +344,7 @@ static void the_losses_of_other_messages_count(void **state)
                 MACHINE("i-00000008", TAKEN) FADED("i-00000011", TAKEN));
         expect_newest(stage, "");
         script_expect(stage->script, "POST", ACTIONS "/runs/7/rerun-failed-jobs", NULL, 201, "{}");
-        stage_expect_sent(stage, "are run again");
+        stage_expect_sent(stage, "build 8, build 9, build 10, build 11");
         assert_string_equal(look(stage, "{\"action\":\"lost\",\"id\":9,\"run_id\":7,\"attempt\":1,"
                                         "\"repository\":\"o/r\",\"url\":\"" URL "\",\"labels\":[],"
                                         "\"machines\":\"/i-00000001/i-00000010/\"}"),
@@ -580,6 +580,7 @@ static void what_github_refuses_for_good_is_told_at_once(void **state)
                         assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
                         if (refused < 3)
                                 assert_sent(stage, rows[i].text);
+                        assert_not_logged(stage, "has another attempt already");
                 }
 }
 
@@ -620,17 +621,64 @@ static void all_pages_of_jobs_are_read(void **state)
         assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
 }
 
+/* Two thousand jobs are looked at, and more are left to people. */
+static void so_many_pages_of_jobs_are_read(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int pages = 20; pages <= 21; pages++) {
+                expect_complete(stage);
+                for (int page = 1; page <= 20; page++) {
+                        _cleanup_free_ char *url = mem_format(
+                                ACTIONS "/runs/7/attempts/1/jobs?per_page=100&page=%d", page);
+                        _cleanup_free_ char *answer =
+                                mem_format("{\"total_count\":%d,\"jobs\":[%s]}", pages,
+                                        page == 20 ? JOB_JSON("9", "failure", "")
+                                                   : JOB_JSON("8", "success", ""));
+
+                        script_expect(stage->script, "GET", url, NULL, 200, answer);
+                }
+                if (pages == 20) {
+                        expect_newest(stage, "");
+                        script_expect(stage->script, "POST", ACTIONS "/runs/7/rerun-failed-jobs",
+                                NULL, 201, "{}");
+                }
+                stage_expect_sent(stage, pages == 20 ? "are run again" : "too many jobs");
+                assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
+        }
+}
+
+/* What EC2 does not tell now is asked again: nothing is decided without it. */
+static void machines_that_ec2_does_not_show_now(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_complete(stage);
+        expect_jobs(stage, JOB_JSON("8", "failure", "i-00000008"));
+        script_expect(stage->script, "POST", STAGE_EC2, "i-00000008", 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
+                "</Errors></Response>");
+        assert_string_equal(look(stage, LOST("")), STAGE_FAILED("m1"));
+}
+
 /* GitHub runs nothing again after thirty days. */
 static void a_run_that_never_ends_is_given_up(void **state)
 {
         struct stage *stage = *state;
 
-        script_sleep(stage->script, INT64_C(31) * 24 * 3600 * MSEC_PER_SEC);
+        script_sleep(stage->script, INT64_C(29) * 24 * 3600 * MSEC_PER_SEC);
+        stage->scaler.config_read_ms = clock_monotonic_ms(stage->scaler.clock);
+        expect_look(stage, "");
+        expect_run(stage, 200, RUN_JSON("7", "70", "1", "waiting"));
+        expect_again(stage, "sqs.test/watch");
+        assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
+        script_sleep(stage->script, INT64_C(2) * 24 * 3600 * MSEC_PER_SEC);
         stage->scaler.config_read_ms = clock_monotonic_ms(stage->scaler.clock);
         expect_look(stage, "");
         expect_run(stage, 200, RUN_JSON("7", "70", "1", "waiting"));
         stage_expect_sent(stage, "their run lasts for longer than GitHub runs jobs again");
         assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\"Reason\\\"");
         expect_look(stage, "");
         expect_run(stage, 503, "<html>");
         expect_run(stage, 503, "<html>");
@@ -661,6 +709,8 @@ int main(void)
                 TEST(what_github_refuses_for_good_is_told_at_once),
                 TEST(a_token_that_github_refuses),
                 TEST(all_pages_of_jobs_are_read),
+                TEST(so_many_pages_of_jobs_are_read),
+                TEST(machines_that_ec2_does_not_show_now),
                 TEST(a_run_that_never_ends_is_given_up),
         };
 

@@ -198,6 +198,8 @@ static void a_job_that_github_says_ran_shows_that_its_spec_works(void **state)
                         stage_expect_sent(stage, "Spec linux: launches go on");
                 }
                 assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+                /* Nobody has asked whether the spec is still stopped. */
+                assert_null(script_take_served(stage->script, "/p/breakers"));
         }
 }
 
@@ -572,6 +574,7 @@ static void another_machine_may_still_come(void **state)
                                 "\"ApproximateNumberOfMessagesNotVisible\":\"1\","
                                 "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}");
                 assert_string_equal(watch(stage, rows[i].watch), STAGE_NONE_FAILED);
+                assert_null(script_take_served(stage->script, "AttributeNames"));
         }
 }
 
