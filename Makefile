@@ -52,7 +52,7 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
 needs_packages := $(filter-out clean help mutants install-packages build package demo check test test-build valgrind lint \
-	format fuzz bench bench-vm upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm,\
+	format fuzz fuzz-coverage bench bench-vm upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -298,6 +298,12 @@ fuzz: ## each fuzz target for FUZZ_SECONDS=60
 	$(q)$(python) -m tests.run_fuzz --build build/fuzzer-no-link-address-undefined \
 		--seconds $(FUZZ_SECONDS)
 
+fuzz-coverage: ## the same, and which lines of each source file the targets reach
+	$(q)tests/prepare fuzz
+	$(q)$(again) $(in_parallel) CC=clang SANITIZE=fuzzer-no-link LDFLAGS=-fprofile-instr-generate \
+		CFLAGS="-O1 -g -fprofile-instr-generate -fcoverage-mapping" fuzz-programs
+	$(q)$(python) -m tests.run_fuzz --build build/fuzzer-no-link --seconds $(FUZZ_SECONDS) --coverage
+
 bench: ## speed and memory beside references, as a table, build/bench.json and build/bench.svg
 	$(q)tests/prepare test
 	$(q)$(again) all bench-programs
@@ -401,7 +407,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: bursts all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz bench bench-vm lint \
+.PHONY: bursts all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz fuzz-coverage bench bench-vm lint \
 	lint-objects lint-sources man format schema install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm

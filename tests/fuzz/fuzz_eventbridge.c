@@ -11,8 +11,8 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#include "fuzz.h"
 #include "handler.h"
+#include "network.h"
 
 #define ACCOUNT "123456789012"
 #define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -27,9 +27,6 @@ static const char ticket_content[] =
         "\"offer\":0,\"queued\":500,\"webhook\":1000,\"launched\":2000,\"handed_over\":2500}";
 
 /* -- a network of refusals -- */
-
-static struct http_call *under_way;
-static unsigned n_calls;
 
 /* What `instance` sends because of the ticket. */
 static void check_message(const struct http_call *call)
@@ -53,40 +50,8 @@ static void check_message(const struct http_call *call)
         CHECK(strcmp(json_string(message, "instance_type"), "m7i.large") == 0);
 }
 
-static void start(struct http_transport *transport, struct http *http, struct http_call *call)
+static int refuse(struct http_call *call)
 {
-        (void)transport;
-        (void)http;
-        under_way = call;
-        n_calls++;
-}
-
-static void cancel(struct http_transport *transport, struct http_call *call)
-{
-        (void)transport;
-        (void)call;
-        under_way = NULL;
-}
-
-static int fd(struct http_transport *transport)
-{
-        (void)transport;
-        return -1;
-}
-
-static int64_t timeout_ms(struct http_transport *transport)
-{
-        (void)transport;
-        return 0;
-}
-
-static void dispatch(struct http_transport *transport, struct http *http)
-{
-        struct http_call *call = MEM_STEAL(under_way);
-
-        (void)transport;
-        if (!call)
-                return;
         if (strstr(buf_string(&call->url), "sqs")) {
                 check_message(call);
                 call->status = 200;
@@ -95,29 +60,8 @@ static void dispatch(struct http_transport *transport, struct http *http)
                 call->status = 400;
                 buf_add_string(&call->answer, "{\"__type\":\"AccessDeniedException\"}");
         }
-        http_tried(http, call, 0);
+        return 0;
 }
-
-static void wait_for_nothing(struct http_transport *transport, int64_t ms)
-{
-        (void)transport;
-        (void)ms;
-}
-
-static void release(struct http_transport *transport)
-{
-        (void)transport;
-}
-
-static struct http_transport refusals = {
-        .start = start,
-        .cancel = cancel,
-        .fd = fd,
-        .timeout_ms = timeout_ms,
-        .dispatch = dispatch,
-        .wait = wait_for_nothing,
-        .free = release,
-};
 
 /* -- the handler -- */
 
@@ -135,9 +79,11 @@ static struct scaler *make_scaler(void)
         setenv("PARKED_QUEUE_URL", "https://sqs.test/parked", 1);
         setenv("QUEUED_QUEUE_URL", "https://sqs.test/queued.fifo", 1);
         scaler_init(&scaler);
+        scaler.clock = &network_clock;
         scaler.log_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
         log_json_sink_init(&scaler.sink, scaler.log_fd, scaler.clock);
-        scaler.http = http_new(&refusals, scaler.clock);
+        scaler.http = http_new(&network, scaler.clock);
+        network_answer = refuse;
         scaler.aws = mem_alloc(sizeof(*scaler.aws));
         scaler.aws->region = mem_string("eu-central-1");
         CHECK(config_parse(config, strlen(config), &scaler.config, NULL, &err) == 0);
@@ -154,7 +100,7 @@ static void handle(struct scaler *scaler, char *body)
         scaler->config_borrowed = true; /* so that it is not read again */
         scaler->ticket_keys_read_ms = clock_monotonic_ms(scaler->clock); /* nor are these */
         scaler->reported = (struct recent){0};
-        n_calls = 0;
+        network_calls = 0;
         instance_handle(scaler, &batch);
         if (record.result < 0)
                 check_err(&record.err);
@@ -222,7 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         handle(scaler, body);
         if (json_parse(body, strlen(body), "the event", &event, NULL) < 0 || !is_report(event))
                 return 0;
-        CHECK(n_calls == 0);
+        CHECK(network_calls == 0);
         handle_with_ticket(scaler, event);
         return 0;
 }
