@@ -66,13 +66,13 @@ static int verify_signature(
         if (r < 0)
                 return r;
         *ret_valid = webhook_signature_valid(
-                secrets, delivery->signature, delivery->body.data, delivery->body.size);
+                secrets, delivery->signature, delivery->body, delivery->body_size);
         if (*ret_valid || !delivery->signature)
                 return 0;
         r = scaler_webhook_secrets(scaler, true, &secrets, err);
         if (r == 0 && secrets)
                 *ret_valid = webhook_signature_valid(
-                        secrets, delivery->signature, delivery->body.data, delivery->body.size);
+                        secrets, delivery->signature, delivery->body, delivery->body_size);
         return r;
 }
 

@@ -41,6 +41,11 @@ int buf_add_form(struct buf *buf, const char *string);
 /* Adds the rest of FILE: 0, -EFBIG beyond the limit, or the errno that reading failed with. */
 int buf_add_file(struct buf *buf, FILE *file);
 
+/* Makes room for SIZE bytes, as far as the limit and BUF_RESERVE_MAX go: additions up to there move
+ * nothing. */
+void buf_reserve(struct buf *buf, size_t size);
+#define BUF_RESERVE_MAX (1024 * 1024)
+
 /* The content as a string, "" where nothing was added; valid until the buffer changes. */
 const char *buf_string(const struct buf *buf);
 

@@ -14,14 +14,10 @@
 
 #define CAPACITY_FIRST 256
 
-static void grow(struct buf *buf, size_t needed)
+static void move_to(struct buf *buf, size_t capacity)
 {
-        size_t capacity = buf->capacity ? buf->capacity : CAPACITY_FIRST;
-        char *data;
+        char *data = mem_resize(NULL, capacity, 1);
 
-        while (capacity < needed)
-                capacity *= 2;
-        data = mem_resize(NULL, capacity, 1);
         if (buf->data) {
                 memcpy(data, buf->data, buf->size);
                 explicit_bzero(buf->data, buf->capacity);
@@ -29,6 +25,15 @@ static void grow(struct buf *buf, size_t needed)
         }
         buf->data = data;
         buf->capacity = capacity;
+}
+
+static void grow(struct buf *buf, size_t needed)
+{
+        size_t capacity = buf->capacity ? buf->capacity : CAPACITY_FIRST;
+
+        while (capacity < needed)
+                capacity *= 2;
+        move_to(buf, capacity);
 }
 
 /* Makes room for SIZE more bytes and a NUL. */
@@ -41,6 +46,18 @@ static int reserve(struct buf *buf, size_t size)
         if (buf->size + size + 1 > buf->capacity)
                 grow(buf, buf->size + size + 1);
         return 0;
+}
+
+void buf_reserve(struct buf *buf, size_t size)
+{
+        if (size > buf->limit)
+                size = buf->limit;
+        if (size > BUF_RESERVE_MAX)
+                size = BUF_RESERVE_MAX;
+        if (size >= buf->capacity) {
+                move_to(buf, size + 1);
+                buf->data[buf->size] = '\0';
+        }
 }
 
 int buf_add(struct buf *buf, const void *bytes, size_t size)

@@ -68,8 +68,15 @@ static void set_limits(CURL *easy, const struct http_call *call, int64_t timeout
 static size_t on_body(char *bytes, size_t size, size_t count, void *userdata)
 {
         struct attempt *attempt = userdata;
+        struct buf *answer = &attempt->call->answer;
+        curl_off_t whole = 0;
 
-        return buf_add(&attempt->call->answer, bytes, size * count) < 0 ? 0 : size * count;
+        if (answer->size == 0 &&
+                curl_easy_getinfo(attempt->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &whole) ==
+                        CURLE_OK &&
+                whole > 0)
+                buf_reserve(answer, (size_t)whole);
+        return buf_add(answer, bytes, size * count) < 0 ? 0 : size * count;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)

@@ -18,7 +18,7 @@
 void delivery_release(struct delivery *delivery)
 {
         cJSON_Delete(delivery->json);
-        buf_release(&delivery->body);
+        buf_release(&delivery->decoded);
         *delivery = (struct delivery){0};
 }
 
@@ -45,19 +45,24 @@ static int decode_base64(const char *text, struct buf *ret, struct err *err)
         return buf_add(ret, bytes, (size_t)decoded);
 }
 
-static int read_body(const cJSON *event, struct buf *ret, struct err *err)
+static int read_body(struct delivery *delivery, struct err *err)
 {
-        const char *body = json_string(event, "body");
+        const char *body = json_string(delivery->json, "body");
+        bool is_base64 = json_boolean(delivery->json, "isBase64Encoded", false);
+        int r;
 
-        *ret = (struct buf)BUF_INIT(DELIVERY_MAX);
-        if (!body)
-                return 0;
+        delivery->decoded = (struct buf)BUF_INIT(DELIVERY_MAX);
+        delivery->body = body ? body : "";
+        delivery->body_size = strlen(delivery->body);
+        if (!is_base64)
+                return delivery->body_size > DELIVERY_MAX ? -EFBIG : 0;
         /* 4 characters of base64 hold 3 bytes. */
-        if (strlen(body) / 4 * 3 > DELIVERY_MAX)
+        if (delivery->body_size / 4 * 3 > DELIVERY_MAX)
                 return -EFBIG;
-        if (json_boolean(event, "isBase64Encoded", false))
-                return decode_base64(body, ret, err);
-        return buf_add_string(ret, body);
+        r = decode_base64(delivery->body, &delivery->decoded, err);
+        delivery->body = buf_string(&delivery->decoded);
+        delivery->body_size = delivery->decoded.size;
+        return r;
 }
 
 /* What else than a function URL sends an event that looks much the same: by a member that the
@@ -104,7 +109,7 @@ int delivery_parse(const char *event, size_t size, struct delivery *ret, struct 
                 delivery_release(&delivery);
                 return 405;
         }
-        r = read_body(delivery.json, &delivery.body, err);
+        r = read_body(&delivery, err);
         if (r == -EFBIG || r == -ENOBUFS) {
                 err_set(err, 0, "the body is larger than 25 MB");
                 delivery_release(&delivery);
@@ -160,9 +165,8 @@ int delivery_payload(const struct delivery *delivery, cJSON **ret, struct err *e
         const char *encoded;
 
         if (!delivery->type || strncasecmp(delivery->type, form, sizeof(form) - 1) != 0)
-                return json_parse(
-                        buf_string(&delivery->body), delivery->body.size, "the body", ret, err);
-        encoded = form_payload(buf_string(&delivery->body));
+                return json_parse(delivery->body, delivery->body_size, "the body", ret, err);
+        encoded = form_payload(delivery->body);
         if (!encoded)
                 return err_set(err, -EBADMSG, "the form has no field `payload`");
         if (decode_form(encoded, &decoded) < 0)

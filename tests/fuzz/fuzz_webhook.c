@@ -40,11 +40,13 @@ static void read_payload(const struct delivery *delivery)
 
 static void read_body(const uint8_t *data, size_t size, const char *type)
 {
-        struct delivery delivery = {.type = type, .body = BUF_INIT(DELIVERY_MAX)};
+        _cleanup_buf_ struct buf body = BUF_INIT(DELIVERY_MAX);
+        struct delivery delivery = {.type = type};
 
-        buf_add(&delivery.body, data, size);
+        buf_add(&body, data, size);
+        delivery.body = buf_string(&body);
+        delivery.body_size = body.size;
         read_payload(&delivery);
-        delivery_release(&delivery);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

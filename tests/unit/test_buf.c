@@ -51,6 +51,35 @@ static void grows_past_its_first_capacity(void **state)
         assert_string_equal(buf_string(&buf) + 99990, "000009999\n");
 }
 
+static void what_has_room_moves_nothing(void **state)
+{
+        _cleanup_buf_ struct buf buf = BUF_INIT(1000);
+        const char *before;
+
+        (void)state;
+        buf_add_string(&buf, "ab");
+        buf_reserve(&buf, 1000);
+        before = buf.data;
+        while (buf_add(&buf, "c", 1) == 0)
+                ;
+        assert_ptr_equal(buf.data, before);
+        assert_int_equal(buf.size, 1000);
+        assert_memory_equal(buf.data, "abcc", 4);
+}
+
+static void no_more_is_reserved_than_the_limits_allow(void **state)
+{
+        _cleanup_buf_ struct buf small = BUF_INIT(5);
+        _cleanup_buf_ struct buf large = BUF_INIT(SIZE_MAX);
+
+        (void)state;
+        buf_reserve(&small, SIZE_MAX);
+        assert_string_equal(buf_string(&small), "");
+        assert_int_equal(small.capacity, 6);
+        buf_reserve(&large, SIZE_MAX);
+        assert_int_equal(large.capacity, BUF_RESERVE_MAX + 1);
+}
+
 static void keeps_bytes_of_any_value(void **state)
 {
         _cleanup_buf_ struct buf buf = BUF_INIT(16);
@@ -124,6 +153,8 @@ int main(void)
                 cmocka_unit_test(adds_up_to_the_limit),
                 cmocka_unit_test(beyond_the_limit_nothing_more_is_added),
                 cmocka_unit_test(grows_past_its_first_capacity),
+                cmocka_unit_test(what_has_room_moves_nothing),
+                cmocka_unit_test(no_more_is_reserved_than_the_limits_allow),
                 cmocka_unit_test(keeps_bytes_of_any_value),
                 cmocka_unit_test(encodes_forms),
                 cmocka_unit_test(reads_files_up_to_the_limit),
