@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "cli/cli.h"
 #include "commands/commands.h"
 #include "handler.h"
@@ -222,6 +223,7 @@ static int run_handler(const char *name, const char *api)
         }
         /* Writing to a closed connection must fail, not end the process. */
         (void)signal(SIGPIPE, SIG_IGN);
+        json_use_arena();
         scaler_init(&scaler);
         return api ? serve_lambda(&serving, api) : serve_stdin(&serving);
 }

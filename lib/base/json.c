@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "json_arena.h"
 
 /* Whether a string holds the escape \u0000, at which cJSON would cut it off. */
 static bool has_escaped_nul(const char *bytes, size_t size)
@@ -44,7 +45,9 @@ int json_parse(const char *bytes, size_t size, const char *what, cJSON **ret_val
                 return err_set(err, -EBADMSG, "%s is not UTF-8", what);
         if (has_escaped_nul(bytes, size))
                 return err_set(err, -EBADMSG, "%s has the character \\u0000 in a string", what);
+        json_arena_open(true);
         value = cJSON_ParseWithLengthOpts(bytes, size, &end, false);
+        json_arena_open(false);
         if (!value)
                 return err_set(err, -EBADMSG,
                         "%s is not JSON, or nested deeper than %d: error near byte %zu of %zu",

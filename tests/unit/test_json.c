@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "unit.h"
@@ -165,6 +166,73 @@ static void writes_integers_exactly(void **state)
         assert_string_equal(text, "{\"max\":9007199254740991,\"in\":{\"b\":true}}");
 }
 
+/* -- the arena: last, for it remains -- */
+
+static int use_arena(void **state)
+{
+        (void)state;
+        json_use_arena();
+        return 0;
+}
+
+static void what_was_deleted_makes_room(void **state)
+{
+        const cJSON *place;
+
+        (void)state;
+        for (int i = 0; i < 3; i++) {
+                cJSON *first = parsed("{\"a\":[1,\"text\"]}");
+                cJSON *second = parsed("[true]");
+
+                if (i == 0)
+                        place = first;
+                assert_ptr_equal(first, place);
+                assert_string_equal(json_get(first, "a")->child->next->valuestring, "text");
+                cJSON_Delete(first);
+                assert_true(cJSON_IsTrue(second->child));
+                cJSON_Delete(second);
+        }
+}
+
+static void what_has_no_room_is_read_as_well(void **state)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(4UL * JSON_ARENA_SIZE);
+        cJSON *kept = parsed("[7]");
+        cJSON *large;
+
+        (void)state;
+        buf_add_string(&text, "[\"");
+        while (text.size < JSON_ARENA_SIZE)
+                buf_add_string(&text, "0123456789");
+        buf_add_string(&text, "\"");
+        while (text.size < 3UL * JSON_ARENA_SIZE)
+                buf_add_string(&text, ",{\"a\":null}");
+        buf_add_string(&text, "]");
+        large = parsed(buf_string(&text));
+        assert_true(strlen(large->child->valuestring) >= JSON_ARENA_SIZE - 10);
+        assert_true(cJSON_IsNull(json_get(large->child->prev, "a")));
+        cJSON_Delete(large);
+        assert_int_equal(kept->child->valueint, 7);
+        cJSON_Delete(kept);
+}
+
+/* Callers free it. */
+static void what_is_printed_is_no_part_of_it(void **state)
+{
+        cJSON *value = parsed("{\"a\":1}");
+        cJSON *refused = NULL;
+        struct err err;
+        char *text;
+
+        (void)state;
+        assert_int_equal(json_parse("[1,2", 4, "the body", &refused, &err), -EBADMSG);
+        json_add_string(value, "b", "c");
+        text = json_print(value);
+        assert_string_equal(text, "{\"a\":1,\"b\":\"c\"}");
+        cJSON_Delete(value);
+        free(text);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -177,6 +245,9 @@ int main(void)
                 cmocka_unit_test(integers_are_exact_or_refused),
                 cmocka_unit_test(says_what_is_needed_and_what_was_found),
                 cmocka_unit_test(writes_integers_exactly),
+                cmocka_unit_test_setup(what_was_deleted_makes_room, use_arena),
+                cmocka_unit_test(what_has_no_room_is_read_as_well),
+                cmocka_unit_test(what_is_printed_is_no_part_of_it),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
