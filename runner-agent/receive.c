@@ -10,16 +10,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "aws/answer.h"
 #include "base/mem.h"
 
-#define RETRY_FIRST_MS 100
-#define RETRY_MOST_MS 2000
 /* A role's permissions may arrive so late. */
 #define REFUSED_MOST_MS (30 * MSEC_PER_SEC)
-/* Who has waited for long is one of many, and SSM answers 40 a second: no more than this part of
- * the wait so far is added to it. */
-#define RETRY_PART 20
-#define RETRY_LATE_MS 30000
 
 static int on_time(sd_event_source *source, uint64_t usec, void *userdata);
 
@@ -28,26 +23,18 @@ static void end_receive(struct receive *receive, int result, const struct err *e
         MEM_STEAL(receive->done)(receive->userdata, result, err);
 }
 
-static int64_t most_ms(const struct receive *receive)
-{
-        int64_t waited = clock_monotonic_ms(receive->agent->clock) - receive->started_ms;
-        int64_t part = waited / RETRY_PART;
-
-        if (part > RETRY_LATE_MS)
-                return RETRY_LATE_MS;
-        return part > RETRY_MOST_MS ? part : RETRY_MOST_MS;
-}
-
 static void try_later(struct receive *receive)
 {
         struct agent *agent = receive->agent;
-        int64_t delay = agent_backoff_ms(++receive->failures, RETRY_FIRST_MS, most_ms(receive));
+        int64_t now = clock_monotonic_ms(agent->clock);
+        int64_t most = receive_pace_ms(&receive->pace, now - receive->started_ms);
+        int64_t delay = agent_backoff_ms(1, most, most);
         _cleanup_free_ char *name = NULL;
         struct err err;
 
-        if (receive->failures == 1)
+        if (receive->pace.failures == 1)
                 receive->waiting(receive->userdata);
-        if (clock_monotonic_ms(agent->clock) + delay < receive->deadline_ms) {
+        if (now + delay < receive->deadline_ms) {
                 agent_timer(agent, &receive->timer, delay, on_time, receive);
                 return;
         }
@@ -94,12 +81,14 @@ static void on_answer(struct http_call *call, void *userdata)
         _cleanup_buf_ struct buf value = BUF_INIT(AGENT_HANDOVER_LIMIT);
         struct err err;
         int r = store_get_answer(agent_store(receive->agent), call, &value, &err);
+        bool is_throttled = aws_call_is_throttled(call);
 
         agent_call_drop(receive->agent, &receive->call);
         if (r == 0) {
                 read_value(receive, &value);
                 return;
         }
+        receive_pace_note(&receive->pace, is_throttled);
         if (r < 0) {
                 receive->err = err;
                 log_debug(agent_log(receive->agent), "hand-over not read",
@@ -129,6 +118,7 @@ void receive_start(
         receive->waiting = waiting;
         receive->done = done;
         receive->userdata = userdata;
+        receive->pace.is_s3 = store_is_s3(agent_store(receive->agent));
         receive->started_ms = clock_monotonic_ms(agent->clock);
         receive->deadline_ms =
                 receive->started_ms + agent->settings.parameter_limit_seconds * MSEC_PER_SEC;

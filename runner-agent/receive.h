@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 
 #include "agent.h"
+#include "receive_pace.h"
 
 struct receive {
         struct agent *agent;
@@ -24,7 +25,7 @@ struct receive {
         sd_event_source *timer;
         int64_t started_ms;
         int64_t deadline_ms;
-        unsigned failures;
+        struct receive_pace pace;
         int64_t refused_ms; /* since when S3 has refused; 0: it has not */
         struct err err;     /* the latest answer that was neither the hand-over nor its absence */
 };

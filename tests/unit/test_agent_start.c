@@ -180,6 +180,21 @@ static void test_a_handover_is_waited_for(void **state)
         assert_string_equal(stand->agent.handover.jit_config, "QUJD");
 }
 
+static void test_who_is_throttled_asks_less_often(void **state)
+{
+        struct stand *stand = *state;
+
+        script_expect(stand->script, "POST", SSM_URL, NAME, 400, NOT_FOUND);
+        script_expect(stand->script, "POST", SSM_URL, NAME, 400, THROTTLED);
+        script_expect(stand->script, "POST", SSM_URL, NAME, 200, FOUND);
+        receive_start(&stand->receive, count_waiting, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_int_equal(stand->receive.pace.failures, 2);
+        assert_true(stand->receive.pace.slower > 0);
+        assert_false(stand->receive.pace.is_s3);
+}
+
 static void test_the_last_refusal_is_part_of_the_reason(void **state)
 {
         struct stand *stand = *state;
@@ -219,6 +234,7 @@ static void test_a_handover_in_s3_is_waited_for(void **state)
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_int_equal(stand->agent.handover.job.id, 7);
+        assert_true(stand->receive.pace.is_s3);
 }
 
 /* S3 says 404 of an own object that does not exist, so a refusal is a fault. It may last a while,
@@ -256,6 +272,7 @@ int main(void)
                 STAND_IDENTIFIED(test_a_handover_is_waited_for),
                 STAND_IDENTIFIED(test_a_handover_in_s3_is_waited_for),
                 STAND_IDENTIFIED(test_s3_may_refuse_for_half_a_minute),
+                STAND_IDENTIFIED(test_who_is_throttled_asks_less_often),
                 STAND_IDENTIFIED(test_the_last_refusal_is_part_of_the_reason),
                 STAND_IDENTIFIED(test_a_garbled_handover_is_no_reason_to_wait),
         };
