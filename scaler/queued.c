@@ -107,11 +107,12 @@ static void on_launched(
 {
         struct queued_job *item = item_of(job);
         const struct queued *queued = launch->userdata;
+        _cleanup_free_ char *bucket = stores_bucket_of(queued->config, instance);
 
         item->job.offer = (int64_t)launch->offer; /* another launch begins one further */
         item->launched = true;
-        launched_job(
-                &item->job, instance, is_adopted(instance), clock_wall_ms(queued->scaler->clock));
+        launched_job(&item->job, instance, bucket, is_adopted(instance),
+                clock_wall_ms(queued->scaler->clock));
 }
 
 static struct launch *launch_for(
@@ -281,7 +282,8 @@ static void launch_or_adopt(struct queued *queued, struct queued_job *item)
                 group_item(queued, item);
         } else if (item->recall.verdict == RECALL_ADOPT) {
                 item->launched = true;
-                launched_job(&item->job, &item->recall.instance, true,
+                launched_job(&item->job, &item->recall.instance,
+                        item->recall.bucket[0] ? item->recall.bucket : NULL, true,
                         clock_wall_ms(queued->scaler->clock));
         }
 }

@@ -19,7 +19,8 @@
  *      cannot go on now         it comes again, later, and those behind it wait; or it is parked,
  *                               where only this job cannot go on
  *      refused for good         the launch is undone, and the message becomes a dead letter
- *      its machine has ended    the next launch is queued
+ *      its machine has ended    the next launch is queued; also where it looks for its hand-over in
+ *                               a bucket that the stack no longer has
  */
 
 #include "register.h"
@@ -31,6 +32,7 @@
 #include "job/pace.h"
 #include "job/respec.h"
 #include "job/ticket_keys.h"
+#include "machine/stores.h"
 
 /* For so long, EC2 may not show an instance that it has launched. */
 #define FRESH_MS (5 * 60 * MSEC_PER_SEC)
@@ -107,6 +109,22 @@ static bool has_machine(const struct registering *registering, struct registerin
         return item->recall.verdict == RECALL_LAUNCH;
 }
 
+/* A machine looks where its tag says. It ends by itself where that bucket was taken from the stack
+ * meanwhile. */
+static bool can_be_reached(const struct registering *registering, struct registering_job *item)
+{
+        const struct job *job = &item->launched.job;
+
+        if (stores_have(job->bucket))
+                return true;
+        log_warning(&registering->scaler->log,
+                "machine given up: the bucket where it looks for its hand-over is not the stack's",
+                LOG_NUMBER("job", job->id), LOG_TEXT("instance", job->instance),
+                LOG_TEXT("bucket", job->bucket));
+        item->recall = (struct recall){.verdict = RECALL_RELAUNCH};
+        return false;
+}
+
 /* -- registering -- */
 
 static void register_item(struct registering *registering, struct registering_job *item,
@@ -165,7 +183,7 @@ static void register_items(struct registering *registering)
                 struct err err;
 
                 if (item->ignored || !has_machine(registering, item) ||
-                        !keep_pace(registering, item))
+                        !can_be_reached(registering, item) || !keep_pace(registering, item))
                         continue;
                 spec = job_respec(registering->config, &item->launched.job, &err);
                 if (spec)

@@ -30,6 +30,8 @@
 
 /* The tag of an instance whose hand-over waits in S3: the bucket's name. Without it, in SSM. */
 #define STORE_TAG "scale-agent:hand-overs"
+/* Of such a name. */
+#define STORE_BUCKET_SIZE 64
 
 struct store_kind;
 

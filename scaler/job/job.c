@@ -58,6 +58,7 @@ void job_release(struct job *job)
         free(job->instance);
         free(job->machine_type);
         free(job->account);
+        free(job->bucket);
         free(job->machines);
         *job = (struct job){0};
 }
@@ -118,6 +119,7 @@ static const struct string_member strings[] = {
         {offsetof(struct job, instance), NULL, "instance", false, 0},
         {offsetof(struct job, machine_type), NULL, "machine_type", false, 0},
         {offsetof(struct job, account), NULL, "account", false, 0},
+        {offsetof(struct job, bucket), NULL, "bucket", false, 0},
         {offsetof(struct job, machines), NULL, "machines", false, 0},
 };
 

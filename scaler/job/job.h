@@ -79,6 +79,7 @@ struct job {
         char *machine_type;  /* of a launched job: the type of its machine, */
         char *account;       /* who owns that, */
         int64_t adopted;     /* and whether an earlier try launched it */
+        char *bucket;        /* of both: where that machine looks for its hand-over; NULL: in SSM */
         int64_t launched_ms; /* of both: when it was launched, or found */
         int64_t lost_ms;     /* of a lost job: when we heard of it */
         int64_t asked;       /* of a lost job: its re-run was asked for, without an answer */

@@ -23,16 +23,18 @@ struct entry {
         char id[LAUNCH_NAME_SIZE + 24];
 };
 
-void launched_job(
-        struct job *job, const struct ec2_instance *instance, bool adopted, int64_t launched_ms)
+void launched_job(struct job *job, const struct ec2_instance *instance, const char *bucket,
+        bool adopted, int64_t launched_ms)
 {
         free(job->instance);
         free(job->machine_type);
         free(job->account);
+        free(job->bucket);
         job->action = JOB_LAUNCHED;
         job->instance = mem_string(instance->id);
         job->machine_type = mem_string(instance->type);
         job->account = mem_string(instance->account);
+        job->bucket = mem_string(bucket);
         job->adopted = adopted;
         job->launched_ms = launched_ms;
 }

@@ -16,10 +16,10 @@
 #include "job.h"
 #include "scaler.h"
 
-/* Makes JOB one that has INSTANCE. ADOPTED: an earlier try launched it, and may have registered
- * it. */
-void launched_job(
-        struct job *job, const struct ec2_instance *instance, bool adopted, int64_t launched_ms);
+/* Makes JOB one that has INSTANCE, which looks for its hand-over in BUCKET; NULL: in SSM. ADOPTED:
+ * an earlier try launched it, and may have registered it. */
+void launched_job(struct job *job, const struct ec2_instance *instance, const char *bucket,
+        bool adopted, int64_t launched_ms);
 
 /* Sends JOBS, at most SQS_BATCH_MAX of them, to register.fifo: 0 or negative. */
 int launched_send(struct scaler *scaler, struct job *const *jobs, size_t n_jobs, struct err *err);

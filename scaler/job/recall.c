@@ -7,6 +7,7 @@
 
 #include "recall.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "launch_name.h"
@@ -87,6 +88,7 @@ static const struct ec2_instance *instance_of(const struct search *search, const
 static enum recall_verdict judge_machine(struct recall *recall, const struct search *search)
 {
         const struct ec2_instance *instance = instance_of(search, recall->job);
+        const char *bucket;
 
         if (search->setback.result < 0) {
                 recall->setback = search->setback;
@@ -94,6 +96,8 @@ static enum recall_verdict judge_machine(struct recall *recall, const struct sea
         }
         if (!instance)
                 return RECALL_LAUNCH;
+        bucket = ec2_instance_tag(instance, STORE_TAG);
+        snprintf(recall->bucket, sizeof(recall->bucket), "%s", bucket ? bucket : "");
         recall->instance = *instance;
         recall->instance.tags = NULL;
         recall->instance.n_tags = 0;

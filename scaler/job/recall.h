@@ -11,6 +11,7 @@
 
 #include "ask.h"
 #include "aws/ec2.h"
+#include "exchange/store.h"
 #include "job.h"
 #include "scaler.h"
 #include "token_requests.h"
@@ -32,9 +33,10 @@ struct recall {
         struct job *job; /* set by the caller */
 
         enum recall_verdict verdict;
-        enum job_state state;         /* as GitHub has it */
-        struct ec2_instance instance; /* for ADOPT and RELAUNCH; without its tags */
-        struct setback setback;       /* for WAIT; result 0: it is held */
+        enum job_state state;           /* as GitHub has it */
+        struct ec2_instance instance;   /* for ADOPT and RELAUNCH; without its tags */
+        char bucket[STORE_BUCKET_SIZE]; /* where it looks for its hand-over; "": in SSM */
+        struct setback setback;         /* for WAIT; result 0: it is held */
 };
 
 /* Recalls all, and waits for the answers. */

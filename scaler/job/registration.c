@@ -434,17 +434,13 @@ static void take(struct registration *registration, enum step step)
 void registration_ready(void *userdata, const struct setback *setback)
 {
         struct registration *registration = userdata;
-        struct setback other = {0};
 
-        if (!setback) {
-                other.result = stores_open_new(&registration->store, registration->config,
-                        registration->aws, registration->instance.account, &other.err);
-                setback = other.result < 0 ? &other : NULL;
-        }
         if (setback) {
                 fail(registration, setback);
                 return;
         }
+        stores_open(&registration->store, registration->config, registration->aws,
+                registration->instance.account, registration->job->bucket);
         registration->state = REGISTRATION_UNDER_WAY;
         take(registration, registration->adopted ? STEP_LOOK : STEP_MINT);
 }

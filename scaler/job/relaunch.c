@@ -68,6 +68,7 @@ static void become_next_launch(
         job->stale = 1;
         job->runner_id = 0;
         free(MEM_STEAL(job->instance));
+        free(MEM_STEAL(job->bucket));
 }
 
 static void tell_machines_end(struct scaler *scaler, const struct job *job)

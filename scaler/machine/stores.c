@@ -69,23 +69,27 @@ const struct store *stores_of(const struct stores *stores, const struct ec2_inst
         return stores->s3.kind && ec2_instance_tag(machine, STORE_TAG) ? &stores->s3 : &stores->ssm;
 }
 
-int stores_open_new(struct store *ret, const struct config *config, struct aws *aws,
-        const char *account, struct err *err)
+void stores_open(struct store *ret, const struct config *config, struct aws *aws,
+        const char *account, const char *bucket)
 {
-        _cleanup_free_ char *arns = NULL;
-        struct store store = {0};
+        _cleanup_free_ char *arns = mem_format(
+                "arn:%s:ec2:%s:%s:instance", aws_partition(aws->region), aws->region, account);
 
-        if (wants_s3(config)) {
-                open_s3(&store, aws);
-                if (!store.kind)
-                        return refuse(err);
-        } else {
-                arns = mem_format("arn:%s:ec2:%s:%s:instance", aws_partition(aws->region),
-                        aws->region, account);
-                store_init_ssm(&store, aws, config->prefix, arns);
-        }
-        *ret = store;
-        return 0;
+        if (bucket)
+                store_init_s3(ret, aws, bucket, arns);
+        else
+                store_init_ssm(ret, aws, config->prefix, arns);
+}
+
+bool stores_have(const char *bucket)
+{
+        struct store store = {0};
+        bool is_ours;
+
+        open_s3(&store, NULL);
+        is_ours = !bucket || (store.kind && strcmp(store.place, bucket) == 0);
+        store_release(&store);
+        return is_ours;
 }
 
 char *stores_bucket(const struct config *config)
@@ -96,4 +100,10 @@ char *stores_bucket(const struct config *config)
                 open_s3(&store, NULL);
         free(store.arns);
         return store.place;
+}
+
+char *stores_bucket_of(const struct config *config, const struct ec2_instance *machine)
+{
+        return machine->n_tags > 0 ? mem_string(ec2_instance_tag(machine, STORE_TAG))
+                                   : stores_bucket(config);
 }

@@ -7,6 +7,8 @@
  * theirs. So both are looked at after the configuration was changed.
  */
 
+#include <stdbool.h>
+
 #include "aws/aws.h"
 #include "aws/ec2.h"
 #include "base/err.h"
@@ -33,7 +35,13 @@ const struct store *stores_of(const struct stores *stores, const struct ec2_inst
 
 /* The bucket in which the hand-overs of new machines wait, or NULL; the caller frees. */
 char *stores_bucket(const struct config *config);
+/* The same of a machine that was just launched, or found. It keeps to what it was launched with,
+ * whatever the configuration says now; an answer without tags tells of a launch of this moment. */
+char *stores_bucket_of(const struct config *config, const struct ec2_instance *machine);
 
-/* Opens the store of new hand-overs for machines of ACCOUNT. */
-int stores_open_new(struct store *ret, const struct config *config, struct aws *aws,
-        const char *account, struct err *err);
+/* Whether hand-overs can be put there: BUCKET is the stack's, or NULL, which is SSM. */
+bool stores_have(const char *bucket);
+
+/* Opens the store of a machine of ACCOUNT, to put its hand-over there. */
+void stores_open(struct store *ret, const struct config *config, struct aws *aws,
+        const char *account, const char *bucket);

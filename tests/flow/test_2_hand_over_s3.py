@@ -209,6 +209,35 @@ def test_a_machine_keeps_its_store_when_the_configuration_changes(make_stage, wh
     assert (given_back["Body"]["id"], given_back["Body"]["launch"]) == (1, 1)
 
 
+@pytest.mark.parametrize("who", ["SSM", "S3"])
+@pytest.mark.parametrize("receives", [1, 2])
+def test_a_machine_gets_its_hand_over_where_it_looks(make_stage, who, receives):
+    """The configuration changes between its launch and its registration."""
+    stage = with_bucket(make_stage)
+    other = stage.config | {"hand_over": "ssm"}
+    first, then = (other, stage.config) if who == "SSM" else (stage.config, other)
+    configure(stage, first)
+    failed, messages = helpers.launched(stage, job_message())
+    configure(stage, then)
+    assert (failed, helpers.registered(stage, *messages, receives=receives)) == ([], [])
+    assert [len(stage.parameters()), len(stage.objects())] == ([1, 0] if who == "SSM" else [0, 1])
+    assert queued(stage, job_message(), receives=2) == []
+    assert [len(stage.parameters()), len(stage.objects())] == ([1, 0] if who == "SSM" else [0, 1])
+    assert len(launches(stage)) == len(stage.github.registry.runners) == 1
+
+
+def test_a_machine_whose_bucket_is_gone_is_followed_by_another(stage_in_s3):
+    failed, messages = helpers.launched(stage_in_s3, job_message())
+    bucket = "a-bucket-of-before"
+    messages = [one | {"bucket": bucket} for one in messages]
+    assert (failed, helpers.registered(stage_in_s3, *messages)) == ([], [])
+    assert bucket in complaints(stage_in_s3, "register")
+    assert stage_in_s3.github.registry.runners == {}
+    (given_back,) = sent(stage_in_s3, "QueuedQueue")
+    assert (given_back["Body"]["id"], given_back["Body"]["launch"]) == (1, 1)
+    assert "bucket" not in given_back["Body"]
+
+
 def ended(cloud, name):
     event = {
         "source": "aws.ec2",

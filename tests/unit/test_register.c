@@ -134,6 +134,40 @@ static void what_names_no_machine_is_a_dead_letter(void **state)
         }
 }
 
+/* A machine looks where it was launched to look, whatever the configuration says by now: here SSM.
+ */
+static void a_machine_keeps_its_bucket(void **state)
+{
+        static const char url[] = "https://b.s3.eu-central-1.amazonaws.com/arn%3Aaws%3Aec2%3A"
+                                  "eu-central-1%3A123456789012%3Ainstance/i-00000001";
+        struct stage *stage = *state;
+        _cleanup_free_ char *watch = NULL;
+
+        setenv("HAND_OVERS", "s3://b/arn:aws:ec2:eu-central-1:123456789012:instance", 1);
+        expect_jit(stage, 1);
+        script_expect(stage->script, "PUT", url, "\"runner_id\":101", 200, "");
+        assert_string_equal(
+                register_one(stage, launched(1, ",\"bucket\":\"b\""), 1), STAGE_NONE_FAILED);
+        watch = script_take_served(stage->script, "sqs.test/watch");
+        assert_contains(watch, "\\\"bucket\\\":\\\"b\\\"");
+}
+
+/* Its agent ends it; nothing is asked of GitHub. */
+static void a_machine_whose_bucket_is_not_the_stacks_is_given_up(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("HAND_OVERS", "s3://b/arn:aws:ec2:eu-central-1:123456789012:instance", 1);
+        for (int i = 0; i < 2; i++) {
+                stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+                assert_string_equal(register_one(stage, launched(1, ",\"bucket\":\"before\""), 1),
+                        STAGE_NONE_FAILED);
+                assert_not_sent(stage, "bucket");
+                unsetenv("HAND_OVERS");
+        }
+        assert_logged(stage, "\"bucket\":\"before\"");
+}
+
 /* -- what is not fresh -- */
 
 static void a_message_that_comes_again_or_late_asks_first(void **state)
@@ -427,6 +461,8 @@ int main(void)
                 TEST(what_was_adopted_is_looked_at_first),
                 TEST(a_double_is_done_once),
                 TEST(what_names_no_machine_is_a_dead_letter),
+                TEST(a_machine_keeps_its_bucket),
+                TEST(a_machine_whose_bucket_is_not_the_stacks_is_given_up),
                 TEST(a_message_that_comes_again_or_late_asks_first),
                 TEST(a_machine_that_ended_meanwhile_is_followed_by_another),
                 TEST(a_job_whose_machine_has_worked_is_watched),
