@@ -38,6 +38,7 @@ static const struct {
         [FAULT_SLOW] = {"slow", true},
         [FAULT_LIMIT] = {"limit", true},
         [FAULT_REFUSE] = {"refuse", true},
+        [FAULT_SWITCH] = {"switch", true},
         [FAULT_GITHUB] = {"github", true},
         [FAULT_SSM] = {"ssm", true},
         [FAULT_SQS] = {"sqs", true},

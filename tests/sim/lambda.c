@@ -53,6 +53,7 @@ struct lambda {
         struct sandbox **sandboxes;
         size_t n;
         unsigned invocations;
+        bool in_s3; /* the hand-overs of new machines */
 };
 
 /* One invocation, from its event to its answer. */
@@ -124,10 +125,27 @@ static const struct {
         {"LOG_LEVEL", NULL},
 };
 
+static void configure(struct world *world, bool in_s3)
+{
+        _cleanup_free_ char *text = mem_format(CONFIG, in_s3 ? "s3" : "ssm");
+
+        ssm_set(world, PREFIX "/config", text);
+}
+
+static void on_switch(struct world *world, void *userdata)
+{
+        bool *in_s3 = &world->lambda->in_s3;
+
+        if (!fault_strikes(world, FAULT_SWITCH, 100))
+                return;
+        *in_s3 = !*in_s3;
+        world_tell(world, "hand-overs of new machines are in %s", *in_s3 ? "S3" : "SSM");
+        configure(world, *in_s3);
+        world_after(world, world_between(world, MINUTE, 30 * MINUTE), on_switch, userdata);
+}
+
 void lambda_init(struct world *world)
 {
-        _cleanup_free_ char *text = NULL;
-
         world->lambda = mem_alloc(sizeof(*world->lambda));
         random_world = world;
         for (size_t i = 0; i < ARRAY_SIZE(environment); i++) {
@@ -136,8 +154,9 @@ void lambda_init(struct world *world)
                 else
                         unsetenv(environment[i].name);
         }
-        text = mem_format(CONFIG, s3_has_handovers(world) ? "s3" : "ssm");
-        ssm_set(world, PREFIX "/config", text);
+        world->lambda->in_s3 = s3_has_handovers(world);
+        configure(world, world->lambda->in_s3);
+        world_after(world, MINUTE, on_switch, NULL);
         ssm_set(world, PREFIX "/github/webhook-secret", HOOK_SECRET);
         ssm_set(world, PREFIX "/github/private-key", private_key());
         ssm_set(world, PREFIX "/notify/slack-webhook-urls", "https://slack.test/hook");

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The model of S3, which has the hand-overs of each third seed: one bucket, whose objects stand
- * among SSM's parameters under names that SSM cannot have. Its outage is SSM's.
+ * The model of S3, which has the hand-overs of each third seed, and of machines that were launched
+ * while the configuration named it: one bucket, whose objects stand among SSM's parameters under
+ * names that SSM cannot have. Its outage is SSM's.
  */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "exchange/store.h"
 #include "world.h"
 
 #define OBJECT "object "
@@ -18,9 +20,13 @@ bool s3_has_handovers(const struct world *world)
         return world->seed % 3 == 0;
 }
 
-static void name_handover(const struct world *world, const char *instance, char name[static 64])
+/* A machine looks where its tag says. */
+static void name_handover(struct world *world, const char *instance, char name[static 64])
 {
-        snprintf(name, 64, s3_has_handovers(world) ? OBJECT "%s" : PREFIX "/runners/%s", instance);
+        const struct machine *machine = machine_find(world, instance);
+        bool is_in_s3 = machine && machine_tag(machine, STORE_TAG);
+
+        snprintf(name, 64, is_in_s3 ? OBJECT "%s" : PREFIX "/runners/%s", instance);
 }
 
 const char *handover_get(struct world *world, const char *instance)

@@ -74,6 +74,7 @@ enum fault {
         FAULT_SLOW,      /* GitHub assigns late: around the idle limit */
         FAULT_LIMIT,     /* GitHub's hourly limit is used up */
         FAULT_REFUSE,    /* GitHub refuses a registration for good */
+        FAULT_SWITCH,    /* the configuration names the other store of hand-overs */
         FAULT_GITHUB,    /* an hour without GitHub */
         FAULT_SSM,       /* an hour without SSM, and so on */
         FAULT_SQS,
