@@ -147,7 +147,8 @@ static struct launch *launch_for(
 static const struct config_spec *spec_of(struct queued *queued, struct queued_job *item)
 {
         struct err err;
-        const struct config_spec *spec = job_respec(queued->config, &item->job, &err);
+        const struct config_spec *spec =
+                job_respec(queued->scaler, queued->config, &item->job, &err);
 
         if (!spec)
                 queued_job_fail(queued, item, -ENOENT, &err);
@@ -280,7 +281,7 @@ static void launch_or_adopt(struct queued *queued, struct queued_job *item)
                 return;
         if (item->recall.verdict == RECALL_LAUNCH) {
                 group_item(queued, item);
-        } else if (item->recall.verdict == RECALL_ADOPT) {
+        } else if (item->recall.verdict == RECALL_ADOPT && spec_of(queued, item)) {
                 item->launched = true;
                 launched_job(&item->job, &item->recall.instance,
                         item->recall.bucket[0] ? item->recall.bucket : NULL, true,

@@ -175,6 +175,16 @@ static bool keep_pace(struct registering *registering, struct registering_job *i
         return false;
 }
 
+/* `queued` judges that, where the job holds up no other. */
+static void park_without_spec(
+        struct registering *registering, struct registering_job *item, const struct err *why)
+{
+        const struct parking parking = {.reason = PARK_NO_SPEC, .error = why->text};
+
+        item->ignored = true;
+        registering_job_park(registering, item, &parking);
+}
+
 static void register_items(struct registering *registering)
 {
         for (size_t i = 0; i < registering->n_items; i++) {
@@ -185,11 +195,12 @@ static void register_items(struct registering *registering)
                 if (item->ignored || !has_machine(registering, item) ||
                         !can_be_reached(registering, item) || !keep_pace(registering, item))
                         continue;
-                spec = job_respec(registering->config, &item->launched.job, &err);
+                spec = job_respec(
+                        registering->scaler, registering->config, &item->launched.job, &err);
                 if (spec)
                         register_item(registering, item, spec);
                 else
-                        registering_job_fail(registering, item, -ENOENT, &err);
+                        park_without_spec(registering, item, &err);
         }
         http_finish(scaler_http(registering->scaler));
 }

@@ -11,6 +11,7 @@
 
 #include "handler.h"
 #include "job/launched.h"
+#include "job/park.h"
 #include "job/recall.h"
 #include "job/registration.h"
 #include "job/token_requests.h"
@@ -44,6 +45,10 @@ struct registering {
 /* Marks the message of ITEM as failed, with its job in front of the text. */
 void registering_job_fail(struct registering *registering, struct registering_job *item, int result,
         const struct err *err);
+
+/* Parks the job of ITEM. */
+void registering_job_park(struct registering *registering, struct registering_job *item,
+        const struct parking *parking);
 
 void settle_registrations(struct registering *registering);
 

@@ -14,7 +14,6 @@
 
 #include "aws/sqs.h"
 #include "job/follow.h"
-#include "job/park.h"
 #include "job/relaunch.h"
 #include "job/undo_launches.h"
 
@@ -53,7 +52,7 @@ static void fail_for_good(struct registering *registering, struct registering_jo
         registering_job_fail(registering, item, result, err);
 }
 
-static void park(struct registering *registering, struct registering_job *item,
+void registering_job_park(struct registering *registering, struct registering_job *item,
         const struct parking *parking)
 {
         struct err err;
@@ -136,7 +135,7 @@ static void settle_setback(
         if (!setback->passing)
                 fail_for_good(settling->registering, item, setback->result, &setback->err);
         else if (is_its_own(settling, item, setback))
-                park(settling->registering, item, &parking);
+                registering_job_park(settling->registering, item, &parking);
         else
                 wait_for(settling, item, setback);
 }

@@ -26,6 +26,7 @@ enum park_reason {
         PARK_HELD,      /* GitHub holds it back: for an approval, for its concurrency group */
         PARK_STOPPED,   /* machines of its spec end without having run a job: see breaker.h */
         PARK_PAUSE,     /* its machine ended, and another one is to be launched */
+        PARK_NO_SPEC,   /* its spec is not in the configuration, as far as that was read */
 };
 
 struct parking {

@@ -439,17 +439,43 @@ static void without_its_settings_machines_wait(void **state)
         assert_contains(buf_string(&stage->answer), "\"m2\"");
 }
 
-/* A spec that is gone is no limit: its job becomes a letter, which people can send again. */
-static void without_a_spec_the_fourth_receive_is_the_last(void **state)
+/* A spec that is gone is no limit: its job must not hold up others, and `queued` judges it. */
+static void without_a_spec_a_job_goes_back(void **state)
 {
         struct stage *stage = *state;
 
         stage->scaler.config->n_specs = 0;
-        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_FAILED("m1"));
-        expect_recalled(stage, MACHINE("running", ""));
-        stage_expect_sent(stage, "is not in the configuration any more");
-        assert_string_equal(register_one(stage, launched(1, ""), 4), STAGE_NONE_FAILED);
+        stage_expect_sent(stage, "sqs.test/parked");
+        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\"stale\\\":1");
+        assert_logged(stage, "is not in the configuration any more");
         stage->scaler.config->n_specs = 3;
+}
+
+#define STORED                                                                            \
+        "{\\\"prefix\\\":\\\"/p\\\",\\\"github\\\":{\\\"repositories\\\":[\\\"o/*\\\"]}," \
+        "\\\"specs\\\":[{\\\"name\\\":\\\"linux\\\",\\\"labels\\\":[\\\"self-hosted\\\"," \
+        "\\\"linux\\\"],\\\"launch_template\\\":\\\"runner\\\","                          \
+        "\\\"instance_type\\\":\\\"m7i.large\\\","                                        \
+        "\\\"subnets\\\":[\\\"subnet-0000000a\\\"]}]}"
+
+/* `webhook` and `queued` may have read of it minutes before. */
+static void a_spec_that_is_new_is_read(void **state)
+{
+        struct stage *stage = *state;
+        struct config *old = stage->scaler.config;
+        const struct stage_message messages[] = {
+                {"a", launched(1, ""), 0, NULL}, {"b", launched(2, ""), 0, NULL}};
+
+        old->n_specs = 0;
+        setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
+        script_sleep(stage->script, 61 * MSEC_PER_SEC);
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/config", 200,
+                "{\"Parameter\":{\"Value\":\"" STORED "\"}}");
+        expect_registration(stage, 1);
+        expect_registration(stage, 2);
+        assert_string_equal(register_batch(stage, messages, 2), STAGE_NONE_FAILED);
+        old->n_specs = 3;
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
@@ -480,7 +506,8 @@ int main(void)
                 TEST(what_fails_for_all_is_tried_again_soon),
                 TEST(what_fails_for_one_job_is_parked),
                 TEST(without_its_settings_machines_wait),
-                TEST(without_a_spec_the_fourth_receive_is_the_last),
+                TEST(without_a_spec_a_job_goes_back),
+                TEST(a_spec_that_is_new_is_read),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
