@@ -52,6 +52,15 @@ static void fail_for_good(struct registering *registering, struct registering_jo
         registering_job_fail(registering, item, result, err);
 }
 
+/* A message that could not be settled. It comes again soon, however often it came before: most of
+ * that was waiting, and those behind it wait for it. */
+static void fail_for_now(struct registering *registering, struct registering_job *item, int result,
+        const struct err *err)
+{
+        record_fail(registering->scaler, item->record, result, err);
+        item->record->hidden_seconds = RETRY_MS / MSEC_PER_SEC;
+}
+
 void registering_job_park(struct registering *registering, struct registering_job *item,
         const struct parking *parking)
 {
@@ -59,7 +68,7 @@ void registering_job_park(struct registering *registering, struct registering_jo
         int r = park_job(registering->scaler, &item->launched.job, parking, &err);
 
         if (r < 0)
-                record_fail(registering->scaler, item->record, r, &err);
+                fail_for_now(registering, item, r, &err);
 }
 
 /* -- handed over -- */
@@ -176,7 +185,7 @@ static void settle_relaunch(struct settling *settling, struct registering_job *i
         }
         r = relaunch_job(scaler, &item->launched.job, RELAUNCH_ENDED, &err);
         if (r < 0)
-                record_fail(scaler, item->record, r, &err);
+                fail_for_now(settling->registering, item, r, &err);
 }
 
 static void settle_job(struct settling *settling, struct registering_job *item)
@@ -209,7 +218,7 @@ static void follow(struct settling *settling)
                         jobs[j] = &settling->followed[i + j]->launched.job;
                 r = follow_jobs(scaler, jobs, n, FOLLOW_SECONDS, &err);
                 for (size_t j = 0; r < 0 && j < n; j++)
-                        record_fail(scaler, settling->followed[i + j]->record, r, &err);
+                        fail_for_now(settling->registering, settling->followed[i + j], r, &err);
         }
 }
 

@@ -404,6 +404,18 @@ static void what_fails_for_all_is_tried_again_soon(void **state)
         expect_all_hidden(stage, 2, 1, 15);
 }
 
+/* A message that has waited for an hour came often, and is no more to blame for that. */
+static void what_cannot_be_settled_comes_again_soon(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("MAX_RECEIVE_COUNT", "1000", 1);
+        expect_recalled(stage, MACHINE("terminated", ""));
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/queued.fifo", 500, "{}");
+        expect_all_hidden(stage, 1, 30, 15);
+}
+
 /* Where others are handed over, or it comes back, a job must not hold them up. */
 static void what_fails_for_one_job_is_parked(void **state)
 {
@@ -504,6 +516,7 @@ int main(void)
                 TEST(a_throttled_store_is_tried_again_within_the_event),
                 TEST(a_limit_may_last),
                 TEST(what_fails_for_all_is_tried_again_soon),
+                TEST(what_cannot_be_settled_comes_again_soon),
                 TEST(what_fails_for_one_job_is_parked),
                 TEST(without_its_settings_machines_wait),
                 TEST(without_a_spec_a_job_goes_back),
