@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import subprocess
 
+import jmespath
 import pytest
 from account import BUCKET, STAND_IN
 
@@ -302,6 +303,61 @@ def test_hand_overs_in_the_stack_s_bucket_are_deleted(account):
     account.does("destroy", YES="1")
     assert account.status() == "NONE"
     assert [one["Name"] for one in account.s3.list_buckets()["Buckets"]] == [BUCKET]
+
+
+def with_bucket(account):
+    account.upload("first")
+    account.does("stack", AMI=account.image, HAND_OVER="s3", YES="1")
+    (bucket,) = [
+        one["Name"] for one in account.s3.list_buckets()["Buckets"] if one["Name"] != BUCKET
+    ]
+    return bucket
+
+
+def test_a_bucket_to_which_somebody_gave_versions_is_emptied(account):
+    """As some organizations do with all of their buckets; an old version is a hand-over as well."""
+    bucket = with_bucket(account)
+    account.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for name in ("i-1", "i-2 and 3"):
+        account.s3.put_object(Bucket=bucket, Key=f"arn:{name}", Body=b"secret")
+        account.s3.put_object(Bucket=bucket, Key=f"arn:{name}", Body=b"other")
+    account.s3.delete_object(Bucket=bucket, Key="arn:i-1")
+    assert "  arn:i-1\n" in account.fails("destroy")
+    account.does("destroy", YES="1")
+    assert account.status() == "NONE"
+    assert [one["Name"] for one in account.s3.list_buckets()["Buckets"]] == [BUCKET]
+
+
+def test_what_the_bucket_does_not_let_go_is_said(account):
+    with_bucket(account)
+    listed = '{"Objects": [{"Key": "arn:i-1", "VersionId": "null"}], "Quiet": true}'
+    text = account.fails(
+        "destroy",
+        YES="1",
+        **account.answering(
+            f"--max-items 1000|{listed}",
+            "s3api delete-objects|AccessDenied\\tyou may not",
+        ),
+    )
+    assert "was not emptied: AccessDenied: you may not" in text
+
+
+def test_a_bucket_that_went_with_the_last_try_is_in_nobody_s_way(account):
+    """Of a stack that was deleted in part, CloudFormation still lists what is gone."""
+    account.two_functions()
+    account.fails("destroy", **account.answering("s3api no-such-call|"))
+    (call,) = account.called("HandOverBucket")
+    query = jmespath.compile(call.split("--query ")[1])
+    listed = [
+        {"LogicalResourceId": name, "PhysicalResourceId": f"{name}-1", "ResourceStatus": status}
+        for name, status in [
+            ("HandOverBucket", "DELETE_COMPLETE"),
+            ("Runners", "DELETE_FAILED"),
+            ("HandOverBucket", "CREATE_COMPLETE"),
+        ]
+    ]
+    assert query.search({"StackResourceSummaries": listed[:2]}) == []
+    assert query.search({"StackResourceSummaries": listed[1:]}) == [["HandOverBucket-1"]]
 
 
 def test_a_stack_that_cannot_be_deleted_says_why(account):

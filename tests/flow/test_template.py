@@ -353,6 +353,7 @@ def test_the_bucket_of_hand_overs_is_closed_encrypted_and_forgets(key, algorithm
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     (rule,) = bucket["LifecycleConfiguration"]["Rules"]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 1)
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     default = rule["ServerSideEncryptionByDefault"]
     assert default["SSEAlgorithm"] == algorithm
