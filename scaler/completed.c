@@ -236,10 +236,10 @@ static void delete_parameters(struct scaler *scaler, struct completed *completed
         if (n == 0)
                 return;
         r = scaler_aws(scaler, &aws, &err);
-        if (r == 0)
-                r = stores_init(&stores, completed->config, aws, &err);
-        if (r == 0)
+        if (r == 0) {
+                stores_init(&stores, completed->config, aws);
                 r = leftovers_delete_handovers(scaler, stores.for_new, instances, n, &err);
+        }
         for (size_t i = 0; r < 0 && i < batch->n_records; i++)
                 if (batch->records[i].result == 0 && ec2_is_instance_id(jobs[i].runner_name))
                         record_fail(scaler, &batch->records[i], r, &err);

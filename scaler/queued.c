@@ -330,13 +330,12 @@ static void queued_release(struct queued *queued)
 
 static int open_dependencies(struct queued *queued, struct err *err)
 {
-        _cleanup_(stores_release) struct stores stores = {0};
         int r = scaler_config(queued->scaler, &queued->config, err);
 
         if (r == 0)
                 r = scaler_aws(queued->scaler, &queued->aws, err);
         if (r == 0)
-                r = stores_init(&stores, queued->config, queued->aws, err);
+                r = stores_check(queued->config, err);
         if (r == 0)
                 r = token_requests_init(&queued->token_requests, queued->scaler, err);
         return r;

@@ -112,10 +112,10 @@ void deregistrations_init(struct deregistrations *all, struct scaler *scaler, st
 
         *all = (struct deregistrations){.scaler = scaler, .aws = aws, .n_items = n_machines};
         r = scaler_config(scaler, &all->config, &err);
-        if (r == 0)
-                r = stores_init(&all->stores, all->config, aws, &err);
-        if (r == 0)
+        if (r == 0) {
+                stores_init(&all->stores, all->config, aws);
                 r = token_requests_init(&all->tokens, scaler, &err);
+        }
         all->items = mem_alloc(n_machines * sizeof(struct deregistration));
         for (size_t i = 0; i < n_machines; i++) {
                 all->items[i] = (struct deregistration){.machine = &machines[i], .all = all};

@@ -77,19 +77,33 @@ static int watch_again(struct looks *looks, const struct look *look, struct err 
                 job->watches > 3 ? FOLLOW_LATE_SECONDS : FOLLOW_SECONDS, err);
 }
 
-/* A machine that ended before its hand-over was stored has left that: what EC2 told of its end came
- * too early. */
-static int delete_parameters(struct looks *looks, struct err *err)
+/* Of the machines whose hand-overs are in STORE. */
+static int delete_from(struct looks *looks, const struct stores *stores, const struct store *store,
+        struct err *err)
 {
         _cleanup_free_ const char **ids = mem_alloc(looks->n_items * sizeof(char *));
-        _cleanup_(stores_release) struct stores stores = {0};
         size_t n = 0;
-        int r = stores_init(&stores, looks->config, looks->aws, err);
 
-        for (size_t i = 0; i < looks->n_items; i++)
-                if (!looks->items[i].machine || !ec2_instance_lives(looks->items[i].machine))
-                        ids[n++] = looks->items[i].watched->job.instance;
-        return r < 0 ? r : leftovers_delete_handovers(looks->scaler, stores.for_new, ids, n, err);
+        for (size_t i = 0; i < looks->n_items; i++) {
+                const struct look *look = &looks->items[i];
+
+                if (stores_with(stores, look->watched->job.bucket) == store &&
+                        (!look->machine || !ec2_instance_lives(look->machine)))
+                        ids[n++] = look->watched->job.instance;
+        }
+        return leftovers_delete_handovers(looks->scaler, store, ids, n, err);
+}
+
+/* A machine that ended before its hand-over was stored has left that: what EC2 told of its end came
+ * too early. */
+static int delete_handovers(struct looks *looks, struct err *err)
+{
+        _cleanup_(stores_release) struct stores stores = {0};
+        int r;
+
+        stores_init(&stores, looks->config, looks->aws);
+        r = delete_from(looks, &stores, &stores.ssm, err);
+        return r < 0 ? r : delete_from(looks, &stores, &stores.s3, err);
 }
 
 /* GitHub refuses to tell, as of a suspended installation or a renamed repository, for longer than
@@ -165,7 +179,7 @@ int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, str
         int r = looks_take(&looks, items, n_items, err);
 
         if (r == 0)
-                r = delete_parameters(&looks, err);
+                r = delete_handovers(&looks, err);
         for (size_t i = 0; r == 0 && i < looks.n_items; i++) {
                 struct watched *watched = looks.items[i].watched;
 

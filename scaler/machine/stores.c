@@ -19,13 +19,6 @@ static bool wants_s3(const struct config *config)
         return strcmp(config->hand_over, CONFIG_HAND_OVER_S3) == 0;
 }
 
-static int refuse(struct err *err)
-{
-        return err_set(err, -ENOENT,
-                "hand_over is \"s3\" in the configuration, but this stack has no bucket for "
-                "hand-overs: make stack HAND_OVER=s3");
-}
-
 /* Opens the bucket, if there is one. */
 static void open_s3(struct store *store, struct aws *aws)
 {
@@ -43,16 +36,12 @@ static void open_s3(struct store *store, struct aws *aws)
         store_init_s3(store, aws, bucket, slash + 1);
 }
 
-int stores_init(
-        struct stores *stores, const struct config *config, struct aws *aws, struct err *err)
+void stores_init(struct stores *stores, const struct config *config, struct aws *aws)
 {
         *stores = (struct stores){0};
         open_s3(&stores->s3, aws);
-        if (wants_s3(config) && !stores->s3.kind)
-                return refuse(err);
         store_init_ssm(&stores->ssm, aws, config->prefix, NULL);
-        stores->for_new = wants_s3(config) ? &stores->s3 : &stores->ssm;
-        return 0;
+        stores->for_new = wants_s3(config) && stores->s3.kind ? &stores->s3 : &stores->ssm;
 }
 
 void stores_release(struct stores *stores)
@@ -64,9 +53,14 @@ void stores_release(struct stores *stores)
         *stores = (struct stores){0};
 }
 
+const struct store *stores_with(const struct stores *stores, const char *bucket)
+{
+        return stores->s3.kind && bucket ? &stores->s3 : &stores->ssm;
+}
+
 const struct store *stores_of(const struct stores *stores, const struct ec2_instance *machine)
 {
-        return stores->s3.kind && ec2_instance_tag(machine, STORE_TAG) ? &stores->s3 : &stores->ssm;
+        return stores_with(stores, ec2_instance_tag(machine, STORE_TAG));
 }
 
 void stores_open(struct store *ret, const struct config *config, struct aws *aws,
@@ -90,6 +84,17 @@ bool stores_have(const char *bucket)
         is_ours = !bucket || (store.kind && strcmp(store.place, bucket) == 0);
         store_release(&store);
         return is_ours;
+}
+
+int stores_check(const struct config *config, struct err *err)
+{
+        _cleanup_free_ char *bucket = stores_bucket(config);
+
+        if (bucket || !wants_s3(config))
+                return 0;
+        return err_set(err, -ENOENT,
+                "hand_over is \"s3\" in the configuration, but this stack has no bucket for "
+                "hand-overs: make stack HAND_OVER=s3");
 }
 
 char *stores_bucket(const struct config *config)

@@ -25,13 +25,17 @@ struct stores {
         const struct store *for_new; /* machines: one of the two */
 };
 
-/* Returns 0, or -ENOENT where the configuration wants a bucket that the stack does not have. */
-int stores_init(
-        struct stores *stores, const struct config *config, struct aws *aws, struct err *err);
+void stores_init(struct stores *stores, const struct config *config, struct aws *aws);
 void stores_release(struct stores *stores);
 
 /* The store of a machine, by its tags. */
 const struct store *stores_of(const struct stores *stores, const struct ec2_instance *machine);
+/* The same by what its tag says: the bucket, or NULL. */
+const struct store *stores_with(const struct stores *stores, const char *bucket);
+
+/* Whether machines can be launched: 0, or -ENOENT where the configuration wants a bucket that the
+ * stack does not have. */
+int stores_check(const struct config *config, struct err *err);
 
 /* The bucket in which the hand-overs of new machines wait, or NULL; the caller frees. */
 char *stores_bucket(const struct config *config);

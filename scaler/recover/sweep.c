@@ -139,7 +139,9 @@ static int open_dependencies(struct sweep *sweep, struct err *err)
 
         if (r == 0)
                 r = scaler_aws(sweep->scaler, &sweep->aws, err);
-        return r == 0 ? stores_init(&sweep->stores, sweep->config, sweep->aws, err) : r;
+        if (r == 0)
+                stores_init(&sweep->stores, sweep->config, sweep->aws);
+        return r;
 }
 
 static void sweep_machines(struct sweep *sweep)

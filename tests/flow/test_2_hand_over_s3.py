@@ -278,6 +278,21 @@ def test_without_a_bucket_jobs_wait_and_people_hear_why(stage):
     assert "make stack HAND_OVER=s3" in complaints(stage, "queued")
 
 
+def test_without_a_bucket_what_is_there_is_cleaned_up(stage):
+    """The configuration was changed before the stack, or the stack went back."""
+    assert queued(stage, job_message(1), job_message(2)) == []
+    first, second = [one["InstanceId"] for one in stage.instances()]
+    configure(stage, stage.config | {"hand_over": "s3"})
+    assert ended(stage, first) == []
+    assert len(stage.parameters()) == 1
+    job = job_message(2, action="completed", runner_name=second)
+    assert failures(stage.invoke("completed", batch(stage, "CompletedQueue", job))) == []
+    assert stage.parameters() == []
+    job = job_message(2, action="watched", instance=second)
+    assert failures(stage.invoke("watch", batch(stage, "WatchQueue", job))) == []
+    assert recover(stage)["failed"] == 0
+
+
 # -- permissions ----------------------------------------------------------------------------------
 
 
@@ -322,7 +337,8 @@ def end_without_object(stage):
 
 
 def watch(stage):
-    job = job_message(action="watched", instance="i-0123456789abcdef0")
+    where = {"instance": "i-0123456789abcdef0", "bucket": stage.bucket()}
+    job = job_message(action="watched", **where)
     waits_at_github(stage, job)
     return failures(stage.invoke("watch", batch(stage, "WatchQueue", job))) == []
 
