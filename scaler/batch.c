@@ -29,6 +29,7 @@ static int read_record(const cJSON *item, struct record *record, struct err *err
 {
         const char *count = json_string(item, "attributes.ApproximateReceiveCount");
         const char *sent = json_string(item, "attributes.SentTimestamp");
+        const char *first = json_string(item, "attributes.ApproximateFirstReceiveTimestamp");
         int r;
 
         r = json_need_string(item, "messageId", &record->message_id, err);
@@ -44,6 +45,7 @@ static int read_record(const cJSON *item, struct record *record, struct err *err
         if (!record->dead_source)
                 record->dead_source = json_string(item, "attributes.DeadLetterQueueSourceArn");
         record->cause = json_string(item, "messageAttributes.cause.stringValue");
+        record->first_receive_ms = first ? strtoll(first, NULL, 10) : 0;
         record->receive_count = count ? strtoll(count, NULL, 10) : 1;
         record->sent_ms = sent ? strtoll(sent, NULL, 10) : 0;
         return 0;

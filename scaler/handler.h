@@ -23,16 +23,17 @@
 struct record {
         const char *message_id;
         const char *body;
-        const char *receipt;     /* NULL in events made by hand */
-        const char *source;      /* the queue's ARN; NULL in events made by hand */
-        const char *dead_source; /* ARN of the queue where a dead letter failed, or NULL */
-        const char *cause;       /* attribute `cause` of a dead letter, or NULL */
-        int64_t receive_count;   /* 1: the first time */
-        int64_t sent_ms;         /* when it was sent to the queue; 0: unknown */
-        int result;              /* 0, or negative: it failed */
-        bool final;              /* no other try can help: it becomes a dead letter at once */
-        int64_t hidden_seconds;  /* it comes again after that; 0: after its receives so far */
-        struct err err;          /* why */
+        const char *receipt;      /* NULL in events made by hand */
+        const char *source;       /* the queue's ARN; NULL in events made by hand */
+        const char *dead_source;  /* ARN of the queue where a dead letter failed, or NULL */
+        const char *cause;        /* attribute `cause` of a dead letter, or NULL */
+        int64_t receive_count;    /* 1: the first time */
+        int64_t sent_ms;          /* when it was sent to the queue; 0: unknown */
+        int64_t first_receive_ms; /* when it was received first; 0: unknown */
+        int result;               /* 0, or negative: it failed */
+        bool final;               /* no other try can help: it becomes a dead letter at once */
+        int64_t hidden_seconds;   /* it comes again after that; 0: after its receives so far */
+        struct err err;           /* why */
 };
 
 struct batch {

@@ -152,6 +152,17 @@ static void register_item(struct registering *registering, struct registering_jo
                 registration_ready, &item->registration);
 }
 
+/* Why no registration begins: nobody was refused for that in this batch. */
+static const struct setback closed = {
+        .result = -EAGAIN,
+        .passing = true,
+        .by_github = true,
+        .is_limit = true,
+        .err = {"GitHub's limit of calls is reached, or nearly: the last calls of the hour are "
+                "left "
+                "to others"},
+};
+
 /* Waits until GitHub's budget allows another registration: false where that takes too long. While
  * it waits, an answer to another one may close the budget. */
 static bool keep_pace(struct registering *registering, struct registering_job *item)
@@ -172,6 +183,7 @@ static bool keep_pace(struct registering *registering, struct registering_job *i
                 http_sleep(scaler_http(scaler), wait);
         }
         item->until_ms = clock_wall_ms(scaler->clock) + wait;
+        item->limit = wait > REGISTER_PACE_MOST_MS ? &closed : NULL;
         return false;
 }
 

@@ -16,6 +16,9 @@
 #include "job/registration.h"
 #include "job/token_requests.h"
 
+/* The pace lets nobody wait longer: what does waits for a limit, or while something is down. */
+#define REGISTER_PACE_MOST_MS (60 * MSEC_PER_SEC)
+
 /* One message, and how far its job has come. */
 struct registering_job {
         struct record *record;

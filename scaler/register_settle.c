@@ -30,7 +30,6 @@ struct settling {
         size_t n_followed;
         const struct registration **failed; /* launches to undo */
         size_t n_failed;
-        size_t n_limited; /* wait for what GitHub or AWS said */
 };
 
 void registering_job_fail(struct registering *registering, struct registering_job *item, int result,
@@ -94,6 +93,13 @@ static void emit_launched(const struct registering *registering, const struct re
                 ARRAY_SIZE(metrics), properties, ARRAY_SIZE(properties));
 }
 
+/* People were told of that. Its message could not keep it. */
+static bool has_waited(const struct scaler *scaler, const struct record *record)
+{
+        return record->receive_count > 1 && record->first_receive_ms > 0 &&
+               clock_wall_ms(scaler->clock) - record->first_receive_ms >= REGISTER_PACE_MOST_MS;
+}
+
 static void settle_registered(struct settling *settling, struct registering_job *item)
 {
         struct scaler *scaler = settling->registering->scaler;
@@ -106,6 +112,8 @@ static void settle_registered(struct settling *settling, struct registering_job 
                 LOG_NUMBER("runner", registration->runner_id));
         if (!item->launched.adopted)
                 emit_launched(settling->registering, item);
+        if (has_waited(scaler, item->record))
+                job->told_of = (int64_t)PARK_LIMIT + 1;
         tell_job_goes_on(scaler, job);
         job->runner_id = registration->runner_id;
         job->watches = 0;
@@ -133,7 +141,6 @@ static void wait_for(
         item->limit = setback;
         item->until_ms = setback->is_limit ? setback_ends(scaler, setback)
                                            : clock_wall_ms(scaler->clock) + RETRY_MS;
-        settling->n_limited++;
 }
 
 static void settle_setback(
@@ -222,14 +229,24 @@ static void follow(struct settling *settling)
         }
 }
 
-/* Hides what waits. People hear of limits, and not of the pace. */
-static void hide_waiting(struct settling *settling)
+static size_t count_waiting(const struct registering *registering)
 {
-        struct scaler *scaler = settling->registering->scaler;
+        size_t n = 0;
+
+        for (size_t i = 0; i < registering->n_items; i++)
+                n += registering->items[i].until_ms > 0;
+        return n;
+}
+
+/* Hides what waits. People hear of limits, and not of the pace. */
+static void hide_waiting(struct registering *registering)
+{
+        struct scaler *scaler = registering->scaler;
+        size_t n_waiting = count_waiting(registering);
         bool is_told = false;
 
-        for (size_t i = 0; i < settling->registering->n_items; i++) {
-                struct registering_job *item = &settling->registering->items[i];
+        for (size_t i = 0; i < registering->n_items; i++) {
+                struct registering_job *item = &registering->items[i];
                 int64_t left_ms = item->until_ms - clock_wall_ms(scaler->clock);
                 int64_t seconds = left_ms > 0 ? (left_ms + MSEC_PER_SEC - 1) / MSEC_PER_SEC : 1;
                 struct parking parking;
@@ -241,7 +258,7 @@ static void hide_waiting(struct settling *settling)
                         continue;
                 }
                 parking = parking_for(item->limit);
-                parking.n_jobs = settling->n_limited;
+                parking.n_jobs = n_waiting;
                 parking.quiet = is_told;
                 is_told = true;
                 record_hide(item->record, item->limit->result, seconds, &item->limit->err);
@@ -266,7 +283,7 @@ void settle_registrations(struct registering *registering)
                 settle_job(&settling, &registering->items[i]);
         follow(&settling);
         undo_launches(registering->scaler, registering->aws, failed, settling.n_failed);
-        hide_waiting(&settling);
+        hide_waiting(registering);
 }
 
 void wait_for_settings(struct registering *registering, int result, const struct err *why)

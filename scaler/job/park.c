@@ -55,6 +55,8 @@ static const struct {
         [PARK_STOPPED] = {"launches are stopped", 300, false, false, false, -1, NOTIFICATION_ERROR,
                 ""},
         [PARK_PAUSE] = {"its machine ended", 30, true, false, false, -1, NOTIFICATION_WARNING, ""},
+        [PARK_LIMIT] = {"a limit, or an outage", 0, false, false, false, -1, NOTIFICATION_WARNING,
+                ""},
         [PARK_NO_SPEC] = {"its spec is unknown", 60, false, false, false, -1, NOTIFICATION_WARNING,
                 ""},
 };

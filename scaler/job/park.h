@@ -27,6 +27,7 @@ enum park_reason {
         PARK_STOPPED,   /* machines of its spec end without having run a job: see breaker.h */
         PARK_PAUSE,     /* its machine ended, and another one is to be launched */
         PARK_NO_SPEC,   /* its spec is not in the configuration, as far as that was read */
+        PARK_LIMIT,     /* of one that waited in register.fifo, for whatever people were told */
 };
 
 struct parking {

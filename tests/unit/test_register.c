@@ -240,10 +240,9 @@ static void while_ec2_cannot_be_asked_all_wait(void **state)
 
 /* -- what waits -- */
 
-/* Runs a batch of messages with receipts, which are to be hidden for SECONDS each. */
-static void expect_all_hidden(struct stage *stage, int n, int receives, int seconds)
+/* Runs a batch of messages with receipts, and ATTRIBUTES besides. */
+static void register_with(struct stage *stage, int n, int receives, const char *attributes)
 {
-        _cleanup_free_ char *hidden = mem_format("\"VisibilityTimeout\":%d}", seconds);
         _cleanup_buf_ struct buf text = BUF_INIT(65536);
         struct err err;
 
@@ -255,9 +254,8 @@ static void expect_all_hidden(struct stage *stage, int n, int receives, int seco
                 buf_add_format(&text,
                         "%s{\"messageId\":\"m%d\",\"receiptHandle\":\"r%d\",\"eventSourceARN\":"
                         "\"arn:aws:sqs:eu-central-1:123456789012:p-register.fifo\",\"attributes\":"
-                        "{\"ApproximateReceiveCount\":\"%d\"},\"body\":%s}",
-                        i > 1 ? "," : "", i, i, receives, printed);
-                script_expect(stage->script, "POST", STAGE_SQS, hidden, 200, "{}");
+                        "{\"ApproximateReceiveCount\":\"%d\"%s},\"body\":%s}",
+                        i > 1 ? "," : "", i, i, receives, attributes, printed);
         }
         buf_add_string(&text, "]}");
         buf_clear(&stage->answer);
@@ -266,6 +264,16 @@ static void expect_all_hidden(struct stage *stage, int n, int receives, int seco
                         &(const struct lambda_event){.body = buf_string(&text), .size = text.size},
                         &stage->answer, &err),
                 0);
+}
+
+/* All of them are to be hidden for SECONDS each. */
+static void expect_all_hidden(struct stage *stage, int n, int receives, int seconds)
+{
+        _cleanup_free_ char *hidden = mem_format("\"VisibilityTimeout\":%d}", seconds);
+
+        for (int i = 0; i < n; i++)
+                script_expect(stage->script, "POST", STAGE_SQS, hidden, 200, "{}");
+        register_with(stage, n, receives, "");
 }
 
 /* Until it ends; people are told once. */
@@ -318,7 +326,7 @@ static void a_limit_that_is_over_already_is_as_one_without_an_end(void **state)
         expect_all_hidden(stage, 1, 1, 60);
 }
 
-/* Those behind it wait without a call, and people have heard of it. */
+/* Those behind it wait without a call. What people heard a moment ago, the queue drops. */
 static void after_a_refusal_nobody_is_asked(void **state)
 {
         struct stage *stage = *state;
@@ -327,6 +335,7 @@ static void after_a_refusal_nobody_is_asked(void **state)
                 "Retry-After: 100\r\n", "{\"message\":\"no\"}");
         stage_expect_sent(stage, "wait: GitHub refuses");
         assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_FAILED("m1"));
+        stage_expect_sent(stage, "wait: GitHub refuses");
         expect_all_hidden(stage, 3, 1, 101);
         script_sleep(stage->script, 102 * MSEC_PER_SEC);
         expect_registration(stage, 1);
@@ -349,7 +358,9 @@ static void the_last_calls_of_the_hour_are_left_to_others(void **state)
                 expect_put(stage, 1, 200, "{\"Version\":1}");
                 assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
         }
-        expect_all_hidden(stage, 1, 1, 601);
+        stage_expect_sent(stage, "the last calls of the hour are left to others");
+        expect_all_hidden(stage, 2, 1, 601);
+        assert_logged(stage, "\"reason\":\"GitHub refuses\"");
 }
 
 /* 180 at once, and then three a second, within the event. */
@@ -414,6 +425,26 @@ static void what_cannot_be_settled_comes_again_soon(void **state)
         for (int i = 0; i < 3; i++)
                 script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/queued.fifo", 500, "{}");
         expect_all_hidden(stage, 1, 30, 15);
+}
+
+/* People hear that it is over, too. A minute is more than the pace asks for. */
+static void people_hear_that_jobs_go_on(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int seconds = 59; seconds <= 60; seconds++) {
+                _cleanup_free_ char *attributes = mem_format(
+                        ",\"ApproximateFirstReceiveTimestamp\":\"%lld\"",
+                        (long long)(clock_wall_ms(stage->scaler.clock) - seconds * MSEC_PER_SEC));
+
+                expect_recalled(stage, MACHINE("running", ""));
+                expect_no_parameter(stage);
+                expect_registration(stage, 1);
+                if (seconds == 60)
+                        stage_expect_sent(stage, "Jobs of spec linux go on");
+                register_with(stage, 1, 2, attributes);
+                assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        }
 }
 
 /* Where others are handed over, or it comes back, a job must not hold them up. */
@@ -517,6 +548,7 @@ int main(void)
                 TEST(a_limit_may_last),
                 TEST(what_fails_for_all_is_tried_again_soon),
                 TEST(what_cannot_be_settled_comes_again_soon),
+                TEST(people_hear_that_jobs_go_on),
                 TEST(what_fails_for_one_job_is_parked),
                 TEST(without_its_settings_machines_wait),
                 TEST(without_a_spec_a_job_goes_back),
