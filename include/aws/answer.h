@@ -48,7 +48,8 @@ int aws_parse_xml_error(const char *xml, size_t size, struct aws_error *ret);
 enum http_verdict aws_judge(const struct http_call *call);
 
 /* Whether CALL, which has failed, may be accepted later as it is: no answer, throttling, AWS's own
- * failures, a limit that others may free. What is refused for another reason stays refused. */
+ * failures, a limit that others may free, credentials that have expired. What is refused for
+ * another reason stays refused. */
 bool aws_call_is_passing(const struct http_call *call);
 
 /* Whether it has failed because too many such calls were made. */

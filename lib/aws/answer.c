@@ -173,15 +173,24 @@ enum http_verdict aws_judge(const struct http_call *call)
 
 bool aws_call_is_passing(const struct http_call *call)
 {
-        /* SSM's limit of parameters in an account, of which ours come and go. */
-        static const char *const limits[] = {"ParameterLimitExceeded", "OverLimit"};
+        static const char *const codes[] = {
+                /* SSM's limit of parameters in an account, of which ours come and go, */
+                "ParameterLimitExceeded",
+                "OverLimit",
+                /* and what is wrong with this process or its clock, and not with the call: another
+                 * one has other credentials. */
+                "ExpiredToken",
+                "ExpiredTokenException",
+                "RequestExpired",
+                "RequestTimeTooSkewed",
+        };
         struct aws_error error = {0};
 
         if (call->result < 0 || is_success(call) || aws_judge(call) == HTTP_AGAIN)
                 return true;
         read_error(call, &error);
-        for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-                if (strcmp(error.code, limits[i]) == 0)
+        for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+                if (strcmp(error.code, codes[i]) == 0)
                         return true;
         return false;
 }
@@ -196,7 +205,7 @@ bool aws_call_is_throttled(const struct http_call *call)
         return call->status == 429 || strcasestr(error.code, "throttl") ||
                strcmp(error.code, "RequestLimitExceeded") == 0 ||
                strcmp(error.code, "TooManyRequestsException") == 0 ||
-               strcmp(error.code, "TooManyUpdates") == 0;
+               strcmp(error.code, "TooManyUpdates") == 0 || strcmp(error.code, "SlowDown") == 0;
 }
 
 /* What people can do about a code. */

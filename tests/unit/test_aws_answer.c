@@ -215,6 +215,44 @@ static void refused_signatures_do_not_show_the_token(void **state)
         assert_lacks(err.text, FAKE_AWS_TOKEN);
 }
 
+/* Each row is what becomes of a machine: it waits, for a limit or soon; or it is given up. */
+static void what_may_pass_is_told_from_what_stays(void **state)
+{
+        static const struct {
+                int status;
+                const char *code;
+                bool passing;
+                bool throttled;
+        } rows[] = {
+                {400, "ThrottlingException", true, true},
+                {503, "RequestLimitExceeded", true, true},
+                {400, "TooManyUpdates", true, true},
+                {503, "SlowDown", true, true}, /* S3 */
+                {500, "InternalError", true, false},
+                {409, "ConditionalRequestConflict", true, false},
+                {400, "ParameterLimitExceeded", true, false},
+                {400, "ExpiredToken", true, false},
+                {400, "ExpiredTokenException", true, false},
+                {403, "RequestTimeTooSkewed", true, false},
+                {400, "RequestExpired", true, false},
+                {403, "AccessDenied", false, false},
+                {404, "NoSuchBucket", false, false},
+                {301, "PermanentRedirect", false, false},
+                {412, "PreconditionFailed", false, false},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_(http_call_freep) struct http_call *call =
+                        aws_json_call(*state, AWS_SSM, "PutParameter", "{}");
+                _cleanup_free_ char *text =
+                        mem_format("<Error><Code>%s</Code></Error>", rows[i].code);
+
+                answer(call, rows[i].status, text);
+                assert_int_equal(aws_call_is_passing(call), rows[i].passing);
+                assert_int_equal(aws_call_is_throttled(call), rows[i].throttled);
+        }
+}
+
 #define TEST(function) \
         cmocka_unit_test_setup_teardown(function, fake_aws_set_up, fake_aws_tear_down)
 
@@ -228,6 +266,7 @@ int main(void)
                 TEST(refusals_say_what_to_do),
                 TEST(missing_permission_for_ec2_names_the_action),
                 TEST(refused_signatures_do_not_show_the_token),
+                TEST(what_may_pass_is_told_from_what_stays),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
