@@ -320,6 +320,34 @@ static void an_instance_of_the_same_name_is_adopted(void **state)
         assert_not_logged(stage, "\"Launched\"");
 }
 
+/* It looks for its hand-over where its tag says, and the job's message takes that along. */
+static void an_adopted_instance_keeps_its_bucket(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {
+                "m1", queued_job_with(1, "linux", ",\"stale\":1"), 0, NULL};
+        _cleanup_free_ char *sent = NULL;
+
+        expect_found(
+                stage, "running", "<item><key>scale-agent:hand-overs</key><value>b</value></item>");
+        assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+        sent = script_take_served(stage->script, "sqs.test/register.fifo");
+        assert_contains(sent, "\\\"bucket\\\":\\\"b\\\"");
+}
+
+/* `register` would send it back. */
+static void an_instance_without_a_spec_is_not_adopted(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {
+                "m1", queued_job_with(1, "linux", ",\"stale\":1"), 0, NULL};
+
+        stage->scaler.config->n_specs = 0;
+        expect_found(stage, "running", "");
+        assert_string_equal(queued_alone(stage, &message, 1), STAGE_FAILED("m1"));
+        stage->scaler.config->n_specs = 3;
+}
+
 static void a_job_whose_instance_is_spent_gets_the_next_launch(void **state)
 {
         static const char job_tag[] =
@@ -552,6 +580,8 @@ int main(void)
                 TEST(a_recalled_job_waits_while_nobody_can_be_asked),
                 TEST(a_job_that_may_not_be_asked_for_becomes_a_dead_letter),
                 TEST(an_instance_of_the_same_name_is_adopted),
+                TEST(an_adopted_instance_keeps_its_bucket),
+                TEST(an_instance_without_a_spec_is_not_adopted),
                 TEST(a_job_whose_instance_is_spent_gets_the_next_launch),
                 TEST(an_earlier_launch_of_the_same_batch_is_dropped),
                 TEST(of_a_job_s_messages_one_counts),

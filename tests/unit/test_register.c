@@ -491,6 +491,7 @@ static void without_a_spec_a_job_goes_back(void **state)
         stage_expect_sent(stage, "sqs.test/parked");
         assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
         assert_sent(stage, "\\\"stale\\\":1");
+        assert_sent(stage, "\"DelaySeconds\":60}");
         assert_logged(stage, "is not in the configuration any more");
         stage->scaler.config->n_specs = 3;
 }
