@@ -93,6 +93,8 @@ void s3_serve(struct world *world, const struct http_call *call, struct answer *
                 answer_s3_error(answer, 404, "NoSuchKey");
         } else if (strcmp(call->method, "GET") == 0) {
                 answer_text(answer, 200, value);
+        } else if (fault_strikes(world, FAULT_ERROR, 5)) {
+                answer_s3_error(answer, 409, "ConditionalRequestConflict");
         } else if (value) {
                 answer_s3_error(answer, 412, "PreconditionFailed");
         } else {

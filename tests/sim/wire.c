@@ -78,6 +78,22 @@ static bool is_forgetful(const struct world *world, const struct http_call *call
                strstr(buf_string(&call->url), "/actions/jobs/");
 }
 
+/* GitHub says when its limit ends, or not, or by a clock that is behind ours. */
+static void answer_limit(struct world *world, struct answer *answer)
+{
+        int64_t now = world_wall_ms(world) / MSEC_PER_SEC;
+
+        answer_text(answer, world_chance(world, 50) ? 403 : 429,
+                "{\"message\":\"You have exceeded a secondary rate limit\"}");
+        if (world_chance(world, 70))
+                buf_add_format(
+                        &answer->headers, "Retry-After: %u\r\n", 1 + world_random(world, 60));
+        else if (world_chance(world, 70))
+                buf_add_format(&answer->headers,
+                        "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: %lld\r\n",
+                        (long long)(now - 30 + world_random(world, 120)));
+}
+
 /* Whether the call is refused before it has an effect; the answer is then filled. */
 static bool is_refused(struct world *world, struct try *try)
 {
@@ -87,10 +103,7 @@ static bool is_refused(struct world *world, struct try *try)
         bool down = outage >= 0 && fault_is_down(world, (enum fault)outage);
 
         if (service == SERVICE_GITHUB && !down && fault_strikes(world, FAULT_THROTTLE, 6)) {
-                answer_text(answer, world_chance(world, 50) ? 403 : 429,
-                        "{\"message\":\"You have exceeded a secondary rate limit\"}");
-                buf_add_format(
-                        &answer->headers, "Retry-After: %u\r\n", 1 + world_random(world, 60));
+                answer_limit(world, answer);
                 return true;
         }
         if (down || fault_strikes(world, FAULT_ERROR, 5)) {
