@@ -8,7 +8,7 @@
  *      on_waiting()            no hand-over yet: the rest of the boot goes on
  *      on_received()           run, with the alarm beside it
  *      on_started()            the rest of the boot goes on, if it has not yet
- *      on_listening()          report
+ *      on_listening()          report, within a second
  *      on_updating()           the alarm bounds the update; then the runner starts again
  *      life_idle()             life_idle.c: report; the runner listens until it is deregistered
  *      on_job_started()        report; then on_report_taken() deletes the parameter

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A queue of reports, sent one at a time.
+ * A queue of reports: all that wait are sent with one call, and those that EventBridge did not take
+ * stay in the queue.
  */
 
 #include "reporter.h"
@@ -13,11 +14,12 @@
 #include "aws/events.h"
 #include "base/mem.h"
 
+#define HOLD_MS 1000
 #define RETRY_FIRST_MS 200
 #define RETRY_MOST_MS (15 * MSEC_PER_SEC)
 #define RETRY_MOST_AT_END_MS 500
 
-static void send_first(struct reporter *reporter);
+static void send_waiting(struct reporter *reporter);
 
 /* The detail of a report, from all that is known now. */
 static char *make_detail(const struct agent *agent, enum report_stage stage, const char *reason)
@@ -54,14 +56,22 @@ static void forget(struct reporter *reporter, size_t i)
                 (reporter->n_waiting - i) * sizeof(reporter->waiting[0]));
 }
 
+/* Gives up what is under way, or waits for its time. */
+static void stop(struct reporter *reporter)
+{
+        agent_call_drop(reporter->agent, &reporter->call);
+        reporter->n_under_way = 0;
+        agent_timer_stop(&reporter->timer);
+        agent_timer_stop(&reporter->hold);
+}
+
 static void end_reporter(struct reporter *reporter)
 {
         agent_done done = MEM_STEAL(reporter->done);
         int r = reporter->n_waiting > 0 ? -ETIMEDOUT : 0;
 
-        agent_timer_stop(&reporter->timer);
+        stop(reporter);
         agent_timer_stop(&reporter->limit);
-        agent_call_drop(reporter->agent, &reporter->call);
         for (size_t i = 0; i < reporter->n_waiting; i++)
                 log_error(agent_log(reporter->agent), "report not sent",
                         LOG_TEXT("stage", report_stage_name(reporter->waiting[i].stage)),
@@ -73,7 +83,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
         (void)source;
         (void)usec;
-        send_first(userdata);
+        send_waiting(userdata);
         return 0;
 }
 
@@ -100,38 +110,67 @@ static void send_later(struct reporter *reporter)
         agent_timer(reporter->agent, &reporter->timer, delay, on_time, reporter);
 }
 
+/* Forgets the report at I, which EventBridge has taken. */
+static void take(struct reporter *reporter, size_t i)
+{
+        enum report_stage stage = reporter->waiting[i].stage;
+
+        log_debug(agent_log(reporter->agent), "reported",
+                LOG_TEXT("stage", report_stage_name(stage)));
+        forget(reporter, i);
+        if (reporter->taken)
+                reporter->taken(reporter->taken_userdata, stage);
+}
+
 static void on_answer(struct http_call *call, void *userdata)
 {
         struct reporter *reporter = userdata;
-        enum report_stage stage = reporter->waiting[0].stage;
-        int r = events_put_answer(call, &reporter->err);
+        bool taken[REPORT_STAGES];
+        size_t n = reporter->n_under_way;
+        int r = events_put_answer(call, taken, n, &reporter->err);
 
         agent_call_drop(reporter->agent, &reporter->call);
-        if (r < 0) {
+        reporter->n_under_way = 0;
+        for (size_t i = 0, at = 0; i < n; i++)
+                if (taken[i])
+                        take(reporter, at);
+                else
+                        at++;
+        if (r != 0) {
                 send_later(reporter);
                 return;
         }
-        log_debug(agent_log(reporter->agent), "reported",
-                LOG_TEXT("stage", report_stage_name(stage)));
-        if (reporter->taken)
-                reporter->taken(reporter->taken_userdata, stage);
         reporter->failures = 0;
         reporter->err.text[0] = '\0';
-        forget(reporter, 0);
         if (reporter->n_waiting > 0)
-                send_first(reporter);
+                send_waiting(reporter);
         else if (reporter->done)
                 end_reporter(reporter);
 }
 
-static void send_first(struct reporter *reporter)
+static void send_waiting(struct reporter *reporter)
 {
-        struct http_call *call = events_put(agent_aws(reporter->agent), REPORT_SOURCE,
-                REPORT_DETAIL_TYPE, reporter->waiting[0].detail);
+        const char *details[REPORT_STAGES];
+        struct http_call *call;
 
-        agent_timer_stop(&reporter->timer);
+        for (size_t i = 0; i < reporter->n_waiting; i++)
+                details[i] = reporter->waiting[i].detail;
+        call = events_put(agent_aws(reporter->agent), REPORT_SOURCE, REPORT_DETAIL_TYPE, details,
+                reporter->n_waiting);
+        stop(reporter);
+        reporter->n_under_way = reporter->n_waiting;
         call->tries_max = 1;
         agent_call(reporter->agent, &reporter->call, call, on_answer, reporter);
+}
+
+static void send_soon(struct reporter *reporter, enum report_stage stage)
+{
+        if (reporter->call || reporter->timer)
+                return; /* on_answer() or on_time() goes on */
+        if (stage == REPORT_READY)
+                agent_timer(reporter->agent, &reporter->hold, HOLD_MS, on_time, reporter);
+        else
+                send_waiting(reporter);
 }
 
 void reporter_send(struct reporter *reporter, enum report_stage stage, const char *reason)
@@ -146,24 +185,24 @@ void reporter_send(struct reporter *reporter, enum report_stage stage, const cha
         reporter->waiting[last].stage = stage;
         reporter->waiting[last].detail = make_detail(reporter->agent, stage, reason);
         reporter->n_waiting++;
-        if (!reporter->call && !reporter->timer)
-                send_first(reporter);
+        send_soon(reporter, stage);
 }
 
 void reporter_forget(struct reporter *reporter, enum report_stage stage)
 {
-        bool is_first = reporter->n_waiting > 0 && reporter->waiting[0].stage == stage;
+        size_t i = 0;
 
-        for (size_t i = reporter->n_waiting; i-- > 0;)
-                if (reporter->waiting[i].stage == stage)
-                        forget(reporter, i);
-        if (!is_first)
+        while (i < reporter->n_waiting && reporter->waiting[i].stage != stage)
+                i++;
+        if (i == reporter->n_waiting)
+                return;
+        forget(reporter, i);
+        if (reporter->call && i >= reporter->n_under_way)
                 return;
         /* Its call, or the pause before the next one. */
-        agent_call_drop(reporter->agent, &reporter->call);
-        agent_timer_stop(&reporter->timer);
+        stop(reporter);
         if (reporter->n_waiting > 0)
-                send_first(reporter);
+                send_waiting(reporter);
 }
 
 void reporter_finish(struct reporter *reporter, int64_t limit_ms, agent_done done, void *userdata)
@@ -177,13 +216,12 @@ void reporter_finish(struct reporter *reporter, int64_t limit_ms, agent_done don
         }
         agent_timer(reporter->agent, &reporter->limit, limit_ms, on_limit, reporter);
         if (!reporter->call)
-                send_first(reporter);
+                send_waiting(reporter);
 }
 
 void reporter_release(struct reporter *reporter)
 {
-        agent_call_drop(reporter->agent, &reporter->call);
-        agent_timer_stop(&reporter->timer);
+        stop(reporter);
         agent_timer_stop(&reporter->limit);
         while (reporter->n_waiting > 0)
                 forget(reporter, 0);

@@ -4,9 +4,11 @@
 /*
  * The reporter tells the scaler what happens on this machine, with events on EventBridge.
  *
- * In: a stage of the machine's life, when it is reached. Out: one event each, in order, retried
- * until EventBridge takes it. The machine waits for its reports only at its end, and then for a
- * bounded time.
+ * In: a stage of the machine's life, when it is reached. Out: one event each, retried until
+ * EventBridge takes it. What waits goes with one call. A job mostly starts within a second of the
+ * moment in which its runner listens, so that the report that it listens waits for so long, for one
+ * that it can go with. The machine waits for its reports only at its end, and then for a bounded
+ * time.
  */
 
 #include <stddef.h>
@@ -21,11 +23,13 @@ struct reporter {
                 char *detail;     /* owned */
         } waiting[REPORT_STAGES]; /* each stage once at most */
         size_t n_waiting;
-        struct http_call *call; /* carries waiting[0] */
+        struct http_call *call; /* carries the first `n_under_way` that wait */
+        size_t n_under_way;
         /* Called for each report that EventBridge has taken; may be NULL. */
         void (*taken)(void *userdata, enum report_stage stage);
         void *taken_userdata;
-        sd_event_source *timer;
+        sd_event_source *hold;  /* what waits may wait for another report */
+        sd_event_source *timer; /* what EventBridge did not take is sent again */
         unsigned failures;
         agent_done done; /* set: the machine waits for the last report */
         void *userdata;

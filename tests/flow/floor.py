@@ -146,7 +146,9 @@ class Floor:
     def reports(self) -> list[dict[str, Any]]:
         """List the reports that EventBridge took."""
         calls = self.cloud.calls.of("events", "PutEvents")
-        entries = [call.parameters["Entries"][0] for call in calls if not call.error]
+        entries = [
+            entry for call in calls if not call.error for entry in call.parameters["Entries"]
+        ]
         assert {entry["Source"] for entry in entries} <= {"scale-agent.runner"}
         return [json.loads(entry["Detail"]) for entry in entries]
 

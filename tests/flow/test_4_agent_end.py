@@ -89,6 +89,22 @@ def test_who_is_told_to_end_after_the_job_has_finished_it(floor):
     assert_ended_well(floor)
 
 
+def test_who_is_told_to_end_as_the_runner_listens_reports_both(floor):
+    floor.script(LISTENS, PATIENT).put().switch_on()
+    assert until(lambda: floor.machine.status_text == "Waiting for a job")
+    floor.machine.agent.send_signal(signal.SIGTERM)
+    floor.ended()
+    floor.report("ready", "interrupted")
+    assert_ended_well(floor)
+
+
+def test_a_job_that_starts_at_once_is_reported_with_one_call(floor):
+    floor.script(LISTENS, STARTS, ENDS).put().run()
+    floor.report("ready", "job_started", "finished")
+    calls = floor.cloud.calls.of("events", "PutEvents")
+    assert [len(call.parameters["Entries"]) for call in calls] in ([2, 1], [3])
+
+
 def test_a_second_signal_leaves_no_time(floor):
     floor.configure(stop_grace_seconds=90)
     floor.script(LISTENS, STARTS, STUBBORN).put().switch_on()
@@ -119,7 +135,7 @@ def test_the_agent_is_told_to_end_while_it_waits(floor):
 def test_the_parameter_stays_until_a_job_has_started_and_that_is_reported(floor):
     rule = floor.cloud.faults.add("events", "PutEvents", skip=1, fault=Throttle())
     floor.script(LISTENS, "until test -e go; do sleep 0.1; done", STARTS, PATIENT).put().switch_on()
-    assert until(lambda: "ready" in floor.stages())
+    assert until(lambda: floor.reports())
     assert floor.cloud.parameters() == [floor.name]
     (floor.machine.directory / "runner" / "go").touch()
     assert floor.says("Running job")

@@ -51,18 +51,20 @@ def refused(floor: Floor) -> None:
 
 
 def calls_of_the_agent(floor: Floor) -> list[tuple[str, set[str], set[str]]]:
-    """List what was called: reports with the names of their members and of their times."""
+    """List what was called: reports with the names of their members and of their times.
+
+    The agent sends several with one call, the model each with its own.
+    """
     found = []
     for call in floor.cloud.calls:
         if call.action not in ("GetParameter", "PutEvents", "DeleteParameter"):
             continue
         if call.error and call.action != "GetParameter":
             continue
-        detail = {}
-        if call.action == "PutEvents":
-            detail = json.loads(call.parameters["Entries"][0]["Detail"])
-        what = f"{call.action} {detail['stage']}" if detail else call.action
-        found.append((what, set(detail), set(detail.get("times", ()))))
+        for entry in call.parameters.get("Entries", [{"Detail": "{}"}]):
+            detail = json.loads(entry["Detail"])
+            what = f"{call.action} {detail['stage']}" if detail else call.action
+            found.append((what, set(detail), set(detail.get("times", ()))))
     return found
 
 

@@ -20,32 +20,98 @@
 
 /* -- reports -- */
 
-static void test_reports_keep_their_order(void **state)
+static void test_reports_that_wait_go_with_one_call(void **state)
 {
         struct stand *stand = *state;
 
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 400, THROTTLED);
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
-        script_expect(stand->script, "POST", EVENTS_URL, "\\\"failed\\\"", 200, EVENT_TAKEN);
         reporter_send(&stand->reporter, REPORT_READY, NULL);
         reporter_send(&stand->reporter, REPORT_FAILED, "because");
         reporter_finish(&stand->reporter, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
         assert_non_null(strstr(script_last_body(stand->script), "because"));
+        assert_int_equal(script_requests(stand->script), 2);
 }
 
-static void test_an_entry_that_was_refused_is_not_sent(void **state)
+static void note_taken(void *userdata, enum report_stage stage)
+{
+        struct stand *stand = userdata;
+
+        stand->told.stage = stage;
+        stand->told.idles++;
+}
+
+/* A job has mostly started by then. */
+static void test_ready_waits_for_the_start_of_a_job(void **state)
 {
         struct stand *stand = *state;
 
-        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200,
-                "{\"FailedEntryCount\":1,\"Entries\":[{\"ErrorCode\":\"InternalFailure\"}]}");
-        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
+        stand->reporter.taken = note_taken;
+        stand->reporter.taken_userdata = stand;
         reporter_send(&stand->reporter, REPORT_READY, NULL);
+        http_finish(stand->agent.http);
+        assert_int_equal(script_requests(stand->script), 0);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
+        reporter_send(&stand->reporter, REPORT_JOB_STARTED, NULL);
+        assert_non_null(strstr(script_last_body(stand->script), "\\\"job_started\\\""));
+        http_finish(stand->agent.http);
+        assert_int_equal(stand->told.idles, 2);
+        assert_int_equal(stand->told.stage, REPORT_JOB_STARTED);
+        assert_int_equal(stand->reporter.n_waiting, 0);
+        assert_null(stand->reporter.hold);
+}
+
+static void test_ready_waits_for_a_second_at_most(void **state)
+{
+        struct stand *stand = *state;
+        uint64_t now_us;
+        uint64_t at_us;
+
+        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        assert_true(sd_event_now(stand->agent.event, CLOCK_MONOTONIC, &now_us) >= 0);
+        assert_true(sd_event_source_get_time(stand->reporter.hold, &at_us) >= 0);
+        assert_in_range(at_us - now_us, 500000, 1000000);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
+        assert_true(sd_event_source_set_time(stand->reporter.hold, 0) >= 0);
+        assert_true(sd_event_run(stand->agent.event, 1000000) > 0);
+        http_finish(stand->agent.http);
+        assert_int_equal(stand->reporter.n_waiting, 0);
+}
+
+static void test_ready_is_not_lost_at_the_end(void **state)
+{
+        struct stand *stand = *state;
+
+        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        assert_int_equal(script_requests(stand->script), 0);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
         reporter_finish(&stand->reporter, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
+}
+
+static void test_only_an_entry_that_was_refused_is_sent_again(void **state)
+{
+        struct stand *stand = *state;
+
+        stand->reporter.taken = note_taken;
+        stand->reporter.taken_userdata = stand;
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"job_started\\\"", 200,
+                "{\"FailedEntryCount\":1,\"Entries\":[{\"ErrorCode\":\"InternalFailure\"},"
+                "{\"EventId\":\"2\"}]}");
+        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        reporter_send(&stand->reporter, REPORT_JOB_STARTED, NULL);
+        http_finish(stand->agent.http);
+        assert_int_equal(stand->told.idles, 1);
+        assert_int_equal(stand->told.stage, REPORT_JOB_STARTED);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
+        reporter_finish(&stand->reporter, 4000, stand_done, stand);
+        stand_go_on_until(stand, 1);
+        assert_int_equal(stand->told.result, 0);
+        assert_null(strstr(script_last_body(stand->script), "job_started"));
+        assert_int_equal(stand->told.idles, 2);
 }
 
 static void test_reports_give_up_in_time(void **state)
@@ -76,7 +142,6 @@ static void test_a_report_that_waits_is_not_queued_again(void **state)
         struct stand *stand = *state;
 
         script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
-        script_expect(stand->script, "POST", EVENTS_URL, "\\\"idle\\\"", 200, EVENT_TAKEN);
         reporter_send(&stand->reporter, REPORT_READY, NULL);
         for (int i = 0; i < 20; i++)
                 reporter_send(&stand->reporter, REPORT_IDLE, NULL);
@@ -93,12 +158,13 @@ static void test_a_report_that_is_no_longer_true_is_not_sent(void **state)
 {
         struct stand *stand = *state;
 
-        script_expect(stand->script, "POST", EVENTS_URL, "\\\"ready\\\"", 200, EVENT_TAKEN);
-        script_expect(stand->script, "POST", EVENTS_URL, "\\\"job_started\\\"", 200, EVENT_TAKEN);
-        reporter_send(&stand->reporter, REPORT_READY, NULL);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"idle\\\"", 400, THROTTLED);
         reporter_send(&stand->reporter, REPORT_IDLE, NULL);
+        http_finish(stand->agent.http);
         reporter_send(&stand->reporter, REPORT_JOB_STARTED, NULL);
+        script_expect(stand->script, "POST", EVENTS_URL, "\\\"job_started\\\"", 200, EVENT_TAKEN);
         reporter_forget(&stand->reporter, REPORT_IDLE);
+        assert_null(strstr(script_last_body(stand->script), "\\\"idle\\\""));
         reporter_finish(&stand->reporter, 4000, stand_done, stand);
         stand_go_on_until(stand, 1);
         assert_int_equal(stand->told.result, 0);
@@ -262,8 +328,11 @@ static void test_without_a_job_the_parameter_stays(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                STAND_IDENTIFIED(test_reports_keep_their_order),
-                STAND_IDENTIFIED(test_an_entry_that_was_refused_is_not_sent),
+                STAND_IDENTIFIED(test_reports_that_wait_go_with_one_call),
+                STAND_IDENTIFIED(test_ready_waits_for_the_start_of_a_job),
+                STAND_IDENTIFIED(test_ready_waits_for_a_second_at_most),
+                STAND_IDENTIFIED(test_ready_is_not_lost_at_the_end),
+                STAND_IDENTIFIED(test_only_an_entry_that_was_refused_is_sent_again),
                 STAND_IDENTIFIED(test_reports_give_up_in_time),
                 STAND_FRESH(test_without_credentials_nothing_is_reported),
                 STAND_IDENTIFIED(test_a_report_that_waits_is_not_queued_again),

@@ -157,16 +157,20 @@ static void print(const char *line)
 static void listen_for_jobs(void)
 {
         run();
-        expect_report("ready");
         print("2026-01-02 03:04:05Z: Listening for Jobs");
+        expect_report("ready");
+        pass(at.life.reporter.hold);
 }
 
+/* At once: both are reported with one call. */
 static void run_job(void)
 {
-        listen_for_jobs();
-        expect_report("job_started");
+        run();
+        print("2026-01-02 03:04:05Z: Listening for Jobs");
+        expect_report("ready");
         expect_look(200, "{}"); /* the parameter is deleted */
         print("2026-01-02 03:04:05Z: Running job: build");
+        assert_int_equal(at.life.reporter.n_waiting, 0);
 }
 
 static void end_runner(int code)
@@ -240,10 +244,11 @@ static void a_job_runs_and_its_machine_ends(void **state)
         go_on();
         assert_notified("READY=1");
         assert_null(at.life.ready_timer);
-        expect_report("ready");
         print("2026-01-02 03:04:05Z: Listening for Jobs");
         assert_notified("STATUS=Waiting for a job");
         assert_non_null(agent()->handover.jit_config);
+        expect_report("ready");
+        pass(at.life.reporter.hold);
         expect_report("job_started");
         expect_look(200, "{}");
         print("2026-01-02 03:04:05Z: Running job: build");
@@ -405,6 +410,22 @@ static void before_its_runner_a_machine_ends_at_once(void **state)
         assert_exited(LIFE_EXIT_DONE);
         assert_null(at.life.receive.timer);
         assert_null(stand_logged(at.stand, "stopping the runner"));
+}
+
+/* What waits for the start of a job goes with the report of the end. */
+static void an_end_soon_after_the_runner_listens_loses_no_report(void **state)
+{
+        (void)state;
+        run();
+        print("2026-01-02 03:04:05Z: Listening for Jobs");
+        assert_int_equal(at.life.reporter.n_waiting, 1);
+        expect_report("ready");
+        life_signal(&at.life, SIGTERM);
+        assert_contains(script_last_body(at.stand->script), "told to end (SIGTERM)");
+        go_on();
+        assert_int_equal(at.life.reporter.n_waiting, 0);
+        end_runner(0);
+        assert_exited(LIFE_EXIT_DONE);
 }
 
 /* The report goes out at once, and only once; the first reason counts; the runner has its grace,
@@ -635,6 +656,7 @@ int main(void)
                 TEST(a_runner_that_ends_without_a_job_fails),
                 TEST(a_runner_that_cannot_be_asked_for_fails_at_once),
                 TEST(before_its_runner_a_machine_ends_at_once),
+                TEST(an_end_soon_after_the_runner_listens_loses_no_report),
                 TEST(a_job_that_is_interrupted_has_its_grace),
                 TEST(a_signal_after_the_job_changes_nothing),
                 TEST(a_runner_that_does_not_end_after_its_job_is_made_to),

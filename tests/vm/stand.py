@@ -150,7 +150,9 @@ class Stand:
     def reports(self) -> list[dict[str, Any]]:
         """List what the agent reported."""
         calls = self.cloud.calls.of("events", "PutEvents")
-        entries = [call.parameters["Entries"][0] for call in calls if not call.error]
+        entries = [
+            entry for call in calls if not call.error for entry in call.parameters["Entries"]
+        ]
         return [json.loads(entry["Detail"]) for entry in entries]
 
     def stages(self) -> list[str]:
