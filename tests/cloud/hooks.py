@@ -21,6 +21,7 @@ from .serve import Answer
 if TYPE_CHECKING:
     from .cloud import Cloud
 
+REASON_TAG = "local-cloud:reason"  # as moto_server.py has it, which runs by itself
 ENDED = "EC2 Instance State-change Notification"
 
 
@@ -55,13 +56,16 @@ class Hooks:
                 poller.kick(delay)
 
     def instance_ended(self, instance_id: str, reason: str) -> None:
-        """Terminate an instance in moto and tell the event bus, once."""
+        """Terminate an instance in moto, for EC2's REASON, and tell the event bus, once."""
         with self._lock:
             if instance_id in self.ended:
                 return
             self.ended.add(instance_id)
         self.cloud.log("ec2", f"{instance_id} ended: {reason}")
-        self.cloud.client("ec2").terminate_instances(InstanceIds=[instance_id])
+        ec2 = self.cloud.client("ec2")
+        if reason.startswith(("Client.", "Server.")):
+            ec2.create_tags(Resources=[instance_id], Tags=[{"Key": REASON_TAG, "Value": reason}])
+        ec2.terminate_instances(InstanceIds=[instance_id])
         detail = {"instance-id": instance_id, "state": "terminated"}
         self.cloud.put_event("aws.ec2", ENDED, detail)
 

@@ -28,6 +28,7 @@ import moto.core.responses
 import moto.sqs.models
 from botocore.loaders import JSONFileLoader
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
+from moto.ec2.models.instances import Instance, StateReason
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -36,6 +37,9 @@ from moto.moto_server.werkzeug_app import (
 )
 from moto.sqs.models import Queue, SQSBackend
 from werkzeug.serving import BaseWSGIServer, make_server
+
+
+REASON_TAG = "local-cloud:reason"
 
 
 def keep_models() -> None:
@@ -75,6 +79,20 @@ def lock_queues() -> None:
 
     Queue.delete_message = delete_message  # type: ignore[method-assign]
     SQSBackend.receive_message = receive_message  # type: ignore[method-assign]
+
+
+def keep_reasons() -> None:
+    """Let a tag say why an instance ends: moto knows no end but by TerminateInstances."""
+    terminate = Instance.terminate
+
+    def terminate_for_reason(instance: Instance) -> Any:
+        before = terminate(instance)
+        reason = instance.ec2_backend.tags.get(instance.id, {}).pop(REASON_TAG, "")
+        if reason:
+            instance.state_reason = StateReason(reason, reason.partition(":")[0])
+        return before
+
+    Instance.terminate = terminate_for_reason  # type: ignore[method-assign]
 
 
 class Accounts:
@@ -138,6 +156,7 @@ def main() -> None:
     keep_models()
     keep_names()
     lock_queues()
+    keep_reasons()
     accounts = Accounts()
     print(accounts.port, flush=True)
     accounts.run()

@@ -14,6 +14,7 @@ import pytest
 from cloud.github.stand_in import GitHub
 from cloud.limits import PATIENCE, until
 from cloud.machines.fleet import Machines
+from cloud.machines.machine import SHUT_DOWN
 
 
 def send(aws, logical_id, body, **more):
@@ -174,7 +175,10 @@ def test_an_instance_that_ended_is_told_once(aws):
     aws.client("ec2").run_instances(MinCount=1, MaxCount=1, ImageId="ami-1", InstanceType="t3.nano")
     (instance,) = aws.instances()
     for _ in range(2):
-        aws.instance_ended(instance["InstanceId"], "shut down")
+        aws.instance_ended(instance["InstanceId"], f"{SHUT_DOWN} (by its agent)")
     assert aws.idle()
     assert len(worked(aws, "instance")) == 1
     assert aws.instances() == []
+    described = aws.client("ec2").describe_instances()["Reservations"][0]["Instances"][0]
+    assert described["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+    assert "Tags" not in described
