@@ -42,10 +42,11 @@ struct agent {
         /* Known so far. */
         bool is_identified; /* `identity` was read, which proves that this is an EC2 instance */
         struct imds_identity identity;
-        char *metadata_token; /* secret */
-        char *bucket;         /* in which the hand-over is; NULL: it is in SSM */
-        struct err clock_err; /* set: the clock is wrong and could not be set */
-        bool has_parameter;   /* the hand-over was seen, whatever it contains */
+        char *metadata_token;       /* secret */
+        char *bucket;               /* in which the hand-over is; NULL: it is in SSM */
+        struct err clock_err;       /* set: the clock is wrong and could not be set */
+        bool has_parameter;         /* the hand-over was seen, whatever it contains */
+        bool has_deleted_parameter; /* and the store has confirmed it */
         bool has_handover;
         struct handover handover;
         int64_t times[REPORT_TIMES]; /* wall clock; 0 = not (yet) */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Deletes the parameter, and looks for it once more at the end, if a job has started.
+ * Deletes the parameter if a job has started, and looks for it only where that is refused.
  */
 
 #include "clean_up.h"
@@ -20,7 +20,7 @@ static void look_for_parameter(struct clean_up *clean_up);
 
 static bool is_left(const struct clean_up *clean_up)
 {
-        return clean_up->agent->has_parameter && !clean_up->is_deleted;
+        return clean_up->agent->has_parameter && !clean_up->agent->has_deleted_parameter;
 }
 
 static void end_clean_up(struct clean_up *clean_up, int result)
@@ -45,8 +45,6 @@ static void try_later(struct clean_up *clean_up)
 
 static void on_gone(struct clean_up *clean_up)
 {
-        clean_up->is_deleted = true;
-        clean_up->was_refused = false;
         clean_up->failures = 0;
         if (clean_up->done)
                 end_clean_up(clean_up, 0);
@@ -60,12 +58,12 @@ static void on_deleted(struct http_call *call, void *userdata)
 
         agent_call_drop(clean_up->agent, &clean_up->call);
         if (r == -EACCES && store_hides_absence(store)) {
-                clean_up->was_refused = true;
                 look_for_parameter(clean_up);
         } else if (r < 0) {
                 try_later(clean_up);
         } else {
                 log_debug(agent_log(clean_up->agent), "parameter deleted");
+                clean_up->agent->has_deleted_parameter = true;
                 on_gone(clean_up);
         }
 }
@@ -108,20 +106,12 @@ static void on_looked(struct http_call *call, void *userdata)
         int r = store_get_answer(store, call, &value, &err);
 
         agent_call_drop(agent, &clean_up->call);
-        if (r == STORE_ABSENT || (r == -EACCES && store_hides_absence(store))) {
-                on_gone(clean_up);
-        } else if (clean_up->was_refused) {
-                clean_up->was_refused = false;
+        if (r != STORE_ABSENT && r != -EACCES) {
                 try_later(clean_up);
-        } else if (r == 0) {
-                agent->has_parameter = true;
-                clean_up->is_deleted = false;
-                delete_parameter(clean_up);
-        } else {
-                log_debug(
-                        agent_log(agent), "parameter not looked for", LOG_TEXT("error", err.text));
-                end_clean_up(clean_up, 0);
+                return;
         }
+        agent->has_parameter = false; /* not by this deletion, as far as is known */
+        on_gone(clean_up);
 }
 
 static void look_for_parameter(struct clean_up *clean_up)
@@ -141,10 +131,6 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
-        if (!is_left(clean_up)) {
-                end_clean_up(clean_up, 0);
-                return 0;
-        }
         if (!clean_up->err.text[0])
                 err_set(&clean_up->err, 0, "AWS did not answer in time");
         log_error(agent_log(clean_up->agent), "parameter left behind, the scaler will delete it",
@@ -158,7 +144,7 @@ void clean_up_finish(struct clean_up *clean_up, int64_t limit_ms, agent_done don
         clean_up->done = done;
         clean_up->userdata = userdata;
         clean_up->failures = 0;
-        if (!agent_has_aws(clean_up->agent) ||
+        if (!agent_has_aws(clean_up->agent) || !is_left(clean_up) ||
                 clean_up->agent->times[REPORT_TIME_JOB_STARTED] == 0) {
                 end_clean_up(clean_up, 0);
                 return;
@@ -167,10 +153,7 @@ void clean_up_finish(struct clean_up *clean_up, int64_t limit_ms, agent_done don
         if (clean_up->call)
                 return; /* on_deleted() goes on */
         agent_timer_stop(&clean_up->timer);
-        if (is_left(clean_up))
-                delete_parameter(clean_up);
-        else
-                look_for_parameter(clean_up);
+        delete_parameter(clean_up);
 }
 
 void clean_up_release(struct clean_up *clean_up)

@@ -8,10 +8,10 @@
  * runner and deletes the parameter. (That of an idle machine it deletes before: see idle.h.)
  *
  * In: agent->has_parameter. Out: no parameter, if a job has started. It is deleted while the runner
- * works, since AWS allows only a few DeleteParameter calls per second in the whole account. At the
- * end this stage looks for it once more, because a scaler whose PutParameter was not answered may
- * have written it a second time. What is left even then, the scaler deletes when the job completes
- * or the instance ends.
+ * works, since AWS allows only a few DeleteParameter calls per second in the whole account. The
+ * last report says whether that was done (agent->has_deleted_parameter): where it was not, the
+ * scaler does it when the instance has ended. One that a scaler whose PutParameter was not answered
+ * has written a second time is left to `recover`.
  */
 
 #include <stdbool.h>
@@ -24,9 +24,7 @@ struct clean_up {
         struct http_call *call;
         sd_event_source *timer;
         unsigned failures;
-        bool is_deleted;
-        bool was_refused; /* DeleteParameter, just now */
-        agent_done done;  /* set: the machine waits for the end of this stage */
+        agent_done done; /* set: the machine waits for the end of this stage */
         void *userdata;
         sd_event_source *limit;
         struct err err; /* the latest failure */
@@ -35,8 +33,8 @@ struct clean_up {
 /* Deletes the parameter; retries slowly while the machine lives. */
 void clean_up_start(struct clean_up *clean_up);
 
-/* If a job has started, deletes the parameter if it is still there, or again. Calls DONE: with a
- * negative result when that was not possible within LIMIT_MS. */
+/* If a job has started, deletes the parameter if it is still there. Calls DONE: with a negative
+ * result when that was not possible within LIMIT_MS. */
 void clean_up_finish(struct clean_up *clean_up, int64_t limit_ms, agent_done done, void *userdata);
 
 void clean_up_release(struct clean_up *clean_up);

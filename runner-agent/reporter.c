@@ -37,6 +37,7 @@ static char *make_detail(const struct agent *agent, enum report_stage stage, con
                 .spec = handover->spec,
                 .scope = handover->scope,
                 .runner_id = handover->runner_id,
+                .hand_over_deleted = agent->has_deleted_parameter,
                 .job = handover->job,
                 .job_name = agent->job_name,
                 .result = agent->result,

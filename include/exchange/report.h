@@ -6,6 +6,7 @@
  * handler `instance` reads.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +57,7 @@ struct report {
         char *spec;   /* from here on: absent without a hand-over */
         char *scope;
         int64_t runner_id;
+        bool hand_over_deleted;  /* by the agent: nothing is left of it */
         struct handover_job job; /* id 0: none */
         char *job_name;          /* of the job that ran, as the runner printed it */
         char *result;      /* "Succeeded", "Failed", "Canceled", … as the runner printed it */

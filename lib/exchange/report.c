@@ -104,6 +104,8 @@ char *report_print(const struct report *report)
                         detail, string_fields[i].name, *string_at(fields, string_fields[i].offset));
         if (report->runner_id > 0)
                 json_add_integer(detail, "runner_id", report->runner_id);
+        if (report->hand_over_deleted)
+                cJSON_AddTrueToObject(detail, "hand_over_deleted");
         if (report->exit_code >= 0)
                 json_add_integer(detail, "exit_code", report->exit_code);
         if (report->job.id > 0)
@@ -176,6 +178,7 @@ static int parse_detail(const cJSON *detail, struct report *report, struct err *
                 *time_at(report, time_fields[i].offset) =
                         not_negative(json_integer(detail, time_fields[i].path, 0));
         report->runner_id = not_negative(json_integer(detail, "runner_id", 0));
+        report->hand_over_deleted = cJSON_IsTrue(json_get(detail, "hand_over_deleted"));
         report->exit_code = json_integer(detail, "exit_code", -1);
         if (!json_get(detail, "job"))
                 return 0;

@@ -60,6 +60,13 @@ void events_tell_ec2(struct world *world, const char *type, cJSON *detail)
 
 /* -- reports -- */
 
+void machine_delete_parameter(struct machine *machine)
+{
+        story_call(machine, "DeleteParameter", NULL);
+        handover_delete(machine->world, machine->id);
+        machine->has_deleted_parameter = true;
+}
+
 static void delete_parameter(struct world *world, void *userdata)
 {
         struct machine *machine = userdata;
@@ -70,8 +77,7 @@ static void delete_parameter(struct world *world, void *userdata)
                 world_after(world, REPORT_AGAIN_MS, delete_parameter, machine);
                 return;
         }
-        story_call(machine, "DeleteParameter", NULL);
-        handover_delete(world, machine->id);
+        machine_delete_parameter(machine);
 }
 
 /* The agent does not send what is no longer true. */
@@ -150,6 +156,7 @@ void machine_report(struct machine *machine, const char *stage, const char *reas
         json_add_string(detail, "instance_id", machine->id);
         json_add_string(detail, "instance_type", machine->type);
         json_add_string(detail, "reason", reason);
+        json_add_string(detail, "result", machine->result);
         for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
                 const cJSON *value = json_get(machine->handover, kept[i]);
 
@@ -158,6 +165,8 @@ void machine_report(struct machine *machine, const char *stage, const char *reas
         }
         if (!json_get(detail, "prefix"))
                 json_add_string(detail, "prefix", PREFIX);
+        if (machine->has_deleted_parameter)
+                cJSON_AddTrueToObject(detail, "hand_over_deleted");
         add_times(machine, detail);
         world_tell(machine->world, "%s reports %s %s", machine->id, stage, reason ? reason : "");
         sent->machine = machine;
@@ -204,7 +213,8 @@ static void add_some_ticket(struct machine *machine, cJSON *detail)
 /* What whoever may put events in the account, or is root on a machine, can say. */
 void machine_forgery(struct world *world, void *userdata)
 {
-        static const char *const stages[] = {"failed", "failed", "idle", "idle", "forged"};
+        static const char *const stages[] = {
+                "failed", "failed", "idle", "idle", "finished", "forged"};
         struct machine *machine = userdata;
         cJSON *detail = cJSON_CreateObject();
         cJSON *times = json_add_object(detail, "times");
@@ -216,6 +226,8 @@ void machine_forgery(struct world *world, void *userdata)
         json_add_string(detail, "spec", "linux");
         json_add_string(detail, "scope", "repos/" REPOSITORY);
         json_add_string(detail, "reason", "forged");
+        json_add_string(detail, "result", "Succeeded");
+        cJSON_AddTrueToObject(detail, "hand_over_deleted");
         cJSON_AddItemToObject(detail, "job", forged_job(world));
         json_add_integer(times, "agent", 1);
         add_some_ticket(machine, detail);

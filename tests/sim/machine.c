@@ -128,18 +128,14 @@ static void on_power_off(struct world *world, void *userdata)
         machine_end(machine, "Client.InstanceInitiatedShutdown");
 }
 
-/* Whoever had a job looks for its parameter once more. */
+/* Whoever had a job deletes its parameter now at the latest. */
 static void clean_up_and_power_off(struct world *world, void *userdata)
 {
         struct machine *machine = userdata;
-        char name[64];
 
-        snprintf(name, sizeof(name), PREFIX "/runners/%s", machine->id);
-        if (machine->stage == MACHINE_ENDING && machine->started_ms > 0) {
-                story_call(machine, "GetParameter", NULL);
-                if (!fault_is_down(world, FAULT_SSM) && ssm_delete(world, name))
-                        story_call(machine, "DeleteParameter", NULL);
-        }
+        if (machine->stage == MACHINE_ENDING && machine->started_ms > 0 &&
+                !machine->has_deleted_parameter && !fault_is_down(world, FAULT_SSM))
+                machine_delete_parameter(machine);
         on_power_off(world, machine);
 }
 
@@ -173,6 +169,7 @@ static void finish_job(struct machine *machine, const char *conclusion)
         struct world *world = machine->world;
 
         machine->finished_ms = world->now_ms;
+        machine->result = strcmp(conclusion, "success") == 0 ? "Succeeded" : "Canceled";
         job_end(world, job_find(world, machine->job), conclusion);
         machine->stage = MACHINE_STARTING; /* no job runs any more */
         shut_down(machine, "finished", NULL);

@@ -257,9 +257,11 @@ struct machine {
         int64_t started_ms;
         int64_t finished_ms;
         bool parameter_may_go;
-        unsigned reports; /* not yet taken */
-        bool idle_waits;  /* such a report is among them */
-        int64_t idle_ms;  /* since when it is idle; 0: it is not */
+        bool has_deleted_parameter;
+        const char *result; /* of its job, as the runner prints it */
+        unsigned reports;   /* not yet taken */
+        bool idle_waits;    /* such a report is among them */
+        int64_t idle_ms;    /* since when it is idle; 0: it is not */
         int64_t idle_reported_ms;
 };
 
@@ -288,6 +290,7 @@ void events_start_clock(struct world *world);
 void events_tell_ec2(struct world *world, const char *type, cJSON *detail);
 /* The agent reports that its machine has reached STAGE; again until it is taken. */
 void machine_report(struct machine *machine, const char *stage, const char *reason);
+void machine_delete_parameter(struct machine *machine);
 /* Somebody puts a report of the machine USERDATA that no agent made. */
 void machine_forgery(struct world *world, void *userdata);
 

@@ -33,6 +33,7 @@ static void test_what_is_written_is_read(void **state)
                 .spec = mem_string("linux-x64"),
                 .scope = mem_string("orgs/octo-org"),
                 .runner_id = 23,
+                .hand_over_deleted = true,
                 .job = {.id = 7, .run_id = 8, .attempt = 9, .url = mem_string("https://x")},
                 .job_name = mem_string("build"),
                 .result = mem_string("Succeeded"),
@@ -56,6 +57,7 @@ static void test_what_is_written_is_read(void **state)
         assert_string_equal(after.spec, before.spec);
         assert_string_equal(after.scope, before.scope);
         assert_int_equal(after.runner_id, 23);
+        assert_true(after.hand_over_deleted);
         assert_int_equal(after.job.id, 7);
         assert_int_equal(after.job.attempt, 9);
         assert_string_equal(after.job.url, "https://x");
@@ -83,6 +85,7 @@ static void test_what_is_not_known_is_left_out(void **state)
                                   "\"instance_id\":\"i-1\",\"times\":{}}");
         assert_int_equal(parse(text, &after, &err), 0);
         assert_int_equal(after.exit_code, -1);
+        assert_false(after.hand_over_deleted);
         assert_int_equal(after.job.id, 0);
         assert_null(after.spec);
 }

@@ -38,7 +38,6 @@ from moto.moto_server.werkzeug_app import (
 from moto.sqs.models import Queue, SQSBackend
 from werkzeug.serving import BaseWSGIServer, make_server
 
-
 REASON_TAG = "local-cloud:reason"
 
 
