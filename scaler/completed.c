@@ -2,11 +2,10 @@
 
 /*
  * The job has ended; the message comes from GitHub's completed event. Its machine may still be on.
- * Emits how long the job ran, and removes what its machine may have left: the hand-over parameter,
- * which the machine should have deleted itself, and, if the spec says terminate_on_completed, the
- * instance, unless its runner has taken another job. A job that failed since EC2 took its machine
- * back is followed until it may be run again. A message for which this fails is delivered
- * again.
+ * Emits how long the job ran. If the spec says terminate_on_completed, ends the machine, unless its
+ * runner has taken another job. A job that failed since EC2 took its machine back is followed until
+ * it may be run again. A message for which this fails is delivered again. (What a machine leaves
+ * behind is removed by `instance`, which hears from the agent whether there is anything.)
  */
 
 #include "handler.h"
@@ -24,7 +23,6 @@
 #include "job/loss.h"
 #include "job/token_requests.h"
 #include "machine/leftovers.h"
-#include "machine/stores.h"
 
 /* A batch, and the job of each of its records. */
 struct completed {
@@ -218,33 +216,6 @@ static void follow_losses(struct scaler *scaler, struct completed *completed)
         }
 }
 
-/* Deletes the hand-overs of all machines of the batch. A failure fails their records. */
-static void delete_parameters(struct scaler *scaler, struct completed *completed)
-{
-        const struct job *jobs = completed->jobs;
-        struct batch *batch = completed->batch;
-        _cleanup_free_ const char **instances = mem_alloc(batch->n_records * sizeof(char *));
-        _cleanup_(stores_release) struct stores stores = {0};
-        struct aws *aws;
-        struct err err;
-        size_t n = 0;
-        int r;
-
-        for (size_t i = 0; i < batch->n_records; i++)
-                if (ec2_is_instance_id(jobs[i].runner_name))
-                        instances[n++] = jobs[i].runner_name;
-        if (n == 0)
-                return;
-        r = scaler_aws(scaler, &aws, &err);
-        if (r == 0) {
-                stores_init(&stores, completed->config, aws);
-                r = leftovers_delete_handovers(scaler, stores.for_new, instances, n, &err);
-        }
-        for (size_t i = 0; r < 0 && i < batch->n_records; i++)
-                if (batch->records[i].result == 0 && ec2_is_instance_id(jobs[i].runner_name))
-                        record_fail(scaler, &batch->records[i], r, &err);
-}
-
 void completed_handle(struct scaler *scaler, struct batch *batch)
 {
         _cleanup_(completed_release) struct completed completed = {.batch = batch};
@@ -258,7 +229,6 @@ void completed_handle(struct scaler *scaler, struct batch *batch)
         completed.jobs = mem_alloc(batch->n_records * sizeof(struct job));
         batch_each(scaler, batch, handle_record, &completed);
         follow_losses(scaler, &completed);
-        delete_parameters(scaler, &completed);
         for (size_t i = 0; i < batch->n_records; i++)
                 record_judge(&batch->records[i]);
 }

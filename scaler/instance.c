@@ -10,7 +10,8 @@
  *      machine ended   its job is given back if none started on it, or reported as lost if one was
  *                      running; the parameter and the runner's registration are removed. A job that
  *                      was lost since EC2 took the machine back is followed until it may be run
- *                      again
+ *                      again. All that only if the agent has not reported that its job succeeded
+ *                      and that it deleted its parameter
  *
  * An event for which this fails is delivered again.
  */
@@ -98,6 +99,16 @@ static void add_machine(
         memcpy(machine->id, id, strlen(id) + 1);
 }
 
+/* EC2 is not asked for a machine that told itself that it would leave nothing. */
+static bool needs_nothing(const struct machines *machines, enum event_kind kind, const char *id)
+{
+        if (kind != EVENT_ENDED || !report_was_clean(machines->scaler, id))
+                return false;
+        log_info(&machines->scaler->log, "machine ended, and left nothing",
+                LOG_TEXT("instance", id));
+        return true;
+}
+
 static int read_ec2_event(struct machines *machines, struct record *record, enum event_kind kind,
         const cJSON *event, struct err *err)
 {
@@ -109,7 +120,8 @@ static int read_ec2_event(struct machines *machines, struct record *record, enum
                 return err_prefix(err, r, "EC2's event");
         if (!ec2_is_instance_id(id))
                 return err_set(err, -EBADMSG, "EC2's event: \"%.40s\" is not an instance id", id);
-        if (kind != EVENT_ENDED || (state && strcmp(state, "terminated") == 0))
+        if ((kind != EVENT_ENDED || (state && strcmp(state, "terminated") == 0)) &&
+                !needs_nothing(machines, kind, id))
                 add_machine(machines, record, kind, id);
         return 0;
 }

@@ -40,7 +40,7 @@ static const struct handler handlers[] = {
                 .handle_batch = register_handle},
         {"in_progress", "a runner took the job: emit queue time, tag the instance",
                 .handle_batch = in_progress_handle},
-        {"completed", "the job ended: emit run time, remove its machine's leftovers, follow a loss",
+        {"completed", "the job ended: emit run time, follow a loss",
                 .handle_batch = completed_handle},
         {"instance",
                 "agents' reports, spot warnings, ends of machines: "

@@ -56,6 +56,7 @@ struct scaler {
         struct recent runs;         /* of public repositories, and whether forks' (job/fork.h) */
         struct recent shown;        /* notifications that people have seen */
         struct recent reported;     /* launches and stages that were told, or given back */
+        struct recent clean;        /* machines that have left nothing (job/handle_report.h) */
 
         /* Of one event. */
         int64_t deadline_ms;          /* wall clock: when Lambda ends the process; 0 = never */

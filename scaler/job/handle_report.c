@@ -10,6 +10,7 @@
 #include "handle_report.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "exchange/report.h"
 #include "give_back.h"
@@ -20,6 +21,9 @@
 /* GitHub assigns a waiting job to a listening runner at once, and a job that another runner dropped
  * after a minute. */
 #define LISTENED_ENOUGH_MS (60 * MSEC_PER_SEC)
+
+/* From a machine's last report to EC2's event of its end. */
+#define CLEAN_KEPT_MS (15 * 60 * MSEC_PER_SEC)
 
 /* Whether no job has started on the machine. */
 static bool was_idle(const struct report *report)
@@ -78,6 +82,22 @@ static int handle_early_end_once(
         return r;
 }
 
+/* -- ends that are as they should be -- */
+
+/* A job that failed may have been lost with its machine. */
+static bool is_clean(const struct report *report)
+{
+        return report->stage == REPORT_FINISHED && report->hand_over_deleted && report->result &&
+               strcmp(report->result, "Succeeded") == 0;
+}
+
+bool report_was_clean(const struct scaler *scaler, const char *id)
+{
+        return recent_has(&scaler->clean, id, clock_monotonic_ms(scaler->clock));
+}
+
+/* -- all of them -- */
+
 int handle_report(
         struct scaler *scaler, const cJSON *event, char idle[static EC2_ID_SIZE], struct err *err)
 {
@@ -94,6 +114,9 @@ int handle_report(
                 LOG_NUMBER("job", report.job.id), LOG_TEXT("repository", report.job.repository),
                 LOG_TEXT("result", report.result));
         report_metrics_emit(scaler, &report);
+        if (is_clean(&report))
+                recent_note(&scaler->clean, report.instance_id,
+                        clock_monotonic_ms(scaler->clock) + CLEAN_KEPT_MS);
         if (report.stage == REPORT_FAILED || report.stage == REPORT_INTERRUPTED)
                 return handle_early_end_once(scaler, &report, expires_ms, err);
         if (report.stage != REPORT_IDLE)

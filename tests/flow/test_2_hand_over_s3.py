@@ -321,11 +321,6 @@ def adopt_without_object(stage):
     return len(stage.objects()) == 1
 
 
-def complete(stage):
-    job = job_message(action="completed", runner_name=launched(stage))
-    return failures(stage.invoke("completed", batch(stage, "CompletedQueue", job))) == []
-
-
 def end(stage):
     return ended(stage, launched(stage)) == []
 
@@ -362,7 +357,6 @@ NEEDS = [
     ("register", "s3:PutObject", hand_over),
     ("register", "s3:GetObject", adopt),
     ("register", "s3:ListBucket", adopt_without_object),
-    ("completed", "s3:DeleteObject", complete),
     ("instance", "s3:GetObject", end),
     ("instance", "s3:DeleteObject", end),
     ("instance", "s3:ListBucket", end_without_object),

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""completed: how long a job ran, and the second line of cleaning up after it."""
+"""completed: how long a job ran, and machines that do not end themselves."""
 
 from __future__ import annotations
 
-import pytest
 from helpers import (
     batch,
     complaints,
@@ -16,9 +15,7 @@ from helpers import (
     queued,
 )
 
-from cloud.faults import Cut, Error, Throttle
-
-DELETE = ("ssm", "DeleteParameters")
+from cloud.faults import Error
 
 
 def completed(cloud, *jobs, **options):
@@ -55,40 +52,16 @@ def test_a_job_that_never_ran_is_no_run_time(stage):
     assert [line["message"] for line in log(stage, "completed")].count("job completed") == 4
 
 
-def test_parameters_that_machines_left_behind_go_in_one_call(stage):
-    names = list(launched(stage, 3))
-    jobs = [ended(number, name) for number, name in enumerate([*names, "i-0000000000000dead"], 1)]
-    assert completed(stage, *jobs) == []
-    assert stage.parameters() == []
-    assert len(stage.calls.of(*DELETE, role="CompletedRole")) == 1
-    (line,) = [line for line in log(stage, "completed") if "left behind" in line["message"]]
-    assert line["count"] == 3
-    assert len(stage.instances()) == 3  # they end by themselves
-
-
-def test_what_is_no_instance_of_ours_has_no_parameter(stage):
-    odd = ["my-server", "i-", "i-0123456789ABCDEF", "i-0123456789abcdef/../../config", "i-é"]
-    assert completed(stage, *(ended(runner=name) for name in odd)) == []
-    assert stage.calls.of(*DELETE) == []
-
-
-@pytest.mark.parametrize("fault", [Throttle(), Cut(before=False), Error("InternalServerError")])
-def test_a_bad_moment_passes(stage, fault):
-    (name,) = launched(stage)
-    stage.faults.add(*DELETE, times=1, fault=fault)
-    assert completed(stage, ended(runner=name)) == []
-    assert stage.parameters() == []
-
-
 def test_the_right_messages_come_again(stage):
-    (name,) = launched(stage)
-    stage.faults.add(*DELETE, fault=Error("AccessDeniedException", 400, "not you"))
-    jobs = [ended(1, runner=""), ended(2, runner=name), "{}"]
-    assert completed(stage, *jobs) == ["message-2", "message-3"]
-    assert "not you" in complaints(stage, "completed")
-    stage.faults.clear()
-    assert completed(stage, jobs[1], receives=2) == []
-    assert stage.parameters() == []
+    jobs = [ended(1, runner=""), ended(2, runner="my-server"), "{}"]
+    assert completed(stage, *jobs) == ["message-3"]
+
+
+def test_a_job_that_succeeded_costs_no_call(stage):
+    assert completed(stage, ended(1)) == []
+    before = len(stage.calls)
+    assert completed(stage, *(ended(number) for number in range(2, 12))) == []
+    assert len(stage.calls) == before
 
 
 # -- terminate_on_completed ------------------------------------------------------------------------
@@ -105,7 +78,7 @@ def test_a_machine_is_ended_where_its_image_does_not_do_it(stage):
     configure(stage, terminate_on_completed=True)
     ((name, runner),) = launched(stage).items()
     assert completed(stage, ended(runner=name, runner_id=runner.id)) == []
-    assert (stage.instances(), stage.parameters(), stage.github.left()) == ([], [], [])
+    assert (stage.instances(), stage.github.left()) == ([], [])
     assert completed(stage, ended(runner=name, runner_id=runner.id)) == []  # delivered twice
 
 

@@ -439,3 +439,33 @@ def test_a_spot_loss_reaches_people_with_the_job_s_url(make_cloud, inboxes):
     card = message["attachments"][0]["content"]
     assert card["actions"][0]["url"].endswith(f"/job/{job.id}")
     assert card["body"][0]["text"].startswith("Job lost")
+
+
+# -- machines that say that they leave nothing -----------------------------------------------------
+
+
+def clean_report(stage, name):
+    ticket = tickets.sign(tickets.content(stage, TIMES, instance=name))
+    told = {"result": "Succeeded", "hand_over_deleted": True, "ticket": ticket}
+    return report(stage, "finished", **told)
+
+
+def test_a_machine_that_left_nothing_is_not_looked_for(stage):
+    name = launched(stage)
+    assert instance(stage, clean_report(stage, name)) == []
+    before = len(stage.calls)
+    stage.client("ec2").terminate_instances(InstanceIds=[name])
+    assert instance(stage, ended(name)) == []
+    assert len(stage.calls) == before
+
+
+def test_a_hand_over_that_was_stored_again_meanwhile_is_found_by_recover(stage):
+    """A PutParameter without an answer is repeated, when the agent may have deleted what it put."""
+    name = launched(stage)
+    stage.client("ec2").terminate_instances(InstanceIds=[name])
+    assert instance(stage, clean_report(stage, name), ended(name)) == []
+    (left,) = stage.parameters()
+    stored = {"Parameters": [{"Name": left, "LastModifiedDate": 1.7e9}]}
+    stage.faults.add("ssm", "DescribeParameters", times=1, fault=Body(json.dumps(stored).encode()))
+    assert stage.invoke("recover", {"source": "aws.events"})["abandoned"] == 1
+    assert stage.parameters() == []

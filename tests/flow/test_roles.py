@@ -240,7 +240,6 @@ NEEDS = [
     ("in_progress", "sqs:SendMessage", bury("in_progress", "InProgressQueue")),
     ("in_progress", AGAIN, come_again("in_progress", "InProgressQueue")),
     ("completed", "ssm:GetParameter", complete),
-    ("completed", "ssm:DeleteParameters", complete),
     ("completed", "ec2:TerminateInstances", complete),
     ("completed", "ec2:DescribeInstances", fail),
     ("completed", "sqs:SendMessage", bury("completed", "CompletedQueue")),

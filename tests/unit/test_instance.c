@@ -370,6 +370,85 @@ static void a_machine_that_ended_well_costs_no_call_to_github(void **state)
                 stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
 }
 
+#define CLEAN ",\"result\":\"Succeeded\",\"hand_over_deleted\":true"
+
+static void hear(struct stage *stage, const char *name, const char *members)
+{
+        _cleanup_free_ char *ticket = signed_ticket(STAGE_TICKET_KEY, SIGNED_CONTENT("0"));
+        _cleanup_free_ char *event = report_event(name, ticket, members);
+
+        assert_string_equal(stage_one(stage, instance_handle, event), STAGE_NONE_FAILED);
+}
+
+static void a_machine_that_has_said_that_it_leaves_nothing_costs_no_call(void **state)
+{
+        struct stage *stage = *state;
+
+        hear(stage, "finished", CLEAN);
+        for (int i = 0; i < 2; i++)
+                assert_string_equal(
+                        stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        assert_logged(stage, "machine ended, and left nothing\",\"instance\":\"i-00000001");
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
+static void assert_looked_after(struct stage *stage)
+{
+        expect_described_as(stage, "i-00000001", "Client.InstanceInitiatedShutdown", WITH_JOB);
+        expect_no_parameter(stage);
+        assert_string_equal(
+                stage_one(stage, instance_handle, ENDED("i-00000001")), STAGE_NONE_FAILED);
+        assert_not_logged(stage, "and left nothing");
+}
+
+/* What the agent does not say, or says of its start, is looked for; so is a job that failed, which
+ * may be a loss. */
+static void any_other_machine_that_ends_is_looked_after(void **state)
+{
+        static const struct {
+                const char *stage;
+                const char *members;
+        } rows[] = {
+                {"finished", ",\"result\":\"Succeeded\""},
+                {"finished", ",\"result\":\"Failed\",\"hand_over_deleted\":true"},
+                {"finished", ",\"hand_over_deleted\":true"},
+                {"finished", ",\"result\":\"Succeeded\",\"hand_over_deleted\":\"true\""},
+                {"job_started", CLEAN},
+                {"ready", CLEAN},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                hear(stage, rows[i].stage, rows[i].members);
+                assert_looked_after(stage);
+        }
+}
+
+static void what_a_machine_has_said_is_not_kept_for_ever(void **state)
+{
+        struct stage *stage = *state;
+
+        hear(stage, "finished", CLEAN);
+        http_sleep(scaler_http(&stage->scaler), 16 * 60 * MSEC_PER_SEC);
+        stage->scaler.config_read_ms = clock_monotonic_ms(stage->scaler.clock);
+        assert_looked_after(stage);
+}
+
+/* Another stack's ticket, and none at all. */
+static void what_nobody_signed_keeps_no_machine_from_being_looked_after(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 2; i++) {
+                _cleanup_free_ char *ticket = signed_ticket("another", SIGNED_CONTENT("0"));
+                _cleanup_free_ char *event = report_event("finished", i ? ticket : NULL, CLEAN);
+
+                assert_string_equal(stage_one(stage, instance_handle, event), STAGE_NONE_FAILED);
+                assert_logged(stage, "report refused and dropped");
+                assert_looked_after(stage);
+        }
+}
+
 static void a_runner_that_cannot_be_removed_is_a_failure(void **state)
 {
         struct stage *stage = *state;
@@ -700,6 +779,10 @@ int main(void)
                 TEST(a_runner_without_a_hand_over_is_looked_for),
                 TEST(a_machine_that_ended_well_costs_no_call_to_github),
                 TEST(what_a_machine_left_is_removed),
+                TEST(a_machine_that_has_said_that_it_leaves_nothing_costs_no_call),
+                TEST(any_other_machine_that_ends_is_looked_after),
+                TEST(what_a_machine_has_said_is_not_kept_for_ever),
+                TEST(what_nobody_signed_keeps_no_machine_from_being_looked_after),
                 TEST(a_runner_that_cannot_be_removed_is_a_failure),
                 TEST(a_job_lost_with_its_machine_is_told),
                 TEST(a_spot_warning_is_told_where_a_job_runs),
