@@ -52,6 +52,7 @@ void scaler_release(struct scaler *scaler)
         scaler_forget_github(scaler);
         config_free(MEM_STEAL(scaler->config));
         config_free(MEM_STEAL(scaler->config_before));
+        references_forget(&scaler->references);
         if (scaler->aws)
                 aws_release(scaler->aws);
         free(MEM_STEAL(scaler->aws));
@@ -67,6 +68,7 @@ void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)
         scaler->deadline_ms = deadline_ms;
         scaler->config_borrowed = false;
         config_free(MEM_STEAL(scaler->config_before));
+        references_forget(&scaler->references);
         log_context_clear(&scaler->log);
 }
 
@@ -168,6 +170,24 @@ int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err)
         return 0;
 }
 
+/* Takes the value of REFERENCE, an ssm: one, if it was read with others, or is now: 1, or 0 where
+ * it has to be read by itself, or negative. */
+static int take_read(struct scaler *scaler, const char *reference, struct buf *ret, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call =
+                references_read(&scaler->references, reference, scaler->aws);
+        int r = 0;
+
+        if (call)
+                r = references_read_answer(&scaler->references, scaler_call(scaler, call), err);
+        if (r < 0 && !scaler->references.is_read)
+                return r;
+        if (r < 0)
+                log_warning(&scaler->log, "settings are read one by one, which takes more calls",
+                        LOG_TEXT("error", err->text));
+        return references_take(&scaler->references, reference, ret) ? 1 : 0;
+}
+
 /* Opens AWS only for an ssm: reference, and for an env: reference, which may lead to one. */
 int scaler_resolve_variable(
         struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
@@ -182,8 +202,10 @@ int scaler_resolve_variable(
         }
         if (strncmp(reference, "ssm:", 4) == 0) {
                 r = scaler_aws(scaler, &aws, err);
-                if (r < 0)
-                        return err_prefix(err, r, "%s", name);
+                if (r == 0)
+                        r = take_read(scaler, reference, ret, err);
+                if (r != 0)
+                        return r < 0 ? err_prefix(err, r, "%s", name) : 0;
         } else if (strncmp(reference, "env:", 4) == 0) {
                 (void)scaler_aws(scaler, &aws, NULL);
         }

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/recent.h"
 #include "config/config.h"
+#include "config/references.h"
 #include "github/github.h"
 #include "http/http.h"
 
@@ -37,6 +38,7 @@ struct scaler {
         int log_fd; /* of logs and metrics */
         struct http *http;
         struct aws *aws;
+        struct references references;
         struct config *config;
         int64_t config_read_ms; /* monotonic */
         struct github *github;

@@ -195,11 +195,19 @@ int ssm_get_parameters_answer(const struct http_call *call, cJSON **ret_paramete
 {
         _cleanup_json_secret_ cJSON *answer = NULL;
         _cleanup_json_secret_ cJSON *found = NULL;
+        struct aws_error error = {0};
         const cJSON *parameter;
-        int r = aws_accepted_json(call, &answer, err);
+        int r = aws_outcome(call, &error, err);
 
+        if (r == AWS_REFUSED)
+                return aws_refused(call, &error, err);
+        if (r < 0)
+                return call->result < 0 ? r : unexpected(call, r, err);
+        r = aws_json_answer(call, &answer, err);
         if (r < 0)
                 return r;
+        if (!cJSON_IsArray(json_get(answer, "Parameters")))
+                return err_set(err, -EBADMSG, "GetParameters: Parameters: an array is needed");
         found = cJSON_CreateObject();
         cJSON_ArrayForEach (parameter, json_get(answer, "Parameters")) {
                 const char *name = json_string(parameter, "Name");

@@ -105,7 +105,7 @@ char *report_print(const struct report *report)
         if (report->runner_id > 0)
                 json_add_integer(detail, "runner_id", report->runner_id);
         if (report->hand_over_deleted)
-                cJSON_AddTrueToObject(detail, "hand_over_deleted");
+                json_add_boolean(detail, "hand_over_deleted", true);
         if (report->exit_code >= 0)
                 json_add_integer(detail, "exit_code", report->exit_code);
         if (report->job.id > 0)

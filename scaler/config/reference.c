@@ -38,27 +38,50 @@ static void drop_line_break(struct buf *value)
                 value->data[--value->size] = '\0';
 }
 
+int reference_keep(const char *text, struct buf *ret)
+{
+        buf_clear(ret);
+        if (buf_add_string(ret, text) < 0) {
+                buf_clear(ret);
+                return -EFBIG;
+        }
+        drop_line_break(ret);
+        return 0;
+}
+
+static int read_parameter(
+        const struct resolver *resolver, const struct http_call *call, const char *name)
+{
+        _cleanup_(ssm_free_parameters) cJSON *found = NULL;
+        const char *value;
+        int r = ssm_get_parameters_answer(call, &found, resolver->err);
+
+        if (r < 0)
+                return err_prefix(resolver->err, r, "SSM parameter %s", name);
+        value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(found, name));
+        if (!value) {
+                err_set(resolver->err, 0, "SSM parameter %s does not exist", name);
+                return REFERENCE_ABSENT;
+        }
+        r = reference_keep(value, resolver->ret);
+        return r < 0 ? err_set(resolver->err, r, "SSM parameter %s is larger than %zu bytes", name,
+                               resolver->ret->limit)
+                     : 0;
+}
+
+/* By the call that reads several as well (references.h): so a role needs one permission. */
 static int resolve_ssm(struct resolver *resolver, const char *name)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        int r;
 
         if (!resolver->aws)
                 return err_set(resolver->err, -EINVAL,
                         "ssm:%s: SSM parameters cannot be read here; use file: or env:", name);
-        call = ssm_get_parameter(resolver->aws, name);
+        call = ssm_get_parameters(resolver->aws, &name, 1);
         if (resolver->limit_ms > 0 && call->timeout_ms > resolver->limit_ms)
                 call->timeout_ms = resolver->limit_ms;
         http_perform(resolver->http, call);
-        r = ssm_get_parameter_answer(call, resolver->ret, resolver->err);
-        if (r < 0)
-                return err_prefix(resolver->err, r, "SSM parameter %s", name);
-        if (r == SSM_NOT_FOUND) {
-                err_set(resolver->err, 0, "SSM parameter %s does not exist", name);
-                return REFERENCE_ABSENT;
-        }
-        drop_line_break(resolver->ret);
-        return 0;
+        return read_parameter(resolver, call, name);
 }
 
 static int resolve_file(struct resolver *resolver, const char *path)

@@ -34,3 +34,7 @@ struct http;
  */
 int reference_resolve(const char *reference, struct http *http, int64_t limit_ms, struct aws *aws,
         struct buf *ret, struct err *err);
+
+/* Stores TEXT, which is the value of a parameter, in RET as reference_resolve() does: 0, or -EFBIG.
+ */
+int reference_keep(const char *text, struct buf *ret);

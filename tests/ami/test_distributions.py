@@ -10,6 +10,7 @@ import re
 import shutil
 
 import pytest
+
 from ami.root import PROJECT, make_programs
 
 RELEASES = {

@@ -4,6 +4,7 @@
 import re
 
 import pytest
+
 from ami.root import WRITTEN_AGAIN
 
 ENVIRONMENT = {

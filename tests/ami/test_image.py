@@ -6,6 +6,7 @@ import stat
 import subprocess
 
 import pytest
+
 from ami.root import WRITTEN_AGAIN
 
 

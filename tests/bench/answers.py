@@ -81,6 +81,14 @@ def parameter(folder: Path, name: str, value: str) -> None:
     write(folder, f"GetParameter.{name.rpartition('/')[2]}", {"Parameter": {"Value": value}})
 
 
+def settings(folder: Path, values: dict[str, str]) -> None:
+    """Write what SSM answers about the configuration and secrets, alone and together."""
+    for name, value in values.items():
+        parameter(folder, name, value)
+    found = [{"Name": name, "Value": value} for name, value in values.items()]
+    write(folder, "GetParameters", {"Parameters": found})
+
+
 def job(number: int) -> Job:
     """Make a queued job."""
     return Job(34_000_000_000 + number, 12_000_000_000 + number, REPOSITORY, LABELS)
@@ -181,9 +189,12 @@ def write_scaler(folder: Path, event: Any, batch: int = 0) -> None:
         {"token": "ghs_" + "x" * 36, "expires_at": hour.strftime("%Y-%m-%dT%H:%M:%SZ")},
     )
     write(folder, "generate-jitconfig", {"runner": {"id": 23}, "encoded_jit_config": jit()})
-    parameter(folder, "/scale-agent/config", json.dumps(CONFIG))
-    parameter(folder, "/scale-agent/github/webhook-secret", SECRET)
-    parameter(folder, "/scale-agent/github/private-key", make_app_key()[0])
+    values = {
+        "config": json.dumps(CONFIG),
+        "github/webhook-secret": SECRET,
+        "github/private-key": make_app_key()[0],
+    }
+    settings(folder, {f"/scale-agent/{name}": value for name, value in values.items()})
     parameter(folder, "/scale-agent/ticket-key", "0123456789abcdef" * 4)
 
 

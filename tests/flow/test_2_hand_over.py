@@ -251,17 +251,22 @@ def test_a_token_that_was_taken_back_is_replaced(stage):
     assert len(stage.parameters()) == len(stage.instances()) == 2
 
 
+def config_of(value):
+    return Body(json.dumps({"Parameters": [{"Name": CONFIG, "Value": value}]}).encode())
+
+
+CONFIG = "/scale-agent/config"
 SETTINGS = {
-    "config is garbage": ("*/config", Body(b"\x00\xff"), "GetParameter"),
-    "config is empty": ("*/config", Body(b'{"Parameter":{"Value":""}}'), "SCALE_AGENT_CONFIG"),
-    "config is no text": ("*/config", Body(b'{"Parameter":{"Value":5}}'), "SCALE_AGENT_CONFIG"),
-    "key is missing": ("*/private-key", Error("ParameterNotFound", 400), "GITHUB_PRIVATE_KEY"),
+    "config is garbage": (Body(b"\x00\xff"), "GetParameters"),
+    "config is empty": (config_of(""), "SCALE_AGENT_CONFIG"),
+    "config is no text": (config_of(5), "SCALE_AGENT_CONFIG"),
+    "config is missing": (Body(b'{"Parameters":[]}'), "SSM parameter /scale-agent/config"),
 }
 
 
-@pytest.mark.parametrize(("name", "fault", "words"), list(SETTINGS.values()), ids=list(SETTINGS))
-def test_while_settings_make_no_sense_jobs_wait_and_people_are_told(stage, name, fault, words):
-    stage.faults.add("ssm", "GetParameter", match={"Name": name}, fault=fault)
+@pytest.mark.parametrize(("fault", "words"), list(SETTINGS.values()), ids=list(SETTINGS))
+def test_while_settings_make_no_sense_jobs_wait_and_people_are_told(stage, fault, words):
+    stage.faults.add("ssm", "GetParameters", match={"Names": f"*{CONFIG}*"}, fault=fault)
     assert queued(stage, job_message(1), job_message(2)) == []
     (notification,) = told(stage)
     assert words in notification["facts"]["Said last"]
@@ -272,13 +277,18 @@ def test_while_settings_make_no_sense_jobs_wait_and_people_are_told(stage, name,
     assert handed_over(stage) == [1, 2]
 
 
-def test_a_key_that_cannot_sign_parks_the_jobs_until_it_is_replaced(stage):
-    no_key = Body(b'{"Parameter":{"Value":"?"}}')
-    stage.faults.add("ssm", "GetParameter", match={"Name": "*/private-key"}, fault=no_key)
+@pytest.mark.parametrize(
+    ("key", "words"), [("?", "private key is not PEM"), (None, "GITHUB_PRIVATE_KEY")]
+)
+def test_a_key_that_cannot_sign_parks_the_jobs_until_it_is_replaced(stage, key, words):
+    if key:
+        stage.put_document("github/private-key", key)
+    else:
+        stage.client("ssm").delete_parameter(Name="/scale-agent/github/private-key")
     assert queued(stage, job_message()) == []
-    assert "private key is not PEM" in told(stage)[-1]["facts"]["Said last"]
+    assert words in told(stage)[-1]["facts"]["Said last"]
     assert nothing_is_left(stage)
-    stage.faults.clear()
+    stage.put_document("github/private-key", stage.github.private_key)
     forget(stage, "queued")
     assert queued(stage, sent(stage, "ParkedQueue")[0]["Body"]) == []
     assert handed_over(stage) == [1]

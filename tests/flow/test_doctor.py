@@ -76,9 +76,8 @@ def test_it_takes_few_calls(stage, doctor):
     assert len(stage.github.api.calls) == 6
     called = [call.action for call in stage.aws.calls]
     assert called == [
-        "GetParameter", "GetParameter", "GetParameter", "DescribeLaunchTemplateVersions",
-        "DescribeImages", "DescribeSubnets", "DescribeInstanceTypeOfferings", "GetServiceQuota",
-        "GetServiceSetting",
+        "GetParameters", "GetParameters", "DescribeLaunchTemplateVersions", "DescribeImages",
+        "DescribeSubnets", "DescribeInstanceTypeOfferings", "GetServiceQuota", "GetServiceSetting",
     ]  # fmt: skip
 
 

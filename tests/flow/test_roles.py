@@ -7,6 +7,7 @@ import json
 
 import boto3
 import pytest
+import tickets
 from botocore.exceptions import ClientError
 from helpers import (
     LABELS,
@@ -149,6 +150,13 @@ def end(cloud):
     return failures(cloud.invoke("instance", batch(cloud, "InstanceQueue", event))) == []
 
 
+def hear(cloud):
+    """A report, whose ticket is checked."""
+    cloud.put_document("ticket-key", tickets.KEY)
+    event = batch(cloud, "InstanceQueue", tickets.report(cloud, "ready", {}))
+    return failures(cloud.invoke("instance", event)) == []
+
+
 def lose(cloud):
     name = launched(cloud)
     cloud.github.registry.find(f"repos/{REPOSITORY}", name)[0].busy = True
@@ -217,9 +225,9 @@ def notify(cloud):
 
 # (handler, action, what needs it): all that the functions' roles allow, see the first test.
 NEEDS = [
-    ("webhook", "ssm:GetParameter", run_webhook),
+    ("webhook", "ssm:GetParameters", run_webhook),
     ("webhook", "sqs:SendMessage", run_webhook),
-    ("queued", "ssm:GetParameter", run_queued),
+    ("queued", "ssm:GetParameters", run_queued),
     ("queued", "ec2:RunInstances", run_queued),
     ("queued", "ec2:CreateTags", run_queued),
     ("queued", "iam:PassRole", run_queued),
@@ -229,6 +237,7 @@ NEEDS = [
     ("queued", "ssm:GetParametersByPath", read_breakers),
     ("queued", AGAIN, come_again("queued", "QueuedQueue")),
     ("register", "ssm:GetParameter", run_queued),
+    ("register", "ssm:GetParameters", run_queued),
     ("register", "ssm:PutParameter", run_queued),
     ("register", "ssm:AddTagsToResource", run_queued),
     ("register", "sqs:SendMessage", run_queued),
@@ -239,12 +248,12 @@ NEEDS = [
     ("in_progress", "ec2:DescribeInstances", start_elsewhere),
     ("in_progress", "sqs:SendMessage", bury("in_progress", "InProgressQueue")),
     ("in_progress", AGAIN, come_again("in_progress", "InProgressQueue")),
-    ("completed", "ssm:GetParameter", complete),
+    ("completed", "ssm:GetParameters", complete),
     ("completed", "ec2:TerminateInstances", complete),
     ("completed", "ec2:DescribeInstances", fail),
     ("completed", "sqs:SendMessage", bury("completed", "CompletedQueue")),
     ("completed", AGAIN, come_again("completed", "CompletedQueue")),
-    ("instance", "ssm:GetParameter", end),
+    ("instance", "ssm:GetParameter", hear),
     ("instance", "ssm:DeleteParameters", end),
     ("instance", "ssm:GetParameters", end),
     ("instance", "ec2:DescribeInstances", end),
@@ -253,14 +262,13 @@ NEEDS = [
     ("instance", "ssm:GetParametersByPath", lose_spot),
     ("instance", "ssm:PutParameter", lose_spot),
     ("instance", AGAIN, come_again("instance", "InstanceQueue")),
-    ("watch", "ssm:GetParameter", watch),
+    ("watch", "ssm:GetParameters", watch),
     ("watch", "ssm:DeleteParameters", watch),
     ("watch", "ec2:DescribeInstances", watch),
     ("watch", "sqs:SendMessage", watch),
     ("watch", "ssm:GetParametersByPath", look_at_breakers),
     ("watch", "ssm:PutParameter", look_at_breakers),
     ("watch", AGAIN, come_again("watch", "WatchQueue")),
-    ("recover", "ssm:GetParameter", sweep),
     ("recover", "ssm:DescribeParameters", sweep),
     ("recover", "ssm:GetParameters", sweep),
     ("recover", "ssm:DeleteParameters", sweep),
@@ -270,7 +278,7 @@ NEEDS = [
     ("recover", "sqs:SendMessage", sweep),
     ("dead_letter", "sqs:SendMessage", tell),
     ("dead_letter", AGAIN, come_again("dead_letter", "DeadLetters")),
-    ("notify", "ssm:GetParameter", notify),
+    ("notify", "ssm:GetParameters", notify),
     ("notify", AGAIN, come_again("notify", "NotifyQueue")),
 ]
 

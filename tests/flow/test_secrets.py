@@ -21,7 +21,8 @@ TEAMS = "notify/teams-webhook-urls"
 SLACK = "notify/slack-webhook-urls"
 WINDOW = 16  # so many characters of a secret in a row are a leak
 LEAK = base64.b64encode(b"what an answer that was cut off would have given away " * 3).decode()
-PARAMETER = json.dumps({"Parameter": {"Value": LEAK}}).encode()
+KEY = {"Name": "/scale-agent/github/private-key", "Value": LEAK}
+PARAMETER = json.dumps({"Parameters": [KEY]}).encode()
 DEBUG = {"LOG_LEVEL": "debug"}
 
 
@@ -204,9 +205,9 @@ BROKEN = {
         "github", "actions/generate-*",
         Body(f'{{"runner":{{"id":5}},"encoded_jit_config":"{LEAK * 200}"}}'.encode(), 201),
     ),
-    "key": ("ssm", "GetParameter", Body(PARAMETER[:-3])),
-    "key that is none": ("ssm", "GetParameter", Body(PARAMETER)),
-    "key with an error": ("ssm", "GetParameter", Body(PARAMETER, 500)),
+    "key": ("ssm", "GetParameters", Body(PARAMETER[:-3])),
+    "key that is none": ("ssm", "GetParameters", Body(PARAMETER)),
+    "key with an error": ("ssm", "GetParameters", Body(PARAMETER, 500)),
     "store that quotes": (
         "ssm", "PutParameter",
         Error("ValidationException", 400, f"Value '{LEAK}' at 'value' failed to satisfy"),
@@ -217,8 +218,14 @@ BROKEN = {
 @pytest.mark.parametrize(("service", "action", "fault"), list(BROKEN.values()), ids=list(BROKEN))
 def test_answers_that_make_no_sense_are_not_quoted(make_stage, service, action, fault):
     stage = make_stage(environment=DEBUG)
-    names = {"GetParameter": "*private-key", "PutParameter": "*/runners/*"}
-    match = {"Name": names[action]} if action in names else {}
+    matches = {
+        "GetParameters": {"Names": "['*private-key']"},  # after it could not be read with others
+        "PutParameter": {"Name": "*/runners/*"},
+    }
+    match = matches.get(action, {})
+    if action == "GetParameters":
+        denied = Error("AccessDeniedException")
+        stage.faults.add("ssm", action, match={"Names": "*, *"}, fault=denied)
     stage.faults.add(service, action, match=match, fault=fault)
     queued(stage, job_message())
     queued(stage, job_message(), receives=4)
@@ -227,9 +234,10 @@ def test_answers_that_make_no_sense_are_not_quoted(make_stage, service, action, 
 
 
 def test_a_webhook_secret_that_cannot_be_read_is_not_quoted(make_stage):
-    for content in (f'{{"Parameter":{{"Value":"{LEAK}', f'{{"Parameter":{{"Value":["{LEAK}"]}}}}'):
+    start = '{"Parameters":[{"Name":"/scale-agent/github/webhook-secret","Value":'
+    for content in (f'{start}"{LEAK}', f'{start}["{LEAK}"]}}]}}'):
         stage = make_stage(environment=DEBUG)
-        stage.faults.add("ssm", "GetParameter", fault=Body(content.encode()))
+        stage.faults.add("ssm", "GetParameters", fault=Body(content.encode()))
         delivery = stage.github.webhooks.deliver("ping", "", {})
         assert until(lambda: delivery.status)  # noqa: B023
         assert delivery.status == 503

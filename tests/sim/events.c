@@ -166,7 +166,7 @@ void machine_report(struct machine *machine, const char *stage, const char *reas
         if (!json_get(detail, "prefix"))
                 json_add_string(detail, "prefix", PREFIX);
         if (machine->has_deleted_parameter)
-                cJSON_AddTrueToObject(detail, "hand_over_deleted");
+                json_add_boolean(detail, "hand_over_deleted", true);
         add_times(machine, detail);
         world_tell(machine->world, "%s reports %s %s", machine->id, stage, reason ? reason : "");
         sent->machine = machine;
@@ -227,7 +227,7 @@ void machine_forgery(struct world *world, void *userdata)
         json_add_string(detail, "scope", "repos/" REPOSITORY);
         json_add_string(detail, "reason", "forged");
         json_add_string(detail, "result", "Succeeded");
-        cJSON_AddTrueToObject(detail, "hand_over_deleted");
+        json_add_boolean(detail, "hand_over_deleted", true);
         cJSON_AddItemToObject(detail, "job", forged_job(world));
         json_add_integer(times, "agent", 1);
         add_some_ticket(machine, detail);

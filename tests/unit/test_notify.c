@@ -177,8 +177,8 @@ static void without_channels_it_is_only_logged(void **state)
 
         unsetenv("TEAMS_WEBHOOK_URLS");
         setenv("SLACK_WEBHOOK_URLS", "ssm:/p/slack", 1);
-        script_expect(stage->script, "POST", STAGE_SSM, "/p/slack", 400,
-                "{\"__type\":\"ParameterNotFound\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/slack", 200,
+                "{\"Parameters\":[],\"InvalidParameters\":[\"/p/slack\"]}");
         assert_string_equal(notify_once(stage, NOTE("k")), STAGE_NONE_FAILED);
         assert_logged(stage, "\"title\":\"It broke\",\"text\":\"Mend it.\"");
         assert_logged(stage, "nobody is told");

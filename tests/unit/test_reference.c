@@ -117,18 +117,22 @@ static void parameters_are_decrypted(void **state)
         struct fixture *fixture = *state;
 
         script_expect(fixture->script, "POST", "https://ssm.",
-                "{\"Name\":\"/p/a\",\"WithDecryption\":true}", 200,
-                "{\"Parameter\":{\"Value\":\"value\\n\"}}");
+                "{\"Names\":[\"/p/a\"],\"WithDecryption\":true}", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/a\",\"Value\":\"value\\n\"}]}");
         assert_int_equal(resolve(fixture, "ssm:/p/a"), 0);
         assert_string_equal(buf_string(&fixture->value), "value");
-        script_expect(fixture->script, "POST", "https://ssm.", "/p/b", 400,
-                "{\"__type\":\"ParameterNotFound\"}");
+        script_expect(fixture->script, "POST", "https://ssm.", "/p/b", 200,
+                "{\"Parameters\":[],\"InvalidParameters\":[\"/p/b\"]}");
         assert_int_equal(resolve(fixture, "ssm:/p/b"), REFERENCE_ABSENT);
         assert_string_equal(fixture->err.text, "SSM parameter /p/b does not exist");
         script_expect(fixture->script, "POST", "https://ssm.", "/p/c", 400,
                 "{\"__type\":\"AccessDeniedException\"}");
         assert_int_equal(resolve(fixture, "ssm:/p/c"), -EACCES);
         assert_contains(fixture->err.text, "SSM parameter /p/c");
+        script_expect(fixture->script, "POST", "https://ssm.", "/p/e", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/e\",\"Value\":\"seventeen letters\"}]}");
+        assert_int_equal(resolve(fixture, "ssm:/p/e"), -EFBIG);
+        assert_string_equal(fixture->err.text, "SSM parameter /p/e is larger than 16 bytes");
         script_expect(fixture->script, "POST", "https://ssm.", "/p/d", 200, "garbage");
         assert_int_equal(resolve(fixture, "ssm:/p/d"), -EBADMSG);
         assert_int_equal(reference_resolve("ssm:/p/a", fixture->http, 0, NULL, &fixture->value,

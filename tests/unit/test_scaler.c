@@ -18,7 +18,8 @@
 
 static void expect_config(struct stage *stage, const char *value)
 {
-        _cleanup_free_ char *answer = mem_format("{\"Parameter\":{\"Value\":\"%s\"}}", value);
+        _cleanup_free_ char *answer =
+                mem_format("{\"Parameters\":[{\"Name\":\"/p/config\",\"Value\":\"%s\"}]}", value);
 
         script_expect(stage->script, "POST", STAGE_SSM, "/p/config", 200, answer);
 }
@@ -110,8 +111,8 @@ static void without_a_configuration_nothing_goes_on(void **state)
         setenv("SCALE_AGENT_CONFIG", "{\"specs\":[]}", 1);
         assert_int_equal(scaler_config(&stage->scaler, &config, &err), -EINVAL);
         setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
-        script_expect(stage->script, "POST", STAGE_SSM, "/p/config", 400,
-                "{\"__type\":\"ParameterNotFound\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/config", 200,
+                "{\"Parameters\":[],\"InvalidParameters\":[\"/p/config\"]}");
         assert_int_equal(scaler_config(&stage->scaler, &config, &err), -ENOENT);
         assert_contains(err.text, "SSM parameter /p/config does not exist");
 }
@@ -126,9 +127,109 @@ static void a_line_break_behind_a_token_does_not_matter(void **state)
         scaler_forget_github(&stage->scaler);
         setenv("GITHUB_TOKEN", "ssm:/p/token", 1);
         script_expect(stage->script, "POST", STAGE_SSM, "/p/token", 200,
-                "{\"Parameter\":{\"Value\":\"ghp_x\\n\"}}");
+                "{\"Parameters\":[{\"Name\":\"/p/token\",\"Value\":\"ghp_x\\n\"}]}");
         assert_int_equal(scaler_github(&stage->scaler, &github, &err), 0);
         assert_string_equal(github_kept_token(github, 0), "ghp_x");
+}
+
+/* -- what is read with one call -- */
+
+#define BOTH                                                               \
+        "{\"Parameters\":[{\"Name\":\"/p/token\",\"Value\":\"ghp_x\\n\"}," \
+        "{\"Name\":\"/p/config\",\"Value\":\"" OTHER "\"}]}"
+
+static void begin_cold(struct stage *stage)
+{
+        config_free(MEM_STEAL(stage->scaler.config));
+        scaler_forget_github(&stage->scaler);
+        setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
+        setenv("GITHUB_TOKEN", "ssm:/p/token", 1);
+}
+
+static const char *token(struct stage *stage)
+{
+        struct github *github = NULL;
+        struct err err;
+
+        assert_int_equal(scaler_github(&stage->scaler, &github, &err), 0);
+        return github_kept_token(github, 0);
+}
+
+static void configuration_and_secrets_are_read_with_one_call(void **state)
+{
+        struct stage *stage = *state;
+
+        begin_cold(stage);
+        setenv("GITHUB_PRIVATE_KEY", "ssm:/p/token", 1); /* a name counts once */
+        script_expect(stage->script, "POST", STAGE_SSM,
+                "{\"Names\":[\"/p/config\",\"/p/token\"],\"WithDecryption\":true}", 200, BOTH);
+        assert_string_equal(first_spec(stage), "other");
+        assert_string_equal(token(stage), "ghp_x");
+        assert_int_equal(script_requests(stage->script), 1);
+        assert_null(stage->scaler.references.values->child);
+        unsetenv("GITHUB_PRIVATE_KEY");
+}
+
+/* It may have been replaced, or has to be read again for another reason. */
+static void a_value_is_given_out_once(void **state)
+{
+        struct stage *stage = *state;
+
+        begin_cold(stage);
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/token", 200, BOTH);
+        assert_string_equal(token(stage), "ghp_x");
+        scaler_forget_github(&stage->scaler);
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/token\"],", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/token\",\"Value\":\"ghp_y\"}]}");
+        assert_string_equal(token(stage), "ghp_y");
+}
+
+static void a_secret_that_nobody_took_is_forgotten_with_its_event(void **state)
+{
+        struct stage *stage = *state;
+
+        begin_cold(stage);
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/config", 200, BOTH);
+        assert_string_equal(first_spec(stage), "other");
+        scaler_begin_event(&stage->scaler, 0);
+        assert_null(stage->scaler.references.values);
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/token\"],", 200, BOTH);
+        assert_string_equal(token(stage), "ghp_x");
+}
+
+/* One that may not be read does not keep the others from whoever needs no more. */
+static void what_may_not_be_read_together_is_read_one_by_one(void **state)
+{
+        struct stage *stage = *state;
+
+        begin_cold(stage);
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/token", 400,
+                "{\"__type\":\"AccessDeniedException\",\"message\":\"on /p/token\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/config\"],", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/config\",\"Value\":\"" OTHER "\"}]}");
+        assert_string_equal(first_spec(stage), "other");
+        assert_logged(stage, "settings are read one by one");
+        assert_logged(stage, "on /p/token");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[\"/p/token\"],", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/token\",\"Value\":\"ghp_x\"}]}");
+        assert_string_equal(token(stage), "ghp_x");
+}
+
+static void what_passes_is_tried_again_by_the_next_event(void **state)
+{
+        struct stage *stage = *state;
+        const struct config *config = NULL;
+        struct err err;
+
+        begin_cold(stage);
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "POST", STAGE_SSM, "/p/token", 400,
+                        "{\"__type\":\"ThrottlingException\"}");
+        assert_true(scaler_config(&stage->scaler, &config, &err) < 0);
+        assert_contains(err.text, "SCALE_AGENT_CONFIG");
+        scaler_begin_event(&stage->scaler, 0);
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/token", 200, BOTH);
+        assert_string_equal(first_spec(stage), "other");
 }
 
 static void settings_may_lead_through_the_environment_to_ssm(void **state)
@@ -139,8 +240,8 @@ static void settings_may_lead_through_the_environment_to_ssm(void **state)
 
         setenv("OUTER", "env:INNER", 1);
         setenv("INNER", "ssm:/p/a", 1);
-        script_expect(
-                stage->script, "POST", STAGE_SSM, "/p/a", 200, "{\"Parameter\":{\"Value\":\"x\"}}");
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/a", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/a\",\"Value\":\"x\"}]}");
         assert_int_equal(scaler_resolve_variable(&stage->scaler, "OUTER", &value, &err), 0);
         assert_string_equal(buf_string(&value), "x");
 }
@@ -200,6 +301,11 @@ int main(void)
                 TEST(a_configuration_that_is_read_again_leaves_the_borrowed_one),
                 TEST(without_a_configuration_nothing_goes_on),
                 TEST(a_line_break_behind_a_token_does_not_matter),
+                TEST(configuration_and_secrets_are_read_with_one_call),
+                TEST(a_value_is_given_out_once),
+                TEST(a_secret_that_nobody_took_is_forgotten_with_its_event),
+                TEST(what_may_not_be_read_together_is_read_one_by_one),
+                TEST(what_passes_is_tried_again_by_the_next_event),
                 TEST(settings_may_lead_through_the_environment_to_ssm),
                 TEST(the_time_left_follows_the_deadline),
                 TEST(a_call_ends_before_the_event),

@@ -89,6 +89,36 @@ static void a_value_beyond_the_limit_is_refused_as_a_whole(void **state)
         assert_contains(err.text, "10 bytes");
 }
 
+static void garbage_about_several_is_not_shown_either(void **state)
+{
+        static const struct {
+                int status;
+                const char *body;
+        } rows[] = {
+                {200, ""},
+                {200, SECRET},
+                {200, "[\"" SECRET "\"]"},
+                {200, "{\"Parameters\":\"" SECRET "\"}"},
+                {200, "{\"Parameters\":[{\"Name\":\"a\",\"Value\":[\"" SECRET "\"]}]}"},
+                {200, "{\"Parameters\":[{\"Value\":\"" SECRET "\"}]}"},
+                {500, "{\"Parameters\":[{\"Name\":\"a\",\"Value\":\"" SECRET "\"}]}"},
+                {502, "bad gateway: " SECRET},
+        };
+        static const char *const names[] = {"a", "b"};
+        _cleanup_(http_call_freep) struct http_call *call = ssm_get_parameters(*state, names, 2);
+        struct err err;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                cJSON *untouched = NULL;
+
+                answer(call, rows[i].status, rows[i].body);
+                assert_true(ssm_get_parameters_answer(call, &untouched, &err) < 0);
+                assert_contains(err.text, "GetParameters");
+                assert_lacks(err.text, SECRET);
+                assert_null(untouched);
+        }
+}
+
 /* -- storing -- */
 
 static struct http_call *put(struct aws *aws, const char *value)
@@ -267,6 +297,7 @@ int main(void)
                 TEST(a_parameter_is_read_decrypted),
                 TEST(a_missing_parameter_is_told_apart_from_a_forbidden_one),
                 TEST(garbage_is_refused_and_not_shown),
+                TEST(garbage_about_several_is_not_shown_either),
                 TEST(a_value_beyond_the_limit_is_refused_as_a_whole),
                 TEST(a_parameter_is_stored_encrypted_and_tagged),
                 TEST(a_key_of_our_own_encrypts_what_is_stored),

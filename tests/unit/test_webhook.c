@@ -202,11 +202,12 @@ static void a_job_s_own_label_matches_any_spec(void **state)
 /* -- a changed configuration -- */
 
 #define WINDOWS JOB("queued", "queued", "\"windows\"")
-#define NEW_CONFIG                                                                          \
-        "{\"Parameter\":{\"Value\":\"{\\\"github\\\":{\\\"repositories\\\":[\\\"o/*\\\"]}," \
-        "\\\"specs\\\":[{\\\"name\\\":\\\"new\\\",\\\"labels\\\":[\\\"windows\\\"],"        \
-        "\\\"instance_type\\\":\\\"m7i.large\\\",\\\"launch_template\\\":\\\"abc\\\","      \
-        "\\\"subnets\\\":[\\\"subnet-1\\\"]}]}\"}}"
+#define NEW_CONFIG                                                                     \
+        "{\"Parameters\":[{\"Name\":\"/p/"                                             \
+        "config\",\"Value\":\"{\\\"github\\\":{\\\"repositories\\\":[\\\"o/*\\\"]},"   \
+        "\\\"specs\\\":[{\\\"name\\\":\\\"new\\\",\\\"labels\\\":[\\\"windows\\\"],"   \
+        "\\\"instance_type\\\":\\\"m7i.large\\\",\\\"launch_template\\\":\\\"abc\\\"," \
+        "\\\"subnets\\\":[\\\"subnet-1\\\"]}]}\"}]}"
 
 static void expect_config(struct stage *stage, int status, const char *answer)
 {
@@ -334,7 +335,7 @@ static void only_github_is_believed(void **state)
 
 /* -- secrets -- */
 
-#define SECRET(value) "{\"Parameter\":{\"Value\":\"" value "\"}}"
+#define SECRET(value) "{\"Parameters\":[{\"Name\":\"/p/secret\",\"Value\":\"" value "\"}]}"
 
 static void expect_secret(struct stage *stage, int status, const char *answer)
 {

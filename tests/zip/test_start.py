@@ -84,10 +84,11 @@ class Peer:
             return Answer.of(201, {"token": "ghs_1", "expires_at": "2099-01-01T00:00:00Z"})
         if request.method == "DELETE":
             return Answer(204)
-        if target == "AmazonSSM.GetParameter":
-            name = json.loads(request.body)["Name"].rpartition("/")[2]
-            value = {"config": json.dumps(CONFIG), "secret": "secret"}[name]
-            return Answer.of(200, {"Parameter": {"Value": value}})
+        if target == "AmazonSSM.GetParameters":
+            values = {"config": json.dumps(CONFIG), "secret": "secret"}
+            names = json.loads(request.body)["Names"]
+            found = [{"Name": name, "Value": values[name.rpartition("/")[2]]} for name in names]
+            return Answer.of(200, {"Parameters": found})
         if target == "AmazonSSM.DeleteParameters":
             return Answer.of(200, {"DeletedParameters": [], "InvalidParameters": []})
         text = DESCRIBED if b"Action=DescribeInstances" in request.body else TERMINATED
