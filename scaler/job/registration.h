@@ -46,7 +46,7 @@ struct registration {
         bool stored;            /* the parameter was written now, not before */
         struct setback setback; /* when FAILED */
 
-        /* Private to registration.c. */
+        /* Private to registration.c and registration_steps.c. */
         struct store store; /* where the hand-over is put */
         char *value;        /* of the hand-over; secret */
         int step;           /* enum step */
