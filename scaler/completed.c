@@ -63,6 +63,8 @@ static bool covers(const char *scope, const char *repository)
 
         if (strncmp(scope, "repos/", 6) == 0)
                 return strcasecmp(scope + 6, repository) == 0;
+        if (github_is_enterprise(scope))
+                return true; /* its owner is one of github.repositories */
         return strncmp(scope, "orgs/", 5) == 0 && strlen(scope + 5) == owner &&
                strncasecmp(scope + 5, repository, owner) == 0;
 }

@@ -20,8 +20,16 @@
 #include "base/err.h"
 #include "http/http_call.h"
 
-/* Where runners are registered: "repos/OWNER/REPO" or "orgs/ORG". */
+/* Where runners are registered: "repos/OWNER/REPO", "orgs/ORG" or "enterprises/SLUG". Whoever may
+ * administer the runners of a scope may delete any of them, whichever App registered it: the calls
+ * ask for a permission of the scope, and a runner has no other owner. */
 #define GITHUB_SCOPE_SIZE 256
+
+/* Whether SCOPE is an enterprise. GitHub allows calls about its runners with a classic personal
+ * token of scope manage_runners:enterprise only; none "works with GitHub App user access tokens,
+ * GitHub App installation access tokens, or fine-grained personal access tokens".
+ * https://docs.github.com/enterprise-cloud@latest/rest/actions/self-hosted-runners */
+bool github_is_enterprise(const char *scope);
 
 struct github_token {
         int64_t installation; /* 0 for a personal token */

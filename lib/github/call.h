@@ -13,7 +13,7 @@
 /* The kept token for INSTALLATION, even one that is about to expire, or NULL. Borrowed. */
 const char *github_any_token(const struct github *github, int64_t installation);
 
-/* Whether SCOPE is "repos/OWNER/REPO" or "orgs/ORG", and so may be a part of a URL. */
+/* Whether SCOPE is one of github.h, and so may be a part of a URL. */
 bool github_is_scope(const char *scope);
 
 /* Adds GitHub's headers and rules for retries to CALL. BEARER is a token or a JWT; a call without

@@ -38,6 +38,11 @@ static bool is_name(const char *name, const char *end)
         return true;
 }
 
+bool github_is_enterprise(const char *scope)
+{
+        return strncmp(scope, "enterprises/", strlen("enterprises/")) == 0;
+}
+
 bool github_is_scope(const char *scope)
 {
         const char *end = scope + strlen(scope);
@@ -45,6 +50,8 @@ bool github_is_scope(const char *scope)
 
         if (strncmp(scope, "orgs/", 5) == 0)
                 return is_name(scope + 5, end);
+        if (github_is_enterprise(scope))
+                return is_name(scope + strlen("enterprises/"), end);
         if (strncmp(scope, "repos/", 6) != 0)
                 return false;
         slash = strchr(scope + 6, '/');
@@ -110,23 +117,55 @@ static const struct github_advice organization_advice[] = {
         {0},
 };
 
+static const struct github_advice enterprise_advice[] = {
+        {401, -EKEYREJECTED,
+                "the token is not (or no longer) accepted: "
+                "check the classic personal token for the enterprise"},
+        {403, -EACCES,
+                "a classic personal token of scope manage_runners:enterprise is needed, "
+                "of an owner of the enterprise; GitHub takes neither an App nor a fine-grained "
+                "token for an enterprise"},
+        {404, -ENOENT,
+                "there is no such enterprise or runner group, or the token has no access to it: "
+                "it needs the scope manage_runners:enterprise, and an owner of the enterprise"},
+        {422, -EINVAL, "check the runner's name, the spec's labels and its runner group"},
+        {0},
+};
+
+static const struct {
+        const char *path;
+        const struct github_advice *advice;
+} scopes[] = {
+        {"/repos/", repository_advice},
+        {"/orgs/", organization_advice},
+        {"/enterprises/", enterprise_advice},
+};
+
 /* Says why CALL failed, with the scope that its URL names. */
 static int refused(const struct http_call *call, struct err *err)
 {
         const char *url = buf_string(&call->url);
         const char *end = strstr(url, RUNNERS_PATH);
-        const char *organization = strstr(url, "/orgs/");
-        const char *scope = organization ? organization : strstr(url, "/repos/");
+        const struct github_advice *advice = NULL;
+        const char *scope = end;
         _cleanup_free_ char *subject = NULL;
 
-        if (!scope || !end || end < scope)
+        /* The first: an owner may be called as another kind of scope. */
+        for (size_t i = 0; end && i < ARRAY_SIZE(scopes); i++) {
+                const char *found = strstr(url, scopes[i].path);
+
+                if (!found || found >= scope)
+                        continue;
+                scope = found;
+                advice = scopes[i].advice;
+        }
+        if (!advice)
                 return err_set(err, -EINVAL,
-                        "%s: not sent, the scope is neither "
-                        "repos/OWNER/REPOSITORY nor orgs/ORGANIZATION",
+                        "%s: not sent, the scope is none of repos/OWNER/REPOSITORY, "
+                        "orgs/ORGANIZATION and enterprises/SLUG",
                         call->what);
         subject = mem_format("%s for %.*s", call->what, (int)(end - scope - 1), scope + 1);
-        return github_refused(
-                call, subject, organization ? organization_advice : repository_advice, err);
+        return github_refused(call, subject, advice, err);
 }
 
 /* -- registering -- */

@@ -37,7 +37,8 @@ struct config_spec {
         char **labels; /* what the runner has; n_labels of them */
         size_t n_labels;
         bool shared_labels; /* its jobs and those of other specs may take each other's machines */
-        char *organization; /* NULL: its runners belong to the job's repository */
+        char *organization; /* its runners belong to this organization, */
+        char *enterprise;   /* or to this enterprise; both NULL: to the job's repository */
         int64_t runner_group_id;
         bool unlabelled; /* takes jobs without labels, whose runs-on names only a runner group */
         char *instance_type;   /* where the ladder starts */
@@ -66,6 +67,8 @@ struct config {
         char *prefix;           /* "/scale-agent" */
         char *hand_over;        /* CONFIG_HAND_OVER_… */
         char *app_id;           /* NULL: a personal token is used */
+        char **additional_apps; /* ids of further Apps, which register only */
+        size_t n_additional_apps;
         int64_t *installations; /* empty: any */
         size_t n_installations;
         char **repositories; /* "OWNER/REPO", or "OWNER/" and a star for all of them */
@@ -113,6 +116,12 @@ bool config_spec_allows_forks(const struct config_spec *spec);
 /* Whether deliveries from REPOSITORY ("OWNER/REPO") or through INSTALLATION are accepted. */
 bool config_allows_repository(const struct config *config, const char *repository);
 bool config_allows_installation(const struct config *config, int64_t installation);
+
+/* Whether TEXT is the id of one of the additional Apps. */
+bool config_has_additional_app(const struct config *config, const char *text);
+
+/* Whether a spec registers its runners at an enterprise. */
+bool config_has_enterprise(const struct config *config);
 
 /* The spec of that name, or NULL. */
 const struct config_spec *config_spec_by_name(const struct config *config, const char *name);

@@ -73,14 +73,27 @@ static const struct config_field spec_fields[] = {
                 AT(organization),
         },
         {
+                .name = "enterprise",
+                .description = "Runners belong to the enterprise of this slug, in place of an "
+                               "organization. GitHub allows that with a classic personal token of "
+                               "scope manage_runners:enterprise, which GITHUB_ENTERPRISE_TOKEN "
+                               "refers to, and with nothing else.",
+                .kind = CONFIG_TEXT,
+                .allowed = "an enterprise's slug (letters, digits, - _, at most 100)",
+                .min = 1,
+                .max = 100,
+                .format = &config_format_owner,
+                AT(enterprise),
+        },
+        {
                 .name = "runner_group_id",
-                .description =
-                        "The runner group of the organization. A repository has only group 1.",
+                .description = "The runner group of the organization or enterprise. A repository "
+                               "has only group 1.",
                 .kind = CONFIG_NUMBER,
                 .min = 1,
                 .max = JSON_INTEGER_MAX,
                 .default_number = 1,
-                .needs = "organization",
+                .needs = {"organization", "enterprise"},
                 AT(runner_group_id),
         },
         {
@@ -316,6 +329,23 @@ static const struct config_field github_fields[] = {
                 .max = 64,
                 .format = &config_format_name,
                 AT(app_id),
+        },
+        {
+                .name = "additional_apps",
+                .description =
+                        "Ids of further GitHub Apps, whose webhooks are inactive. They register "
+                        "runners, too, so that the limits of GitHub are met later. The private key "
+                        "of each is below PREFIX/github/apps/ID.",
+                .kind = CONFIG_TEXTS_OR_NUMBERS,
+                .item = "App",
+                .items = "additional Apps",
+                .allowed = "a GitHub App's id or client id",
+                .min = 1,
+                .max = 64,
+                .count_max = 9,
+                .format = &config_format_name,
+                .needs = {"app_id"},
+                LIST_AT(additional_apps),
         },
         {
                 .name = "installations",

@@ -53,6 +53,22 @@ bool config_allows_installation(const struct config *config, int64_t installatio
         return config->n_installations == 0;
 }
 
+bool config_has_additional_app(const struct config *config, const char *text)
+{
+        for (size_t i = 0; i < config->n_additional_apps; i++)
+                if (strcmp(config->additional_apps[i], text) == 0)
+                        return true;
+        return false;
+}
+
+bool config_has_enterprise(const struct config *config)
+{
+        for (size_t i = 0; i < config->n_specs; i++)
+                if (config->specs[i].enterprise)
+                        return true;
+        return false;
+}
+
 const struct config_spec *config_spec_by_name(const struct config *config, const char *name)
 {
         for (size_t i = 0; i < config->n_specs; i++)

@@ -61,14 +61,25 @@ static void check_organization(const struct config *config, const struct config_
                         spec->organization);
 }
 
+static void check_enterprise(const struct config_spec *spec, const struct config_place *place,
+        struct config_faults *faults)
+{
+        const struct config_place at = {.parent = place, .name = "enterprise"};
+
+        if (spec->enterprise && spec->organization)
+                config_fault_add(faults, &at,
+                        "runners belong to an organization or to an enterprise: "
+                        "one of the two must go");
+}
+
 static void check_runner_group(const struct config_spec *spec, const struct config_place *place,
         struct config_faults *faults)
 {
         const struct config_place at = {.parent = place, .name = "runner_group_id"};
 
-        if (!spec->organization && spec->runner_group_id > 1)
+        if (!spec->organization && !spec->enterprise && spec->runner_group_id > 1)
                 config_fault_add(faults, &at,
-                        "1 is needed without an organization, "
+                        "1 is needed without an organization or enterprise, "
                         "since a repository has no other group, found %" PRId64,
                         spec->runner_group_id);
 }
@@ -118,10 +129,28 @@ static void check_specs(const struct config *config, struct config_faults *fault
 
                 check_name(config, i, &place, faults);
                 check_organization(config, spec, &place, faults);
+                check_enterprise(spec, &place, faults);
                 check_runner_group(spec, &place, faults);
                 check_architectures(spec, &place, faults);
                 check_rerun(spec, &place, faults);
                 config_check_labels(config, i, &place, faults);
+        }
+}
+
+/* The deliveries, and all that is not a registration, are the first App's. */
+static void check_apps(const struct config *config, struct config_faults *faults)
+{
+        const struct config_place github = {.name = "github"};
+        const struct config_place apps = {.parent = &github, .name = "additional_apps"};
+
+        if (!config->app_id && config->n_additional_apps > 0)
+                config_fault_add(faults, &apps, "app_id is needed, too: it is the first App");
+        for (size_t i = 0; config->app_id && i < config->n_additional_apps; i++) {
+                const struct config_place at = {.parent = &apps, .index = i};
+                const char *app = config->additional_apps[i];
+
+                if (app && strcmp(app, config->app_id) == 0)
+                        config_fault_add(faults, &at, "another App than app_id is needed");
         }
 }
 
@@ -159,6 +188,7 @@ int config_parse(const char *text, size_t size, struct config **ret_config,
         } else {
                 config_read_object(&config_document, document, config, NULL, &faults);
                 check_specs(config, &faults);
+                check_apps(config, &faults);
         }
         if (faults.count == 0) {
                 *ret_config = MEM_STEAL(config);

@@ -87,6 +87,11 @@ static void describe_texts(cJSON *schema, const struct config_field *field)
         describe_text(add_list(schema, field), field);
 }
 
+static void describe_texts_or_numbers(cJSON *schema, const struct config_field *field)
+{
+        describe_text_or_number(add_list(schema, field), field);
+}
+
 static void describe_numbers(cJSON *schema, const struct config_field *field)
 {
         describe_number(add_list(schema, field), field);
@@ -135,6 +140,7 @@ static void add_field(cJSON *properties, const struct config_field *field)
                 [CONFIG_NUMBER] = describe_number,
                 [CONFIG_BOOLEAN] = describe_boolean,
                 [CONFIG_TEXTS] = describe_texts,
+                [CONFIG_TEXTS_OR_NUMBERS] = describe_texts_or_numbers,
                 [CONFIG_NUMBERS] = describe_numbers,
                 [CONFIG_TAGS] = describe_tags,
                 [CONFIG_OBJECT] = describe_object,
@@ -148,15 +154,31 @@ static void add_field(cJSON *properties, const struct config_field *field)
         add_default(schema, "default", field);
 }
 
-/* Without the member that FIELD needs, only its default is allowed. */
+/* Only the default of FIELD; of a list, the empty one. */
+static void add_nothing_else(cJSON *schema, const struct config_field *field)
+{
+        if (field->count_max > 0)
+                json_add_integer(schema, "maxItems", 0);
+        else
+                add_default(schema, "const", field);
+}
+
+/* Without a member that FIELD needs, only its default is allowed. */
 static void add_need(cJSON *schema, const struct config_field *field)
 {
         cJSON *rule = cJSON_CreateObject();
         cJSON *without = json_add_object(json_add_object(rule, "if"), "not");
         cJSON *properties = json_add_object(json_add_object(rule, "then"), "properties");
+        cJSON *any = cJSON_AddArrayToObject(without, "anyOf");
 
-        cJSON_AddItemToObject(without, "required", cJSON_CreateStringArray(&field->needs, 1));
-        add_default(json_add_object(properties, field->name), "const", field);
+        for (size_t i = 0; i < ARRAY_SIZE(field->needs) && field->needs[i]; i++) {
+                cJSON *with = cJSON_CreateObject();
+
+                cJSON_AddItemToObject(
+                        with, "required", cJSON_CreateStringArray(&field->needs[i], 1));
+                cJSON_AddItemToArray(any, with);
+        }
+        add_nothing_else(json_add_object(properties, field->name), field);
         if (!cJSON_HasObjectItem(schema, "allOf"))
                 cJSON_AddArrayToObject(schema, "allOf");
         cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(schema, "allOf"), rule);
@@ -177,7 +199,7 @@ static void add_members(cJSON *schema, const struct config_object *object)
                 if (field->required)
                         cJSON_AddItemToArray(required, cJSON_CreateString(field->name));
                 add_field(properties, field);
-                if (field->needs)
+                if (field->needs[0])
                         add_need(schema, field);
         }
 }
@@ -210,9 +232,10 @@ char *config_schema(void)
         json_add_string(schema, "description",
                 "What the scaler launches, and for whose jobs. "
                 "`scaler check FILE` checks the same, and what a schema cannot say: "
-                "each spec has a name and labels of its own, its organization owns one of the "
-                "repositories, "
-                "and all its instance types are of one architecture.");
+                "each spec has a name and labels of its own, not both an organization and an "
+                "enterprise, its organization owns one of the repositories, "
+                "all its instance types are of one architecture, "
+                "and no additional App is the first one.");
         add_members(schema, &config_document);
         return print_indented(schema);
 }

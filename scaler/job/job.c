@@ -340,7 +340,9 @@ struct handover_job job_for_handover(const struct job *job)
 void job_scope(
         const struct job *job, const struct config_spec *spec, char scope[static GITHUB_SCOPE_SIZE])
 {
-        if (spec->organization)
+        if (spec->enterprise)
+                snprintf(scope, GITHUB_SCOPE_SIZE, "enterprises/%s", spec->enterprise);
+        else if (spec->organization)
                 snprintf(scope, GITHUB_SCOPE_SIZE, "orgs/%s", spec->organization);
         else
                 snprintf(scope, GITHUB_SCOPE_SIZE, "repos/%s", job->repository);

@@ -39,6 +39,7 @@ VALID = {
     "hand_over": "ssm",
     "github": {
         "app_id": 12345,
+        "additional_apps": [2, "Iv23liTwo"],
         "installations": [4711],
         "repositories": ["octo-org/*", "octo-org/again", "x/*"],
     },
@@ -89,6 +90,10 @@ FORMATS: dict[Steps, list[Any]] = {
     (*GITHUB, "app_id"): [
         "Iv1.8a61f9b3a7aba766", "Iv23liABC", "-1", ".", "1 2", "é", "a" * 64, "a" * 65, 1, 1.0,
         2**53 - 1, 2**53 + 2, "12345",
+    ],
+    (*GITHUB, "additional_apps"): [
+        [], [2], ["2"], [2, "Iv23li"], [2, 2], ["a", "a"], [0], [1.5], [""], ["../a"], ["a/b"],
+        ["a\n"], list(range(2, 11)), list(range(2, 12)), "2", [["2"]],
     ],
     (*GITHUB, "installations"): [[1, 2], [1, 1], [2, 2.0], [0], ["1"], [2**53 - 1], [2**60], [1.5]],
     (*GITHUB, "repositories"): [
@@ -159,6 +164,11 @@ BEYOND_A_SCHEMA: list[tuple[str, dict[Steps, Any], str]] = [
     ("specs that share labels", {("specs",): [PLAIN, PLAIN | {"name": "other"}]},
      "specs[1].labels"),
     ("types that share labels", {(*SPEC, "shared_labels"): False}, "specs[0].instance_types"),
+    ("the first App again", {(*GITHUB, "additional_apps"): ["12345"]},
+     "github.additional_apps[0]"),
+    ("one App twice", {(*GITHUB, "additional_apps"): [2, "2"]}, "github.additional_apps[1]"),
+    ("an organization and an enterprise", {(*SPEC, "enterprise"): "octo-corp"},
+     "specs[0].enterprise"),
     ("an organization that owns no repository", {(*SPEC, "organization"): "other"},
      "specs[0].organization"),
     ("re-runs on demand without launches on demand", {(*SPEC, "rerun"): "on-demand"},
@@ -194,7 +204,9 @@ def changed(changes: dict[Steps, Any]) -> Any:
         parent: Any = document
         for step in steps[:-1]:
             parent = parent[step]
-        if value is REMOVE:
+        if value is REMOVE and isinstance(parent, dict):
+            parent.pop(steps[-1], None)
+        elif value is REMOVE:
             del parent[steps[-1]]
         else:
             parent[steps[-1]] = value
@@ -262,6 +274,10 @@ def test_schema_and_checker_agree(steps: Steps, value: Any):
     changes = {steps: value}
     if steps == (*SPEC, "shared_labels"):  # or the types would be at fault as well
         changes[(*SPEC, "instance_types")] = []
+    if steps == (*SPEC, "enterprise"):  # or the organization would be at fault as well
+        changes[(*SPEC, "organization")] = REMOVE
+    if steps == (*GITHUB, "app_id"):
+        changes[(*GITHUB, "additional_apps")] = []
     document = changed(changes)
     errors = [error.message for error in VALIDATOR.iter_errors(document)]
     result = check(json.dumps(document))
@@ -307,6 +323,24 @@ def test_runner_groups_belong_to_organizations():
     no_organization = {(*SPEC, "organization"): REMOVE}
     for group, code in ((1, 0), (2, 2)):
         document = changed(no_organization | {(*SPEC, "runner_group_id"): group})
+        assert VALIDATOR.is_valid(document) == (code == 0)
+        assert check(json.dumps(document)).returncode == code
+
+
+def test_enterprises_have_runner_groups_and_no_organization():
+    in_enterprise = {(*SPEC, "organization"): REMOVE, (*SPEC, "enterprise"): "octo-corp"}
+    for changes, code in (
+        ({(*SPEC, "runner_group_id"): 7}, 0),
+        ({(*SPEC, "enterprise"): "a b"}, 2),
+    ):
+        document = changed(in_enterprise | changes)
+        assert VALIDATOR.is_valid(document) == (code == 0)
+        assert check(json.dumps(document)).returncode == code
+
+
+def test_additional_apps_need_a_first_one():
+    for apps, code in (([], 0), ([2], 2)):
+        document = changed({(*GITHUB, "app_id"): REMOVE, (*GITHUB, "additional_apps"): apps})
         assert VALIDATOR.is_valid(document) == (code == 0)
         assert check(json.dumps(document)).returncode == code
 

@@ -70,8 +70,8 @@ static void test_every_field_is_read(void **state)
 {
         _cleanup_(config_freep) struct config *config = config_of(
                 "{'$schema':'x','prefix':'/ci/runners',"
-                "'github':{'app_id':12345,'installations':[4711,9007199254740991],"
-                "'repositories':['Octo-Org/*']},"
+                "'github':{'app_id':12345,'additional_apps':[7,'Iv23li'],"
+                "'installations':[4711,9007199254740991],'repositories':['Octo-Org/*']},"
                 "'specs':[{'name':'arm','labels':['self-hosted','arm64'],'unlabelled':true,'shared_"
                 "labels':true,"
                 "'organization':'octo-org',"
@@ -86,6 +86,11 @@ static void test_every_field_is_read(void **state)
         (void)state;
         assert_string_equal(config->prefix, "/ci/runners");
         assert_string_equal(config->app_id, "12345");
+        assert_int_equal(config->n_additional_apps, 2);
+        assert_string_equal(config->additional_apps[0], "7");
+        assert_true(config_has_additional_app(config, "Iv23li"));
+        assert_false(config_has_additional_app(config, "12345"));
+        assert_false(config_has_enterprise(config));
         assert_int_equal(config->n_installations, 2);
         assert_true(config->installations[1] == INT64_C(9007199254740991));
         assert_string_equal(config->repositories[0], "Octo-Org/*");
@@ -116,6 +121,17 @@ static void test_every_field_is_read(void **state)
         assert_string_equal(spec->tags[1].value, "");
 }
 
+static void test_an_enterprise_has_runner_groups(void **state)
+{
+        _cleanup_(config_freep) struct config *config =
+                config_of(CONFIG_OF("{" CONFIG_SPEC ",'enterprise':'octo','runner_group_id':7}"));
+
+        (void)state;
+        assert_string_equal(config->specs[0].enterprise, "octo");
+        assert_int_equal(config->specs[0].runner_group_id, 7);
+        assert_true(config_has_enterprise(config));
+}
+
 /* -- refusing -- */
 
 static void test_all_faults_are_collected(void **state)
@@ -137,6 +153,9 @@ static void test_all_faults_are_collected(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
                 assert_string_equal(faults.items[i].path, paths[i]);
 }
+
+#define WITH_APPS(apps) \
+        "{'github':{'repositories':['octo-org/*']," apps "},'specs':[{" CONFIG_SPEC "}]}"
 
 static void test_words(void **state)
 {
@@ -177,7 +196,24 @@ static void test_words(void **state)
                 {CONFIG_OF("{" CONFIG_SPEC ",'rerun':'on-demand'}"), "specs[0].rerun",
                         "\"on-demand\" needs \"on_demand_fallback\": true"},
                 {CONFIG_OF("{" CONFIG_SPEC ",'runner_group_id':2}"), "specs[0].runner_group_id",
-                        "1 is needed without an organization"},
+                        "1 is needed without an organization or enterprise"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'enterprise':'a b'}"), "specs[0].enterprise",
+                        "an enterprise's slug"},
+                {CONFIG_OF("{" CONFIG_SPEC ",'enterprise':'e','organization':'octo-org'}"),
+                        "specs[0].enterprise", "one of the two must go"},
+                {WITH_APPS("'app_id':1,'additional_apps':[2,1]"), "github.additional_apps[1]",
+                        "another App than app_id is needed"},
+                {WITH_APPS("'app_id':'1','additional_apps':[1]"), "github.additional_apps[0]",
+                        "another App than app_id is needed"},
+                {WITH_APPS("'app_id':1,'additional_apps':[2,'2']"), "github.additional_apps[1]",
+                        "the same App is at [0] already"},
+                {WITH_APPS("'app_id':1,'additional_apps':[2,3,4,5,6,7,8,9,10,11]"),
+                        "github.additional_apps",
+                        "at most 9 additional Apps are allowed, found 10"},
+                {WITH_APPS("'app_id':1,'additional_apps':['../x']"), "github.additional_apps[0]",
+                        "a GitHub App's id or client id is needed"},
+                {WITH_APPS("'additional_apps':[2]"), "github.additional_apps",
+                        "app_id is needed, too"},
                 {CONFIG_OF("{" CONFIG_SPEC ",'organization':'octo'}"), "specs[0].organization",
                         "an owner of one of github.repositories is needed, found \"octo\""},
                 {CONFIG_OF("{" CONFIG_SPEC ",'shared_labels':true},{" CONFIG_SPEC "}"),
@@ -278,7 +314,8 @@ static void test_suggestions_for_prefixes(void **state)
         assert_fault("{'github':{'repositories':['o/*'],'repos':[]},'specs':[{" CONFIG_SPEC "}]}",
                 "github.repos", "unknown; did you mean repositories?");
         assert_fault("{'github':{'repositories':['o/*'],'app':1},'specs':[{" CONFIG_SPEC "}]}",
-                "github.app", "unknown; known here are app_id, installations, repositories");
+                "github.app",
+                "unknown; known here are app_id, additional_apps, installations, repositories");
 }
 
 static void test_what_is_shown_is_safe(void **state)
@@ -360,6 +397,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_defaults),
                 cmocka_unit_test(test_every_field_is_read),
+                cmocka_unit_test(test_an_enterprise_has_runner_groups),
                 cmocka_unit_test(test_all_faults_are_collected),
                 cmocka_unit_test(test_words),
                 cmocka_unit_test(test_labels_of_its_own),

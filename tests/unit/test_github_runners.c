@@ -230,6 +230,9 @@ static void test_scopes_are_checked(void **state)
                 "repos/octo-org/a b",
                 "repos/octo-org/a\r\nHost: evil",
                 "users/octo-org",
+                "enterprises/",
+                "enterprises/../orgs/octo-org",
+                "enterprises/a/b",
         };
         struct github_fixture *fixture = *state;
 
@@ -242,6 +245,23 @@ static void test_scopes_are_checked(void **state)
                 assert_contains(fixture->err.text, "repos/OWNER/REPOSITORY");
                 http_call_free(call);
         }
+}
+
+/* GitHub takes a classic token for it, which GITHUB has in place of an App. */
+static void test_runners_of_an_enterprise(void **state)
+{
+        struct github_fixture *fixture = *state;
+
+        script_expect(
+                fixture->script, "DELETE", "/enterprises/orgs/actions/runners/23", NULL, 204, "");
+        assert_int_equal(remove_runner(fixture, "enterprises/orgs", 23), 0);
+        script_expect(fixture->script, "DELETE", "/enterprises/orgs/actions/runners/24", NULL, 403,
+                "{\"message\":\"Resource not accessible by integration\"}");
+        assert_int_equal(remove_runner(fixture, "enterprises/orgs", 24), -EACCES);
+        assert_contains(fixture->err.text, "delete runner for enterprises/orgs: ");
+        assert_contains(fixture->err.text, "manage_runners:enterprise");
+        assert_true(github_is_enterprise("enterprises/octo-corp"));
+        assert_false(github_is_enterprise("orgs/enterprises"));
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, github_set_up, github_tear_down)
@@ -261,6 +281,7 @@ int main(void)
                 TEST(test_find_is_refused),
                 TEST(test_delete),
                 TEST(test_scopes_are_checked),
+                TEST(test_runners_of_an_enterprise),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

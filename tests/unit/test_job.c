@@ -349,6 +349,7 @@ static void scopes_follow_the_spec(void **state)
 {
         const struct config_spec repository = {0};
         const struct config_spec organization = {.organization = (char *)"octo-org"};
+        const struct config_spec enterprise = {.enterprise = (char *)"octo-corp"};
         const struct job job = {.repository = (char *)"octo-org/hello"};
         char scope[GITHUB_SCOPE_SIZE];
 
@@ -357,6 +358,8 @@ static void scopes_follow_the_spec(void **state)
         assert_string_equal(scope, "repos/octo-org/hello");
         job_scope(&job, &organization, scope);
         assert_string_equal(scope, "orgs/octo-org");
+        job_scope(&job, &enterprise, scope);
+        assert_string_equal(scope, "enterprises/octo-corp");
 }
 
 int main(void)
