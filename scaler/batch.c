@@ -149,6 +149,8 @@ static bool is_last_receive(const struct record *record)
 
         if (record->final)
                 return true;
+        if (record->receives_max > 0)
+                return record->receive_count >= record->receives_max;
         return max && record->receive_count >= strtoll(max, NULL, 10);
 }
 

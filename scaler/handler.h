@@ -32,6 +32,7 @@ struct record {
         int64_t first_receive_ms; /* when it was received first; 0: unknown */
         int result;               /* 0, or negative: it failed */
         bool final;               /* no other try can help: it becomes a dead letter at once */
+        int64_t receives_max;     /* by its queue; 0: as the function's other queues */
         int64_t hidden_seconds;   /* it comes again after that; 0: after its receives so far */
         struct err err;           /* why */
 };

@@ -37,7 +37,11 @@ static int tag_instance(struct scaler *scaler, const struct job *job, struct err
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         char attempt[24];
-        const struct ec2_tag tags[] = {{JOB_TAG, job->url}, {JOB_ATTEMPT_TAG, attempt}};
+        const struct ec2_tag tags[] = {
+                {JOB_TAG, job->url},
+                {JOB_ATTEMPT_TAG, attempt},
+                {JOB_REPOSITORY_TAG, job->repository},
+        };
         struct aws *aws;
         int r = scaler_aws(scaler, &aws, err);
 

@@ -12,6 +12,7 @@
  *
  *      launched, or adopted     sent on to register.fifo
  *      cannot be launched now   parked
+ *      is beyond a limit        waits in line
  *      refused for good         it becomes a dead letter
  *      its machine has ended    the next launch is queued
  *      comes from a fork        people are told, and that is all
@@ -79,10 +80,19 @@ static void ignore_doubles(struct queued *queued)
 
 /* -- grouping and launching -- */
 
+/* Whether the jobs of a launch must be of one repository, by whose tag their machines count. Those
+ * of an organization's runners may be of several. */
+static bool is_of_one_repository(const struct config *config, const struct config_spec *spec)
+{
+        return !spec->organization || config->max_machines_per_repository > 0;
+}
+
 /* Whether JOB can be launched together with the jobs of LAUNCH. */
 static bool wants_the_same(const struct launch *launch, const struct config_spec *spec,
         const char *scope, const struct job *job)
 {
+        if (launch->repository && strcmp(launch->repository, job->repository) != 0)
+                return false;
         return launch->outcome == LAUNCH_UNDER_WAY && launch->spec == spec &&
                strcmp(launch->scope, scope) == 0 && launch->installation == job->installation &&
                strcmp(launch->instance_type, job->instance_type) == 0 &&
@@ -134,6 +144,7 @@ static struct launch *launch_for(
                 .spec = spec,
                 .instance_type = job->instance_type,
                 .installation = job->installation,
+                .repository = is_of_one_repository(queued->config, spec) ? job->repository : NULL,
                 .offer = (size_t)job->offer,
                 .jobs = mem_alloc(queued->n_items * sizeof(struct job *)),
                 .launched = on_launched,
@@ -160,7 +171,7 @@ static void group_item(struct queued *queued, struct queued_job *item)
         const struct config_spec *spec = spec_of(queued, item);
         struct offers offers;
 
-        if (!spec)
+        if (!spec || !keep_limits(queued, item, spec))
                 return;
         offers_init(&offers, spec, item->job.instance_type);
         item->job.offer =
@@ -315,6 +326,7 @@ static void launch_items(struct queued *queued)
                 launch_or_adopt(queued, &queued->items[i]);
         start_launches(queued);
         http_finish(scaler_http(queued->scaler));
+        end_unused_grants(queued);
 }
 
 static void queued_release(struct queued *queued)

@@ -13,6 +13,7 @@
 #include "job/fork.h"
 #include "job/job.h"
 #include "job/launch.h"
+#include "job/limits.h"
 #include "job/recall.h"
 #include "job/token_requests.h"
 
@@ -27,7 +28,11 @@ struct queued_job {
         bool checked;
         struct fork_check fork;
         struct launch *launch;
-        bool launched; /* or adopted */
+        bool launched;    /* or adopted */
+        bool granted;     /* a limit has room for its machine */
+        bool uncounted;   /* it waits since machines could not be counted */
+        enum limit limit; /* at which it waits */
+        char limit_text[LIMIT_TEXT_SIZE];
 };
 
 /* A batch. */
@@ -41,6 +46,10 @@ struct queued {
         struct launch *launches;
         size_t n_launches;
         int64_t paced_until_ms; /* wall clock: when what is parked for the pace comes again */
+        bool machines_counted;
+        struct setback count_setback; /* why they could not be */
+        bool line_counted;
+        bool line_has_jobs;
 };
 
 /* Marks the message of ITEM as failed, with its job in front of the text. */
@@ -50,5 +59,10 @@ void queued_job_fail(
 /* Marks those of the batch that are not to be launched now, since their registration would come too
  * late: queued_pace.c. */
 void keep_pace(struct queued *queued);
+
+/* Whether the limits of machines have room for ITEM; if not, it says why. And for those that got
+ * room and no machine: queued_limits.c. */
+bool keep_limits(struct queued *queued, struct queued_job *item, const struct config_spec *spec);
+void end_unused_grants(struct queued *queued);
 
 void settle_jobs(struct queued *queued);

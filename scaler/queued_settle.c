@@ -162,6 +162,22 @@ static void settle_paced(struct queued *queued, struct queued_job *item)
         park(queued, item, &parking);
 }
 
+/* People are told of one job of each spec. */
+static void settle_limited(struct queued *queued, struct queued_job *item)
+{
+        struct parking parking = {.reason = PARK_LIMIT, .error = item->limit_text};
+
+        for (size_t i = 0; i < queued->n_items; i++) {
+                const struct queued_job *other = &queued->items[i];
+
+                if (other->limit == LIMIT_NONE || strcmp(other->job.spec, item->job.spec) != 0)
+                        continue;
+                parking.n_jobs++;
+                parking.quiet = parking.quiet || other < item;
+        }
+        park(queued, item, &parking);
+}
+
 static void settle_job(struct settling *settling, struct queued_job *item)
 {
         if (item->ignored)
@@ -170,6 +186,10 @@ static void settle_job(struct settling *settling, struct queued_job *item)
                 settle_paced(settling->queued, item);
         else if (item->launched)
                 settling->launched[settling->n_launched++] = item;
+        else if (item->limit != LIMIT_NONE)
+                settle_limited(settling->queued, item);
+        else if (item->uncounted)
+                settle_wait(settling->queued, item, &settling->queued->count_setback);
         else if (item->launch)
                 settle_unlaunched(settling->queued, item);
         else if (item->recall.verdict == RECALL_DROP)

@@ -57,6 +57,8 @@ void scaler_release(struct scaler *scaler)
                 aws_release(scaler->aws);
         free(MEM_STEAL(scaler->aws));
         http_free(MEM_STEAL(scaler->http));
+        free(MEM_STEAL(scaler->limits.counts));
+        free(MEM_STEAL(scaler->limits.grants));
         buf_release(&scaler->webhook_secrets);
         ssm_texts_release(&scaler->breakers);
         buf_release(&scaler->ticket_keys);

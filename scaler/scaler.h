@@ -25,9 +25,34 @@
 #include "github/github.h"
 #include "http/http.h"
 
+/* The names of specs and repositories are shorter. */
+#define LIMIT_NAME_SIZE 208
+
 struct github_budget {
         int64_t installation;
         struct budget budget;
+};
+
+/* Machines that live, and those that were allowed a moment ago: see job/limits.h. */
+struct limit_count {
+        char spec[LIMIT_NAME_SIZE];
+        char repository[LIMIT_NAME_SIZE];
+        int64_t machines;
+};
+
+struct limit_grant {
+        char launch[64];
+        char spec[LIMIT_NAME_SIZE];
+        char repository[LIMIT_NAME_SIZE];
+        int64_t until_ms; /* monotonic */
+};
+
+struct machine_limits {
+        struct limit_count *counts; /* owned */
+        size_t n_counts;
+        int64_t counted_ms;         /* monotonic; 0: not yet */
+        struct limit_grant *grants; /* owned */
+        size_t n_grants;
 };
 
 struct scaler {
@@ -52,13 +77,14 @@ struct scaler {
         bool webhook_secrets_are_old;    /* they could not be read again when they were asked for */
         struct buf ticket_keys;          /* see job/ticket_keys.h; secret */
         int64_t ticket_keys_read_ms;
-        struct recent empty_offers; /* offers (see job/launch.h) without capacity a moment ago */
-        struct ssm_texts breakers;  /* see job/breaker.h */
-        int64_t breakers_read_ms;   /* monotonic; 0: not yet */
-        struct recent runs;         /* of public repositories, and whether forks' (job/fork.h) */
-        struct recent shown;        /* notifications that people have seen */
-        struct recent reported;     /* launches and stages that were told, or given back */
-        struct recent clean;        /* machines that have left nothing (job/handle_report.h) */
+        struct recent empty_offers;   /* offers (see job/launch.h) without capacity a moment ago */
+        struct ssm_texts breakers;    /* see job/breaker.h */
+        int64_t breakers_read_ms;     /* monotonic; 0: not yet */
+        struct recent runs;           /* of public repositories, and whether forks' (job/fork.h) */
+        struct machine_limits limits; /* of machines */
+        struct recent shown;          /* notifications that people have seen */
+        struct recent reported;       /* launches and stages that were told, or given back */
+        struct recent clean;          /* machines that have left nothing (job/handle_report.h) */
 
         /* Of one event. */
         int64_t deadline_ms;          /* wall clock: when Lambda ends the process; 0 = never */

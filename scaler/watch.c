@@ -20,6 +20,7 @@
 
 #include "job/forward.h"
 #include "job/job.h"
+#include "job/line.h"
 #include "job/park.h"
 #include "job/rerun.h"
 #include "job/watch_jobs.h"
@@ -48,6 +49,20 @@ static int unpark(struct scaler *scaler, struct job *job, struct err *err)
         return forward_job(scaler, job, err);
 }
 
+/* The first of a line. Its message stays, and is delivered again. */
+static int look_from_line(
+        struct scaler *scaler, struct record *record, struct job *job, struct err *err)
+{
+        int64_t seconds;
+        int r = line_look(scaler, job, record->receive_count, &seconds, err);
+
+        record->receives_max = LINE_RECEIVES_MAX;
+        if (r != LINE_WAITS)
+                return r;
+        record_hide(record, -EAGAIN, seconds, &(struct err){{0}});
+        return 0;
+}
+
 static int read_record(
         struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
@@ -60,6 +75,8 @@ static int read_record(
                 return r;
         if (job.action == JOB_QUEUED)
                 return unpark(scaler, &job, err);
+        if (job.action == JOB_LIMITED)
+                return look_from_line(scaler, record, &job, err);
         if (job.action == JOB_LOST)
                 return rerun_lost_job(scaler, &job, err);
         record->final = true;

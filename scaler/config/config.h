@@ -31,6 +31,9 @@ struct config_tag {
 #define CONFIG_HAND_OVER_SSM "ssm"
 #define CONFIG_HAND_OVER_S3 "s3"
 
+/* No limit of machines is larger: whoever counts them reads so many at most. */
+#define CONFIG_MACHINES_MAX 10000
+
 /* One kind of runner. */
 struct config_spec {
         char *name;
@@ -57,6 +60,7 @@ struct config_spec {
         int64_t idle_limit_seconds;
         int64_t job_limit_seconds;
         int64_t max_relaunches;  /* then people are told, and launches become rare */
+        int64_t max_machines;    /* that live at the same time; 0: no limit */
         int64_t spot_losses_max; /* within the window: then launches are on demand a while */
         int64_t spot_window_seconds;
         struct config_tag *tags;
@@ -71,6 +75,8 @@ struct config {
         size_t n_additional_apps;
         int64_t *installations; /* empty: any */
         size_t n_installations;
+        int64_t max_machines; /* that live at the same time; 0: no limit */
+        int64_t max_machines_per_repository;
         char **repositories; /* "OWNER/REPO", or "OWNER/" and a star for all of them */
         size_t n_repositories;
         struct config_spec *specs;

@@ -15,6 +15,9 @@
 #include "exchange/handover.h"
 #include "github/github.h"
 
+/* What follows the range. */
+#define LIMIT_ALLOWED " (none: leave it out)"
+
 #define AT(member) .offset = offsetof(struct config_spec, member)
 #define LIST_AT(member)                                 \
         .offset = offsetof(struct config_spec, member), \
@@ -265,6 +268,16 @@ static const struct config_field spec_fields[] = {
                 AT(max_relaunches),
         },
         {
+                .name = "max_machines",
+                .description = "So many machines of this spec live at the same time at most. "
+                               "Jobs beyond that wait. Without it, there is no limit.",
+                .kind = CONFIG_NUMBER,
+                .min = 1,
+                .max = CONFIG_MACHINES_MAX,
+                .allowed = LIMIT_ALLOWED,
+                AT(max_machines),
+        },
+        {
                 .name = "spot_losses_max",
                 .description = "When EC2 takes so many machines back within spot_window_seconds, "
                                "launches are on demand for half an hour. "
@@ -295,7 +308,7 @@ static const struct config_field spec_fields[] = {
                 .items = "tags",
                 .allowed = "a string (at most 256 characters, no control characters)",
                 .max = 256,
-                .count_max = 38, /* EC2 allows 50, and the scaler sets up to 12 */
+                .count_max = 37, /* EC2 allows 50, and the scaler sets up to 13 */
                 .format = &config_format_line,
                 .allowed_key = "1 to 128 letters, digits, + - = . , _ : @, not Name, "
                                "and not begin with aws: or scale-agent:",
@@ -413,6 +426,25 @@ static const struct config_field document_fields[] = {
                 .format = &config_format_hand_over,
                 .default_text = CONFIG_HAND_OVER_SSM,
                 AT(hand_over),
+        },
+        {
+                .name = "max_machines",
+                .description = "So many machines live at the same time at most. "
+                               "Jobs beyond that wait. Without it, there is no limit.",
+                .kind = CONFIG_NUMBER,
+                .min = 1,
+                .max = CONFIG_MACHINES_MAX,
+                .allowed = LIMIT_ALLOWED,
+                AT(max_machines),
+        },
+        {
+                .name = "max_machines_per_repository",
+                .description = "So many of them, at most, for the jobs of one repository.",
+                .kind = CONFIG_NUMBER,
+                .min = 1,
+                .max = CONFIG_MACHINES_MAX,
+                .allowed = LIMIT_ALLOWED,
+                AT(max_machines_per_repository),
         },
         {
                 .name = "github",

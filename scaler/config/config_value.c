@@ -59,8 +59,8 @@ static void read_number(const struct config_field *field, const cJSON *value, vo
                 *(int64_t *)slot = (int64_t)value->valuedouble;
                 return;
         }
-        (void)snprintf(allowed, sizeof(allowed), "a whole number from %" PRId64 " to %" PRId64,
-                field->min, field->max);
+        (void)snprintf(allowed, sizeof(allowed), "a whole number from %" PRId64 " to %" PRId64 "%s",
+                field->min, field->max, field->allowed ? field->allowed : "");
         config_fault_add_needed(faults, place, allowed, value);
 }
 

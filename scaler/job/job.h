@@ -22,6 +22,9 @@
 #define JOB_TAG "scale-agent:job-url"
 /* And the attempt of its run. */
 #define JOB_ATTEMPT_TAG "scale-agent:job-attempt"
+/* The repository that it is for: at launch that of the job it was launched for, then that of the
+ * job which runs on it. */
+#define JOB_REPOSITORY_TAG "scale-agent:repository"
 /* The tag of a machine whose runner was heard idling: its image works. */
 #define JOB_IDLE_TAG "scale-agent:idle"
 
@@ -29,6 +32,7 @@ enum job_action {
         JOB_QUEUED,
         JOB_LAUNCHED, /* it has a machine, whose runner is to be registered: see launched.h */
         JOB_WATCHED,  /* a machine was launched for it: see follow.h */
+        JOB_LIMITED,  /* it waits at a limit of machines: see line.h */
         JOB_IN_PROGRESS,
         JOB_COMPLETED,
         JOB_LOST,  /* EC2 took its machine back while it ran: see loss.h */
@@ -65,6 +69,7 @@ struct job {
         int64_t tries;         /* how often it was parked for capacity */
         int64_t waits;         /* how often it was parked for another reason, one after the other */
         int64_t paced;         /* how often it was parked to keep the pace of registration */
+        int64_t limited;       /* how often it was sent to wait at a limit of machines */
         int64_t told_of;       /* why people were told that it waits: a park_reason and 1; 0: not */
         int64_t offer;         /* index of the offer where the next try begins */
         int64_t launch;        /* which launch for it this is, from 0 on: see launch_name.h */

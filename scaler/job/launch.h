@@ -43,6 +43,7 @@ struct launch {
         const char *instance_type;
         char scope[GITHUB_SCOPE_SIZE];
         int64_t installation;
+        const char *repository;  /* that all its jobs are of, or NULL */
         const struct job **jobs; /* borrowed; are put into another order */
         size_t n_jobs;
         size_t offer; /* index of the first one to try; moves on */

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "line.h"
 #include "queue/send.h"
 #include "queue/tell_people.h"
 
@@ -54,6 +55,9 @@ static const struct {
         [PARK_HELD] = {"held by GitHub", 300, true, false, false, -1, NOTIFICATION_WARNING, ""},
         [PARK_STOPPED] = {"launches are stopped", 300, false, false, false, -1, NOTIFICATION_ERROR,
                 ""},
+        [PARK_LIMIT] = {"limit reached", 0, false, false, false, 0, NOTIFICATION_INFO,
+                "So many machines live as the configuration allows (max_machines, "
+                "max_machines_per_repository). Each job is launched when its turn comes."},
         [PARK_PAUSE] = {"its machine ended", 30, true, false, false, -1, NOTIFICATION_WARNING, ""},
         [PARK_LIMIT] = {"a limit, or an outage", 0, false, false, false, -1, NOTIFICATION_WARNING,
                 ""},
@@ -133,10 +137,10 @@ void tell_job_goes_on(struct scaler *scaler, struct job *job)
         (void)tell_people(scaler, &notification, &err); /* logs a failure */
 }
 
-static void emit_parked(struct scaler *scaler, const struct job *job)
+static void emit_parked(struct scaler *scaler, const struct job *job, enum park_reason reason)
 {
         const struct metric metrics[] = {
-                {"Parked", METRIC_COUNT, 1},
+                {reason == PARK_LIMIT ? "AtLimit" : "Parked", METRIC_COUNT, 1},
                 {"WaitingAge", METRIC_MILLISECONDS, clock_wall_ms(scaler->clock) - job->queued_ms},
         };
         size_t n_metrics = job->queued_ms > 0 ? ARRAY_SIZE(metrics) : 1;
@@ -196,12 +200,13 @@ int park_job(struct scaler *scaler, struct job *job, const struct parking *parki
         tells = !parking->quiet && told_after >= 0 && job->waits >= told_after;
         if (tells)
                 job->told_of = (int64_t)parking->reason + 1;
-        r = send_parked(scaler, job, delay, err);
+        r = parking->reason == PARK_LIMIT ? line_up(scaler, job, err)
+                                          : send_parked(scaler, job, delay, err);
         if (r < 0)
                 return r;
         log_waiting(scaler, job, parking, delay);
         if (parking->reason != PARK_NO_TIME && parking->reason != PARK_THROTTLED)
-                emit_parked(scaler, job);
+                emit_parked(scaler, job, parking->reason);
         if (tells)
                 tell_job_waits(scaler, job, parking);
         return 0;
@@ -211,7 +216,7 @@ void tell_job_is_kept(struct scaler *scaler, const struct job *job, const struct
         int64_t seconds)
 {
         log_waiting(scaler, job, parking, seconds);
-        emit_parked(scaler, job);
+        emit_parked(scaler, job, parking->reason);
         if (!parking->quiet && reasons[parking->reason].told_after == 0)
                 tell_job_waits(scaler, job, parking);
 }

@@ -138,7 +138,8 @@ static void check_jobs(struct world *world)
 /* What passes makes no letter of a job: only what is refused for good does. */
 static void check_letters(struct world *world)
 {
-        static const char *const sources[] = {"queued.fifo", "register.fifo", "parked", "watch"};
+        static const char *const sources[] = {
+                "queued.fifo", "register.fifo", "parked", "limited.fifo", "watch"};
 
         for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
                 const struct queue *queue = sqs_queue(world, sources[i]);

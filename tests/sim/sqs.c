@@ -29,6 +29,8 @@ static const struct queue table[] = {
         QUEUE("register.fifo", "REGISTER_QUEUE_URL", "register", "dead-letters.fifo", 360 * SECOND,
                 1000, 5, 4 * DAY),
         QUEUE("parked", "PARKED_QUEUE_URL", "watch", "dead-letters", 180 * SECOND, 30, 2, 2 * DAY),
+        QUEUE("limited.fifo", "LIMITED_QUEUE_URL", "watch", "dead-letters.fifo", 180 * SECOND, 1000,
+                2, 2 * DAY),
         QUEUE("watch", "WATCH_QUEUE_URL", "watch", "dead-letters", 180 * SECOND, 30, 2, 2 * DAY),
         QUEUE("in-progress", "IN_PROGRESS_QUEUE_URL", "in_progress", "dead-letters", 180 * SECOND,
                 30, 5, 4 * DAY),

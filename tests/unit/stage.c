@@ -42,6 +42,7 @@ static const struct {
         {"COMPLETED_QUEUE_URL", "https://sqs.test/completed"},
         {"REGISTER_QUEUE_URL", "https://sqs.test/register.fifo"},
         {"PARKED_QUEUE_URL", "https://sqs.test/parked"},
+        {"LIMITED_QUEUE_URL", "https://sqs.test/limited.fifo"},
         {"WATCH_QUEUE_URL", "https://sqs.test/watch"},
         {"NOTIFY_QUEUE_URL", "https://sqs.test/notify.fifo"},
         {"DEAD_LETTER_QUEUE_URL", "https://sqs.test/dead"},

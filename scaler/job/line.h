@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The line at a limit of machines: limited.fifo. The jobs of one spec and repository are a message
+ * group, so SQS keeps them in order, and shows the first of them alone: it looks for room every few
+ * seconds, and those behind it cost nothing. No job has to be woken, so none can be forgotten.
+ *
+ * A job that had its turn and did not get its machine looks by itself, past the line, and so does
+ * the next launch of a job whose machine ended.
+ */
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "job.h"
+#include "scaler.h"
+
+/* Sends JOB to the end of its line: 0 or negative. */
+int line_up(struct scaler *scaler, struct job *job, struct err *err);
+
+/* How often its queue delivers a message. */
+#define LINE_RECEIVES_MAX 1000
+
+/* Positive result: it waits on. */
+#define LINE_WAITS 1
+
+/* Looks for room for JOB, the first of its line, whose message came for the RECEIVES-th time, and
+ * if there is some, has it launched: 0, LINE_WAITS with the seconds until it looks again, or
+ * negative. */
+int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t *ret_seconds,
+        struct err *err);
