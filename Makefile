@@ -208,6 +208,9 @@ sim-bite: ## whether the simulation fails without each rule of the scaler; some 
 bursts: $(bin)/sim ## many jobs at once against the limits of GitHub and AWS; BURST=N one of the table
 	$(q)$(bin)/sim --burst$(if $(BURST),=$(BURST))
 
+limits: $(bin)/sim ## many jobs at once against limits of machines
+	$(q)$(bin)/sim --limits
+
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
 $(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)
 	@mkdir -p $(@D)
@@ -407,7 +410,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: bursts all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz fuzz-coverage bench bench-vm lint \
+.PHONY: bursts limits all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz fuzz-coverage bench bench-vm lint \
 	lint-objects lint-sources man format schema install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm

@@ -49,9 +49,9 @@ bool keep_limits(struct queued *queued, struct queued_job *item, const struct co
         item->uncounted = queued->count_setback.result < 0;
         if (item->uncounted)
                 return false;
-        item->limit = limits_check(queued->scaler, queued->config, spec, &item->job);
-        if (item->limit == LIMIT_NONE && is_new(item) && line_has_jobs(queued))
-                item->limit = LIMIT_LINE;
+        if (limits_room(queued->scaler, queued->config, spec, item->job.repository, &item->limit) >
+                0)
+                item->limit = is_new(item) && line_has_jobs(queued) ? LIMIT_LINE : LIMIT_NONE;
         if (item->limit != LIMIT_NONE) {
                 limits_explain(
                         item->limit, queued->config, spec, item->job.repository, item->limit_text);

@@ -59,6 +59,7 @@ void scaler_release(struct scaler *scaler)
         http_free(MEM_STEAL(scaler->http));
         free(MEM_STEAL(scaler->limits.counts));
         free(MEM_STEAL(scaler->limits.grants));
+        free(MEM_STEAL(scaler->limits.heads));
         buf_release(&scaler->webhook_secrets);
         ssm_texts_release(&scaler->breakers);
         buf_release(&scaler->ticket_keys);

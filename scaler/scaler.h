@@ -47,12 +47,23 @@ struct limit_grant {
         int64_t until_ms; /* monotonic */
 };
 
+/* The first of a line, when it looked last. */
+struct limit_head {
+        char spec[LIMIT_NAME_SIZE];
+        char repository[LIMIT_NAME_SIZE];
+        int64_t job;
+        int64_t rank;    /* the highest comes first */
+        int64_t seen_ms; /* monotonic */
+};
+
 struct machine_limits {
         struct limit_count *counts; /* owned */
         size_t n_counts;
         int64_t counted_ms;         /* monotonic; 0: not yet */
         struct limit_grant *grants; /* owned */
         size_t n_grants;
+        struct limit_head *heads; /* owned; see job/line.c */
+        size_t n_heads;
 };
 
 struct scaler {

@@ -149,8 +149,8 @@ static int64_t living(const struct machine_limits *limits, const char *spec, con
         return n;
 }
 
-enum limit limits_check(const struct scaler *scaler, const struct config *config,
-        const struct config_spec *spec, const struct job *job)
+int64_t limits_room(const struct scaler *scaler, const struct config *config,
+        const struct config_spec *spec, const char *repository, enum limit *ret_limit)
 {
         const struct machine_limits *limits = &scaler->limits;
         const struct {
@@ -159,16 +159,27 @@ enum limit limits_check(const struct scaler *scaler, const struct config *config
                 const char *spec;
                 const char *repository;
         } rows[] = {
-                {LIMIT_REPOSITORY, config->max_machines_per_repository, NULL, job->repository},
+                {LIMIT_REPOSITORY, config->max_machines_per_repository, NULL, repository},
                 {LIMIT_SPEC, spec->max_machines, spec->name, NULL},
                 {LIMIT_ALL, config->max_machines, NULL, NULL},
         };
+        int64_t least = INT64_MAX;
 
-        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-                if (rows[i].most > 0 &&
-                        living(limits, rows[i].spec, rows[i].repository) >= rows[i].most)
-                        return rows[i].limit;
-        return LIMIT_NONE;
+        *ret_limit = LIMIT_NONE;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                int64_t room = rows[i].most - living(limits, rows[i].spec, rows[i].repository);
+
+                if (rows[i].most == 0 || room >= least)
+                        continue;
+                least = room;
+                *ret_limit = rows[i].limit;
+        }
+        return least;
+}
+
+int64_t limits_living(const struct scaler *scaler, const char *spec, const char *repository)
+{
+        return living(&scaler->limits, spec, repository);
 }
 
 void limits_grant(struct scaler *scaler, const struct job *job)

@@ -33,9 +33,13 @@ bool limits_concern(const struct config *config, const struct config_spec *spec)
 int limits_count(struct scaler *scaler, struct aws *aws, const struct config *config,
         int64_t kept_ms, struct setback *ret_setback);
 
-/* Which limit keeps JOB from a machine of SPEC, as counted last. */
-enum limit limits_check(const struct scaler *scaler, const struct config *config,
-        const struct config_spec *spec, const struct job *job);
+/* How many more machines of SPEC can be launched for REPOSITORY, as counted last, and which limit
+ * says so. */
+int64_t limits_room(const struct scaler *scaler, const struct config *config,
+        const struct config_spec *spec, const char *repository, enum limit *ret_limit);
+
+/* How many machines of SPEC (NULL: of any) live for REPOSITORY, as counted last. */
+int64_t limits_living(const struct scaler *scaler, const char *spec, const char *repository);
 
 /* JOB will get a machine, which counts from now on. */
 void limits_grant(struct scaler *scaler, const struct job *job);

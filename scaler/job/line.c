@@ -24,16 +24,15 @@
 /* Of SQS, in characters. */
 #define GROUP_MAX 128
 
-/* How long the first of a line waits between two looks: less often when it has waited for long, as
- * SQS delivers its message only so often. */
-static const struct {
-        int64_t receives; /* up to these */
-        int64_t seconds;
-} pauses[] = {
-        {300, 10},  /* 50 minutes */
-        {600, 30},  /* 3 hours */
-        {900, 120}, /* 13 hours */
-};
+/* Between two looks of the first of a line. */
+#define LOOK_SECONDS 10
+/* SQS delivers a message up to LINE_RECEIVES_MAX times. After two and a half hours at its head, a
+ * job leaves the line for a group of its own. */
+#define LOOKS_MAX 900
+
+/* Who has not looked within this time has got its turn. */
+#define HEAD_MS ((LOOK_SECONDS + 5) * MSEC_PER_SEC)
+#define HEADS_MAX 1000
 
 /* People see it waiting in logs and metrics so often. */
 #define LOOKS_PER_LOG 6
@@ -70,13 +69,76 @@ int line_up(struct scaler *scaler, struct job *job, struct err *err)
                      : 0;
 }
 
-static int64_t pause_after(int64_t receives)
+/* -- taking turns -- */
+
+/*
+ * Several lines may wait for the same room. Then it belongs to the repository that has the fewest
+ * machines, and of equal ones to the line whose first has looked the most often: so all get the
+ * same share. A warm process knows the other firsts from their looks. It leaves them as much room
+ * as they have before they come, which they do within LOOK_SECONDS.
+ */
+
+/* One that had its turn before, or lost its machine, comes before the lines. */
+static int64_t rank_of(const struct job *job, int64_t receives)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(pauses); i++)
-                if (receives <= pauses[i].receives)
-                        return pauses[i].seconds;
-        return 0;
+        return receives + (job->limited > 1 || job->launch > 0 ? LINE_RECEIVES_MAX : 0);
 }
+
+static void forget_heads(struct machine_limits *limits, const struct job *job, int64_t now_ms)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < limits->n_heads; i++)
+                if (limits->heads[i].job != job->id && now_ms - limits->heads[i].seen_ms < HEAD_MS)
+                        limits->heads[n++] = limits->heads[i];
+        limits->n_heads = n;
+}
+
+static void note_head(struct scaler *scaler, const struct job *job, int64_t rank)
+{
+        struct machine_limits *limits = &scaler->limits;
+        struct limit_head *head;
+
+        if (limits->n_heads == HEADS_MAX)
+                return;
+        limits->heads = mem_resize(limits->heads, limits->n_heads + 1, sizeof(*limits->heads));
+        head = &limits->heads[limits->n_heads++];
+        *head = (struct limit_head){.job = job->id, .rank = rank};
+        head->seen_ms = clock_monotonic_ms(scaler->clock);
+        snprintf(head->spec, sizeof(head->spec), "%s", job->spec);
+        snprintf(head->repository, sizeof(head->repository), "%s", job->repository);
+}
+
+/* How many machines HEAD comes before JOB for. */
+static int64_t lead_of(const struct scaler *scaler, const struct limit_head *head,
+        const struct job *job, int64_t rank)
+{
+        const char *spec = strcmp(head->spec, job->spec) == 0 ? job->spec : NULL;
+        int64_t lead = limits_living(scaler, spec, job->repository) -
+                       limits_living(scaler, spec, head->repository) + (head->rank > rank);
+
+        return lead > 0 ? lead : 0;
+}
+
+/* As many machines as others, for which there is room as well, come before JOB for. */
+static int64_t count_before(const struct scaler *scaler, const struct config *config,
+        const struct job *job, int64_t rank)
+{
+        const struct machine_limits *limits = &scaler->limits;
+        int64_t n = 0;
+
+        for (size_t i = 0; i < limits->n_heads; i++) {
+                const struct limit_head *head = &limits->heads[i];
+                const struct config_spec *spec = config_spec_by_name(config, head->spec);
+                enum limit limit;
+
+                if (spec && limits_room(scaler, config, spec, head->repository, &limit) > 0)
+                        n += lead_of(scaler, head, job, rank);
+        }
+        return n;
+}
+
+/* -- a turn -- */
 
 /* GitHub, asked for a job whose turn it is. */
 static int ask_for(
@@ -144,15 +206,37 @@ static void tell_waits(struct scaler *scaler, const struct job *job, const char 
                 tell_job_is_kept(scaler, job, &parking, seconds);
 }
 
+/* A job's look, with the machines counted. */
+static int look(struct scaler *scaler, const struct config *config, const struct config_spec *spec,
+        struct job *job, int64_t receives, int64_t *ret_seconds, struct err *err)
+{
+        int64_t rank = rank_of(job, receives);
+        char why[LIMIT_TEXT_SIZE];
+        enum limit limit;
+        int64_t room;
+
+        forget_heads(&scaler->limits, job, clock_monotonic_ms(scaler->clock));
+        room = limits_room(scaler, config, spec, job->repository, &limit);
+        if (room > count_before(scaler, config, job, rank))
+                return take_turn(scaler, job, ret_seconds, err);
+        if (receives >= LOOKS_MAX)
+                return line_up(scaler, job, err);
+        if (room > 0)
+                limit = LIMIT_LINE;
+        note_head(scaler, job, rank);
+        *ret_seconds = LOOK_SECONDS;
+        limits_explain(limit, config, spec, job->repository, why);
+        tell_waits(scaler, job, why, receives, *ret_seconds);
+        return LINE_WAITS;
+}
+
 int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t *ret_seconds,
         struct err *err)
 {
         const struct config_spec *spec;
         const struct config *config;
-        char why[LIMIT_TEXT_SIZE];
         struct setback setback;
         struct aws *aws = NULL;
-        enum limit limit;
         int r = scaler_config(scaler, &config, err);
 
         if (r == 0)
@@ -168,13 +252,5 @@ int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t 
                         LOG_TEXT("error", setback.err.text));
                 return LINE_WAITS;
         }
-        limit = limits_check(scaler, config, spec, job);
-        if (limit == LIMIT_NONE)
-                return take_turn(scaler, job, ret_seconds, err);
-        *ret_seconds = pause_after(receives);
-        if (*ret_seconds == 0)
-                return line_up(scaler, job, err);
-        limits_explain(limit, config, spec, job->repository, why);
-        tell_waits(scaler, job, why, receives, *ret_seconds);
-        return LINE_WAITS;
+        return look(scaler, config, spec, job, receives, ret_seconds, err);
 }

@@ -188,6 +188,7 @@ static void launch_one(
                 machine_tag(machine, "scale-agent:launches"));
         invariant_launch(world, machine->type);
         invariant_name(machine);
+        invariant_limits(world);
         machine_launched(machine);
 }
 

@@ -13,7 +13,6 @@
 
 #include "world.h"
 
-#define SCOPE "/repos/" REPOSITORY "/actions"
 #define LIMIT_BUDGET 25
 
 struct runner *runner_find(struct world *world, int64_t id)
@@ -81,7 +80,8 @@ static void on_day_old(struct world *world, void *userdata)
                 runner->gone = true;
 }
 
-static struct runner *new_runner(struct world *world, const char *name, const cJSON *body)
+static struct runner *new_runner(
+        struct world *world, const char *repository, const char *name, const cJSON *body)
 {
         struct runner *runner = mem_alloc(sizeof(*runner));
         struct buf labels = BUF_INIT(sizeof(runner->labels) - 1);
@@ -93,6 +93,7 @@ static struct runner *new_runner(struct world *world, const char *name, const cJ
         }
         runner->id = world->next_id++;
         snprintf(runner->name, sizeof(runner->name), "%s", name);
+        snprintf(runner->repository, sizeof(runner->repository), "%s", repository);
         snprintf(runner->labels, sizeof(runner->labels), "%s", buf_string(&labels));
         runner->created_ms = world->now_ms;
         buf_release(&labels);
@@ -102,7 +103,8 @@ static struct runner *new_runner(struct world *world, const char *name, const cJ
         return runner;
 }
 
-static void generate_jitconfig(struct world *world, const cJSON *body, struct answer *answer)
+static void generate_jitconfig(
+        struct world *world, const char *repository, const cJSON *body, struct answer *answer)
 {
         const char *name = json_string(body, "name");
         struct runner *runner;
@@ -126,7 +128,7 @@ static void generate_jitconfig(struct world *world, const cJSON *body, struct an
                         "{\"message\":\"Self-hosted runners are disabled\"}");
                 return;
         }
-        runner = new_runner(world, name, body);
+        runner = new_runner(world, repository, name, body);
         world_tell(world, "GitHub: runner %" PRId64 " is registered as %s,%s", runner->id, name,
                 runner->labels);
         json = cJSON_CreateObject();
@@ -255,9 +257,31 @@ static bool is_limited(struct world *world, struct answer *answer)
         return true;
 }
 
+/* What is below a repository's actions: PATH is the rest of it. */
+static void serve_actions(struct world *world, const char *method, const char *repository,
+        const char *path, const cJSON *body, struct answer *answer)
+{
+        int64_t id;
+        int end = 0;
+
+        if (strcmp(path, "/runners/generate-jitconfig") == 0)
+                generate_jitconfig(world, repository, body, answer);
+        else if (strncmp(path, "/runners?", strlen("/runners?")) == 0)
+                list_runners(world, path, answer);
+        else if (sscanf(path, "/runners/%" SCNd64, &id) == 1)
+                serve_runner(world, method, id, answer);
+        else if (sscanf(path, "/jobs/%" SCNd64, &id) == 1)
+                get_job(world, id, answer);
+        else if (sscanf(path, "/runs/%" SCNd64 "/attempts/1/jobs%n", &id, &end) == 1 && end > 0)
+                list_jobs(world, id, answer);
+        else
+                not_found(answer); /* runs, too: here a lost job is not run again */
+}
+
 void github_serve(struct world *world, const char *method, const char *path, const cJSON *body,
         struct answer *answer)
 {
+        char repository[64];
         int64_t id;
         int end = 0;
 
@@ -269,19 +293,11 @@ void github_serve(struct world *world, const char *method, const char *path, con
                 redeliver(world, id, answer);
         else if (is_limited(world, answer))
                 return;
-        else if (strcmp(path, SCOPE "/runners/generate-jitconfig") == 0)
-                generate_jitconfig(world, body, answer);
-        else if (strncmp(path, SCOPE "/runners?", strlen(SCOPE "/runners?")) == 0)
-                list_runners(world, path, answer);
-        else if (sscanf(path, SCOPE "/runners/%" SCNd64, &id) == 1)
-                serve_runner(world, method, id, answer);
-        else if (sscanf(path, SCOPE "/jobs/%" SCNd64, &id) == 1)
-                get_job(world, id, answer);
-        else if (sscanf(path, SCOPE "/runs/%" SCNd64 "/attempts/1/jobs%n", &id, &end) == 1 &&
+        else if (sscanf(path, "/repos/octo-org/%40[^/]/actions%n", repository, &end) == 1 &&
                  end > 0)
-                list_jobs(world, id, answer);
+                serve_actions(world, method, repository, path + end, body, answer);
         else
-                not_found(answer); /* runs, too: here a lost job is not run again */
+                not_found(answer);
 }
 
 void github_world_release(struct world *world)

@@ -96,6 +96,29 @@ void invariant_name(const struct machine *machine)
         }
 }
 
+/* (j) Each of five processes counts before it launches a batch of ten at most; what others launch
+ * meanwhile it cannot know. */
+#define PROCESSES 5
+#define BATCH 10
+
+static void check_limit(struct world *world, const char *what, unsigned most, unsigned living)
+{
+        unsigned overshoot = (PROCESSES - 1) * (most < BATCH ? most : BATCH);
+
+        if (most > 0 && living > most + overshoot)
+                world_violate(world, "(j) %u machines live, and %s allows %u", living, what, most);
+}
+
+void invariant_limits(struct world *world)
+{
+        check_limit(world, "max_machines", world->most_machines, limited_living(world, NULL, NULL));
+        check_limit(world, "max_machines of a spec", world->most_of_spec,
+                limited_living(world, "linux", NULL));
+        for (unsigned i = 0; i < world->n_repositories; i++)
+                check_limit(world, "max_machines_per_repository", world->most_of_repository,
+                        limited_living(world, NULL, limited_name(i)));
+}
+
 /* (i) A forged report launches nothing, and puts no link before people. */
 void invariant_message(struct world *world, const char *to, const char *body)
 {
@@ -221,6 +244,24 @@ static void check_launches(struct world *world)
                         world->ran_instances, world->n_jobs, most);
 }
 
+/* Of the first of a line, which looks every ten seconds: as if each job were that all the time. */
+#define CALLS_FOR_A_LOOK 4
+
+static unsigned calls_of_looks(const struct world *world)
+{
+        int64_t waited_ms = 0;
+
+        if (world->most_machines == 0 && world->most_of_spec == 0 && world->most_of_repository == 0)
+                return 0;
+        for (size_t i = 0; i < world->n_jobs; i++) {
+                const struct sim_job *job = world->jobs[i];
+
+                waited_ms +=
+                        (job->started_ms > 0 ? job->started_ms : job->ended_ms) - job->created_ms;
+        }
+        return (unsigned)(waited_ms / (10 * SECOND)) * CALLS_FOR_A_LOOK;
+}
+
 /* (e) Calls are bounded. */
 static void check_calls(struct world *world)
 {
@@ -233,7 +274,7 @@ static void check_calls(struct world *world)
         for (size_t i = 0; i < N_FAULTS; i++)
                 strikes += world->strikes[i];
         most = CALLS_ALWAYS + CALLS_FOR_A_JOB * (unsigned)world->n_jobs +
-               CALLS_FOR_A_FAULT * strikes;
+               CALLS_FOR_A_FAULT * strikes + calls_of_looks(world);
         if (calls > most)
                 world_violate(world, "(e) %u calls for %zu jobs and %u strikes of faults", calls,
                         world->n_jobs, strikes);

@@ -44,9 +44,9 @@ static const char *status_of(const struct sim_job *job)
 cJSON *job_json(const struct sim_job *job)
 {
         cJSON *json = cJSON_CreateObject();
-        _cleanup_free_ char *url = mem_format("https://github.test/" REPOSITORY
-                                              "/actions/runs/%" PRId64 "/job/%" PRId64,
-                job->run, job->id);
+        _cleanup_free_ char *url =
+                mem_format("https://github.test/octo-org/%s/actions/runs/%" PRId64 "/job/%" PRId64,
+                        job->repository, job->run, job->id);
         _cleanup_free_ char *rest = mem_string(job->labels);
         char *at = rest;
         char *label;
@@ -146,6 +146,7 @@ void jobs_assign(struct world *world)
                         struct runner *runner = world->runners[j];
 
                         if (runner->online && !runner->gone && runner->job == 0 &&
+                                strcmp(runner->repository, job->repository) == 0 &&
                                 has_labels(runner->labels, job->labels))
                                 assign(world, job, runner);
                 }
@@ -261,11 +262,12 @@ void job_add(struct world *world, int64_t delay_ms, const char *labels)
 
         job->world = world;
         job->id = world->next_id++;
-        job->run = world->n_jobs > 0 && world_chance(world, 50)
+        job->run = world->n_jobs > 0 && world->n_repositories < 2 && world_chance(world, 50)
                            ? world->jobs[world->n_jobs - 1]->run
                            : world->next_id++;
         job->attempt = 1;
         job->labels = labels;
+        job->repository = limited_repository(world);
         job->state = JOB_STATE_WAITS;
         job->assignable_ms = INT64_MAX; /* not there yet */
         job->duration_ms = world_between(

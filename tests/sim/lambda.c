@@ -67,16 +67,16 @@ struct run {
         void *userdata;
 };
 
-#define CONFIG                                                                                \
-        "{\"prefix\":\"" PREFIX                                                               \
-        "\",\"hand_over\":\"%s\",\"github\":{\"app_id\":12345,\"installations\":[4711],"      \
-        "\"repositories\":[\"octo-org/*\"]},\"specs\":["                                      \
-        "{\"name\":\"linux\",\"labels\":[\"self-hosted\",\"linux\",\"x64\"],"                 \
-        "\"instance_type\":\"m7i.large\",\"launch_template\":\"scale-agent\","                \
-        "\"subnets\":[\"subnet-0a1b2c3d\",\"subnet-0a1b2c3e\"],\"on_demand_fallback\":true}," \
-        "{\"name\":\"small\",\"labels\":[\"self-hosted\",\"small\"],\"instance_type\":\"t3."  \
-        "large\","                                                                            \
-        "\"launch_template\":\"scale-agent\",\"subnets\":[\"subnet-0a1b2c3d\"],"              \
+#define CONFIG                                                                                  \
+        "{\"prefix\":\"" PREFIX                                                                 \
+        "\",\"hand_over\":\"%s\"%s,\"github\":{\"app_id\":12345,\"installations\":[4711],"      \
+        "\"repositories\":[\"octo-org/*\"]},\"specs\":["                                        \
+        "{\"name\":\"linux\",\"labels\":[\"self-hosted\",\"linux\",\"x64\"],"                   \
+        "\"instance_type\":\"m7i.large\",\"launch_template\":\"scale-agent\","                  \
+        "\"subnets\":[\"subnet-0a1b2c3d\",\"subnet-0a1b2c3e\"],\"on_demand_fallback\":true%s}," \
+        "{\"name\":\"small\",\"labels\":[\"self-hosted\",\"small\"],\"instance_type\":\"t3."    \
+        "large\","                                                                              \
+        "\"launch_template\":\"scale-agent\",\"subnets\":[\"subnet-0a1b2c3d\"],"                \
         "\"terminate_on_completed\":true,\"idle_limit_seconds\":120}]}"
 
 /* http_set_random() has no place for a world. */
@@ -125,9 +125,20 @@ static const struct {
         {"LOG_LEVEL", NULL},
 };
 
-static void configure(struct world *world, bool in_s3)
+static char *member(const char *name, unsigned value)
 {
-        _cleanup_free_ char *text = mem_format(CONFIG, in_s3 ? "s3" : "ssm");
+        return value > 0 ? mem_format(",\"%s\":%u", name, value) : mem_string("");
+}
+
+void lambda_configure(struct world *world)
+{
+        _cleanup_free_ char *all = member("max_machines", world->most_machines);
+        _cleanup_free_ char *each =
+                member("max_machines_per_repository", world->most_of_repository);
+        _cleanup_free_ char *both = mem_format("%s%s", all, each);
+        _cleanup_free_ char *spec = member("max_machines", world->most_of_spec);
+        _cleanup_free_ char *text =
+                mem_format(CONFIG, world->lambda->in_s3 ? "s3" : "ssm", both, spec);
 
         ssm_set(world, PREFIX "/config", text);
 }
@@ -140,7 +151,7 @@ static void on_switch(struct world *world, void *userdata)
                 return;
         *in_s3 = !*in_s3;
         world_tell(world, "hand-overs of new machines are in %s", *in_s3 ? "S3" : "SSM");
-        configure(world, *in_s3);
+        lambda_configure(world);
         world_after(world, world_between(world, MINUTE, 30 * MINUTE), on_switch, userdata);
 }
 
@@ -155,7 +166,7 @@ void lambda_init(struct world *world)
                         unsetenv(environment[i].name);
         }
         world->lambda->in_s3 = s3_has_handovers(world);
-        configure(world, world->lambda->in_s3);
+        lambda_configure(world);
         world_after(world, MINUTE, on_switch, NULL);
         ssm_set(world, PREFIX "/github/webhook-secret", HOOK_SECRET);
         ssm_set(world, PREFIX "/github/private-key", private_key());

@@ -8,6 +8,7 @@
  *      sim --seeds N --stop                           no further than to the first that fails
  *      sim --agent job|idle|spot|refused              what the model of the agent calls
  *      sim --seed N [--faults LIST]                   one, with its story
+ *      sim --limits                                   many jobs against limits of machines
  *      sim --burst[=N]                                bursts without faults, against limits
  */
 
@@ -142,6 +143,7 @@ int main(int argc, char *argv[])
                 {"agent", required_argument, NULL, 'a'},
                 {"faults", required_argument, NULL, 'x'},
                 {"checks", required_argument, NULL, 'c'},
+                {"limits", optional_argument, NULL, 'l'},
                 {"burst", optional_argument, NULL, 'b'},
                 {0},
         };
@@ -155,6 +157,8 @@ int main(int argc, char *argv[])
         while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
                 if (option == 'b')
                         return bursts(optarg ? atoi(optarg) : 0, optarg != NULL);
+                else if (option == 'l')
+                        return limited_runs(optarg != NULL);
                 else if (!read_option(option, &choice, &first, &n_seeds))
                         return usage();
         if (choice.story)

@@ -164,9 +164,10 @@ void sqs_poll(struct world *world, void *userdata)
 {
         struct queue *queue = userdata;
         _cleanup_free_ struct batch_under_way *batch = mem_alloc(sizeof(*batch));
+        uint32_t batch_size = queue->batch_size > 0 ? (uint32_t)queue->batch_size : BATCH_SIZE;
         size_t most = world->is_burst || world_chance(world, 70)
-                              ? BATCH_SIZE
-                              : 1 + world_random(world, BATCH_SIZE);
+                              ? batch_size
+                              : 1 + world_random(world, batch_size);
         _cleanup_json_ cJSON *event = NULL;
         _cleanup_free_ char *text = NULL;
         cJSON *records;

@@ -59,6 +59,7 @@ void sqs_init(struct world *world)
                 struct queue *queue = &queues->items[queues->n++];
 
                 *queue = table[i];
+                queue->batch_size = strcmp(queue->name, "limited.fifo") == 0;
                 queue->dedups_by_group = sqs_is_fifo(queue) && !strstr(queue->name, "notify");
                 snprintf(queue->url, sizeof(queue->url),
                         "https://sqs." REGION ".amazonaws.com/" ACCOUNT "/scale-agent-%s",

@@ -153,12 +153,14 @@ void job_tell_webhook(struct world *world, const struct sim_job *job, const char
         unsigned copies = 1 + fault_strikes(world, FAULT_DELIVERY, 10);
         unsigned again = fault_strikes(world, FAULT_REDELIVER, 20);
         _cleanup_free_ char *body = NULL;
+        char name[64];
         cJSON *repository;
 
         json_add_string(json, "action", action);
         cJSON_AddItemToObject(json, "workflow_job", job_json(job));
         repository = json_add_object(json, "repository");
-        json_add_string(repository, "full_name", REPOSITORY);
+        snprintf(name, sizeof(name), "octo-org/%s", job->repository);
+        json_add_string(repository, "full_name", name);
         cJSON_AddBoolToObject(repository, "private", true);
         json_add_integer(json_add_object(json, "installation"), "id", INSTALLATION);
         body = json_print(json);

@@ -196,6 +196,7 @@ void world_init(struct world *world, uint64_t seed, bool tells, uint32_t faults)
                 .log_fd = memfd_create("log", MFD_CLOEXEC),
         };
         sqs_init(world);
+        limited_draw(world);
         lambda_init(world);
         faults_draw(world, faults);
         events_start_clock(world);

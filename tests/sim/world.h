@@ -133,6 +133,7 @@ struct queue {
         unsigned max_receives;
         unsigned concurrency;
         int64_t retention_ms;
+        size_t batch_size;    /* 0: ten */
         bool dedups_by_group; /* DeduplicationScope: messageGroup */
         char url[160];
         char arn[160];
@@ -300,6 +301,7 @@ struct runner {
         int64_t id;
         char name[64];
         char labels[256]; /* " a b c " */
+        char repository[64];
         bool foreign;
         bool online;
         bool gone;
@@ -316,6 +318,7 @@ struct sim_job {
         int64_t run;
         int64_t attempt;
         const char *labels; /* " a b " */
+        const char *repository;
         enum job_state state;
         const char *conclusion;
         bool cancelled;
@@ -350,6 +353,8 @@ cJSON *job_json(const struct sim_job *job);
 
 struct function;
 void lambda_init(struct world *world);
+/* Stores the configuration, with the limits that the world has now. */
+void lambda_configure(struct world *world);
 void lambda_release(struct world *world);
 /* Whether an invocation is under way, which must not be when the world is released. */
 bool lambda_is_busy(const struct world *world);
@@ -420,6 +425,18 @@ bool limits_ssm(struct world *world, const char *action, struct answer *answer);
 /* Runs each burst, or the one of that number, and prints the table: 0 if all goals are met. */
 int bursts(int only, bool tells);
 
+/* -- limited.c -- */
+
+/* Draws the limits of machines that the configuration has in this world. */
+void limited_draw(struct world *world);
+/* The repository of that number, and that of the next job. */
+const char *limited_name(unsigned number);
+const char *limited_repository(const struct world *world);
+/* Machines that live: of a spec, or for a repository (NULL: of any). */
+unsigned limited_living(const struct world *world, const char *spec, const char *repository);
+/* Runs many jobs against limits, and prints how long they waited: 0 if all goals are met. */
+int limited_runs(bool tells);
+
 /* -- world.c -- */
 
 struct event {
@@ -469,6 +486,12 @@ struct world {
         int log_fd;
         int64_t log_shown;
 
+        /* Of the configuration; 0: none. */
+        unsigned most_machines; /* at the same time; */
+        unsigned most_of_spec;  /* of "linux" alone; */
+        unsigned most_of_repository;
+        unsigned n_repositories;
+
         bool is_burst; /* no chances: full batches, and warm processes as long as there are */
         struct limits limits; /* all 0: none */
         int64_t stored_ms;    /* when the last hand-over was */
@@ -500,6 +523,7 @@ void world_tell_log(struct world *world, const char *who);
 void invariant_launch(struct world *world, const char *type);
 void invariant_message(struct world *world, const char *to, const char *body);
 void invariant_end(struct machine *machine, const char *by);
+void invariant_limits(struct world *world);
 void invariant_name(const struct machine *machine);
 void invariant_deregister(struct machine *machine, int64_t runner);
 /* Checks what must be true at rest. */
