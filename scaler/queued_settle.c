@@ -165,7 +165,7 @@ static void settle_paced(struct queued *queued, struct queued_job *item)
 /* People are told of one job of each spec. */
 static void settle_limited(struct queued *queued, struct queued_job *item)
 {
-        struct parking parking = {.reason = PARK_LIMIT, .error = item->limit_text};
+        struct parking parking = {.reason = PARK_MACHINES, .error = item->limit_text};
 
         for (size_t i = 0; i < queued->n_items; i++) {
                 const struct queued_job *other = &queued->items[i];

@@ -98,10 +98,10 @@ static struct http_call *run_instances(const struct launch *launch, const struct
         tags[n++] = (struct ec2_tag){"scale-agent:prefix", launch->config->prefix};
         tags[n++] = (struct ec2_tag){LAUNCH_LIFETIME_TAG, lifetime};
         tags[n++] = (struct ec2_tag){LAUNCH_NAMES_TAG, names};
-        if (launch->repository)
-                tags[n++] = (struct ec2_tag){JOB_REPOSITORY_TAG, launch->repository};
         if (bucket)
                 tags[n++] = (struct ec2_tag){STORE_TAG, bucket};
+        if (launch->repository)
+                tags[n++] = (struct ec2_tag){JOB_REPOSITORY_TAG, launch->repository};
         for (size_t i = 0; i < spec->n_tags && n < TAGS_MAX; i++)
                 tags[n++] = (struct ec2_tag){spec->tags[i].key, spec->tags[i].value};
         make_token(launch, offer, names, token);

@@ -200,7 +200,7 @@ static int take_turn(struct scaler *scaler, struct job *job, int64_t *ret_second
 static void tell_waits(struct scaler *scaler, const struct job *job, const char *why,
         int64_t receives, int64_t seconds)
 {
-        const struct parking parking = {.reason = PARK_LIMIT, .error = why, .quiet = true};
+        const struct parking parking = {.reason = PARK_MACHINES, .error = why, .quiet = true};
 
         if (receives % LOOKS_PER_LOG == 0)
                 tell_job_is_kept(scaler, job, &parking, seconds);
@@ -243,7 +243,7 @@ int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t 
                 r = scaler_aws(scaler, &aws, err);
         if (r < 0)
                 return r;
-        spec = job_respec(config, job, err);
+        spec = job_respec(scaler, config, job, err);
         if (!spec || !limits_concern(config, spec))
                 return forward_job(scaler, job, err);
         if (limits_count(scaler, aws, config, COUNT_KEPT_MS, &setback) < 0) {

@@ -55,7 +55,7 @@ static const struct {
         [PARK_HELD] = {"held by GitHub", 300, true, false, false, -1, NOTIFICATION_WARNING, ""},
         [PARK_STOPPED] = {"launches are stopped", 300, false, false, false, -1, NOTIFICATION_ERROR,
                 ""},
-        [PARK_LIMIT] = {"limit reached", 0, false, false, false, 0, NOTIFICATION_INFO,
+        [PARK_MACHINES] = {"limit reached", 0, false, false, false, 0, NOTIFICATION_INFO,
                 "So many machines live as the configuration allows (max_machines, "
                 "max_machines_per_repository). Each job is launched when its turn comes."},
         [PARK_PAUSE] = {"its machine ended", 30, true, false, false, -1, NOTIFICATION_WARNING, ""},
@@ -140,7 +140,7 @@ void tell_job_goes_on(struct scaler *scaler, struct job *job)
 static void emit_parked(struct scaler *scaler, const struct job *job, enum park_reason reason)
 {
         const struct metric metrics[] = {
-                {reason == PARK_LIMIT ? "AtLimit" : "Parked", METRIC_COUNT, 1},
+                {reason == PARK_MACHINES ? "AtLimit" : "Parked", METRIC_COUNT, 1},
                 {"WaitingAge", METRIC_MILLISECONDS, clock_wall_ms(scaler->clock) - job->queued_ms},
         };
         size_t n_metrics = job->queued_ms > 0 ? ARRAY_SIZE(metrics) : 1;
@@ -200,8 +200,8 @@ int park_job(struct scaler *scaler, struct job *job, const struct parking *parki
         tells = !parking->quiet && told_after >= 0 && job->waits >= told_after;
         if (tells)
                 job->told_of = (int64_t)parking->reason + 1;
-        r = parking->reason == PARK_LIMIT ? line_up(scaler, job, err)
-                                          : send_parked(scaler, job, delay, err);
+        r = parking->reason == PARK_MACHINES ? line_up(scaler, job, err)
+                                             : send_parked(scaler, job, delay, err);
         if (r < 0)
                 return r;
         log_waiting(scaler, job, parking, delay);

@@ -25,7 +25,7 @@ enum park_reason {
         PARK_SETTINGS,  /* the configuration, GitHub's key or that of tickets cannot be read */
         PARK_HELD,      /* GitHub holds it back: for an approval, for its concurrency group */
         PARK_STOPPED,   /* machines of its spec end without having run a job: see breaker.h */
-        PARK_LIMIT,     /* a limit of machines is reached: it waits in line (line.h) */
+        PARK_MACHINES,  /* a limit of machines is reached: it waits in line (line.h) */
         PARK_PAUSE,     /* its machine ended, and another one is to be launched */
         PARK_NO_SPEC,   /* its spec is not in the configuration, as far as that was read */
         PARK_LIMIT,     /* of one that waited in register.fifo, for whatever people were told */

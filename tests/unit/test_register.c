@@ -515,7 +515,7 @@ static void a_spec_that_is_new_is_read(void **state)
         setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
         script_sleep(stage->script, 61 * MSEC_PER_SEC);
         script_expect(stage->script, "POST", STAGE_SSM, "/p/config", 200,
-                "{\"Parameter\":{\"Value\":\"" STORED "\"}}");
+                "{\"Parameters\":[{\"Name\":\"/p/config\",\"Value\":\"" STORED "\"}]}");
         expect_registration(stage, 1);
         expect_registration(stage, 2);
         assert_string_equal(register_batch(stage, messages, 2), STAGE_NONE_FAILED);
