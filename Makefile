@@ -127,16 +127,19 @@ $(obj)/version: force
 -include $(wildcard $(obj)/*/*.d $(obj)/*/*/*.d $(obj)/*/*/*/*.d)
 
 # -- for Lambda -------------------------------------------------------------------------------------
-# The scaler as it runs there: compiled again with static libraries of its own, from scaler/zip.
+# The scaler as it runs there: compiled again with static libraries of its own, from scaler/zip. C
+# needs no tables for exceptions, and nobody sees a core there, so these stay out.
 # MAKEFLAGS= keeps what this make was told (CFLAGS=...) from the libraries' own makefiles.
 triplet := $(patsubst arm64,aarch64,$(ARCH))-linux-gnu
 libraries := $(CURDIR)/build/deps/$(ARCH)/lib/pkgconfig
 known_arch = $(if $(filter x86_64 arm64,$(ARCH)),,\
 	$(error no architecture named $(ARCH); there are: ARCH=x86_64 ARCH=arm64))
+safe := -O2 -fPIE -fstack-protector-strong
 portable = SANITIZE= CC=$(triplet)-gcc AR=$(triplet)-ar \
-	CFLAGS='-O2 -fPIE -fstack-protector-strong' CPPFLAGS='-D_FORTIFY_SOURCE=2' \
+	CFLAGS='$(safe)' CPPFLAGS='-D_FORTIFY_SOURCE=2' \
 	LDFLAGS='-pie -s -Wl,--build-id=none'
-for_lambda = build=build/zip/$(ARCH) $(portable) agent_packages='$(scaler_packages)'
+for_lambda = build=build/zip/$(ARCH) $(portable) CFLAGS='$(safe) -fno-asynchronous-unwind-tables' \
+	agent_packages='$(scaler_packages)'
 
 build: ## build/scaler-ARCH.zip for Lambda (ARCH=x86_64 or arm64; this machine's)
 	$(known_arch)

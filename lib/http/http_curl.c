@@ -12,6 +12,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <openssl/sslerr_legacy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -231,6 +232,8 @@ int _gnutls_global_init_skip(void)
  * TLS has texts of its own. Where OpenSSL was built to read no configuration by itself, as in the
  * zip, libcurl must not ask for it either: reading it is half of the instructions of a start, and
  * an OpenSSL that can load no module has no use for it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* ERR_load_SSL_strings() */
 static void prepare_openssl(void)
 {
         uint64_t without = OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS;
@@ -239,7 +242,12 @@ static void prepare_openssl(void)
         without |= OPENSSL_INIT_NO_LOAD_CONFIG;
 #endif
         OPENSSL_init_crypto(without, NULL);
+#ifdef OPENSSL_NO_AUTOERRINIT
+        ERR_load_SSL_strings(); /* the zip's OpenSSL has no others, and does not load these itself
+                                 */
+#endif
 }
+#pragma GCC diagnostic pop
 
 int http_curl_new(const char *user_agent, struct http_transport **ret_transport, struct err *err)
 {
