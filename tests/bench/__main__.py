@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Measure, print a table, and write the same as JSON. A missed target does not fail the run."""
+"""Measure, print a table, and write the same as JSON. A missed target does not fail the run.
+
+What cannot be measured does, once all else is.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ import platform
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from . import figures, picture, reference, webhook
+from . import batches, burst, figures, picture, reference, webhook
 from .runs import BenchError, Peer
 
 GROUPS = (
@@ -22,8 +25,10 @@ GROUPS = (
     webhook.warm,
     webhook.memory,
     webhook.zipped,
-    figures.queued,
-    figures.register,
+    batches.queued,
+    batches.register,
+    batches.stages,
+    burst.burst,
     figures.tls,
     figures.agent,
 )
@@ -79,17 +84,56 @@ def document(figure: figures.Figure) -> dict[str, object]:
     }
 
 
-def measure(bench: figures.Bench, only: str) -> list[figures.Figure]:
-    """Measure and print, group by group."""
-    found = []
+@dataclass
+class Results:
+    """What was measured, group by group, and the groups that could not be."""
+
+    path: Path
+    conditions: dict[str, object]
+    found: dict[str, list[figures.Figure]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    kept: list[dict[str, object]] = field(default_factory=list)
+
+    def keep(self, group: str) -> None:
+        """Keep what an earlier run of the same programs measured in the other groups."""
+        if not self.path.exists():
+            return
+        before = json.loads(self.path.read_text())
+        if before.get("build") == self.conditions["build"]:
+            self.kept = [one for one in before["figures"] if one.get("group") != group]
+
+    def write(self) -> None:
+        """Write what there is so far: a run that is cut off leaves what it has measured."""
+        documents = [
+            {"group": group, **document(figure)}
+            for group, found in self.found.items()
+            for figure in found
+        ]
+        written = {**self.conditions, "failed": self.failed, "figures": self.kept + documents}
+        unfinished = self.path.with_suffix(".new")
+        unfinished.write_text(json.dumps(written, indent=2) + "\n")
+        unfinished.replace(self.path)
+
+    def all(self) -> list[figures.Figure]:
+        """Return the figures of this run."""
+        return [figure for found in self.found.values() for figure in found]
+
+
+def measure(bench: figures.Bench, only: str, results: Results) -> None:
+    """Measure and print, group by group; one that cannot be measured does not end the others."""
     print(f"{'':<46}{'min':>9}{'median':>9}{'max':>9} {'':<4}{'target':>8}", flush=True)
     for group in GROUPS:
-        if only not in ("", group.__name__):
+        name = group.__name__
+        if only not in ("", name):
             continue
-        for figure in group(bench):
-            print(row(figure), flush=True)
-            found.append(figure)
-    return found
+        try:
+            for figure in group(bench):
+                print(row(figure), flush=True)
+                results.found.setdefault(name, []).append(figure)
+        except BenchError as error:
+            print(f"bench: {name}: {error}", file=sys.stderr)
+            results.failed[name] = str(error)
+        results.write()
 
 
 def main() -> int:
@@ -108,26 +152,21 @@ def main() -> int:
     references, absent = reference.build_all(options.build / "bench" / "reference")
     for name, reason in absent.items():
         print(f"bench: no rows of {name}: {reason}")
+    results = Results(options.build / "bench.json", {**conditions, "absent": absent})
+    if options.only:
+        results.keep(options.only)
     with tempfile.TemporaryDirectory() as folder:
         peer = Peer((options.build / "bench" / "peer").resolve(), Path(folder))
         bench = figures.Bench(peer, options.build, str(scaler), options.effort, references)
-        try:
-            found = measure(bench, options.only)
-        except BenchError as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
-    result = options.build / "bench.json"
-    documents = [document(figure) for figure in found]
-    written = {**conditions, "absent": absent, "figures": documents}
-    result.write_text(json.dumps(written, indent=2) + "\n")
+        measure(bench, options.only, results)
     drawn = options.build / "bench.svg"
-    drawn.write_text(picture.draw(found, conditions["machine"]))
-    missed = sum(figure.met is False for figure in found)
+    drawn.write_text(picture.draw(results.all(), conditions["machine"]))
+    missed = sum(figure.met is False for figure in results.all())
     print(
-        f"written to {result} and {drawn.name}; "
+        f"written to {results.path} and {drawn.name}; "
         + (f"{missed} targets MISSED" if missed else "all targets met")
     )
-    return 0
+    return 1 if results.failed else 0
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.cloud.aws.function_url import event_of
 from tests.cloud.github.jobs import Job
-from tests.cloud.github.tls import make_app_key, make_certificates
+from tests.cloud.github.tls import make_app_key
 from tests.cloud.github.webhooks import Webhooks, workflow_job_body
 from tests.cloud.serve import Request
 
@@ -198,9 +198,26 @@ def write_scaler(folder: Path, event: Any, batch: int = 0) -> None:
     parameter(folder, "/scale-agent/ticket-key", "0123456789abcdef" * 4)
 
 
+def make_certificates(folder: Path) -> Path:
+    """Write an authority, and the peer's certificate with its key: RSA, as those of AWS are."""
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-keyout"]
+    authority, own = folder / "ca.pem", folder / "server.crt"
+    for command in (
+        [*new, folder / "ca.key", "-out", authority, "-subj", "/CN=Bench CA"],
+        [*new, folder / "server.key", "-out", own, "-subj", "/CN=localhost",
+         "-CA", authority, "-CAkey", folder / "ca.key",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-addext", "basicConstraints=critical,CA:FALSE"],
+    ):  # fmt: skip
+        subprocess.run(command, check=True, capture_output=True)
+    chain = (folder / "server.key").read_text() + own.read_text()
+    (folder / "server.pem").write_text(chain)
+    return authority
+
+
 def write_trust(folder: Path) -> tuple[Path, Path, int]:
     """Write the peer's certificate, and a bundle of it and the system's authorities to trust."""
-    own, _ = make_certificates(folder)
+    own = make_certificates(folder)
     system = Path(ssl.get_default_verify_paths().openssl_cafile)
     for path in (system, *map(Path, CA_FILES)):
         if path.is_file():

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The figures of queued and of the agent: how each is measured, its conditions, and its target."""
+"""What a figure is; the figures of TLS and of the agent, with their conditions and targets."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +15,13 @@ from tests.cloud.machines.runner_service import RunnerService
 
 from . import answers
 from .reference import Program
-from .runs import BenchError, Call, Peer, Run
+from .runs import Peer, Run
 
 MS = 1000.0  # the peer counts microseconds
 BATCH = 10
+QUIET_MS = (5_000, 45_000)  # how long after its start an agent is looked at: twice
+CALLS_BEFORE = 5  # of the metadata service
+LINKED = "with the machine's shared libraries"
 
 
 @dataclass
@@ -70,64 +73,7 @@ def from_ssm(handler: str) -> dict[str, str]:
     )
 
 
-# -- queued, register --
-
-
-def queued(bench: Bench) -> Iterator[Figure]:
-    """Measure batches of ten jobs, where each call to AWS and GitHub takes 100 ms."""
-    yield from batches(bench, "queued", answers.record, "SendMessageBatch", 1)
-
-
-def register(bench: Bench) -> Iterator[Figure]:
-    """Measure batches of ten launched jobs in the same way."""
-    yield from batches(bench, "register", answers.launched, "PutParameter", BATCH)
-
-
-def batches(
-    bench: Bench, handler: str, record: Callable[[int], object], last: str, times: int
-) -> Iterator[Figure]:
-    """Measure the time until the last of so many calls is answered."""
-    folder = bench.peer.answers(handler)
-    event = {"Records": [record(number) for number in range(BATCH)]}
-    answers.write_scaler(folder, event, BATCH)
-    settings = from_ssm(handler) | {"SCALE_AGENT_CONFIG": json.dumps(answers.CONFIG)}
-    cold, again, peak, kinds = [], [], [], {}
-    for _ in bench.runs(10):
-        run = bench.peer.run([bench.scaler], folder, settings, events=4, latency_ms=100)
-        taken = [done_after(run, begin, end, last, times) for begin, end in events_of(run)]
-        cold.append(taken[0] / MS)
-        again += [one / MS for one in taken[1:]]
-        peak.append(run.peak_kib / 1024)
-        kinds = count_calls(run)
-    each = f"{BATCH} jobs, 100 ms per call"
-    what = f"{handler}: event to {times} {last}"
-    yield Figure(f"{what}, cold", "ms", cold, f"{each}, {kinds['cold']}", 450)
-    yield Figure(f"{what}, warm", "ms", again, f"{each}, {kinds['warm']}", 450)
-    yield Figure(f"{handler}: peak memory (VmHWM)", "MiB", peak, each)
-
-
-def events_of(run: Run) -> Iterator[tuple[Call, Call]]:
-    """Pair the poll that got an event with the response to it."""
-    return zip(run.named("next"), run.named("response"), strict=False)
-
-
-def done_after(run: Run, begin: Call, end: Call, name: str, times: int) -> int:
-    """Return the time from an event until the last of its calls of this name is answered."""
-    made = [call for call in run.between(begin, end) if call.name == name]
-    if len(made) != times:
-        raise BenchError(f"{name} was called {len(made)} times, not {times}")
-    return max(call.answered for call in made) - begin.answered
-
-
-def count_calls(run: Run) -> dict[str, str]:
-    """Count the calls of the first event and of the last."""
-    counts = [
-        Counter(call.name for call in run.between(begin, end)) for begin, end in events_of(run)
-    ]
-    return {
-        "cold": f"{sum(counts[0].values())} calls",
-        "warm": f"{sum(counts[-1].values())} calls",
-    }
+# -- TLS --
 
 
 def tls(bench: Bench) -> Iterator[Figure]:
@@ -161,7 +107,7 @@ def agent(bench: Bench) -> Iterator[Figure]:
     """Measure the agent until its runner runs, and its memory while the runner runs."""
     folder = bench.peer.answers("agent")
     answers.write_agent(folder)
-    at_once, later, peak, present, own = [], [], [], [], []
+    at_once, later, peak = [], [], []
     service = RunnerService(Path(bench.program("bin/starter")), bench.peer.folder)
     for _ in bench.runs(20):
         for latency, values in ((0, at_once), (50, later)):
@@ -169,28 +115,89 @@ def agent(bench: Bench) -> Iterator[Figure]:
             started = run.first("runner").received
             values.append((started - latency * MS * calls_before_runner(run)) / MS)
             peak.append(run.peak_kib / 1024)
-    for _ in bench.runs(5):
-        run = run_agent(bench, folder, service, 0, settle_ms=2500)
-        present.append(run.present_kib / 1024)
-        own.append(run.own_kib / 1024)
-    service.process.terminate()
-    service.process.wait()
-    service.forget()
+    wakes, busy, busy_own = [], [], []
+    for _ in bench.runs(2):
+        early, late = (run_agent(bench, folder, service, 0, settle_ms=ms) for ms in QUIET_MS)
+        wakes.append(a_minute(early, late))
+        busy.append(late.present_kib / 1024)
+        busy_own.append(late.own_kib / 1024)
     runs = f"{len(at_once)} runs"
-    settled = f"{len(present)} runs, 2.5 s after the runner's start"
     yield Figure("agent: fork to runner started", "ms", at_once, f"{runs}, no latency", 30)
     beyond = f"{runs}, 50 ms per call, {calls_before_runner(run)} calls deep"
-    yield Figure("agent: the same, beyond its calls", "ms", later, beyond, 30)
-    yield Figure("agent: memory while the runner runs (VmRSS)", "MiB", present, settled)
-    yield Figure("agent: of it not backed by files (RssAnon)", "MiB", own, settled, 2)
+    yield Figure("agent: the same, beyond its calls", "ms", later, beyond, 10)
     yield Figure("agent: peak memory at its start (VmHWM)", "MiB", peak, runs)
+    counted = system_calls(bench, folder, service)
+    if counted:
+        yield Figure("agent: system calls until 0.3 s after that", "", [counted], "strace -f")
+    stop(service)
+    each = f"{len(busy)} runs of {QUIET_MS[1] / 1000:g} s"
+    polls = f"{each}; 12 are for spot notices, and each answer that comes later is another"
+    yield Figure("agent with a job: wake-ups a minute", "", wakes, polls, 12)
+    yield Figure("agent with a job: memory (VmRSS)", "MiB", busy, f"{each}, {LINKED}", 5)
+    yield Figure("agent with a job: of it not backed by files", "MiB", busy_own, each, 2)
+    yield from waiting(bench)
     idle = bench.peer.run([bench.program("bin/runner-agent"), "--version"], folder)
     alone = [idle.peak_kib / 1024]
     yield Figure("agent: peak memory of --version", "MiB", alone, "its shared libraries alone")
 
 
+def waiting(bench: Bench) -> Iterator[Figure]:
+    """Measure the agent while it waits for its hand-over."""
+    folder = bench.peer.answers("agent-waits")
+    answers.write_agent(folder)
+    for path in folder.glob("GetParameter.*"):
+        path.unlink()
+    config = bench.peer.folder / "agent.json"
+    wakes, asked, present = [], [], []
+    for _ in bench.runs(2):
+        early, late = (
+            bench.peer.run(
+                [bench.program("bin/runner-agent"), "--config", str(config), "--no-shutdown"],
+                folder,
+                until="credentials",
+                settle_ms=ms,
+            )
+            for ms in QUIET_MS
+        )
+        wakes.append(a_minute(early, late))
+        questions = [len(run.calls) - CALLS_BEFORE for run in (early, late)]
+        asked.append((questions[1] - questions[0]) * 60_000 / (QUIET_MS[1] - QUIET_MS[0]))
+        present.append(late.present_kib / 1024)
+    each = f"{len(wakes)} runs of {QUIET_MS[1] / 1000:g} s"
+    yield Figure("agent waiting: questions a minute", "", asked, f"{each}, from SSM")
+    yield Figure("agent waiting: wake-ups a minute", "", wakes, each)
+    yield Figure("agent waiting: memory (VmRSS)", "MiB", present, f"{each}, {LINKED}", 5)
+
+
+def a_minute(early: Run, late: Run) -> float:
+    """Return how often a process woke up a minute, between the ends of two runs."""
+    return (late.switches - early.switches) * 60_000 / (QUIET_MS[1] - QUIET_MS[0])
+
+
+def system_calls(bench: Bench, folder: Path, service: RunnerService) -> float:
+    """Count the system calls of one run; 0 where there is no strace."""
+    strace = shutil.which("strace")
+    if not strace:
+        return 0
+    output = bench.peer.folder / "strace"
+    run_agent(bench, folder, service, 0, before=[strace, "-f", "-o", str(output)])
+    return float(sum("resumed>" not in line for line in output.read_text().splitlines()))
+
+
+def stop(service: RunnerService) -> None:
+    """End the program that starts runners."""
+    service.process.terminate()
+    service.process.wait()
+    service.forget()
+
+
 def run_agent(
-    bench: Bench, folder: Path, service: RunnerService, latency: int, settle_ms: int = 300
+    bench: Bench,
+    folder: Path,
+    service: RunnerService,
+    latency: int,
+    settle_ms: int = 300,
+    before: list[str] | None = None,
 ) -> Run:
     """Run one agent until its runner has a job and the agent has reported it."""
     signals = bench.peer.folder / "signals"
@@ -201,8 +208,9 @@ def run_agent(
         "socket": str(service.path),
     }
     config.write_text(json.dumps({"runner": runner}))
+    agent = [bench.program("bin/runner-agent"), "--config", str(config), "--no-shutdown"]
     return bench.peer.run(
-        [bench.program("bin/runner-agent"), "--config", str(config), "--no-shutdown"],
+        [*(before or []), *agent],
         folder,
         until="runner",
         signals=signals,

@@ -61,11 +61,28 @@ static bool set_text(struct options *options, const char *name, const char *valu
         return false;
 }
 
+/* NAME=MILLISECONDS, with commas between several. */
+static void set_latencies(struct options *options, char *text)
+{
+        char *one;
+
+        while ((one = strsep(&text, ","))) {
+                char *equals = strchr(one, '=');
+
+                must(equals && options->n_latencies < LATENCIES_MAX, "--latency");
+                *equals = '\0';
+                options->latencies[options->n_latencies].name = one;
+                options->latencies[options->n_latencies++].ns =
+                        strtol(equals + 1, NULL, 10) * 1000000;
+        }
+}
+
 static char **parse_options(int argc, char *argv[], struct options *options)
 {
         static const struct option table[] = {
                 {"answers", required_argument, NULL, 't'},
                 {"events", required_argument, NULL, 'e'},
+                {"latency", required_argument, NULL, 'c'},
                 {"latency-ms", required_argument, NULL, 'l'},
                 {"log", required_argument, NULL, 't'},
                 {"settle-ms", required_argument, NULL, 's'},
@@ -82,6 +99,8 @@ static char **parse_options(int argc, char *argv[], struct options *options)
                         set_text(options, table[index].name, optarg);
                 else if (c == 'e')
                         options->events = strtol(optarg, NULL, 10);
+                else if (c == 'c')
+                        set_latencies(options, optarg);
                 else if (c == 'l')
                         options->latency_ns = strtol(optarg, NULL, 10) * 1000000;
                 else if (c == 's')

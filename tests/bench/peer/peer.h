@@ -13,6 +13,7 @@
 
 #define NSEC_PER_SEC INT64_C(1000000000)
 #define CALL_NAME_SIZE 64
+#define LATENCIES_MAX 16
 
 /* -- options (main.c) -- */
 
@@ -24,7 +25,12 @@ struct options {
         const char *tls;     /* PEM file: AWS and GitHub speak TLS with this certificate and key */
         long events;         /* of Lambda; the poll after the last one ends the measurement */
         int64_t latency_ns;  /* of every service but Lambda */
-        int64_t settle_ns;   /* from the end until memory is read */
+        struct {
+                const char *name;
+                int64_t ns;
+        } latencies[LATENCIES_MAX]; /* of calls that take another time */
+        size_t n_latencies;
+        int64_t settle_ns; /* from the end until memory is read */
 };
 
 /* Ends the program unless GOOD, with WHAT and errno as the explanation. */

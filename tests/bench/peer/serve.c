@@ -222,6 +222,16 @@ static void look_for_end(const struct options *options, const struct call *call)
                 end_ns = call->received_ns + options->settle_ns;
 }
 
+static int64_t latency_of(const struct options *options, const struct call *call)
+{
+        if (call_is_lambda(call))
+                return 0;
+        for (size_t i = 0; i < options->n_latencies; i++)
+                if (call_is(call, options->latencies[i].name))
+                        return options->latencies[i].ns;
+        return options->latency_ns;
+}
+
 static void on_bytes(
         struct connection *connection, const struct options *options, const struct child *child)
 {
@@ -238,7 +248,7 @@ static void on_bytes(
         if (end_ns > 0 && call_is(call, "next"))
                 return; /* It waits for an event that never comes. */
         connection->call = call;
-        connection->due_ns = call->received_ns + (call_is_lambda(call) ? 0 : options->latency_ns);
+        connection->due_ns = call->received_ns + latency_of(options, call);
         if (connection->due_ns == call->received_ns)
                 send_answer(connection);
 }

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Many jobs at once, in real time.
+
+The program of the zip runs in as many processes as the template allows, against a stand-in that
+keeps to the budgets that GitHub and AWS publish (stand_in.py).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.cloud.aws.lambda_host import Host
+from tests.cloud.aws.sandbox import FunctionError, Sandbox
+from tests.cloud.serve import Server
+
+from . import answers
+from .figures import Bench, Figure, from_ssm
+from .runs import BenchError
+from .stand_in import Message, Queue, StandIn
+
+JOBS = 500
+LIMIT = 300  # seconds
+POINTS, POINTS_A_SECOND, EACH = 900, 15, 5
+SOURCES = {"queued.fifo": "queued", "register.fifo": "register", "watch": "watch",
+           "parked": "watch"}  # fmt: skip
+AT_ONCE = {"queued": 5, "register": 5, "watch": 2}
+
+
+@dataclass
+class Function:
+    """A function as the template has it."""
+
+    handler: str
+    concurrency: int
+    timeout: int = 60
+    arn: str = "arn:aws:lambda:::function:burst"
+
+
+class Burst:
+    """The functions, fed from the queues of the stand-in."""
+
+    def __init__(self, bench: Bench):
+        self.world = StandIn()
+        self._bench = bench
+        self._over = threading.Event()
+        self._aws = Server(self.world.aws, name="aws").start()
+        self._github = Server(self.world.github, name="github").start()
+        self._log = (bench.peer.folder / "burst.log").open("w")
+        self._hosts = {
+            name: Host(Function(name, number), self._start, self._failed)  # type: ignore[arg-type]
+            for name, number in AT_ONCE.items()
+        }
+        self._threads = [
+            threading.Thread(target=self._poll, args=(self.world.queue(queue), host), daemon=True)
+            for queue, name in SOURCES.items()
+            for host in [self._hosts[name]]
+            for _ in range(AT_ONCE[name])
+        ]
+
+    def _start(self, function: Function) -> Sandbox:
+        settings = from_ssm(function.handler) | {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._aws.port}",
+            "GITHUB_API_URL": f"http://127.0.0.1:{self._github.port}",
+        }
+        command, log = [self._bench.scaler], self._say
+        return Sandbox(function, command, settings, self._bench.peer.folder, log)  # type: ignore[arg-type]
+
+    def _say(self, line: str) -> None:
+        self._log.write(line.rstrip("\n") + "\n")
+
+    def _failed(self, handler: str, error: FunctionError) -> None:
+        self._say(f"{handler}: {error}")
+
+    def _poll(self, queue: Queue, host: Host) -> None:
+        while not self._over.is_set():
+            taken = queue.receive(0.5)
+            if taken:
+                queue.settle(taken, self._invoke(queue, host, taken))
+
+    def _invoke(self, queue: Queue, host: Host, taken: list[Message]) -> set[str]:
+        event = json.dumps({"Records": [message.record(queue.name) for message in taken]})
+        try:
+            answer = json.loads(host.invoke(event.encode()) or b"{}")
+        except FunctionError:
+            return {message.id for message in taken}
+        return {one["itemIdentifier"] for one in answer.get("batchItemFailures", [])}
+
+    def run(self, jobs: int) -> float:
+        """Queue the jobs, and return after how long each has its hand-over."""
+        queued = self.world.queue("queued.fifo")
+        self.world.began = time.monotonic()
+        for number in range(jobs):
+            body = answers.record(number)["body"]
+            queued.send({"MessageBody": body, "MessageGroupId": str(number)})
+        for thread in self._threads:
+            thread.start()
+        end = self.world.began + LIMIT
+        while len(self.world.served) < jobs and time.monotonic() < end:
+            time.sleep(0.05)
+        return max(self.world.served, default=0)
+
+    def stop(self) -> None:
+        """End the processes."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        for host in self._hosts.values():
+            host.stop()
+        self._aws.stop()
+        self._github.stop()
+        self._log.close()
+
+
+def least(jobs: int) -> float:
+    """Return the seconds in which GitHub's points allow so many registrations."""
+    return max(1.0, (jobs * EACH - POINTS) / POINTS_A_SECOND)
+
+
+def burst(bench: Bench) -> Iterator[Figure]:
+    """Measure one burst: its time over the least, its machines, and what was refused."""
+    jobs = max(20, round(JOBS * min(1.0, bench.effort)))
+    one = Burst(bench)
+    try:
+        seconds = one.run(jobs)
+    finally:
+        one.stop()
+    world = one.world
+    if len(world.served) < jobs:
+        raise BenchError(f"{len(world.served)} of {jobs} jobs were served in {LIMIT} s")
+    bound = least(jobs)
+    each = f"{jobs} jobs at once, 1 run, GitHub's 900 points a minute"
+    calls = ", ".join(f"{count} {name}" for name, count in world.calls.most_common())
+    yield Figure("burst: until each has its hand-over", "s", [seconds], each)
+    goal = 1.1 if jobs == JOBS else None
+    yield Figure("burst: the same over what limits allow", "x", [seconds / bound], each, goal)
+    yield Figure("burst: machines for each job", "", [len(world.launched) / jobs], each, 1.01)
+    refused = ", ".join(f"{count} {name}" for name, count in world.refused.items()) or "none"
+    yield Figure("burst: calls refused", "", [float(sum(world.refused.values()))], refused)
+    yield Figure("burst: calls for each job", "", [sum(world.calls.values()) / jobs], calls)
+    yield from over_time("launched", world.launched, jobs)
+    yield from over_time("served", world.served, jobs)
+
+
+def over_time(what: str, times: list[float], jobs: int) -> Iterator[Figure]:
+    """Give the times of all, for the picture."""
+    yield Figure(f"burst: {what}, each job", "s", sorted(times), f"since the burst, {jobs} jobs")
