@@ -313,8 +313,9 @@ fuzz-coverage: ## the same, and which lines of each source file the targets reac
 bench: ## speed and memory beside references, as a table, build/bench.json and build/bench.svg
 	$(q)tests/prepare test
 	$(q)$(again) all bench-programs
-	$(q)$(again) build
-	$(q)$(python) -m tests.bench --build $(build) --scaler build/zip/$(ARCH)/bin/scaler
+	$(q)$(again) build package
+	$(q)$(python) -m tests.bench --build $(build) --scaler build/zip/$(ARCH)/bin/scaler \
+		--agent build/package/$(ARCH)/bin/runner-agent
 
 bench-vm: ## kernel to runner, stock Debian and ours, in QEMU (needs root; RUNS=5; WITHOUT="MEASURE..." or all; PROFILES=yes)
 	$(q)tests/prepare test-vm

@@ -142,6 +142,7 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=Path("build"), help="folder of the programs")
     parser.add_argument("--effort", type=float, default=1, help="multiplies the number of runs")
     parser.add_argument("--scaler", type=Path, help="another scaler, such as the one of the zip")
+    parser.add_argument("--agent", type=Path, help="another agent, such as the one of the package")
     names = [group.__name__ for group in GROUPS]
     parser.add_argument("--only", choices=names, default="", help="measure one group only")
     options = parser.parse_args()
@@ -157,7 +158,10 @@ def main() -> int:
         results.keep(options.only)
     with tempfile.TemporaryDirectory() as folder:
         peer = Peer((options.build / "bench" / "peer").resolve(), Path(folder))
-        bench = figures.Bench(peer, options.build, str(scaler), options.effort, references)
+        agent = (options.agent or options.build / "bin" / "runner-agent").resolve()
+        bench = figures.Bench(
+            peer, options.build, str(scaler), options.effort, references, str(agent)
+        )
         measure(bench, options.only, results)
     drawn = options.build / "bench.svg"
     drawn.write_text(picture.draw(results.all(), conditions["machine"]))

@@ -21,7 +21,6 @@ MS = 1000.0  # the peer counts microseconds
 BATCH = 10
 QUIET_MS = (5_000, 45_000)  # how long after its start an agent is looked at: twice
 CALLS_BEFORE = 5  # of the metadata service
-LINKED = "with the machine's shared libraries"
 
 
 @dataclass
@@ -53,6 +52,7 @@ class Bench:
     scaler: str
     effort: float = 1.0
     references: list[Program] = field(default_factory=list)
+    agent: str = ""
 
     def runs(self, normally: int) -> range:
         """Scale a number of runs by the effort."""
@@ -133,12 +133,12 @@ def agent(bench: Bench) -> Iterator[Figure]:
     each = f"{len(busy)} runs of {QUIET_MS[1] / 1000:g} s"
     polls = f"{each}; 12 are for spot notices, and each answer that comes later is another"
     yield Figure("agent with a job: wake-ups a minute", "", wakes, polls, 12)
-    yield Figure("agent with a job: memory (VmRSS)", "MiB", busy, f"{each}, {LINKED}", 5)
+    yield Figure("agent with a job: memory (VmRSS)", "MiB", busy, each, 5)
     yield Figure("agent with a job: of it not backed by files", "MiB", busy_own, each, 2)
     yield from waiting(bench)
-    idle = bench.peer.run([bench.program("bin/runner-agent"), "--version"], folder)
+    idle = bench.peer.run([bench.agent, "--version"], folder)
     alone = [idle.peak_kib / 1024]
-    yield Figure("agent: peak memory of --version", "MiB", alone, "its shared libraries alone")
+    yield Figure("agent: peak memory of --version", "MiB", alone, "its libraries alone")
 
 
 def waiting(bench: Bench) -> Iterator[Figure]:
@@ -152,7 +152,7 @@ def waiting(bench: Bench) -> Iterator[Figure]:
     for _ in bench.runs(2):
         early, late = (
             bench.peer.run(
-                [bench.program("bin/runner-agent"), "--config", str(config), "--no-shutdown"],
+                [bench.agent, "--config", str(config), "--no-shutdown"],
                 folder,
                 until="credentials",
                 settle_ms=ms,
@@ -166,7 +166,7 @@ def waiting(bench: Bench) -> Iterator[Figure]:
     each = f"{len(wakes)} runs of {QUIET_MS[1] / 1000:g} s"
     yield Figure("agent waiting: questions a minute", "", asked, f"{each}, from SSM")
     yield Figure("agent waiting: wake-ups a minute", "", wakes, each)
-    yield Figure("agent waiting: memory (VmRSS)", "MiB", present, f"{each}, {LINKED}", 5)
+    yield Figure("agent waiting: memory (VmRSS)", "MiB", present, each, 5)
 
 
 def a_minute(early: Run, late: Run) -> float:
@@ -180,7 +180,7 @@ def system_calls(bench: Bench, folder: Path, service: RunnerService) -> float:
     if not strace:
         return 0
     output = bench.peer.folder / "strace"
-    run_agent(bench, folder, service, 0, before=[strace, "-f", "-o", str(output)])
+    run_agent(bench, folder, service, 0, before=[strace, "-D", "-f", "-o", str(output)])
     return float(sum("resumed>" not in line for line in output.read_text().splitlines()))
 
 
@@ -208,7 +208,7 @@ def run_agent(
         "socket": str(service.path),
     }
     config.write_text(json.dumps({"runner": runner}))
-    agent = [bench.program("bin/runner-agent"), "--config", str(config), "--no-shutdown"]
+    agent = [bench.agent, "--config", str(config), "--no-shutdown"]
     return bench.peer.run(
         [*(before or []), *agent],
         folder,

@@ -158,8 +158,8 @@ class StandIn:
         self.budgets = {
             "RunInstances": Bucket(5, 2),
             "PutParameter": Bucket(40, 40),
-            "GetParameter": Bucket(40, 40),
         }
+        self.budgets["GetParameter"] = self.budgets["GetParameters"] = Bucket(40, 40)
         self._machines = Bucket(1000, 2)
         self._lock = threading.Lock()
         self._launches: dict[str, bytes] = {}
@@ -247,6 +247,11 @@ class StandIn:
 
     def _getparameter(self, body: dict[str, object]) -> dict[str, object]:
         return {"Parameter": {"Value": VALUES[str(body["Name"]).rpartition("/")[2]]}}
+
+    def _getparameters(self, body: dict[str, object]) -> dict[str, object]:
+        names: list[str] = body["Names"]  # type: ignore[assignment]
+        found = [{"Name": name, "Value": VALUES[name.rpartition("/")[2]]} for name in names]
+        return {"Parameters": found, "InvalidParameters": []}
 
     def _getparametersbypath(self, _: dict[str, object]) -> dict[str, object]:
         return {"Parameters": []}
