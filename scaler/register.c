@@ -26,6 +26,7 @@
 #include "register.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,8 +128,43 @@ static bool can_be_reached(const struct registering *registering, struct registe
 
 /* -- registering -- */
 
+/* `queued` judges that, where the job holds up no other. */
+static void park_without_spec(
+        struct registering *registering, struct registering_job *item, const struct err *why)
+{
+        const struct parking parking = {.reason = PARK_NO_SPEC, .error = why->text};
+
+        item->ignored = true;
+        registering_job_park(registering, item, &parking);
+}
+
+/* Finds the spec and scope of each, and asks where the additional Apps are installed. */
+static void prepare_items(struct registering *registering)
+{
+        _cleanup_free_ const char **scopes = mem_alloc(registering->n_items * sizeof(*scopes));
+        size_t n = 0;
+
+        for (size_t i = 0; i < registering->n_items; i++) {
+                struct registering_job *item = &registering->items[i];
+                struct err err;
+
+                if (item->ignored || !has_machine(registering, item) ||
+                        !can_be_reached(registering, item))
+                        continue;
+                item->spec = job_respec(
+                        registering->scaler, registering->config, &item->launched.job, &err);
+                if (!item->spec) {
+                        park_without_spec(registering, item, &err);
+                        continue;
+                }
+                job_scope(&item->launched.job, item->spec, item->scope);
+                scopes[n++] = item->scope;
+        }
+        registrars_look_up(&registering->registrars, scopes, n);
+}
+
 static void register_item(struct registering *registering, struct registering_job *item,
-        const struct config_spec *spec)
+        const struct registrar *registrar)
 {
         const struct launched *launched = &item->launched;
 
@@ -136,20 +172,25 @@ static void register_item(struct registering *registering, struct registering_jo
         item->registration = (struct registration){
                 .scaler = registering->scaler,
                 .aws = registering->aws,
-                .github = registering->token_requests.github,
+                .github = registrar->tokens->github,
                 .config = registering->config,
-                .spec = spec,
+                .spec = item->spec,
                 .job = &launched->job,
-                .installation = launched->job.installation,
+                .installation = registrar->installation,
+                .budget = registrar->budget,
                 .instance = launched->machine,
                 .ticket_keys = registering->ticket_keys,
                 .adopted = launched->adopted || item->recalled,
                 .launched_ms = launched->job.launched_ms,
         };
-        job_scope(&launched->job, spec, item->registration.scope);
-        token_requests_add(&registering->token_requests, launched->job.installation);
-        token_requests_await(&registering->token_requests, launched->job.installation,
-                registration_ready, &item->registration);
+        snprintf(item->registration.scope, sizeof(item->registration.scope), "%s", item->scope);
+        if (github_is_enterprise(item->scope)) {
+                registration_ready(&item->registration, NULL); /* with a token that is kept */
+                return;
+        }
+        token_requests_add(registrar->tokens, registrar->installation);
+        token_requests_await(registrar->tokens, registrar->installation, registration_ready,
+                &item->registration);
 }
 
 /* Why no registration begins: nobody was refused for that in this batch. */
@@ -163,87 +204,145 @@ static const struct setback closed = {
                 "to others"},
 };
 
-/* Waits until GitHub's budget allows another registration: false where that takes too long. While
- * it waits, an answer to another one may close the budget. */
-static bool keep_pace(struct registering *registering, struct registering_job *item)
+/* The job of ITEM waits so long, to keep the pace. */
+static void wait_for_pace(
+        struct registering *registering, struct registering_job *item, int64_t wait)
+{
+        item->until_ms = clock_wall_ms(registering->scaler->clock) + wait;
+        item->limit = wait > REGISTER_PACE_MOST_MS ? &closed : NULL;
+}
+
+/* Waits until the budget of a registrar allows another registration: false where that takes too
+ * long, or where none is left to try, which leaves *ret_wait 0. While it waits, an answer to
+ * another registration may close a budget. */
+static bool keep_pace(struct registering *registering, struct registering_job *item,
+        struct registrar *ret, int64_t *ret_wait)
 {
         struct scaler *scaler = registering->scaler;
-        struct budget *budget = pace_of_github(scaler, item->launched.job.installation);
-        int64_t now_ms;
-        int64_t wait;
 
-        for (;;) {
-                now_ms = clock_monotonic_ms(scaler->clock);
-                wait = budget_wait(budget, now_ms, PACE_POINTS_POST);
-                if (wait == 0)
+        *ret_wait = 0;
+        while (registrars_choose(&registering->registrars, item->scope,
+                item->launched.job.installation, item->tried, item->n_tried, ret, ret_wait)) {
+                if (*ret_wait == 0)
                         return true;
-                if (now_ms + wait > registering->pace_ends_ms ||
-                        scaler_time_left(scaler) - wait < LAST_NEEDS_MS)
-                        break;
-                http_sleep(scaler_http(scaler), wait);
+                if (clock_monotonic_ms(scaler->clock) + *ret_wait > registering->pace_ends_ms ||
+                        scaler_time_left(scaler) - *ret_wait < LAST_NEEDS_MS)
+                        return false;
+                http_sleep(scaler_http(scaler), *ret_wait);
         }
-        item->until_ms = clock_wall_ms(scaler->clock) + wait;
-        item->limit = wait > REGISTER_PACE_MOST_MS ? &closed : NULL;
         return false;
 }
 
-/* `queued` judges that, where the job holds up no other. */
-static void park_without_spec(
-        struct registering *registering, struct registering_job *item, const struct err *why)
+/* Whether A is to be waited for rather than B. */
+static bool ends_first(
+        const struct scaler *scaler, const struct setback *a, const struct setback *b)
 {
-        const struct parking parking = {.reason = PARK_NO_SPEC, .error = why->text};
+        if (a->passing != b->passing)
+                return a->passing;
+        return a->passing && setback_ends(scaler, a) < setback_ends(scaler, b);
+}
 
-        item->ignored = true;
-        registering_job_park(registering, item, &parking);
+static bool was_refused(const struct registering_job *item)
+{
+        return item->registers && item->registration.state == REGISTRATION_FAILED &&
+               item->n_tried < ARRAY_SIZE(item->tried);
+}
+
+/* What GitHub refused to one App, another may do: true if one begins to. Where the next has to wait
+ * for less than the refusal lasts, the job waits for that. */
+static bool try_another(struct registering *registering, struct registering_job *item)
+{
+        struct scaler *scaler = registering->scaler;
+        const struct setback *setback = &item->registration.setback;
+        struct registrar registrar;
+        int64_t wait;
+
+        if (!was_refused(item) || !registrars_pass_over(&registering->registrars, item->scope,
+                                          item->registration.budget, setback))
+                return false;
+        if (item->n_tried == 0 || ends_first(scaler, setback, &item->refusal))
+                item->refusal = *setback;
+        item->tried[item->n_tried++] = item->registration.budget;
+        if (keep_pace(registering, item, &registrar, &wait)) {
+                registration_release(&item->registration);
+                register_item(registering, item, &registrar);
+                return true;
+        }
+        item->registration.setback = item->refusal;
+        if (wait > 0 &&
+                clock_wall_ms(scaler->clock) + wait < setback_ends(scaler, &item->refusal)) {
+                item->registers = false;
+                wait_for_pace(registering, item, wait);
+        }
+        return false;
+}
+
+/* Each pass leaves those that go on with one App less to try. */
+static void try_others(struct registering *registering)
+{
+        bool goes_on = true;
+
+        while (goes_on) {
+                goes_on = false;
+                for (size_t i = 0; i < registering->n_items; i++)
+                        goes_on = try_another(registering, &registering->items[i]) || goes_on;
+                http_finish(scaler_http(registering->scaler));
+        }
 }
 
 static void register_items(struct registering *registering)
 {
         for (size_t i = 0; i < registering->n_items; i++) {
                 struct registering_job *item = &registering->items[i];
-                const struct config_spec *spec;
-                struct err err;
+                struct registrar registrar;
+                int64_t wait;
 
-                if (item->ignored || !has_machine(registering, item) ||
-                        !can_be_reached(registering, item) || !keep_pace(registering, item))
+                if (item->ignored || !item->spec)
                         continue;
-                spec = job_respec(
-                        registering->scaler, registering->config, &item->launched.job, &err);
-                if (spec)
-                        register_item(registering, item, spec);
+                if (keep_pace(registering, item, &registrar, &wait))
+                        register_item(registering, item, &registrar);
                 else
-                        park_without_spec(registering, item, &err);
+                        wait_for_pace(registering, item, wait);
         }
         http_finish(scaler_http(registering->scaler));
+        try_others(registering);
+}
+
+/* Calls BUDGET_DOES for the budgets that may be spent for ITEM. */
+static void each_budget(struct registering *registering, const struct registering_job *item,
+        void (*budget_does)(struct budget *budget, int64_t now_ms, int64_t waited_ms))
+{
+        struct scaler *scaler = registering->scaler;
+        int64_t sent_ms = item->record->sent_ms;
+        struct registrar all[REGISTRARS_MAX];
+        size_t n = item->spec ? registrars_of(&registering->registrars, item->scope,
+                                        item->launched.job.installation, all)
+                              : 0;
+
+        for (size_t i = 0; i < n; i++)
+                budget_does(pace_of_github(scaler, all[i].budget),
+                        clock_monotonic_ms(scaler->clock),
+                        sent_ms > 0 ? clock_wall_ms(scaler->clock) - sent_ms : 0);
 }
 
 /* The oldest message of an installation tells how long it has had something to do. */
 static void begin_budgets(struct registering *registering)
 {
-        struct scaler *scaler = registering->scaler;
-        int64_t now_ms = clock_wall_ms(scaler->clock);
+        for (size_t i = 0; i < registering->n_items; i++)
+                each_budget(registering, &registering->items[i], budget_begin);
+        registering->pace_ends_ms = clock_monotonic_ms(registering->scaler->clock) + PACE_MS;
+}
 
-        for (size_t i = 0; i < registering->n_items; i++) {
-                const struct registering_job *item = &registering->items[i];
-                int64_t sent_ms = item->record->sent_ms;
-
-                if (!item->ignored)
-                        budget_begin(pace_of_github(scaler, item->launched.job.installation),
-                                clock_monotonic_ms(scaler->clock),
-                                sent_ms > 0 ? now_ms - sent_ms : 0);
-        }
-        registering->pace_ends_ms = clock_monotonic_ms(scaler->clock) + PACE_MS;
+static void end_budget(struct budget *budget, int64_t now_ms, int64_t waited_ms)
+{
+        (void)waited_ms;
+        budget_end(budget, now_ms);
 }
 
 static void end_budgets(struct registering *registering)
 {
-        struct scaler *scaler = registering->scaler;
-
         for (size_t i = 0; i < registering->n_items; i++)
-                if (!registering->items[i].ignored)
-                        budget_end(pace_of_github(
-                                           scaler, registering->items[i].launched.job.installation),
-                                clock_monotonic_ms(scaler->clock));
+                each_budget(registering, &registering->items[i], end_budget);
 }
 
 /* -- all of it -- */
@@ -255,6 +354,7 @@ static void registering_release(struct registering *registering)
                 registration_release(&registering->items[i].registration);
         }
         free(registering->items);
+        registrars_release(&registering->registrars);
         token_requests_release(&registering->token_requests);
 }
 
@@ -286,8 +386,11 @@ void register_handle(struct scaler *scaler, struct batch *batch)
                 wait_for_settings(&registering, r, &err);
                 return;
         }
-        begin_budgets(&registering);
+        registrars_init(
+                &registering.registrars, scaler, registering.config, &registering.token_requests);
         recall_items(&registering);
+        prepare_items(&registering);
+        begin_budgets(&registering);
         register_items(&registering);
         settle_registrations(&registering);
         end_budgets(&registering);

@@ -13,6 +13,7 @@
 #include "job/launched.h"
 #include "job/park.h"
 #include "job/recall.h"
+#include "job/registrars.h"
 #include "job/registration.h"
 #include "job/token_requests.h"
 
@@ -26,8 +27,13 @@ struct registering_job {
         bool ignored; /* it cannot be read, or is settled, or another message of the batch has it */
         bool recalled;
         struct recall recall;
+        const struct config_spec *spec;
+        char scope[GITHUB_SCOPE_SIZE];
         struct registration registration;
         bool registers;
+        int64_t tried[REGISTRARS_MAX]; /* budgets of those to which GitHub refused it */
+        size_t n_tried;
+        struct setback refusal; /* of them, the one that ends first */
         int64_t until_ms; /* wall clock: it waits so long, to keep the pace or for a limit; 0: not
                            */
         const struct setback *limit; /* NULL: for the pace */
@@ -40,6 +46,7 @@ struct registering {
         struct aws *aws;
         const char *ticket_keys;
         struct token_requests token_requests;
+        struct registrars registrars;
         struct registering_job *items;
         size_t n_items;
         int64_t pace_ends_ms; /* monotonic: what the pace lets begin only later comes again */

@@ -20,7 +20,6 @@
 #define ANSWER_MS 500
 /* Whoever sends us deliveries must not make us read the same thing each time. */
 #define READ_AGAIN_MS (60 * MSEC_PER_SEC)
-#define GITHUB_API_URL_DEFAULT "https://api.github.com"
 
 void scaler_init(struct scaler *scaler)
 {
@@ -39,17 +38,10 @@ void scaler_init(struct scaler *scaler)
                         LOG_TEXT("found", level));
 }
 
-void scaler_forget_github(struct scaler *scaler)
-{
-        if (!scaler->github)
-                return;
-        github_release(scaler->github);
-        free(MEM_STEAL(scaler->github));
-}
-
 void scaler_release(struct scaler *scaler)
 {
         scaler_forget_github(scaler);
+        scaler_forget_apps(scaler);
         config_free(MEM_STEAL(scaler->config));
         config_free(MEM_STEAL(scaler->config_before));
         references_forget(&scaler->references);
@@ -64,6 +56,7 @@ void scaler_release(struct scaler *scaler)
         ssm_texts_release(&scaler->breakers);
         buf_release(&scaler->ticket_keys);
         free(scaler->github_budgets);
+        free(scaler->app_installations);
 }
 
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)
@@ -192,17 +185,12 @@ static int take_read(struct scaler *scaler, const char *reference, struct buf *r
 }
 
 /* Opens AWS only for an ssm: reference, and for an env: reference, which may lead to one. */
-int scaler_resolve_variable(
-        struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
+int scaler_resolve(struct scaler *scaler, const char *reference, const char *name, struct buf *ret,
+        struct err *err)
 {
-        const char *reference = getenv(name);
         struct aws *aws = NULL;
         int r;
 
-        if (!reference || !*reference) {
-                err_set(err, 0, "environment variable %s is not set", name);
-                return REFERENCE_ABSENT;
-        }
         if (strncmp(reference, "ssm:", 4) == 0) {
                 r = scaler_aws(scaler, &aws, err);
                 if (r == 0)
@@ -216,8 +204,18 @@ int scaler_resolve_variable(
         return r < 0 ? err_prefix(err, r, "%s", name) : r;
 }
 
-/* The same, but an absent value is an error. */
-static int need_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
+int scaler_resolve_variable(
+        struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
+{
+        const char *reference = getenv(name);
+
+        if (reference && *reference)
+                return scaler_resolve(scaler, reference, name, ret, err);
+        err_set(err, 0, "environment variable %s is not set", name);
+        return REFERENCE_ABSENT;
+}
+
+int scaler_need_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err)
 {
         int r = scaler_resolve_variable(scaler, name, ret, err);
 
@@ -227,7 +225,7 @@ static int need_variable(struct scaler *scaler, const char *name, struct buf *re
 static int read_config(struct scaler *scaler, struct config **ret, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(REFERENCE_LIMIT);
-        int r = need_variable(scaler, "SCALE_AGENT_CONFIG", &text, err);
+        int r = scaler_need_variable(scaler, "SCALE_AGENT_CONFIG", &text, err);
 
         if (r < 0)
                 return r;
@@ -285,46 +283,6 @@ const struct config *scaler_config_again(struct scaler *scaler)
         return scaler->config;
 }
 
-static int open_github(struct scaler *scaler, struct github *github, struct err *err)
-{
-        _cleanup_buf_ struct buf secret = BUF_INIT(16 * 1024);
-        const char *api_url = getenv("GITHUB_API_URL");
-        const struct config *config = NULL;
-        int r;
-
-        if (!api_url || !*api_url)
-                api_url = GITHUB_API_URL_DEFAULT;
-        r = scaler_config(scaler, &config, err);
-        if (r < 0 || !config)
-                return r;
-        r = need_variable(
-                scaler, config->app_id ? "GITHUB_PRIVATE_KEY" : "GITHUB_TOKEN", &secret, err);
-        if (r < 0)
-                return r;
-        if (config->app_id)
-                github_init_app(
-                        github, scaler->clock, api_url, config->app_id, buf_string(&secret));
-        else
-                github_init_token(github, scaler->clock, api_url, buf_string(&secret));
-        return 0;
-}
-
-int scaler_github(struct scaler *scaler, struct github **ret, struct err *err)
-{
-        _cleanup_free_ struct github *github = NULL;
-        int r;
-
-        if (!scaler->github) {
-                github = mem_alloc(sizeof(*github));
-                r = open_github(scaler, github, err);
-                if (r < 0)
-                        return r;
-                scaler->github = MEM_STEAL(github);
-        }
-        *ret = scaler->github;
-        return 0;
-}
-
 int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, struct err *err)
 {
         int64_t now = clock_monotonic_ms(scaler->clock);
@@ -342,7 +300,7 @@ int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, 
         if (again || !present) {
                 scaler->webhook_secrets_read_ms = now;
                 scaler->webhook_secrets_are_old = true;
-                r = need_variable(scaler, "GITHUB_WEBHOOK_SECRET", &fresh, err);
+                r = scaler_need_variable(scaler, "GITHUB_WEBHOOK_SECRET", &fresh, err);
                 if (r < 0)
                         return r; /* the old secrets stay */
                 scaler->webhook_secrets_are_old = false;

@@ -31,6 +31,26 @@
 struct github_budget {
         int64_t installation;
         struct budget budget;
+        int64_t hour_left;    /* calls of the hour, as the last answer said */
+        int64_t hour_ends_ms; /* wall clock; 0: no answer has said so yet */
+};
+
+/* One of the additional Apps: see job/registrars.h. */
+struct scaler_app {
+        int64_t id;
+        bool is_open;
+        bool refused;         /* its key: it is read again before the next use */
+        struct github github; /* if it is open */
+        int64_t failed_ms; /* monotonic: when it could not be opened; 0: it could, or not tried */
+        struct err err;    /* why */
+};
+
+/* Which installation of an App reaches a scope. */
+struct app_installation {
+        const struct scaler_app *app;
+        char scope[GITHUB_SCOPE_SIZE];
+        int64_t id;       /* 0: none does, or it is suspended */
+        int64_t until_ms; /* monotonic: then it is asked for again */
 };
 
 /* Machines that live, and those that were allowed a moment ago: see job/limits.h. */
@@ -82,6 +102,11 @@ struct scaler {
         struct recent github_pauses; /* installations for which nothing is launched for a while */
         struct github_budget *github_budgets; /* see job/pace.h; owned */
         size_t n_github_budgets;
+        struct scaler_app **apps; /* additional ones that were asked for; owned */
+        size_t n_apps;
+        struct app_installation *app_installations; /* see job/registrars.h; owned */
+        size_t n_app_installations;
+        struct recent passed_over;      /* installations, with their scopes */
         struct budget parameter_budget; /* of PutParameter */
         struct buf webhook_secrets;
         int64_t webhook_secrets_read_ms; /* or tried to */
@@ -143,12 +168,24 @@ int scaler_github(struct scaler *scaler, struct github **ret, struct err *err);
 /* Closes it after GitHub refused its key, so that the next use reads the key again. */
 void scaler_forget_github(struct scaler *scaler);
 
+/* The additional App of that id, with its key from GITHUB_APP_KEYS/ID/private-key: 0, or negative
+ * while its key cannot be read or cannot sign, which is tried every five minutes. Where its key was
+ * refused, that is read again. Valid until the process ends. */
+int scaler_additional_app(
+        struct scaler *scaler, int64_t id, struct scaler_app **ret, struct err *err);
+void scaler_forget_apps(struct scaler *scaler);
+
 /* The webhook's secrets from GITHUB_WEBHOOK_SECRET, one a line. AGAIN: reads them once more, since
  * one may have been replaced, but not within a minute of the last time: *ret is NULL then. -EAGAIN
  * where that last time failed. */
 int scaler_webhook_secrets(struct scaler *scaler, bool again, const char **ret, struct err *err);
 
+/* The value that REFERENCE refers to (config/reference.h), called NAME in errors: as below. */
+int scaler_resolve(struct scaler *scaler, const char *reference, const char *name, struct buf *ret,
+        struct err *err);
 /* The value that environment variable NAME is, or refers to (config/reference.h): 0,
  * REFERENCE_ABSENT, or negative. */
 int scaler_resolve_variable(
         struct scaler *scaler, const char *name, struct buf *ret, struct err *err);
+/* The same, but an absent value is an error. */
+int scaler_need_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err);

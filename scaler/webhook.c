@@ -162,6 +162,24 @@ static void handle_job(struct scaler *scaler, const struct delivery *delivery, s
         route_job(scaler, &job, reply);
 }
 
+/* Whether an additional App sent it, as a header says which GitHub does not sign. That is enough to
+ * drop what is not for us; whether the rest is from GitHub, the secret says. Two Apps may have one
+ * secret, and the jobs of the second one name its own installation, which the first cannot use. The
+ * configuration is read again before a delivery is dropped that the secret says is GitHub's: that
+ * App may be the first one by now. */
+static bool is_of_additional_app(
+        struct scaler *scaler, const struct delivery *delivery, bool is_signed)
+{
+        const struct config *config = NULL;
+
+        if (!delivery->app || scaler_config(scaler, &config, NULL) < 0 ||
+                !config_has_additional_app(config, delivery->app))
+                return false;
+        if (is_signed)
+                config = scaler_config_again(scaler);
+        return !is_signed || !config || config_has_additional_app(config, delivery->app);
+}
+
 static void handle_delivery(
         struct scaler *scaler, const struct delivery *delivery, struct reply *reply)
 {
@@ -172,6 +190,9 @@ static void handle_delivery(
                 log_error(
                         &scaler->log, "webhook secret cannot be read", LOG_TEXT("error", err.text));
                 set_reply(reply, 503, "the webhook secret cannot be read; see the function's log");
+        } else if (is_of_additional_app(scaler, delivery, valid)) {
+                set_reply(reply, 200,
+                        "ignored: this App only registers runners; make its webhook inactive");
         } else if (!valid) {
                 set_reply(reply, 401,
                         delivery->signature

@@ -39,9 +39,10 @@ struct github_token {
 
 struct github {
         const struct clock *clock;
-        char *api_url;               /* without a slash at the end */
-        char *app_id;                /* App id or client id; NULL: personal token */
-        char *private_key;           /* PEM; secret */
+        char *api_url;          /* without a slash at the end */
+        char *app_id;           /* App id or client id; NULL: personal token */
+        char *private_key;      /* PEM; secret */
+        char *enterprise_token; /* for scopes that are enterprises; NULL: there is none; secret */
         struct github_token *tokens; /* one per installation */
         size_t n_tokens;
 };
@@ -52,6 +53,9 @@ void github_init_app(struct github *github, const struct clock *clock, const cha
 void github_init_token(
         struct github *github, const struct clock *clock, const char *api_url, const char *token);
 void github_release(struct github *github);
+
+/* Calls about runners of an enterprise are made with TOKEN, which is copied. */
+void github_set_enterprise_token(struct github *github, const char *token);
 
 /* -- tokens -- */
 
@@ -71,6 +75,21 @@ int github_access_token(
 /* Reads its answer, and keeps the token in GITHUB: 0 or negative; the text says what to check. */
 int github_access_token_answer(
         struct github *github, const struct http_call *call, int64_t installation, struct err *err);
+
+/* Makes a call that asks which installation of the App reaches SCOPE, a repository or organization:
+ * 0 and a call, or negative as github_access_token().
+ * https://docs.github.com/en/rest/apps/apps#get-a-repository-installation-for-the-authenticated-app
+ */
+int github_find_installation(
+        struct github *github, const char *scope, struct http_call **ret_call, struct err *err);
+struct github_found_installation {
+        int64_t id;
+        bool suspended;
+};
+
+/* 0, GITHUB_NOT_FOUND where the App is not installed, or negative. */
+int github_find_installation_answer(
+        const struct http_call *call, struct github_found_installation *ret, struct err *err);
 
 /* A JWT for the App, which the caller frees: RS256, issued one minute ago, expiring in nine. */
 int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err);

@@ -13,6 +13,10 @@
 /* The kept token for INSTALLATION, even one that is about to expire, or NULL. Borrowed. */
 const char *github_any_token(const struct github *github, int64_t installation);
 
+/* The token for calls about SCOPE: INSTALLATION's, or that for enterprises. NULL: none is kept. */
+const char *github_scope_token(
+        const struct github *github, int64_t installation, const char *scope);
+
 /* Whether SCOPE is one of github.h, and so may be a part of a URL. */
 bool github_is_scope(const char *scope);
 

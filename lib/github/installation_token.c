@@ -57,12 +57,19 @@ void github_init_token(
         github->tokens[0].token = mem_string(token);
 }
 
+void github_set_enterprise_token(struct github *github, const char *token)
+{
+        mem_free_secret(github->enterprise_token);
+        github->enterprise_token = mem_string(token);
+}
+
 void github_release(struct github *github)
 {
         for (size_t i = 0; i < github->n_tokens; i++)
                 mem_free_secret(github->tokens[i].token);
         free(github->tokens);
         mem_free_secret(github->private_key);
+        mem_free_secret(github->enterprise_token);
         free(github->app_id);
         free(github->api_url);
         *github = (struct github){0};

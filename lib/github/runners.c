@@ -58,6 +58,12 @@ bool github_is_scope(const char *scope)
         return slash && is_name(scope + 6, slash) && is_name(slash + 1, end);
 }
 
+const char *github_scope_token(const struct github *github, int64_t installation, const char *scope)
+{
+        return github_is_enterprise(scope) ? github->enterprise_token
+                                           : github_any_token(github, installation);
+}
+
 /* A call about the runners of SCOPE. A text that is no scope must not get into a URL: the call then
  * has none, so it is not sent, and the reader of its answer says why. */
 static struct http_call *new_call(struct github *github, int64_t installation, const char *what,
@@ -68,7 +74,7 @@ static struct http_call *new_call(struct github *github, int64_t installation, c
 
         if (!github_is_scope(scope))
                 buf_clear(&call->url);
-        github_call_prepare(call, github_any_token(github, installation));
+        github_call_prepare(call, github_scope_token(github, installation, scope));
         return call;
 }
 
@@ -119,8 +125,8 @@ static const struct github_advice organization_advice[] = {
 
 static const struct github_advice enterprise_advice[] = {
         {401, -EKEYREJECTED,
-                "the token is not (or no longer) accepted: "
-                "check the classic personal token for the enterprise"},
+                "there is no token for enterprises, or it is not (or no longer) accepted: "
+                "check the classic personal token in GITHUB_ENTERPRISE_TOKEN"},
         {403, -EACCES,
                 "a classic personal token of scope manage_runners:enterprise is needed, "
                 "of an owner of the enterprise; GitHub takes neither an App nor a fine-grained "

@@ -27,11 +27,10 @@ static const struct github_advice advice[] = {
         {0},
 };
 
-static struct http_call *prepare(
-        struct github *github, int64_t installation, struct http_call *call)
+static struct http_call *prepare(struct http_call *call, const char *token)
 {
         call->answer_limit = ANSWER_LIMIT;
-        github_call_prepare(call, github_any_token(github, installation));
+        github_call_prepare(call, token);
         return call;
 }
 
@@ -39,9 +38,9 @@ static struct http_call *prepare(
 
 struct http_call *github_list_versions(struct github *github, int64_t installation)
 {
-        return prepare(github, installation,
-                http_call_new("list releases of the runner", "GET",
-                        "%s/repos/" REPOSITORY "/releases?per_page=20", github->api_url));
+        return prepare(http_call_new("list releases of the runner", "GET",
+                               "%s/repos/" REPOSITORY "/releases?per_page=20", github->api_url),
+                github_any_token(github, installation));
 }
 
 static bool is_version(const char *text)
@@ -127,7 +126,7 @@ struct http_call *github_list_runners(
 
         if (!github_is_scope(scope))
                 buf_clear(&call->url);
-        return prepare(github, installation, call);
+        return prepare(call, github_scope_token(github, installation, scope));
 }
 
 static void add_runner(struct github_runner_versions *versions, const cJSON *runner)

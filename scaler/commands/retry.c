@@ -130,8 +130,8 @@ static int find_destination(struct retry *retry, const char *name, struct err *e
         return 0;
 }
 
-/* As the scaler itself groups messages: of a job in queued.fifo, of an installation in
- * register.fifo. No two processes may hold one. */
+/* As the scaler itself groups messages: of a job in queued.fifo, which no two processes may hold,
+ * and of an installation in register.fifo, whose budgets one process keeps. */
 static int64_t group_of(const struct job *job)
 {
         return job->action == JOB_LAUNCHED ? job->installation : job->id;

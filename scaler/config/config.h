@@ -68,10 +68,10 @@ struct config_spec {
 };
 
 struct config {
-        char *prefix;           /* "/scale-agent" */
-        char *hand_over;        /* CONFIG_HAND_OVER_… */
-        char *app_id;           /* NULL: a personal token is used */
-        char **additional_apps; /* ids of further Apps, which register only */
+        char *prefix;             /* "/scale-agent" */
+        char *hand_over;          /* CONFIG_HAND_OVER_… */
+        char *app_id;             /* NULL: a personal token is used */
+        int64_t *additional_apps; /* ids of further Apps, which register only */
         size_t n_additional_apps;
         int64_t *installations; /* empty: any */
         size_t n_installations;
@@ -123,7 +123,7 @@ bool config_spec_allows_forks(const struct config_spec *spec);
 bool config_allows_repository(const struct config *config, const char *repository);
 bool config_allows_installation(const struct config *config, int64_t installation);
 
-/* Whether TEXT is the id of one of the additional Apps. */
+/* Whether TEXT is the id of one of the additional Apps, as GitHub writes it. */
 bool config_has_additional_app(const struct config *config, const char *text);
 
 /* Whether a spec registers its runners at an enterprise. */

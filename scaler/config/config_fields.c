@@ -349,14 +349,12 @@ static const struct config_field github_fields[] = {
                         "Ids of further GitHub Apps, whose webhooks are inactive. They register "
                         "runners, too, so that the limits of GitHub are met later. The private key "
                         "of each is below PREFIX/github/apps/ID.",
-                .kind = CONFIG_TEXTS_OR_NUMBERS,
+                .kind = CONFIG_NUMBERS,
                 .item = "App",
                 .items = "additional Apps",
-                .allowed = "a GitHub App's id or client id",
                 .min = 1,
-                .max = 64,
+                .max = JSON_INTEGER_MAX,
                 .count_max = 9,
-                .format = &config_format_name,
                 .needs = {"app_id"},
                 LIST_AT(additional_apps),
         },

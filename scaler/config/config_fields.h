@@ -13,15 +13,14 @@
 #include "config_formats.h"
 
 enum config_kind {
-        CONFIG_TEXT,             /* char * */
-        CONFIG_TEXT_OR_NUMBER,   /* char *: written as a string, or as a whole number */
-        CONFIG_NUMBER,           /* int64_t: a whole one */
-        CONFIG_BOOLEAN,          /* bool */
-        CONFIG_TEXTS,            /* char **, and its size_t count */
-        CONFIG_TEXTS_OR_NUMBERS, /* char **, and its count: each as CONFIG_TEXT_OR_NUMBER */
-        CONFIG_NUMBERS,          /* int64_t *, and its count */
-        CONFIG_TAGS,             /* struct config_tag *, and its count */
-        CONFIG_OBJECT,           /* members of the same struct, described by a table of their own */
+        CONFIG_TEXT,           /* char * */
+        CONFIG_TEXT_OR_NUMBER, /* char *: written as a string, or as a whole number */
+        CONFIG_NUMBER,         /* int64_t: a whole one */
+        CONFIG_BOOLEAN,        /* bool */
+        CONFIG_TEXTS,          /* char **, and its size_t count */
+        CONFIG_NUMBERS,        /* int64_t *, and its count */
+        CONFIG_TAGS,           /* struct config_tag *, and its count */
+        CONFIG_OBJECT,         /* members of the same struct, described by a table of their own */
         CONFIG_OBJECTS, /* array of structs described by a table of their own, and its count */
         CONFIG_IGNORED, /* a string that is for others */
 };

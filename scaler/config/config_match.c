@@ -5,6 +5,8 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -55,9 +57,13 @@ bool config_allows_installation(const struct config *config, int64_t installatio
 
 bool config_has_additional_app(const struct config *config, const char *text)
 {
-        for (size_t i = 0; i < config->n_additional_apps; i++)
-                if (strcmp(config->additional_apps[i], text) == 0)
+        for (size_t i = 0; i < config->n_additional_apps; i++) {
+                char app[24];
+
+                (void)snprintf(app, sizeof(app), "%" PRId64, config->additional_apps[i]);
+                if (strcmp(app, text) == 0)
                         return true;
+        }
         return false;
 }
 

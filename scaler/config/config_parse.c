@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -147,9 +148,10 @@ static void check_apps(const struct config *config, struct config_faults *faults
                 config_fault_add(faults, &apps, "app_id is needed, too: it is the first App");
         for (size_t i = 0; config->app_id && i < config->n_additional_apps; i++) {
                 const struct config_place at = {.parent = &apps, .index = i};
-                const char *app = config->additional_apps[i];
+                char app[24];
 
-                if (app && strcmp(app, config->app_id) == 0)
+                (void)snprintf(app, sizeof(app), "%" PRId64, config->additional_apps[i]);
+                if (strcmp(app, config->app_id) == 0)
                         config_fault_add(faults, &at, "another App than app_id is needed");
         }
 }

@@ -37,25 +37,12 @@ static bool count_is_allowed(const struct config_field *field, const cJSON *valu
         return true;
 }
 
-/* 12345 and "12345" are the same id. */
-static bool is_number_in_text(const cJSON *number, const cJSON *text)
-{
-        char digits[32];
-
-        if (!cJSON_IsNumber(number) || !cJSON_IsString(text))
-                return false;
-        (void)snprintf(digits, sizeof(digits), "%.0f", number->valuedouble);
-        return strcmp(digits, text->valuestring) == 0;
-}
-
 static bool is_same(const struct config_field *field, const cJSON *a, const cJSON *b)
 {
         if (cJSON_IsString(a) && cJSON_IsString(b))
                 return (field->ignore_case ? strcasecmp : strcmp)(a->valuestring, b->valuestring) ==
                        0;
-        if (cJSON_IsNumber(a) && cJSON_IsNumber(b))
-                return a->valuedouble == b->valuedouble;
-        return is_number_in_text(a, b) || is_number_in_text(b, a);
+        return cJSON_IsNumber(a) && cJSON_IsNumber(b) && a->valuedouble == b->valuedouble;
 }
 
 /* Adds a fault at PLACE, where ELEMENT is, if an earlier element is the same. */
@@ -78,7 +65,6 @@ static size_t element_size(const struct config_field *field)
 {
         static const size_t sizes[] = {
                 [CONFIG_TEXTS] = sizeof(char *),
-                [CONFIG_TEXTS_OR_NUMBERS] = sizeof(char *),
                 [CONFIG_NUMBERS] = sizeof(int64_t),
                 [CONFIG_IGNORED] = 0,
         };
@@ -235,7 +221,7 @@ void config_read_object(const struct config_object *object, const cJSON *value, 
 static void release_elements(const struct config_field *field, void *elements, size_t count)
 {
         for (size_t i = 0; i < count; i++) {
-                if (field->kind == CONFIG_TEXTS || field->kind == CONFIG_TEXTS_OR_NUMBERS)
+                if (field->kind == CONFIG_TEXTS)
                         free(((char **)elements)[i]);
                 if (field->kind == CONFIG_TAGS) {
                         free(((struct config_tag *)elements)[i].key);

@@ -87,11 +87,6 @@ static void describe_texts(cJSON *schema, const struct config_field *field)
         describe_text(add_list(schema, field), field);
 }
 
-static void describe_texts_or_numbers(cJSON *schema, const struct config_field *field)
-{
-        describe_text_or_number(add_list(schema, field), field);
-}
-
 static void describe_numbers(cJSON *schema, const struct config_field *field)
 {
         describe_number(add_list(schema, field), field);
@@ -140,7 +135,6 @@ static void add_field(cJSON *properties, const struct config_field *field)
                 [CONFIG_NUMBER] = describe_number,
                 [CONFIG_BOOLEAN] = describe_boolean,
                 [CONFIG_TEXTS] = describe_texts,
-                [CONFIG_TEXTS_OR_NUMBERS] = describe_texts_or_numbers,
                 [CONFIG_NUMBERS] = describe_numbers,
                 [CONFIG_TAGS] = describe_tags,
                 [CONFIG_OBJECT] = describe_object,

@@ -93,7 +93,6 @@ void config_read_value(const struct config_field *field, const cJSON *value, voi
                 [CONFIG_NUMBER] = read_number,
                 [CONFIG_BOOLEAN] = read_boolean,
                 [CONFIG_TEXTS] = read_text,
-                [CONFIG_TEXTS_OR_NUMBERS] = read_text_or_number,
                 [CONFIG_NUMBERS] = read_number,
                 [CONFIG_TAGS] = read_text,
                 [CONFIG_IGNORED] = read_ignored,

@@ -123,6 +123,7 @@ int delivery_parse(const char *event, size_t size, struct delivery *ret, struct 
         delivery.id = header(delivery.json, "x-github-delivery");
         delivery.signature = header(delivery.json, "x-hub-signature-256");
         delivery.type = header(delivery.json, "content-type");
+        delivery.app = header(delivery.json, "x-github-hook-installation-target-id");
         *ret = delivery;
         return 0;
 }

@@ -23,6 +23,7 @@ struct delivery {
         const char *id;        /* X-GitHub-Delivery, or NULL */
         const char *signature; /* X-Hub-Signature-256, or NULL */
         const char *type;      /* Content-Type, or NULL */
+        const char *app;       /* X-GitHub-Hook-Installation-Target-ID, or NULL: not signed */
         const char *body;      /* the raw bytes that were signed, and a NUL */
         size_t body_size;
         struct buf decoded; /* what the body is in, if it came as base64 */

@@ -3,8 +3,9 @@
 
 /*
  * Launched jobs: from the moment that a job has a machine until its hand-over is stored, the
- * promise is a message in register.fifo. Its message group is the installation of GitHub's App, so
- * that SQS lets one process at a time register for it.
+ * promise is a message in register.fifo. Its message group is the installation of the App that
+ * delivers, or all enterprises, so that SQS lets one process at a time register with its budgets
+ * (registrars.h). All enterprises have one token.
  */
 
 #include <stdbool.h>

@@ -22,48 +22,75 @@
 #define PARAMETER_SLOW_BURST 1
 #define PARAMETER_SLOW_PER_MINUTE (3 * 60)
 
-struct budget *pace_of_github(struct scaler *scaler, int64_t installation)
+static struct github_budget *find_budget(struct scaler *scaler, int64_t installation)
 {
         struct github_budget *found;
 
         for (size_t i = 0; i < scaler->n_github_budgets; i++)
                 if (scaler->github_budgets[i].installation == installation)
-                        return &scaler->github_budgets[i].budget;
+                        return &scaler->github_budgets[i];
         scaler->github_budgets = mem_resize(scaler->github_budgets, scaler->n_github_budgets + 1,
                 sizeof(*scaler->github_budgets));
         found = &scaler->github_budgets[scaler->n_github_budgets++];
-        found->installation = installation;
+        *found = (struct github_budget){.installation = installation};
         budget_init(&found->budget, GITHUB_POINTS, GITHUB_POINTS_PER_MINUTE,
                 clock_monotonic_ms(scaler->clock));
-        return &found->budget;
+        return found;
 }
 
-/* Until when (wall clock) GitHub's calls of the hour are used up, as its answer says; or 0. */
-static int64_t used_up_until(const struct http_call *call)
+struct budget *pace_of_github(struct scaler *scaler, int64_t installation)
+{
+        return &find_budget(scaler, installation)->budget;
+}
+
+void pace_spend_github(struct scaler *scaler, int64_t installation, int64_t points)
+{
+        struct github_budget *found = find_budget(scaler, installation);
+
+        budget_spend(&found->budget, clock_monotonic_ms(scaler->clock), points);
+        found->hour_left--;
+}
+
+int64_t pace_hour_left(struct scaler *scaler, int64_t installation)
+{
+        const struct github_budget *found = find_budget(scaler, installation);
+
+        return found->hour_ends_ms > clock_wall_ms(scaler->clock) ? found->hour_left : INT64_MAX;
+}
+
+/* What GitHub's answer says of the calls of the hour: false where it says nothing. */
+static bool read_hour(const struct http_call *call, int64_t *ret_left, int64_t *ret_ends_ms)
 {
         char remaining[16];
         char reset[16];
 
         if (!http_call_answer_header(call, "x-ratelimit-remaining", remaining, sizeof(remaining)) ||
-                !http_call_answer_header(call, "x-ratelimit-reset", reset, sizeof(reset)) ||
-                strtoll(remaining, NULL, 10) > GITHUB_HOUR_RESERVE)
-                return 0;
-        return strtoll(reset, NULL, 10) * MSEC_PER_SEC;
+                !http_call_answer_header(call, "x-ratelimit-reset", reset, sizeof(reset)))
+                return false;
+        *ret_left = strtoll(remaining, NULL, 10);
+        *ret_ends_ms = strtoll(reset, NULL, 10) * MSEC_PER_SEC;
+        return true;
 }
 
 void pace_note_github(struct scaler *scaler, int64_t installation, const struct http_call *call,
         const struct setback *setback)
 {
+        struct github_budget *found = find_budget(scaler, installation);
         int64_t now_ms = clock_wall_ms(scaler->clock);
-        int64_t until_ms = used_up_until(call);
+        int64_t until_ms = 0;
+        int64_t left;
+        int64_t ends_ms;
 
+        if (read_hour(call, &left, &ends_ms)) {
+                found->hour_left = left;
+                found->hour_ends_ms =
+                        ends_ms < now_ms + SETBACK_MAX_MS ? ends_ms : now_ms + SETBACK_MAX_MS;
+                until_ms = left <= GITHUB_HOUR_RESERVE ? found->hour_ends_ms : 0;
+        }
         if (setback && setback->is_limit)
                 until_ms = setback_ends(scaler, setback);
-        if (until_ms > now_ms + SETBACK_MAX_MS)
-                until_ms = now_ms + SETBACK_MAX_MS;
         if (until_ms > now_ms)
-                budget_empty(pace_of_github(scaler, installation),
-                        clock_monotonic_ms(scaler->clock),
+                budget_empty(&found->budget, clock_monotonic_ms(scaler->clock),
                         clock_monotonic_ms(scaler->clock) + until_ms - now_ms);
 }
 

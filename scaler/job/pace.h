@@ -21,8 +21,19 @@
 /* Jitconfigs a minute that GitHub allows an installation. */
 #define PACE_PER_MINUTE 180
 
-/* GitHub's budget of INSTALLATION. */
+/* Whose budget is spent for runners of an enterprise: that of its token, which is no
+ * installation's. */
+#define PACE_OF_ENTERPRISE (-1)
+
+/* GitHub's budget of INSTALLATION. That of another App at the same account is another
+ * installation. Valid until the next call. */
 struct budget *pace_of_github(struct scaler *scaler, int64_t installation);
+
+/* Spends POINTS of it, and a call of the hour. */
+void pace_spend_github(struct scaler *scaler, int64_t installation, int64_t points);
+
+/* The calls of the hour that INSTALLATION has left; INT64_MAX before an answer has said so. */
+int64_t pace_hour_left(struct scaler *scaler, int64_t installation);
 
 /* To be called with the answer to each call that a registration makes to GitHub. SETBACK: what it
  * means; NULL: it was accepted. */

@@ -99,13 +99,12 @@ static void on_answer(struct http_call *answered, void *userdata)
         int found = registration_steps[step].read(registration, call, &err);
 
         if (found < 0)
-                setback = registration_steps[step].points > 0
-                                  ? setback_by_github(
-                                            scaler, registration->installation, call, found, &err)
-                                  : setback_by_aws(call, found, &err);
+                setback =
+                        registration_steps[step].points > 0
+                                ? setback_by_github(scaler, registration->budget, call, found, &err)
+                                : setback_by_aws(call, found, &err);
         if (registration_steps[step].points > 0)
-                pace_note_github(
-                        scaler, registration->installation, call, found < 0 ? &setback : NULL);
+                pace_note_github(scaler, registration->budget, call, found < 0 ? &setback : NULL);
         if (found >= 0)
                 take(registration, next_step(step, (enum finding)found));
         else if (!store_again(registration, step, &setback))
@@ -126,8 +125,7 @@ static void start(struct registration *registration, enum step step, struct http
         struct scaler *scaler = registration->scaler;
 
         if (registration_steps[step].points > 0)
-                budget_spend(pace_of_github(scaler, registration->installation),
-                        clock_monotonic_ms(scaler->clock), registration_steps[step].points);
+                pace_spend_github(scaler, registration->budget, registration_steps[step].points);
         scaler_start_later(scaler, call,
                 step == STEP_STORE && !store_is_s3(&registration->store)
                         ? pace_next_parameter(scaler)

@@ -43,6 +43,11 @@ int64_t setback_pause_until(const struct scaler *scaler, int64_t installation)
         return until_ms > 0 ? clock_wall_ms(scaler->clock) + until_ms - now_ms : 0;
 }
 
+static bool has_additional_apps(const struct scaler *scaler)
+{
+        return scaler->config && scaler->config->n_additional_apps > 0;
+}
+
 struct setback setback_by_github(struct scaler *scaler, int64_t installation,
         const struct http_call *call, int r, const struct err *err)
 {
@@ -51,7 +56,8 @@ struct setback setback_by_github(struct scaler *scaler, int64_t installation,
         setback.passing =
                 github_call_is_passing(call, clock_wall_ms(scaler->clock), &setback.until_ms);
         setback.is_limit = setback.passing && (setback.until_ms > 0 || r == -EAGAIN);
-        if (setback.passing)
+        setback.of_caller = setback.is_limit || !setback.passing || r == -EKEYREJECTED;
+        if (setback.passing && !(setback.is_limit && has_additional_apps(scaler)))
                 pause_launches(scaler, installation, setback.until_ms);
         return setback;
 }

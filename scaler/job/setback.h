@@ -18,12 +18,13 @@ struct setback {
         bool passing;
         bool by_github;   /* else AWS */
         bool is_limit;    /* too many calls were made: for whom, the next one finds out as well */
+        bool of_caller;   /* GitHub refused whoever called, so another App may get an answer */
         int64_t until_ms; /* wall clock: when a limit ends; 0 = unknown */
         struct err err;
 };
 
 /* What GitHub's answer to CALL, read with result R and ERR, means for jobs of INSTALLATION. A
- * passing one also pauses launches for them. */
+ * passing one also pauses launches for them, but for a limit where additional Apps go on. */
 struct setback setback_by_github(struct scaler *scaler, int64_t installation,
         const struct http_call *call, int r, const struct err *err);
 /* The same of an answer by AWS. */

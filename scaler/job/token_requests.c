@@ -14,11 +14,18 @@
 
 int token_requests_init(struct token_requests *requests, struct scaler *scaler, struct err *err)
 {
-        *requests = (struct token_requests){.scaler = scaler};
+        *requests = (struct token_requests){.scaler = scaler, .refused = &scaler->github_refused};
         /* Somebody may have replaced the key that GitHub refused. */
         if (scaler->github_refused)
                 scaler_forget_github(scaler);
         return scaler_github(scaler, &requests->github, err);
+}
+
+void token_requests_init_app(
+        struct token_requests *requests, struct scaler *scaler, struct scaler_app *app)
+{
+        *requests = (struct token_requests){
+                .scaler = scaler, .github = &app->github, .refused = &app->refused};
 }
 
 void token_requests_release(struct token_requests *requests)
@@ -65,7 +72,7 @@ static void release_waiting(struct token_requests *requests, const struct token_
 static void end_request(struct token_request *request)
 {
         request->ended = true;
-        request->requests->scaler->github_refused = request->setback.result == -EKEYREJECTED;
+        *request->requests->refused = request->setback.result == -EKEYREJECTED;
         release_waiting(request->requests, request);
 }
 
@@ -103,6 +110,7 @@ static void request_token(struct token_request *request)
                 request->setback = setback_final(r, &err);
                 request->setback.by_github = true;
                 request->setback.passing = request->installation > 0;
+                request->setback.of_caller = true;
                 end_request(request);
                 return;
         }
@@ -125,7 +133,7 @@ static struct token_request *add_request(struct token_requests *requests, int64_
 
 void token_requests_add(struct token_requests *requests, int64_t installation)
 {
-        bool was_refused = requests->scaler->github_refused;
+        bool was_refused = *requests->refused;
 
         if (github_kept_token(requests->github, installation) ||
                 find_request(requests, installation))
@@ -156,12 +164,20 @@ void token_requests_await(
                 (struct token_waiter){installation, ready, userdata};
 }
 
+static bool *refused_of(struct scaler *scaler, const struct github *github)
+{
+        for (size_t i = 0; i < scaler->n_apps; i++)
+                if (&scaler->apps[i]->github == github)
+                        return &scaler->apps[i]->refused;
+        return &scaler->github_refused;
+}
+
 void token_note_result(
         struct scaler *scaler, struct github *github, int64_t installation, int result)
 {
         if (result == -EKEYREJECTED)
                 github_forget_token(github, installation);
-        scaler->github_refused = result == -EKEYREJECTED;
+        *refused_of(scaler, github) = result == -EKEYREJECTED;
 }
 
 int ensure_token(

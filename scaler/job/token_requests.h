@@ -26,6 +26,7 @@ struct token_request {
 struct token_requests {
         struct scaler *scaler;
         struct github *github;
+        bool *refused;                /* whether the last answer refused its key */
         struct token_request **items; /* owned */
         size_t n_items;
         struct token_waiter {
@@ -38,6 +39,9 @@ struct token_requests {
 
 /* Opens GitHub: 0 or negative. */
 int token_requests_init(struct token_requests *requests, struct scaler *scaler, struct err *err);
+/* The same for an additional App. */
+void token_requests_init_app(
+        struct token_requests *requests, struct scaler *scaler, struct scaler_app *app);
 void token_requests_release(struct token_requests *requests);
 
 /* Requests a token for INSTALLATION unless one is kept or under way. If GitHub refused the last

@@ -68,8 +68,8 @@ static int deliver_event(struct stage *stage, const cJSON *event)
         return (int)status;
 }
 
-static int deliver_as(
-        struct stage *stage, const char *event_name, const char *body, const char *signature)
+static int deliver_by(struct stage *stage, const char *event_name, const char *body,
+        const char *signature, const char *app)
 {
         _cleanup_json_ cJSON *event = cJSON_CreateObject();
         cJSON *headers = json_add_object(event, "headers");
@@ -80,8 +80,15 @@ static int deliver_as(
         json_add_string(headers, "x-github-delivery", "d-1");
         json_add_string(headers, "x-hub-signature-256", signature);
         json_add_string(headers, "content-type", "application/json");
+        json_add_string(headers, "x-github-hook-installation-target-id", app);
         json_add_string(event, "body", body);
         return deliver_event(stage, event);
+}
+
+static int deliver_as(
+        struct stage *stage, const char *event_name, const char *body, const char *signature)
+{
+        return deliver_by(stage, event_name, body, signature, "12345");
 }
 
 static int deliver(struct stage *stage, const char *body, const char *secret)
@@ -94,6 +101,55 @@ static int deliver(struct stage *stage, const char *body, const char *secret)
 static void assert_answer(struct stage *stage, const char *text)
 {
         assert_contains(buf_string(&stage->answer), text);
+}
+
+/* -- other Apps -- */
+
+/* It would name an installation that the first App cannot use. The header alone makes no delivery
+ * GitHub's. */
+static void what_an_additional_app_delivers_is_dropped(void **state)
+{
+        struct stage *stage = *state;
+        struct config *config = stage->scaler.config;
+        _cleanup_free_ char *ours = signature_of(QUEUED, "current");
+        _cleanup_free_ char *other = signature_of(QUEUED, "secret of its own");
+
+        config->app_id = mem_string("12345");
+        config->additional_apps = mem_alloc(2 * sizeof(int64_t));
+        config->additional_apps[0] = 7;
+        config->n_additional_apps = 1;
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7"), 200);
+        assert_answer(stage, "make its webhook inactive");
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, other, "7"), 200);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, NULL, "7"), 200);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, other, "12345"), 401);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, other, "70"), 401);
+        stage_expect_sent(stage, "queued.fifo");
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, NULL), 202);
+        stage_expect_sent(stage, "queued.fifo");
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "70"), 202);
+}
+
+/* Apps may change places: the one that was additional delivers now. */
+static void what_the_new_first_app_delivers_is_accepted(void **state)
+{
+        struct stage *stage = *state;
+        struct config *config = stage->scaler.config;
+        _cleanup_free_ char *ours = signature_of(QUEUED, "current");
+
+        config->app_id = mem_string("12345");
+        config->additional_apps = mem_alloc(sizeof(int64_t));
+        config->additional_apps[0] = 7;
+        config->n_additional_apps = 1;
+        setenv("SCALE_AGENT_CONFIG",
+                "{\"prefix\":\"/p\",\"github\":{\"app_id\":7,\"additional_apps\":[12345],"
+                "\"repositories\":[\"o/*\"]},\"specs\":[{\"name\":\"linux\",\"labels\":["
+                "\"self-hosted\",\"linux\"],\"instance_type\":\"m7i.large\","
+                "\"launch_template\":\"runner\",\"subnets\":[\"subnet-0000000a\"]}]}",
+                1);
+        script_sleep(stage->script, 61 * MSEC_PER_SEC);
+        stage_expect_sent(stage, "queued.fifo");
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7"), 202);
 }
 
 /* -- accepted -- */
@@ -452,6 +508,8 @@ static void a_queue_that_does_not_answer_is_told_in_time(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                TEST(what_an_additional_app_delivers_is_dropped),
+                TEST(what_the_new_first_app_delivers_is_accepted),
                 TEST(a_queued_job_goes_to_its_queue),
                 TEST(each_action_has_its_queue),
                 TEST(a_named_instance_type_counts),

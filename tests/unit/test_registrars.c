@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Several Apps register: the one that has most calls left does, one that GitHub refuses is passed
+ * over within the event, and what lowers an App's budget is its own.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "job/pace.h"
+#include "queued_stage.h"
+
+#define FIRST 4711
+#define SECOND 4712
+#define LOOK_UP "/repos/o/r/installation"
+
+static char folder[] = "/tmp/scaler-apps-XXXXXX";
+
+static void write_key(const char *app, const char *key)
+{
+        _cleanup_free_ char *path = mem_format("%s/%s", folder, app);
+        _cleanup_free_ char *command = mem_format("mkdir -p %s", path);
+        _cleanup_free_ char *name = mem_format("%s/private-key", path);
+        FILE *file;
+
+        assert_int_equal(system(command), 0);
+        file = fopen(name, "w");
+        assert_non_null(file);
+        assert_true(fputs(key, file) >= 0);
+        assert_int_equal(fclose(file), 0);
+}
+
+/* App 12345 delivers through installation 4711, and App 2 is additional. */
+static int set_up(void **state)
+{
+        _cleanup_free_ char *keys = NULL;
+        struct stage *stage;
+
+        strcpy(strrchr(folder, '-'), "-XXXXXX");
+        assert_non_null(mkdtemp(folder));
+        keys = mem_format("file:%s", folder);
+        stage_set_up(state);
+        stage = *state;
+        stage_become_app(stage);
+        setenv("GITHUB_APP_KEYS", keys, 1);
+        write_key("2", getenv("GITHUB_PRIVATE_KEY"));
+        stage->scaler.config->additional_apps = mem_alloc(sizeof(int64_t));
+        stage->scaler.config->additional_apps[0] = 2;
+        stage->scaler.config->n_additional_apps = 1;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        _cleanup_free_ char *command = mem_format("rm -r %s", folder);
+
+        assert_int_equal(system(command), 0);
+        return stage_tear_down(state);
+}
+
+/* -- expectations -- */
+
+static void expect_look_up(struct stage *stage, int status, const char *answer)
+{
+        script_expect(stage->script, "GET", LOOK_UP, NULL, status, answer);
+}
+
+static void expect_installed(struct stage *stage)
+{
+        expect_look_up(stage, 200, "{\"id\":4712,\"suspended_at\":null}");
+}
+
+static void expect_token(struct stage *stage, int installation)
+{
+        _cleanup_free_ char *url = mem_format("/app/installations/%d/access_tokens", installation);
+
+        script_expect(stage->script, "POST", url, NULL, 201,
+                "{\"token\":\"secret-token\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
+}
+
+static void expect_no_token(struct stage *stage, int installation, int status, const char *headers)
+{
+        _cleanup_free_ char *url = mem_format("/app/installations/%d/access_tokens", installation);
+
+        script_expect_headers(
+                stage->script, "POST", url, NULL, status, headers, "{\"message\":\"no\"}");
+}
+
+/* A registration, whose answer says how many calls of the hour are left. */
+static void expect_registered(struct stage *stage, int instance, int left)
+{
+        _cleanup_free_ char *headers =
+                mem_format("x-ratelimit-remaining: %d\r\nx-ratelimit-reset: 1767325045\r\n", left);
+
+        script_expect_headers(stage->script, "POST", QUEUED_JIT_URL, NULL, 201, headers,
+                "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}");
+        expect_put(stage, instance, 200, "{\"Version\":1}");
+}
+
+static void expect_limit(struct stage *stage, const char *seconds)
+{
+        _cleanup_free_ char *headers = mem_format("Retry-After: %s\r\n", seconds);
+
+        script_expect_headers(stage->script, "POST", QUEUED_JIT_URL, NULL, 429, headers,
+                "{\"message\":\"too many\"}");
+}
+
+static const char *register_one(struct stage *stage, int id)
+{
+        _cleanup_free_ char *body = mem_format(
+                "{\"action\":\"launched\",\"id\":%d,\"run_id\":2,\"attempt\":1,\"repository\":"
+                "\"o/r\",\"name\":\"build\",\"labels\":[\"linux\"],\"spec\":\"linux\","
+                "\"instance_type\":\"m7i.large\",\"machine_type\":\"m7i.large\",\"account\":"
+                "\"123456789012\",\"instance\":\"i-%08x\",\"launched_ms\":%lld,"
+                "\"installation\":4711}",
+                id, (unsigned)id, (long long)clock_wall_ms(stage->scaler.clock));
+
+        return stage_one(stage, register_handle, body);
+}
+
+static void assert_registered(struct stage *stage, int id)
+{
+        assert_string_equal(register_one(stage, id), STAGE_NONE_FAILED);
+}
+
+/* -- tests -- */
+
+static void the_one_with_most_calls_left_registers(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 1, 4000);
+        assert_registered(stage, 1);
+        expect_token(stage, SECOND);
+        expect_registered(stage, 2, 4500);
+        assert_registered(stage, 2);
+        expect_registered(stage, 3, 3999);
+        assert_registered(stage, 3);
+        assert_true(pace_hour_left(&stage->scaler, FIRST) == 4000);
+        assert_true(pace_hour_left(&stage->scaler, SECOND) == 3999);
+        expect_registered(stage, 4, 3998);
+        assert_registered(stage, 4);
+        assert_true(pace_hour_left(&stage->scaler, FIRST) == 3998);
+        assert_not_logged(stage, "secret-token");
+}
+
+static void one_that_is_limited_is_passed_over_within_the_event(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_limit(stage, "1000");
+        expect_token(stage, SECOND);
+        expect_registered(stage, 1, 4000);
+        assert_registered(stage, 1);
+        assert_logged(stage, "an App is passed over\",\"installation\":4711");
+        /* Its budget is its own. */
+        assert_true(budget_wait(pace_of_github(&stage->scaler, FIRST), stage_now_ms(stage), 5) >
+                    900 * MSEC_PER_SEC);
+        assert_int_equal(
+                budget_wait(pace_of_github(&stage->scaler, SECOND), stage_now_ms(stage), 5), 0);
+        expect_registered(stage, 2, 3999);
+        assert_registered(stage, 2);
+        script_sleep(stage->script, 1010 * MSEC_PER_SEC);
+        expect_installed(stage);
+        expect_registered(stage, 3, 4900);
+        assert_registered(stage, 3);
+        assert_true(pace_hour_left(&stage->scaler, FIRST) == 4900);
+}
+
+static void where_all_are_limited_the_first_that_ends_is_waited_for(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_limit(stage, "1000");
+        expect_token(stage, SECOND);
+        expect_limit(stage, "300");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_one(stage, 1), STAGE_FAILED("m1"));
+        assert_logged(stage, "\"until\":\"2026-01-02T03:09:0");
+        script_sleep(stage->script, 302 * MSEC_PER_SEC);
+        expect_registered(stage, 1, 4000);
+        assert_registered(stage, 1);
+        assert_true(pace_hour_left(&stage->scaler, SECOND) == 4000);
+}
+
+static void a_suspended_first_one_is_passed_over(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_no_token(stage, FIRST, 403, "");
+        expect_token(stage, SECOND);
+        expect_registered(stage, 1, 4000);
+        assert_registered(stage, 1);
+        expect_registered(stage, 2, 3999);
+        assert_registered(stage, 2);
+        script_sleep(stage->script, 601 * MSEC_PER_SEC);
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 3, 4000);
+        assert_registered(stage, 3);
+}
+
+static void one_that_was_removed_is_noticed(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 1, 100);
+        assert_registered(stage, 1);
+        expect_token(stage, SECOND);
+        script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 401,
+                "{\"message\":\"Bad credentials\"}");
+        expect_registered(stage, 2, 99);
+        assert_registered(stage, 2);
+        expect_look_up(stage, 404, "{\"message\":\"Not Found\"}");
+        expect_registered(stage, 3, 98);
+        assert_registered(stage, 3);
+        assert_logged(stage, "an additional App cannot register there\",\"app\":2");
+        /* And that it is installed again. */
+        script_sleep(stage->script, 601 * MSEC_PER_SEC);
+        expect_look_up(stage, 200, "{\"id\":4713}");
+        expect_token(stage, 4713);
+        expect_registered(stage, 4, 5000);
+        assert_registered(stage, 4);
+}
+
+static void one_that_is_suspended_or_not_installed_is_not_asked(void **state)
+{
+        static const struct {
+                int status;
+                const char *answer;
+                int kept_seconds;
+        } cases[] = {
+                {200, "{\"id\":4712,\"suspended_at\":\"2026-01-01T00:00:00Z\"}", 600},
+                {404, "{\"message\":\"Not Found\"}", 600},
+                {403, "{\"message\":\"suspended\"}", 60},
+                {200, "{\"id\":0}", 60},
+        };
+        struct stage *stage = *state;
+
+        expect_token(stage, FIRST);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                expect_look_up(stage, cases[i].status, cases[i].answer);
+                expect_registered(stage, 1, 100);
+                assert_registered(stage, 1);
+                script_sleep(stage->script, (cases[i].kept_seconds - 10) * MSEC_PER_SEC);
+                expect_registered(stage, 2, 100);
+                assert_registered(stage, 2);
+                script_sleep(stage->script, 20 * MSEC_PER_SEC);
+        }
+}
+
+static void without_its_key_an_app_is_left_out(void **state)
+{
+        struct stage *stage = *state;
+
+        write_key("2", "no key");
+        expect_token(stage, FIRST);
+        for (int i = 1; i <= 2; i++) {
+                expect_registered(stage, i, 100);
+                assert_registered(stage, i);
+        }
+        assert_logged(stage, "an additional App is left out\",\"app\":2");
+        assert_not_logged(stage, "no key");
+        write_key("2", getenv("GITHUB_PRIVATE_KEY"));
+        script_sleep(stage->script, 301 * MSEC_PER_SEC);
+        expect_installed(stage);
+        expect_token(stage, SECOND);
+        expect_registered(stage, 3, 5000);
+        assert_registered(stage, 3);
+}
+
+static void a_failure_of_github_is_nobody_s(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 503, "{}");
+        stage_expect_sent(stage, "wait");
+        assert_string_equal(register_one(stage, 1), STAGE_FAILED("m1"));
+        assert_not_logged(stage, "passed over");
+}
+
+static void what_all_refuse_is_refused(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_token(stage, SECOND);
+        for (int i = 0; i < 2; i++)
+                script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 422,
+                        "{\"message\":\"labels\"}");
+        stage_expect_sent(stage, "sqs.test/dead");
+        expect_terminated(stage, "InstanceId.1=i-00000001");
+        (void)register_one(stage, 1);
+        assert_logged(stage, "launch undone");
+}
+
+static void runners_of_an_enterprise_are_registered_with_its_token(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->specs[0].enterprise = mem_string("octo-corp");
+        github_set_enterprise_token(stage->scaler.github, "classic-token");
+        script_expect_headers(stage->script, "POST",
+                "/enterprises/octo-corp/actions/runners/generate-jitconfig", NULL, 201,
+                "x-ratelimit-remaining: 4000\r\nx-ratelimit-reset: 1767325045\r\n",
+                "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}");
+        expect_put(stage, 1, 200, "{\"Version\":1}");
+        assert_registered(stage, 1);
+        assert_true(pace_hour_left(&stage->scaler, PACE_OF_ENTERPRISE) == 4000);
+        assert_true(pace_hour_left(&stage->scaler, FIRST) == INT64_MAX);
+        /* A limit of it is waited for: no App can help. */
+        script_expect_headers(stage->script, "POST",
+                "/enterprises/octo-corp/actions/runners/generate-jitconfig", NULL, 429,
+                "Retry-After: 100\r\n", "{\"message\":\"too many\"}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_one(stage, 2), STAGE_FAILED("m1"));
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(the_one_with_most_calls_left_registers),
+                TEST(one_that_is_limited_is_passed_over_within_the_event),
+                TEST(where_all_are_limited_the_first_that_ends_is_waited_for),
+                TEST(a_suspended_first_one_is_passed_over),
+                TEST(one_that_was_removed_is_noticed),
+                TEST(one_that_is_suspended_or_not_installed_is_not_asked),
+                TEST(without_its_key_an_app_is_left_out),
+                TEST(a_failure_of_github_is_nobody_s),
+                TEST(what_all_refuse_is_refused),
+                TEST(runners_of_an_enterprise_are_registered_with_its_token),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
