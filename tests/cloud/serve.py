@@ -29,7 +29,7 @@ IDLE_SECONDS = 120.0
 class Request:
     """One request; header names are lower case, the path is decoded and without its query.
 
-    `target` is path and query as they came.
+    `target` is path and query as they came; `caller` is for whom the server takes the client to be.
     """
 
     method: str
@@ -38,6 +38,7 @@ class Request:
     headers: dict[str, str]
     body: bytes
     target: str = ""
+    caller: Any = None
 
 
 @dataclass

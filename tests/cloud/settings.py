@@ -52,12 +52,14 @@ class Options:
 
 def configuration(stack: Stack, github: GitHub | None) -> dict[str, Any]:
     """Give the scaler's configuration for the local cloud: one spec, on both subnets."""
+    others = github.additional_apps if github is not None else []
     return {
         "prefix": stack.prefix,
         "github": {
             "app_id": github.app_id if github is not None else 1,
             "repositories": ["octo-org/*"],
-        },
+        }
+        | ({"additional_apps": [app.id for app in others]} if others else {}),
         "specs": [
             {
                 "name": "linux-x64",
@@ -78,8 +80,12 @@ def documents(config: dict[str, Any], github: GitHub | None) -> dict[str, str]:
     found["github/webhook-secret"] = github.webhook_secret
     if "app_id" in config.get("github", {}):
         found["github/private-key"] = github.private_key
+        for app in github.additional_apps:
+            found[f"github/apps/{app.id}/private-key"] = app.private_key
     else:
         found["github/token"] = github.personal_token
+    if any("enterprise" in spec for spec in config.get("specs", [])):
+        found["github/enterprise-token"] = github.doorman.enterprise_token
     return found
 
 

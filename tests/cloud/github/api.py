@@ -22,7 +22,7 @@ from ..serve import Answer, Request
 from .openapi import Operation
 from .operations import OPERATIONS, scope_of
 from .runs import RUN_OPERATIONS
-from .tokens import Refused
+from .tokens import App, Refused, Token
 
 if TYPE_CHECKING:
     from .stand_in import GitHub
@@ -113,25 +113,43 @@ class Api:
         self.base_path = base_path
         self.faults = faults
         self.calls: list[Call] = []
-        self.limits = Limits()
+        self.limits = Limits()  # of the first App's installation, and of persons
+        self._limits: dict[str, Limits] = {}
 
     def answer(self, request: Request) -> Answer | None:
         """Serve one request; None cuts the connection."""
         began = time.monotonic()
         call = Call("", request.method, request.path, None)
         self.calls.append(call)
+        limits = self._limits_of(request.headers.get("authorization", ""))
         try:
-            self.limits.enter(request.method)
+            limits.enter(request.method)
             answer = self._judged(request, call)
         except Refused as refused:
             answer = self._refusal(refused, call)
         finally:
-            self.limits.leave()
+            limits.leave()
         call.status = answer.status if answer else 0
         call.seconds = time.monotonic() - began
         if answer is not None:
-            answer.headers |= self._headers()
+            answer.headers |= self._headers(limits)
         return answer
+
+    def limits_of(self, number: int) -> Limits:
+        """Give the limits of an additional App's installation, or of its own calls by its id."""
+        return self._limits.setdefault(str(number), Limits())
+
+    def _limits_of(self, authorization: str) -> Limits:
+        doorman = self.github.doorman
+        text = authorization.partition(" ")[2]
+        token = doorman.tokens.get(text)
+        if token is None:
+            app = doorman.issuer(text)
+            return self.limits if app in (None, doorman.first) else self.limits_of(app.id)
+        if token.text == doorman.enterprise_token:
+            return self._limits.setdefault("enterprise", Limits())
+        own = token.installation is None or token.installation.id in doorman.installations
+        return self.limits if own else self.limits_of(token.installation.id)
 
     def _judged(self, request: Request, call: Call) -> Answer | None:
         operation, names, call.body = self._read(request, call)
@@ -140,7 +158,8 @@ class Api:
             fault.kill()
         if isinstance(fault, Cut | Kill) and fault.before:
             return None
-        self._authorize(request.headers.get("authorization", ""), operation, names)
+        authorization = request.headers.get("authorization", "")
+        request.caller = self._authorize(authorization, operation, names)
         status, call.document, *more = OPERATIONS[operation.id](
             self.github, names, request, call.body or {}
         )
@@ -213,21 +232,21 @@ class Api:
             self._violation(f"{operation.id}: body: not JSON")
             raise Refused(400, "Problems parsing JSON") from error
 
-    def _authorize(self, authorization: str, operation: Operation, names: dict[str, str]) -> None:
+    def _authorize(
+        self, authorization: str, operation: Operation, names: dict[str, str]
+    ) -> App | Token:
         doorman = self.github.doorman
         if operation.id.startswith("apps/"):
-            doorman.app(authorization)
-            return
+            return doorman.app(authorization)
         if operation.id in PUBLIC:
-            doorman.anyone(authorization)
-            return
+            return doorman.anyone(authorization)
         level = "read" if operation.method == "get" else "write"
         permission = "administration"
         if operation.id in RUN_OPERATIONS:
             permission = "actions"
         elif "org" in names:
             permission = "organization_self_hosted_runners"
-        doorman.token(authorization, scope_of(names), permission, level)
+        return doorman.token(authorization, scope_of(names), permission, level)
 
     def _refusal(self, refused: Refused, call: Call) -> Answer:
         document: dict[str, Any] = {
@@ -240,8 +259,8 @@ class Api:
         answer.headers |= refused.headers
         return answer
 
-    def _headers(self) -> dict[str, str]:
-        return self.limits.headers() | {
+    def _headers(self, limits: Limits) -> dict[str, str]:
+        return limits.headers() | {
             "X-GitHub-Media-Type": "github.v3; format=json",
             "X-GitHub-Request-Id": uuid.uuid4().hex.upper()[:32],
             "X-GitHub-Api-Version-Selected": VERSIONS[0],

@@ -22,7 +22,7 @@ from jsonschema import Draft202012Validator
 BUILD = Path(__file__).resolve().parents[3] / "build"
 PACKAGE = "@octokit/openapi"
 DESCRIPTION = "generated/api.github.com.json"
-CUT_FORMAT = 9
+CUT_FORMAT = 10
 PATHS = (
     "/app",
     "/app/hook/config",
@@ -46,6 +46,8 @@ PATHS = (
     "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs",
     "/repos/{owner}/{repo}/releases",
 )
+# GitHub Enterprise Cloud's description has the same for an enterprise, which this package lacks.
+ENTERPRISE_PATHS = tuple(path for path in PATHS if path.startswith("/orgs/{org}/actions/runners"))
 WEBHOOKS = tuple(
     f"workflow-job-{action}" for action in ("queued", "waiting", "in-progress", "completed")
 )
@@ -196,6 +198,13 @@ def cut(document: dict[str, Any]) -> dict[str, Any]:
         result["paths"][template] = {
             m: _plain(_cut_operation(document, methods[m])) for m in METHODS if m in methods
         }
+    for template in ENTERPRISE_PATHS:
+        text = json.dumps(result["paths"][template])
+        for old, new in (("-for-org", "-for-enterprise"), ("-from-org", "-from-enterprise"),
+                         ('"name": "org"', '"name": "enterprise"')):  # fmt: skip
+            text = text.replace(old, new)
+        path = template.replace("/orgs/{org}", "/enterprises/{enterprise}")
+        result["paths"][path] = json.loads(text)
     for (template, method, status), schema in CORRECTED.items():
         result["paths"][template][method]["answers"][status] = schema
     for name in WEBHOOKS:

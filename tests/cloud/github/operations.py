@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..serve import Request, iso
 from .runs import RUN_OPERATIONS
-from .tokens import Installation, Refused
+from .tokens import App, Installation, Refused
 from .webhooks import Delivery
 
 if TYPE_CHECKING:
@@ -24,46 +24,48 @@ Result = tuple[int, Any] | tuple[int, Any, dict[str, str]]  # status, document, 
 
 
 def scope_of(names: dict[str, str]) -> str:
-    """`orgs/O` or `repos/O/R`, from the parameters of a path."""
+    """`orgs/O`, `enterprises/E` or `repos/O/R`, from the parameters of a path."""
+    if "enterprise" in names:
+        return f"enterprises/{names['enterprise']}"
     if "org" in names:
         return f"orgs/{names['org']}"
     return f"repos/{names['owner']}/{names['repo']}"
 
 
 def _app(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
-    doorman = github.doorman
+    app = request.caller
     return 200, {
-        "id": doorman.app_id,
-        "slug": "scale-agent",
+        "id": app.id,
+        "slug": app.slug,
         "node_id": "A_kwDOLocalCloud",
-        "client_id": doorman.client_id,
-        "owner": _user(next(iter(doorman.installations.values())).account),
-        "name": "scale-agent",
+        "client_id": app.client_id,
+        "owner": _user(next(iter(github.doorman.installations.values())).account),
+        "name": app.slug,
         "description": None,
         "external_url": "https://example.com",
-        "html_url": "https://github.com/apps/scale-agent",
+        "html_url": f"https://github.com/apps/{app.slug}",
         "created_at": iso(time.time()),
         "updated_at": iso(time.time()),
-        "permissions": doorman.permissions,
-        "events": doorman.events,
+        "permissions": app.permissions,
+        "events": app.events,
     }
 
 
 def _installation(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
-    for found in github.doorman.installations.values():
+    for found in request.caller.installations.values():
         if found.covers(scope_of(names)):
             break
     else:
         raise Refused(404, "Not Found")
-    return 200, _installation_document(github, found)
+    return 200, _installation_document(github, request.caller, found)
 
 
 def _installations(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
-    found = github.doorman.installations.values()
-    return 200, [_installation_document(github, one) for one in found]
+    found = request.caller.installations.values()
+    return 200, [_installation_document(github, request.caller, one) for one in found]
 
 
-def _installation_document(github: GitHub, found: Installation) -> dict[str, Any]:
+def _installation_document(github: GitHub, app: App, found: Installation) -> dict[str, Any]:
     api = github.api_url
     return {
         "id": found.id,
@@ -72,13 +74,13 @@ def _installation_document(github: GitHub, found: Installation) -> dict[str, Any
         "access_tokens_url": f"{api}/app/installations/{found.id}/access_tokens",
         "repositories_url": f"{api}/installation/repositories",
         "html_url": f"https://github.com/organizations/{found.account}/settings/installations/1",
-        "app_id": github.doorman.app_id,
-        "app_slug": "scale-agent",
-        "client_id": github.doorman.client_id,
+        "app_id": app.id,
+        "app_slug": app.slug,
+        "client_id": app.client_id,
         "target_id": 1,
         "target_type": "Organization",
         "permissions": found.permissions,
-        "events": github.doorman.events,
+        "events": app.events,
         "created_at": iso(time.time()),
         "updated_at": iso(time.time()),
         "single_file_name": None,
@@ -88,7 +90,7 @@ def _installation_document(github: GitHub, found: Installation) -> dict[str, Any
 
 
 def _hook(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
-    webhooks = github.webhooks
+    webhooks = github.webhooks_of(request.caller)
     shown = {
         "content_type": webhooks.content_type.removeprefix("application/").removeprefix("x-www-"),
         "insecure_ssl": webhooks.insecure_ssl,
@@ -98,7 +100,7 @@ def _hook(github: GitHub, names: dict[str, str], request: Request, body: Any) ->
 
 
 def _set_hook(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
-    webhooks = github.webhooks
+    webhooks = github.webhooks_of(request.caller)
     webhooks.url = body.get("url", webhooks.url)
     webhooks.secret = body.get("secret", webhooks.secret)
     return _hook(github, names, request, body)
@@ -106,7 +108,8 @@ def _set_hook(github: GitHub, names: dict[str, str], request: Request, body: Any
 
 def _deliveries(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
     size = max(1, min(100, int(request.query.get("per_page", ["30"])[0])))
-    sent = [one for one in enumerate(github.webhooks.deliveries) if one[1].status is not None]
+    deliveries = github.webhooks_of(request.caller).deliveries
+    sent = [one for one in enumerate(deliveries) if one[1].status is not None]
     newest = sorted(sent, key=lambda one: one[1].sent, reverse=True)
     first = int(request.query.get("cursor", ["v1_0"])[0].removeprefix("v1_"))
     page = newest[first : first + size]
@@ -123,9 +126,10 @@ def _deliveries(github: GitHub, names: dict[str, str], request: Request, body: A
 
 def _redeliver(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
     number = int(names["delivery_id"]) - FIRST_DELIVERY
-    if not 0 <= number < len(github.webhooks.deliveries):
+    webhooks = github.webhooks_of(request.caller)
+    if not 0 <= number < len(webhooks.deliveries):
         raise Refused(404, "Not Found")
-    github.webhooks.redeliver(github.webhooks.deliveries[number])
+    webhooks.redeliver(webhooks.deliveries[number])
     return 202, {}
 
 
@@ -149,7 +153,7 @@ def _delivery_document(number: int, delivery: Delivery) -> dict[str, Any]:
 
 
 def _access_token(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
-    token = github.doorman.grant(int(names["installation_id"]), body)
+    token = github.doorman.grant(request.caller, int(names["installation_id"]), body)
     narrowed = bool(token.installation and token.installation.repositories)
     return 201, {
         "token": token.text,
@@ -247,6 +251,10 @@ OPERATIONS: dict[str, Serve] = {
     "apps/get-org-installation": _installation,
     "actions/generate-runner-jitconfig-for-repo": _jit,
     "actions/generate-runner-jitconfig-for-org": _jit,
+    "actions/generate-runner-jitconfig-for-enterprise": _jit,
+    "actions/list-self-hosted-runners-for-enterprise": _list,
+    "actions/get-self-hosted-runner-for-enterprise": _get,
+    "actions/delete-self-hosted-runner-from-enterprise": _delete,
     "actions/list-self-hosted-runners-for-repo": _list,
     "actions/list-self-hosted-runners-for-org": _list,
     "actions/get-self-hosted-runner-for-repo": _get,

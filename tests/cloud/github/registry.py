@@ -54,6 +54,8 @@ class Runner:
         if not {label.lower() for label in labels} <= own:
             return False
         name = repository.lower()
+        if self.scope.startswith("enterprises/"):
+            return True
         return self.scope.lower() in (f"repos/{name}", f"orgs/{name.split('/')[0]}")
 
     def document(self) -> dict[str, Any]:

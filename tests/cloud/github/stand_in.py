@@ -32,10 +32,11 @@ from .jobs import Job, Jobs
 from .openapi import github_description
 from .registry import Registry
 from .tls import make_certificates
-from .tokens import Doorman, Installation
+from .tokens import App, Doorman, Installation
 from .webhooks import Webhooks, examples
 
 INSTALLATION = 4711
+SECOND_INSTALLATION = 4712
 ACCOUNT = "octo-org"
 
 
@@ -59,7 +60,8 @@ class GitHub:
         self.doorman = Doorman()
         self.doorman.installations[INSTALLATION] = Installation(INSTALLATION, ACCOUNT)
         self.registry = Registry()
-        self.webhooks = Webhooks(_webhook_secret(), INSTALLATION, self.doorman.app_id)
+        self.webhooks = Webhooks(_webhook_secret(), INSTALLATION, self.doorman.first.id)
+        self._webhooks = {self.doorman.first: self.webhooks}
         self.jobs = Jobs(self.registry, self._announce)
         self.broker = Broker(self.registry, self.jobs)
         self.api = Api(self, base_path.rstrip("/"), self.faults)
@@ -69,7 +71,24 @@ class GitHub:
     @property
     def app_id(self) -> int:
         """The id of the App that the webhooks belong to."""
-        return self.doorman.app_id
+        return self.doorman.first.id
+
+    @property
+    def additional_apps(self) -> list[App]:
+        """Every App but the first."""
+        return self.doorman.apps[1:]
+
+    def add_app(self, app_id: int = 67890, installation: int = SECOND_INSTALLATION) -> App:
+        """Make another App, installed for the same account, whose webhook is inactive."""
+        app = App(app_id, f"Iv23liLocalCloud{app_id}", f"scale-agent-{app_id}")
+        app.installations[installation] = Installation(installation, ACCOUNT)
+        self.doorman.apps.append(app)
+        self._webhooks[app] = Webhooks("", installation, app_id)
+        return app
+
+    def webhooks_of(self, app: App) -> Webhooks:
+        """The webhook of an App; one without a URL is inactive."""
+        return self._webhooks[app]
 
     @property
     def private_key(self) -> str:
@@ -109,7 +128,8 @@ class GitHub:
 
     def stop(self) -> None:
         """End every connection."""
-        self.webhooks.stop()
+        for webhooks in self._webhooks.values():
+            webhooks.stop()
         if self._server is not None:
             self._server.stop()
         self.broker.stop()
@@ -145,3 +165,6 @@ class GitHub:
         delivery = self.webhooks.deliver("workflow_job", action, body, job.id)
         if self.faults.duplicate:
             self.webhooks.redeliver(delivery, "duplicate")
+        for webhooks in [self.webhooks_of(app) for app in self.additional_apps]:
+            if webhooks.url:
+                webhooks.announce(job, action)

@@ -17,7 +17,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from .tls import make_app_key
 
@@ -31,6 +31,9 @@ PERMISSIONS = {
     "metadata": "read",
     "organization_self_hosted_runners": "write",
 }
+# GitHub takes a classic token with this scope for an enterprise's runners, and no App.
+ENTERPRISE = "octo-corp"
+ENTERPRISE_SCOPE = "manage_runners:enterprise"
 
 
 class Refused(Exception):
@@ -63,6 +66,19 @@ class Installation:
         return kind == "orgs" or not wanted or repository in wanted
 
 
+class App:
+    """One GitHub App: its keys, what it may do, and where it is installed."""
+
+    def __init__(self, app_id: int, client_id: str, slug: str) -> None:
+        self.id = app_id
+        self.client_id = client_id
+        self.slug = slug
+        self.private_key, self.public_key = make_app_key()
+        self.permissions = dict(PERMISSIONS)
+        self.events = ["workflow_job"]
+        self.installations: dict[int, Installation] = {}
+
+
 @dataclass
 class Token:
     """What a caller proved to be; `installation` is None for a person's token."""
@@ -77,40 +93,54 @@ class Doorman:
     """Checks the Authorization header of every call and hands out installation tokens."""
 
     def __init__(self) -> None:
-        self.app_id = 12345
-        self.client_id = "Iv23liLocalCloud0001"
-        self.private_key, self._public_key = make_app_key()
-        self.permissions = dict(PERMISSIONS)
-        self.events = ["workflow_job"]
-        self.installations: dict[int, Installation] = {}
+        self.first = App(12345, "Iv23liLocalCloud0001", "scale-agent")
+        self.apps = [self.first]
+        self.private_key = self.first.private_key
+        self.permissions = self.first.permissions
+        self.events = self.first.events
+        self.installations = self.first.installations
+        self.enterprise_token = "ghp_" + secrets.token_hex(18)
         self.personal_token = "github_pat_" + secrets.token_hex(36)
         self.tokens: dict[str, Token] = {}
         self._seen: dict[str, float] = {}
         self._lock = threading.Lock()
         self.add_personal(self.personal_token)
+        self.add_personal(self.enterprise_token, {ENTERPRISE_SCOPE: "admin"})
 
     def add_personal(self, text: str, permissions: dict[str, str] | None = None) -> None:
         """Accept a person's token."""
         self.tokens[text] = Token(text, time.time() + 86400, permissions or dict(PERMISSIONS))
 
-    def app(self, authorization: str) -> None:
-        """Refuse a caller that does not prove to be the App by a JWT of RS256."""
+    def app(self, authorization: str) -> App:
+        """Give the App that a caller proves to be by a JWT of RS256; refuse any other."""
         scheme, _, text = authorization.partition(" ")
         if scheme.lower() != "bearer" or text.count(".") != 2:
             raise Refused(401, "A JSON web token could not be decoded")
-        header, claims = self._decode(text)
+        app = self.issuer(text)
+        header, claims = _decode(text, (app or self.first).public_key)
         if header.get("alg") != "RS256":
             raise Refused(401, "A JSON web token could not be decoded")
         self._check_times(claims)
-        if str(claims.get("iss")) not in (str(self.app_id), self.client_id):
+        if app is None:
             raise Refused(404, "Integration not found")
         self._check_unique(str(claims.get("jti", text)))
+        return app
 
-    def grant(self, installation_id: int, body: dict[str, Any]) -> Token:
+    def issuer(self, text: str) -> App | None:
+        """Tell which App a JWT says that it is of, without a proof."""
+        try:
+            issuer = str(json.loads(_base64url(text.split(".")[1])).get("iss"))
+        except (ValueError, IndexError, AttributeError):
+            return None
+        return next((a for a in self.apps if issuer in (str(a.id), a.client_id)), None)
+
+    def grant(self, app: App, installation_id: int, body: dict[str, Any]) -> Token:
         """Make a token of an installation, narrowed as the App asked."""
-        installation = self.installations.get(installation_id)
+        installation = app.installations.get(installation_id)
         if installation is None:
             raise Refused(404, "Not Found")
+        if installation.suspended:
+            raise Refused(403, "This installation has been suspended")
         permissions = dict(body.get("permissions") or installation.permissions)
         for name, level in permissions.items():
             if LEVELS[level] > LEVELS.get(installation.permissions.get(name, ""), 0):
@@ -134,6 +164,11 @@ class Doorman:
     def token(self, authorization: str, scope: str, permission: str, level: str) -> Token:
         """Refuse a caller whose token does not reach `scope` with that permission."""
         token = self.anyone(authorization)
+        if token.installation is not None:
+            self._check_installation(token.installation.id)
+        if scope.startswith("enterprises/"):
+            _check_enterprise(token, scope)
+            return token
         if token.installation is not None and not token.installation.covers(scope):
             raise Refused(404, "Not Found")
         if LEVELS.get(token.permissions.get(permission, ""), 0) < LEVELS[level]:
@@ -153,23 +188,20 @@ class Doorman:
             raise Refused(401, "Bad credentials")
         return token
 
+    def _check_installation(self, number: int) -> None:
+        """Refuse the token of an installation that was suspended or removed meanwhile."""
+        live = next((a.installations[number] for a in self.apps if number in a.installations), None)
+        if live is None:
+            raise Refused(401, "Bad credentials")
+        if live.suspended:
+            raise Refused(403, "This installation has been suspended")
+
     def revoke_all(self) -> None:
         """Make every installation token expire now."""
         with self._lock:
             for token in self.tokens.values():
                 if token.installation is not None:
                     token.expires = 0.0
-
-    def _decode(self, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        signed, _, signature = text.rpartition(".")
-        try:
-            header, claims = (json.loads(_base64url(part)) for part in signed.split("."))
-            self._public_key.verify(
-                _base64url(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256()
-            )
-        except (ValueError, InvalidSignature) as error:
-            raise Refused(401, "A JSON web token could not be decoded") from error
-        return header, claims
 
     def _check_times(self, claims: dict[str, Any]) -> None:
         now = time.time()
@@ -196,6 +228,25 @@ class Doorman:
             self._seen[identity] = now
         if last is not None and now - last < 1.0:
             raise Refused(404, "Not Found")
+
+
+def _check_enterprise(token: Token, scope: str) -> None:
+    if token.installation is not None or not token.text.startswith("ghp_"):
+        person = token.installation is None
+        words = "personal access token" if person else "integration"
+        raise Refused(403, f"Resource not accessible by {words}")
+    if scope != f"enterprises/{ENTERPRISE}" or ENTERPRISE_SCOPE not in token.permissions:
+        raise Refused(404, "Not Found")
+
+
+def _decode(text: str, key: rsa.RSAPublicKey) -> tuple[dict[str, Any], dict[str, Any]]:
+    signed, _, signature = text.rpartition(".")
+    try:
+        header, claims = (json.loads(_base64url(part)) for part in signed.split("."))
+        key.verify(_base64url(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    except (ValueError, InvalidSignature) as error:
+        raise Refused(401, "A JSON web token could not be decoded") from error
+    return header, claims
 
 
 def _base64url(text: str) -> bytes:
