@@ -298,11 +298,18 @@ def policies(**given):
     return Policies(stack, lambda name: {}, lambda name: {})
 
 
+APP_KEY = "github/apps/67890/private-key"
+ENTERPRISE = "github/enterprise-token"
+
+
 def with_key(**given):
     """List who may do what with a key, by way of what: parameters by name, other services."""
     ours = policies(**given)
     start = "arn:aws:ssm:eu-central-1:123456789012:parameter/scale-agent/"
-    names = ("config", "github/webhook-secret", "github/private-key", "notify/slack", "runners/i-1")
+    names = (
+        "config", "github/webhook-secret", "github/private-key", APP_KEY, ENTERPRISE,
+        "notify/slack", "runners/i-1",
+    )  # fmt: skip
     ways = {name: {"kms:EncryptionContext:PARAMETER_ARN": start + name} for name in names}
     for service in ("sqs", "ec2"):
         ways[service] = {"kms:ViaService": f"{service}.eu-central-1.amazonaws.com"}
@@ -329,11 +336,11 @@ def with_key(**given):
 READS = {
     "WebhookRole": ["config", "github/webhook-secret"],
     "QueuedRole": ["config", "github/private-key"],
-    "RegisterRole": ["config", "github/private-key", "runners/i-1"],
-    "CompletedRole": ["config", "github/private-key"],
-    "InstanceRole": ["config", "github/private-key", "runners/i-1"],
-    "WatchRole": ["config", "github/private-key"],
-    "RecoverRole": ["config", "github/private-key", "runners/i-1"],
+    "RegisterRole": ["config", "github/private-key", APP_KEY, ENTERPRISE, "runners/i-1"],
+    "CompletedRole": ["config", "github/private-key", ENTERPRISE],
+    "InstanceRole": ["config", "github/private-key", ENTERPRISE, "runners/i-1"],
+    "WatchRole": ["config", "github/private-key", ENTERPRISE],
+    "RecoverRole": ["config", "github/private-key", ENTERPRISE, "runners/i-1"],
     "NotifyRole": ["notify/slack"],
     "RunnerRole": ["runners/i-1"],
 }
@@ -453,6 +460,9 @@ FORBIDDEN = [
     ("QueuedRole", "ssm", "delete_parameters", {"Names": ["/scale-agent/config"]}),
     ("QueuedRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
     ("QueuedRole", "ssm", "put_parameter", NEW_KEY | {"Name": "/scale-agent/runners/i-1"}),
+    ("QueuedRole", "ssm", "get_parameter", {"Name": f"/scale-agent/{ENTERPRISE}"}),
+    *((f"{role}Role", "ssm", "get_parameter", {"Name": f"/scale-agent/{APP_KEY}"})
+      for role in ("Webhook", "Queued", "Completed", "Instance", "Watch", "Recover")),
     ("RegisterRole", "ec2", "run_instances", {"MinCount": 1, "MaxCount": 1}),
     ("RegisterRole", "ssm", "put_parameter", NEW_KEY | {"Overwrite": True}),
     ("RegisterRole", "ssm", "delete_parameters", {"Names": [TICKET_KEY]}),
