@@ -165,6 +165,7 @@ def _access_token(github: GitHub, names: dict[str, str], request: Request, body:
 
 def _jit(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
     runner, configuration = github.registry.register(scope_of(names), body)
+    runner.by = request.caller.installation.id if request.caller.installation else None
     return 201, {"runner": runner.document(), "encoded_jit_config": configuration}
 
 

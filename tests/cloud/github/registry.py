@@ -47,6 +47,7 @@ class Runner:
     listening: float | None = None
     removed: float | None = None
     sessions: int = 0
+    by: int | None = None  # the installation that registered it; None: a person
 
     def covers(self, repository: str, labels: list[str]) -> bool:
         """Whether a job of `repository` with these labels may run here."""
