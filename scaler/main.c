@@ -79,6 +79,10 @@ static const struct cli_word environment[] = {
                 "the configuration, or a reference to it: ssm:/NAME, file:/PATH, env:NAME"},
         {"GITHUB_WEBHOOK_SECRET, GITHUB_PRIVATE_KEY, GITHUB_TOKEN",
                 "secrets, or references to them"},
+        {"GITHUB_APP_KEYS", "where the keys of additional Apps are: a reference, to which "
+                            "/ID/private-key is added"},
+        {"GITHUB_ENTERPRISE_TOKEN",
+                "the classic personal token for runners of an enterprise, or a reference"},
         {"TEAMS_WEBHOOK_URLS, SLACK_WEBHOOK_URLS",
                 "where notifications are posted: one URL a line, or a reference"},
         {"GITHUB_API_URL",

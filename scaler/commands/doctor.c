@@ -31,6 +31,8 @@ static const struct check {
         {"github-token", doctor_check_token},
         {"webhook", doctor_check_hook},
         {"deliveries", doctor_check_deliveries},
+        {"additional-apps", doctor_check_additional_apps},
+        {"enterprise", doctor_check_enterprise},
         {"launch-templates", doctor_check_templates},
         {"images", doctor_check_images},
         {"runner-version", doctor_check_runner},
@@ -229,7 +231,8 @@ const struct cli doctor_command = {
         .brief = "check a deployment from end to end, and say what to do",
         .text = "Checks a deployed or local configuration from end to end and changes nothing. "
                 "Prints a line for each check (ok, failed, skipped), and what to do about it. "
-                "Secrets come from GITHUB_WEBHOOK_SECRET, GITHUB_PRIVATE_KEY and GITHUB_TOKEN, "
+                "Secrets come from GITHUB_WEBHOOK_SECRET, GITHUB_PRIVATE_KEY, GITHUB_TOKEN, "
+                "GITHUB_APP_KEYS and GITHUB_ENTERPRISE_TOKEN, "
                 "or else from the SSM parameters below PREFIX.\n"
                 "Needs AWS_REGION and credentials in the environment: "
                 "`aws configure export-credentials --format env` prints those of a profile.",

@@ -56,6 +56,9 @@ struct doctor {
 bool doctor_has_aws(const struct doctor *doctor, struct finding *finding); /* and config */
 bool doctor_has_app(const struct doctor *doctor, struct finding *finding);
 
+/* What to do about a secret that is missing. */
+#define SETUP_ADVICE "`scaler setup` stores it"
+
 /* doctor_config.c */
 void doctor_check_aws(struct doctor *doctor, struct finding *finding);
 void doctor_check_config(struct doctor *doctor, struct finding *finding);
@@ -70,9 +73,15 @@ size_t doctor_scopes(
 void doctor_check_app(struct doctor *doctor, struct finding *finding);
 void doctor_check_permissions(struct doctor *doctor, struct finding *finding);
 void doctor_check_installations(struct doctor *doctor, struct finding *finding);
+/* Says SCOPE, or why the token may not administer its runners. */
+void doctor_try_token(struct doctor *doctor, const char *scope, struct finding *finding);
 void doctor_check_token(struct doctor *doctor, struct finding *finding);
 void doctor_check_hook(struct doctor *doctor, struct finding *finding);
 void doctor_check_deliveries(struct doctor *doctor, struct finding *finding);
+
+/* doctor_apps.c */
+void doctor_check_additional_apps(struct doctor *doctor, struct finding *finding);
+void doctor_check_enterprise(struct doctor *doctor, struct finding *finding);
 
 /* doctor_machine.c */
 void doctor_check_templates(struct doctor *doctor, struct finding *finding);

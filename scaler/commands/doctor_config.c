@@ -12,7 +12,6 @@
 #include "doctor.h"
 
 #define PREFIX_DEFAULT "/scale-agent"
-#define SETUP_ADVICE "`scaler setup` stores it"
 
 void doctor_check_aws(struct doctor *doctor, struct finding *finding)
 {
@@ -57,6 +56,8 @@ static void set_secrets(const char *prefix)
         set_default("GITHUB_WEBHOOK_SECRET", prefix, "github/webhook-secret");
         set_default("GITHUB_PRIVATE_KEY", prefix, "github/private-key");
         set_default("GITHUB_TOKEN", prefix, "github/token");
+        set_default("GITHUB_APP_KEYS", prefix, "github/apps");
+        set_default("GITHUB_ENTERPRISE_TOKEN", prefix, "github/enterprise-token");
 }
 
 void doctor_check_config(struct doctor *doctor, struct finding *finding)

@@ -154,6 +154,9 @@ size_t doctor_scopes(
                 if (config->specs[i].organization)
                         snprintf(scopes[count++], GITHUB_SCOPE_SIZE, "orgs/%s",
                                 config->specs[i].organization);
+                else if (config->specs[i].enterprise)
+                        snprintf(scopes[count++], GITHUB_SCOPE_SIZE, "enterprises/%s",
+                                config->specs[i].enterprise);
         for (size_t i = 0; i < config->n_repositories && count < DOCTOR_SCOPES_MAX; i++)
                 if (!strchr(config->repositories[i], '*'))
                         snprintf(scopes[count++], GITHUB_SCOPE_SIZE, "repos/%s",
@@ -162,7 +165,7 @@ size_t doctor_scopes(
 }
 
 /* Looks for a runner that does not exist: GitHub refuses that without the permission. */
-static void try_token(struct doctor *doctor, const char *scope, struct finding *finding)
+void doctor_try_token(struct doctor *doctor, const char *scope, struct finding *finding)
 {
         _cleanup_(http_call_freep) struct http_call *call = scaler_call(
                 &doctor->scaler, github_find_runner(doctor->github, 0, scope, "scaler-doctor"));
@@ -189,7 +192,7 @@ void doctor_check_token(struct doctor *doctor, struct finding *finding)
                 return;
         n_scopes = doctor_scopes(config, scopes);
         for (size_t i = 0; i < n_scopes; i++)
-                try_token(doctor, scopes[i], finding);
+                doctor_try_token(doctor, scopes[i], finding);
         if (n_scopes == 0)
                 finding_skip(finding, "the configuration names no repository to try it on");
 }

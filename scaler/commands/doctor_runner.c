@@ -93,7 +93,7 @@ static int find_installation(const struct doctor *doctor, const char *scope, int
         size_t size = strcspn(account, "/");
 
         *ret = 0;
-        if (!doctor->config->app_id)
+        if (!doctor->config->app_id || github_is_enterprise(scope))
                 return 0;
         for (size_t i = 0; i < doctor->installations.count; i++) {
                 const struct github_installation *one = &doctor->installations.items[i];

@@ -14,7 +14,10 @@
 /* The grants that CONFIG needs; NULL: those that every configuration needs. */
 unsigned grants_needed(const struct config *config);
 
-/* The same and what CONFIG can do without: to run jobs again that were lost with their spot
+/* Those of an additional App, which only registers. */
+unsigned grants_to_register(const struct config *config);
+
+/* What CONFIG needs and what it can do without: to run jobs again that were lost with their spot
  * instances, unless its specs say never. */
 unsigned grants_wanted(const struct config *config);
 
@@ -26,7 +29,15 @@ typedef int (*github_question)(struct github *github, struct http_call **ret_cal
 struct http_call *ask_github(
         struct scaler *scaler, struct github *github, github_question question, struct err *err);
 
-/* What to do about missing grants, and about those that are only wanted. */
+/* Whether HOOK of APP delivers jobs, as far as GitHub shows it: not whether it is active. */
+bool github_hook_delivers(const struct github_app *app, const struct github_hook *hook);
+
+/* What to do about the webhook of an additional App, */
+#define INACTIVE_ADVICE                                                      \
+        "GitHub, the additional App's settings: Webhook, not active; or "    \
+        "Permissions & events, without Workflow jobs: only the first App's " \
+        "deliveries matter"
+/* about missing grants, and about those that are only wanted. */
 #define GRANTS_ADVICE                                        \
         "GitHub, the App's settings: Permissions & events; " \
         "then accept the change for each installation"

@@ -125,6 +125,7 @@ static void take_options(struct setup *setup, const char *const *values)
                 add_item(setup, parameter_names[i]);
         for (size_t i = 0; notify_channels[i].name; i++)
                 add_item(setup, notify_channels[i].parameter);
+        setup->n_fixed = setup->n_items;
 }
 
 static int setup_main(int argc, char *argv[])
@@ -177,10 +178,14 @@ const struct cli setup_command = {
         .text = "Asks for what was not given, verifies the App at GitHub "
                 "(key accepted, permissions sufficient, subscribed to workflow_job), "
                 "stores the secrets as SSM SecureStrings, and says what is left to do. "
+                "It does the same for each additional App, and for the token of an enterprise, "
+                "that the configuration needs. "
                 "Nothing is changed before all of it is verified. "
                 "What exists is replaced only after a question, and never printed.\n"
                 "To answer in advance, set GITHUB_PRIVATE_KEY, GITHUB_WEBHOOK_SECRET, "
-                "TEAMS_WEBHOOK_URLS and SLACK_WEBHOOK_URLS to values or references (file:/PATH). "
+                "TEAMS_WEBHOOK_URLS, SLACK_WEBHOOK_URLS and GITHUB_ENTERPRISE_TOKEN to values or "
+                "references (file:/PATH), and GITHUB_APP_KEYS to file:/FOLDER, where "
+                "FOLDER/ID/private-key is the key of the additional App ID. "
                 "PARAMETER_KMS_KEY names the KMS key of the stack, where it has one; "
                 "without it the account's key aws/ssm encrypts the parameters. "
                 "Needs AWS_REGION and credentials in the environment.",

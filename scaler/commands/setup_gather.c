@@ -25,8 +25,7 @@ static int input_failed(int r, const char *what, struct err *err)
                 r == -ECANCELED ? "cancelled" : "the input ended before it was given");
 }
 
-/* Asks; without a terminal, fails and names the OPTION that gives the answer. */
-static int ask(struct setup *setup, const char *question, bool hidden, const char *option,
+int setup_ask(struct setup *setup, const char *question, bool hidden, const char *option,
         struct buf *ret, struct err *err)
 {
         int r;
@@ -38,7 +37,7 @@ static int ask(struct setup *setup, const char *question, bool hidden, const cha
         return r < 0 ? input_failed(r, question, err) : 0;
 }
 
-static int read_file(struct setup *setup, const char *path, struct buf *ret, struct err *err)
+int setup_read_file(struct setup *setup, const char *path, struct buf *ret, struct err *err)
 {
         _cleanup_free_ char *reference = mem_format("file:%s", path);
         int r = reference_resolve(reference, scaler_http(&setup->scaler), 0, NULL, ret, err);
@@ -73,7 +72,7 @@ static int gather_config(struct setup *setup, struct err *err)
                                 item->stored, strlen(item->stored), &setup->config, NULL, NULL);
                 return 0;
         }
-        r = read_file(setup, setup->config_file, &text, err);
+        r = setup_read_file(setup, setup->config_file, &text, err);
         if (r < 0)
                 return r;
         r = config_parse(buf_string(&text), text.size, &setup->config, NULL, err);
@@ -103,7 +102,7 @@ static int gather_app_id(struct setup *setup, struct err *err)
                 setup->app_id = mem_string(configured);
                 return 0;
         }
-        r = ask(setup, "GitHub App id or client id", false, "--app-id", &answer, err);
+        r = setup_ask(setup, "GitHub App id or client id", false, "--app-id", &answer, err);
         if (r < 0)
                 return r;
         if (answer.size == 0)
@@ -127,7 +126,7 @@ static int gather_key(struct setup *setup, struct err *err)
                         return r;
                 if (item->stored && !setup->interactive)
                         return 0;
-                r = ask(setup,
+                r = setup_ask(setup,
                         item->stored ? "Private key file (.pem; empty: the one that is stored)"
                                      : "Private key file (.pem)",
                         false, "--key-file", &path, err);
@@ -137,7 +136,7 @@ static int gather_key(struct setup *setup, struct err *err)
                         return 0;
                 setup->key_file = buf_string(&path);
         }
-        r = read_file(setup, setup->key_file, &key, err);
+        r = setup_read_file(setup, setup->key_file, &key, err);
         setup->key_file = NULL;
         if (r < 0)
                 return err_prefix(err, r, "private key");
@@ -176,7 +175,7 @@ static int gather_webhook_secret(struct setup *setup, struct err *err)
                 return r;
         if (item->stored && !setup->interactive)
                 return 0;
-        r = ask(setup,
+        r = setup_ask(setup,
                 item->stored ? "Webhook secret (hidden; empty: the one that is stored)"
                              : "Webhook secret (hidden; empty: make one)",
                 true, "GITHUB_WEBHOOK_SECRET or --generate-secret", &secret, err);
@@ -207,7 +206,7 @@ static int gather_channel(struct setup *setup, size_t index, struct err *err)
                 return r;
         if (!setup->interactive || setup->items[name].stored)
                 return 0;
-        r = ask(setup, question, true, channel->variable, &url, err);
+        r = setup_ask(setup, question, true, channel->variable, &url, err);
         if (r < 0)
                 return r;
         if (url.size > 0)
@@ -223,6 +222,8 @@ int setup_gather(struct setup *setup, struct err *err)
                 r = gather_app_id(setup, err);
         if (r == 0)
                 r = gather_key(setup, err);
+        if (r == 0)
+                r = setup_gather_apps(setup, err);
         if (r == 0)
                 r = gather_webhook_secret(setup, err);
         for (size_t i = 0; r == 0 && notify_channels[i].name; i++)

@@ -14,30 +14,36 @@
 #include "github_app.h"
 #include "setup.h"
 
-int setup_read(struct setup *setup, struct err *err)
+int setup_read_items(struct setup *setup, size_t first, struct err *err)
 {
         _cleanup_(ssm_free_parameters) cJSON *found = NULL;
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        const char *names[SETUP_ITEMS_MAX];
-        int r = scaler_aws(&setup->scaler, &setup->aws, err);
+        size_t n = setup->n_items - first;
+        const char *names[SSM_NAMES_MAX] = {0};
+        int r;
 
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < setup->n_items; i++)
-                names[i] = setup->items[i].parameter;
-        call = scaler_call(&setup->scaler, ssm_get_parameters(setup->aws, names, setup->n_items));
+        for (size_t i = 0; i < n; i++)
+                names[i] = setup->items[first + i].parameter;
+        call = scaler_call(&setup->scaler, ssm_get_parameters(setup->aws, names, n));
         r = ssm_get_parameters_answer(call, &found, err);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < setup->n_items; i++) {
+        for (size_t i = 0; i < n; i++) {
                 const cJSON *value = cJSON_GetObjectItemCaseSensitive(found, names[i]);
 
                 if (!cJSON_IsString(value))
                         continue;
-                setup->items[i].stored = mem_string(value->valuestring);
+                setup->items[first + i].stored = mem_string(value->valuestring);
                 printf("%s exists\n", names[i]);
         }
         return 0;
+}
+
+int setup_read(struct setup *setup, struct err *err)
+{
+        int r = scaler_aws(&setup->scaler, &setup->aws, err);
+
+        return r < 0 ? r : setup_read_items(setup, 0, err);
 }
 
 /* The previous secret becomes the second line, so deliveries signed with it are still accepted. */
@@ -48,17 +54,17 @@ static char *with_previous(const char *secret, const char *previous)
         return mem_format("%s\n%.*s", secret, (int)strcspn(previous, "\r\n"), previous);
 }
 
-static int store(struct setup *setup, enum setup_name name, struct err *err)
+static int store(struct setup *setup, size_t index, struct err *err)
 {
-        const struct setup_item *item = &setup->items[name];
+        const struct setup_item *item = &setup->items[index];
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         char *value;
         int r;
 
         if (!item->value)
                 return 0;
-        value = name == SETUP_WEBHOOK_SECRET ? with_previous(item->value, item->stored)
-                                             : mem_string(item->value);
+        value = index == SETUP_WEBHOOK_SECRET ? with_previous(item->value, item->stored)
+                                              : mem_string(item->value);
         call = ssm_replace_parameter(setup->aws, item->parameter, value);
         mem_free_secret(value);
         scaler_call(&setup->scaler, call);
@@ -69,12 +75,15 @@ static int store(struct setup *setup, enum setup_name name, struct err *err)
         return 0;
 }
 
+/* What the configuration needs is there before it. */
 int setup_store(struct setup *setup, struct err *err)
 {
         int r = 0;
 
-        for (size_t i = 0; i < setup->n_items && r == 0; i++)
-                r = store(setup, (enum setup_name)i, err);
+        for (size_t i = setup->n_fixed; i < setup->n_items && r == 0; i++)
+                r = store(setup, i, err);
+        for (size_t i = 0; i < setup->n_fixed && r == 0; i++)
+                r = store(setup, i, err);
         return r;
 }
 

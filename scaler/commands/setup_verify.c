@@ -25,6 +25,14 @@ static int verify_app(struct setup *setup, struct err *err)
         return 0;
 }
 
+static bool only_enterprises(const struct config *config)
+{
+        for (size_t i = 0; config && i < config->n_specs; i++)
+                if (!config->specs[i].enterprise)
+                        return false;
+        return config;
+}
+
 static int verify_grants(struct setup *setup, struct err *err)
 {
         _cleanup_buf_ struct buf names = BUF_INIT(512);
@@ -36,7 +44,7 @@ static int verify_grants(struct setup *setup, struct err *err)
         if (missing)
                 return err_set(err, -EACCES, "App %s lacks %s: %s", setup->app_id,
                         buf_string(&names), GRANTS_ADVICE);
-        if (!(setup->app.grants & either))
+        if (!(setup->app.grants & either) && !only_enterprises(setup->config))
                 return err_set(err, -EACCES,
                         "App %s may register no runners; "
                         "it needs administration: write for repositories, "
@@ -80,5 +88,7 @@ int setup_verify(struct setup *setup, struct err *err)
                 r = verify_grants(setup, err);
         if (r == 0)
                 r = verify_installations(setup, err);
+        if (r == 0)
+                r = setup_verify_apps(setup, err);
         return r;
 }

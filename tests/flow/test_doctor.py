@@ -18,7 +18,7 @@ from cloud.github.webhooks import Delivery
 NAMES = [
     "aws-credentials", "configuration", "webhook-secret", "github-secret", "github-app",
     "github-permissions", "github-installations", "github-token", "webhook", "deliveries",
-    "launch-templates", "images", "runner-version", "encryption", "agent-profile", "subnets",
+    "additional-apps", "enterprise", "launch-templates", "images", "runner-version", "encryption", "agent-profile", "subnets",
     "instance-types", "spot-quota", "hand-over",
 ]  # fmt: skip
 
@@ -61,7 +61,7 @@ def test_all_is_well(stage, doctor):
     code, checks = doctor()
     assert (code, bad(checks)) == (0, {})
     skipped = {name for name, check in checks.items() if check["result"] == "skipped"}
-    assert skipped == {"github-token"}
+    assert skipped == {"github-token", "additional-apps", "enterprise"}
     assert "ssm:/scale-agent/config is valid: 1 spec" in checks["configuration"]["text"]
     assert f"octo-org ({INSTALLATION})" in checks["github-installations"]["text"]
     assert checks["deliveries"]["text"] == "the last 1 of 24 hours arrived"
@@ -90,7 +90,84 @@ def test_people_get_a_line_per_check(stage, doctor, run_scaler):
     place = next(n for n, line in enumerate(lines) if "github-permissions" in line)
     assert lines[place].startswith("failed   github-permissions   the App lacks administration:")
     assert lines[place + 1].startswith("         -> GitHub, the App's settings")
-    assert lines[-1] == "16 ok, 1 failed, 2 skipped"
+    assert lines[-1] == "16 ok, 1 failed, 4 skipped"
+
+
+# -- several Apps, and an enterprise ---------------------------------------------------------------
+
+
+@pytest.fixture
+def second(stage):
+    """Add a second App that is all right."""
+    app = stage.github.add_app(67890)
+    stage.put_document("github/apps/67890/private-key", app.private_key)
+    stage.config["github"]["additional_apps"] = [67890]
+    configure(stage)
+    return app
+
+
+def test_an_additional_app_is_all_right(stage, doctor, second):
+    code, checks = doctor()
+    assert (code, bad(checks)) == (0, {})
+    assert checks["additional-apps"]["text"] == "App 67890, scale-agent-67890 of octo-org"
+    second.events.clear()
+    stage.github.webhooks_of(second).url = "https://example.com/"
+    assert doctor()[0] == 0
+
+
+@pytest.mark.parametrize("sign", ["it has delivered", "it has a URL"])
+def test_the_webhook_of_an_additional_app_is_inactive(stage, doctor, second, sign):
+    webhooks = stage.github.webhooks_of(second)
+    if sign == "it has a URL":
+        webhooks.url = "https://example.com/"
+    else:
+        webhooks.deliveries.append(
+            Delivery("1", "workflow_job", "queued", 1, b"", {}, sent=time.time(), status=200)
+        )
+    code, checks = doctor()
+    assert "the webhook of App 67890 is active" in bad(checks)["additional-apps"]
+    assert "not active" in checks["additional-apps"]["advice"]
+
+
+def test_what_keeps_an_additional_app_from_registering_is_named(stage, doctor, second):
+    def found():
+        checks = doctor()[1]
+        assert list(bad(checks)) == ["additional-apps"]
+        return bad(checks)["additional-apps"]
+
+    (installation,) = second.installations.values()
+    installation.suspended = True
+    assert found() == "App 67890 is suspended for octo-org"
+    second.installations.clear()
+    assert found() == "App 67890 is not installed for octo-org"
+    second.permissions["administration"] = "read"
+    assert "App 67890 lacks administration: write" in found()
+    stage.put_document("github/apps/67890/private-key", other_key())
+    assert "the private key does not belong to this App" in found()
+    stage.put_document("github/apps/67890/private-key", "swordfish")
+    assert "is not PEM" in found()
+    stage.client("ssm").delete_parameter(Name="/scale-agent/github/apps/67890/private-key")
+    assert "/scale-agent/github/apps/67890/private-key does not exist" in found()
+
+
+def test_the_first_app_under_its_other_id_is_named(stage, doctor):
+    stage.config["github"] |= {"app_id": "Iv23liLocalCloud0001", "additional_apps": [12345]}
+    configure(stage)
+    stage.put_document("github/apps/12345/private-key", stage.github.private_key)
+    assert "App 12345 is the first one" in bad(doctor()[1])["additional-apps"]
+
+
+def test_the_token_of_an_enterprise_is_tried(stage, doctor):
+    configure(stage, enterprise="octo-corp")
+    stage.put_document("github/enterprise-token", stage.github.doorman.enterprise_token)
+    code, checks = doctor()
+    assert (code, bad(checks)) == (0, {})
+    assert checks["enterprise"]["text"] == "enterprises/octo-corp"
+    stage.put_document("github/enterprise-token", stage.github.personal_token)
+    assert "a classic personal token of scope" in bad(doctor()[1])["enterprise"]
+    configure(stage, enterprise="other-corp")
+    stage.put_document("github/enterprise-token", stage.github.doorman.enterprise_token)
+    assert "there is no such enterprise" in bad(doctor()[1])["enterprise"]
 
 
 # -- GitHub ----------------------------------------------------------------------------------------

@@ -76,6 +76,90 @@ def stored(stage):
     return {one["Name"]: one["Value"] for one in found}
 
 
+# -- several Apps, and an enterprise ---------------------------------------------------------------
+
+
+@pytest.fixture
+def second(fresh):
+    """Add a second App, and its key to none but the configuration's reader."""
+    app = fresh.github.add_app(67890)
+    fresh.config["github"]["additional_apps"] = [67890]
+    return app
+
+
+@pytest.fixture
+def app_keys(second, tmp_path):
+    place = tmp_path / "67890" / "private-key"
+    place.parent.mkdir()
+    place.write_text(second.private_key)
+    return f"file:{tmp_path}"
+
+
+@pytest.fixture
+def given(fresh, second, tmp_path, key_file):
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps(fresh.config))
+    return ("--key-file", key_file, "--config", str(path), "--generate-secret")
+
+
+SECOND_KEY = "/scale-agent/github/apps/67890/private-key"
+
+
+def test_the_key_of_an_additional_app_is_verified_and_stored(fresh, setup, given, second, app_keys):
+    done = setup(*given, GITHUB_APP_KEYS=app_keys)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert stored(fresh)[SECOND_KEY] == second.private_key.rstrip("\n")
+    assert "ok: GitHub accepts the additional App 67890: scale-agent-67890" in done.stdout
+    assert "to do: App" not in done.stdout and "to do: install App" not in done.stdout
+    order = [call.parameters["Name"] for call in fresh.calls.of("ssm", "PutParameter")]
+    assert order.index(SECOND_KEY) < order.index(CONFIG)
+    # it is stored now
+    assert setup(*given, "--yes").returncode == 0
+
+
+def test_what_is_left_to_do_for_an_additional_app_is_said(fresh, setup, given, second, app_keys):
+    second.installations.clear()
+    fresh.github.webhooks_of(second).url = URL
+    done = setup(*given, GITHUB_APP_KEYS=app_keys)
+    assert done.returncode == 0
+    assert "to do: install App 67890 where the first one is" in done.stdout
+    assert f"to do: App 67890 delivers to {URL}: GitHub, the additional App's" in done.stdout
+
+
+@pytest.mark.parametrize("how", ["no key", "another key", "no permission"])
+def test_an_additional_app_that_cannot_register_is_refused(
+    fresh, setup, given, second, app_keys, tmp_path, how
+):
+    keys = {"GITHUB_APP_KEYS": app_keys}
+    words = "the private key does not belong to this App"
+    if how == "no key":
+        keys, words = {}, "Private key file of App 67890 (.pem) is missing"
+    elif how == "another key":
+        (tmp_path / "67890" / "private-key").write_text(other_key())
+    else:
+        second.permissions["administration"] = "read"
+        words = "additional App 67890 lacks administration: write"
+    done = setup(*given, **keys)
+    assert done.returncode in (1, 2)
+    assert words in done.stderr
+    assert stored(fresh) == {}
+
+
+def test_the_token_of_an_enterprise_is_verified_and_stored(fresh, setup, key_file, tmp_path):
+    fresh.config["specs"][0]["enterprise"] = "octo-corp"
+    path = tmp_path / "enterprise.json"
+    path.write_text(json.dumps(fresh.config))
+    given = ("--key-file", key_file, "--config", str(path), "--generate-secret")
+    done = setup(*given, GITHUB_ENTERPRISE_TOKEN=fresh.github.personal_token)
+    assert done.returncode == 1
+    assert "GitHub takes neither an App nor a fine-grained token" in done.stderr
+    token = fresh.github.doorman.enterprise_token
+    done = setup(*given, GITHUB_ENTERPRISE_TOKEN=token)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "may administer the runners of enterprise octo-corp" in done.stdout
+    assert stored(fresh)["/scale-agent/github/enterprise-token"] == token
+
+
 # -- without a terminal ----------------------------------------------------------------------------
 
 
