@@ -13,11 +13,14 @@
 
 #define SQS_DELAY_MAX_SECONDS 900
 
+#define SQS_GROUP_MAX 128
+
 struct sqs_message {
         const char *queue_url;
         const char *body;
-        unsigned delay_seconds;       /* standard queues only */
-        const char *group;            /* FIFO queues only, else NULL */
+        unsigned delay_seconds; /* standard queues only */
+        const char *group;      /* at most SQS_GROUP_MAX characters; NULL only in standard queues,
+                                   which take care that no group delays the others */
         const char *deduplication_id; /* FIFO queues only, else NULL; at most 128 characters */
         const char *source;           /* attributes of dead letters, or NULL; cut at 1,000 */
         const char *cause;            /* bytes, with a ? for characters that SQS refuses */

@@ -74,11 +74,11 @@ static void add_message(cJSON *body, const struct sqs_message *message)
         cJSON *attributes = cJSON_CreateObject();
 
         json_add_string(body, "MessageBody", message->body);
+        json_add_string(body, "MessageGroupId", message->group);
+        json_add_string(body, "MessageDeduplicationId", message->deduplication_id);
         if (delay > 0)
                 json_add_integer(body, "DelaySeconds",
                         delay < SQS_DELAY_MAX_SECONDS ? delay : SQS_DELAY_MAX_SECONDS);
-        json_add_string(body, "MessageGroupId", message->group);
-        json_add_string(body, "MessageDeduplicationId", message->deduplication_id);
         add_attribute(attributes, "source", message->source);
         add_attribute(attributes, "cause", message->cause);
         if (attributes->child)

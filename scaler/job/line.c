@@ -21,8 +21,6 @@
 #include "respec.h"
 
 #define COUNT_KEPT_MS (5 * MSEC_PER_SEC)
-/* Of SQS, in characters. */
-#define GROUP_MAX 128
 
 /* Between two looks of the first of a line. */
 #define LOOK_SECONDS 10
@@ -49,7 +47,7 @@ int line_up(struct scaler *scaler, struct job *job, struct err *err)
         _cleanup_free_ char *body = NULL;
         char name[LAUNCH_NAME_SIZE];
         char id[LAUNCH_NAME_SIZE + 24];
-        char group[GROUP_MAX + 1];
+        char group[SQS_GROUP_MAX + 1];
         struct sqs_message message = {.group = group, .deduplication_id = id};
         int r;
 

@@ -166,11 +166,17 @@ static void log_waiting(
                 LOG_NUMBER("delay_seconds", delay));
 }
 
+/* By its group, SQS keeps the many parked jobs of one repository from delaying those of others:
+ * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+ */
 static int send_parked(struct scaler *scaler, const struct job *job, int64_t delay, struct err *err)
 {
         _cleanup_free_ char *body = job_print(job);
+        _cleanup_free_ char *group =
+                job->repository ? mem_format("%.*s", SQS_GROUP_MAX, job->repository) : NULL;
         struct sqs_message message = {
                 .body = body,
+                .group = group,
                 .delay_seconds =
                         delay < SQS_DELAY_MAX_SECONDS ? (unsigned)delay : SQS_DELAY_MAX_SECONDS,
         };

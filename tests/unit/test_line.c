@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The line at a limit of machines: its first looks for room, and is launched when there is some. Of
+ * several lines, the one whose repository has the fewest machines comes first.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "job/line.h"
+#include "queued_stage.h"
+
+#define MACHINE(id, spec, repository)                                              \
+        "<item><instanceId>" id "</instanceId><instanceState><name>running</name>" \
+        "</instanceState><tagSet><item><key>scale-agent:spec</key><value>" spec    \
+        "</value></item><item><key>scale-agent:repository</key><value>" repository \
+        "</value></item></tagSet></item>"
+
+static void expect_living(struct stage *stage, const char *machines)
+{
+        _cleanup_free_ char *xml = mem_format("<DescribeInstancesResponse><reservationSet><item>"
+                                              "<instancesSet>%s</instancesSet></item>"
+                                              "</reservationSet></DescribeInstancesResponse>",
+                machines);
+
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "Filter.1.Name=tag%3Ascale-agent%3Aprefix&Filter.1.Value.1=%2Fp", 200, xml);
+}
+
+/* GitHub says of job ID, of repository o/NAME, that it is in STATUS. */
+static void expect_job(struct stage *stage, int id, const char *name, const char *status)
+{
+        _cleanup_free_ char *url = mem_format("/repos/o/%s/actions/jobs/%d", name, id);
+        _cleanup_free_ char *answer = mem_format("{\"status\":\"%s\"}", status);
+
+        script_expect(stage->script, "GET", url, NULL, 200, answer);
+}
+
+static const char *look_at(struct stage *stage, int id, const char *spec, const char *name,
+        const char *more, int receives)
+{
+        char body[600];
+
+        snprintf(body, sizeof(body),
+                "{\"action\":\"limited\",\"id\":%d,\"run_id\":2,\"attempt\":1,\"repository\":"
+                "\"o/%s\",\"name\":\"build\",\"labels\":[\"%s\"],\"spec\":\"%s\","
+                "\"instance_type\":\"m7i.large\",\"stale\":1%s}",
+                id, name, strcmp(spec, "gone") == 0 ? "nowhere" : "linux", spec, more);
+        return stage_batch(
+                stage, watch_handle, &(const struct stage_message){"m1", body, receives, NULL}, 1);
+}
+
+static const char *look(struct stage *stage, int receives)
+{
+        return look_at(stage, 1, "linux", "r", ",\"limited\":1,\"sends\":1", receives);
+}
+
+#define WAITS STAGE_FAILED("m1")
+#define DONE STAGE_NONE_FAILED
+
+/* It stays where it is, at its place. A minute's looks are a line of the log. */
+static void while_it_is_full_the_first_waits(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->specs[0].max_machines = 1;
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        assert_string_equal(look(stage, 1), WAITS);
+        assert_not_logged(stage, "waiting");
+        script_sleep(stage->script, 10 * MSEC_PER_SEC);
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        assert_string_equal(look(stage, 6), WAITS);
+        assert_logged(stage, "\"message\":\"waiting\"");
+        assert_logged(stage, "max_machines of spec linux: 1 machines live");
+        assert_logged(stage, "\"delay_seconds\":10");
+        assert_logged(stage, "\"AtLimit\":1");
+}
+
+static void a_process_counts_every_five_seconds(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        assert_string_equal(look(stage, 1), WAITS);
+        assert_string_equal(look_at(stage, 2, "fallback", "s", "", 1), WAITS);
+        script_sleep(stage->script, 5 * MSEC_PER_SEC);
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        assert_string_equal(look_at(stage, 2, "fallback", "s", "", 2), WAITS);
+}
+
+static void where_there_is_room_the_first_is_launched(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 2;
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        expect_job(stage, 1, "r", "queued");
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/queued.fifo\"");
+        assert_string_equal(look(stage, 7), DONE);
+        assert_sent(stage, "\"MessageDeduplicationId\":\"1-1-0-1\"");
+        assert_sent(stage, "\"MessageGroupId\":\"1\"");
+        assert_sent(stage, "\\\"action\\\":\\\"queued\\\"");
+        assert_sent(stage, "\\\"limited\\\":1,");
+        /* Its machine counts before EC2 shows it. */
+        assert_string_equal(look_at(stage, 2, "linux", "r", "", 1), WAITS);
+}
+
+static void who_no_longer_waits_at_github_leaves(void **state)
+{
+        static const char *const states[] = {"in_progress", "completed"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+                struct stage *stage = *state;
+
+                stage->scaler.config->max_machines = 1;
+                stage->scaler.limits.counted_ms = 0;
+                expect_living(stage, "");
+                expect_job(stage, 1, "r", states[i]);
+                assert_string_equal(look(stage, 7), DONE);
+                assert_logged(stage, "it leaves the line");
+        }
+        assert_int_equal(((struct stage *)*state)->scaler.limits.n_grants, 0);
+}
+
+/* `queued` parks it. */
+static void one_that_github_holds_is_sent_on(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, "");
+        expect_job(stage, 1, "r", "waiting");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look(stage, 7), DONE);
+        assert_int_equal(stage->scaler.limits.n_grants, 0);
+}
+
+static void while_github_cannot_be_asked_it_waits(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, "");
+        script_expect_headers(
+                stage->script, "GET", "/actions/jobs/1", NULL, 429, "Retry-After: 90\r\n", "{}");
+        assert_string_equal(look(stage, 7), WAITS);
+        assert_logged(stage, "there is room for a job, and GitHub cannot be asked");
+}
+
+static void while_ec2_cannot_be_asked_it_waits(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        script_expect(stage->script, "POST", STAGE_EC2, "DescribeInstances", 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors>"
+                "</Response>");
+        assert_string_equal(look(stage, 7), WAITS);
+        assert_logged(stage, "job waits at its limit");
+}
+
+/* Whatever the configuration says by now. */
+static void without_a_limit_the_line_goes_on(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look(stage, 7), DONE);
+        stage->scaler.config->max_machines = 1;
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look_at(stage, 1, "gone", "r", ",\"labels\":[\"nowhere\"]", 7), DONE);
+}
+
+/* SQS would make it a dead letter. */
+static void after_hours_it_leaves_the_line_for_a_place_of_its_own(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        assert_string_equal(look(stage, 899), WAITS);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/limited.fifo\"");
+        assert_string_equal(look(stage, 900), DONE);
+        assert_sent(stage, "\"MessageGroupId\":\"1\"");
+        assert_sent(stage, "\"MessageDeduplicationId\":\"1-1-0-1\"");
+        assert_sent(stage, "\\\"limited\\\":2,");
+}
+
+/* What is wrong for good becomes one. */
+static void its_last_receive_is_that_of_its_queue(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        script_expect(stage->script, "POST", STAGE_SQS, "queued.fifo", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        expect_living(stage, "");
+        expect_job(stage, 1, "r", "queued");
+        assert_string_equal(look(stage, 999), WAITS);
+        script_expect(stage->script, "POST", STAGE_SQS, "queued.fifo", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        stage->scaler.limits.n_grants = 0;
+        expect_job(stage, 1, "r", "queued");
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/dead\"");
+        assert_string_equal(look(stage, 1000), DONE);
+}
+
+/* -- several lines -- */
+
+/* One machine ends. Of equal lines, the one that has waited the longest comes first; */
+static void who_has_looked_more_often_comes_first(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        assert_string_equal(look_at(stage, 1, "linux", "r", ",\"limited\":1", 5), WAITS);
+        script_sleep(stage->script, 6 * MSEC_PER_SEC);
+        expect_living(stage, "");
+        assert_string_equal(look_at(stage, 2, "linux", "s", ",\"limited\":1", 4), WAITS);
+        expect_job(stage, 1, "r", "queued");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look_at(stage, 1, "linux", "r", ",\"limited\":1", 6), DONE);
+}
+
+/* before all, the repository with the fewest machines; */
+static void who_has_fewer_machines_comes_first(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 2;
+        expect_living(
+                stage, MACHINE("i-000000a1", "linux", "o/r") MACHINE("i-000000a2", "linux", "o/r"));
+        assert_string_equal(look_at(stage, 1, "linux", "s", ",\"limited\":1", 1), WAITS);
+        script_sleep(stage->script, 6 * MSEC_PER_SEC);
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/r"));
+        assert_string_equal(look_at(stage, 2, "linux", "r", ",\"limited\":1", 9), WAITS);
+        expect_job(stage, 1, "s", "queued");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look_at(stage, 1, "linux", "s", ",\"limited\":1", 2), DONE);
+}
+
+/* and who had its turn already, or replaces a machine, comes before the lines. */
+static void who_had_its_turn_comes_first(void **state)
+{
+        static const char *const jobs[] = {",\"limited\":2", ",\"launch\":1"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(jobs); i++) {
+                struct stage *stage = *state;
+
+                stage->scaler.config->max_machines = 1;
+                stage->scaler.limits.n_grants = 0;
+                stage->scaler.limits.counted_ms = 0;
+                expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+                assert_string_equal(look_at(stage, 1, "linux", "r", jobs[i], 1), WAITS);
+                script_sleep(stage->script, 6 * MSEC_PER_SEC);
+                expect_living(stage, "");
+                assert_string_equal(look_at(stage, 2, "linux", "s", ",\"limited\":1", 9), WAITS);
+                expect_job(stage, 1, "r", "queued");
+                stage_expect_sent(stage, "queued.fifo");
+                assert_string_equal(look_at(stage, 1, "linux", "r", jobs[i], 2), DONE);
+        }
+}
+
+/* One whose own limit is full keeps nobody back, nor one that looks no longer, */
+static void who_could_not_go_keeps_nobody_back(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 2;
+        stage->scaler.config->specs[1].max_machines = 1;
+        expect_living(stage,
+                MACHINE("i-000000a1", "fallback", "o/x") MACHINE("i-000000a2", "linux", "o/x"));
+        assert_string_equal(look_at(stage, 1, "fallback", "r", ",\"limited\":1", 9), WAITS);
+        script_sleep(stage->script, 6 * MSEC_PER_SEC);
+        expect_living(stage, MACHINE("i-000000a1", "fallback", "o/x"));
+        expect_job(stage, 2, "s", "queued");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look_at(stage, 2, "linux", "s", ",\"limited\":1", 1), DONE);
+}
+
+static void who_looks_no_longer_keeps_nobody_back(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        assert_string_equal(look_at(stage, 1, "linux", "r", ",\"limited\":1", 9), WAITS);
+        script_sleep(stage->script, 15 * MSEC_PER_SEC);
+        expect_living(stage, "");
+        expect_job(stage, 2, "s", "queued");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look_at(stage, 2, "linux", "s", ",\"limited\":1", 1), DONE);
+}
+
+/* and where there is room for all, all go. */
+static void room_for_all_is_for_all(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 2;
+        expect_living(
+                stage, MACHINE("i-000000a1", "linux", "o/x") MACHINE("i-000000a2", "linux", "o/x"));
+        assert_string_equal(look_at(stage, 1, "linux", "r", ",\"limited\":1", 9), WAITS);
+        script_sleep(stage->script, 6 * MSEC_PER_SEC);
+        expect_living(stage, "");
+        expect_job(stage, 2, "s", "queued");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look_at(stage, 2, "linux", "s", ",\"limited\":1", 1), DONE);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(while_it_is_full_the_first_waits),
+                TEST(a_process_counts_every_five_seconds),
+                TEST(where_there_is_room_the_first_is_launched),
+                TEST(who_no_longer_waits_at_github_leaves),
+                TEST(one_that_github_holds_is_sent_on),
+                TEST(while_github_cannot_be_asked_it_waits),
+                TEST(while_ec2_cannot_be_asked_it_waits),
+                TEST(without_a_limit_the_line_goes_on),
+                TEST(after_hours_it_leaves_the_line_for_a_place_of_its_own),
+                TEST(its_last_receive_is_that_of_its_queue),
+                TEST(who_has_looked_more_often_comes_first),
+                TEST(who_has_fewer_machines_comes_first),
+                TEST(who_had_its_turn_comes_first),
+                TEST(who_could_not_go_keeps_nobody_back),
+                TEST(who_looks_no_longer_keeps_nobody_back),
+                TEST(room_for_all_is_for_all),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
