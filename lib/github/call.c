@@ -102,12 +102,22 @@ static void add_github_words(struct buf *words, const struct http_call *call)
 
 /* -- refusals -- */
 
+/* Whether the calls of the hour are used up. */
+static bool is_used_up(const struct http_call *call)
+{
+        char remaining[32];
+
+        return http_call_answer_header(
+                       call, "x-ratelimit-remaining", remaining, sizeof(remaining)) &&
+               strcmp(remaining, "0") == 0;
+}
+
 /* Whether a rate limit is the reason; UNTIL gets how long it lasts, if GitHub says so. */
 static bool is_rate_limited(const struct http_call *call, const char *words, struct buf *until)
 {
         char value[32] = "";
         char time[CLOCK_TEXT_SIZE];
-        bool used_up;
+        bool used_up = is_used_up(call);
 
         if (call->status != 403 && call->status != 429)
                 return false;
@@ -115,8 +125,6 @@ static bool is_rate_limited(const struct http_call *call, const char *words, str
                 buf_add_format(until, " for %s s", value);
                 return true;
         }
-        used_up = http_call_answer_header(call, "x-ratelimit-remaining", value, sizeof(value)) &&
-                  strcmp(value, "0") == 0;
         if (used_up && http_call_answer_header(call, "x-ratelimit-reset", value, sizeof(value)) &&
                 strlen(value) <= LIMIT_DIGITS_MAX)
                 buf_add_format(until, " until %s",
@@ -128,7 +136,8 @@ static bool is_rate_limited(const struct http_call *call, const char *words, str
  * or of something between us and GitHub. */
 #define LIMIT_MAX_MS (65 * 60 * MSEC_PER_SEC)
 
-/* When the limit ends; 0 where GitHub does not say. */
+/* When the limit ends; 0 where GitHub does not say. Each answer has the end of the hour, of which a
+ * secondary limit tells nothing. */
 static int64_t limit_end(const struct http_call *call, int64_t now_ms)
 {
         int64_t end_ms = 0;
@@ -137,7 +146,8 @@ static int64_t limit_end(const struct http_call *call, int64_t now_ms)
         if (http_call_answer_header(call, "Retry-After", value, sizeof(value))) {
                 if (strlen(value) <= LIMIT_DIGITS_MAX)
                         end_ms = now_ms + strtoll(value, NULL, 10) * MSEC_PER_SEC;
-        } else if (http_call_answer_header(call, "x-ratelimit-reset", value, sizeof(value))) {
+        } else if (is_used_up(call) &&
+                   http_call_answer_header(call, "x-ratelimit-reset", value, sizeof(value))) {
                 if (strlen(value) <= LIMIT_DIGITS_MAX)
                         end_ms = strtoll(value, NULL, 10) * MSEC_PER_SEC;
         }

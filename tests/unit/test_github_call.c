@@ -175,6 +175,9 @@ static void test_refusals_pass_or_stay(void **state)
                 {429, "Retry-After: 31536000\r\n", true, NOW + 65 * 60000},
                 {403, "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 99999999999\r\n", true,
                         NOW + 65 * 60000},
+                /* Another limit than that of the hour, which GitHub tells of with each answer. */
+                {429, "x-ratelimit-remaining: 4000\r\nx-ratelimit-reset: 1767326645\r\n", true, 0},
+                {429, "x-ratelimit-reset: 1767326645\r\n", true, 0},
                 {403, "", false, 0},
                 {404, "", false, 0},
                 {410, "", false, 0},
