@@ -113,7 +113,7 @@ static void settle_registered(struct settling *settling, struct registering_job 
         if (!item->launched.adopted)
                 emit_launched(settling->registering, item);
         if (has_waited(scaler, item->record))
-                job->told_of = (int64_t)PARK_LIMIT + 1;
+                job->told_of = (int64_t)PARK_KEPT + 1;
         tell_job_goes_on(scaler, job);
         job->runner_id = registration->runner_id;
         job->watches = 0;

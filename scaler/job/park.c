@@ -59,7 +59,7 @@ static const struct {
                 "So many machines live as the configuration allows (max_machines, "
                 "max_machines_per_repository). Each job is launched when its turn comes."},
         [PARK_PAUSE] = {"its machine ended", 30, true, false, false, -1, NOTIFICATION_WARNING, ""},
-        [PARK_LIMIT] = {"a limit, or an outage", 0, false, false, false, -1, NOTIFICATION_WARNING,
+        [PARK_KEPT] = {"a limit, or an outage", 0, false, false, false, -1, NOTIFICATION_WARNING,
                 ""},
         [PARK_NO_SPEC] = {"its spec is unknown", 60, false, false, false, -1, NOTIFICATION_WARNING,
                 ""},

@@ -28,7 +28,7 @@ enum park_reason {
         PARK_MACHINES,  /* a limit of machines is reached: it waits in line (line.h) */
         PARK_PAUSE,     /* its machine ended, and another one is to be launched */
         PARK_NO_SPEC,   /* its spec is not in the configuration, as far as that was read */
-        PARK_LIMIT,     /* of one that waited in register.fifo, for whatever people were told */
+        PARK_KEPT,      /* of one that waited in register.fifo, for whatever people were told */
 };
 
 struct parking {
