@@ -52,7 +52,7 @@ static void each_reason_has_its_way(void **state)
                 {PARK_HELD, 600, false, true, NULL, true},
                 {PARK_STOPPED, 300, false, true, NULL, true},
                 {PARK_PAUSE, 60, false, true, NULL, true},
-                {PARK_LIMIT, 0, false, true, "info", false},
+                {PARK_MACHINES, 0, false, true, "info", false},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -409,7 +409,7 @@ static void a_hand_over_in_s3_is_stored_below_the_arn(void **state)
         struct stage *stage = *state;
 
         use_s3(stage);
-        expect_launch(stage, "Key=scale-agent%3Ahand-overs&TagSpecification.1.Tag.9.Value=b", 1, 1);
+        expect_launch(stage, "Key=scale-agent%3Ahand-overs&TagSpecification.1.Tag.8.Value=b", 1, 1);
         expect_jit(stage, 1);
         script_expect(stage->script, "PUT", OBJECT_URL, "\"runner_id\":101", 200, "");
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
