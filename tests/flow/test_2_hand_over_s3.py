@@ -287,9 +287,10 @@ def test_without_a_bucket_what_is_there_is_cleaned_up(stage):
     assert len(stage.parameters()) == 1
     job = job_message(2, action="completed", runner_name=second)
     assert failures(stage.invoke("completed", batch(stage, "CompletedQueue", job))) == []
-    assert stage.parameters() == []
     job = job_message(2, action="watched", instance=second)
     assert failures(stage.invoke("watch", batch(stage, "WatchQueue", job))) == []
+    assert ended(stage, second) == []
+    assert stage.parameters() == []
     assert recover(stage)["failed"] == 0
 
 
