@@ -41,7 +41,6 @@ void stores_init(struct stores *stores, const struct config *config, struct aws 
         *stores = (struct stores){0};
         open_s3(&stores->s3, aws);
         store_init_ssm(&stores->ssm, aws, config->prefix, NULL);
-        stores->for_new = wants_s3(config) && stores->s3.kind ? &stores->s3 : &stores->ssm;
 }
 
 void stores_release(struct stores *stores)

@@ -21,8 +21,7 @@
 
 struct stores {
         struct store ssm;
-        struct store s3;             /* `kind` is NULL where there is no bucket */
-        const struct store *for_new; /* machines: one of the two */
+        struct store s3; /* `kind` is NULL where there is no bucket */
 };
 
 void stores_init(struct stores *stores, const struct config *config, struct aws *aws);
