@@ -5,6 +5,7 @@
  * instance that asks, and lets it list that one key, so that S3 says of it whether it exists.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "aws/s3.h"
@@ -21,11 +22,21 @@ static char *name(const struct store *store, const char *instance)
         return mem_format("s3://%s/%s/%s", store->place, store->arns, instance);
 }
 
+/* A bucket's name is free once its stack is gone: nobody else's may stand in for it. */
+static struct http_call *of_our_account(const struct store *store, struct http_call *call)
+{
+        char account[16];
+
+        if (sscanf(store->arns, "arn:%*[^:]:ec2:%*[^:]:%15[^:]", account) == 1)
+                http_call_header(call, "X-Amz-Expected-Bucket-Owner", account);
+        return call;
+}
+
 static struct http_call *get(const struct store *store, const char *instance)
 {
         _cleanup_free_ char *key = key_of(store, instance);
 
-        return s3_get_object(store->aws, store->place, key);
+        return of_our_account(store, s3_get_object(store->aws, store->place, key));
 }
 
 static int read_get(const struct http_call *call, struct buf *ret, struct err *err)
@@ -39,7 +50,7 @@ static struct http_call *put(const struct store *store, const char *instance, co
 {
         _cleanup_free_ char *key = key_of(store, instance);
 
-        return s3_new_object(store->aws, store->place, key, value);
+        return of_our_account(store, s3_new_object(store->aws, store->place, key, value));
 }
 
 static int read_put(const struct http_call *call, struct err *err)
@@ -53,19 +64,19 @@ static struct http_call *replace(const struct store *store, const char *instance
 {
         _cleanup_free_ char *key = key_of(store, instance);
 
-        return s3_put_object(store->aws, store->place, key, value);
+        return of_our_account(store, s3_put_object(store->aws, store->place, key, value));
 }
 
 static struct http_call *delete (const struct store *store, const char *instance)
 {
         _cleanup_free_ char *key = key_of(store, instance);
 
-        return s3_delete_object(store->aws, store->place, key);
+        return of_our_account(store, s3_delete_object(store->aws, store->place, key));
 }
 
 static struct http_call *list(const struct store *store, const char *page)
 {
-        return s3_list_objects(store->aws, store->place, store->arns, page);
+        return of_our_account(store, s3_list_objects(store->aws, store->place, store->arns, page));
 }
 
 static int read_list(const struct http_call *call, struct store_list *list, struct err *err)

@@ -414,6 +414,8 @@ static void a_hand_over_in_s3_is_stored_below_the_arn(void **state)
         script_expect(stage->script, "PUT", OBJECT_URL, "\"runner_id\":101", 200, "");
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         assert_contains(script_last_headers(stage->script), "If-None-Match: *\n");
+        assert_contains(
+                script_last_headers(stage->script), "X-Amz-Expected-Bucket-Owner: 123456789012\n");
 }
 
 static void an_object_of_our_own_lost_answer_is_left(void **state)
