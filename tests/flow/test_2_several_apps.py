@@ -192,7 +192,7 @@ def test_a_second_one_that_is_suspended_in_the_middle_is_passed_over(stage):
 
 def test_a_role_without_the_keys_leaves_all_to_the_first(stage):
     denied = Error("AccessDeniedException", 400)
-    stage.faults.add("ssm", "GetParameter", match={"Name": "*/github/apps/*"}, fault=denied)
+    stage.faults.add("ssm", "GetParameters", match={"Names": "*/github/apps/*"}, fault=denied)
     assert queued(stage, job_message()) == []
     assert registrars(stage) == [FIRST]
     assert f"/github/apps/{SECOND_ID}/private-key" in complaints(stage, "register")

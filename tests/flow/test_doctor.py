@@ -18,7 +18,8 @@ from cloud.github.webhooks import Delivery
 NAMES = [
     "aws-credentials", "configuration", "webhook-secret", "github-secret", "github-app",
     "github-permissions", "github-installations", "github-token", "webhook", "deliveries",
-    "additional-apps", "enterprise", "launch-templates", "images", "runner-version", "encryption", "agent-profile", "subnets",
+    "additional-apps", "enterprise", "launch-templates", "images", "runner-version", "encryption",
+    "agent-profile", "subnets",
     "instance-types", "spot-quota", "hand-over",
 ]  # fmt: skip
 
