@@ -209,13 +209,26 @@ static bool is_passed_over(struct registrars *registrars, const struct registrar
                 clock_monotonic_ms(registrars->scaler->clock));
 }
 
+/* Until its budget is full again: how much of it is spent. */
+static int64_t spent_ms(struct scaler *scaler, const struct registrar *registrar)
+{
+        const struct budget *budget = pace_of_github(scaler, registrar->budget);
+
+        return budget_wait(budget, clock_monotonic_ms(scaler->clock), budget->points);
+}
+
 /* Whether A registers rather than B. */
 static bool goes_first(struct scaler *scaler, const struct registrar *a, int64_t a_wait,
         const struct registrar *b, int64_t b_wait)
 {
+        int64_t a_left = pace_hour_left(scaler, a->budget);
+        int64_t b_left = pace_hour_left(scaler, b->budget);
+
         if (a_wait != b_wait)
                 return a_wait < b_wait;
-        return pace_hour_left(scaler, a->budget) > pace_hour_left(scaler, b->budget);
+        if (a_left != b_left)
+                return a_left > b_left;
+        return spent_ms(scaler, a) < spent_ms(scaler, b);
 }
 
 bool registrars_choose(struct registrars *registrars, const char *scope, int64_t installation,

@@ -58,7 +58,8 @@ size_t registrars_of(struct registrars *registrars, const char *scope, int64_t i
 
 /*
  * The one that is to register now: of those that need not wait, the one with most calls of the hour
- * left. Where all must wait, the one that must do so least. Those whose budgets are among TRIED are
+ * left; of those that are alike, or not known yet, the one that has spent less of its minute. Where
+ * all must wait, the one that must do so least. Those whose budgets are among TRIED are
  * passed over, and those that GitHub refused for SCOPE a moment ago, unless that is all of them.
  * *ret_wait is milliseconds. False: none is left to try.
  */

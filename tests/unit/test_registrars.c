@@ -108,15 +108,20 @@ static void expect_limit(struct stage *stage, const char *seconds)
                 "{\"message\":\"too many\"}");
 }
 
-static const char *register_one(struct stage *stage, int id)
+static char *launched(struct stage *stage, int id)
 {
-        _cleanup_free_ char *body = mem_format(
+        return mem_format(
                 "{\"action\":\"launched\",\"id\":%d,\"run_id\":2,\"attempt\":1,\"repository\":"
                 "\"o/r\",\"name\":\"build\",\"labels\":[\"linux\"],\"spec\":\"linux\","
                 "\"instance_type\":\"m7i.large\",\"machine_type\":\"m7i.large\",\"account\":"
                 "\"123456789012\",\"instance\":\"i-%08x\",\"launched_ms\":%lld,"
                 "\"installation\":4711}",
                 id, (unsigned)id, (long long)clock_wall_ms(stage->scaler.clock));
+}
+
+static const char *register_one(struct stage *stage, int id)
+{
+        _cleanup_free_ char *body = launched(stage, id);
 
         return stage_one(stage, register_handle, body);
 }
@@ -147,6 +152,28 @@ static void the_one_with_most_calls_left_registers(void **state)
         assert_registered(stage, 4);
         assert_true(pace_hour_left(&stage->scaler, FIRST) == 3998);
         assert_not_logged(stage, "secret-token");
+}
+
+/* No answer has said yet what they have left: a first batch is spread all the same. */
+static void a_batch_is_spread(void **state)
+{
+        struct stage *stage = *state;
+        struct stage_message messages[4];
+        char *bodies[4];
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_token(stage, SECOND);
+        for (int i = 0; i < 4; i++) {
+                bodies[i] = launched(stage, i + 1);
+                messages[i] = (struct stage_message){.id = "m", .body = bodies[i]};
+                expect_registration(stage, i + 1);
+        }
+        assert_string_equal(stage_batch(stage, register_handle, messages, 4), STAGE_NONE_FAILED);
+        assert_true(pace_of_github(&stage->scaler, FIRST)->level ==
+                    pace_of_github(&stage->scaler, SECOND)->level);
+        for (int i = 0; i < 4; i++)
+                free(bodies[i]);
 }
 
 static void one_that_is_limited_is_passed_over_within_the_event(void **state)
@@ -338,6 +365,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(the_one_with_most_calls_left_registers),
+                TEST(a_batch_is_spread),
                 TEST(one_that_is_limited_is_passed_over_within_the_event),
                 TEST(where_all_are_limited_the_first_that_ends_is_waited_for),
                 TEST(a_suspended_first_one_is_passed_over),
