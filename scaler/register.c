@@ -168,6 +168,8 @@ static void register_item(struct registering *registering, struct registering_jo
 {
         const struct launched *launched = &item->launched;
 
+        /* Now, not when it has a token: the next one of the batch is to know. */
+        pace_spend_github(registering->scaler, registrar->budget, PACE_POINTS_POST);
         item->registers = true;
         item->registration = (struct registration){
                 .scaler = registering->scaler,
@@ -178,6 +180,7 @@ static void register_item(struct registering *registering, struct registering_jo
                 .job = &launched->job,
                 .installation = registrar->installation,
                 .budget = registrar->budget,
+                .is_paid = true,
                 .instance = launched->machine,
                 .ticket_keys = registering->ticket_keys,
                 .adopted = launched->adopted || item->recalled,

@@ -124,7 +124,9 @@ static void start(struct registration *registration, enum step step, struct http
 {
         struct scaler *scaler = registration->scaler;
 
-        if (registration_steps[step].points > 0)
+        if (step == STEP_MINT && registration->is_paid)
+                registration->is_paid = false;
+        else if (registration_steps[step].points > 0)
                 pace_spend_github(scaler, registration->budget, registration_steps[step].points);
         scaler_start_later(scaler, call,
                 step == STEP_STORE && !store_is_s3(&registration->store)

@@ -36,6 +36,7 @@ struct registration {
         char scope[GITHUB_SCOPE_SIZE];
         int64_t installation;
         int64_t budget;               /* whose budget its calls spend: see pace.h */
+        bool is_paid;                 /* the first jitconfig was spent as this was begun */
         struct ec2_instance instance; /* without its tags */
         const char *ticket_keys;      /* see ticket.h */
         bool adopted;                 /* launched by an earlier try, which may have registered it */
