@@ -235,19 +235,20 @@ static void redeliver(struct world *world, int64_t id, struct answer *answer)
                 not_found(answer);
 }
 
-/* Whether the hourly limit of the installation is used up; the answer is then filled. */
+/* Whether the hourly limit of the caller is used up; the answer is then filled. */
 static bool is_limited(struct world *world, struct answer *answer)
 {
+        unsigned *budget = &world->github_budgets[world->caller_is_second];
+        int64_t *budget_hour = &world->github_budget_hours[world->caller_is_second];
         int64_t hour = world->now_ms / HOUR;
 
-        if (world->github_budget_hour != hour + 1) {
-                world->github_budget_hour = hour + 1;
-                world->github_budget = fault_strikes(world, FAULT_LIMIT, 70)
-                                               ? world_random(world, LIMIT_BUDGET)
-                                               : 1000000;
+        if (*budget_hour != hour + 1) {
+                *budget_hour = hour + 1;
+                *budget = fault_strikes(world, FAULT_LIMIT, 70) ? world_random(world, LIMIT_BUDGET)
+                                                                : 1000000;
         }
-        if (world->github_budget > 0) {
-                world->github_budget--;
+        if (*budget > 0) {
+                (*budget)--;
                 return false;
         }
         (void)fault_strikes(world, FAULT_LIMIT, 100);
@@ -285,6 +286,8 @@ void github_serve(struct world *world, const char *method, const char *path, con
         int64_t id;
         int end = 0;
 
+        if (apps_has_second(world) && apps_serve(world, path, answer))
+                return;
         if (strncmp(path, "/app/installations/", 19) == 0)
                 access_token(world, answer);
         else if (strncmp(path, "/app/hook/deliveries?", 21) == 0)

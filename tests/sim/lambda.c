@@ -69,7 +69,7 @@ struct run {
 
 #define CONFIG                                                                                  \
         "{\"prefix\":\"" PREFIX                                                                 \
-        "\",\"hand_over\":\"%s\"%s,\"github\":{\"app_id\":12345,\"installations\":[4711],"      \
+        "\",\"hand_over\":\"%s\"%s,\"github\":{\"app_id\":12345%s,\"installations\":[4711],"    \
         "\"repositories\":[\"octo-org/*\"]},\"specs\":["                                        \
         "{\"name\":\"linux\",\"labels\":[\"self-hosted\",\"linux\",\"x64\"],"                   \
         "\"instance_type\":\"m7i.large\",\"launch_template\":\"scale-agent\","                  \
@@ -119,6 +119,7 @@ static const struct {
         {"GITHUB_WEBHOOK_SECRET", "ssm:" PREFIX "/github/webhook-secret"},
         {"GITHUB_PRIVATE_KEY", "ssm:" PREFIX "/github/private-key"},
         {"GITHUB_TOKEN", "ssm:" PREFIX "/github/token"},
+        {"GITHUB_APP_KEYS", "ssm:" PREFIX "/github/apps"},
         {"GITHUB_API_URL", API_URL},
         {"SLACK_WEBHOOK_URLS", "ssm:" PREFIX "/notify/slack-webhook-urls"},
         {"TEAMS_WEBHOOK_URLS", NULL},
@@ -137,8 +138,8 @@ void lambda_configure(struct world *world)
                 member("max_machines_per_repository", world->most_of_repository);
         _cleanup_free_ char *both = mem_format("%s%s", all, each);
         _cleanup_free_ char *spec = member("max_machines", world->most_of_spec);
-        _cleanup_free_ char *text =
-                mem_format(CONFIG, world->lambda->in_s3 ? "s3" : "ssm", both, spec);
+        _cleanup_free_ char *text = mem_format(CONFIG, world->lambda->in_s3 ? "s3" : "ssm", both,
+                apps_has_second(world) ? ",\"additional_apps\":[2]" : "", spec);
 
         ssm_set(world, PREFIX "/config", text);
 }
@@ -170,6 +171,8 @@ void lambda_init(struct world *world)
         world_after(world, MINUTE, on_switch, NULL);
         ssm_set(world, PREFIX "/github/webhook-secret", HOOK_SECRET);
         ssm_set(world, PREFIX "/github/private-key", private_key());
+        if (apps_has_second(world))
+                ssm_set(world, PREFIX "/github/apps/2/private-key", private_key());
         ssm_set(world, PREFIX "/notify/slack-webhook-urls", "https://slack.test/hook");
 }
 

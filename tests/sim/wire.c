@@ -173,6 +173,7 @@ static void serve(struct world *world, struct try *try)
                 ec2_serve(world, buf_string(&call->body), &try->answer);
                 break;
         case SERVICE_GITHUB:
+                world->caller_is_second = apps_is_second(buf_string(&call->headers));
                 github_serve(world, call->method, path, body, &try->answer);
                 break;
         case SERVICE_CHANNEL:

@@ -184,6 +184,12 @@ void answer_ec2_error(struct answer *answer, int status, const char *code);
 void sqs_serve(struct world *world, const char *action, const cJSON *body, struct answer *answer);
 void ssm_serve(struct world *world, const char *action, const cJSON *body, struct answer *answer);
 void ec2_serve(struct world *world, const char *form, struct answer *answer);
+/* Whether there is a second App, and whether the headers of a call have its token. */
+bool apps_has_second(const struct world *world);
+bool apps_is_second(const char *headers);
+/* Whether it, or its state, answers a call. */
+bool apps_serve(struct world *world, const char *path, struct answer *answer);
+
 void github_serve(struct world *world, const char *method, const char *path, const cJSON *body,
         struct answer *answer);
 
@@ -477,8 +483,10 @@ struct world {
         struct attempt **attempts; /* to deliver webhooks */
         size_t n_attempts;
         int64_t next_id;
-        unsigned github_budget; /* calls left this hour, while the limit strikes */
-        int64_t github_budget_hour;
+        bool caller_is_second; /* of the call to GitHub that is being served */
+        unsigned
+                github_budgets[2]; /* of both Apps: calls left this hour, while the limit strikes */
+        int64_t github_budget_hours[2];
 
         unsigned calls[8]; /* by service */
         unsigned told;     /* notifications */
