@@ -154,6 +154,9 @@ NUMBERS: list[Steps] = [
     (*SPEC, "idle_limit_seconds"),
     (*SPEC, "job_limit_seconds"),
     (*SPEC, "max_relaunches"),
+    (*SPEC, "max_machines"),
+    ("max_machines",),
+    ("max_machines_per_repository",),
     (*SPEC, "spot_losses_max"),
     (*SPEC, "spot_window_seconds"),
 ]

@@ -111,6 +111,7 @@ OPTIONS = {
     "FUNCTION_SECURITY_GROUPS": ("FunctionSecurityGroupIds", "sg-2"),
     "WAITING_LIMIT": ("WaitingLimit", "600"),
     "HAND_OVER": ("HandOver", "s3"),
+    "MONTHLY_BUDGET": ("MonthlyBudget", "2000"),
 }
 
 
@@ -137,7 +138,7 @@ def test_what_an_operator_may_set_reaches_the_stack(account):
     text = account.does("stack", AMI=account.image, YES="1", **given)
     assert f"next: PARAMETER_KMS_KEY={KEY} scaler setup" in text
     there = parameters(account)
-    for name in ("PERMISSIONS_BOUNDARY", "STACK_KMS_KEY", "WAITING_LIMIT"):
+    for name in ("PERMISSIONS_BOUNDARY", "STACK_KMS_KEY", "WAITING_LIMIT", "MONTHLY_BUDGET"):
         assert there[OPTIONS[name][0]] == given[name]
     roles = account.moto.client("iam").list_roles()["Roles"]
     made = [one for one in roles if one["RoleName"].startswith("scale-agent-")]

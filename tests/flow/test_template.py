@@ -130,6 +130,9 @@ def test_a_message_that_fails_becomes_a_dead_letter(name):
     for source in SOURCES.values():
         if source["EventSourceArn"]["Fn::GetAtt"][0] == name:
             variables = FUNCTIONS[source["FunctionName"]["Ref"]].get("Environment", {})["Variables"]
+            if name == "LimitedQueue":  # of which `watch` knows by itself
+                line = (template.DEFAULT_PATH.parent / "job" / "line.h").read_text()
+                variables = {"MAX_RECEIVE_COUNT": re.search(r"LINE_RECEIVES_MAX (\d+)", line)[1]}
             count = variables.get("MAX_RECEIVE_COUNT", str(redrive["maxReceiveCount"]))
             assert count == str(redrive["maxReceiveCount"])
 
@@ -176,6 +179,52 @@ def test_people_hear_of_a_job_that_is_parked_for_too_long(stage):
         for given in ({}, {"WaitingLimit": "600"})
     ]
     assert resolved == ["3600000", "600000"]  # milliseconds, as the metric
+
+
+def budget(region="eu-central-1", **given):
+    made = stack(region, **given)
+    return {
+        kind: [made.resolve(one) for name, one in made.of_type(kind).items() if made.is_made(name)]
+        for kind in ("AWS::Budgets::Budget", "AWS::SNS::TopicPolicy")
+    }
+
+
+def test_a_budget_is_made_only_where_one_is_given():
+    none = {"AWS::Budgets::Budget": [], "AWS::SNS::TopicPolicy": []}
+    assert budget() == none
+    assert budget("us-gov-west-1", MonthlyBudget="500") == none
+    pattern = DOCUMENT["Parameters"]["MonthlyBudget"]["AllowedPattern"]
+    good = ("", "1", "2000")
+    assert [one for one in (*good, "0", "-1", "1.5", "1e9") if re.fullmatch(pattern, one)] == [
+        *good
+    ]
+
+
+@pytest.mark.parametrize(
+    ("region", "unit"), [("eu-central-1", "USD"), ("cn-north-1", "CNY"), ("eusc-de-east-1", "EUR")]
+)
+def test_a_budget_counts_what_carries_the_stacks_tag_and_tells(region, unit):
+    made = budget(region, MonthlyBudget="500")
+    (one,) = made["AWS::Budgets::Budget"]
+    assert (one["Budget"]["BudgetType"], one["Budget"]["TimeUnit"]) == ("COST", "MONTHLY")
+    assert one["Budget"]["BudgetLimit"] == {"Amount": "500", "Unit": unit}
+    # The tag of each machine and volume: see job/launch.c.
+    assert one["Budget"]["CostFilters"] == {"TagKeyValue": ["user:scale-agent:prefix$/scale-agent"]}
+    told = one["NotificationsWithSubscribers"]
+    assert [note["Notification"]["NotificationType"] for note in told] == ["ACTUAL", "FORECASTED"]
+    assert all(note["Subscribers"][0]["Address"] == "AlarmTopic" for note in told)
+
+
+def test_who_may_publish_to_the_topic_of_alarms():
+    """A policy takes the place of the default, by which the account's alarms may."""
+    (policy,) = budget(MonthlyBudget="500")["AWS::SNS::TopicPolicy"]
+    allowed = {one["Sid"]: one for one in policy["PolicyDocument"]["Statement"]}
+    services = {sid: one["Principal"].get("Service") for sid, one in allowed.items()}
+    assert services["Budget"] == "budgets.amazonaws.com"
+    assert services["Alarms"] == "cloudwatch.amazonaws.com"
+    assert all("sns:Publish" in one["Action"] for one in allowed.values())
+    for sid in ("Budget", "Alarms"):
+        assert allowed[sid]["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
 
 
 def test_the_dashboard_shows_metrics_that_there_are():

@@ -234,11 +234,18 @@ class Template:
         condition, then, otherwise = choice
         return then if self.holds(self.document["Conditions"][condition]) else otherwise
 
+    def is_made(self, name: str) -> bool:
+        """Tell whether a stack with these parameters has a resource."""
+        condition = self.document["Resources"][name].get("Condition")
+        return condition is None or self.holds(self.document["Conditions"][condition])
+
     def holds(self, condition: dict[str, Any]) -> bool:
         """Tell whether a condition of the template is met."""
         ((key, inner),) = condition.items()
         if key == "Fn::Not":
             return not self.holds(inner[0])
+        if key == "Fn::And":
+            return all(self.holds(one) for one in inner)
         if key == "Fn::Equals":
             first, second = self.resolve(inner)
             return bool(first == second)
