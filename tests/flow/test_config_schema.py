@@ -37,6 +37,8 @@ VALID = {
     "$schema": "./config.schema.json",
     "prefix": "/scale-agent",
     "hand_over": "ssm",
+    "max_machines": 100,
+    "max_machines_per_repository": 20,
     "github": {
         "app_id": 12345,
         "additional_apps": [2, 3],
@@ -65,6 +67,7 @@ VALID = {
             "idle_limit_seconds": 300,
             "job_limit_seconds": 21600,
             "max_relaunches": 5,
+            "max_machines": 50,
             "spot_losses_max": 3,
             "spot_window_seconds": 900,
             "tags": {"team": "ci"},
