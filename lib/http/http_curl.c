@@ -199,6 +199,8 @@ static void curl_wait(struct http_transport *transport, int64_t timeout_ms)
         struct curl_transport *curl = (struct curl_transport *)transport;
         struct epoll_event event;
 
+        if (timeout_ms == 0)
+                return; /* the dispatch that follows looks by itself */
         epoll_wait(curl->epoll_fd, &event, 1, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
 }
 
