@@ -21,6 +21,7 @@ struct ec2_instance {
         char id[EC2_ID_SIZE];
         char type[32];
         char zone[32];
+        char subnet[EC2_ID_SIZE];
         char account[16]; /* the owner, for the instance's ARN; may be "" */
         char state[24];   /* "pending", "running", "terminated", … */
         /* Why it ended: "Server.SpotInstanceTermination", "Client.InstanceInitiatedShutdown", … */

@@ -12,18 +12,14 @@
 
 #include "aws/answer.h"
 #include "base/mem.h"
+#include "ec2_call.h"
 #include "form.h"
 
 /* A described instance takes 5 to 8 KB, and there may be a hundred. */
 #define ANSWER_MAX (8UL * 1024 * 1024)
-#define FORM_MAX (1024UL * 1024)
 /* Instances on a page of a list: some 5 KB of XML each. */
 #define LIST_PAGE "400"
 #define LIST_ANSWER_MAX (8UL * 1024 * 1024)
-
-/* A launch took 1.4 s when it was measured; one that is given up half-way helps nobody. */
-#define LAUNCH_TRY_MS INT64_C(10000)
-#define LAUNCH_MS INT64_C(20000)
 
 /* -- error classes -- */
 
@@ -133,7 +129,7 @@ static enum http_verdict judge_terminate(const struct http_call *call)
 
 /* -- forms -- */
 
-static void add_tags(struct buf *form, const char *name, const struct ec2_tag *tags, size_t n_tags)
+void ec2_add_tags(struct buf *form, const char *name, const struct ec2_tag *tags, size_t n_tags)
 {
         for (size_t i = 0; i < n_tags; i++) {
                 buf_add_format(form, "&%s.%zu.Key=", name, i + 1);
@@ -143,7 +139,18 @@ static void add_tags(struct buf *form, const char *name, const struct ec2_tag *t
         }
 }
 
-static struct http_call *ec2_call(struct aws *aws, const char *action, const struct buf *form)
+void ec2_add_launch_tags(struct buf *form, const char *const *kinds, size_t n_kinds,
+        const struct ec2_tag *tags, size_t n_tags)
+{
+        for (size_t i = 0; i < n_kinds && n_tags > 0; i++) {
+                _cleanup_free_ char *name = mem_format("TagSpecification.%zu.Tag", i + 1);
+
+                buf_add_format(form, "&TagSpecification.%zu.ResourceType=%s", i + 1, kinds[i]);
+                ec2_add_tags(form, name, tags, n_tags);
+        }
+}
+
+struct http_call *ec2_call(struct aws *aws, const char *action, const struct buf *form)
 {
         struct http_call *call = aws_query_call(aws, AWS_EC2, action, buf_string(form));
 
@@ -168,7 +175,7 @@ static const char launch_spot[] =
 struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *launch)
 {
         static const char *const tagged[] = {"instance", "volume"};
-        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        _cleanup_buf_ struct buf form = BUF_INIT(EC2_FORM_MAX);
         struct http_call *call;
 
         buf_add_format(&form, "&MinCount=1&MaxCount=%u", launch->count);
@@ -181,15 +188,10 @@ struct http_call *ec2_run_instances(struct aws *aws, const struct ec2_launch *la
         buf_add_format(&form, "%s%d", launch_hops, launch->containers_metadata ? 2 : 1);
         if (launch->spot)
                 buf_add_string(&form, launch_spot);
-        for (size_t i = 0; i < ARRAY_SIZE(tagged) && launch->n_tags > 0; i++) {
-                _cleanup_free_ char *name = mem_format("TagSpecification.%zu.Tag", i + 1);
-
-                buf_add_format(&form, "&TagSpecification.%zu.ResourceType=%s", i + 1, tagged[i]);
-                add_tags(&form, name, launch->tags, launch->n_tags);
-        }
+        ec2_add_launch_tags(&form, tagged, ARRAY_SIZE(tagged), launch->tags, launch->n_tags);
         call = ec2_call(aws, "RunInstances", &form);
-        call->try_timeout_ms = LAUNCH_TRY_MS;
-        call->timeout_ms = LAUNCH_MS;
+        call->try_timeout_ms = EC2_LAUNCH_TRY_MS;
+        call->timeout_ms = EC2_LAUNCH_MS;
         return call;
 }
 
@@ -214,7 +216,7 @@ int ec2_run_instances_answer(const struct http_call *call, struct ec2_instances 
 
 struct http_call *ec2_terminate_instances(struct aws *aws, const char *const *ids, size_t n_ids)
 {
-        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        _cleanup_buf_ struct buf form = BUF_INIT(EC2_FORM_MAX);
         struct http_call *call;
 
         form_add_list(&form, "InstanceId", ids, n_ids);
@@ -260,7 +262,7 @@ int ec2_terminate_instances_answer(const struct http_call *call, struct err *err
 struct http_call *ec2_find_instances(
         struct aws *aws, const char *filter, const char *const *values, size_t n_values)
 {
-        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        _cleanup_buf_ struct buf form = BUF_INIT(EC2_FORM_MAX);
 
         form_add_filter(&form, 1, filter, values, n_values);
         return ec2_call(aws, "DescribeInstances", &form);
@@ -275,7 +277,7 @@ struct http_call *ec2_list_instances(
         struct aws *aws, const char *tag, const char *value, const char *page)
 {
         static const char *const states[] = {"pending", "running", "stopping", "stopped"};
-        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        _cleanup_buf_ struct buf form = BUF_INIT(EC2_FORM_MAX);
         _cleanup_free_ char *filter = mem_format("tag:%s", tag);
         struct http_call *call;
 
@@ -292,7 +294,7 @@ struct http_call *ec2_list_instances(
 struct http_call *ec2_find_of_spec(
         struct aws *aws, const char *prefix, const char *spec, const char *page)
 {
-        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        _cleanup_buf_ struct buf form = BUF_INIT(EC2_FORM_MAX);
         struct http_call *call;
 
         form_add_filter(&form, 1, "tag:scale-agent:spec", &spec, 1);
@@ -319,10 +321,10 @@ int ec2_describe_instances_answer(
 struct http_call *ec2_create_tags(
         struct aws *aws, const char *instance, const struct ec2_tag *tags, size_t n_tags)
 {
-        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
+        _cleanup_buf_ struct buf form = BUF_INIT(EC2_FORM_MAX);
 
         form_add(&form, "ResourceId.1", instance);
-        add_tags(&form, "Tag", tags, n_tags);
+        ec2_add_tags(&form, "Tag", tags, n_tags);
         return ec2_call(aws, "CreateTags", &form);
 }
 

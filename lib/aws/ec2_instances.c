@@ -98,6 +98,7 @@ static const struct {
         FIELD("/instanceId", id),
         FIELD("/instanceType", type),
         FIELD("/placement/availabilityZone", zone),
+        FIELD("/subnetId", subnet),
         FIELD("/instanceState/name", state),
         FIELD("/stateReason/code", state_reason),
 #undef FIELD

@@ -6,6 +6,7 @@
  */
 
 #include "aws/ec2.h"
+#include "aws/ec2_fleet.h"
 #include "fuzz.h"
 
 static void check_instances(const struct ec2_instances *instances)
@@ -28,6 +29,24 @@ static void check_instances(const struct ec2_instances *instances)
         }
 }
 
+static void check_fleet(const char *xml, size_t size)
+{
+        struct ec2_launched launched = {.n_errors = 4711};
+        struct err err = {0};
+
+        if (ec2_parse_fleet(xml, size, &launched, &err) < 0) {
+                CHECK(launched.n_errors == 4711 && err.text[0]);
+                return;
+        }
+        check_instances(&launched.instances);
+        CHECK(launched.n_errors <= EC2_FLEET_ERRORS_MAX);
+        for (size_t i = 0; i < launched.n_errors; i++) {
+                (void)ec2_classify(launched.errors[i].code);
+                CHECK(strlen(launched.errors[i].message) < sizeof(launched.errors[i].message));
+        }
+        ec2_launched_release(&launched);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         const char *xml = (const char *)data;
@@ -41,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else {
                 CHECK(instances.count == 4711 && err.text[0]);
         }
+        check_fleet(xml, size);
         if (aws_parse_xml_error(xml, size, &error) == 0) {
                 CHECK(error.code[0] && strlen(error.message) < sizeof(error.message));
                 (void)ec2_classify(error.code);
