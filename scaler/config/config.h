@@ -18,6 +18,12 @@ struct config_tag {
         char *value;
 };
 
+/* Who chooses among a spec's instance types and subnets. */
+#define CONFIG_ALLOCATION_LADDER "ladder" /* we do, in the order of the ladder */
+/* EC2 does, with the allocation strategy of that name. */
+#define CONFIG_ALLOCATION_PRICE "price-capacity-optimized"
+#define CONFIG_ALLOCATION_PRIORITIES "capacity-optimized-prioritized"
+
 /* What becomes of a job that was lost with its spot instance. */
 #define CONFIG_RERUN_DEFAULT "default"     /* it is run again, as it was */
 #define CONFIG_RERUN_ON_DEMAND "on-demand" /* its next attempts are launched on demand */
@@ -51,6 +57,7 @@ struct config_spec {
         char *launch_template_version;
         char **subnets;
         size_t n_subnets;
+        char *allocation; /* CONFIG_ALLOCATION_… */
         bool on_demand_fallback;
         char *rerun;              /* jobs lost with their spot instance: CONFIG_RERUN_… */
         int64_t max_reruns;       /* attempts of a run that may be run again for that */
@@ -115,6 +122,9 @@ char *config_schema(void);
 /* Whether jobs of SPEC may be run again, and whether the next attempts then begin on demand. */
 bool config_spec_reruns(const struct config_spec *spec);
 bool config_spec_reruns_on_demand(const struct config_spec *spec);
+
+/* Whether EC2 chooses among the types and subnets of SPEC, by a fleet. */
+bool config_spec_uses_fleet(const struct config_spec *spec);
 
 /* Whether SPEC launches for jobs that come from forks of public repositories. */
 bool config_spec_allows_forks(const struct config_spec *spec);

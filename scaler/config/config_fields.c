@@ -175,6 +175,25 @@ static const struct config_field spec_fields[] = {
                 LIST_AT(subnets),
         },
         {
+                .name = "allocation",
+                .description =
+                        "Who chooses among the types of the ladder and the subnets. ladder: they "
+                        "are tried in their order. price-capacity-optimized: EC2 chooses by price "
+                        "and by how likely it is to take the machine back. "
+                        "capacity-optimized-prioritized: EC2 chooses by the latter, and follows "
+                        "the ladder where it can. EC2 uses one subnet of each zone. "
+                        "`scaler ladder TYPE --allocation ... --subnets ...` prints what is asked "
+                        "for.",
+                .kind = CONFIG_TEXT,
+                .allowed = "\"ladder\", \"price-capacity-optimized\" or "
+                           "\"capacity-optimized-prioritized\"",
+                .min = 1,
+                .max = 32,
+                .format = &config_format_allocation,
+                .default_text = CONFIG_ALLOCATION_LADDER,
+                AT(allocation),
+        },
+        {
                 .name = "on_demand_fallback",
                 .description = "Launch on demand when there is no spot capacity.",
                 .kind = CONFIG_BOOLEAN,

@@ -82,6 +82,13 @@ static bool is_rerun(const char *text)
                strcmp(text, CONFIG_RERUN_ON_DEMAND) == 0 || strcmp(text, CONFIG_RERUN_NEVER) == 0;
 }
 
+static bool is_allocation(const char *text)
+{
+        return strcmp(text, CONFIG_ALLOCATION_LADDER) == 0 ||
+               strcmp(text, CONFIG_ALLOCATION_PRICE) == 0 ||
+               strcmp(text, CONFIG_ALLOCATION_PRIORITIES) == 0;
+}
+
 static bool is_forks(const char *text)
 {
         return strcmp(text, CONFIG_FORKS_REFUSE) == 0 || strcmp(text, CONFIG_FORKS_ALLOW) == 0;
@@ -168,6 +175,11 @@ const struct config_format config_format_subnet = {
 const struct config_format config_format_rerun = {
         .is_valid = is_rerun,
         .pattern = "^(default|on-demand|never)$",
+};
+
+const struct config_format config_format_allocation = {
+        .is_valid = is_allocation,
+        .pattern = "^(ladder|price-capacity-optimized|capacity-optimized-prioritized)$",
 };
 
 const struct config_format config_format_forks = {

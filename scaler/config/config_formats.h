@@ -24,6 +24,7 @@ extern const struct config_format config_format_launch_template;
 extern const struct config_format config_format_launch_template_version;
 extern const struct config_format config_format_subnet;
 extern const struct config_format config_format_rerun;
+extern const struct config_format config_format_allocation;
 extern const struct config_format config_format_forks;
 extern const struct config_format config_format_hand_over;
 extern const struct config_format config_format_line; /* no control characters */

@@ -27,6 +27,11 @@ bool config_spec_reruns_on_demand(const struct config_spec *spec)
         return strcmp(spec->rerun, CONFIG_RERUN_ON_DEMAND) == 0 && spec->on_demand_fallback;
 }
 
+bool config_spec_uses_fleet(const struct config_spec *spec)
+{
+        return strcmp(spec->allocation, CONFIG_ALLOCATION_LADDER) != 0;
+}
+
 bool config_spec_allows_forks(const struct config_spec *spec)
 {
         return strcmp(spec->fork_pull_requests, CONFIG_FORKS_ALLOW) == 0;

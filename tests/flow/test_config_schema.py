@@ -58,6 +58,7 @@ VALID = {
             "launch_template": "scale-agent",
             "launch_template_version": "$Default",
             "subnets": ["subnet-0a1b2c3d"],
+            "allocation": "price-capacity-optimized",
             "on_demand_fallback": False,
             "rerun": "default",
             "max_reruns": 1,
@@ -137,6 +138,10 @@ FORMATS: dict[Steps, list[Any]] = {
     (*SPEC, "subnets"): [
         ["subnet-1", "subnet-2"], ["subnet-1", "subnet-1"], ["subnet-"], ["subnet-A"], ["vpc-1"],
         ["subnet-1\n"], ["subnet-" + "a" * 57], ["subnet-" + "a" * 58], ["subnet-1 "],
+    ],
+    (*SPEC, "allocation"): [
+        "ladder", "price-capacity-optimized", "capacity-optimized-prioritized", "Ladder", "",
+        "capacity-optimized", "lowest-price", "ladder\n", "diversified",
     ],
     (*SPEC, "rerun"): ["never", "default", "Never", "on demand", "never\n", "always"],
     (*SPEC, "fork_pull_requests"): ["allow", "refuse", "Allow", "ask", "", "allow\n"],
@@ -372,7 +377,7 @@ def test_examples_are_valid(file, specs):
 def test_defaults_are_described_as_they_are():
     """What the schema calls a default, when written out, must be valid and nothing special."""
     defaults = {steps: schema["default"] for steps, schema in FIELDS if "default" in schema}
-    assert len(defaults) == 17
+    assert len(defaults) == 18
     defaults[(*SPEC, "instance_types")] = []
     assert check(json.dumps(changed(defaults))).returncode == 0
 

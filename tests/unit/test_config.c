@@ -56,6 +56,8 @@ static void test_defaults(void **state)
         assert_int_equal(spec->runner_group_id, 1);
         assert_int_equal(spec->n_instance_types, 0);
         assert_string_equal(spec->launch_template_version, "$Default");
+        assert_string_equal(spec->allocation, "ladder");
+        assert_false(config_spec_uses_fleet(spec));
         assert_false(spec->on_demand_fallback);
         assert_string_equal(spec->rerun, "default");
         assert_int_equal(spec->max_reruns, 1);
@@ -78,6 +80,7 @@ static void test_every_field_is_read(void **state)
                 "'runner_group_id':7,'instance_type':'m7g.large','instance_types':['m7g.xlarge',"
                 "'c7g.xlarge'],'launch_template':'lt-0abc','launch_template_version':3,"
                 "'subnets':['subnet-0a','subnet-0b'],'on_demand_fallback':true,"
+                "'allocation':'capacity-optimized-prioritized',"
                 "'rerun':'on-demand','max_reruns':3,'fork_pull_requests':'allow',"
                 "'terminate_on_completed':true,'idle_limit_seconds':30,'job_limit_seconds':432000,"
                 "'tags':{'team':'ci','empty':''}}]}");
@@ -107,6 +110,8 @@ static void test_every_field_is_read(void **state)
         assert_string_equal(spec->launch_template_version, "3");
         assert_int_equal(spec->n_subnets, 2);
         assert_string_equal(spec->subnets[1], "subnet-0b");
+        assert_string_equal(spec->allocation, "capacity-optimized-prioritized");
+        assert_true(config_spec_uses_fleet(spec));
         assert_true(spec->on_demand_fallback);
         assert_string_equal(spec->rerun, "on-demand");
         assert_int_equal(spec->max_reruns, 3);
