@@ -75,6 +75,7 @@ FILES = {
     "scaler/job/handle_report.c": ["handle_report", "instance"],
     "scaler/job/idle_machines.c": ["instance", "handle_report"],
     "scaler/job/launch.c": ["launch", "launch_token", "queued"],
+    "scaler/job/launch_ladder.c": ["launch", "launch_token", "queued"],
     "scaler/job/launch_name.c": ["launch_name"],
     "scaler/job/loss.c": ["loss", "rerun", "handle_report", "instance"],
     "scaler/job/match.c": ["queued", "webhook", "config_match"],

@@ -60,7 +60,7 @@ struct launch {
         bool was_asked;    /* false: EC2 was not, since every offer is known to be empty */
         struct err err;    /* EC2's last refusal */
 
-        /* Private to launch.c. */
+        /* Private. */
         struct offers offers;
         unsigned salt; /* makes a fresh client token for the same jobs and offer */
         bool finding;  /* looks for the instances of its client token */
