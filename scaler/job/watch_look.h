@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Inside of watch_jobs.c: what EC2 and GitHub show of watched jobs and their machines.
+ * What EC2 and GitHub show of watched jobs and their machines.
  */
 
 #include <stdbool.h>
@@ -12,8 +12,15 @@
 #include "ask.h"
 #include "aws/ec2.h"
 #include "config/config.h"
+#include "job.h"
 #include "token_requests.h"
-#include "watch_jobs.h"
+
+struct watched {
+        struct job job; /* set by the caller, with its instance */
+
+        int result; /* 0, or negative with the reason in ERR: the watch must come again */
+        struct err err;
+};
 
 struct look {
         struct watched *watched;
