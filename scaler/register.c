@@ -202,9 +202,8 @@ static const struct setback closed = {
         .passing = true,
         .by_github = true,
         .is_limit = true,
-        .err = {"GitHub's limit of calls is reached, or nearly: the last calls of the hour are "
-                "left "
-                "to others"},
+        .err = {"GitHub's limit of calls is reached, or nearly: "
+                "the last calls of the hour are left to others"},
 };
 
 /* The job of ITEM waits so long, to keep the pace. */
