@@ -81,23 +81,46 @@ static bool is_recent(const struct registering *registering, const struct regist
                FRESH_MS;
 }
 
+/* Its message says SSM, or nothing, as those did that were sent before they named the bucket. */
+static bool may_have_bucket(const struct job *job, const char *bucket)
+{
+        return bucket && !job->bucket;
+}
+
+/* EC2 knows best. */
+static void take_bucket(struct job *job, const struct recall *recall)
+{
+        if (recall->verdict != RECALL_ADOPT)
+                return;
+        free(job->bucket);
+        job->bucket = recall->bucket[0] ? mem_string(recall->bucket) : NULL;
+}
+
 static void recall_items(struct registering *registering)
 {
         _cleanup_free_ struct recall *recalls = mem_alloc(registering->n_items * sizeof(*recalls));
+        _cleanup_free_ char *bucket = stores_bucket(registering->config);
         size_t n = 0;
 
         for (size_t i = 0; i < registering->n_items; i++) {
                 struct registering_job *item = &registering->items[i];
 
-                item->recalled = !item->ignored &&
-                                 (item->record->receive_count > 1 || !is_recent(registering, item));
+                item->recalled =
+                        !item->ignored &&
+                        (item->record->receive_count > 1 || !is_recent(registering, item) ||
+                                may_have_bucket(&item->launched.job, bucket));
                 if (item->recalled)
                         recalls[n++].job = &item->launched.job;
         }
         recall_machines(registering->scaler, registering->config, registering->aws, recalls, n);
-        for (size_t i = 0, j = 0; i < registering->n_items; i++)
-                if (registering->items[i].recalled)
-                        registering->items[i].recall = recalls[j++];
+        for (size_t i = 0, j = 0; i < registering->n_items; i++) {
+                struct registering_job *item = &registering->items[i];
+
+                if (!item->recalled)
+                        continue;
+                item->recall = recalls[j++];
+                take_bucket(&item->launched.job, &item->recall);
+        }
 }
 
 /* A machine that EC2 does not show yet is there; later, it has ended. */

@@ -226,6 +226,14 @@ def test_a_machine_gets_its_hand_over_where_it_looks(make_stage, who, receives):
     assert len(launches(stage)) == len(stage.github.registry.runners) == 1
 
 
+def test_a_message_that_does_not_know_has_ec2_asked(stage_in_s3):
+    """It was sent by the release before, which took the store from the configuration."""
+    failed, (message,) = helpers.launched(stage_in_s3, job_message())
+    del message["bucket"]
+    assert (failed, helpers.registered(stage_in_s3, message)) == ([], [])
+    assert [len(stage_in_s3.parameters()), len(stage_in_s3.objects())] == [0, 1]
+
+
 def test_a_machine_whose_bucket_is_gone_is_followed_by_another(stage_in_s3):
     failed, messages = helpers.launched(stage_in_s3, job_message())
     bucket = "a-bucket-of-before"
