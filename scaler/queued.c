@@ -245,7 +245,7 @@ static void start_launches(struct queued *queued)
                 if (launch->started)
                         continue;
                 launch->started = true;
-                if (setback || setback_pause_until(queued->scaler, launch->installation) > 0)
+                if (setback_pauses_launches(queued->scaler, launch->installation, setback))
                         launch->outcome = LAUNCH_PAUSED;
                 else
                         launch_start(launch);

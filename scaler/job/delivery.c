@@ -30,6 +30,16 @@ static const char *header(const cJSON *event, const char *name)
         return cJSON_GetStringValue(cJSON_GetObjectItem(headers, name));
 }
 
+/* Repositories and organizations have ids of their own. */
+static const char *app_of(const cJSON *event)
+{
+        const char *type = header(event, "x-github-hook-installation-target-type");
+
+        return type && strcmp(type, "integration") == 0
+                       ? header(event, "x-github-hook-installation-target-id")
+                       : NULL;
+}
+
 static int decode_base64(const char *text, struct buf *ret, struct err *err)
 {
         size_t size = strlen(text);
@@ -123,7 +133,7 @@ int delivery_parse(const char *event, size_t size, struct delivery *ret, struct 
         delivery.id = header(delivery.json, "x-github-delivery");
         delivery.signature = header(delivery.json, "x-hub-signature-256");
         delivery.type = header(delivery.json, "content-type");
-        delivery.app = header(delivery.json, "x-github-hook-installation-target-id");
+        delivery.app = app_of(delivery.json);
         *ret = delivery;
         return 0;
 }

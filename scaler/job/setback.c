@@ -21,16 +21,27 @@ static const char *pause_key(int64_t installation, char key[static 24])
         return key;
 }
 
-static void pause_launches(struct scaler *scaler, int64_t installation, int64_t until_ms)
+static const char *limit_key(int64_t installation, char key[static 32])
 {
-        int64_t pause = until_ms > 0 ? until_ms - clock_wall_ms(scaler->clock) : PAUSE_MS;
-        char key[24];
+        snprintf(key, 32, "limit of %lld", (long long)installation);
+        return key;
+}
+
+static void pause_launches(
+        struct scaler *scaler, int64_t installation, const struct setback *setback)
+{
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        int64_t pause =
+                setback->until_ms > 0 ? setback->until_ms - clock_wall_ms(scaler->clock) : PAUSE_MS;
+        char key[32];
 
         if (pause > SETBACK_MAX_MS)
                 pause = SETBACK_MAX_MS;
-        if (pause > 0)
-                recent_note(&scaler->github_pauses, pause_key(installation, key),
-                        clock_monotonic_ms(scaler->clock) + pause);
+        if (pause <= 0)
+                return;
+        recent_note(&scaler->github_pauses, pause_key(installation, key), now_ms + pause);
+        if (setback->is_limit)
+                recent_note(&scaler->github_pauses, limit_key(installation, key), now_ms + pause);
 }
 
 int64_t setback_pause_until(const struct scaler *scaler, int64_t installation)
@@ -43,9 +54,18 @@ int64_t setback_pause_until(const struct scaler *scaler, int64_t installation)
         return until_ms > 0 ? clock_wall_ms(scaler->clock) + until_ms - now_ms : 0;
 }
 
-static bool has_additional_apps(const struct scaler *scaler)
+bool setback_pauses_launches(
+        const struct scaler *scaler, int64_t installation, const struct setback *setback)
 {
-        return scaler->config && scaler->config->n_additional_apps > 0;
+        bool others_go_on = scaler->config && scaler->config->n_additional_apps > 0;
+        char key[32];
+
+        if (setback)
+                return !setback->is_limit || !others_go_on;
+        if (setback_pause_until(scaler, installation) == 0)
+                return false;
+        return !others_go_on || !recent_has(&scaler->github_pauses, limit_key(installation, key),
+                                        clock_monotonic_ms(scaler->clock));
 }
 
 struct setback setback_by_github(struct scaler *scaler, int64_t installation,
@@ -57,8 +77,8 @@ struct setback setback_by_github(struct scaler *scaler, int64_t installation,
                 github_call_is_passing(call, clock_wall_ms(scaler->clock), &setback.until_ms);
         setback.is_limit = setback.passing && (setback.until_ms > 0 || r == -EAGAIN);
         setback.of_caller = setback.is_limit || !setback.passing || r == -EKEYREJECTED;
-        if (setback.passing && !(setback.is_limit && has_additional_apps(scaler)))
-                pause_launches(scaler, installation, setback.until_ms);
+        if (setback.passing)
+                pause_launches(scaler, installation, &setback);
         return setback;
 }
 

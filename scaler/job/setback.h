@@ -24,7 +24,7 @@ struct setback {
 };
 
 /* What GitHub's answer to CALL, read with result R and ERR, means for jobs of INSTALLATION. A
- * passing one also pauses launches for them, but for a limit where additional Apps go on. */
+ * passing one also pauses launches for them. */
 struct setback setback_by_github(struct scaler *scaler, int64_t installation,
         const struct http_call *call, int r, const struct err *err);
 /* The same of an answer by AWS. */
@@ -35,6 +35,11 @@ struct setback setback_final(int r, const struct err *err);
 /* Until when (wall clock) nothing is launched for INSTALLATION, since GitHub could not register the
  * runner: a limit was reached or GitHub failed a moment ago. 0: launch. */
 int64_t setback_pause_until(const struct scaler *scaler, int64_t installation);
+
+/* Whether that keeps launches back, or SETBACK, for which there is no token (may be NULL). Not what
+ * is a limit, where additional Apps can register. */
+bool setback_pauses_launches(
+        const struct scaler *scaler, int64_t installation, const struct setback *setback);
 
 /* GitHub's limits end within the hour. A clock that is wrong must not stop us for longer. */
 #define SETBACK_MAX_MS (65 * 60 * MSEC_PER_SEC)

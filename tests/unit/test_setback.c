@@ -52,6 +52,35 @@ static void github_pauses_the_launches_of_an_installation(void **state)
         assert_int_equal(setback_pause_until(&stage->scaler, 1), 0);
 }
 
+/* Not where others register; a failure of GitHub is everybody's. */
+static void a_limit_pauses_no_launches_where_there_are_more_apps(void **state)
+{
+        struct stage *stage = *state;
+        struct scaler *scaler = &stage->scaler;
+        struct http_call *call = http_call_new("x", "POST", STAGE_GITHUB);
+        const struct setback final = {.result = -EACCES};
+        struct setback limit;
+
+        call->status = 429;
+        buf_add_string(&call->answer_headers, "Retry-After: 100\r\n");
+        limit = setback_by_github(scaler, 1, call, -EAGAIN, &(struct err){{0}});
+        assert_true(limit.is_limit);
+        assert_true(setback_pauses_launches(scaler, 1, NULL));
+        assert_true(setback_pauses_launches(scaler, 1, &limit));
+        scaler->config->n_additional_apps = 1;
+        assert_false(setback_pauses_launches(scaler, 1, NULL));
+        assert_false(setback_pauses_launches(scaler, 1, &limit));
+        assert_true(setback_pauses_launches(scaler, 1, &final));
+        assert_true(setback_pause_until(scaler, 1) > 0); /* nobody is asked all the same */
+        call->status = 503;
+        buf_clear(&call->answer_headers);
+        (void)setback_by_github(scaler, 2, call, -EPROTO, &(struct err){{0}});
+        assert_true(setback_pauses_launches(scaler, 2, NULL));
+        assert_false(setback_pauses_launches(scaler, 3, NULL));
+        scaler->config->n_additional_apps = 0;
+        http_call_free(call);
+}
+
 /* What has ended already must not push out what has not. */
 static void a_limit_that_has_ended_pauses_nothing(void **state)
 {
@@ -133,6 +162,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(github_pauses_the_launches_of_an_installation),
                 TEST(a_limit_that_has_ended_pauses_nothing),
+                TEST(a_limit_pauses_no_launches_where_there_are_more_apps),
                 TEST(a_setback_has_result_and_cause),
                 TEST(aws_refusals_pass_or_stay),
                 TEST(a_message_that_sqs_did_not_take_fails_the_batch),

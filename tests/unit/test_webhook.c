@@ -69,7 +69,7 @@ static int deliver_event(struct stage *stage, const cJSON *event)
 }
 
 static int deliver_by(struct stage *stage, const char *event_name, const char *body,
-        const char *signature, const char *app)
+        const char *signature, const char *app, const char *type)
 {
         _cleanup_json_ cJSON *event = cJSON_CreateObject();
         cJSON *headers = json_add_object(event, "headers");
@@ -81,6 +81,7 @@ static int deliver_by(struct stage *stage, const char *event_name, const char *b
         json_add_string(headers, "x-hub-signature-256", signature);
         json_add_string(headers, "content-type", "application/json");
         json_add_string(headers, "x-github-hook-installation-target-id", app);
+        json_add_string(headers, "x-github-hook-installation-target-type", type);
         json_add_string(event, "body", body);
         return deliver_event(stage, event);
 }
@@ -88,7 +89,7 @@ static int deliver_by(struct stage *stage, const char *event_name, const char *b
 static int deliver_as(
         struct stage *stage, const char *event_name, const char *body, const char *signature)
 {
-        return deliver_by(stage, event_name, body, signature, "12345");
+        return deliver_by(stage, event_name, body, signature, "12345", "integration");
 }
 
 static int deliver(struct stage *stage, const char *body, const char *secret)
@@ -118,16 +119,23 @@ static void what_an_additional_app_delivers_is_dropped(void **state)
         config->additional_apps = mem_alloc(2 * sizeof(int64_t));
         config->additional_apps[0] = 7;
         config->n_additional_apps = 1;
-        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7"), 200);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7", "integration"), 200);
         assert_answer(stage, "make its webhook inactive");
-        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, other, "7"), 200);
-        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, NULL, "7"), 200);
-        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, other, "12345"), 401);
-        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, other, "70"), 401);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, other, "7", "integration"), 200);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, NULL, "7", "integration"), 200);
+        assert_int_equal(
+                deliver_by(stage, "workflow_job", QUEUED, other, "12345", "integration"), 401);
+        assert_int_equal(
+                deliver_by(stage, "workflow_job", QUEUED, other, "70", "integration"), 401);
         stage_expect_sent(stage, "queued.fifo");
-        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, NULL), 202);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, NULL, "integration"), 202);
         stage_expect_sent(stage, "queued.fifo");
-        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "70"), 202);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "70", "integration"), 202);
+        /* A repository, of that id. */
+        stage_expect_sent(stage, "queued.fifo");
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7", "repository"), 202);
+        stage_expect_sent(stage, "queued.fifo");
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7", NULL), 202);
 }
 
 /* Apps may change places: the one that was additional delivers now. */
@@ -149,7 +157,7 @@ static void what_the_new_first_app_delivers_is_accepted(void **state)
                 1);
         script_sleep(stage->script, 61 * MSEC_PER_SEC);
         stage_expect_sent(stage, "queued.fifo");
-        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7"), 202);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7", "integration"), 202);
 }
 
 /* -- accepted -- */
