@@ -48,7 +48,7 @@ struct registration {
         bool stored;            /* the parameter was written now, not before */
         struct setback setback; /* when FAILED */
 
-        /* Private to registration.c and registration_steps.c. */
+        /* Private to registration_way.c and registration_steps.c. */
         struct store store; /* where the hand-over is put */
         char *value;        /* of the hand-over; secret */
         int step;           /* enum step */

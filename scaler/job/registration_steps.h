@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The steps of a registration's way (registration.c): the call of each, and what its answer means.
- * For registration.c alone.
+ * The steps of a registration's way (registration_way.c): the call of each, and what its answer
+ * means. For registration_way.c alone.
  */
 
 #include "http/http_call.h"
