@@ -49,6 +49,7 @@ bool keep_limits(struct queued *queued, struct queued_job *item, const struct co
         item->uncounted = queued->count_setback.result < 0;
         if (item->uncounted)
                 return false;
+        limits_revoke(queued->scaler, &item->job);
         if (limits_room(queued->scaler, queued->config, spec, item->job.repository, &item->limit) >
                 0)
                 item->limit = is_new(item) && line_has_jobs(queued) ? LIMIT_LINE : LIMIT_NONE;

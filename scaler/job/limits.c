@@ -199,11 +199,12 @@ void limits_grant(struct scaler *scaler, const struct job *job)
 void limits_revoke(struct scaler *scaler, const struct job *job)
 {
         struct machine_limits *limits = &scaler->limits;
-        char name[LAUNCH_NAME_SIZE];
+        char start[LAUNCH_NAME_SIZE];
+        size_t size = (size_t)snprintf(
+                start, sizeof(start), "%lld-%lld-", (long long)job->id, (long long)job->attempt);
 
-        launch_name(job, name);
         for (size_t i = limits->n_grants; i > 0; i--)
-                if (strcmp(limits->grants[i - 1].launch, name) == 0)
+                if (strncmp(limits->grants[i - 1].launch, start, size) == 0)
                         remove_grant(limits, i - 1);
 }
 

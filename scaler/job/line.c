@@ -214,6 +214,7 @@ static int look(struct scaler *scaler, const struct config *config, const struct
         int64_t room;
 
         forget_heads(&scaler->limits, job, clock_monotonic_ms(scaler->clock));
+        limits_revoke(scaler, job);
         room = limits_room(scaler, config, spec, job->repository, &limit);
         if (room > count_before(scaler, config, job, rank))
                 return take_turn(scaler, job, ret_seconds, err);

@@ -300,6 +300,23 @@ static void what_was_launched_a_moment_ago_counts(void **state)
         assert_string_equal(launch(stage, 2, "linux", ",\"attempt\":2"), STAGE_NONE_FAILED);
 }
 
+/* The next launch of a job follows a machine that has ended. */
+static void what_is_replaced_counts_no_longer(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, "");
+        expect_line(stage, 0, 0);
+        expect_launch(stage, "MaxCount=1&", 1, 1);
+        assert_string_equal(launch(stage, 1, "linux", ""), STAGE_NONE_FAILED);
+        expect_recall(stage);
+        expect_living(stage, "");
+        expect_launch(stage, "MaxCount=1&", 2, 2);
+        assert_string_equal(
+                launch(stage, 1, "linux", ",\"launch\":1,\"stale\":1"), STAGE_NONE_FAILED);
+}
+
 static void what_was_not_launched_leaves_its_room(void **state)
 {
         struct stage *stage = *state;
@@ -362,6 +379,7 @@ int main(void)
                 TEST(they_wait_past_the_line),
                 TEST(an_adopted_machine_needs_no_room),
                 TEST(what_was_launched_a_moment_ago_counts),
+                TEST(what_is_replaced_counts_no_longer),
                 TEST(what_was_not_launched_leaves_its_room),
                 TEST(what_may_have_been_launched_counts),
                 TEST(while_ec2_does_not_answer_nothing_is_launched),

@@ -107,6 +107,21 @@ static void where_there_is_room_the_first_is_launched(void **state)
         assert_string_equal(look_at(stage, 2, "linux", "r", "", 1), WAITS);
 }
 
+/* `queued` found no room: what was to be its machine does not stand in its way. */
+static void who_comes_back_does_not_wait_for_itself(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        for (int i = 1; i <= 2; i++) {
+                stage->scaler.limits.counted_ms = 0;
+                expect_living(stage, "");
+                expect_job(stage, 1, "r", "queued");
+                stage_expect_sent(stage, "queued.fifo");
+                assert_string_equal(look(stage, 1), DONE);
+        }
+}
+
 static void who_no_longer_waits_at_github_leaves(void **state)
 {
         static const char *const states[] = {"in_progress", "completed"};
@@ -319,6 +334,7 @@ int main(void)
                 TEST(while_it_is_full_the_first_waits),
                 TEST(a_process_counts_every_five_seconds),
                 TEST(where_there_is_room_the_first_is_launched),
+                TEST(who_comes_back_does_not_wait_for_itself),
                 TEST(who_no_longer_waits_at_github_leaves),
                 TEST(one_that_github_holds_is_sent_on),
                 TEST(while_github_cannot_be_asked_it_waits),
