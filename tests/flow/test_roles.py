@@ -87,6 +87,24 @@ def park(cloud):
     return queued(cloud, job_message()) == []
 
 
+def wait_at_limit(cloud):
+    configure(cloud, max_machines=1)
+    return queued(cloud, job_message(1), job_message(2)) == []
+
+
+def count(cloud):
+    configure(cloud, max_machines=1)
+    assert queued(cloud, job_message()) == []
+    return "machines could not be counted" not in complaints(cloud, "queued")
+
+
+def look_for_room(cloud):
+    configure(cloud, max_machines=1)
+    job = job_message(action="limited", stale=1)
+    waits_at_github(cloud, job)
+    return failures(cloud.invoke("watch", batch(cloud, "LimitedQueue", job))) == []
+
+
 def take_back(cloud):
     cloud.faults.add("github", "actions/generate-*", fault=Error("", 404, "Not Found"))
     queued(cloud, job_message())
@@ -233,7 +251,9 @@ NEEDS = [
     ("queued", "iam:PassRole", run_queued),
     ("queued", "ssm:PutParameter", probe),
     ("queued", "sqs:SendMessage", park),
+    ("queued", "sqs:SendMessage", wait_at_limit),
     ("queued", "ec2:DescribeInstances", recall),
+    ("queued", "ec2:DescribeInstances", count),
     ("queued", "ssm:GetParametersByPath", read_breakers),
     ("queued", AGAIN, come_again("queued", "QueuedQueue")),
     ("register", "ssm:GetParameter", run_queued),
@@ -266,6 +286,8 @@ NEEDS = [
     ("watch", "ssm:DeleteParameters", watch),
     ("watch", "ec2:DescribeInstances", watch),
     ("watch", "sqs:SendMessage", watch),
+    ("watch", "ec2:DescribeInstances", look_for_room),
+    ("watch", "sqs:SendMessage", look_for_room),
     ("watch", "ssm:GetParametersByPath", look_at_breakers),
     ("watch", "ssm:PutParameter", look_at_breakers),
     ("watch", AGAIN, come_again("watch", "WatchQueue")),
