@@ -53,6 +53,11 @@ void limited_draw(struct world *world)
         }
 }
 
+unsigned limited_more_jobs(const struct world *world)
+{
+        return world->most_machines + world->most_of_spec + world->most_of_repository > 0 ? 8 : 0;
+}
+
 unsigned limited_living(const struct world *world, const char *spec, const char *repository)
 {
         unsigned n = 0;

@@ -66,7 +66,7 @@ static void run_seed(uint64_t seed, const struct choice *choice, struct totals *
         int64_t spread;
 
         world_init(world, seed, choice->tells, choice->faults);
-        n_jobs = 1 + world_random(world, 8);
+        n_jobs = 1 + world_random(world, 8) + limited_more_jobs(world);
         spread = world_chance(world, 50) ? 2 * SECOND : HOUR;
         for (unsigned i = 0; i < n_jobs; i++)
                 job_add(world, world_between(world, 0, spread),

@@ -435,6 +435,8 @@ int bursts(int only, bool tells);
 
 /* Draws the limits of machines that the configuration has in this world. */
 void limited_draw(struct world *world);
+/* Jobs that such a world has besides others. */
+unsigned limited_more_jobs(const struct world *world);
 /* The repository of that number, and that of the next job. */
 const char *limited_name(unsigned number);
 const char *limited_repository(const struct world *world);
