@@ -82,7 +82,7 @@ struct machine_limits {
         int64_t counted_ms;         /* monotonic; 0: not yet */
         struct limit_grant *grants; /* owned */
         size_t n_grants;
-        struct limit_head *heads; /* owned; see job/line.c */
+        struct limit_head *heads; /* owned; see job/line_look.c */
         size_t n_heads;
 };
 

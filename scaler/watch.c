@@ -21,6 +21,7 @@
 #include "job/forward.h"
 #include "job/job.h"
 #include "job/line.h"
+#include "job/line_look.h"
 #include "job/park.h"
 #include "job/rerun.h"
 #include "job/watch_jobs.h"

@@ -183,6 +183,22 @@ static long vcpus_of(const char *type)
         return strcmp(size, "medium") == 0 ? 1 : strncmp(size, "metal", 5) == 0 ? 0 : 2;
 }
 
+/* A limit that the quota keeps from being reached is no fault, and no use either. */
+static void say_limits(const struct config *config, const struct quota *quota, double value,
+        struct finding *finding)
+{
+        for (size_t i = 0; i < config->n_specs; i++) {
+                const struct config_spec *spec = &config->specs[i];
+                long each = vcpus_of(spec->instance_type);
+
+                if (quota_of(spec->instance_type) == quota && each > 0 &&
+                        (double)spec->max_machines * (double)each > value)
+                        finding_say(finding,
+                                "max_machines of spec %s is %lld, and the quota allows %.0f",
+                                spec->name, (long long)spec->max_machines, value / (double)each);
+        }
+}
+
 static void judge_quota(
         struct doctor *doctor, const struct quota *quota, const char *type, struct finding *finding)
 {
@@ -210,6 +226,8 @@ static void judge_quota(
                         quota->code, value, value / (double)needed, type);
         else
                 finding_say(finding, "%s (%s): %.0f vCPUs", quota->name, quota->code, value);
+        if (r == 0)
+                say_limits(doctor->config, quota, value, finding);
 }
 
 /* Each quota is checked once, with the largest type that it covers. */

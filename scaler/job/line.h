@@ -21,12 +21,3 @@ int line_up(struct scaler *scaler, struct job *job, struct err *err);
 
 /* How often its queue delivers a message. */
 #define LINE_RECEIVES_MAX 1000
-
-/* Positive result: it waits on. */
-#define LINE_WAITS 1
-
-/* Looks for room for JOB, the first of its line, whose message came for the RECEIVES-th time, and
- * if there is some, has it launched: 0, LINE_WAITS with the seconds until it looks again, or
- * negative. */
-int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t *ret_seconds,
-        struct err *err);

@@ -529,6 +529,14 @@ def test_a_quota_that_is_too_small(stage, doctor):
     assert "request-service-quota-increase" in checks["spot-quota"]["advice"]
 
 
+def test_a_limit_of_machines_that_the_quota_keeps_from_being_reached(stage, doctor):
+    for most, said in ((320, False), (321, True)):
+        configure(stage, max_machines=most)
+        check = doctor()[1]["spot-quota"]
+        text = f"max_machines of spec linux-x64 is {most}, and the quota allows 320"
+        assert check["result"] == "ok" and (text in check["text"]) == said
+
+
 def test_a_store_that_is_too_slow_for_bursts(stage, doctor):
     setting = "/ssm/parameter-store/high-throughput-enabled"
     text = doctor()[1]["hand-over"]["text"]
