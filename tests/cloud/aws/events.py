@@ -79,6 +79,7 @@ class Poller:
         self.retry_delay = 1
         self._paused = False
         self.failed = 0
+        self.batches = 0
         self._sqs, self._region, self._invoke, self._log = sqs, region, invoke, log
         self._origins, self._moved = origins, moved
         self._wakes: list[float] = []
@@ -132,6 +133,7 @@ class Poller:
             with self._changed:
                 self._receiving = False
                 if messages:
+                    self.batches += 1
                     self._running += 1
                     heapq.heappush(self._wakes, time.monotonic())  # there may be more
             if messages:

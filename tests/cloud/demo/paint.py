@@ -6,15 +6,14 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from typing import TextIO
 
+from ..tally import Tally
 from .story import Life, Line
 
 COLOURS = {"good": "32", "trouble": "33", "bad": "31", "faint": "2", "strong": "1"}
 STAGE_COLOURS = {"queued": "36", "launched": "34", "job started": "35", "machine off": "2"}
-SERVICES = {"ec2": "EC2", "ssm": "SSM", "sqs": "SQS", "events": "EventBridge"}
 DASH = "-"
 
 
@@ -58,12 +57,19 @@ class Painter:
         if len(rows) > 1:
             self.say(_align(cells[-1], widths), "strong")
 
-    def calls(self, jobs: int, services: Counter[str], github: int) -> None:
-        """Write how many calls a job costs."""
-        parts = [f"{SERVICES.get(n, n)} {count / jobs:.1f}" for n, count in services.most_common()]
-        total = sum(services.values()) / jobs
+    def calls(self, jobs: int, tally: Tally) -> None:
+        """Write how many calls a job costs, by stage."""
         each = "" if jobs == 1 else " per job"
-        self.say(f"Calls{each}: AWS {total:.1f} ({', '.join(parts)}), GitHub {github / jobs:.1f}")
+        self.say(
+            f"Calls{each}: AWS {tally.aws / jobs:.1f}, GitHub {tally.github / jobs:.1f}", "strong"
+        )
+        for stage, names in tally.stages.items():
+            parts = ", ".join(f"{name} {number / jobs:.1f}" for name, number in names.items())
+            self.say(f"  {stage:<12}{sum(names.values()) / jobs:4.1f}  {parts}")
+        self.say(
+            f"Beside them: when functions start, AWS {tally.starts / jobs:.1f}, "
+            f"GitHub {tally.github_starts / jobs:.1f}; Lambda's polls {tally.polls / jobs:.1f}"
+        )
 
 
 def _row(life: Life) -> list[str | float | None]:

@@ -14,7 +14,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from types import FrameType
 
@@ -24,6 +23,7 @@ from ..github.jobs import Job
 from ..github.stand_in import GitHub
 from ..machines.fleet import Machines
 from ..settings import BUILD
+from ..tally import count as count_calls
 from .paint import Painter
 from .story import PATIENCE, Story
 
@@ -158,9 +158,8 @@ class Demo:
         jobs = [life.job for life in story.lives.values()]
         self.painter.say()
         self.painter.table(story.lives.values())
-        services = Counter(call.service for call in cloud.calls)
         self.painter.say()
-        self.painter.calls(len(jobs), services, len(cloud.github.api.calls))
+        self.painter.calls(len(jobs), count_calls(cloud))
         unserved = [job for job in jobs if job.conclusion != "success" or len(job.runners) != 1]
         left = cloud.left()
         problems = [self._fate(cloud, job) for job in unserved]

@@ -23,6 +23,7 @@ from cloud.github.jobs import Job
 from cloud.limits import PATIENCE
 from cloud.machines.processes import is_running
 from cloud.settings import BUILD
+from cloud.tally import Tally
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAIN = {"NO_COLOR": "1", "TERM": "xterm"}
@@ -111,13 +112,17 @@ def test_table_and_calls():
     lives = [Life(job, 100.0, "i-1", "m7i.large", "spot", 104.25), Life(other, 100.0)]
     stream = io.StringIO()
     Painter(stream).table(lives)
-    Painter(stream).calls(2, Counter(ssm=5, ec2=2), 3)
+    stages = {"queued": Counter(RunInstances=1), "agent": Counter(GetParameter=2, PutEvents=4)}
+    Painter(stream).calls(2, Tally(stages, starts=5, github=3, github_starts=1, polls=8))
     assert stream.getvalue().splitlines() == [
         "job      instance  type       market  to start     run  to machine off",
         "build-1  i-1       m7i.large  spot      2.00 s  1.50 s          4.25 s",
         "build-2  -         -          -              -       -               -",
         "median                                  2.00 s  1.50 s          4.25 s",
-        "Calls per job: AWS 3.5 (SSM 2.5, EC2 1.0), GitHub 1.5",
+        "Calls per job: AWS 3.5, GitHub 1.5",
+        "  queued       0.5  RunInstances 0.5",
+        "  agent        3.0  GetParameter 1.0, PutEvents 2.0",
+        "Beside them: when functions start, AWS 2.5, GitHub 0.5; Lambda's polls 4.0",
     ]
 
 
