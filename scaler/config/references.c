@@ -21,6 +21,7 @@ static const char *const variables[] = {
         "GITHUB_WEBHOOK_SECRET",
         "GITHUB_PRIVATE_KEY",
         "GITHUB_TOKEN",
+        "GITHUB_ENTERPRISE_TOKEN",
         "TEAMS_WEBHOOK_URLS",
         "SLACK_WEBHOOK_URLS",
 };
