@@ -13,7 +13,7 @@ import json
 from contextlib import contextmanager
 
 import pytest
-from helpers import LABELS, REPOSITORY, all_served, queue_jobs
+from helpers import LABELS, REPOSITORY, all_served
 
 from cloud.limits import until
 from cloud.tally import count
@@ -99,9 +99,8 @@ def slow_starts(cloud):
     return sum(one["job_started"] - one["listening"] > APART_MS for one in times)
 
 
-def live(cloud, number, folder):
-    """Let so many jobs live their lives together."""
-    end = folder / f"end-{number}"
+def live(cloud, number, end):
+    """Let so many jobs live their lives together; they last until a file is there."""
     script = f"while ! test -e {end}; do sleep 0.05; done"
     jobs = [
         cloud.github.queue_job(REPOSITORY, [*LABELS, f"run-{one}"], script=script)
@@ -122,22 +121,27 @@ def live(cloud, number, folder):
     return jobs
 
 
-@pytest.mark.parametrize("number", sorted(GOALS))
-def test_what_a_job_costs(cloud, number, tmp_path):
+@pytest.fixture
+def warm(cloud, tmp_path):
+    """Let a first job start the functions."""
     cloud.hurry = HURRY
     one_process_each(cloud)
-    all_served(cloud, queue_jobs(cloud, 1))
-    assert until(lambda: waiting(cloud, "WatchQueue", delayed=True) == 0)
-    assert cloud.idle()
-    cloud.calls.clear()
-    before = count(cloud)
     with by_hand(cloud):
-        jobs = live(cloud, number, tmp_path)
-    all_served(cloud, jobs)
-    tally = count(cloud) - before
+        first = live(cloud, 1, tmp_path / "first")
+    all_served(cloud, first)
+    return cloud
+
+
+@pytest.mark.parametrize("number", sorted(GOALS))
+def test_what_a_job_costs(warm, number, tmp_path):
+    warm.calls.clear()
+    before = count(warm)
+    with by_hand(warm):
+        jobs = live(warm, number, tmp_path / "end")
+    all_served(warm, jobs)
+    tally = count(warm) - before
     found = {stage: dict(names) for stage, names in tally.stages.items()}
-    late = slow_starts(cloud)
-    if late:
+    if slow_starts(warm):
         found["agent"]["PutEvents"] = min(found["agent"]["PutEvents"], 2 * number)
     assert found == expected(number)
     assert sum(sum(names.values()) for names in found.values()) / number <= GOALS[number]
@@ -145,14 +149,9 @@ def test_what_a_job_costs(cloud, number, tmp_path):
     assert tally.github / number <= GITHUB_GOAL
 
 
-def test_a_function_that_starts_reads_its_settings_with_one_call(cloud):
-    cloud.hurry = HURRY
-    one_process_each(cloud)
-    all_served(cloud, queue_jobs(cloud, 1))
-    assert until(lambda: waiting(cloud, "WatchQueue", delayed=True) == 0)
-    assert cloud.idle()
-    calls = cloud.calls.of("ssm", "GetParameters")
+def test_a_function_that_starts_reads_its_settings_with_one_call(warm):
+    calls = warm.calls.of("ssm", "GetParameters")
     readers = sorted(call.role for call in calls if "/runners/" not in str(call.parameters))
     functions = ("Completed", "Instance", "Queued", "Register", "Watch", "Webhook")
     assert readers == [f"{name}Role" for name in functions]
-    assert count(cloud).github_starts == 2  # `queued`, and `register`
+    assert count(warm).github_starts == 2  # `queued`, and `register`
