@@ -161,6 +161,7 @@ static int serve(
         int r;
 
         scaler_begin_event(serving->scaler, event->deadline_ms);
+        scaler_note_account(serving->scaler, event->function_arn);
         log_context(&serving->scaler->log, "request", event->request_id);
         r = handler->handle ? handler->handle(serving->scaler, event, answer, err)
                             : batch_run(serving->scaler, handler->handle_batch, event, answer, err);

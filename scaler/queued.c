@@ -87,6 +87,14 @@ static bool is_of_one_repository(const struct config *config, const struct confi
         return !spec->organization || config->max_machines_per_repository > 0;
 }
 
+/* Whether LAUNCH leaves out the same pools as the message of JOB. */
+static bool leaves_out(const struct launch *launch, const struct job *job)
+{
+        struct pool_set left_out = pool_set_parse(job->left_out);
+
+        return memcmp(&left_out, &launch->left_out, sizeof(left_out)) == 0;
+}
+
 /* Whether JOB can be launched together with the jobs of LAUNCH. */
 static bool wants_the_same(const struct launch *launch, const struct config_spec *spec,
         const char *scope, const struct job *job)
@@ -96,7 +104,8 @@ static bool wants_the_same(const struct launch *launch, const struct config_spec
         return launch->outcome == LAUNCH_UNDER_WAY && launch->spec == spec &&
                strcmp(launch->scope, scope) == 0 && launch->installation == job->installation &&
                strcmp(launch->instance_type, job->instance_type) == 0 &&
-               launch->offer == (size_t)job->offer && launch_has_room(launch, job);
+               launch->offer == (size_t)job->offer && leaves_out(launch, job) &&
+               launch_has_room(launch, job);
 }
 
 /* The item that holds the job. */
@@ -120,6 +129,7 @@ static void on_launched(
         _cleanup_free_ char *bucket = stores_bucket_of(queued->config, instance);
 
         item->job.offer = (int64_t)launch->offer; /* another launch begins one further */
+        free(MEM_STEAL(item->job.left_out));
         item->launched = true;
         launched_job(&item->job, instance, bucket, is_adopted(instance),
                 clock_wall_ms(queued->scaler->clock));
@@ -146,6 +156,7 @@ static struct launch *launch_for(
                 .installation = job->installation,
                 .repository = is_of_one_repository(queued->config, spec) ? job->repository : NULL,
                 .offer = (size_t)job->offer,
+                .left_out = pool_set_parse(job->left_out),
                 .jobs = mem_alloc(queued->n_items * sizeof(struct job *)),
                 .launched = on_launched,
                 .userdata = queued,
@@ -178,6 +189,7 @@ static void group_item(struct queued *queued, struct queued_job *item)
                 (int64_t)offers_begin(&offers, item->job.attempt, (size_t)item->job.offer);
         item->launch = launch_for(queued, spec, &item->job);
         item->launch->jobs[item->launch->n_jobs++] = &item->job;
+        item->launch->is_repeated = item->launch->is_repeated || item->recalled;
 }
 
 /* Parks the jobs of LAUNCH from FIRST on until its spec is tried again. There is room for another
@@ -223,8 +235,10 @@ static void ask_breakers(struct queued *queued, struct launch *launch)
         if (!breaker_is_on_demand(queued->scaler, launch->spec))
                 return;
         offers_init(&offers, launch->spec, launch->instance_type);
-        if (launch->offer < offers_on_demand(&offers))
+        if (launch->offer < offers_on_demand(&offers)) {
                 launch->offer = offers_on_demand(&offers);
+                launch->left_out = (struct pool_set){0};
+        }
 }
 
 /* Nothing is launched that GitHub would not register now. */

@@ -75,6 +75,15 @@ static struct parking parking_of_launch(const struct queued *queued, const struc
         };
 }
 
+/* A try that goes on from where this one ended asks for the same, so that EC2 recognizes its client
+ * token; one that begins anew may ask for everything. */
+static void note_left_out(struct job *job, const struct launch *launch)
+{
+        free(MEM_STEAL(job->left_out));
+        if (launch->outcome != LAUNCH_NO_CAPACITY && launch->outcome != LAUNCH_QUOTA)
+                job->left_out = pool_set_print(&launch->left_out);
+}
+
 static void settle_unlaunched(struct queued *queued, struct queued_job *item)
 {
         const struct launch *launch = item->launch;
@@ -98,6 +107,7 @@ static void settle_unlaunched(struct queued *queued, struct queued_job *item)
                 queued_job_fail(queued, item, -EREMOTEIO, &err);
                 return;
         }
+        note_left_out(&item->job, launch);
         item->job.offer = launch->outcome == LAUNCH_NO_CAPACITY || launch->outcome == LAUNCH_QUOTA
                                   ? 0
                                   : (int64_t)launch->offer;

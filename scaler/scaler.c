@@ -52,6 +52,7 @@ void scaler_release(struct scaler *scaler)
         free(MEM_STEAL(scaler->limits.counts));
         free(MEM_STEAL(scaler->limits.grants));
         free(MEM_STEAL(scaler->limits.heads));
+        ec2_subnets_release(&scaler->zones);
         buf_release(&scaler->webhook_secrets);
         ssm_texts_release(&scaler->breakers);
         buf_release(&scaler->ticket_keys);
@@ -66,6 +67,14 @@ void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)
         config_free(MEM_STEAL(scaler->config_before));
         references_forget(&scaler->references);
         log_context_clear(&scaler->log);
+}
+
+void scaler_note_account(struct scaler *scaler, const char *function_arn)
+{
+        char account[sizeof(scaler->account)] = "";
+
+        if (sscanf(function_arn, "arn:%*[^:]:lambda:%*[^:]:%15[0-9]:", account) == 1)
+                memcpy(scaler->account, account, sizeof(account));
 }
 
 int64_t scaler_time_left(const struct scaler *scaler)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "aws/aws.h"
+#include "aws/describe.h"
 #include "aws/metric.h"
 #include "aws/ssm.h"
 #include "base/budget.h"
@@ -113,6 +114,8 @@ struct scaler {
         bool webhook_secrets_are_old;    /* they could not be read again when they were asked for */
         struct buf ticket_keys;          /* see job/ticket_keys.h; secret */
         int64_t ticket_keys_read_ms;
+        char account[16];             /* AWS's, as Lambda says it; "" where nobody did */
+        struct ec2_subnets zones;     /* subnets of fleets, and their zones, which stay */
         struct recent empty_offers;   /* offers (see job/launch.h) without capacity a moment ago */
         struct ssm_texts breakers;    /* see job/breaker.h */
         int64_t breakers_read_ms;     /* monotonic; 0: not yet */
@@ -134,6 +137,8 @@ void scaler_release(struct scaler *scaler);
 
 /* Resets what belongs to one event. */
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms);
+/* Notes whose account the function FUNCTION_ARN (may be "") is in. */
+void scaler_note_account(struct scaler *scaler, const char *function_arn);
 /* Milliseconds until the event's deadline; INT64_MAX without one. */
 int64_t scaler_time_left(const struct scaler *scaler);
 

@@ -18,7 +18,8 @@ struct lambda_event {
         const char *body; /* JSON; followed by a NUL */
         size_t size;
         char request_id[64];
-        int64_t deadline_ms; /* wall clock; 0 = none */
+        char function_arn[256]; /* of the function that was invoked; "" */
+        int64_t deadline_ms;    /* wall clock; 0 = none */
 };
 
 /* Handles one event: 0 with the answer (JSON) in ANSWER, or negative with the reason in ERR, which

@@ -40,6 +40,8 @@ static int read_event(const struct http_call *call, struct lambda_event *ret, st
         if (!http_call_answer_header(call, "Lambda-Runtime-Aws-Request-Id", ret->request_id,
                     sizeof(ret->request_id)))
                 return err_set(err, -EPROTO, "Lambda's next event has no request id");
+        http_call_answer_header(call, "Lambda-Runtime-Invoked-Function-Arn", ret->function_arn,
+                sizeof(ret->function_arn));
         http_call_answer_header(call, "Lambda-Runtime-Deadline-Ms", deadline, sizeof(deadline));
         ret->deadline_ms = strtoll(deadline, NULL, 10);
         ret->body = buf_string(&call->answer);

@@ -56,6 +56,7 @@ void job_release(struct job *job)
         free(job->conclusion);
         free(job->spec);
         free(job->instance_type);
+        free(job->left_out);
         free(job->instance);
         free(job->machine_type);
         free(job->account);
@@ -118,6 +119,7 @@ static const struct string_member strings[] = {
         {offsetof(struct job, delivery), NULL, "delivery", false, 0},
         {offsetof(struct job, spec), NULL, "spec", false, 0},
         {offsetof(struct job, instance_type), NULL, "instance_type", false, 0},
+        {offsetof(struct job, left_out), NULL, "left_out", false, 0},
         {offsetof(struct job, instance), NULL, "instance", false, 0},
         {offsetof(struct job, machine_type), NULL, "machine_type", false, 0},
         {offsetof(struct job, account), NULL, "account", false, 0},

@@ -72,6 +72,7 @@ struct job {
         int64_t limited;       /* how often it was sent to wait at a limit of machines */
         int64_t told_of;       /* why people were told that it waits: a park_reason and 1; 0: not */
         int64_t offer;         /* index of the offer where the next try begins */
+        char *left_out;        /* the pools that the next try does not ask for: see pools.h */
         int64_t launch;        /* which launch for it this is, from 0 on: see launch_name.h */
         int64_t relaunches;    /* of them, those whose machine ended without having run a job */
         int64_t missing;       /* how often GitHub did not know it, one time after the other */

@@ -2,7 +2,8 @@
 
 /*
  * Second stage of a job's life, first half: takes an instance for each job. Here is what a request
- * says and what becomes of its instances; launch_ladder.c asks for one offer after the other.
+ * says and what becomes of its instances; launch_ladder.c asks for one offer after the other, and
+ * launch_fleet.c has EC2 choose.
  */
 
 #include "launch.h"
@@ -37,13 +38,19 @@ const char *launch_outcome_name(enum launch_outcome outcome)
         return names[outcome];
 }
 
+static size_t launch_mark_size(const struct config_spec *spec)
+{
+        return config_spec_uses_fleet(spec) ? LAUNCH_MARK_SIZE : 0;
+}
+
 bool launch_has_room(const struct launch *launch, const struct job *job)
 {
         _cleanup_free_ char *names = launch_names_print(launch->jobs, launch->n_jobs);
         char name[LAUNCH_NAME_SIZE];
 
         launch_name(job, name);
-        return strlen(names) + strlen(name) + 1 <= LAUNCH_NAMES_MAX;
+        return launch_mark_size(launch->spec) + strlen(names) + strlen(name) + 1 <=
+               LAUNCH_NAMES_MAX;
 }
 
 /* The value of the tag with the names of the jobs that have no instance yet; the caller frees. */
@@ -93,9 +100,9 @@ static void log_launched(struct launch *launch, const struct ec2_instance *insta
         const struct offer *offer, const struct job *job)
 {
         log_info(&launch->scaler->log, "launched", LOG_TEXT("instance", instance->id),
-                LOG_NUMBER("job", job->id), LOG_TEXT("type", offer->type),
-                LOG_TEXT("subnet", offer->subnet),
-                LOG_TEXT("market", offer->spot ? "spot" : "on-demand"),
+                LOG_NUMBER("job", job->id), LOG_TEXT("type", offer ? offer->type : instance->type),
+                LOG_TEXT("subnet", offer ? offer->subnet : instance->subnet),
+                LOG_TEXT("market", (offer ? offer->spot : instance->spot) ? "spot" : "on-demand"),
                 LOG_NUMBER("offer", (int64_t)launch->offer));
 }
 
@@ -166,5 +173,8 @@ void launch_start(struct launch *launch)
 {
         offers_init(&launch->offers, launch->spec, launch->instance_type);
         launch->outcome = LAUNCH_UNDER_WAY;
-        launch_ladder(launch);
+        if (config_spec_uses_fleet(launch->spec))
+                launch_fleet(launch);
+        else
+                launch_ladder(launch);
 }

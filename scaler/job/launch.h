@@ -3,7 +3,8 @@
 
 /*
  * Launching: one RunInstances for all jobs of a batch that want the same, and when EC2 refuses it,
- * another one for the next offer.
+ * another one for the next offer. Where the spec leaves the choice to EC2, one CreateFleet for spot
+ * and, where the spec allows it, one for what is left on demand.
  */
 
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include "github/github.h"
 #include "job.h"
 #include "offer.h"
+#include "pools.h"
 #include "scaler.h"
 
 /* Seconds that a machine may live: then `recover` ends it, whatever it does. The same for every try
@@ -46,7 +48,9 @@ struct launch {
         const char *repository;  /* that all its jobs are of, or NULL */
         const struct job **jobs; /* borrowed; are put into another order */
         size_t n_jobs;
-        size_t offer; /* index of the first one to try; moves on */
+        size_t offer;             /* index of the first one to try; moves on */
+        struct pool_set left_out; /* of a fleet: pools not to ask for; grows */
+        bool is_repeated;         /* a job was tried before: what a fleet returns may have ended */
         /* Called for each instance, with the job that it is for. */
         void (*launched)(
                 struct launch *launch, const struct ec2_instance *instance, const struct job *job);
@@ -65,6 +69,10 @@ struct launch {
         unsigned salt; /* makes a fresh client token for the same jobs and offer */
         bool finding;  /* looks for the instances of its client token */
         bool unknown;  /* EC2 refused an offer with a code that we do not know */
+        void (*go_on)(struct launch *launch); /* once the zones are known */
+        unsigned asks;                        /* fleets asked for */
+        bool knows_zones;                     /* of the spec's subnets, as far as EC2 has them */
+        struct ec2_launched answered;         /* while the states of its instances are looked up */
 };
 
 /* For people: "no capacity", "quota reached", … */

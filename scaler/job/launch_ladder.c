@@ -13,9 +13,6 @@
 #include "base/digest.h"
 #include "launch_name.h"
 
-/* A client token whose instances have ended launches nothing: retry with up to 3 fresh ones. */
-#define SALT_MAX 3
-
 /* The same launches of the same offer make the same token, so that a retry after a lost answer
  * launches nothing twice. EC2 compares the tokens of an account: those of another stack are others.
  * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html */
@@ -98,7 +95,7 @@ static void after_refusal(
                 launch->outcome = LAUNCH_UNSURE;
                 break;
         case EC2_ERROR_TOKEN_ENDED:
-                if (++launch->salt > SALT_MAX)
+                if (++launch->salt > LAUNCH_SALT_MAX)
                         launch->outcome = LAUNCH_FAILED;
                 break;
         case EC2_ERROR_TOKEN_OTHER:

@@ -42,15 +42,44 @@ bool launch_is_ours(const struct config *config, const struct ec2_instance *inst
         return prefix && strcmp(prefix, config->prefix) == 0;
 }
 
+/* The value of the tag where INSTANCE is of a fleet, or NULL. */
+static const char *fleet_of(const struct ec2_instance *instance)
+{
+        const char *names = ec2_instance_tag(instance, LAUNCH_NAMES_TAG);
+
+        return names && names[0] != '/' ? names : NULL;
+}
+
+/* An instance that has ended loses its tags, and those after it move up by one. Whoever was given
+ * one of them before holds it by the message in register.fifo; at worst two jobs hold one machine,
+ * and the watch of the one that did not get it launches another. */
+void launch_number_fleets(struct ec2_instances *found)
+{
+        for (size_t i = 0; i < found->count; i++) {
+                struct ec2_instance *instance = &found->items[i];
+                const char *fleet = fleet_of(instance);
+
+                if (!fleet)
+                        continue;
+                instance->launch_index = 0;
+                for (size_t j = 0; j < found->count; j++) {
+                        const char *other = fleet_of(&found->items[j]);
+
+                        if (other && strcmp(other, fleet) == 0 &&
+                                strcmp(found->items[j].id, instance->id) < 0)
+                                instance->launch_index++;
+                }
+        }
+}
+
 bool launch_name_owns(const char *name, const struct ec2_instance *instance)
 {
         const char *names = ec2_instance_tag(instance, LAUNCH_NAMES_TAG);
         size_t size = strlen(name);
 
-        if (!names || names[0] != '/')
+        if (!names)
                 return false;
-        names++;
-        for (unsigned i = 0; i < instance->launch_index; i++) {
+        for (unsigned i = 0; i <= instance->launch_index; i++) {
                 names = strchr(names, '/');
                 if (!names)
                         return false;

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Private to launch.c and launch_ladder.c.
+ * Private to launch.c and the two ways of launching.
  */
 
 #include "aws/ec2.h"
@@ -13,8 +13,34 @@
 /* The account's bucket for RunInstances refills at two requests a second, so retries succeed. */
 #define LAUNCH_THROTTLED_TRIES 6
 
-/* Goes on until the outcome is known. */
+/* A client token whose instances have ended launches nothing: retry with up to 3 fresh ones. */
+#define LAUNCH_SALT_MAX 3
+
+/* The two ways: each goes on until the outcome is known. */
 void launch_ladder(struct launch *launch);
+void launch_fleet(struct launch *launch);
+
+/* -- fleets -- */
+
+/* Whether spot is asked for now. */
+bool launch_on_spot(const struct launch *launch);
+/* This market has nothing left: on to the other one. Where that may not be asked, OUTCOME is the
+ * outcome. */
+void launch_leave_market(struct launch *launch, enum launch_outcome outcome);
+/* The instances of the client token have ended, so that it launches nothing any more. */
+void launch_take_new_token(struct launch *launch);
+/* Where to go on for the jobs that ANSWER gave no instance. */
+void launch_after_errors(struct launch *launch, const struct ec2_launched *answer);
+void launch_log_errors(const struct launch *launch, const struct ec2_launched *answer);
+/* Where to go on after EC2 refused a fleet altogether. */
+void launch_after_refused_fleet(struct launch *launch, enum ec2_error_class class);
+
+/* Whether the zones of all subnets are known that exist. */
+bool launch_knows_zones(const struct launch *launch);
+/* Finds them out, and then calls GO_ON, unless the outcome is known by then. */
+void launch_ask_zones(struct launch *launch, void (*go_on)(struct launch *launch));
+
+/* -- what launches share -- */
 
 /* The names of the jobs that have no instance yet, as launch_names_print(); the caller frees. */
 char *launch_names_of(const struct launch *launch);
@@ -41,6 +67,6 @@ void launch_tags_release(struct launch_tags *tags);
 void launch_tell_no_subnet(struct launch *launch, const char *subnet);
 
 /* Gives each job of the request the instance with its number, where that lives; returns how many
- * there were. OFFER is where they were asked for. */
+ * there were. OFFER is where they were asked for; NULL: their types and subnets say it. */
 size_t launch_take(
         struct launch *launch, const struct ec2_instances *instances, const struct offer *offer);

@@ -43,8 +43,11 @@ size_t offers_begin(const struct offers *offers, int64_t attempt, size_t index)
 {
         size_t first = offers_on_demand(offers);
 
-        return attempt > 1 && index < first && config_spec_reruns_on_demand(offers->spec) ? first
-                                                                                          : index;
+        if (attempt > 1 && index < first && config_spec_reruns_on_demand(offers->spec))
+                return first;
+        if (config_spec_uses_fleet(offers->spec))
+                return index < first || !offers->spec->on_demand_fallback ? 0 : first;
+        return index;
 }
 
 size_t offers_after_type(const struct offers *offers, size_t index)

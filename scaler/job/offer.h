@@ -34,7 +34,7 @@ struct offer offer_at(const struct offers *offers, size_t index);
 /* The first one on demand. */
 size_t offers_on_demand(const struct offers *offers);
 /* Where a launch for a job in its ATTEMPT begins that would begin at INDEX: on demand, where the
- * spec wants that of attempts after the first. */
+ * spec wants that of attempts after the first. A fleet asks for a whole market. */
 size_t offers_begin(const struct offers *offers, int64_t attempt, size_t index);
 /* The next one of another type. */
 size_t offers_after_type(const struct offers *offers, size_t index);

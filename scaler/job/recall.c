@@ -40,6 +40,8 @@ static void on_found(struct http_call *answered, void *userdata)
 
         if (r < 0)
                 search->setback = setback_by_aws(call, r, &err);
+        else
+                launch_number_fleets(&search->found);
 }
 
 static void search_start(struct search *search, struct scaler *scaler, struct aws *aws,

@@ -62,6 +62,7 @@ static void is_unchanged_after_a_queue(void **state)
         assert_int_equal(read_job(WHOLE, &job, &err), 0);
         job.spec = mem_string("linux");
         job.instance_type = mem_string("m7i.large");
+        job.left_out = mem_string("0a01");
         job.delivery = mem_string("d-1");
         job.webhook_ms = 5;
         job.tries = 2;
@@ -70,6 +71,7 @@ static void is_unchanged_after_a_queue(void **state)
         assert_int_equal(job_parse(message, strlen(message), &back, &err), 0);
         assert_int_equal(back.id, JSON_INTEGER_MAX);
         assert_string_equal(back.spec, "linux");
+        assert_string_equal(back.left_out, "0a01");
         assert_int_equal(back.tries, 2);
         again = job_print(&back);
         assert_string_equal(message, again);

@@ -15,8 +15,10 @@
 
 #define NEXT "http://127.0.0.1:9001/2018-06-01/runtime/invocation/next"
 #define INVOCATION "http://127.0.0.1:9001/2018-06-01/runtime/invocation/"
-#define HEADERS \
-        "Lambda-Runtime-Aws-Request-Id: r-1\r\nLambda-Runtime-Deadline-Ms: 1767323055000\r\n"
+#define HEADERS                                                                               \
+        "Lambda-Runtime-Aws-Request-Id: r-1\r\nLambda-Runtime-Deadline-Ms: 1767323055000\r\n" \
+        "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-central-1:123456789012:"      \
+        "function:queued\r\n"
 
 struct fixture {
         struct script *script;
@@ -105,6 +107,8 @@ static void an_event_has_its_deadline(void **state)
         expect_end(fixture);
         run(fixture);
         assert_int_equal(fixture->last.deadline_ms, INT64_C(1767323055000));
+        assert_string_equal(fixture->last.function_arn,
+                "arn:aws:lambda:eu-central-1:123456789012:function:queued");
         assert_string_equal(fixture->last_body, "{\"a\":1}");
         assert_int_equal(fixture->last.size, 7);
 }

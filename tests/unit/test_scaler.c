@@ -290,6 +290,22 @@ static void a_parameter_is_awaited_no_longer_than_the_event(void **state)
         assert_int_equal(stage_now_ms(stage) - begin_ms, 1750);
 }
 
+static void the_account_is_that_of_the_function(void **state)
+{
+        static const char *const others[] = {"", "arn", "arn:aws:sqs:eu-central-1:1:x",
+                "arn:aws:lambda:eu-central-1::function:x",
+                "arn:aws:lambda:eu-central-1:a:function:x"};
+        struct stage *stage = *state;
+
+        scaler_note_account(
+                &stage->scaler, "arn:aws-cn:lambda:cn-north-1:123456789012:function:queued:live");
+        assert_string_equal(stage->scaler.account, "123456789012");
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+                scaler_note_account(&stage->scaler, others[i]);
+                assert_string_equal(stage->scaler.account, "123456789012");
+        }
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -307,6 +323,7 @@ int main(void)
                 TEST(what_may_not_be_read_together_is_read_one_by_one),
                 TEST(what_passes_is_tried_again_by_the_next_event),
                 TEST(settings_may_lead_through_the_environment_to_ssm),
+                TEST(the_account_is_that_of_the_function),
                 TEST(the_time_left_follows_the_deadline),
                 TEST(a_call_ends_before_the_event),
                 TEST(a_parameter_is_awaited_no_longer_than_the_event),

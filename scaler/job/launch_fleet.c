@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Has EC2 choose: asks for all jobs with one CreateFleet over the types of the ladder and the
+ * subnets, first on spot, and on demand for what is left where the spec allows that. What EC2 says
+ * it could not launch in is left out of the next call, since it may not have tried all pools. Each
+ * request follows from the configuration and the message alone, so that a second try makes the same
+ * one, and each has a client token of its own.
+ */
+
+#include "launch_steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "launch_name.h"
+
+/* In one event. Then the jobs are parked, and go on from there. */
+#define ASKS_MAX 16
+
+static void ask(struct launch *launch);
+
+/* -- the request -- */
+
+static const char *strategy_of(const struct launch *launch)
+{
+        if (launch_on_spot(launch))
+                return launch->spec->allocation;
+        return strcmp(launch->spec->allocation, CONFIG_ALLOCATION_PRIORITIES) == 0 ? "prioritized"
+                                                                                   : "lowest-price";
+}
+
+/* See make_token() in launch_ladder.c. */
+static void make_token(
+        const struct launch *launch, const char *names, char token[static DIGEST_HEX_SIZE])
+{
+        _cleanup_free_ char *left_out = pool_set_print(&launch->left_out);
+        _cleanup_free_ char *text = mem_format("%s fleet %s %s %d %s %u %s", launch->config->prefix,
+                launch->instance_type, launch->spec->allocation, launch_on_spot(launch),
+                left_out ? left_out : "", launch->salt, names);
+
+        digest_sha256_hex(text, strlen(text), token);
+        token[64] = '\0';
+}
+
+/* The value of the tag with the jobs' names, and the client token; the caller frees the former. */
+static char *mark_names(const struct launch *launch, char token[static DIGEST_HEX_SIZE])
+{
+        _cleanup_free_ char *names = launch_names_of(launch);
+
+        make_token(launch, names, token);
+        return mem_format("%.*s%s", LAUNCH_MARK_SIZE, token, names);
+}
+
+static struct http_call *create_fleet(
+        const struct launch *launch, const struct ec2_pool *pools, size_t n_pools)
+{
+        const struct config_spec *spec = launch->spec;
+        _cleanup_(launch_tags_release) struct launch_tags tags = {0};
+        char token[DIGEST_HEX_SIZE];
+        _cleanup_free_ char *names = mark_names(launch, token);
+        struct http_call *call;
+
+        launch_tags_init(&tags, launch, names);
+        call = ec2_create_fleet(
+                launch->aws, &(const struct ec2_fleet){
+                                     .launch_template = spec->launch_template,
+                                     .launch_template_version = spec->launch_template_version,
+                                     .pools = pools,
+                                     .n_pools = n_pools,
+                                     .spot = launch_on_spot(launch),
+                                     .strategy = strategy_of(launch),
+                                     .count = (unsigned)(launch->n_jobs - launch->n_launched),
+                                     .client_token = token,
+                                     .tags = tags.items,
+                                     .n_tags = tags.count,
+                             });
+        call->tries_max = LAUNCH_THROTTLED_TRIES;
+        call->timeout_ms = LAUNCH_TIME_NEEDED_MS - 5 * MSEC_PER_SEC;
+        return call;
+}
+
+/* -- the answer -- */
+
+static void after_answer(struct launch *launch, const struct ec2_launched *answer)
+{
+        size_t taken = launch_take(launch, &answer->instances, NULL);
+
+        if (answer->n_errors > 0)
+                launch_log_errors(launch, answer);
+        if (launch->outcome != LAUNCH_UNDER_WAY)
+                return;
+        if (taken > 0 || answer->instances.count == 0) {
+                launch_after_errors(launch, answer);
+                return;
+        }
+        err_set(&launch->err, 0, "CreateFleet: EC2 returned instances that have ended");
+        launch_take_new_token(launch);
+}
+
+/* EC2's answer does not say whose the instances are, nor whether they live. */
+static void add_what_is_known(struct launch *launch, const struct ec2_instances *found)
+{
+        struct ec2_instances *instances = &launch->answered.instances;
+
+        for (size_t i = 0; i < instances->count; i++) {
+                struct ec2_instance *instance = &instances->items[i];
+
+                memcpy(instance->account, launch->scaler->account, sizeof(instance->account));
+                for (size_t j = 0; j < found->count; j++) {
+                        if (strcmp(found->items[j].id, instance->id) != 0)
+                                continue;
+                        memcpy(instance->state, found->items[j].state, sizeof(instance->state));
+                        memcpy(instance->account, found->items[j].account,
+                                sizeof(instance->account));
+                }
+        }
+}
+
+/* One that EC2 does not find yet was launched just now. */
+static void on_looked(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        _cleanup_(ec2_instances_release) struct ec2_instances found = {0};
+        struct launch *launch = userdata;
+        struct ec2_launched answer;
+        struct err err;
+
+        if (ec2_describe_instances_answer(call, &found, &err) < 0)
+                log_warning(&launch->scaler->log, "a fleet's machines could not be looked up",
+                        LOG_TEXT("error", err.text));
+        add_what_is_known(launch, &found);
+        answer = launch->answered;
+        launch->answered = (struct ec2_launched){0};
+        after_answer(launch, &answer);
+        ec2_launched_release(&answer);
+        if (launch->outcome == LAUNCH_UNDER_WAY)
+                ask(launch);
+}
+
+static void look(struct launch *launch)
+{
+        const struct ec2_instances *instances = &launch->answered.instances;
+        const char **ids = mem_alloc(instances->count * sizeof(*ids));
+        struct http_call *call;
+
+        for (size_t i = 0; i < instances->count; i++)
+                ids[i] = instances->items[i].id;
+        call = ec2_describe_instances(launch->aws, ids, instances->count);
+        free(ids);
+        call->done = on_looked;
+        call->userdata = launch;
+        scaler_start(launch->scaler, call);
+}
+
+/* A first try's machines are new, and the function knows its account. */
+static bool needs_look(const struct launch *launch)
+{
+        return launch->answered.instances.count > 0 &&
+               (launch->is_repeated || !launch->scaler->account[0]);
+}
+
+/* -- other parameters for the same token -- */
+
+static void on_found(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        _cleanup_(ec2_launched_release) struct ec2_launched found = {0};
+        struct launch *launch = userdata;
+
+        if (ec2_describe_instances_answer(call, &found.instances, &launch->err) < 0) {
+                launch->outcome = aws_call_is_passing(call) ? LAUNCH_UNSURE : LAUNCH_FAILED;
+                return;
+        }
+        launch_number_fleets(&found.instances);
+        if (found.instances.count > 0)
+                after_answer(launch, &found);
+        else
+                launch_take_new_token(launch);
+        if (launch->outcome == LAUNCH_UNDER_WAY)
+                ask(launch);
+}
+
+/* The configuration may have changed between a request and its repetition. EC2 gives the instances
+ * of a fleet client tokens of its own, so they are found by their tag. */
+static void find_by_names(struct launch *launch)
+{
+        char token[DIGEST_HEX_SIZE];
+        _cleanup_free_ char *names = mark_names(launch, token);
+        const char *value = names;
+        struct http_call *call =
+                ec2_find_instances(launch->aws, "tag:" LAUNCH_NAMES_TAG, &value, 1);
+
+        call->done = on_found;
+        call->userdata = launch;
+        launch->finding = true;
+        scaler_start(launch->scaler, call);
+}
+
+static void handle_refusal(
+        struct launch *launch, const struct http_call *call, const struct aws_error *error)
+{
+        bool spot = launch_on_spot(launch);
+        enum ec2_error_class class = ec2_classify(error->code);
+
+        aws_refused(call, error, &launch->err);
+        if (class == EC2_ERROR_TOKEN_OTHER)
+                find_by_names(launch);
+        else
+                launch_after_refused_fleet(launch, class);
+        log_warning(&launch->scaler->log, "EC2 refused the fleet", LOG_TEXT("code", error->code),
+                LOG_TEXT("market", spot ? "spot" : "on-demand"),
+                LOG_TEXT("spec", launch->spec->name));
+}
+
+static void on_answer(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        _cleanup_(ec2_launched_release) struct ec2_launched answer = {0};
+        struct launch *launch = userdata;
+        struct aws_error error;
+        int r = ec2_create_fleet_answer(call, &launch->answered, &error, &launch->err);
+
+        launch->finding = false;
+        if (r == 0 && needs_look(launch)) {
+                look(launch);
+                return;
+        }
+        if (r == 0) {
+                add_what_is_known(launch, &(const struct ec2_instances){0});
+                answer = launch->answered;
+                launch->answered = (struct ec2_launched){0};
+                after_answer(launch, &answer);
+        } else if (r == AWS_REFUSED) {
+                handle_refusal(launch, call, &error);
+        } else {
+                launch->outcome = LAUNCH_UNSURE;
+        }
+        if (launch->outcome == LAUNCH_UNDER_WAY && !launch->finding)
+                ask(launch);
+}
+
+/* -- asking -- */
+
+static void ask(struct launch *launch)
+{
+        _cleanup_free_ struct ec2_pool *pools =
+                mem_alloc(offers_on_demand(&launch->offers) * sizeof(*pools));
+        struct http_call *call;
+        size_t n = 0;
+
+        if (scaler_time_left(launch->scaler) < LAUNCH_TIME_NEEDED_MS || launch->asks == ASKS_MAX) {
+                launch->outcome = LAUNCH_NO_TIME;
+                return;
+        }
+        if (!launch_knows_zones(launch)) {
+                launch_ask_zones(launch, ask);
+                return;
+        }
+        while (n == 0 && launch->outcome == LAUNCH_UNDER_WAY) {
+                n = pools_list(&launch->offers, &launch->scaler->zones, &launch->left_out, pools);
+                if (n == 0)
+                        launch_leave_market(launch, LAUNCH_NO_CAPACITY);
+        }
+        if (n == 0)
+                return;
+        launch->asks++;
+        launch->was_asked = true;
+        call = create_fleet(launch, pools, n);
+        call->done = on_answer;
+        call->userdata = launch;
+        scaler_start(launch->scaler, call);
+}
+
+void launch_fleet(struct launch *launch)
+{
+        ask(launch);
+}

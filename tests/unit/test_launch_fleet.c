@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Launching by a fleet: one call asks for all pools, each instance counts, and a second try asks
+ * for the same or finds what the first one launched.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "queued_stage.h"
+
+#define FALLBACK 1 /* its number among the specs */
+
+static void choose(struct config_spec *spec, const char *allocation)
+{
+        free(spec->allocation);
+        spec->allocation = mem_string(allocation);
+}
+
+static void add_subnet(struct config_spec *spec, const char *subnet)
+{
+        spec->subnets = mem_resize(spec->subnets, spec->n_subnets + 1, sizeof(char *));
+        spec->subnets[spec->n_subnets++] = mem_string(subnet);
+}
+
+static void add_zone(struct scaler *scaler, const char *subnet, const char *zone)
+{
+        struct ec2_subnets *zones = &scaler->zones;
+        struct ec2_subnet *added;
+
+        zones->items = mem_resize(zones->items, zones->count + 1, sizeof(*zones->items));
+        added = &zones->items[zones->count++];
+        *added = (struct ec2_subnet){0};
+        snprintf(added->id, sizeof(added->id), "%s", subnet);
+        snprintf(added->zone, sizeof(added->zone), "%s", zone);
+}
+
+/* The stage with fleets, whose subnets a and b are in zones of their own. */
+static int set_up(void **state)
+{
+        struct stage *stage;
+
+        stage_set_up(state);
+        stage = *state;
+        for (size_t i = 0; i < stage->scaler.config->n_specs; i++)
+                choose(&stage->scaler.config->specs[i], CONFIG_ALLOCATION_PRICE);
+        add_zone(&stage->scaler, "subnet-0000000a", "eu-central-1a");
+        add_zone(&stage->scaler, "subnet-0000000b", "eu-central-1b");
+        strcpy(stage->scaler.account, "123456789012");
+        return 0;
+}
+
+#define ERROR(code, type, subnet)                                                   \
+        "<item><launchTemplateAndOverrides><overrides><instanceType>" type          \
+        "</instanceType><subnetId>" subnet "</subnetId></overrides></launch"        \
+        "TemplateAndOverrides><errorCode>" code "</errorCode><errorMessage>because" \
+        "</errorMessage></item>"
+#define NO_CAPACITY(type, subnet) \
+        ERROR("InsufficientInstanceCapacity", type, "subnet-0000000" subnet)
+
+/* EC2 launches the instances FIRST to LAST for such a request, and says ERRORS. */
+static void expect_fleet(
+        struct stage *stage, const char *body, int first, int last, const char *errors)
+{
+        _cleanup_buf_ struct buf xml = BUF_INIT(65536);
+
+        buf_add_format(&xml,
+                "<CreateFleetResponse><fleetId>fleet-1</fleetId><errorSet>%s</errorSet>"
+                "<fleetInstanceSet><item><launchTemplateAndOverrides><overrides><subnetId>"
+                "subnet-0000000b</subnetId></overrides></launchTemplateAndOverrides><lifecycle>"
+                "spot</lifecycle><instanceType>m7a.large</instanceType><instanceIds>",
+                errors);
+        for (int i = last; i >= first; i--) /* in no order */
+                buf_add_format(&xml, "<item>i-%08x</item>", (unsigned)i);
+        buf_add_string(&xml, "</instanceIds></item></fleetInstanceSet></CreateFleetResponse>");
+        script_expect(stage->script, "POST", STAGE_EC2, body, 200, buf_string(&xml));
+}
+
+#define POOL(n, type, subnet)                                                     \
+        "&LaunchTemplateConfigs.1.Overrides." n ".InstanceType=" type             \
+        "&LaunchTemplateConfigs.1.Overrides." n ".SubnetId=subnet-0000000" subnet \
+        "&LaunchTemplateConfigs.1.Overrides." n ".Priority="
+#define ON_DEMAND "DefaultTargetCapacityType=on-demand"
+#define SPOT "DefaultTargetCapacityType=spot"
+
+static void the_last_token(struct stage *stage, char token[static 65])
+{
+        const char *found = strstr(script_last_body(stage->script), "&ClientToken=");
+
+        assert_non_null(found);
+        snprintf(token, 65, "%s", found + strlen("&ClientToken="));
+        assert_int_equal(strspn(token, "0123456789abcdef"), 64);
+}
+
+static void one_call_asks_for_all_pools(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job(1, "linux"), 0, NULL}, {"b", queued_job(2, "linux"), 0, NULL}};
+        static const char *const parts[] = {
+                "CreateFleet&Version=2016-11-15&Type=instant&",
+                POOL("1", "m7i.large", "a") "0" POOL("2", "m7i.large", "b") "0" POOL(
+                        "3", "m7a.large", "a") "1",
+                "&TargetCapacitySpecification.TotalTargetCapacity=2&",
+                "&SpotOptions.AllocationStrategy=price-capacity-optimized&",
+                "&TagSpecification.1.ResourceType=fleet&",
+                "&TagSpecification.2.ResourceType=instance&",
+                "%2F1-1-0%2F2-1-0%2F&",
+        };
+
+        expect_fleet(stage, "Action=CreateFleet", 1, 2, "");
+        assert_string_equal(queued_alone(stage, messages, 2), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"instance\":\"i-00000001\",\"job\":1,\"type\":\"m7a.large\","
+                             "\"subnet\":\"subnet-0000000b\",\"market\":\"spot\"");
+        assert_logged(stage, "\"instance\":\"i-00000002\",\"job\":2,");
+        expect_registration(stage, 1);
+        expect_registration(stage, 2);
+        assert_string_equal(register_sent(stage, 1), STAGE_NONE_FAILED);
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+                expect_fleet(stage, parts[i], 1, 2, "");
+                assert_string_equal(queued_alone(stage, messages, 2), STAGE_NONE_FAILED);
+        }
+}
+
+static void instances_count_beside_errors_and_the_rest_is_asked_for_again(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {{"a", queued_job(1, "linux"), 0, NULL},
+                {"b", queued_job(2, "linux"), 0, NULL}, {"c", queued_job(3, "linux"), 0, NULL}};
+
+        expect_fleet(stage, "TotalTargetCapacity=3&", 1, 2,
+                NO_CAPACITY("m7i.large", "a") NO_CAPACITY("m7a.large", "b"));
+        expect_fleet(
+                stage, POOL("1", "m7i.large", "b") "0" POOL("2", "m7a.large", "a") "1", 3, 3, "");
+        for (int i = 1; i <= 3; i++)
+                expect_registration(stage, i);
+        assert_string_equal(queued_batch(stage, messages, 3), STAGE_NONE_FAILED);
+}
+
+/* One that is full is not asked for again; the other one of its zone takes its place. */
+static void of_each_zone_one_subnet_is_asked_for(void **state)
+{
+        struct stage *stage = *state;
+        struct config_spec *spec = &stage->scaler.config->specs[0];
+
+        add_subnet(spec, "subnet-0000000c");
+        add_zone(&stage->scaler, "subnet-0000000c", "eu-central-1a");
+        expect_fleet(stage,
+                POOL("1", "m7i.large", "a") "0" POOL("2", "m7i.large", "b") "0" POOL(
+                        "3", "m7a.large", "a"),
+                1, 0, ERROR("InsufficientFreeAddressesInSubnet", "m7i.large", "subnet-0000000a"));
+        expect_fleet(stage,
+                POOL("1", "m7i.large", "b") "0" POOL("2", "m7i.large", "c") "0" POOL(
+                        "3", "m7a.large", "b"),
+                1, 0, NO_CAPACITY("m7i.large", "c"));
+        expect_fleet(stage,
+                POOL("1", "m7i.large", "b") "0" POOL("2", "m7a.large", "b") "1" POOL(
+                        "3", "m7a.large", "c"),
+                1, 1, "");
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+static void on_demand_is_the_second_ask(void **state)
+{
+        static const struct {
+                const char *allocation;
+                const char *strategy;
+        } rows[] = {
+                {CONFIG_ALLOCATION_PRICE, "OnDemandOptions.AllocationStrategy=lowest-price&"},
+                {CONFIG_ALLOCATION_PRIORITIES, "OnDemandOptions.AllocationStrategy=prioritized&"},
+        };
+        static const char *const errors[] = {
+                "",
+                ERROR("InsufficientInstanceCapacity", "", ""),
+                ERROR("MaxSpotInstanceCountExceeded", "t3.2xlarge", "subnet-0000000a"),
+                ERROR("InsufficientInstanceCapacity", "t3.2xlarge", "subnet-0000000a")
+                        ERROR("UnfulfillableCapacity", "t3a.2xlarge", "subnet-0000000a"),
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+                for (size_t j = 0; j < ARRAY_SIZE(errors); j++) {
+                        choose(&stage->scaler.config->specs[FALLBACK], rows[i].allocation);
+                        expect_fleet(stage, SPOT, 1, 0, errors[j]);
+                        expect_fleet(stage, rows[i].strategy, 1, 1, "");
+                        expect_registration(stage, 1);
+                        assert_string_equal(
+                                queued_one(stage, queued_job(1, "fallback")), STAGE_NONE_FAILED);
+                }
+}
+
+static void the_asks_of_a_launch_have_tokens_of_their_own(void **state)
+{
+        struct stage *stage = *state;
+        char tokens[4][65];
+        static const char *const bodies[] = {
+                "", ",\"left_out\":\"01\"", ",\"offer\":2", ",\"offer\":2,\"left_out\":\"02\""};
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        for (size_t i = 0; i < 4; i++) {
+                for (int again = 0; again < 2; again++) {
+                        char token[65];
+
+                        expect_refusal(stage, "CreateFleet", 400, "UnauthorizedOperation");
+                        queued_one(stage, queued_job_with(1, "fallback", bodies[i]));
+                        the_last_token(stage, again ? token : tokens[i]);
+                        if (again)
+                                assert_string_equal(token, tokens[i]);
+                }
+                for (size_t j = 0; j < i; j++)
+                        assert_string_not_equal(tokens[i], tokens[j]);
+        }
+}
+
+/* EC2 may have launched, although nobody heard: the next try asks for the same. */
+static void what_was_left_out_travels_with_a_parked_job(void **state)
+{
+        struct stage *stage = *state;
+        char token[65];
+        _cleanup_free_ char *same = NULL;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        expect_refusal(stage, "CreateFleet", 400, "UnauthorizedOperation");
+        queued_one(stage, queued_job_with(1, "linux", ",\"left_out\":\"01\""));
+        the_last_token(stage, token);
+        same = mem_format("ClientToken=%s&", token);
+        expect_fleet(stage, "CreateFleet", 1, 0, NO_CAPACITY("m7i.large", "a"));
+        for (int i = 0; i < 6; i++)
+                expect_refusal(stage, same, 503, "RequestLimitExceeded");
+        stage_expect_sent(stage, "\\\"left_out\\\":\\\"01\\\"");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+static void without_capacity_the_next_try_asks_for_everything(void **state)
+{
+        struct stage *stage = *state;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        expect_fleet(stage, SPOT, 1, 0, "");
+        expect_fleet(stage, ON_DEMAND, 1, 0,
+                ERROR("InsufficientInstanceCapacity", "t3.2xlarge", "subnet-0000000a"));
+        expect_fleet(stage, ON_DEMAND, 1, 0, "");
+        stage_expect_sent(stage, "sqs.test/parked");
+        assert_string_equal(queued_one(stage, queued_job(1, "fallback")), STAGE_NONE_FAILED);
+        assert_lacks(script_last_body(stage->script), "left_out");
+}
+
+static void a_refusal_of_the_whole_fleet(void **state)
+{
+        static const struct {
+                const char *code;
+                const char *answer;
+                const char *sent; /* NULL: it is no parked job */
+        } rows[] = {
+                {"UnauthorizedOperation", STAGE_FAILED("m1"), NULL},
+                {"InvalidFleetConfig", STAGE_FAILED("m1"), NULL},
+                {"SomethingNew", STAGE_FAILED("m1"), NULL},
+                {"MaxSpotInstanceCountExceeded", STAGE_NONE_FAILED, "sqs.test/parked"},
+                {"InsufficientInstanceCapacity", STAGE_NONE_FAILED, "sqs.test/parked"},
+        };
+        struct stage *stage = *state;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                expect_refusal(stage, "CreateFleet", 400, rows[i].code);
+                if (rows[i].sent)
+                        stage_expect_sent(stage, rows[i].sent);
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), rows[i].answer);
+        }
+}
+
+static void what_one_pool_cannot_do_another_may(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_fleet(stage, "CreateFleet", 1, 0,
+                ERROR("InvalidParameterValue", "m7i.large", "subnet-0000000a")
+                        ERROR("UnsupportedOperation", "m7a.large", "subnet-0000000a")
+                                ERROR("SomethingNew", "m7i.xlarge", "subnet-0000000b"));
+        expect_fleet(stage,
+                POOL("1", "m7i.large", "b") "0" POOL("2", "m7i.xlarge", "a") "2" POOL(
+                        "3", "m7a.xlarge", "a") "3",
+                1, 1, "");
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+static void errors_that_are_of_no_pool_end_the_launch(void **state)
+{
+        static const struct {
+                const char *errors;
+                const char *answer;
+        } rows[] = {
+                {ERROR("UnauthorizedOperation", "", ""), STAGE_FAILED("m1")},
+                {ERROR("RequestLimitExceeded", "", ""), STAGE_NONE_FAILED},
+                {ERROR("InternalError", "", ""), STAGE_NONE_FAILED},
+                {ERROR("VcpuLimitExceeded", "m7i.large", "subnet-0000000a"), STAGE_NONE_FAILED},
+        };
+        struct stage *stage = *state;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                expect_fleet(stage, "CreateFleet", 1, 0, rows[i].errors);
+                if (strcmp(rows[i].answer, STAGE_NONE_FAILED) == 0)
+                        stage_expect_sent(stage, "sqs.test/parked");
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), rows[i].answer);
+        }
+}
+
+/* -- what was launched before -- */
+
+#define FOUND(id, state_, names)                                                                 \
+        "<item><ownerId>123456789012</ownerId><instancesSet><item><instanceId>" id               \
+        "</instanceId><instanceState><name>" state_ "</name></instanceState><amiLaunchIndex>0</" \
+        "amiLaunchIndex><tagSet><item><key>scale-agent:prefix</key><value>/p</value></item>"     \
+        "<item><key>scale-agent:launches</key><value>" names "</value></item></tagSet></item>"   \
+        "</instancesSet></item>"
+#define MARK "0123456789abcdef"
+
+static void expect_found(struct stage *stage, const char *body, const char *instances)
+{
+        _cleanup_free_ char *xml =
+                mem_format("<DescribeInstancesResponse><reservationSet>%s</reservationSet>"
+                           "</DescribeInstancesResponse>",
+                        instances);
+
+        script_expect(stage->script, "POST", STAGE_EC2, body, 200, xml);
+}
+
+static void expect_queued(struct stage *stage, const char *job)
+{
+        _cleanup_free_ char *url = mem_format("%s/repos/o/r/actions/jobs/%s", STAGE_GITHUB, job);
+
+        script_expect(stage->script, "GET", url, NULL, 200, "{\"status\":\"queued\"}");
+}
+
+static void expect_no_handover(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "\"WithDecryption\":true", 400,
+                "{\"__type\":\"ParameterNotFound\"}");
+}
+
+/* A repeated token returns the first answer: whether its machine lives, only a look tells. */
+static void a_repeated_fleet_is_looked_at(void **state)
+{
+        static const char *const states[] = {"pending", "running", "terminated"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+                _cleanup_free_ char *found = mem_format(
+                        "<item><ownerId>123456789012</ownerId><instancesSet><item><instanceId>"
+                        "i-00000001</instanceId><instanceState><name>%s</name></instanceState>"
+                        "</item></instancesSet></item>",
+                        states[i]);
+
+                expect_found(stage, "tag%3Ascale-agent%3Alaunches", "");
+                expect_queued(stage, "1");
+                expect_fleet(stage, "CreateFleet", 1, 1, "");
+                expect_found(stage, "instance-id&Filter.1.Value.1=i-00000001", found);
+                if (i == 2) {
+                        expect_fleet(stage, "CreateFleet", 2, 2, "");
+                        expect_found(stage, "instance-id&Filter.1.Value.1=i-00000002", "");
+                }
+                if (i == 1)
+                        expect_no_handover(stage);
+                expect_registration(stage, i == 2 ? 2 : 1);
+                assert_string_equal(queued_one(stage, queued_job_with(1, "linux", ",\"stale\":1")),
+                        STAGE_NONE_FAILED);
+        }
+}
+
+/* A crash after the call: each job of the batch finds the machine that is its own. */
+static void each_job_recalls_its_own_machine_of_a_fleet(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job_with(1, "linux", ",\"stale\":1"), 0, NULL},
+                {"b", queued_job_with(3, "linux", ",\"stale\":1"), 0, NULL}};
+
+        expect_found(stage, "tag%3Ascale-agent%3Alaunches",
+                FOUND("i-0000000c", "pending", MARK "/1-1-0/2-1-0/3-1-0/")
+                        FOUND("i-0000000a", "pending", MARK "/1-1-0/2-1-0/3-1-0/")
+                                FOUND("i-0000000b", "pending", MARK "/1-1-0/2-1-0/3-1-0/"));
+        script_expect(stage->script, "GET",
+                STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?", NULL, 200,
+                "{\"total_count\":2,\"jobs\":[{\"id\":1,\"status\":\"queued\"},"
+                "{\"id\":3,\"status\":\"queued\"}]}");
+        assert_string_equal(queued_alone(stage, messages, 2), STAGE_NONE_FAILED);
+        for (int i = 0; i < 2; i++)
+                expect_no_handover(stage);
+        expect_registration(stage, 10);
+        expect_registration(stage, 12);
+        assert_string_equal(register_sent(stage, 1), STAGE_NONE_FAILED);
+}
+
+static void other_parameters_for_a_token_find_its_machines(void **state)
+{
+        static const char *const states[] = {"running", "terminated", NULL};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+                _cleanup_free_ char *found = NULL;
+
+                expect_refusal(stage, "CreateFleet", 400, "IdempotentParameterMismatch");
+                found = mem_format("<item><ownerId>123456789012</ownerId><instancesSet><item>"
+                                   "<instanceId>i-00000001</instanceId><instanceState><name>%s"
+                                   "</name></instanceState></item></instancesSet></item>",
+                        states[i] ? states[i] : "");
+                expect_found(stage, "Filter.1.Name=tag%3Ascale-agent%3Alaunches&Filter.1.Value.1=",
+                        states[i] ? found : "");
+                if (i > 0)
+                        expect_fleet(stage, "CreateFleet", 2, 2, "");
+                if (i == 0)
+                        expect_no_handover(stage);
+                expect_registration(stage, i > 0 ? 2 : 1);
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        }
+}
+
+/* -- zones -- */
+
+static void zones_are_asked_for_once(void **state)
+{
+        struct stage *stage = *state;
+
+        ec2_subnets_release(&stage->scaler.zones);
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "DescribeSubnets&Version=2016-11-15&Filter.1.Name=subnet-id&Filter.1.Value.1="
+                "subnet-0000000a&Filter.1.Value.2=subnet-0000000b",
+                200,
+                "<DescribeSubnetsResponse><subnetSet><item><subnetId>subnet-0000000a</subnetId>"
+                "<availabilityZone>eu-central-1a</availabilityZone></item><item><subnetId>"
+                "subnet-0000000b</subnetId><availabilityZone>eu-central-1a</availabilityZone>"
+                "</item></subnetSet></DescribeSubnetsResponse>");
+        for (int i = 1; i <= 2; i++) {
+                expect_fleet(stage, POOL("1", "m7i.large", "a") "0" POOL("2", "m7a.large", "a"), i,
+                        i, "");
+                expect_registration(stage, i);
+                assert_string_equal(queued_one(stage, queued_job(i, "linux")), STAGE_NONE_FAILED);
+        }
+}
+
+static void a_subnet_that_is_gone_is_told_and_left_out(void **state)
+{
+        struct stage *stage = *state;
+
+        ec2_subnets_release(&stage->scaler.zones);
+        script_expect(stage->script, "POST", STAGE_EC2, "DescribeSubnets", 200,
+                "<DescribeSubnetsResponse><subnetSet><item><subnetId>subnet-0000000b</subnetId>"
+                "<availabilityZone>eu-central-1b</availabilityZone></item></subnetSet>"
+                "</DescribeSubnetsResponse>");
+        stage_expect_sent(stage, "there is no subnet subnet-0000000a");
+        expect_fleet(stage, POOL("1", "m7i.large", "b") "0" POOL("2", "m7a.large", "b"), 1, 1, "");
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+static void zones_that_may_not_be_asked_for_fail_the_launch(void **state)
+{
+        struct stage *stage = *state;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        ec2_subnets_release(&stage->scaler.zones);
+        expect_refusal(stage, "DescribeSubnets", 403, "UnauthorizedOperation");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
+        for (int i = 0; i < 3; i++)
+                expect_refusal(stage, "DescribeSubnets", 503, "RequestLimitExceeded");
+        stage_expect_sent(stage, "sqs.test/parked");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(one_call_asks_for_all_pools),
+                TEST(instances_count_beside_errors_and_the_rest_is_asked_for_again),
+                TEST(of_each_zone_one_subnet_is_asked_for),
+                TEST(on_demand_is_the_second_ask),
+                TEST(the_asks_of_a_launch_have_tokens_of_their_own),
+                TEST(what_was_left_out_travels_with_a_parked_job),
+                TEST(without_capacity_the_next_try_asks_for_everything),
+                TEST(a_refusal_of_the_whole_fleet),
+                TEST(what_one_pool_cannot_do_another_may),
+                TEST(errors_that_are_of_no_pool_end_the_launch),
+                TEST(a_repeated_fleet_is_looked_at),
+                TEST(each_job_recalls_its_own_machine_of_a_fleet),
+                TEST(other_parameters_for_a_token_find_its_machines),
+                TEST(zones_are_asked_for_once),
+                TEST(a_subnet_that_is_gone_is_told_and_left_out),
+                TEST(zones_that_may_not_be_asked_for_fail_the_launch),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
