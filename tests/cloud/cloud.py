@@ -21,6 +21,7 @@ from typing import Any
 from . import settings
 from .aws import grants
 from .aws.events import EventBus, Poller
+from .aws.fleets import Fleets
 from .aws.function_url import FunctionUrl
 from .aws.lambda_host import Host
 from .aws.policy import Policies
@@ -132,6 +133,7 @@ class Cloud(View):
             self.hooks.table(),
             self.calls,
             lambda line: self.log("aws", line),
+            fleets=Fleets(self.faults, self._zone, self._template_metadata),
         )
         queues, sqs = self.queues, self.client("sqs")
         self.bus = EventBus(
@@ -284,6 +286,19 @@ class Cloud(View):
         filters = [{"Name": "launch-template-name", "Values": [name]}]
         found = self.client("ec2").describe_launch_templates(Filters=filters)["LaunchTemplates"]
         return found[0]["LaunchTemplateId"] if found else ""
+
+    def _zone(self, subnet: str) -> str:
+        filters = [{"Name": "subnet-id", "Values": [subnet]}]
+        found = self.client("ec2").describe_subnets(Filters=filters)["Subnets"]
+        return found[0]["AvailabilityZone"] if found else ""
+
+    def _template_metadata(self, name: str) -> dict[str, str]:
+        """What a launch template says about the metadata of a fleet's machines."""
+        which = "LaunchTemplateId" if name.startswith("lt-") else "LaunchTemplateName"
+        found = self.client("ec2").describe_launch_template_versions(**{which: name})
+        data = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        options = data.get("MetadataOptions", {})
+        return {f"MetadataOptions.{key}": str(value) for key, value in options.items()}
 
     def _instance_tags(self, instance_id: str) -> dict[str, str]:
         filters = [{"Name": "resource-id", "Values": [instance_id]}]

@@ -74,6 +74,11 @@ def run_queued(cloud):
     return queued(cloud, job_message()) == [] and handed_over(cloud) == [1]
 
 
+def run_fleet(cloud):
+    configure(cloud, allocation="price-capacity-optimized")
+    return run_queued(cloud)
+
+
 def recall(cloud):
     return queued(cloud, job_message(), receives=2) == [] and handed_over(cloud) == [1]
 
@@ -259,6 +264,8 @@ NEEDS = [
     ("queued", "ec2:RunInstances", run_queued),
     ("queued", "ec2:CreateTags", run_queued),
     ("queued", "iam:PassRole", run_queued),
+    ("queued", "ec2:CreateFleet", run_fleet),
+    ("queued", "ec2:DescribeSubnets", run_fleet),
     ("queued", "ssm:PutParameter", probe),
     ("queued", "sqs:SendMessage", park),
     ("queued", "sqs:SendMessage", wait_at_limit),

@@ -13,7 +13,7 @@ import re
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from helpers import job_message, queued
+from helpers import configure, job_message, queued
 
 from cloud.aws import template
 
@@ -288,6 +288,24 @@ LAUNCH_RULES = [
 
 @pytest.mark.parametrize("sid", [rule["Sid"] for rule in LAUNCH_RULES])
 def test_a_launch_needs_each_statement_about_it(stage, sid):
+    statements = stage.aws.policies.statements
+    statements["QueuedRole"] = [one for one in statements["QueuedRole"] if one.get("Sid") != sid]
+    assert queued(stage, job_message()) == ["message-1"]
+    assert stage.instances() == []
+
+
+FLEET_RULES = [rule["Sid"] for rule in LAUNCH_RULES] + [
+    statement["Sid"]
+    for statement in RESOURCES["QueuedRole"]["Properties"]["Policies"][0]["PolicyDocument"][
+        "Statement"
+    ]
+    if statement.get("Action") == "ec2:CreateFleet"
+]
+
+
+@pytest.mark.parametrize("sid", [*FLEET_RULES, "TagsAtLaunchOnly"])
+def test_a_fleet_needs_each_statement_about_it(stage, sid):
+    configure(stage, allocation="price-capacity-optimized")
     statements = stage.aws.policies.statements
     statements["QueuedRole"] = [one for one in statements["QueuedRole"] if one.get("Sid") != sid]
     assert queued(stage, job_message()) == ["message-1"]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import fleets
 from .template import Template
 from .wire import Call, Session
 
@@ -212,18 +213,46 @@ class Policies:
         for kind in ("instance", "volume"):
             of_kind = {f"aws:RequestTag/{key}": value for key, value in tags.get(kind, {}).items()}
             yield Need(run, self._arn(kind), lambda of_kind=of_kind: always | of_kind)
-            if of_kind:
-                yield Need(
-                    "ec2:CreateTags",
-                    self._arn(kind),
-                    lambda of_kind=of_kind: of_kind | {"ec2:CreateAction": "RunInstances"},
-                )
+            if of_kind and call.action == "RunInstances":
+                yield self._tagging(kind, of_kind, call.action)
         yield Need(run, self._arn("network-interface"), lambda: always)
         if given.get("Market") == "spot":
             yield Need(run, self._arn("spot-instances-request"), lambda: always)
         yield Need(
             "iam:PassRole", self.runner_role, lambda: {"iam:PassedToService": "ec2.amazonaws.com"}
         )
+
+    def _tagging(self, kind: str, of_kind: dict[str, str], action: str) -> Need:
+        said = of_kind | {"ec2:CreateAction": action}
+        return Need("ec2:CreateTags", self._arn(kind), lambda: said)
+
+    def _fleet(self, call: Call) -> Iterator[Need]:
+        """List what CreateFleet touches, and what EC2 then launches for it.
+
+        Which condition keys EC2 fills in for a fleet itself is not documented for all of them, so
+        a policy gets none but tags here.
+        """
+        create = "ec2:CreateFleet"
+        tags = _tags_at_launch(call.parameters)
+        for kind in ("fleet", "instance", "volume"):
+            of_kind = {f"aws:RequestTag/{key}": value for key, value in tags.get(kind, {}).items()}
+            yield Need(create, self._arn(kind), lambda of_kind=of_kind: of_kind)
+            if of_kind:
+                yield self._tagging(kind, of_kind, "CreateFleet")
+        for kind in ("security-group", "network-interface"):
+            yield Need(create, self._arn(kind))
+        yield Need(create, self._arn("image", account=""))
+        for launch in fleets.needs(call.parameters):
+            template = launch.get("LaunchTemplate.LaunchTemplateId") or self.launch_template_id(
+                str(launch.get("LaunchTemplate.LaunchTemplateName"))
+            )
+            yield Need(
+                create,
+                self._arn("launch-template", template),
+                lambda name=template: self._tags(name),
+            )
+            yield Need(create, self._arn("subnet", str(launch["SubnetId"])))
+            yield from self._launch(Call("ec2", "CreateFleet", launch, call.access_key))
 
     def _tags(self, name: str) -> dict[str, str]:
         found = self.instance_tags(name)
@@ -237,6 +266,9 @@ class Policies:
         action = f"ec2:{call.action}"
         if call.action == "RunInstances":
             yield from self._launch(call)
+            return
+        if call.action == "CreateFleet":
+            yield from self._fleet(call)
             return
         found = call.names("InstanceId") or call.names("ResourceId")
         if call.action.startswith("Describe") or not found:

@@ -20,6 +20,7 @@ from ..faults import Body, Cut, Error, Fault, Faults, Kill, Latency, Partial, Th
 from ..limits import PATIENCE
 from ..serve import Answer, Request, Server
 from . import objects, services, wire
+from .fleets import Fleets
 from .policy import Policies
 from .wire import Call, Session
 
@@ -84,6 +85,7 @@ class Aws:
     log: Callable[[str], None] = print
     settings: dict[str, str] = field(default_factory=lambda: dict(services.SETTINGS))
     quotas: dict[str, float] = field(default_factory=lambda: dict(services.QUOTAS))
+    fleets: Fleets | None = None
 
     def __post_init__(self):
         self._server = Server(self.handle, name="aws")
@@ -187,6 +189,9 @@ class Aws:
         match call.service, call.action:
             case "ec2", "RunInstances":
                 return self.launches.run(call, limit, forward)
+            case "ec2", "CreateFleet" if self.fleets is not None:
+                launched = self.hooks.get(("ec2", "RunInstances"), lambda *_: None)
+                return self.fleets.create(call, forward, launched)
             case "sqs", "SendMessage":
                 return self.messages.send(call, forward)
             case "sqs", "SendMessageBatch":

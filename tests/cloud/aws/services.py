@@ -127,7 +127,7 @@ class Launches:
                 return self._again(call, self._known[token])
             answer = forward(self._granted(call, limit))
             if token and answer is not None and answer.status == 200:
-                launch = _Launch(_fingerprint(call), answer, instance_ids(answer))
+                launch = _Launch(fingerprint(call), answer, instance_ids(answer))
                 self._known[token] = launch
         return answer
 
@@ -155,7 +155,7 @@ class Launches:
         return {**call.parameters, "MinCount": str(count), "MaxCount": str(count)}
 
     def _again(self, call: Call, known: _Launch) -> Answer:
-        if known.fingerprint != _fingerprint(call):
+        if known.fingerprint != fingerprint(call):
             message = "The client token was used before, with other parameters."
             return refuse(call, "IdempotentParameterMismatch", 400, message)
         if known.instances and all(self.is_ended(one) for one in known.instances):
@@ -164,7 +164,8 @@ class Launches:
         return known.answer
 
 
-def _fingerprint(call: Call) -> str:
+def fingerprint(call: Call) -> str:
+    """Tell calls with other parameters apart."""
     return hashlib.sha256(repr(sorted(call.parameters.items())).encode()).hexdigest()
 
 
