@@ -22,6 +22,9 @@ struct ec2_template {
         char image[256];      /* "ami-…", or "resolve:ssm:…"; "" where it names none */
         char profile[256];    /* name or ARN of the instance profile; "" */
         char http_tokens[16]; /* "required": IMDSv2 only; "" */
+        char shutdown[16];    /* "terminate": what a machine's shutdown does to it; "" */
+        char tags_shown[16];  /* "enabled": its metadata has its tags; "" */
+        char hop_limit[8];    /* of the metadata's answers; "" */
         char encrypted[8];    /* "true": volumes are, whatever the image is; "" */
         char key[256];        /* the KMS key of volumes; "" */
 };
@@ -122,3 +125,9 @@ struct http_call *quotas_get(struct aws *aws, const char *service, const char *q
 /* Positive result: the account has no quota of that code. */
 #define QUOTAS_NOT_FOUND 1
 int quotas_get_answer(const struct http_call *call, double *ret_value, struct err *err);
+
+/* A role of the account. It may be nobody's to see. */
+struct http_call *iam_get_role(struct aws *aws, const char *name);
+/* Positive result: there is none of that name. */
+#define IAM_NO_ROLE 1
+int iam_get_role_answer(const struct http_call *call, struct err *err);

@@ -38,6 +38,7 @@ static const struct check {
         {"runner-version", doctor_check_runner},
         {"encryption", doctor_check_encryption},
         {"agent-profile", doctor_check_profile},
+        {"fleets", doctor_check_fleets},
         {"subnets", doctor_check_subnets},
         {"instance-types", doctor_check_types},
         {"spot-quota", doctor_check_quota},

@@ -93,6 +93,9 @@ const struct ec2_image *doctor_image(const struct doctor *doctor, size_t index);
 void doctor_check_profile(struct doctor *doctor, struct finding *finding);
 void doctor_check_subnets(struct doctor *doctor, struct finding *finding);
 
+/* doctor_fleet.c */
+void doctor_check_fleets(struct doctor *doctor, struct finding *finding);
+
 /* doctor_runner.c */
 void doctor_check_runner(struct doctor *doctor, struct finding *finding);
 

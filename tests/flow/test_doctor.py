@@ -19,7 +19,7 @@ NAMES = [
     "aws-credentials", "configuration", "webhook-secret", "github-secret", "github-app",
     "github-permissions", "github-installations", "github-token", "webhook", "deliveries",
     "additional-apps", "enterprise", "launch-templates", "images", "runner-version", "encryption",
-    "agent-profile", "subnets",
+    "agent-profile", "fleets", "subnets",
     "instance-types", "spot-quota", "hand-over",
 ]  # fmt: skip
 
@@ -62,7 +62,7 @@ def test_all_is_well(stage, doctor):
     code, checks = doctor()
     assert (code, bad(checks)) == (0, {})
     skipped = {name for name, check in checks.items() if check["result"] == "skipped"}
-    assert skipped == {"github-token", "additional-apps", "enterprise"}
+    assert skipped == {"github-token", "additional-apps", "enterprise", "fleets"}
     assert "ssm:/scale-agent/config is valid: 1 spec" in checks["configuration"]["text"]
     assert f"octo-org ({INSTALLATION})" in checks["github-installations"]["text"]
     assert checks["deliveries"]["text"] == "the last 1 of 24 hours arrived"
@@ -91,7 +91,7 @@ def test_people_get_a_line_per_check(stage, doctor, run_scaler):
     place = next(n for n, line in enumerate(lines) if "github-permissions" in line)
     assert lines[place].startswith("failed   github-permissions   the App lacks administration:")
     assert lines[place + 1].startswith("         -> GitHub, the App's settings")
-    assert lines[-1] == "16 ok, 1 failed, 4 skipped"
+    assert lines[-1] == "16 ok, 1 failed, 5 skipped"
 
 
 # -- several Apps, and an enterprise ---------------------------------------------------------------
@@ -350,6 +350,30 @@ def test_a_template_without_profile_or_imdsv2(stage, doctor):
     code, checks = doctor()
     assert "has no instance profile" in bad(checks)["agent-profile"]
     assert bad(checks)["agent-profile"].endswith("does not require IMDSv2")
+
+
+def make_role(stage):
+    """Moto names service-linked roles in its own way."""
+    name, nobody = "AWSServiceRoleForEC2Fleet", '{"Version": "2012-10-17", "Statement": []}'
+    stage.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=nobody)
+
+
+def test_a_fleet_needs_a_template_that_says_everything(stage, doctor):
+    configure(stage, allocation="price-capacity-optimized")
+    text = bad(doctor()[1])["fleets"]
+    assert text == "the account has no role AWSServiceRoleForEC2Fleet"
+    make_role(stage)
+    code, checks = doctor()
+    assert (code, checks["fleets"]["text"]) == (0, "linux-x64: price-capacity-optimized")
+    image = stage.client("ec2").register_image(Name="own")["ImageId"]
+    make_template(stage, ImageId=image)
+    configure(stage, stage.config, allocation="capacity-optimized-prioritized")
+    text = bad(doctor()[1])["fleets"]
+    for part in (
+        "InstanceInitiatedShutdownBehavior: terminate", "HttpTokens: required",
+        "InstanceMetadataTags: enabled", "HttpPutResponseHopLimit: 1",
+    ):  # fmt: skip
+        assert part in text
 
 
 def test_an_image_of_another_architecture(stage, doctor):

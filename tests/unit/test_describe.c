@@ -19,7 +19,10 @@ static const char templates[] =
         "<DescribeLaunchTemplateVersionsResponse><requestId>1</requestId><launchTemplateVersionSet>"
         "<item><launchTemplateId>lt-1</launchTemplateId><versionNumber>3</versionNumber>"
         "<launchTemplateData><imageId>ami-1</imageId><iamInstanceProfile><arn>arn:p</arn>"
-        "</iamInstanceProfile><metadataOptions><httpTokens>required</httpTokens></metadataOptions>"
+        "</iamInstanceProfile><metadataOptions><httpTokens>required</httpTokens>"
+        "<instanceMetadataTags>enabled</instanceMetadataTags><httpPutResponseHopLimit>1"
+        "</httpPutResponseHopLimit></metadataOptions><instanceInitiatedShutdownBehavior>terminate"
+        "</instanceInitiatedShutdownBehavior>"
         "<blockDeviceMappingSet><item><imageId>no</imageId><ebs><encrypted>true</encrypted>"
         "<kmsKeyId>arn:k</kmsKeyId></ebs></item></blockDeviceMappingSet>"
         "</launchTemplateData></item></launchTemplateVersionSet>"
@@ -70,6 +73,29 @@ static void a_launch_template_is_read(void **state)
         assert_string_equal(template.key, "arn:k");
         assert_string_equal(template.profile, "arn:p");
         assert_string_equal(template.http_tokens, "required");
+        assert_string_equal(template.tags_shown, "enabled");
+        assert_string_equal(template.hop_limit, "1");
+        assert_string_equal(template.shutdown, "terminate");
+}
+
+static void a_role_is_there_or_not(void **state)
+{
+        _cleanup_(http_call_freep) struct http_call *call = iam_get_role(*state, "Role");
+        struct err err;
+
+        assert_string_equal(buf_string(&call->url), "https://iam.amazonaws.com/");
+        assert_string_equal(call->sign_scope, "aws:amz:us-east-1:iam");
+        assert_string_equal(
+                buf_string(&call->body), "Action=GetRole&Version=2010-05-08&RoleName=Role");
+        answer(call, 200, "<GetRoleResponse/>");
+        assert_int_equal(iam_get_role_answer(call, &err), 0);
+        answer(call, 404,
+                "<ErrorResponse><Error><Code>NoSuchEntity</Code></Error></ErrorResponse>");
+        assert_int_equal(iam_get_role_answer(call, &err), IAM_NO_ROLE);
+        answer(call, 403,
+                "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>");
+        assert_int_equal(iam_get_role_answer(call, &err), -EACCES);
+        assert_contains(err.text, "allow iam:GetRole");
 }
 
 static void a_template_that_is_missing_is_no_failure(void **state)
@@ -180,6 +206,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_launch_template_is_read),
+                cmocka_unit_test(a_role_is_there_or_not),
                 cmocka_unit_test(a_template_that_is_missing_is_no_failure),
                 cmocka_unit_test(lists_are_read_and_items_within_items_are_not),
                 cmocka_unit_test(cut_lists_are_refused),
