@@ -211,8 +211,8 @@ sim-bite: ## whether the simulation fails without each rule of the scaler; some 
 bursts: $(bin)/sim ## many jobs at once against the limits of GitHub and AWS; BURST=N one of the table
 	$(q)$(bin)/sim --burst$(if $(BURST),=$(BURST))
 
-limits: $(bin)/sim ## many jobs at once against limits of machines
-	$(q)$(bin)/sim --limits
+limits: $(bin)/sim ## many jobs at once against limits of machines; LIMITS=N worlds a run
+	$(q)$(bin)/sim --limits$(if $(LIMITS),=$(LIMITS))
 
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
 $(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)

@@ -80,11 +80,12 @@ static void ignore_doubles(struct queued *queued)
 
 /* -- grouping and launching -- */
 
-/* Whether the jobs of a launch must be of one repository, by whose tag their machines count. Those
- * of an organization's runners may be of several. */
-static bool is_of_one_repository(const struct config *config, const struct config_spec *spec)
+/* Whether the jobs of a launch in SCOPE must be of one repository, by whose tag their machines
+ * count. Those of runners that are an organization's or enterprise's may be of several. */
+static bool is_of_one_repository(const struct config *config, const char *scope)
 {
-        return !spec->organization || config->max_machines_per_repository > 0;
+        return strncmp(scope, "repos/", strlen("repos/")) == 0 ||
+               config->max_machines_per_repository > 0;
 }
 
 /* Whether LAUNCH leaves out the same pools as the message of JOB. */
@@ -154,7 +155,7 @@ static struct launch *launch_for(
                 .spec = spec,
                 .instance_type = job->instance_type,
                 .installation = job->installation,
-                .repository = is_of_one_repository(queued->config, spec) ? job->repository : NULL,
+                .repository = is_of_one_repository(queued->config, scope) ? job->repository : NULL,
                 .offer = (size_t)job->offer,
                 .left_out = pool_set_parse(job->left_out),
                 .jobs = mem_alloc(queued->n_items * sizeof(struct job *)),

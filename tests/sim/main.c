@@ -8,7 +8,7 @@
  *      sim --seeds N --stop                           no further than to the first that fails
  *      sim --agent job|idle|spot|refused              what the model of the agent calls
  *      sim --seed N [--faults LIST]                   one, with its story
- *      sim --limits                                   many jobs against limits of machines
+ *      sim --limits[=N]                               many jobs against limits of machines
  *      sim --burst[=N]                                bursts without faults, against limits
  */
 
@@ -158,7 +158,7 @@ int main(int argc, char *argv[])
                 if (option == 'b')
                         return bursts(optarg ? atoi(optarg) : 0, optarg != NULL);
                 else if (option == 'l')
-                        return limited_runs(optarg != NULL);
+                        return limited_runs(optarg ? (unsigned)atoi(optarg) : 5);
                 else if (!read_option(option, &choice, &first, &n_seeds))
                         return usage();
         if (choice.story)

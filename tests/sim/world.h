@@ -442,8 +442,9 @@ const char *limited_name(unsigned number);
 const char *limited_repository(const struct world *world);
 /* Machines that live: of a spec, or for a repository (NULL: of any). */
 unsigned limited_living(const struct world *world, const char *spec, const char *repository);
-/* Runs many jobs against limits, and prints how long they waited: 0 if all goals are met. */
-int limited_runs(bool tells);
+/* Runs many jobs against limits, each run in N_SEEDS worlds, and prints how long they waited: 0 if
+ * all goals are met. */
+int limited_runs(unsigned n_seeds);
 
 /* -- world.c -- */
 
