@@ -19,8 +19,7 @@ from .runs import Peer, Run
 
 MS = 1000.0  # the peer counts microseconds
 BATCH = 10
-QUIET_MS = (5_000, 45_000)  # how long after its start an agent is looked at: twice
-CALLS_BEFORE = 5  # of the metadata service
+QUIET_MS = (5_000, 45_000)  # after its start, the time in which an agent is looked at
 
 
 @dataclass
@@ -117,8 +116,8 @@ def agent(bench: Bench) -> Iterator[Figure]:
             peak.append(run.peak_kib / 1024)
     wakes, busy, busy_own = [], [], []
     for _ in bench.runs(2):
-        early, late = (run_agent(bench, folder, service, 0, settle_ms=ms) for ms in QUIET_MS)
-        wakes.append(a_minute(early, late))
+        late = run_agent(bench, folder, service, 0, settle_ms=QUIET_MS[1], quiet_ms=QUIET_MS[0])
+        wakes.append(a_minute(late.waits))
         busy.append(late.present_kib / 1024)
         busy_own.append(late.own_kib / 1024)
     runs = f"{len(at_once)} runs"
@@ -150,18 +149,16 @@ def waiting(bench: Bench) -> Iterator[Figure]:
     config = bench.peer.folder / "agent.json"
     wakes, asked, present = [], [], []
     for _ in bench.runs(2):
-        early, late = (
-            bench.peer.run(
-                [bench.agent, "--config", str(config), "--no-shutdown"],
-                folder,
-                until="credentials",
-                settle_ms=ms,
-            )
-            for ms in QUIET_MS
+        late = bench.peer.run(
+            [bench.agent, "--config", str(config), "--no-shutdown"],
+            folder,
+            until="credentials",
+            settle_ms=QUIET_MS[1],
+            quiet_ms=QUIET_MS[0],
         )
-        wakes.append(a_minute(early, late))
-        questions = [len(run.calls) - CALLS_BEFORE for run in (early, late)]
-        asked.append((questions[1] - questions[0]) * 60_000 / (QUIET_MS[1] - QUIET_MS[0]))
+        wakes.append(a_minute(late.waits))
+        begin = late.first("credentials").received + QUIET_MS[0] * MS
+        asked.append(a_minute(sum(call.received > begin for call in late.calls)))
         present.append(late.present_kib / 1024)
     each = f"{len(wakes)} runs of {QUIET_MS[1] / 1000:g} s"
     yield Figure("agent waiting: questions a minute", "", asked, f"{each}, from SSM")
@@ -169,9 +166,9 @@ def waiting(bench: Bench) -> Iterator[Figure]:
     yield Figure("agent waiting: memory (VmRSS)", "MiB", present, each, 5)
 
 
-def a_minute(early: Run, late: Run) -> float:
-    """Return how often a process woke up a minute, between the ends of two runs."""
-    return (late.switches - early.switches) * 60_000 / (QUIET_MS[1] - QUIET_MS[0])
+def a_minute(number: int) -> float:
+    """Return how often that is a minute, of what was counted."""
+    return number * 60_000 / (QUIET_MS[1] - QUIET_MS[0])
 
 
 def system_calls(bench: Bench, folder: Path, service: RunnerService) -> float:
@@ -197,6 +194,7 @@ def run_agent(
     service: RunnerService,
     latency: int,
     settle_ms: int = 300,
+    quiet_ms: int = 0,
     before: list[str] | None = None,
 ) -> Run:
     """Run one agent until its runner has a job and the agent has reported it."""
@@ -215,6 +213,7 @@ def run_agent(
         until="runner",
         signals=signals,
         settle_ms=settle_ms + 4 * latency,
+        quiet_ms=quiet_ms,
         latency_ms=latency,
     )
 

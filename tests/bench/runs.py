@@ -34,7 +34,7 @@ class Run:
     peak_kib: int = 0
     present_kib: int = 0
     own_kib: int = 0
-    switches: int = 0  # how often it has waited
+    waits: int = 0  # how often it has waited
 
     def named(self, name: str) -> list[Call]:
         """Return the calls of one kind, in the order of their arrival."""
@@ -104,6 +104,6 @@ def read(text: str) -> Run:
             run.exited = int(words[1])
         elif kind == "memory":
             run.peak_kib, run.present_kib, run.own_kib = (int(word) for word in words)
-        elif kind == "switches":
-            run.switches = int(words[0])
+        elif kind == "waits":
+            run.waits = int(words[0])
     return run

@@ -48,27 +48,45 @@ void child_print_end(struct child *child)
                 usage.ru_maxrss);
 }
 
-void child_print_memory(const struct child *child)
+/* Of /proc/PID/status. */
+struct status {
+        long peak;
+        long present;
+        long own;
+        long waits;
+};
+
+static struct status read_status(const struct child *child)
 {
+        struct status found = {0};
         char path[64];
         char line[256];
-        long peak = 0;
-        long present = 0;
-        long own = 0;
-        long switches = 0;
         FILE *status;
 
         snprintf(path, sizeof(path), "/proc/%d/status", child->pid);
         status = fopen(path, "re");
         must(status, path);
         while (fgets(line, sizeof(line), status)) {
-                sscanf(line, "VmHWM: %ld", &peak);
-                sscanf(line, "VmRSS: %ld", &present);
-                sscanf(line, "RssAnon: %ld", &own);
-                sscanf(line, "voluntary_ctxt_switches: %ld", &switches);
+                sscanf(line, "VmHWM: %ld", &found.peak);
+                sscanf(line, "VmRSS: %ld", &found.present);
+                sscanf(line, "RssAnon: %ld", &found.own);
+                sscanf(line, "voluntary_ctxt_switches: %ld", &found.waits);
         }
         fclose(status);
-        printf("memory %ld %ld %ld\nswitches %ld\n", peak, present, own, switches);
+        return found;
+}
+
+void child_count_waits(struct child *child)
+{
+        child->waits = read_status(child).waits;
+}
+
+void child_print_memory(const struct child *child)
+{
+        struct status found = read_status(child);
+
+        printf("memory %ld %ld %ld\nwaits %ld\n", found.peak, found.present, found.own,
+                found.waits - child->waits);
 }
 
 void child_kill(struct child *child)

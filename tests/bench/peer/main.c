@@ -6,7 +6,8 @@
  *      call NAME RECEIVED ANSWERED CPU
  *      exited STATUS AT                     only if the program ended by itself
  *      memory PEAK_KIB PRESENT_KIB OWN_KIB  OWN: backed by no file
- *      switches NUMBER                      how often the program has waited
+ *      waits NUMBER                         how often the program has waited (--quiet-ms: since
+ * then)
  *
  * The peer is written in C so that its own time hardly counts; all decisions are made in Python
  * (runs.py, figures.py).
@@ -85,6 +86,7 @@ static char **parse_options(int argc, char *argv[], struct options *options)
                 {"latency", required_argument, NULL, 'c'},
                 {"latency-ms", required_argument, NULL, 'l'},
                 {"log", required_argument, NULL, 't'},
+                {"quiet-ms", required_argument, NULL, 'q'},
                 {"settle-ms", required_argument, NULL, 's'},
                 {"signals", required_argument, NULL, 't'},
                 {"tls", required_argument, NULL, 't'},
@@ -103,6 +105,8 @@ static char **parse_options(int argc, char *argv[], struct options *options)
                         set_latencies(options, optarg);
                 else if (c == 'l')
                         options->latency_ns = strtol(optarg, NULL, 10) * 1000000;
+                else if (c == 'q')
+                        options->quiet_ns = strtol(optarg, NULL, 10) * 1000000;
                 else if (c == 's')
                         options->settle_ns = strtol(optarg, NULL, 10) * 1000000;
                 else

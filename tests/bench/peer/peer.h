@@ -31,6 +31,7 @@ struct options {
         } latencies[LATENCIES_MAX]; /* of calls that take another time */
         size_t n_latencies;
         int64_t settle_ns; /* from the end until memory is read */
+        int64_t quiet_ns;  /* from the end until waits are counted */
 };
 
 /* Ends the program unless GOOD, with WHAT and errno as the explanation. */
@@ -77,11 +78,14 @@ struct child {
         int fd; /* readable when it has ended */
         clockid_t cpu;
         int64_t begun_ns;
+        long waits; /* that are not counted */
 };
 
 void child_start(struct child *child, const char *log, char *command[]);
 /* Collects a program that has ended by itself. */
 void child_print_end(struct child *child);
+/* From now on, how often it waits is counted. */
+void child_count_waits(struct child *child);
 void child_print_memory(const struct child *child);
 void child_kill(struct child *child);
 

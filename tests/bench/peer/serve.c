@@ -293,6 +293,19 @@ static void on_event(unsigned source, const struct options *options, struct chil
                 on_bytes(&connections[source], options, child);
 }
 
+/* Begins to count waits when it is time; until then, returns when that is. */
+static int64_t count_from(const struct options *options, struct child *child, int64_t now)
+{
+        int64_t quiet = end_ns - options->settle_ns + options->quiet_ns;
+
+        if (options->quiet_ns == 0 || end_ns == 0 || child->waits > 0)
+                return 0;
+        if (now < quiet)
+                return quiet;
+        child_count_waits(child);
+        return 0;
+}
+
 void serve(const struct options *options, struct child *child)
 {
         struct epoll_event events[CONNECTIONS_MAX];
@@ -301,7 +314,9 @@ void serve(const struct options *options, struct child *child)
         while (child->pid > 0) {
                 int64_t next = send_due(child->begun_ns + LIMIT_NS);
                 int64_t now = now_ns(CLOCK_MONOTONIC);
-                int64_t left = next > now ? next - now : 0;
+                int64_t quiet = count_from(options, child, now);
+                int64_t until = quiet > 0 && quiet < next ? quiet : next;
+                int64_t left = until > now ? until - now : 0;
                 struct timespec timeout = {left / NSEC_PER_SEC, left % NSEC_PER_SEC};
                 int n;
 
