@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/json.h"
+#include "base/json_arena.h"
 #include "cli/cli.h"
 #include "commands/commands.h"
 #include "handler.h"

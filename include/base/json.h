@@ -29,14 +29,6 @@
 int json_parse(
         const char *bytes, size_t size, const char *what, cJSON **ret_value, struct err *err);
 
-/*
- * From now on, what is parsed is put into one piece of memory, which is used anew once all that is
- * in it has been deleted: at most JSON_ARENA_SIZE bytes, and what has no room there is allocated as
- * ever. For programs that parse and delete one document after the other, in one thread.
- */
-void json_use_arena(void);
-#define JSON_ARENA_SIZE (1024 * 1024)
-
 /* The member at PATH, or NULL. Borrowed. */
 const cJSON *json_get(const cJSON *object, const char *path);
 

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_arena.h"
 #include "base/utf8.h"
-#include "json_arena.h"
 
 /* Whether a string holds the escape \u0000, at which cJSON would cut it off. */
 static bool has_escaped_nul(const char *bytes, size_t size)

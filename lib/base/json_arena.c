@@ -5,15 +5,13 @@
  * of the work. Here an allocation adds to an offset, and freeing subtracts from a count.
  */
 
-#include "json_arena.h"
+#include "base/json_arena.h"
 
 #include <cjson/cJSON.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-#include "base/json.h"
 
 static struct {
         alignas(max_align_t) unsigned char bytes[JSON_ARENA_SIZE];

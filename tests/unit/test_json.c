@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/json_arena.h"
 #include "base/utf8.h"
 #include "unit.h"
 
