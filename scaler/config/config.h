@@ -123,6 +123,10 @@ char *config_schema(void);
 bool config_spec_reruns(const struct config_spec *spec);
 bool config_spec_reruns_on_demand(const struct config_spec *spec);
 
+/* Whether TEXT is a value of `allocation`, or looks like the id of a subnet. */
+bool config_is_allocation(const char *text);
+bool config_is_subnet(const char *text);
+
 /* Whether EC2 chooses among the types and subnets of SPEC, by a fleet. */
 bool config_spec_uses_fleet(const struct config_spec *spec);
 

@@ -57,7 +57,7 @@ static bool is_repository_or_all(const char *text)
         return (name && strcmp(name, "*") == 0) || config_is_repository(text);
 }
 
-static bool is_subnet(const char *text)
+bool config_is_subnet(const char *text)
 {
         return strncmp(text, "subnet-", 7) == 0 && text[7] && is_made_of(text + 7, HEX);
 }
@@ -82,7 +82,7 @@ static bool is_rerun(const char *text)
                strcmp(text, CONFIG_RERUN_ON_DEMAND) == 0 || strcmp(text, CONFIG_RERUN_NEVER) == 0;
 }
 
-static bool is_allocation(const char *text)
+bool config_is_allocation(const char *text)
 {
         return strcmp(text, CONFIG_ALLOCATION_LADDER) == 0 ||
                strcmp(text, CONFIG_ALLOCATION_PRICE) == 0 ||
@@ -167,7 +167,7 @@ const struct config_format config_format_launch_template_version = {
 };
 
 const struct config_format config_format_subnet = {
-        .is_valid = is_subnet,
+        .is_valid = config_is_subnet,
         .pattern = "^subnet-[0-9a-f]+$",
         .example = "subnet-0123456789abcdef0",
 };
@@ -178,7 +178,7 @@ const struct config_format config_format_rerun = {
 };
 
 const struct config_format config_format_allocation = {
-        .is_valid = is_allocation,
+        .is_valid = config_is_allocation,
         .pattern = "^(ladder|price-capacity-optimized|capacity-optimized-prioritized)$",
 };
 

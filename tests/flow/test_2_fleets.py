@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from crashes import killer
 from helpers import (
@@ -64,7 +62,9 @@ def names(cloud):
 def test_a_batch_is_one_fleet_over_the_ladder_and_the_subnets(cloud, run_scaler):
     assert queued(cloud, *jobs(7)) == []
     (call,) = fleets(cloud)
-    order = list(itertools.product(ladder(run_scaler), cloud.stack.subnets))
+    subnets = ["--subnets", ",".join(cloud.stack.subnets)]
+    printed = run_scaler("ladder", "m7i.large", "--allocation", PRICE, *subnets).stdout
+    order = [tuple(line.split()) for line in printed.splitlines()]
     assert asked(call) == ("spot", order)
     assert call.parameters["SpotOptions.AllocationStrategy"] == PRICE
     assert cloud.calls.of("ec2", "RunInstances") == []

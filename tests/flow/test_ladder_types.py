@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The types on the ladders exist: `scaler ladder` held against EC2's own service model."""
 
+import json
 import os
 import re
 import subprocess
@@ -42,9 +43,13 @@ def sizes(family: str) -> list[str]:
 
 
 @cache
-def run(name: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [SCALER, "ladder", name], capture_output=True, text=True, timeout=PATIENCE, check=False
+        [SCALER, "ladder", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
 
@@ -132,6 +137,20 @@ def test_what_is_no_type_is_refused(arguments: list[str], words: str):
     )
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr
+
+
+def test_what_a_fleet_is_asked_for():
+    given = ("c8g.24xlarge", "--subnets", "subnet-1,subnet-2")
+    types = ["c8g.24xlarge", "c8g.48xlarge"]
+    lines = [f"{kind} {subnet}" for kind in types for subnet in ("subnet-1", "subnet-2")]
+    assert run(*given).stdout.splitlines() == lines
+    assert run(*given, "--allocation=price-capacity-optimized").stdout.splitlines() == lines
+    found = run(*given, "--allocation=capacity-optimized-prioritized").stdout.splitlines()
+    assert found == [f"{n // 2} {line}" for n, line in enumerate(lines)]
+    found = json.loads(run(*given, "--allocation=ladder", "--json").stdout)
+    assert (found["allocation"], found["ladder"]) == ("ladder", types)
+    assert [f"{pool['instance_type']} {pool['subnet']}" for pool in found["pools"]] == lines
+    assert run("c8g.24xlarge", "--allocation", "ladder").stdout.split() == types
 
 
 def test_help():
