@@ -15,13 +15,6 @@
 #define SHOWN_MS HOUR
 #define XML_MAX (4UL * 1024 * 1024)
 
-static void copy_value(const char *form, const char *name, char *to, size_t size)
-{
-        _cleanup_free_ char *value = form_value(form, name);
-
-        snprintf(to, size, "%s", value ? value : "");
-}
-
 /* -- answers -- */
 
 static const char *state_of(const struct machine *machine)
@@ -127,7 +120,7 @@ static void add_tags(struct machine *machine, const char *form, const char *pref
 }
 
 /* Capacity comes in waves: each offer has a few instances in each quarter of an hour. */
-static unsigned capacity(struct world *world, const char *type, const char *subnet, bool spot)
+unsigned ec2_capacity(struct world *world, const char *type, const char *subnet, bool spot)
 {
         uint32_t mix =
                 (uint32_t)world->seed + (uint32_t)(world->now_ms / (10 * MINUTE)) * 31 + spot;
@@ -168,28 +161,27 @@ static void launch_again(
                 answer_launch(world, first->token, answer);
 }
 
-static void launch_one(
-        struct world *world, const char *form, const char *token, bool spot, unsigned index)
+struct machine *ec2_launch(struct world *world, const char *form, const char *type,
+        const char *subnet, const char *tags, bool spot, unsigned index)
 {
         struct machine *machine = machine_new(world);
         int64_t late = fault_strikes(world, FAULT_LATE, 30) ? world_between(world, 0, MINUTE) : 0;
 
-        snprintf(machine->token, sizeof(machine->token), "%s", token);
-        copy_value(form, "InstanceType", machine->type, sizeof(machine->type));
-        copy_value(form, "SubnetId", machine->subnet, sizeof(machine->subnet));
+        snprintf(machine->type, sizeof(machine->type), "%s", type);
+        snprintf(machine->subnet, sizeof(machine->subnet), "%s", subnet);
         machine->form = mem_string(form);
         machine->spot = spot;
         machine->index = index;
         machine->visible_ms = world->now_ms + late;
-        add_tags(machine, form, "TagSpecification.1.");
+        add_tags(machine, form, tags);
         world->ran_instances++;
         world_tell(world, "EC2: %s, %s in %s, %s, launches %s", machine->id, machine->type,
                 machine->subnet, spot ? "spot" : "on demand",
                 machine_tag(machine, "scale-agent:launches"));
         invariant_launch(world, machine->type);
-        invariant_name(machine);
         invariant_limits(world);
         machine_launched(machine);
+        return machine;
 }
 
 static void run_instances(struct world *world, const char *form, struct answer *answer)
@@ -211,15 +203,20 @@ static void run_instances(struct world *world, const char *form, struct answer *
                 launch_again(world, first, form, answer);
                 return;
         }
-        count = capacity(world, type, subnet, spot);
+        count = ec2_capacity(world, type, subnet, spot);
         if (count > (unsigned)atoi(most))
                 count = (unsigned)atoi(most);
         if (count == 0 || count < (unsigned)atoi(least)) {
                 answer_ec2_error(answer, 500, "InsufficientInstanceCapacity");
                 return;
         }
-        for (unsigned i = 0; i < count; i++)
-                launch_one(world, form, token, spot, i);
+        for (unsigned i = 0; i < count; i++) {
+                struct machine *machine =
+                        ec2_launch(world, form, type, subnet, "TagSpecification.1.", spot, i);
+
+                snprintf(machine->token, sizeof(machine->token), "%s", token);
+                invariant_name(machine);
+        }
         answer_launch(world, token, answer);
 }
 
@@ -352,6 +349,8 @@ void ec2_serve(struct world *world, const char *form, struct answer *answer)
                 void (*serve)(struct world *world, const char *form, struct answer *answer);
         } actions[] = {
                 {"RunInstances", run_instances},
+                {"CreateFleet", fleet_create},
+                {"DescribeSubnets", fleet_describe_subnets},
                 {"DescribeInstances", describe_instances},
                 {"TerminateInstances", terminate_instances},
                 {"CreateTags", create_tags},

@@ -61,13 +61,30 @@ void invariant_launch(struct world *world, const char *type)
         world_violate(world, "(g) type %s is of no spec", type);
 }
 
-/* The launch that MACHINE is for: the name in its tag, between slashes, that its index counts. */
+/* Its number among the machines of its launch. In a fleet EC2 counts anew in each pool, so there
+ * it is the order of ids. */
+static unsigned number_of(const struct machine *machine)
+{
+        const struct world *world = machine->world;
+        unsigned number = 0;
+
+        if (!machine->fleet[0])
+                return machine->index;
+        for (size_t i = 0; i < world->n_machines; i++)
+                number += strcmp(world->machines[i]->fleet, machine->fleet) == 0 &&
+                          strcmp(world->machines[i]->id, machine->id) < 0;
+        return number;
+}
+
+/* The launch that MACHINE is for: the name in its tag, between slashes, that its number counts. */
 static const char *name_of(const struct machine *machine, size_t *ret_size)
 {
-        const char *names = machine_tag(machine, "scale-agent:launches");
+        const char *tag = machine_tag(machine, "scale-agent:launches");
+        const char *names = tag ? strchr(tag, '/') : NULL;
+        unsigned number = number_of(machine);
 
-        for (unsigned i = 0; names && i <= machine->index; i++)
-                names = i < machine->index ? strchr(names + 1, '/') : names + 1;
+        for (unsigned i = 0; names && i <= number; i++)
+                names = i < number ? strchr(names + 1, '/') : names + 1;
         *ret_size = names ? strcspn(names, "/") : 0;
         return names;
 }

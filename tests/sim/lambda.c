@@ -137,7 +137,11 @@ void lambda_configure(struct world *world)
         _cleanup_free_ char *each =
                 member("max_machines_per_repository", world->most_of_repository);
         _cleanup_free_ char *both = mem_format("%s%s", all, each);
-        _cleanup_free_ char *spec = member("max_machines", world->most_of_spec);
+        _cleanup_free_ char *most = member("max_machines", world->most_of_spec);
+        _cleanup_free_ char *spec = mem_format("%s%s", most,
+                !fleet_is_on(world)    ? ""
+                : world->seed % 5 == 0 ? ",\"allocation\":\"capacity-optimized-prioritized\""
+                                       : ",\"allocation\":\"price-capacity-optimized\"");
         _cleanup_free_ char *text = mem_format(CONFIG, world->lambda->in_s3 ? "s3" : "ssm", both,
                 apps_has_second(world) ? ",\"additional_apps\":[2]" : "", spec);
 
@@ -275,6 +279,7 @@ static void run_handler(void *userdata)
         struct err err;
 
         scaler_begin_event(scaler, event.deadline_ms);
+        scaler_note_account(scaler, "arn:aws:lambda:" REGION ":" ACCOUNT ":function:x");
         run->result = function->handle ? function->handle(scaler, &event, &run->answer, &err)
                                        : batch_run(scaler, function->handle_batch, &event,
                                                  &run->answer, &err);

@@ -246,7 +246,8 @@ struct machine {
         char type[32];
         char subnet[32];
         char token[80];
-        char *form; /* the whole RunInstances, which a client token stands for */
+        char fleet[80]; /* the client token of its fleet; "": of none */
+        char *form;     /* the whole RunInstances or CreateFleet, which a client token stands for */
         bool spot;
         unsigned index; /* AmiLaunchIndex */
         struct tag *tags;
@@ -530,6 +531,16 @@ void world_violate(struct world *world, const char *format, ...)
 void world_tell_log(struct world *world, const char *who);
 
 /* -- invariants.c -- */
+
+/* fleet.c: fleets of EC2, in the worlds that have them. */
+bool fleet_is_on(const struct world *world);
+void fleet_create(struct world *world, const char *form, struct answer *answer);
+void fleet_describe_subnets(struct world *world, const char *form, struct answer *answer);
+/* How many machines such an offer has now. */
+unsigned ec2_capacity(struct world *world, const char *type, const char *subnet, bool spot);
+/* A new machine; TAGS is what the names of its tags in FORM begin with. */
+struct machine *ec2_launch(struct world *world, const char *form, const char *type,
+        const char *subnet, const char *tags, bool spot, unsigned index);
 
 void invariant_launch(struct world *world, const char *type);
 void invariant_message(struct world *world, const char *to, const char *body);
