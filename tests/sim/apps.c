@@ -11,7 +11,8 @@
 
 #include "world.h"
 
-#define SECOND_MARK TOKEN_MARK "2"
+/* No number begins so, and the tokens of the first App are numbers. */
+#define SECOND_MARK TOKEN_MARK "b"
 #define SECOND_INSTALLATION "4712"
 
 enum state { WORKS, SUSPENDED, REMOVED };
