@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The two halves of `register`: register.c registers, and register_settle.c decides what becomes of
- * each message once all of that has ended.
+ * The parts of `register`: register.c reads messages and asks, register_pace.c registers, and
+ * register_settle.c decides what becomes of each message once all of that has ended.
  */
 
 #include <stdbool.h>
@@ -59,6 +59,13 @@ void registering_job_fail(struct registering *registering, struct registering_jo
 /* Parks the job of ITEM. */
 void registering_job_park(struct registering *registering, struct registering_job *item,
         const struct parking *parking);
+
+/* Before the first call to GitHub, and after the last one. */
+void register_begin_budgets(struct registering *registering);
+void register_end_budgets(struct registering *registering);
+
+/* Registers what has a spec, at the pace that the limits allow. */
+void register_items(struct registering *registering);
 
 void settle_registrations(struct registering *registering);
 
