@@ -178,32 +178,81 @@ static char *url_of_arn(const char *arn)
         return mem_format("https://sqs.%s.%s/%s/%s", region, aws_domain(region), account, name);
 }
 
-/* A failed message would stay hidden for the queue's whole visibility timeout, which is meant for
- * functions that hang. This one has ended, so its message comes again after 15 s, 60 s, 240 s, or
- * when its handler says. */
-static void set_visibility_timeout(struct scaler *scaler, const struct record *record)
+static unsigned seconds_hidden(const struct record *record)
 {
-        _cleanup_free_ char *url = url_of_arn(record->source);
-        _cleanup_(http_call_freep) struct http_call *call = NULL;
         unsigned seconds = RETRY_FIRST_SECONDS;
-        struct aws *aws;
-        struct err err;
-        int r;
 
-        if (!url || !record->receipt)
-                return;
+        if (record->hidden_seconds > 0)
+                return (unsigned)record->hidden_seconds;
         for (int64_t i = 1; i < record->receive_count && seconds < RETRY_MAX_SECONDS; i++)
                 seconds *= 4;
-        if (record->hidden_seconds > 0)
-                seconds = (unsigned)record->hidden_seconds;
-        r = scaler_aws(scaler, &aws, &err);
-        if (r == 0) {
-                call = scaler_call(scaler, sqs_hide_message(aws, url, record->receipt, seconds));
-                r = sqs_hide_message_answer(call, &err);
+        return seconds;
+}
+
+static int hide_one(struct scaler *scaler, struct aws *aws, const char *url,
+        struct sqs_hidden *message, struct err *err)
+{
+        _cleanup_(http_call_freep) struct http_call *call =
+                scaler_call(scaler, sqs_hide_message(aws, url, message->receipt, message->seconds));
+
+        return sqs_hide_message_answer(call, err);
+}
+
+/* What SQS did not do for some of many is tried once more for each of them. */
+static int hide_messages(struct scaler *scaler, struct aws *aws, const char *url,
+        struct sqs_hidden *messages, size_t n_messages, struct err *err)
+{
+        struct err first = {0};
+        int result = 0;
+
+        if (n_messages > 1) {
+                _cleanup_(http_call_freep) struct http_call *call =
+                        scaler_call(scaler, sqs_hide_messages(aws, url, messages, n_messages));
+                int r = sqs_hide_messages_answer(call, messages, n_messages, err);
+
+                if (r < 0)
+                        return r;
         }
-        if (r < 0)
-                log_warning(&scaler->log, "message comes again only after its visibility timeout",
-                        LOG_TEXT("message_id", record->message_id), LOG_TEXT("error", err.text));
+        for (size_t i = 0; i < n_messages; i++) {
+                int r = messages[i].done ? 0 : hide_one(scaler, aws, url, &messages[i], err);
+
+                if (r < 0 && result == 0) {
+                        result = r;
+                        first = *err;
+                }
+        }
+        *err = first;
+        return result;
+}
+
+/* A failed message would stay hidden for the queue's whole visibility timeout, which is meant for
+ * functions that hang. This one has ended, so its message comes again after 15 s, 60 s, 240 s, or
+ * when its handler says. All messages of a batch are of one queue. */
+static void set_visibility_timeouts(
+        struct scaler *scaler, const struct record *const *records, size_t n_records)
+{
+        for (size_t i = 0; i < n_records; i += SQS_BATCH_MAX) {
+                size_t n = n_records - i < SQS_BATCH_MAX ? n_records - i : SQS_BATCH_MAX;
+                _cleanup_free_ char *url = url_of_arn(records[i]->source);
+                struct sqs_hidden messages[SQS_BATCH_MAX];
+                struct aws *aws;
+                struct err err;
+                int r;
+
+                if (!url)
+                        return;
+                for (size_t j = 0; j < n; j++)
+                        messages[j] = (struct sqs_hidden){
+                                records[i + j]->receipt, seconds_hidden(records[i + j]), false};
+                r = scaler_aws(scaler, &aws, &err);
+                if (r == 0)
+                        r = hide_messages(scaler, aws, url, messages, n, &err);
+                if (r < 0)
+                        log_warning(&scaler->log,
+                                "message comes again only after its visibility timeout",
+                                LOG_TEXT("message_id", records[i]->message_id),
+                                LOG_NUMBER("of_messages", (int64_t)n), LOG_TEXT("error", err.text));
+        }
 }
 
 static void add_failure(cJSON *failures, const struct record *record)
@@ -219,7 +268,10 @@ static void write_answer(struct scaler *scaler, const struct batch *batch, struc
 {
         _cleanup_json_ cJSON *object = cJSON_CreateObject();
         cJSON *failures = cJSON_AddArrayToObject(object, "batchItemFailures");
+        _cleanup_free_ const struct record **again =
+                mem_alloc((batch->n_records + 1) * sizeof(*again));
         _cleanup_free_ char *text = NULL;
+        size_t n_again = 0;
         struct err err;
 
         for (size_t i = 0; i < batch->n_records; i++) {
@@ -234,9 +286,11 @@ static void write_answer(struct scaler *scaler, const struct batch *batch, struc
                                 LOG_TEXT("message_id", record->message_id),
                                 LOG_TEXT("error", err.text));
                 }
-                set_visibility_timeout(scaler, record);
+                if (record->receipt)
+                        again[n_again++] = record;
                 add_failure(failures, record);
         }
+        set_visibility_timeouts(scaler, again, n_again);
         text = json_print(object);
         buf_add_string(answer, text);
 }

@@ -6,6 +6,7 @@
  * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,6 +66,19 @@ int sqs_delete_message_answer(const struct http_call *call, struct err *err);
 struct http_call *sqs_hide_message(
         struct aws *aws, const char *queue_url, const char *receipt, unsigned seconds);
 int sqs_hide_message_answer(const struct http_call *call, struct err *err);
+
+/* The same for up to SQS_BATCH_MAX messages of one queue. */
+struct sqs_hidden {
+        const char *receipt;
+        unsigned seconds;
+        bool done; /* the answer says so */
+};
+
+struct http_call *sqs_hide_messages(struct aws *aws, const char *queue_url,
+        const struct sqs_hidden *messages, size_t n_messages);
+/* 0 or negative. Messages that SQS does not name as done can be tried again. */
+int sqs_hide_messages_answer(const struct http_call *call, struct sqs_hidden *messages,
+        size_t n_messages, struct err *err);
 
 /* Counts the messages of a queue, as SQS does: approximately. */
 struct http_call *sqs_count_messages(struct aws *aws, const char *queue_url);

@@ -285,6 +285,46 @@ int sqs_hide_message_answer(const struct http_call *call, struct err *err)
         return aws_accepted(call, err);
 }
 
+struct http_call *sqs_hide_messages(struct aws *aws, const char *queue_url,
+        const struct sqs_hidden *messages, size_t n_messages)
+{
+        _cleanup_json_ cJSON *body = cJSON_CreateObject();
+        cJSON *entries;
+
+        json_add_string(body, "QueueUrl", queue_url);
+        entries = cJSON_AddArrayToObject(body, "Entries");
+        for (size_t i = 0; i < n_messages && i < SQS_BATCH_MAX; i++) {
+                cJSON *entry = cJSON_CreateObject();
+                char id[8];
+
+                snprintf(id, sizeof(id), "%zu", i);
+                json_add_string(entry, "Id", id);
+                json_add_string(entry, "ReceiptHandle", messages[i].receipt);
+                json_add_integer(entry, "VisibilityTimeout", messages[i].seconds);
+                cJSON_AddItemToArray(entries, entry);
+        }
+        return aws_object_call(aws, AWS_SQS, "ChangeMessageVisibilityBatch", body);
+}
+
+int sqs_hide_messages_answer(const struct http_call *call, struct sqs_hidden *messages,
+        size_t n_messages, struct err *err)
+{
+        _cleanup_json_ cJSON *answer = NULL;
+        const cJSON *done;
+        int r = aws_accepted_json(call, &answer, err);
+
+        if (r < 0)
+                return r;
+        cJSON_ArrayForEach (done, json_get(answer, "Successful")) {
+                const char *id = json_string(done, "Id");
+                size_t i = id ? strtoul(id, NULL, 10) : n_messages;
+
+                if (i < n_messages)
+                        messages[i].done = true;
+        }
+        return 0;
+}
+
 /* -- counting -- */
 
 static const struct {

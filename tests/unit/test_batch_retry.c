@@ -75,6 +75,63 @@ static void four_minutes_are_the_longest_wait(void **state)
         }
 }
 
+/* Two failed messages, of the first and of the second receive. */
+static void fail_two(struct stage *stage)
+{
+        static const char text[] =
+                "{\"Records\":["
+                "{\"messageId\":\"a\",\"body\":\"bad\",\"receiptHandle\":\"r-1\","
+                "\"eventSourceARN\":\"" QUEUE "\",\"attributes\":{\"ApproximateReceiveCount\":"
+                "\"1\"}},"
+                "{\"messageId\":\"b\",\"body\":\"bad\",\"receiptHandle\":\"r-2\","
+                "\"eventSourceARN\":\"" QUEUE "\",\"attributes\":{\"ApproximateReceiveCount\":"
+                "\"2\"}}]}";
+        const struct lambda_event event = {.body = text, .size = strlen(text)};
+        struct err err;
+
+        buf_clear(&stage->answer);
+        assert_int_equal(batch_run(&stage->scaler, judge, &event, &stage->answer, &err), 0);
+}
+
+#define BOTH                                                                 \
+        "\"Entries\":[{\"Id\":\"0\",\"ReceiptHandle\":\"r-1\","              \
+        "\"VisibilityTimeout\":15},{\"Id\":\"1\",\"ReceiptHandle\":\"r-2\"," \
+        "\"VisibilityTimeout\":60}]}"
+
+static void failed_messages_share_a_call(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, BOTH, 200,
+                "{\"Successful\":[{\"Id\":\"0\"},{\"Id\":\"1\"}],\"Failed\":[]}");
+        fail_two(stage);
+        script_expect(stage->script, "POST", STAGE_SQS, BOTH, 403,
+                "{\"__type\":\"AccessDeniedException\"}");
+        fail_two(stage);
+        assert_logged(stage, "only after its visibility timeout");
+}
+
+/* Each of them once more. */
+static void what_sqs_left_out_is_tried_again(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, BOTH, 200,
+                "{\"Successful\":[{\"Id\":\"0\"}],\"Failed\":[{\"Id\":\"1\",\"Code\":"
+                "\"InternalError\"}]}");
+        script_expect(stage->script, "POST", STAGE_SQS,
+                "\"ReceiptHandle\":\"r-2\",\"VisibilityTimeout\":60}", 200, "{}");
+        fail_two(stage);
+        script_expect(stage->script, "POST", STAGE_SQS, BOTH, 200,
+                "{\"Successful\":[{\"Id\":"
+                "\"7\"}]}");
+        script_expect(stage->script, "POST", STAGE_SQS, "\"ReceiptHandle\":\"r-1\"", 400,
+                "{\"__type\":\"MessageNotInflight\"}");
+        script_expect(stage->script, "POST", STAGE_SQS, "\"ReceiptHandle\":\"r-2\"", 200, "{}");
+        fail_two(stage);
+        assert_logged(stage, "MessageNotInflight");
+}
+
 /* Until SQS moves it. */
 static void a_letter_that_cannot_be_sent_is_hidden_as_briefly(void **state)
 {
@@ -138,6 +195,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(a_failed_message_comes_again_soon_and_later_each_time),
+                TEST(failed_messages_share_a_call),
+                TEST(what_sqs_left_out_is_tried_again),
                 TEST(four_minutes_are_the_longest_wait),
                 TEST(a_letter_that_cannot_be_sent_is_hidden_as_briefly),
                 TEST(the_url_of_a_queue_follows_from_its_arn),

@@ -240,6 +240,23 @@ static void while_ec2_cannot_be_asked_all_wait(void **state)
 
 /* -- what waits -- */
 
+static void expect_hidden(struct stage *stage, int n, int seconds)
+{
+        _cleanup_buf_ struct buf asked = BUF_INIT(4096);
+        _cleanup_buf_ struct buf done = BUF_INIT(4096);
+
+        for (int i = 1; i <= n; i++) {
+                if (n > 1)
+                        buf_add_format(&asked, "%s{\"Id\":\"%d\",", i > 1 ? "," : "", i - 1);
+                buf_add_format(
+                        &asked, "\"ReceiptHandle\":\"r%d\",\"VisibilityTimeout\":%d}", i, seconds);
+                buf_add_format(
+                        &done, "%s{\"Id\":\"%d\"}", i > 1 ? "," : "{\"Successful\":[", i - 1);
+        }
+        buf_add_string(&done, "]}");
+        script_expect(stage->script, "POST", STAGE_SQS, buf_string(&asked), 200, buf_string(&done));
+}
+
 /* Runs a batch of messages with receipts, and ATTRIBUTES besides. */
 static void register_with(struct stage *stage, int n, int receives, const char *attributes)
 {
@@ -269,10 +286,7 @@ static void register_with(struct stage *stage, int n, int receives, const char *
 /* All of them are to be hidden for SECONDS each. */
 static void expect_all_hidden(struct stage *stage, int n, int receives, int seconds)
 {
-        _cleanup_free_ char *hidden = mem_format("\"VisibilityTimeout\":%d}", seconds);
-
-        for (int i = 0; i < n; i++)
-                script_expect(stage->script, "POST", STAGE_SQS, hidden, 200, "{}");
+        expect_hidden(stage, n, seconds);
         register_with(stage, n, receives, "");
 }
 

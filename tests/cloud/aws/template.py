@@ -103,6 +103,8 @@ def open_policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
         actions = [actions] if isinstance(actions, str) else list(actions)
         if "sqs:SendMessage" in actions:
             actions.append("sqs:SendMessageBatch")
+        if "sqs:ChangeMessageVisibility" in actions:
+            actions.append("sqs:ChangeMessageVisibilityBatch")
         opened.append({"Effect": "Allow", "Action": actions, "Resource": "*"})
     return {"Version": "2012-10-17", "Statement": opened}
 
