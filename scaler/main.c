@@ -87,7 +87,8 @@ static const struct cli_word environment[] = {
                 "where notifications are posted: one URL a line, or a reference"},
         {"GITHUB_API_URL",
                 "the API of a GitHub Enterprise Server (default: https://api.github.com)"},
-        {"QUEUED_QUEUE_URL, REGISTER_QUEUE_URL, PARKED_QUEUE_URL, LIMITED_QUEUE_URL, WATCH_QUEUE_URL, "
+        {"QUEUED_QUEUE_URL, PACED_QUEUE_URL, REGISTER_QUEUE_URL, PARKED_QUEUE_URL, "
+         "LIMITED_QUEUE_URL, WATCH_QUEUE_URL, "
          "IN_PROGRESS_QUEUE_URL, "
          "COMPLETED_QUEUE_URL, "
          "NOTIFY_QUEUE_URL, DEAD_LETTER_QUEUE_URL, KEPT_QUEUE_URL",

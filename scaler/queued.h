@@ -21,7 +21,7 @@
 struct queued_job {
         struct record *record;
         struct job job;
-        bool paced;   /* it is parked, since enough is launched for now */
+        bool paced;   /* it goes to the end of the line, since enough is launched for now */
         bool ignored; /* it cannot be read, or is settled, or another message of the batch has it */
         bool recalled;
         struct recall recall;
@@ -45,7 +45,6 @@ struct queued {
         size_t n_items;
         struct launch *launches;
         size_t n_launches;
-        int64_t paced_until_ms; /* wall clock: when what is parked for the pace comes again */
         bool machines_counted;
         struct setback count_setback; /* why they could not be */
         bool line_counted;

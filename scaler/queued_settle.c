@@ -13,6 +13,7 @@
 
 #include "aws/sqs.h"
 #include "job/launched.h"
+#include "job/paced.h"
 #include "job/park.h"
 #include "job/relaunch.h"
 
@@ -20,6 +21,8 @@ struct settling {
         struct queued *queued;
         struct queued_job **launched; /* have a machine */
         size_t n_launched;
+        struct queued_job **paced; /* are to wait in line */
+        size_t n_paced;
 };
 
 void queued_job_fail(
@@ -165,13 +168,6 @@ static void settle_checked(struct queued *queued, struct queued_job *item)
                 settle_wait(queued, item, &item->fork.setback);
 }
 
-static void settle_paced(struct queued *queued, struct queued_job *item)
-{
-        const struct parking parking = {.reason = PARK_PACE, .until_ms = queued->paced_until_ms};
-
-        park(queued, item, &parking);
-}
-
 /* People are told of one job of each spec. */
 static void settle_limited(struct queued *queued, struct queued_job *item)
 {
@@ -193,7 +189,7 @@ static void settle_job(struct settling *settling, struct queued_job *item)
         if (item->ignored)
                 return;
         if (item->paced)
-                settle_paced(settling->queued, item);
+                settling->paced[settling->n_paced++] = item;
         else if (item->launched)
                 settling->launched[settling->n_launched++] = item;
         else if (item->limit != LIMIT_NONE)
@@ -212,33 +208,34 @@ static void settle_job(struct settling *settling, struct queued_job *item)
                 settle_relaunch(settling->queued, item);
 }
 
-/* Before their messages are done: from then on, those in register.fifo are the promise. */
-static void send_on(struct settling *settling)
+/* Sends ITEMS with SEND, before their messages are done: from then on, the new ones are the
+ * promise. */
+static void send_all(struct scaler *scaler, struct queued_job *const *items, size_t n_items,
+        int (*send)(struct scaler *scaler, struct job *const *jobs, size_t n_jobs, struct err *err))
 {
-        struct scaler *scaler = settling->queued->scaler;
-
-        for (size_t i = 0; i < settling->n_launched; i += SQS_BATCH_MAX) {
+        for (size_t i = 0; i < n_items; i += SQS_BATCH_MAX) {
                 struct job *jobs[SQS_BATCH_MAX];
-                size_t n = settling->n_launched - i < SQS_BATCH_MAX ? settling->n_launched - i
-                                                                    : SQS_BATCH_MAX;
+                size_t n = n_items - i < SQS_BATCH_MAX ? n_items - i : SQS_BATCH_MAX;
                 struct err err;
                 int r;
 
                 for (size_t j = 0; j < n; j++)
-                        jobs[j] = &settling->launched[i + j]->job;
-                r = launched_send(scaler, jobs, n, &err);
+                        jobs[j] = &items[i + j]->job;
+                r = send(scaler, jobs, n, &err);
                 for (size_t j = 0; r < 0 && j < n; j++)
-                        record_fail(scaler, settling->launched[i + j]->record, r, &err);
+                        record_fail(scaler, items[i + j]->record, r, &err);
         }
 }
 
 void settle_jobs(struct queued *queued)
 {
-        _cleanup_free_ struct queued_job **launched =
-                mem_alloc(queued->n_items * sizeof(*launched));
-        struct settling settling = {.queued = queued, .launched = launched};
+        size_t n = queued->n_items;
+        _cleanup_free_ struct queued_job **launched = mem_alloc((n + 1) * sizeof(*launched));
+        _cleanup_free_ struct queued_job **paced = mem_alloc((n + 1) * sizeof(*paced));
+        struct settling settling = {.queued = queued, .launched = launched, .paced = paced};
 
-        for (size_t i = 0; i < queued->n_items; i++)
+        for (size_t i = 0; i < n; i++)
                 settle_job(&settling, &queued->items[i]);
-        send_on(&settling);
+        send_all(queued->scaler, launched, settling.n_launched, launched_send);
+        send_all(queued->scaler, paced, settling.n_paced, paced_send);
 }

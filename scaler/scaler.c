@@ -58,6 +58,7 @@ void scaler_release(struct scaler *scaler)
         buf_release(&scaler->ticket_keys);
         free(scaler->github_budgets);
         free(scaler->app_installations);
+        free(scaler->known_jobs);
 }
 
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)

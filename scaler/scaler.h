@@ -32,8 +32,9 @@
 struct github_budget {
         int64_t installation;
         struct budget budget;
-        int64_t hour_left;    /* calls of the hour, as the last answer said */
-        int64_t hour_ends_ms; /* wall clock; 0: no answer has said so yet */
+        int64_t hour_left;     /* calls of the hour, as the last answer said */
+        int64_t hour_ends_ms;  /* wall clock; 0: no answer has said so yet */
+        int64_t hour_noted_ms; /* wall clock: when it said so */
 };
 
 /* One of the additional Apps: see job/registrars.h. */
@@ -109,6 +110,9 @@ struct scaler {
         size_t n_app_installations;
         struct recent passed_over;      /* installations, with their scopes */
         struct budget parameter_budget; /* of PutParameter */
+        struct budget launch_budget;    /* of instances: see job/paced.c */
+        struct known_job *known_jobs;   /* see job/known_jobs.h; owned */
+        int64_t burst_seen_ms;          /* monotonic: when jobs last waited in line; 0: never */
         struct buf webhook_secrets;
         int64_t webhook_secrets_read_ms; /* or tried to */
         bool webhook_secrets_are_old;    /* they could not be read again when they were asked for */

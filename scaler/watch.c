@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Alongside a job's life: the promises that wait for their time. Messages come from two queues:
+ * Alongside a job's life: the promises that wait for their time. Messages come from four queues:
  *
+ *      paced    a job of a burst that waits in line: when it is its turn, it is sent to queued.fifo
  *      parked   a job that could not go on: it is sent to queued.fifo again
+ *      limited  the first job of a line at a limit of machines: it looks for room
  *      watch    a job that got a machine minutes ago: if it still waits, and its machine will not
  *               run it, the next launch for it is sent to queued.fifo. Also a job that was lost
  * with its spot instance: when its run has ended, GitHub runs it again
@@ -22,6 +24,7 @@
 #include "job/job.h"
 #include "job/line.h"
 #include "job/line_look.h"
+#include "job/paced.h"
 #include "job/park.h"
 #include "job/rerun.h"
 #include "job/watch_jobs.h"
@@ -31,14 +34,21 @@ struct watching {
         struct watched *items;
         size_t n_items;
         struct record **records; /* of each item */
+        struct paced *paced;
+        size_t n_paced;
+        struct record **paced_records;
 };
 
 static void watching_release(struct watching *watching)
 {
         for (size_t i = 0; i < watching->n_items; i++)
                 job_release(&watching->items[i].job);
+        for (size_t i = 0; i < watching->n_paced; i++)
+                job_release(&watching->paced[i].job);
         free(watching->items);
         free(watching->records);
+        free(watching->paced);
+        free(watching->paced_records);
 }
 
 /* One that is parked for longer than SQS can delay a message waits on. */
@@ -76,6 +86,13 @@ static int read_record(
                 return r;
         if (job.action == JOB_QUEUED)
                 return unpark(scaler, &job, err);
+        if (job.action == JOB_PACED) {
+                record->receives_max = PACED_RECEIVES_MAX;
+                watching->paced_records[watching->n_paced] = record;
+                watching->paced[watching->n_paced++].job = job;
+                job = (struct job){0};
+                return 0;
+        }
         if (job.action == JOB_LIMITED)
                 return look_from_line(scaler, record, &job, err);
         if (job.action == JOB_LOST)
@@ -83,7 +100,8 @@ static int read_record(
         record->final = true;
         if (job.action != JOB_WATCHED || !ec2_is_instance_id(job.instance))
                 return err_set(err, -EBADMSG,
-                        "job %lld: the message is neither of a parked or lost job nor a watch",
+                        "job %lld: the message is neither of a paced, parked or lost job nor a "
+                        "watch",
                         (long long)job.id);
         record->final = false;
         watching->records[watching->n_items] = record;
@@ -92,24 +110,49 @@ static int read_record(
         return 0;
 }
 
-void watch_handle(struct scaler *scaler, struct batch *batch)
+/* Waiting in line uses up receives, so no failure there makes a dead letter. */
+static void admit(struct scaler *scaler, const struct watching *watching)
 {
-        _cleanup_(watching_release) struct watching watching = {
-                .items = mem_alloc(batch->n_records * sizeof(struct watched)),
-                .records = mem_alloc(batch->n_records * sizeof(struct record *)),
-        };
-        struct err err;
-        int r;
+        if (watching->n_paced > 0)
+                paced_admit(scaler, watching->paced, watching->n_paced);
+        for (size_t i = 0; i < watching->n_paced; i++) {
+                const struct paced *paced = &watching->paced[i];
+                struct record *record = watching->paced_records[i];
 
-        batch_each(scaler, batch, read_record, &watching);
-        if (watching.n_items == 0)
-                return;
-        r = watch_jobs(scaler, watching.items, watching.n_items, &err);
-        for (size_t i = 0; i < watching.n_items; i++) {
-                const struct watched *watched = &watching.items[i];
+                if (paced->result < 0)
+                        record_fail(scaler, record, paced->result, &paced->err);
+                if (paced->hidden_seconds > 0)
+                        record_hide(record, -EAGAIN, paced->hidden_seconds, &paced->err);
+        }
+}
+
+static void look(struct scaler *scaler, const struct watching *watching)
+{
+        struct err err;
+        int r = 0;
+
+        if (watching->n_items > 0)
+                r = watch_jobs(scaler, watching->items, watching->n_items, &err);
+        for (size_t i = 0; i < watching->n_items; i++) {
+                const struct watched *watched = &watching->items[i];
 
                 if (r < 0 || watched->result < 0)
-                        record_fail(scaler, watching.records[i], r < 0 ? r : watched->result,
+                        record_fail(scaler, watching->records[i], r < 0 ? r : watched->result,
                                 r < 0 ? &err : &watched->err);
         }
+}
+
+void watch_handle(struct scaler *scaler, struct batch *batch)
+{
+        size_t n = batch->n_records;
+        _cleanup_(watching_release) struct watching watching = {
+                .items = mem_alloc(n * sizeof(struct watched)),
+                .records = mem_alloc(n * sizeof(struct record *)),
+                .paced = mem_alloc(n * sizeof(struct paced)),
+                .paced_records = mem_alloc(n * sizeof(struct record *)),
+        };
+
+        batch_each(scaler, batch, read_record, &watching);
+        admit(scaler, &watching);
+        look(scaler, &watching);
 }

@@ -131,10 +131,11 @@ static int find_destination(struct retry *retry, const char *name, struct err *e
 }
 
 /* As the scaler itself groups messages: of a job in queued.fifo, which no two processes may hold,
- * and of an installation in register.fifo, whose budgets one process keeps. */
+ * and of an installation in paced.fifo and register.fifo, whose budgets one process keeps. */
 static int64_t group_of(const struct job *job)
 {
-        return job->action == JOB_LAUNCHED ? job->installation : job->id;
+        return job->action == JOB_LAUNCHED || job->action == JOB_PACED ? job->installation
+                                                                       : job->id;
 }
 
 static int send_back(struct retry *retry, const struct sqs_received *letter, const struct job *job,

@@ -14,6 +14,8 @@
 
 #include "github/github.h"
 #include "github/runs.h"
+#include "known_jobs.h"
+#include "pace.h"
 
 /* More than an hour, as messages are parked and sent again. */
 #define MISSING_MAX 8
@@ -71,6 +73,7 @@ static void on_answer(struct http_call *answered, void *userdata)
 
         token_note_result(
                 question->scaler, question->tokens->github, question->job->installation, r);
+        pace_note_hour(question->scaler, question->job->installation, call);
         if (r == GITHUB_NOT_FOUND) {
                 question->state = ask_is_deleted(question->job) ? JOB_STATE_ENDED : JOB_STATE_HELD;
         } else if (r < 0) {
@@ -79,6 +82,7 @@ static void on_answer(struct http_call *answered, void *userdata)
         } else {
                 question->job->missing = 0;
                 question->state = state_of(found.status);
+                question->asked_ms = clock_wall_ms(question->scaler->clock);
                 memcpy(question->runner, found.runner, sizeof(question->runner));
                 take_labels(question->job, &found.labels, &found.n_labels);
         }
@@ -101,9 +105,28 @@ static void on_token(void *userdata, const struct setback *setback)
         scaler_start(question->scaler, call);
 }
 
+/* Whether GitHub would refuse: then QUESTION has its setback. */
+static bool is_used_up(struct question *question)
+{
+        int64_t until_ms = pace_used_up_until(question->scaler, question->job->installation);
+        struct setback *setback = &question->setback;
+
+        if (until_ms == 0)
+                return false;
+        *setback = (struct setback){.result = -EAGAIN,
+                .passing = true,
+                .by_github = true,
+                .is_limit = true,
+                .until_ms = until_ms};
+        err_set(&setback->err, -EAGAIN, "GitHub's limit of calls an hour is reached");
+        return true;
+}
+
 void ask_start(struct question *question)
 {
         question->state = JOB_STATE_UNKNOWN;
+        if (is_used_up(question))
+                return;
         token_requests_add(question->tokens, question->job->installation);
         token_requests_await(question->tokens, question->job->installation, on_token, question);
 }
@@ -123,6 +146,15 @@ static bool are_of_one_run(const struct job *a, const struct job *b)
                a->installation == b->installation && strcmp(a->repository, b->repository) == 0;
 }
 
+/* Notes all that the answer tells, since others may be asked for soon. */
+static void note_answer(struct scaler *scaler, const struct github_run_jobs *found)
+{
+        for (size_t i = 0; i < found->count; i++)
+                if (found->items[i].status[0])
+                        known_jobs_note(
+                                scaler, found->items[i].id, state_of(found->items[i].status));
+}
+
 static bool take_answer(struct question *question, struct github_run_jobs *found)
 {
         for (size_t i = 0; i < found->count; i++) {
@@ -132,6 +164,7 @@ static bool take_answer(struct question *question, struct github_run_jobs *found
                         continue;
                 question->job->missing = 0;
                 question->state = state_of(job->status);
+                question->asked_ms = clock_wall_ms(question->scaler->clock);
                 memcpy(question->runner, job->runner, sizeof(question->runner));
                 take_labels(question->job, &job->labels, &job->n_labels);
                 return true;
@@ -150,6 +183,8 @@ static void on_run(struct http_call *answered, void *userdata)
         int r = github_list_run_jobs_answer(call, &found, &err);
 
         token_note_result(first->scaler, first->tokens->github, installation, r);
+        pace_note_hour(first->scaler, installation, call);
+        note_answer(first->scaler, &found);
         for (size_t i = 0; i < run->n; i++) {
                 if (r < 0 && call->status != 404)
                         run->questions[i]->setback =
@@ -181,10 +216,29 @@ static void on_token_for_run(void *userdata, const struct setback *setback)
         scaler_start(first->scaler, call);
 }
 
+/* A job that has ended stays so; of one that has no labels, they are asked for as well. */
+static bool is_known(struct question *question)
+{
+        int64_t since_ms = 0;
+        enum job_state state = known_job(question->scaler, question->job->id, &since_ms);
+
+        if (question->known_since_ms == 0 || question->job->n_labels == 0 ||
+                state == JOB_STATE_UNKNOWN || state == JOB_STATE_HELD ||
+                (state != JOB_STATE_ENDED && since_ms < question->known_since_ms))
+                return false;
+        question->state = state;
+        question->asked_ms = since_ms;
+        return true;
+}
+
 void ask_start_all(struct question *const *questions, size_t n)
 {
         _cleanup_free_ bool *is_asked = mem_alloc((n + 1) * sizeof(bool));
 
+        for (size_t i = 0; i < n; i++) {
+                questions[i]->state = JOB_STATE_UNKNOWN;
+                is_asked[i] = is_known(questions[i]) || is_used_up(questions[i]);
+        }
         for (size_t i = 0; i < n; i++) {
                 struct run_question *run;
 
@@ -196,10 +250,10 @@ void ask_start_all(struct question *const *questions, size_t n)
                                              !are_of_one_run(questions[i]->job, questions[j]->job)))
                                 continue;
                         is_asked[j] = true;
-                        questions[j]->state = JOB_STATE_UNKNOWN;
                         run->questions[run->n++] = questions[j];
                 }
-                if (run->n == 1) {
+                if (run->n == 1 &&
+                        (questions[i]->known_since_ms == 0 || questions[i]->job->run_id == 0)) {
                         free(run);
                         ask_start(questions[i]);
                         continue;

@@ -28,10 +28,12 @@ struct question {
         struct scaler *scaler;
         struct token_requests *tokens;
         struct job *job; /* gets its labels from GitHub, if it has none; its `missing` is counted */
+        int64_t known_since_ms; /* wall clock: that GitHub said so since then is enough */
 
         /* Results. */
         enum job_state state;
-        char runner[64]; /* the name of the runner that has it, or had it; "" */
+        int64_t asked_ms; /* wall clock: when GitHub said that it is queued */
+        char runner[64];  /* the name of the runner that has it, or had it; "" */
         struct setback setback;
 };
 

@@ -24,6 +24,7 @@
 
 static const char *const action_names[] = {
         [JOB_QUEUED] = "queued",
+        [JOB_PACED] = "paced",
         [JOB_LAUNCHED] = "launched",
         [JOB_WATCHED] = "watched",
         [JOB_LIMITED] = "limited",
@@ -87,6 +88,7 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, waits), NULL, "waits", false},
         {offsetof(struct job, paced), NULL, "paced", false},
         {offsetof(struct job, limited), NULL, "limited", false},
+        {offsetof(struct job, asked_ms), NULL, "asked_ms", false},
         {offsetof(struct job, told_of), NULL, "told_of", false},
         {offsetof(struct job, offer), NULL, "offer", false},
         {offsetof(struct job, launch), NULL, "launch", false},

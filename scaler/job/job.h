@@ -30,6 +30,7 @@
 
 enum job_action {
         JOB_QUEUED,
+        JOB_PACED,    /* it waits for its turn to be launched: see paced.h */
         JOB_LAUNCHED, /* it has a machine, whose runner is to be registered: see launched.h */
         JOB_WATCHED,  /* a machine was launched for it: see follow.h */
         JOB_LIMITED,  /* it waits at a limit of machines: see line.h */
@@ -68,7 +69,9 @@ struct job {
         char *instance_type;   /* where its ladder starts */
         int64_t tries;         /* how often it was parked for capacity */
         int64_t waits;         /* how often it was parked for another reason, one after the other */
-        int64_t paced;         /* how often it was parked to keep the pace of registration */
+        int64_t paced;         /* not 0: it has waited in line, to keep the pace */
+        int64_t asked_ms;      /* when GitHub said that it waits, as it was admitted; 0: it was not
+                                  asked */
         int64_t limited;       /* how often it was sent to wait at a limit of machines */
         int64_t told_of;       /* why people were told that it waits: a park_reason and 1; 0: not */
         int64_t offer;         /* index of the offer where the next try begins */

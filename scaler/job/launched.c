@@ -13,15 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "launch_name.h"
-#include "queue/send.h"
-
-/* What one message needs while it is being sent. */
-struct entry {
-        char *body;
-        char group[24];
-        char id[LAUNCH_NAME_SIZE + 24];
-};
+#include "forward.h"
 
 void launched_job(struct job *job, const struct ec2_instance *instance, const char *bucket,
         bool adopted, int64_t launched_ms)
@@ -39,42 +31,10 @@ void launched_job(struct job *job, const struct ec2_instance *instance, const ch
         job->launched_ms = launched_ms;
 }
 
-/* The token for enterprises serves the jobs of all installations. */
-static void write_group(const struct config *config, const struct job *job, char group[static 24])
-{
-        const struct config_spec *spec =
-                config && job->spec ? config_spec_by_name(config, job->spec) : NULL;
-
-        if (spec && spec->enterprise)
-                snprintf(group, 24, "enterprise");
-        else
-                snprintf(group, 24, "%lld", (long long)job->installation);
-}
-
 int launched_send(struct scaler *scaler, struct job *const *jobs, size_t n_jobs, struct err *err)
 {
-        struct sqs_message messages[SQS_BATCH_MAX] = {0};
-        struct entry entries[SQS_BATCH_MAX];
-        const struct config *config = NULL;
-        int r;
+        int r = jobs_send(scaler, "REGISTER_QUEUE_URL", jobs, n_jobs, GROUP_OF_REGISTRAR, err);
 
-        (void)scaler_config(scaler, &config, NULL); /* it was read for these jobs */
-        for (size_t i = 0; i < n_jobs; i++) {
-                const struct job *job = jobs[i];
-                struct entry *entry = &entries[i];
-                char name[LAUNCH_NAME_SIZE];
-
-                launch_name(job, name);
-                write_group(config, job, entry->group);
-                snprintf(entry->id, sizeof(entry->id), "%s-%lld", name, (long long)job->sends);
-                entry->body = job_print(job);
-                messages[i].body = entry->body;
-                messages[i].group = entry->group;
-                messages[i].deduplication_id = entry->id;
-        }
-        r = queue_send_many(scaler, "REGISTER_QUEUE_URL", messages, n_jobs, err);
-        for (size_t i = 0; i < n_jobs; i++)
-                free(entries[i].body);
         return r < 0 ? err_prefix(err, r, "launched jobs could not be sent on") : 0;
 }
 

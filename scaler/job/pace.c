@@ -72,21 +72,57 @@ static bool read_hour(const struct http_call *call, int64_t *ret_left, int64_t *
         return true;
 }
 
+/* False where the answer says nothing. */
+static bool note_hour(
+        struct scaler *scaler, struct github_budget *found, const struct http_call *call)
+{
+        int64_t now_ms = clock_wall_ms(scaler->clock);
+        int64_t ends_ms;
+
+        if (!read_hour(call, &found->hour_left, &ends_ms))
+                return false;
+        found->hour_ends_ms = ends_ms < now_ms + SETBACK_MAX_MS ? ends_ms : now_ms + SETBACK_MAX_MS;
+        found->hour_noted_ms = now_ms;
+        return true;
+}
+
+void pace_note_hour(struct scaler *scaler, int64_t installation, const struct http_call *call)
+{
+        (void)note_hour(scaler, find_budget(scaler, installation), call);
+}
+
+int64_t pace_used_up_until(struct scaler *scaler, int64_t installation)
+{
+        const struct github_budget *found = find_budget(scaler, installation);
+
+        return found->hour_left <= 0 && found->hour_ends_ms > clock_wall_ms(scaler->clock)
+                       ? found->hour_ends_ms
+                       : 0;
+}
+
+int64_t pace_hour_room(
+        struct scaler *scaler, int64_t installation, int64_t *ret_age_ms, int64_t *ret_ends_ms)
+{
+        const struct github_budget *found = find_budget(scaler, installation);
+        int64_t now_ms = clock_wall_ms(scaler->clock);
+
+        if (found->hour_ends_ms <= now_ms)
+                return INT64_MAX;
+        *ret_age_ms = now_ms - found->hour_noted_ms;
+        *ret_ends_ms = found->hour_ends_ms;
+        return found->hour_left - GITHUB_HOUR_RESERVE -
+               *ret_age_ms * PACE_PER_MINUTE / (60 * MSEC_PER_SEC);
+}
+
 void pace_note_github(struct scaler *scaler, int64_t installation, const struct http_call *call,
         const struct setback *setback)
 {
         struct github_budget *found = find_budget(scaler, installation);
         int64_t now_ms = clock_wall_ms(scaler->clock);
         int64_t until_ms = 0;
-        int64_t left;
-        int64_t ends_ms;
 
-        if (read_hour(call, &left, &ends_ms)) {
-                found->hour_left = left;
-                found->hour_ends_ms =
-                        ends_ms < now_ms + SETBACK_MAX_MS ? ends_ms : now_ms + SETBACK_MAX_MS;
-                until_ms = left <= GITHUB_HOUR_RESERVE ? found->hour_ends_ms : 0;
-        }
+        if (note_hour(scaler, found, call) && found->hour_left <= GITHUB_HOUR_RESERVE)
+                until_ms = found->hour_ends_ms;
         if (setback && setback->is_limit)
                 until_ms = setback_ends(scaler, setback);
         if (until_ms > now_ms)

@@ -40,6 +40,17 @@ int64_t pace_hour_left(struct scaler *scaler, int64_t installation);
 void pace_note_github(struct scaler *scaler, int64_t installation, const struct http_call *call,
         const struct setback *setback);
 
+/* Reads what GitHub's answer says of the calls that are left of the hour. */
+void pace_note_hour(struct scaler *scaler, int64_t installation, const struct http_call *call);
+/* How many registrations the hour still allows, by what GitHub said last and what a registrar may
+ * have used up since; INT64_MAX if that is not known. *ret_age_ms: how long ago it said so,
+ * *ret_ends_ms (wall clock): when the hour ends. */
+int64_t pace_hour_room(
+        struct scaler *scaler, int64_t installation, int64_t *ret_age_ms, int64_t *ret_ends_ms);
+/* Until when (wall clock) GitHub refuses whatever it is asked, since the hour's calls are used up;
+ * 0: it does not. */
+int64_t pace_used_up_until(struct scaler *scaler, int64_t installation);
+
 /* Milliseconds until the next PutParameter may be made. It is spent. */
 int64_t pace_next_parameter(struct scaler *scaler);
 /* SSM has throttled one. */

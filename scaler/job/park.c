@@ -17,7 +17,7 @@ static const struct {
         const char *name; /* for people and logs */
         int seconds;      /* the first delay; doubles each time where it `grows` */
         bool grows;
-        bool keeps_fresh; /* this wait is only for the pace: see job_is_fresh() */
+        bool keeps_fresh; /* this wait is short: see job_is_fresh() */
         bool counts;      /* as a try for capacity: the ladder starts over */
         int told_after;   /* waits; -1: never */
         enum notification_severity severity;
@@ -39,7 +39,6 @@ static const struct {
                 "EC2 throttles RunInstances in this account and region. "
                 "The jobs are retried automatically."},
         [PARK_NO_TIME] = {"out of time", 0, false, true, false, -1, NOTIFICATION_WARNING, ""},
-        [PARK_PACE] = {"keeps the pace", 10, false, true, false, -1, NOTIFICATION_WARNING, ""},
         [PARK_UNSURE] = {"no answer", 300, false, false, false, 0, NOTIFICATION_WARNING,
                 "EC2 did not answer RunInstances. After five minutes we look for what it may have "
                 "launched, and retry."},
@@ -201,7 +200,6 @@ int park_job(struct scaler *scaler, struct job *job, const struct parking *parki
         job->not_before_ms = delay > SQS_DELAY_MAX_SECONDS ? parking->until_ms : 0;
         job->tries += reasons[parking->reason].counts && !parking->no_try;
         job->waits = reasons[parking->reason].counts ? 0 : job->waits + 1;
-        job->paced += parking->reason == PARK_PACE;
         job->stale = job->stale || !reasons[parking->reason].keeps_fresh;
         tells = !parking->quiet && told_after >= 0 && job->waits >= told_after;
         if (tells)

@@ -19,7 +19,6 @@ enum park_reason {
         PARK_THROTTLED, /* by EC2 */
         PARK_NO_TIME,   /* the event's time is over */
         PARK_UNSURE,    /* EC2 did not answer: what it may have launched shows after a while */
-        PARK_PACE,      /* more machines have been launched than can be registered as they boot */
         PARK_GITHUB,    /* GitHub fails, or its limit is reached */
         PARK_AWS,       /* AWS fails or throttles */
         PARK_SETTINGS,  /* the configuration, GitHub's key or that of tickets cannot be read */

@@ -15,12 +15,27 @@
 /* A webhook may be minutes late, and is sent again, unmarked, when a person redelivers it. */
 #define FRESH_MS (5 * 60 * MSEC_PER_SEC)
 
+/* Less, since launching takes a moment. */
+#define KNOWN_MS (4 * 60 * MSEC_PER_SEC)
+
 bool job_is_fresh(const struct scaler *scaler, const struct job *job, int64_t receives)
 {
         int64_t since_ms = job->queued_ms > 0 ? job->queued_ms : job->webhook_ms;
 
         return job->launch == 0 && job->stale == 0 && receives <= 1 &&
                clock_wall_ms(scaler->clock) - since_ms < FRESH_MS;
+}
+
+/* GitHub said a moment ago that it waits: see paced.c. */
+static bool was_asked(const struct scaler *scaler, const struct job *job)
+{
+        return clock_wall_ms(scaler->clock) - job->asked_ms < FRESH_MS;
+}
+
+/* Of a burst's jobs, an answer that was given for another one of its run does. */
+static int64_t known_since(const struct scaler *scaler, const struct job *job)
+{
+        return job->paced ? clock_wall_ms(scaler->clock) - KNOWN_MS : 0;
 }
 
 /* -- what was launched -- */
@@ -132,16 +147,24 @@ void recall_jobs(struct scaler *scaler, const struct config *config, struct aws 
         _cleanup_free_ struct question *questions = mem_alloc(n_recalls * sizeof(*questions));
         _cleanup_free_ struct question **all = mem_alloc(n_recalls * sizeof(*all));
         struct search search = {.config = config};
+        size_t n_asked = 0;
 
         if (n_recalls == 0)
                 return;
         search_start(&search, scaler, aws, recalls, n_recalls);
         for (size_t i = 0; i < n_recalls; i++) {
                 questions[i] = (struct question){
-                        .scaler = scaler, .tokens = tokens, .job = recalls[i].job};
-                all[i] = &questions[i];
+                        .scaler = scaler,
+                        .tokens = tokens,
+                        .job = recalls[i].job,
+                        .known_since_ms = known_since(scaler, recalls[i].job),
+                };
+                if (was_asked(scaler, recalls[i].job))
+                        questions[i].state = JOB_STATE_QUEUED;
+                else
+                        all[n_asked++] = &questions[i];
         }
-        ask_start_all(all, n_recalls);
+        ask_start_all(all, n_asked);
         http_finish(scaler_http(scaler));
         for (size_t i = 0; i < n_recalls; i++)
                 recalls[i].verdict = judge(&recalls[i], &questions[i], &search);

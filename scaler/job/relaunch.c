@@ -66,6 +66,8 @@ static void become_next_launch(
         job->waits = 0;
         job->watches = 0;
         job->stale = 1;
+        job->asked_ms = 0;
+        job->paced = 0;
         job->runner_id = 0;
         free(MEM_STEAL(job->instance));
         free(MEM_STEAL(job->bucket));

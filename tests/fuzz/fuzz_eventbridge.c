@@ -76,6 +76,7 @@ static struct scaler *make_scaler(void)
         struct err err;
 
         setenv("NOTIFY_QUEUE_URL", "https://sqs.test/notify.fifo", 1);
+        setenv("PACED_QUEUE_URL", "https://sqs.test/paced", 1);
         setenv("PARKED_QUEUE_URL", "https://sqs.test/parked", 1);
         setenv("QUEUED_QUEUE_URL", "https://sqs.test/queued.fifo", 1);
         scaler_init(&scaler);

@@ -41,6 +41,7 @@ static const struct {
         {"IN_PROGRESS_QUEUE_URL", "https://sqs.test/in_progress"},
         {"COMPLETED_QUEUE_URL", "https://sqs.test/completed"},
         {"REGISTER_QUEUE_URL", "https://sqs.test/register.fifo"},
+        {"PACED_QUEUE_URL", "https://sqs.test/paced.fifo"},
         {"PARKED_QUEUE_URL", "https://sqs.test/parked"},
         {"LIMITED_QUEUE_URL", "https://sqs.test/limited.fifo"},
         {"WATCH_QUEUE_URL", "https://sqs.test/watch"},

@@ -2,7 +2,7 @@
 
 /*
  * The pace of launches: in a burst, no more machines are launched than can be registered while they
- * boot, and the rest of the jobs wait their turn for nothing.
+ * boot, and the rest of the jobs wait in line.
  */
 
 #include <stdio.h>
@@ -23,7 +23,17 @@ static void expect_count(struct stage *stage, const char *queue, int visible, in
         script_expect(stage->script, "POST", STAGE_SQS, body, 200, answer);
 }
 
-/* Ten jobs, from FIRST on, or one that was parked for the pace. */
+static void expect_count_of_none(struct stage *stage, const char *queue)
+{
+        _cleanup_free_ char *body = mem_format("{\"QueueUrl\":\"https://sqs.test/%s\",", queue);
+
+        script_expect(stage->script, "POST", STAGE_SQS, body, 200,
+                "{\"Attributes\":{\"ApproximateNumberOfMessages\":\"0\","
+                "\"ApproximateNumberOfMessagesNotVisible\":\"0\","
+                "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}");
+}
+
+/* Ten jobs. */
 static const char *full_batch(struct stage *stage, const char *more)
 {
         static char bodies[10][512];
@@ -43,23 +53,53 @@ static void as_many_are_launched_as_can_be_registered_in_time(void **state)
         struct stage *stage = *state;
 
         expect_count(stage, "register.fifo", 0, 0);
+        expect_count_of_none(stage, "paced.fifo");
         expect_launch(stage, "MaxCount=10&", 1, 10);
         assert_string_equal(full_batch(stage, ""), STAGE_NONE_FAILED);
         /* 10 are in flight: of 180, three are left. */
         expect_count(stage, "register.fifo", 167, 0);
+        expect_count_of_none(stage, "paced.fifo");
         expect_launch(stage, "MaxCount=3&", 1, 3);
-        expect_count(stage, "parked", 60, 300);
-        for (int i = 4; i <= 10; i++) {
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        assert_string_equal(full_batch(stage, ""), STAGE_NONE_FAILED);
+        for (int i = 1; i <= 10; i++) {
                 _cleanup_free_ char *job = mem_format("\\\"id\\\":%d,", i);
 
-                stage_expect_sent(stage, job);
+                if (i > 3)
+                        assert_sent(stage, job);
+                else
+                        assert_not_sent(stage, job);
         }
-        assert_string_equal(full_batch(stage, ""), STAGE_NONE_FAILED);
-        /* 360 others come again at twice the pace. */
-        assert_sent(stage, "\"DelaySeconds\":60}");
-        assert_sent(stage, "\\\"paced\\\":1,");
+        /* In order, and for one process at a time. */
+        assert_sent(stage, "{\\\"action\\\":\\\"paced\\\"");
+        assert_sent(stage, "\"MessageGroupId\":\"0\",\"MessageDeduplicationId\":\"4-1-0-0\"");
         assert_not_sent(stage, "stale");
-        assert_logged(stage, "\"reason\":\"keeps the pace\"");
+}
+
+/* Whoever comes later goes to the end. */
+static void behind_a_line_nobody_is_launched(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_count(stage, "register.fifo", 0, 0);
+        expect_count(stage, "paced.fifo", 0, 0);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        assert_string_equal(full_batch(stage, ""), STAGE_NONE_FAILED);
+        expect_count(stage, "register.fifo", 170, 0);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        assert_string_equal(full_batch(stage, ""), STAGE_NONE_FAILED);
+}
+
+/* It stays a message of queued.fifo. */
+static void what_cannot_wait_in_line_comes_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_count(stage, "register.fifo", 170, 0);
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/paced", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        assert_contains(full_batch(stage, ""), "{\"itemIdentifier\":\"m10\"}");
+        assert_logged(stage, "jobs could not be sent to wait in line");
 }
 
 static void few_jobs_ask_nobody(void **state)
@@ -73,37 +113,40 @@ static void few_jobs_ask_nobody(void **state)
                 STAGE_NONE_FAILED);
 }
 
-/* It may come alone, and is no more welcome for that; and GitHub is not asked. */
-static void one_that_was_parked_for_the_pace_asks(void **state)
+/* It has had its turn. */
+static void what_has_waited_in_line_is_launched(void **state)
 {
         struct stage *stage = *state;
-        const struct stage_message message = {
-                "a", queued_job_with(1, "linux", ",\"paced\":3,\"waits\":3,\"sends\":3"), 0, NULL};
 
-        expect_count(stage, "register.fifo", 170, 0);
-        expect_count(stage, "parked", 0, 7);
-        stage_expect_sent(stage, "\\\"paced\\\":4,");
-        assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
-        assert_sent(stage, "\"DelaySeconds\":10}");
-        expect_count(stage, "register.fifo", 169, 0);
-        expect_launch(stage, NULL, 1, 1);
-        assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+        expect_launch(stage, "MaxCount=10&", 1, 10);
+        assert_string_equal(full_batch(stage, ",\"paced\":1,\"sends\":1"), STAGE_NONE_FAILED);
 }
 
-/* It may have a machine already, or have lost one. */
-static void what_is_not_its_first_launch_is_not_kept_back(void **state)
+/* It waited for capacity, or came before: it may have a machine already. */
+static void what_is_not_its_first_try_is_not_kept_back(void **state)
 {
         struct stage *stage = *state;
-        const struct stage_message messages[] = {{"a",
-                queued_job_with(1, "linux", ",\"launch\":1,\"stale\":1,\"paced\":1"), 0, NULL}};
 
-        expect_count(stage, "register.fifo", 170, 0);
         script_expect(stage->script, "POST", STAGE_EC2, "DescribeInstances", 200,
                 "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>");
-        script_expect(
-                stage->script, "GET", "/actions/jobs/1", NULL, 200, "{\"status\":\"queued\"}");
-        expect_launch(stage, NULL, 1, 1);
-        assert_string_equal(queued_alone(stage, messages, 1), STAGE_NONE_FAILED);
+        script_expect(stage->script, "GET", "/runs/2/attempts/1/jobs", NULL, 200,
+                "{\"jobs\":[{\"id\":1,\"status\":\"completed\"}]}");
+        for (int i = 2; i <= 10; i++) {
+                _cleanup_free_ char *path = mem_format("/actions/jobs/%d", i);
+
+                script_expect(stage->script, "GET", path, NULL, 200, "{\"status\":\"completed\"}");
+        }
+        assert_string_equal(full_batch(stage, ",\"stale\":1"), STAGE_NONE_FAILED);
+}
+
+/* As many machines that another job took are launched again at the end of a burst. */
+static void the_next_launch_waits_in_line_as_well(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_count(stage, "register.fifo", 170, 0);
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"10-1-1-0\"");
+        assert_string_equal(full_batch(stage, ",\"launch\":1,\"stale\":1"), STAGE_NONE_FAILED);
 }
 
 /* Who cannot be asked keeps nobody back. */
@@ -125,8 +168,11 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(as_many_are_launched_as_can_be_registered_in_time),
                 TEST(few_jobs_ask_nobody),
-                TEST(one_that_was_parked_for_the_pace_asks),
-                TEST(what_is_not_its_first_launch_is_not_kept_back),
+                TEST(behind_a_line_nobody_is_launched),
+                TEST(what_cannot_wait_in_line_comes_again),
+                TEST(what_has_waited_in_line_is_launched),
+                TEST(what_is_not_its_first_try_is_not_kept_back),
+                TEST(the_next_launch_waits_in_line_as_well),
                 TEST(without_an_answer_all_are_launched),
         };
 

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * It is a job's turn when its hand-over can be expected while its machine boots. Launched earlier,
+ * the machine would wait, and cost, in vain. So there is room for as many as can be registered in
+ * the time of a boot, less those that are launched already, or about to be; and for no more than
+ * GitHub's hour allows, or EC2's pace. Whoever has no room stays in line, hidden, and all behind it
+ * as well.
+ *
+ * Whoever is admitted may have waited for long. GitHub is asked for it here, where one answer does
+ * for all of its run; jobs that have ended leave the line.
+ */
+
+#include "paced.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "aws/sqs.h"
+#include "forward.h"
+#include "pace.h"
+#include "park.h"
+#include "queue/send.h"
+#include "recall.h"
+
+/* From launch to the agent's first question, and some. */
+#define BOOT_SECONDS 60
+#define BOOT_MS (BOOT_SECONDS * MSEC_PER_SEC)
+#define ROOM (PACE_PER_MINUTE * BOOT_SECONDS / 60)
+
+/* Instances that EC2 launches for an account: 1,000 at once, and 2 a second. Those that were
+ * launched before there was a line are not known here.
+ * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html */
+#define INSTANCES (1000 - 3 * ROOM)
+#define INSTANCES_PER_MINUTE 120
+
+/* An answer that old is asked for once more: what it says has to be fresh in queued.fifo as well.
+ */
+#define KNOWN_MS (4 * 60 * MSEC_PER_SEC)
+/* So close to the end of GitHub's hour, what it said is asked for more often. */
+#define HOUR_ENDS_SOON 1000
+#define HOUR_KNOWN_MS (20 * MSEC_PER_SEC)
+
+/* When nobody can tell how long. */
+#define RETRY_SECONDS 15
+#define SETTINGS_SECONDS 60
+
+/* -- room -- */
+
+/* Of GitHub's Apps, each has limits of its own. */
+static int64_t apps(struct scaler *scaler)
+{
+        const struct config *config;
+        struct err err;
+
+        return scaler_config(scaler, &config, &err) < 0 ? 1
+                                                        : 1 + (int64_t)config->n_additional_apps;
+}
+
+int paced_room(struct scaler *scaler, int64_t *ret, struct err *err)
+{
+        struct sqs_count launched;
+        int r = queue_count(scaler, "REGISTER_QUEUE_URL", &launched, err);
+
+        if (r == 0)
+                *ret = ROOM * apps(scaler) - launched.visible - launched.in_flight;
+        return r;
+}
+
+/* What is left by those that were admitted before, and by the jobs among which they wait. */
+static int room_in_line(struct scaler *scaler, int64_t *ret, struct err *err)
+{
+        struct sqs_count queued;
+        int r = paced_room(scaler, ret, err);
+
+        if (r == 0)
+                r = queue_count(scaler, "QUEUED_QUEUE_URL", &queued, err);
+        if (r == 0)
+                *ret -= queued.visible + queued.in_flight;
+        return r;
+}
+
+int paced_are_waiting(struct scaler *scaler, struct err *err)
+{
+        struct sqs_count waiting;
+        int r = queue_count(scaler, "PACED_QUEUE_URL", &waiting, err);
+
+        return r < 0 ? r : waiting.visible + waiting.in_flight > 0;
+}
+
+int paced_send(struct scaler *scaler, struct job *const *jobs, size_t n_jobs, struct err *err)
+{
+        int r;
+
+        for (size_t i = 0; i < n_jobs; i++) {
+                jobs[i]->action = JOB_PACED;
+                jobs[i]->paced = 1;
+        }
+        r = jobs_send(scaler, "PACED_QUEUE_URL", jobs, n_jobs, GROUP_OF_REGISTRAR, err);
+        return r < 0 ? err_prefix(err, r, "jobs could not be sent to wait in line") : 0;
+}
+
+/* -- whose turn it is -- */
+
+struct admission {
+        struct scaler *scaler;
+        struct token_requests tokens;
+        struct paced *items;
+        size_t n_items;
+        struct question *questions; /* of each item */
+        bool *is_turn;
+        int64_t room;
+};
+
+static int64_t seconds_of(int64_t ms)
+{
+        int64_t seconds = (ms + MSEC_PER_SEC - 1) / MSEC_PER_SEC;
+
+        return seconds > 1 ? seconds : 1;
+}
+
+/* Of its installation, an earlier one has to wait. */
+static int64_t waits_behind(const struct admission *admission, size_t index)
+{
+        for (size_t i = index; i-- > 0;)
+                if (admission->items[i].hidden_seconds > 0 &&
+                        admission->items[i].job.installation ==
+                                admission->items[index].job.installation)
+                        return admission->items[i].hidden_seconds;
+        return 0;
+}
+
+/* Milliseconds until GitHub's hour has room, or can be expected to have it when the machine has
+ * booted; 0: now. */
+static int64_t wait_for_hour(const struct admission *admission, int64_t installation)
+{
+        int64_t now_ms = clock_wall_ms(admission->scaler->clock);
+        int64_t ends_ms = 0;
+        int64_t age_ms = 0;
+        int64_t left = pace_hour_room(admission->scaler, installation, &age_ms, &ends_ms);
+
+        if (left == INT64_MAX || apps(admission->scaler) > 1 || left > ROOM - admission->room ||
+                ends_ms - now_ms <= BOOT_MS)
+                return 0;
+        return ends_ms - BOOT_MS - now_ms;
+}
+
+/* Seconds until there is room for the item at INDEX, and those of the batch behind it; 0: now. */
+static int64_t wait_for_turn(struct admission *admission, size_t index)
+{
+        struct scaler *scaler = admission->scaler;
+        struct budget *budget = &scaler->launch_budget;
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        int64_t behind = (int64_t)(admission->n_items - index);
+        int64_t installation = admission->items[index].job.installation;
+        int64_t pause = setback_pause_until(scaler, installation);
+        int64_t wait = 0;
+
+        if (pause > 0)
+                return seconds_of(pause - clock_wall_ms(scaler->clock));
+        wait = wait_for_hour(admission, installation);
+        if (wait > 0)
+                return seconds_of(wait);
+        if (admission->room <= 0)
+                return seconds_of(behind * 60 * MSEC_PER_SEC / PACE_PER_MINUTE);
+        if (budget_wait(budget, now_ms, 1) > 0)
+                return seconds_of(budget_wait(budget, now_ms, behind));
+        return 0;
+}
+
+static void choose(struct admission *admission)
+{
+        struct scaler *scaler = admission->scaler;
+
+        for (size_t i = 0; i < admission->n_items; i++) {
+                struct paced *item = &admission->items[i];
+
+                item->hidden_seconds = waits_behind(admission, i);
+                if (item->hidden_seconds == 0)
+                        item->hidden_seconds = wait_for_turn(admission, i);
+                if (item->hidden_seconds > 0)
+                        continue;
+                admission->is_turn[i] = true;
+                admission->room--;
+                budget_spend(&scaler->launch_budget, clock_monotonic_ms(scaler->clock), 1);
+        }
+}
+
+/* -- whether they still wait -- */
+
+/* Since when GitHub's answers do: near the end of its hour they also tell what is left. */
+static int64_t known_since(const struct admission *admission, int64_t installation)
+{
+        int64_t age_ms = 0;
+        int64_t ends_ms = 0;
+        int64_t left = pace_hour_room(admission->scaler, installation, &age_ms, &ends_ms);
+        int64_t now_ms = clock_wall_ms(admission->scaler->clock);
+
+        return left < HOUR_ENDS_SOON && age_ms > HOUR_KNOWN_MS ? now_ms : now_ms - KNOWN_MS;
+}
+
+static void ask(struct admission *admission)
+{
+        _cleanup_free_ struct question **questions =
+                mem_alloc((admission->n_items + 1) * sizeof(*questions));
+        size_t n = 0;
+
+        for (size_t i = 0; i < admission->n_items; i++) {
+                struct job *job = &admission->items[i].job;
+                struct question *question = &admission->questions[i];
+
+                question->state = JOB_STATE_QUEUED;
+                if (!admission->is_turn[i] || job_is_fresh(admission->scaler, job, 1))
+                        continue;
+                *question = (struct question){
+                        .scaler = admission->scaler,
+                        .tokens = &admission->tokens,
+                        .job = job,
+                        .known_since_ms = known_since(admission, job->installation),
+                };
+                questions[n++] = question;
+        }
+        ask_start_all(questions, n);
+        http_finish(scaler_http(admission->scaler));
+}
+
+/* -- what becomes of them -- */
+
+static void settle_unknown(
+        struct admission *admission, struct paced *item, const struct setback *setback)
+{
+        struct scaler *scaler = admission->scaler;
+        struct parking parking = {.reason = PARK_HELD};
+
+        if (setback->result < 0 && setback->passing) {
+                item->hidden_seconds = setback->is_limit
+                                               ? seconds_of(setback_ends(scaler, setback) -
+                                                            clock_wall_ms(scaler->clock))
+                                               : RETRY_SECONDS;
+                return;
+        }
+        if (setback->result < 0)
+                parking = parking_for(setback);
+        item->result = park_job(scaler, &item->job, &parking, &item->err);
+        if (item->result < 0)
+                item->hidden_seconds = RETRY_SECONDS;
+}
+
+/* Whether it is to be sent on. */
+static bool settle(struct admission *admission, struct paced *item, const struct question *question)
+{
+        switch (question->state) {
+        case JOB_STATE_QUEUED:
+                item->job.asked_ms = question->asked_ms;
+                return true;
+        case JOB_STATE_RUNS:
+        case JOB_STATE_ENDED:
+                log_info(&admission->scaler->log, "job waits no longer: nothing is launched for it",
+                        LOG_NUMBER("job", item->job.id),
+                        LOG_TEXT("repository", item->job.repository),
+                        LOG_TEXT("state", job_state_name(question->state)));
+                return false;
+        case JOB_STATE_HELD:
+        case JOB_STATE_UNKNOWN:
+        default:
+                settle_unknown(admission, item, &question->setback);
+                return false;
+        }
+}
+
+static void send_on(struct admission *admission, struct paced *const *items, size_t n)
+{
+        struct job *jobs[SQS_BATCH_MAX];
+        struct err err;
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                jobs[i] = &items[i]->job;
+        r = n > 0 ? forward_jobs(admission->scaler, jobs, n, &err) : 0;
+        for (size_t i = 0; r < 0 && i < n; i++) {
+                items[i]->result = r;
+                items[i]->err = err;
+                items[i]->hidden_seconds = RETRY_SECONDS;
+        }
+}
+
+static void settle_all(struct admission *admission)
+{
+        struct paced *admitted[SQS_BATCH_MAX];
+        size_t n = 0;
+
+        for (size_t i = 0; i < admission->n_items; i++) {
+                if (!admission->is_turn[i] ||
+                        !settle(admission, &admission->items[i], &admission->questions[i]))
+                        continue;
+                admitted[n++] = &admission->items[i];
+                if (n < SQS_BATCH_MAX)
+                        continue;
+                send_on(admission, admitted, n);
+                n = 0;
+        }
+        send_on(admission, admitted, n);
+}
+
+/* -- all of it -- */
+
+static void admission_release(struct admission *admission)
+{
+        token_requests_release(&admission->tokens);
+        free(admission->questions);
+        free(admission->is_turn);
+}
+
+static void hide_all(struct admission *admission, int64_t seconds, const struct err *why)
+{
+        log_warning(
+                &admission->scaler->log, "no job can be admitted", LOG_TEXT("error", why->text));
+        for (size_t i = 0; i < admission->n_items; i++)
+                admission->items[i].hidden_seconds = seconds;
+}
+
+void paced_admit(struct scaler *scaler, struct paced *items, size_t n_items)
+{
+        _cleanup_(admission_release) struct admission admission = {
+                .scaler = scaler,
+                .items = items,
+                .n_items = n_items,
+                .questions = mem_alloc((n_items + 1) * sizeof(struct question)),
+                .is_turn = mem_alloc((n_items + 1) * sizeof(bool)),
+        };
+        struct err err;
+
+        if (scaler->launch_budget.points == 0)
+                budget_init(&scaler->launch_budget, INSTANCES, INSTANCES_PER_MINUTE,
+                        clock_monotonic_ms(scaler->clock));
+        if (token_requests_init(&admission.tokens, scaler, &err) < 0)
+                hide_all(&admission, SETTINGS_SECONDS, &err);
+        else if (room_in_line(scaler, &admission.room, &err) < 0)
+                hide_all(&admission, RETRY_SECONDS, &err);
+        else {
+                choose(&admission);
+                ask(&admission);
+                settle_all(&admission);
+        }
+}

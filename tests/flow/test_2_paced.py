@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""queued and watch, the line of a burst: who comes when there is no room waits in order."""
+
+from __future__ import annotations
+
+from helpers import batch, failures, job_message, launched, launches, now_ms, sent, waits_at_github
+
+ROOM = 180  # registrations in the time of a boot
+
+
+def fill_register(cloud, count):
+    """Let so many messages lie in register.fifo."""
+    sqs = cloud.client("sqs")
+    url = cloud.queue("RegisterQueue").url
+    for number in range(0, count, 10):
+        entries = [
+            {
+                "Id": str(one),
+                "MessageBody": "{}",
+                "MessageGroupId": "others",
+                "MessageDeduplicationId": f"other-{number + one}",
+            }
+            for one in range(min(10, count - number))
+        ]
+        sqs.send_message_batch(QueueUrl=url, Entries=entries)
+
+
+def admitted(cloud, bodies):
+    """Let `watch` work on the first in line: who stays there, and who was sent on."""
+    before = len(sent(cloud, "QueuedQueue"))
+    failed = failures(cloud.invoke("watch", batch(cloud, "PacedQueue", *bodies)))
+    return failed, [message["Body"] for message in sent(cloud, "QueuedQueue")[before:]]
+
+
+def questions(cloud):
+    """List how GitHub was asked for jobs."""
+    return [call.operation for call in cloud.github.api.calls if "jobs" in call.operation]
+
+
+def test_a_burst_waits_in_line_until_it_is_its_turn(stage):
+    jobs = [job_message(number) for number in range(1, 11)]
+    fill_register(stage, ROOM + 20)
+    assert launched(stage, *jobs) == ([], [])
+    assert launches(stage) == []
+    line = sent(stage, "PacedQueue")
+    assert [one["Body"]["id"] for one in line] == list(range(1, 11))
+    assert {one["MessageGroupId"] for one in line} == {"4711"}
+    bodies = [one["Body"] for one in line]
+
+    failed, sent_on = admitted(stage, bodies)
+    assert (len(failed), sent_on) == (10, [])
+
+    stage.client("sqs").purge_queue(QueueUrl=stage.queue("RegisterQueue").url)
+    failed, sent_on = admitted(stage, bodies)
+    assert (failed, [one["id"] for one in sent_on]) == ([], list(range(1, 11)))
+    assert launched(stage, *sent_on)[0] == []
+    (call,) = launches(stage)
+    assert call.parameters["MaxCount"] == "10"
+
+
+def test_who_has_waited_for_long_is_asked_for_with_all_of_its_run(stage):
+    old = {"queued_ms": now_ms() - 600_000, "run_id": 7, "paced": 1, "action": "paced"}
+    bodies = [job_message(number, **old) for number in (1, 2, 3)]
+    for body in bodies:
+        waits_at_github(stage, body)
+    stage.github.jobs.cancel(next(job for job in stage.github.jobs.all if job.id == 2))
+    failed, sent_on = admitted(stage, bodies)
+    assert failed == []
+    assert [one["id"] for one in sent_on] == [1, 3]
+    asked = questions(stage)
+    assert asked == ["actions/list-jobs-for-workflow-run-attempt"]
+    assert launched(stage, *sent_on)[0] == []
+    # GitHub has just said that they wait: that does for launching them.
+    assert questions(stage) == asked
+    assert len(launches(stage)) == 1

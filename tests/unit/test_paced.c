@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The line of a burst: jobs are admitted, in order, when their machines can be registered as they
+ * boot. Whatever keeps the first keeps all behind it, and costs no call to GitHub.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job/pace.h"
+#include "stage.h"
+
+#define FRESH_MS 1767323000000 /* 45 seconds ago */
+#define OLD_MS 1767322000000   /* 17 minutes ago */
+#define RUN_JOBS STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?per_page=100&page=1"
+
+static void expect_count(struct stage *stage, const char *queue, int visible, int in_flight)
+{
+        _cleanup_free_ char *body = mem_format("{\"QueueUrl\":\"https://sqs.test/%s\",", queue);
+        _cleanup_free_ char *answer =
+                mem_format("{\"Attributes\":{\"ApproximateNumberOfMessages\":\"%d\","
+                           "\"ApproximateNumberOfMessagesNotVisible\":\"%d\","
+                           "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}",
+                        visible, in_flight);
+
+        script_expect(stage->script, "POST", STAGE_SQS, body, 200, answer);
+}
+
+/* So many more may be launched. */
+static void expect_room(struct stage *stage, int room)
+{
+        expect_count(stage, "register.fifo", 180 - 20 - room, 10);
+        expect_count(stage, "queued.fifo", 7, 3);
+}
+
+static void add_record(struct buf *text, int id, int64_t queued_ms, int64_t installation)
+{
+        buf_add_format(text,
+                "%s{\"messageId\":\"m%d\",\"receiptHandle\":\"r%d\",\"eventSourceARN\":"
+                "\"arn:aws:sqs:eu-central-1:123456789012:p-paced.fifo\",\"attributes\":"
+                "{\"ApproximateReceiveCount\":\"50\"},\"body\":\"{\\\"action\\\":\\\"paced\\\","
+                "\\\"id\\\":%d,\\\"run_id\\\":2,\\\"attempt\\\":1,\\\"installation\\\":%lld,"
+                "\\\"queued_ms\\\":%lld,\\\"paced\\\":1,\\\"repository\\\":\\\"o/r\\\","
+                "\\\"labels\\\":[\\\"linux\\\"],\\\"spec\\\":\\\"linux\\\"}\"}",
+                text->size > 20 ? "," : "", id, id, id, (long long)installation,
+                (long long)queued_ms);
+}
+
+/* Runs the jobs FIRST to LAST, the first in line. */
+static void admit(struct stage *stage, int first, int last, int64_t queued_ms)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(65536);
+        struct err err;
+
+        buf_add_string(&text, "{\"Records\":[");
+        for (int i = first; i <= last; i++)
+                add_record(&text, i, queued_ms, 0);
+        buf_add_string(&text, "]}");
+        buf_clear(&stage->answer);
+        assert_int_equal(
+                batch_run(&stage->scaler, watch_handle,
+                        &(const struct lambda_event){.body = buf_string(&text), .size = text.size},
+                        &stage->answer, &err),
+                0);
+}
+
+/* Those from FIRST to LAST come again after SECONDS. */
+static void expect_hidden(struct stage *stage, int first, int last, int seconds)
+{
+        _cleanup_buf_ struct buf done = BUF_INIT(4096);
+        _cleanup_free_ char *asked =
+                mem_format("\"ReceiptHandle\":\"r%d\",\"VisibilityTimeout\":%d", last, seconds);
+
+        for (int i = first; i <= last; i++)
+                buf_add_format(&done, "%s{\"Id\":\"%d\"}", i > first ? "," : "{\"Successful\":[",
+                        i - first);
+        buf_add_string(&done, "]}");
+        script_expect(stage->script, "POST", STAGE_SQS, asked, 200, buf_string(&done));
+}
+
+/* GitHub's answer to a question about the run: jobs 1 to 10, of which the second has ended. */
+static const char *run_of_ten(void)
+{
+        static char text[2048];
+        size_t size = 0;
+
+        for (int i = 1; i <= 10; i++)
+                size += (size_t)snprintf(text + size, sizeof(text) - size,
+                        "%s{\"id\":%d,\"status\":\"%s\"}", i > 1 ? "," : "{\"jobs\":[", i,
+                        i == 2 ? "completed" : "queued");
+        snprintf(text + size, sizeof(text) - size, "]}");
+        return text;
+}
+
+/* -- room -- */
+
+static void as_many_are_admitted_as_there_is_room_for(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 4);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/queued.fifo\"");
+        /* Six more are registered in two seconds. */
+        expect_hidden(stage, 5, 10, 2);
+        admit(stage, 1, 10, FRESH_MS);
+        assert_contains(buf_string(&stage->answer), "\"m5\"");
+        assert_lacks(buf_string(&stage->answer), "\"m4\"");
+        /* Ten at once, each in a group of its own. */
+        expect_room(stage, 10);
+        stage_expect_sent(
+                stage, "\"MessageGroupId\":\"20\",\"MessageDeduplicationId\":\"20-1-0-0\"");
+        admit(stage, 11, 20, FRESH_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\"action\\\":\\\"queued\\\"");
+        assert_sent(stage, "\\\"paced\\\":1");
+        expect_room(stage, 0);
+        expect_hidden(stage, 1, 10, 4);
+        admit(stage, 1, 10, FRESH_MS);
+}
+
+/* This is the fiftieth time, and MAX_RECEIVE_COUNT is 4. */
+static void who_waits_in_line_never_becomes_a_dead_letter(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, -100);
+        expect_hidden(stage, 1, 2, 1);
+        admit(stage, 1, 2, OLD_MS);
+}
+
+static void who_cannot_be_counted_for_waits(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SQS, "AttributeNames", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        expect_hidden(stage, 1, 2, 15);
+        admit(stage, 1, 2, FRESH_MS);
+        assert_logged(stage, "no job can be admitted");
+}
+
+/* It stays in line. */
+static void who_cannot_be_sent_on_comes_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 9);
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/queued.fifo", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        script_expect(stage->script, "POST", STAGE_SQS, "\"VisibilityTimeout\":15", 200,
+                "{\"Successful\":[{\"Id\":\"0\"},{\"Id\":\"1\"}]}");
+        admit(stage, 1, 2, FRESH_MS);
+        assert_logged(stage, "job 1 and others could not be queued");
+}
+
+/* -- whether it still waits -- */
+
+static void one_answer_does_for_a_run(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 3);
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, run_of_ten());
+        stage_expect_sent(stage, "\\\"asked_ms\\\":1767323045003");
+        expect_hidden(stage, 4, 5, 1);
+        admit(stage, 1, 5, OLD_MS);
+        assert_logged(stage, "\"job\":2,\"repository\":\"o/r\",\"state\":\"ended\"");
+        /* GitHub said so a moment ago. */
+        expect_room(stage, 10);
+        stage_expect_sent(stage, "\\\"asked_ms\\\":1767323045003");
+        admit(stage, 4, 5, OLD_MS);
+        /* That was long ago; but what has ended stays so. */
+        script_sleep(stage->script, 241000);
+        expect_room(stage, 10);
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, run_of_ten());
+        stage_expect_sent(stage, "\\\"asked_ms\\\":176732328");
+        admit(stage, 2, 4, OLD_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+}
+
+/* Nobody is launched before it ends, nor asked for. */
+static void a_limit_keeps_the_line(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 10);
+        script_expect_headers(stage->script, "GET", RUN_JOBS, NULL, 403, "Retry-After: 100\r\n",
+                "{\"message\":\"You have exceeded a secondary rate limit\"}");
+        expect_hidden(stage, 1, 3, 100);
+        admit(stage, 1, 3, OLD_MS);
+        expect_room(stage, 10);
+        expect_hidden(stage, 4, 5, 100);
+        admit(stage, 4, 5, FRESH_MS);
+}
+
+/* With what is left of GitHub's hour, the machines that wait already are registered. The next ones
+ * are launched a minute before the hour ends. */
+static void nobody_is_launched_whom_the_hour_does_not_allow(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 10);
+        script_expect_headers(stage->script, "GET", RUN_JOBS, NULL, 200,
+                "x-ratelimit-remaining: 120\r\nx-ratelimit-reset: 1767324045\r\n", run_of_ten());
+        stage_expect_sent(stage, "\"MessageGroupId\":\"3\"");
+        admit(stage, 1, 3, OLD_MS);
+        expect_room(stage, 10);
+        expect_hidden(stage, 4, 6, 940);
+        admit(stage, 4, 6, OLD_MS);
+        script_sleep(stage->script, 941000);
+        expect_room(stage, 10);
+        stage_expect_sent(stage, "\"MessageGroupId\":\"6\"");
+        admit(stage, 4, 6, FRESH_MS + 941000);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(as_many_are_admitted_as_there_is_room_for),
+                TEST(who_waits_in_line_never_becomes_a_dead_letter),
+                TEST(who_cannot_be_counted_for_waits),
+                TEST(who_cannot_be_sent_on_comes_again),
+                TEST(one_answer_does_for_a_run),
+                TEST(a_limit_keeps_the_line),
+                TEST(nobody_is_launched_whom_the_hour_does_not_allow),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
