@@ -10,11 +10,12 @@
 
 #include <string.h>
 
+#include "aws/sqs.h"
 #include "breaker.h"
 #include "follow.h"
 #include "machine/leftovers.h"
 #include "machine/stores.h"
-#include "queue/send.h"
+#include "pace.h"
 #include "relaunch.h"
 #include "watch_look.h"
 
@@ -31,9 +32,7 @@ static bool listened_in_vain(const struct looks *looks, const struct look *look)
         const struct config_spec *spec =
                 job->spec ? config_spec_by_name(looks->config, job->spec) : NULL;
 
-        return spec && look->machine &&
-               (look->is_deregistered || strcmp(look->machine->state_reason,
-                                                 "Client.InstanceInitiatedShutdown") == 0) &&
+        return spec && look->machine && (look->is_deregistered || look_ended_itself(look)) &&
                clock_wall_ms(looks->scaler->clock) - job->launched_ms >
                        spec->idle_limit_seconds * MSEC_PER_SEC;
 }
@@ -135,20 +134,13 @@ static void note_job_ran(const struct looks *looks, const struct look *look)
  */
 #define WATCHES_OF_ENDED 2
 
-/* While launched jobs wait to be registered, one of their machines may be what this job gets, and
- * another one would wait behind them. */
+/* While a burst lasts, one of its machines may be what this job gets, and another one would wait
+ * behind them. */
 static bool is_served_by_another(struct looks *looks, const struct look *look)
 {
-        struct sqs_count waiting = {0};
-        struct err err;
-
-        if (reason_of(looks, look) != RELAUNCH_TAKEN &&
-                look->watched->job.watches >= WATCHES_OF_ENDED)
+        if (!look_has_worked(look) && look->watched->job.watches >= WATCHES_OF_ENDED)
                 return false;
-        if (queue_count(looks->scaler, "REGISTER_QUEUE_URL", &waiting, &err) < 0)
-                log_warning(&looks->scaler->log, "launched jobs could not be counted",
-                        LOG_TEXT("error", err.text));
-        return waiting.visible + waiting.in_flight > 0;
+        return looks_burst_lasts(looks);
 }
 
 static int act(struct looks *looks, struct look *look, struct err *err)
@@ -173,6 +165,43 @@ static int act(struct looks *looks, struct look *look, struct err *err)
         }
 }
 
+/* When the burst may be over, if GitHub registers as fast as it can. */
+static unsigned seconds_of_burst(const struct looks *looks)
+{
+        int64_t seconds = looks->n_before * 60 / PACE_PER_MINUTE;
+
+        if (seconds < FOLLOW_SECONDS)
+                return FOLLOW_SECONDS;
+        return seconds < FOLLOW_LATE_SECONDS ? (unsigned)seconds : FOLLOW_LATE_SECONDS;
+}
+
+/* The next watches of those for which GitHub was not asked, in one call. */
+static void watch_later(struct looks *looks)
+{
+        _cleanup_free_ struct look **later = mem_alloc((looks->n_items + 1) * sizeof(*later));
+        size_t n_later = 0;
+
+        for (size_t i = 0; i < looks->n_items; i++)
+                if (looks->items[i].is_put_off)
+                        later[n_later++] = &looks->items[i];
+        for (size_t i = 0; i < n_later; i += SQS_BATCH_MAX) {
+                struct job *jobs[SQS_BATCH_MAX];
+                size_t n = n_later - i < SQS_BATCH_MAX ? n_later - i : SQS_BATCH_MAX;
+                struct err err;
+                int r;
+
+                for (size_t j = 0; j < n; j++) {
+                        jobs[j] = &later[i + j]->watched->job;
+                        jobs[j]->watches++;
+                }
+                r = follow_jobs(looks->scaler, jobs, n, seconds_of_burst(looks), &err);
+                for (size_t j = 0; j < n; j++) {
+                        later[i + j]->watched->result = r;
+                        later[i + j]->watched->err = err;
+                }
+        }
+}
+
 int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, struct err *err)
 {
         _cleanup_(looks_release) struct looks looks = {.scaler = scaler};
@@ -180,9 +209,13 @@ int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, str
 
         if (r == 0)
                 r = delete_handovers(&looks, err);
+        if (r == 0)
+                watch_later(&looks);
         for (size_t i = 0; r == 0 && i < looks.n_items; i++) {
                 struct watched *watched = looks.items[i].watched;
 
+                if (looks.items[i].is_put_off)
+                        continue;
                 watched->result = act(&looks, &looks.items[i], &watched->err);
         }
         return r;

@@ -12,9 +12,14 @@
 
 #include "breaker.h"
 #include "launch_name.h"
+#include "queue/send.h"
 
 /* A machine whose runner never came within this time will not bring one. */
 #define BOOT_LIMIT_MS (15 * 60 * MSEC_PER_SEC)
+
+/* So many watches are due at once in a burst: a full batch, as the template says. */
+#define MANY 10
+#define BURST_SEEN_MS (5 * 60 * MSEC_PER_SEC)
 
 void looks_release(struct looks *looks)
 {
@@ -139,6 +144,12 @@ static void on_runner(struct http_call *answered, void *userdata)
                                 BOOT_LIMIT_MS;
 }
 
+bool look_ended_itself(const struct look *look)
+{
+        return look->machine &&
+               strcmp(look->machine->state_reason, "Client.InstanceInitiatedShutdown") == 0;
+}
+
 bool look_is_idle(const struct look *look)
 {
         return look->machine && ec2_instance_lives(look->machine) &&
@@ -169,24 +180,94 @@ static void ask_for_runners(struct looks *looks)
         http_finish(scaler_http(looks->scaler));
 }
 
-static int ask(struct looks *looks, struct err *err)
+/* -- bursts -- */
+
+bool looks_burst_lasts(struct looks *looks)
+{
+        static const char *const queues[] = {"REGISTER_QUEUE_URL", "PACED_QUEUE_URL"};
+
+        looks->n_before = 0;
+        for (size_t i = 0; i < (looks->are_many ? ARRAY_SIZE(queues) : 1); i++) {
+                struct sqs_count waiting = {0};
+                struct err err;
+
+                if (queue_count(looks->scaler, queues[i], &waiting, &err) < 0)
+                        log_warning(&looks->scaler->log, "waiting jobs could not be counted",
+                                LOG_TEXT("error", err.text));
+                looks->n_before += waiting.visible + waiting.in_flight;
+        }
+        if (looks->n_before >= MANY)
+                looks->scaler->burst_seen_ms = clock_monotonic_ms(looks->scaler->clock);
+        return looks->n_before > 0;
+}
+
+/* A moment ago: then its few are asked for as its many are. */
+static bool saw_burst(const struct scaler *scaler)
+{
+        return scaler->burst_seen_ms > 0 &&
+               clock_monotonic_ms(scaler->clock) - scaler->burst_seen_ms < BURST_SEEN_MS;
+}
+
+bool look_has_worked(const struct look *look)
+{
+        if (!look->machine)
+                return look->watched->job.watches > 0;
+        return ec2_instance_tag(look->machine, JOB_TAG) || look_ended_itself(look);
+}
+
+/* While a burst lasts, what GitHub allows is for registrations. A job that has ended can be asked
+ * for later, when one answer does for all of its run. */
+static void put_off(struct looks *looks)
+{
+        bool lasts = looks->are_many && looks_burst_lasts(looks);
+
+        for (size_t i = 0; lasts && i < looks->n_items; i++) {
+                struct look *look = &looks->items[i];
+
+                look->is_put_off = !look->runs_elsewhere && look_has_worked(look);
+                if (look->is_put_off)
+                        look->question.state = JOB_STATE_HELD;
+        }
+}
+
+/* -- all of it -- */
+
+static void start_questions(struct looks *looks)
 {
         _cleanup_free_ struct question **questions = mem_alloc(looks->n_items * sizeof(*questions));
+        int64_t now_ms = clock_wall_ms(looks->scaler->clock);
         size_t n = 0;
-        int r;
 
         for (size_t i = 0; i < looks->n_items; i++) {
+                struct look *look = &looks->items[i];
+
+                if (looks->are_many)
+                        look->question.known_since_ms = now_ms;
+                if (!look->runs_elsewhere && !look->is_put_off)
+                        questions[n++] = &look->question;
+        }
+        ask_start_all(questions, n);
+}
+
+static int ask(struct looks *looks, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < looks->n_items; i++)
                 looks->items[i].question = (struct question){
                         .scaler = looks->scaler,
                         .tokens = &looks->tokens,
                         .job = &looks->items[i].watched->job,
                         .state = JOB_STATE_RUNS,
                 };
-                if (!looks->items[i].runs_elsewhere)
-                        questions[n++] = &looks->items[i].question;
+        if (looks->are_many) {
+                r = describe_machines(looks, err);
+                put_off(looks);
         }
-        ask_start_all(questions, n);
-        r = describe_machines(looks, err);
+        if (r == 0)
+                start_questions(looks);
+        if (!looks->are_many)
+                r = describe_machines(looks, err);
         http_finish(scaler_http(looks->scaler));
         if (r == 0)
                 ask_for_runners(looks);
@@ -198,6 +279,7 @@ int looks_take(struct looks *looks, struct watched *items, size_t n_items, struc
         int r = open_dependencies(looks, err);
 
         looks->items = mem_alloc(n_items * sizeof(struct look));
+        looks->are_many = n_items >= MANY || saw_burst(looks->scaler);
         if (r == 0)
                 r = find_others(looks, items, n_items, err);
         if (r == 0 && looks->n_items > 0)

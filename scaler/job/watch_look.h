@@ -27,6 +27,7 @@ struct look {
         struct question question;
         bool runs_elsewhere;                /* so GitHub is not asked */
         const struct ec2_instance *machine; /* as EC2 describes it; NULL: gone */
+        bool is_put_off;                    /* GitHub is asked when the burst is over */
         bool has_no_runner;                 /* that could take the job */
         bool is_deregistered;               /* GitHub knows no runner of its name */
 };
@@ -39,6 +40,8 @@ struct looks {
         struct look *items;
         size_t n_items;
         struct ec2_instances machines;
+        bool are_many;    /* as in a burst */
+        int64_t n_before; /* jobs that wait in line, or to be registered, as far as was asked */
 };
 
 void looks_release(struct looks *looks);
@@ -47,6 +50,13 @@ void looks_release(struct looks *looks);
  * scaler set. 0, or negative: nothing is known. */
 int looks_take(struct looks *looks, struct watched *items, size_t n_items, struct err *err);
 
+/* Whether the machine of LOOK has shut itself down, as after a job. */
+bool look_ended_itself(const struct look *look);
+/* Whether it has run a job, as far as EC2 can tell, or an earlier watch has seen that. If that was
+ * another job, one of the machines that a burst still brings is for this one. */
+bool look_has_worked(const struct look *look);
+/* Whether a burst lasts: jobs wait to be registered, or, where there are many, in line. */
+bool looks_burst_lasts(struct looks *looks);
 /* Whether the machine of LOOK lives and has no job yet. */
 bool look_is_idle(const struct look *look);
 

@@ -5,6 +5,7 @@
  * another launch. A job that runs costs no call to GitHub.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -543,8 +544,28 @@ static void each_job_has_its_own_machine(void **state)
         assert_string_equal(stage_batch(stage, watch_handle, messages, 2), STAGE_NONE_FAILED);
 }
 
+static void expect_waiting(struct stage *stage, const char *queue, int n)
+{
+        _cleanup_free_ char *body = mem_format("{\"QueueUrl\":\"https://sqs.test/%s\",", queue);
+        _cleanup_free_ char *answer =
+                mem_format("{\"Attributes\":{\"ApproximateNumberOfMessages\":\"0\","
+                           "\"ApproximateNumberOfMessagesNotVisible\":\"%d\","
+                           "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}",
+                        n);
+
+        script_expect(stage->script, "POST", STAGE_SQS, body, 200, answer);
+}
+
+/* So many wait to be registered, and so many in line. */
+static void expect_burst(struct stage *stage, int registers, int in_line)
+{
+        expect_waiting(stage, "register.fifo", registers);
+        expect_waiting(stage, "paced.fifo", in_line);
+}
+
 /* What another job took, or has ended, while launched jobs wait for their hand-over: one of their
- * machines is for this job. A machine that may have died is not waited for more than twice. */
+ * machines is for this job. A machine that may have died is not waited for more
+ * than twice. */
 static void another_machine_may_still_come(void **state)
 {
         static const struct {
@@ -557,6 +578,8 @@ static void another_machine_may_still_come(void **state)
                         false},
                 {WATCH(",\"watches\":1"), MACHINE("terminated", "", ""), false},
                 {WATCH(",\"watches\":2"), MACHINE("terminated", "", ""), true},
+                {WATCH(",\"watches\":2"),
+                        MACHINE("terminated", "Client.InstanceInitiatedShutdown", ""), false},
         };
         struct stage *stage = *state;
 
@@ -569,16 +592,91 @@ static void another_machine_may_still_come(void **state)
                 if (rows[i].is_launched)
                         stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
                 else
-                        script_expect(stage->script, "POST", STAGE_SQS, "AttributeNames", 200,
-                                "{\"Attributes\":{\"ApproximateNumberOfMessages\":\"0\","
-                                "\"ApproximateNumberOfMessagesNotVisible\":\"1\","
-                                "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}");
+                        expect_waiting(stage, "register.fifo", 1);
                 assert_string_equal(watch(stage, rows[i].watch), STAGE_NONE_FAILED);
                 assert_null(script_take_served(stage->script, "AttributeNames"));
         }
 }
 
 #define RUN_JOBS STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?per_page=100&page=1"
+
+/* Ten jobs of a run are due, of which the machine of the last one died. */
+static void expect_ten_machines(struct stage *stage)
+{
+        _cleanup_buf_ struct buf machines = BUF_INIT(8192);
+
+        for (int i = 0; i < 10; i++)
+                buf_add_format(&machines,
+                        "<item><instanceId>i-0000000%d</instanceId><instanceState><name>terminated"
+                        "</name></instanceState><stateReason><code>%s</code></stateReason></item>",
+                        i,
+                        i < 9 ? "Client.InstanceInitiatedShutdown"
+                              : "Server.SpotInstanceTermination");
+        expect_machines(stage, "tag%3Ascale-agent%3Ajob-url", "");
+        expect_machines(stage, "instance-id", buf_string(&machines));
+}
+
+static const char *watch_ten(struct stage *stage)
+{
+        static const char *const ids[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+        struct stage_message messages[10];
+        char bodies[10][512];
+
+        for (int i = 0; i < 10; i++) {
+                snprintf(bodies[i], sizeof(bodies[i]),
+                        "{\"action\":\"watched\",\"id\":%d,\"run_id\":2,\"attempt\":1,"
+                        "\"repository\":\"o/r\",\"url\":\"https://github.test/%d\","
+                        "\"labels\":[\"linux\"],\"spec\":\"linux\",\"instance_type\":"
+                        "\"m7i.large\",\"watches\":2,\"instance\":\"i-0000000%d\"}",
+                        100 + i, 100 + i, i);
+                messages[i] = (struct stage_message){ids[i], bodies[i], 0, NULL};
+        }
+        return stage_batch(stage, watch_handle, messages, 10);
+}
+
+/* What has worked is looked at again when the burst may be over, in one message after the other; a
+ * machine that died is not waited for. */
+static void while_a_burst_lasts_github_is_asked_for_little(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_ten_machines(stage);
+        expect_burst(stage, 100, 1400);
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200,
+                "{\"jobs\":[{\"id\":109,\"status\":\"queued\"}]}");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
+        /* 1,500 jobs take 500 s. */
+        stage_expect_sent(stage, "\"DelaySeconds\":500}]");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"109-1-1-0\"");
+        assert_string_equal(watch_ten(stage), STAGE_NONE_FAILED);
+        /* That more watches are due than one is no condition for who has seen a burst. */
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, MACHINE("running", "", JOB_URL("https://github.test/2")));
+        expect_burst(stage, 1, 0);
+        stage_expect_sent(stage, "\"DelaySeconds\":240}]");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
+}
+
+/* One answer does for all of a run, and what has ended stays so. */
+static void after_a_burst_a_call_does_for_a_run(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_buf_ struct buf jobs = BUF_INIT(8192);
+
+        for (int i = 0; i < 10; i++)
+                buf_add_format(&jobs, "%s{\"id\":%d,\"status\":\"completed\"}",
+                        i > 0 ? "," : "{\"jobs\":[", 100 + i);
+        buf_add_string(&jobs, "]}");
+        for (int i = 0; i < 2; i++) {
+                expect_ten_machines(stage);
+                expect_burst(stage, 0, 0);
+                if (i == 0)
+                        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, buf_string(&jobs));
+                script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
+                assert_string_equal(watch_ten(stage), STAGE_NONE_FAILED);
+        }
+}
+
 /* Of one run: GitHub is asked once, and again only for what that does not show. */
 static void the_jobs_of_a_run_share_a_call(void **state)
 {
@@ -689,6 +787,8 @@ int main(void)
                 TEST(a_batch_shares_its_calls),
                 TEST(each_job_has_its_own_machine),
                 TEST(another_machine_may_still_come),
+                TEST(while_a_burst_lasts_github_is_asked_for_little),
+                TEST(after_a_burst_a_call_does_for_a_run),
                 TEST(the_jobs_of_a_run_share_a_call),
                 TEST(the_jobs_of_different_runs_are_asked_for_alone),
                 TEST(a_run_that_is_not_shown_decides_nothing),
