@@ -29,7 +29,7 @@ static const struct burst {
         {"1,000 jobs, GitHub 180/min", 1000, 900, 0, 0, 0, 0, 0, 1.01, 1.1, false},
         {"100 jobs, PutParameter 3/s", 100, 900, 0, 0, 0, 0, 3, 1.01, 1.1, false},
         {"100 jobs, GitHub 10/min", 100, 900, 10, 10, 0, 0, 0, 1.05, 1.2, false},
-        {"1,000 jobs, 80/min and 500/h", 1000, 900, 80, 80, 500, 0, 0, 1.05, 1.3, true},
+        {"1,000 jobs, 80/min and 500/h", 1000, 900, 80, 80, 500, 0, 0, 1.05, 1.3, false},
         {"10,000 jobs, 5,000 calls/h", 10000, 900, 0, 0, 0, 5000, 0, 1.01, 1.1, true},
         {"10,000 jobs, 15,000 calls/h", 10000, 900, 0, 0, 0, 15000, 0, 1.01, 1.1, true},
 };
@@ -48,47 +48,87 @@ static struct limits limits_of(const struct burst *burst)
         };
 }
 
-static double over(double n, double holds, double per_second)
-{
-        return holds > 0 && n > holds ? (n - holds) / per_second : 0;
-}
-
 static double larger(double a, double b)
 {
         return a > b ? a : b;
 }
 
-/* Seconds: one jitconfig and one PutParameter for each job, and nothing else. */
+static void add_second(struct bucket *bucket)
+{
+        bucket->level += bucket->per_second;
+        if (bucket->level > bucket->holds)
+                bucket->level = bucket->holds;
+}
+
+static void fill(struct bucket *bucket)
+{
+        bucket->level = bucket->holds;
+}
+
+/* Rounding has no part in it. */
+static bool has(const struct bucket *bucket, double n)
+{
+        return bucket->holds <= 0 || bucket->level >= n - 1e-6;
+}
+
+/* Takes what one job needs: a jitconfig, a PutParameter, a machine; and of those that wait for five
+ * minutes, each hundredth a question for its run. */
+static bool serve(struct limits *limits, bool asks)
+{
+        if (!has(&limits->points, 5 + asks) || !has(&limits->jitconfigs, 1) ||
+                !has(&limits->hourly, 1) || !has(&limits->hour, 1 + asks) ||
+                !has(&limits->machines, 1) || !has(&limits->stores, 1))
+                return false;
+        limits->points.level -= 5 + asks;
+        limits->jitconfigs.level--;
+        limits->hourly.level--;
+        limits->hour.level -= 1 + asks;
+        limits->machines.level--;
+        limits->stores.level--;
+        return true;
+}
+
+/* Seconds until all could have been served by who makes no other calls. */
 static double least(const struct burst *burst)
 {
-        double n = burst->n_jobs;
-        double within = 0;
-        double hours = 0;
-        double an_hour = burst->hour > 0 ? burst->hour : burst->jitconfigs_per_hour;
+        struct limits limits = limits_of(burst);
+        struct bucket *const buckets[] = {
+                &limits.points, &limits.jitconfigs, &limits.machines, &limits.stores};
+        unsigned served = 0;
+        int seconds = 0;
 
-        if (an_hour > 0 && n > an_hour) {
-                hours = (double)(int64_t)((n - 1) / an_hour);
-                n -= hours * an_hour;
+        for (size_t i = 0; i < ARRAY_SIZE(buckets); i++)
+                fill(buckets[i]);
+        for (;; seconds++) {
+                for (size_t i = 0; seconds > 0 && i < ARRAY_SIZE(buckets); i++)
+                        add_second(buckets[i]);
+                if (seconds % 3600 == 0) {
+                        fill(&limits.hourly);
+                        fill(&limits.hour);
+                }
+                while (served < burst->n_jobs && serve(&limits, seconds > 300 && served % 100 == 0))
+                        served++;
+                if (served == burst->n_jobs)
+                        return larger(1, seconds);
         }
-        within = larger(over(5 * n, burst->points, burst->points / 60),
-                over(n, burst->jitconfigs, burst->jitconfigs_per_minute / 60));
-        within = larger(within, over(n, burst->stores, burst->stores));
-        within = larger(within, over((burst->n_jobs + 9) / 10, 5, 2));
-        return larger(within + hours * 3600, larger(1, over(burst->n_jobs, 1000, 2)));
 }
 
 /* Seconds: RunInstances for each job alone; what GitHub refuses comes again after a minute, when as
- * many as its budget holds pass. */
+ * many as its budget holds pass, until those of the hour are used up. */
 static double naive(const struct burst *burst)
 {
-        double launches = over(burst->n_jobs, 5, 2);
+        double launches = (burst->n_jobs - 5) / 2.0;
         double each_minute = burst->points / 5;
-        double rounds;
+        double an_hour = burst->hour > 0 ? burst->hour : burst->jitconfigs_per_hour;
+        double n = burst->n_jobs;
+        double hours = 0;
 
         if (burst->jitconfigs > 0 && burst->jitconfigs < each_minute)
                 each_minute = burst->jitconfigs;
-        rounds = burst->n_jobs / each_minute;
-        return larger(launches, 60 * (double)(int64_t)rounds);
+        if (an_hour > 0)
+                hours = (double)(int64_t)((n - 1) / an_hour);
+        return larger(launches,
+                hours * 3600 + 60 * (double)(int64_t)((n - hours * an_hour) / each_minute));
 }
 
 static unsigned letters_of(struct world *world)
@@ -113,13 +153,15 @@ static bool run(const struct burst *burst, bool tells)
         double taken;
         bool good;
 
-        world_init(world, 1, tells, 0);
+        world_init(world, 1, tells && getenv("STORY"), 0);
         world->is_burst = true;
         world->limits = limits_of(burst);
         for (unsigned i = 0; i < burst->n_jobs; i++) {
-                job_add(world, world_between(world, 0, 2 * SECOND), " self-hosted linux x64 ");
-                world->jobs[i]->run = world->jobs[i - i % 100]->run;
+                job_add(world, 2 * SECOND * i / burst->n_jobs, " self-hosted linux x64 ");
+                world->jobs[i]->run = i % 100 == 0 ? world->next_id++ : world->jobs[i - 1]->run;
         }
+        if (tells)
+                course_start(world, (int64_t)(bound / 50 + 1) * SECOND);
         world_run(world, (int64_t)(2 * bound) * SECOND + 2 * HOUR);
         for (int i = 0; i < HOUR / SECOND && lambda_is_busy(world); i++)
                 world_run(world, world->now_ms + SECOND);
@@ -146,6 +188,6 @@ int bursts(int only, bool tells)
                 "naive", "jobs", "machin.", "vain", "dead", "GitHub", "refused");
         for (int i = 0; i < (int)ARRAY_SIZE(table); i++)
                 if (only == 0 ? !table[i].is_long : only == i + 1)
-                        good = run(&table[i], tells && getenv("STORY")) && good;
+                        good = run(&table[i], tells) && good;
         return !good;
 }

@@ -44,6 +44,7 @@ static const struct {
         [FAULT_SQS] = {"sqs", true},
         [FAULT_EC2] = {"ec2", true},
         [FAULT_EVENTS] = {"events", true},
+        [FAULT_BURST] = {"burst", true},
         [FAULT_UNHEARD] = {"unheard", true},
 };
 
@@ -154,6 +155,7 @@ void faults_draw(struct world *world, uint32_t enabled)
         world->faults_until_ms = FAULTS_LAST_MS;
         for (size_t i = 0; i < N_FAULTS; i++)
                 world->outages[i] = draw_outage(world);
+        world->outages[FAULT_BURST].from_ms = 0;
         if (share == 0)
                 world->faults = enabled ? BIT(draw_one(world, enabled)) : 0;
         else if (share == 4)

@@ -17,9 +17,19 @@
 
 struct runner *runner_find(struct world *world, int64_t id)
 {
-        for (size_t i = 0; i < world->n_runners; i++)
-                if (world->runners[i]->id == id)
-                        return world->runners[i];
+        size_t from = 0;
+        size_t to = world->n_runners;
+
+        while (from < to) {
+                size_t middle = (from + to) / 2;
+
+                if (world->runners[middle]->id == id)
+                        return world->runners[middle];
+                if (world->runners[middle]->id < id)
+                        from = middle + 1;
+                else
+                        to = middle;
+        }
         return NULL;
 }
 

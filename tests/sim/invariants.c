@@ -179,7 +179,7 @@ static void check_jobs(struct world *world)
 static void check_letters(struct world *world)
 {
         static const char *const sources[] = {
-                "queued.fifo", "register.fifo", "parked", "limited.fifo", "watch"};
+                "queued.fifo", "paced.fifo", "register.fifo", "parked", "limited.fifo", "watch"};
 
         for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
                 const struct queue *queue = sqs_queue(world, sources[i]);

@@ -17,9 +17,19 @@
 
 struct sim_job *job_find(struct world *world, int64_t id)
 {
-        for (size_t i = 0; i < world->n_jobs; i++)
-                if (world->jobs[i]->id == id)
-                        return world->jobs[i];
+        size_t from = 0;
+        size_t to = world->n_jobs;
+
+        while (from < to) {
+                size_t middle = (from + to) / 2;
+
+                if (world->jobs[middle]->id == id)
+                        return world->jobs[middle];
+                if (world->jobs[middle]->id < id)
+                        from = middle + 1;
+                else
+                        to = middle;
+        }
         return NULL;
 }
 
@@ -134,19 +144,39 @@ static void assign(struct world *world, struct sim_job *job, struct runner *runn
         world_after(world, world_between(world, 300, 3000), on_taken, job);
 }
 
+/* The runners that listen: the caller frees the list. */
+static struct runner **listening(const struct world *world, size_t *ret_n)
+{
+        struct runner **found = NULL;
+        size_t n = 0;
+
+        for (size_t i = 0; i < world->n_runners; i++) {
+                struct runner *runner = world->runners[i];
+
+                if (!runner->online || runner->gone || runner->job != 0)
+                        continue;
+                found = mem_resize(found, n + 1, sizeof(*found));
+                found[n++] = runner;
+        }
+        *ret_n = n;
+        return found;
+}
+
 void jobs_assign(struct world *world)
 {
-        for (size_t i = 0; i < world->n_jobs; i++) {
+        size_t n_runners;
+        _cleanup_free_ struct runner **runners = listening(world, &n_runners);
+
+        for (size_t i = 0; n_runners > 0 && i < world->n_jobs; i++) {
                 struct sim_job *job = world->jobs[i];
 
                 if (job->state != JOB_STATE_WAITS || job->runner ||
                         world->now_ms < job->assignable_ms)
                         continue;
-                for (size_t j = 0; j < world->n_runners && !job->runner; j++) {
-                        struct runner *runner = world->runners[j];
+                for (size_t j = 0; j < n_runners && !job->runner; j++) {
+                        struct runner *runner = runners[j];
 
-                        if (runner->online && !runner->gone && runner->job == 0 &&
-                                strcmp(runner->repository, job->repository) == 0 &&
+                        if (runner->job == 0 && strcmp(runner->repository, job->repository) == 0 &&
                                 has_labels(runner->labels, job->labels))
                                 assign(world, job, runner);
                 }

@@ -32,6 +32,35 @@ static bool take(struct world *world, struct bucket *bucket, double n)
 
 /* -- GitHub -- */
 
+/* The first that is in the path. */
+static const struct {
+        const char *part;
+        const char *name;
+} kinds[GITHUB_KINDS] = {
+        {"/generate-jitconfig", "jit"},
+        {"/runs/", "run"},
+        {"/actions/jobs/", "job"},
+        {"/runners?", "find"},
+        {"/runners/", "runner"},
+        {"/access_tokens", "token"},
+        {"/", "other"},
+};
+
+const char *limits_kind(size_t kind)
+{
+        return kinds[kind].name;
+}
+
+static void count_call(struct limits *limits, const char *path)
+{
+        size_t kind = 0;
+
+        while (kind < GITHUB_KINDS - 1 && !strstr(path, kinds[kind].part))
+                kind++;
+        limits->kinds[kind]++;
+        limits->github++;
+}
+
 static void too_fast(struct world *world, struct answer *answer)
 {
         world->limits.refused++;
@@ -77,7 +106,7 @@ bool limits_github(struct world *world, const char *method, const char *path, st
         struct limits *limits = &world->limits;
         bool is_jitconfig = strstr(path, "generate-jitconfig") != NULL;
 
-        limits->github++;
+        count_call(limits, path);
         if (strncmp(path, "/app/", 5) == 0)
                 return false;
         if (is_used_up(world, answer))

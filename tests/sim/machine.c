@@ -23,12 +23,18 @@
 /* runner-agent-deadline.timer */
 #define DEADLINE_MS (7 * HOUR)
 
+/* The end of an instance's id. */
+#define INDEX_DIGITS 5
+#define FIRST_INDEX 0x10000U
+
 struct machine *machine_find(struct world *world, const char *id)
 {
-        for (size_t i = 0; i < world->n_machines; i++)
-                if (strcmp(world->machines[i]->id, id) == 0)
-                        return world->machines[i];
-        return NULL;
+        size_t size = strlen(id);
+        size_t i = size > INDEX_DIGITS ? strtoul(id + size - INDEX_DIGITS, NULL, 16) - FIRST_INDEX
+                                       : world->n_machines;
+
+        return i < world->n_machines && strcmp(world->machines[i]->id, id) == 0 ? world->machines[i]
+                                                                                : NULL;
 }
 
 const char *machine_tag(const struct machine *machine, const char *key)
@@ -58,7 +64,7 @@ struct machine *machine_new(struct world *world)
 
         machine->world = world;
         snprintf(machine->id, sizeof(machine->id), "i-%08x%05x", (unsigned)world->seed,
-                (unsigned)world->n_machines + 0x10000u);
+                (unsigned)(world->n_machines + FIRST_INDEX));
         machine->launched_ms = world->now_ms;
         world->machines =
                 mem_resize(world->machines, world->n_machines + 1, sizeof(*world->machines));

@@ -68,6 +68,10 @@ static void run_seed(uint64_t seed, const struct choice *choice, struct totals *
         world_init(world, seed, choice->tells, choice->faults);
         n_jobs = 1 + world_random(world, 8) + limited_more_jobs(world);
         spread = world_chance(world, 50) ? 2 * SECOND : HOUR;
+        if (fault_is_on(world, FAULT_BURST)) {
+                n_jobs += 9;
+                spread = 2 * SECOND;
+        }
         for (unsigned i = 0; i < n_jobs; i++)
                 job_add(world, world_between(world, 0, spread),
                         labels[world_random(world, ARRAY_SIZE(labels))]);

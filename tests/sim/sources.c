@@ -20,26 +20,38 @@ struct batch_under_way {
         size_t n;
 };
 
-static bool is_locked(const struct world *world, const struct queue *queue,
-        const struct message *message, const struct batch_under_way *batch)
-{
-        if (!sqs_is_fifo(queue) || !message->group)
-                return false;
-        for (size_t i = 0; i < queue->n_messages; i++) {
-                const struct message *other = queue->messages[i];
-                bool in_batch = false;
+/* Groups of which no message can be taken now. */
+struct locked {
+        const char **groups;
+        size_t n;
+};
 
-                if (other == message || other->deleted || !other->group ||
-                        strcmp(other->group, message->group) != 0)
-                        continue;
-                for (size_t j = 0; j < batch->n; j++)
-                        in_batch = in_batch || batch->messages[j] == other;
-                if (!in_batch &&
-                        (other->order < message->order ||
-                                (other->receives > 0 && other->visible_ms > world->now_ms)))
+static void lock(struct locked *locked, const char *group)
+{
+        if (!group)
+                return;
+        locked->groups = mem_resize(locked->groups, locked->n + 1, sizeof(*locked->groups));
+        locked->groups[locked->n++] = group;
+}
+
+static bool is_locked(const struct locked *locked, const char *group)
+{
+        for (size_t i = 0; group && i < locked->n; i++)
+                if (strcmp(locked->groups[i], group) == 0)
                         return true;
-        }
         return false;
+}
+
+/* Of a group, one message may be in flight. */
+static void lock_groups(const struct world *world, const struct queue *queue, struct locked *locked)
+{
+        for (size_t i = 0; sqs_is_fifo(queue) && i < queue->n_messages; i++) {
+                const struct message *message = queue->messages[i];
+
+                if (!message->deleted && message->receives > 0 &&
+                        message->visible_ms > world->now_ms && !is_locked(locked, message->group))
+                        lock(locked, message->group);
+        }
 }
 
 /* Past its receives: true when the message has been moved. */
@@ -157,7 +169,30 @@ static void take(struct world *world, struct batch_under_way *batch, struct mess
         message->in_flight = true;
         batch->receipts[batch->n] = message->receipt;
         batch->messages[batch->n++] = message;
-        world_after(world, queue->hidden_ms + 50, sqs_poll, queue);
+        if (!world->is_burst || batch->n == 1)
+                world_after(world, queue->hidden_ms + 50, sqs_poll, queue);
+}
+
+/* In order: a message that cannot be taken locks its group for those behind it. */
+static void fill(struct world *world, struct batch_under_way *batch, size_t most)
+{
+        struct queue *queue = batch->queue;
+        struct locked locked = {0};
+
+        lock_groups(world, queue, &locked);
+        for (size_t i = 0; i < queue->n_messages && batch->n < most; i++) {
+                struct message *message = queue->messages[i];
+
+                if (message->deleted || is_locked(&locked, message->group))
+                        continue;
+                if (message->in_flight || message->visible_ms > world->now_ms) {
+                        if (sqs_is_fifo(queue))
+                                lock(&locked, message->group);
+                } else if (!redrive(world, queue, message)) {
+                        take(world, batch, message);
+                }
+        }
+        free(locked.groups);
 }
 
 void sqs_poll(struct world *world, void *userdata)
@@ -179,14 +214,7 @@ void sqs_poll(struct world *world, void *userdata)
                 return;
         }
         batch->queue = queue;
-        for (size_t i = 0; i < queue->n_messages && batch->n < most; i++) {
-                struct message *message = queue->messages[i];
-
-                if (message->deleted || message->in_flight || message->visible_ms > world->now_ms ||
-                        is_locked(world, queue, message, batch) || redrive(world, queue, message))
-                        continue;
-                take(world, batch, message);
-        }
+        fill(world, batch, most);
         sqs_remove_deleted(queue);
         if (batch->n == 0)
                 return;

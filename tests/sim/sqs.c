@@ -14,6 +14,8 @@
 
 #define DEDUP_MS (5 * MINUTE)
 #define DAY (24 * HOUR)
+/* With so many before it, nothing is registered while it boots. */
+#define REGISTERED_IN_TIME 180
 
 /* As scaler/template.yaml says. */
 #define QUEUE(name_, variable_, function_, dead_, hidden, receives, functions_, retention) \
@@ -26,6 +28,8 @@
 static const struct queue table[] = {
         QUEUE("queued.fifo", "QUEUED_QUEUE_URL", "queued", "dead-letters.fifo", 360 * SECOND, 4, 5,
                 DAY),
+        QUEUE("paced.fifo", "PACED_QUEUE_URL", "watch", "dead-letters.fifo", 180 * SECOND, 1000, 2,
+                2 * DAY),
         QUEUE("register.fifo", "REGISTER_QUEUE_URL", "register", "dead-letters.fifo", 360 * SECOND,
                 1000, 5, 4 * DAY),
         QUEUE("parked", "PARKED_QUEUE_URL", "watch", "dead-letters", 180 * SECOND, 30, 2, 2 * DAY),
@@ -87,8 +91,6 @@ void sqs_release(struct world *world)
 
                 for (size_t j = 0; j < queue->n_messages; j++)
                         free_message(queue->messages[j]);
-                for (size_t j = 0; j < queue->n_dedups; j++)
-                        free(queue->dedups[j].key);
                 free(queue->messages);
                 free(queue->dedups);
         }
@@ -145,18 +147,39 @@ void sqs_remove_deleted(struct queue *queue)
         queue->n_messages = kept;
 }
 
-/* Whether KEY was sent within five minutes; remembers it if not. */
+/* They were noted one after the other. */
+static void forget_old(const struct world *world, struct queue *queue)
+{
+        size_t n = 0;
+
+        while (n < queue->n_dedups && queue->dedups[n].until_ms <= world->now_ms)
+                n++;
+        queue->n_dedups -= n;
+        if (n > 0)
+                memmove(queue->dedups, queue->dedups + n, queue->n_dedups * sizeof(*queue->dedups));
+}
+
+/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
+static uint64_t digest(uint64_t before, const char *text)
+{
+        for (; *text; text++)
+                before = (before ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+        return before;
+}
+
+/* Whether ID was sent within five minutes; remembers it if not. */
 static bool is_repeated(struct world *world, struct queue *queue, const char *group, const char *id)
 {
-        _cleanup_free_ char *key =
-                queue->dedups_by_group ? mem_format("%s/%s", group, id) : mem_string(id);
+        uint64_t key = digest(UINT64_C(0xcbf29ce484222325), id);
 
+        if (queue->dedups_by_group)
+                key = digest(digest(key, "/"), group);
+        forget_old(world, queue);
         for (size_t i = 0; i < queue->n_dedups; i++)
-                if (strcmp(queue->dedups[i].key, key) == 0 &&
-                        queue->dedups[i].until_ms > world->now_ms)
+                if (queue->dedups[i].key == key)
                         return true;
         queue->dedups = mem_resize(queue->dedups, queue->n_dedups + 1, sizeof(*queue->dedups));
-        queue->dedups[queue->n_dedups++] = (struct dedup){MEM_STEAL(key), world->now_ms + DEDUP_MS};
+        queue->dedups[queue->n_dedups++] = (struct dedup){key, world->now_ms + DEDUP_MS};
         return false;
 }
 
@@ -264,12 +287,9 @@ static void send_batch(struct world *world, const cJSON *body, struct answer *an
         answer_json(answer, 200, json);
 }
 
-static void change_visibility(struct world *world, const cJSON *body, struct answer *answer)
+/* Hides a message that is in flight: whether it is. */
+static bool hide(struct world *world, struct queue *queue, const char *receipt, int64_t seconds)
 {
-        struct queue *queue = queue_by_url(world, json_string(body, "QueueUrl"));
-        const char *receipt = json_string(body, "ReceiptHandle");
-        int64_t seconds = json_integer(body, "VisibilityTimeout", 0);
-
         for (size_t i = 0; queue && receipt && i < queue->n_messages; i++) {
                 struct message *message = queue->messages[i];
 
@@ -281,10 +301,42 @@ static void change_visibility(struct world *world, const cJSON *body, struct ans
                 world_tell(world, "SQS: %s of %s is hidden for %lld s", message->id, queue->name,
                         (long long)seconds);
                 world_after(world, seconds * SECOND + 50, sqs_poll, queue);
-                answer_text(answer, 200, "{}");
-                return;
+                return true;
         }
-        answer_aws_error(answer, 400, "MessageNotInflight");
+        return false;
+}
+
+static void change_visibility(struct world *world, const cJSON *body, struct answer *answer)
+{
+        struct queue *queue = queue_by_url(world, json_string(body, "QueueUrl"));
+
+        if (hide(world, queue, json_string(body, "ReceiptHandle"),
+                    json_integer(body, "VisibilityTimeout", 0)))
+                answer_text(answer, 200, "{}");
+        else
+                answer_aws_error(answer, 400, "MessageNotInflight");
+}
+
+static void change_visibilities(struct world *world, const cJSON *body, struct answer *answer)
+{
+        struct queue *queue = queue_by_url(world, json_string(body, "QueueUrl"));
+        cJSON *json = cJSON_CreateObject();
+        cJSON *good = cJSON_AddArrayToObject(json, "Successful");
+        cJSON *bad = cJSON_AddArrayToObject(json, "Failed");
+        const cJSON *entry;
+
+        cJSON_ArrayForEach (entry, json_get(body, "Entries")) {
+                cJSON *item = cJSON_CreateObject();
+                bool done = !fault_strikes(world, FAULT_ERROR, 3) &&
+                            hide(world, queue, json_string(entry, "ReceiptHandle"),
+                                    json_integer(entry, "VisibilityTimeout", 0));
+
+                json_add_string(item, "Id", json_string(entry, "Id"));
+                if (!done)
+                        json_add_string(item, "Code", "InternalError");
+                cJSON_AddItemToArray(done ? good : bad, item);
+        }
+        answer_json(answer, 200, json);
 }
 
 static void add_count(cJSON *attributes, const char *name, unsigned count)
@@ -316,6 +368,8 @@ static void get_attributes(struct world *world, const cJSON *body, struct answer
                 else
                         delayed++;
         }
+        if (queue == sqs_queue(world, "register.fifo") && fault_is_down(world, FAULT_BURST))
+                visible += REGISTERED_IN_TIME;
         add_count(attributes, "ApproximateNumberOfMessages", visible);
         add_count(attributes, "ApproximateNumberOfMessagesNotVisible", in_flight);
         add_count(attributes, "ApproximateNumberOfMessagesDelayed", delayed);
@@ -330,6 +384,8 @@ void sqs_serve(struct world *world, const char *action, const cJSON *body, struc
                 send_batch(world, body, answer);
         else if (strcmp(action, "ChangeMessageVisibility") == 0)
                 change_visibility(world, body, answer);
+        else if (strcmp(action, "ChangeMessageVisibilityBatch") == 0)
+                change_visibilities(world, body, answer);
         else if (strcmp(action, "GetQueueAttributes") == 0)
                 get_attributes(world, body, answer);
         else

@@ -14,6 +14,7 @@
  * jobs.c webhooks.c   jobs, and what is told of them
  * machine.c events.c  machines with the agent and the runner, and what they report
  * invariants.c  what must be true
+ * burst.c limits.c course.c   many jobs at once, without faults, against limits
  * stories.c  lives of one machine, to compare the model of the agent with the agent
  */
 
@@ -80,6 +81,7 @@ enum fault {
         FAULT_SQS,
         FAULT_EC2,
         FAULT_EVENTS,
+        FAULT_BURST,   /* ten and more jobs at once, while those of others wait to be registered */
         FAULT_UNHEARD, /* EC2's events that EventBridge loses while it is down */
         N_FAULTS,
 };
@@ -120,7 +122,7 @@ struct message {
 };
 
 struct dedup {
-        char *key;
+        uint64_t key; /* a digest of group and id */
         int64_t until_ms;
 };
 
@@ -408,6 +410,8 @@ struct bucket {
         int64_t level_ms;
 };
 
+#define GITHUB_KINDS 7
+
 /* What services allow in a burst, as they publish it. */
 struct limits {
         struct bucket points;     /* of GitHub: 1 for a GET, 5 for another call */
@@ -419,7 +423,11 @@ struct limits {
         struct bucket stores;     /* PutParameter */
         unsigned github;          /* calls to GitHub, */
         unsigned refused;         /* and those that it refused */
+        unsigned kinds[GITHUB_KINDS];
 };
+
+/* The name of a kind of call to GitHub. */
+const char *limits_kind(size_t kind);
 
 /* Whether a limit is reached; the answer is then filled. */
 bool limits_github(
@@ -446,6 +454,11 @@ unsigned limited_living(const struct world *world, const char *spec, const char 
 /* Runs many jobs against limits, each run in N_SEEDS worlds, and prints how long they waited: 0 if
  * all goals are met. */
 int limited_runs(unsigned n_seeds);
+
+/* -- course.c -- */
+
+/* Prints how a burst goes, a line for each part of its bound. */
+void course_start(struct world *world, int64_t part_ms);
 
 /* -- world.c -- */
 
@@ -508,6 +521,7 @@ struct world {
         struct limits limits; /* all 0: none */
         int64_t stored_ms;    /* when the last hand-over was */
         unsigned stored;
+        int64_t course_ms; /* how often its course is printed */
 
         unsigned violations;
         char violation[512]; /* the first */
