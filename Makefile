@@ -211,6 +211,9 @@ sim-bite: ## whether the simulation fails without each rule of the scaler; some 
 bursts: $(bin)/sim ## many jobs at once against the limits of GitHub and AWS; BURST=N one of the table
 	$(q)$(bin)/sim --burst$(if $(BURST),=$(BURST))
 
+drought: $(bin)/sim ## many jobs at once, and only the last type of the ladder has capacity
+	$(q)$(bin)/sim --drought
+
 limits: $(bin)/sim ## many jobs at once against limits of machines; LIMITS=N worlds a run
 	$(q)$(bin)/sim --limits$(if $(LIMITS),=$(LIMITS))
 
@@ -414,7 +417,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: bursts limits all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz fuzz-coverage bench bench-vm lint \
+.PHONY: bursts drought limits all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz fuzz-coverage bench bench-vm lint \
 	lint-objects lint-sources man format schema install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm

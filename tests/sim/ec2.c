@@ -125,6 +125,8 @@ unsigned ec2_capacity(struct world *world, const char *type, const char *subnet,
         uint32_t mix =
                 (uint32_t)world->seed + (uint32_t)(world->now_ms / (10 * MINUTE)) * 31 + spot;
 
+        if (world->drought)
+                return drought_has_capacity(world, type) ? 1000 : 0;
         if (!fault_is_on(world, FAULT_CAPACITY) || world->now_ms > world->faults_until_ms)
                 return 1000;
         for (const char *at = type; *at; at++)
@@ -175,6 +177,7 @@ struct machine *ec2_launch(struct world *world, const char *form, const char *ty
         machine->visible_ms = world->now_ms + late;
         add_tags(machine, form, tags);
         world->ran_instances++;
+        world->ran_ms = world->now_ms;
         world_tell(world, "EC2: %s, %s in %s, %s, launches %s", machine->id, machine->type,
                 machine->subnet, spot ? "spot" : "on demand",
                 machine_tag(machine, "scale-agent:launches"));

@@ -17,7 +17,13 @@
 
 bool fleet_is_on(const struct world *world)
 {
-        return !world->is_burst && world->seed % 7 == 3;
+        return world->drought ? drought_is_of_fleets(world)
+                              : !world->is_burst && world->seed % 7 == 3;
+}
+
+static bool tries_few(const struct world *world)
+{
+        return world->drought ? drought_tries_few(world) : world->seed % 2 == 0;
 }
 
 static const struct machine *first_of(const struct world *world, const char *token)
@@ -113,7 +119,7 @@ void fleet_create(struct world *world, const char *form, struct answer *answer)
         }
         missing = first ? 0 : (unsigned)atoi(most);
         for (int i = 1; missing > 0 && has_pool(form, i); i++)
-                if (world->seed % 2 || i <= FEW)
+                if (!tries_few(world) || i <= FEW)
                         missing = launch_in(world, form, token, i, spot, missing, &errors);
         for (size_t i = n_before; i < world->n_machines; i++)
                 if (strcmp(world->machines[i]->fleet, token) == 0)

@@ -149,6 +149,7 @@ int main(int argc, char *argv[])
                 {"checks", required_argument, NULL, 'c'},
                 {"limits", optional_argument, NULL, 'l'},
                 {"burst", optional_argument, NULL, 'b'},
+                {"drought", no_argument, NULL, 'd'},
                 {0},
         };
         struct choice choice = {.faults = faults_default(), .checks = invariants_default()};
@@ -161,6 +162,8 @@ int main(int argc, char *argv[])
         while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
                 if (option == 'b')
                         return bursts(optarg ? atoi(optarg) : 0, optarg != NULL);
+                else if (option == 'd')
+                        return drought_runs();
                 else if (option == 'l')
                         return limited_runs(optarg ? (unsigned)atoi(optarg) : 5);
                 else if (!read_option(option, &choice, &first, &n_seeds))

@@ -242,6 +242,7 @@ static void start(struct http_transport *transport, struct http *http, struct ht
         check_kill(invocation);
         latency = world_between(
                 world, services[try->service].least_ms, services[try->service].most_ms);
+        latency = drought_latency(world, buf_string(&call->body), latency);
         if (invocation->killed) {
                 try->effected = true;
                 latency = 0;

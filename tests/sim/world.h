@@ -518,8 +518,11 @@ struct world {
         unsigned n_repositories;
 
         bool is_burst; /* no chances: full batches, and warm processes as long as there are */
-        struct limits limits; /* all 0: none */
-        int64_t stored_ms;    /* when the last hand-over was */
+        struct limits limits;          /* all 0: none */
+        const struct drought *drought; /* NULL: none */
+        unsigned launch_calls;         /* while there is one */
+        int64_t ran_ms;                /* when the last machine was launched */
+        int64_t stored_ms;             /* when the last hand-over was */
         unsigned stored;
         int64_t course_ms; /* how often its course is printed */
 
@@ -545,6 +548,14 @@ void world_violate(struct world *world, const char *format, ...)
 void world_tell_log(struct world *world, const char *who);
 
 /* -- invariants.c -- */
+
+/* drought.c: only the last type of the ladder has capacity. */
+int drought_runs(void);
+bool drought_is_of_fleets(const struct world *world);
+bool drought_tries_few(const struct world *world);
+bool drought_has_capacity(const struct world *world, const char *type);
+/* What a launch takes then; other calls take LATENCY. */
+int64_t drought_latency(struct world *world, const char *form, int64_t latency);
 
 /* fleet.c: fleets of EC2, in the worlds that have them. */
 bool fleet_is_on(const struct world *world);
