@@ -315,7 +315,7 @@ fuzz-coverage: ## the same, and which lines of each source file the targets reac
 
 bench: ## speed and memory beside references, as a table, build/bench.json and build/bench.svg
 	$(q)tests/prepare test
-	$(q)$(again) all bench-programs
+	$(q)$(again) all bench-programs sim-program
 	$(q)$(again) build package
 	$(q)$(python) -m tests.bench --build $(build) --scaler build/zip/$(ARCH)/bin/scaler \
 		--agent build/package/$(ARCH)/bin/runner-agent

@@ -80,6 +80,7 @@ FILES = {
     "scaler/job/launch_ladder.c": ["launch", "launch_token", "queued"],
     "scaler/job/launch_name.c": ["launch_name", "launch_fleet"],
     "scaler/job/launch_zones.c": ["launch_fleet"],
+    "scaler/job/launch_steps.c": ["launch", "launch_fleet", "launch_token"],
     "scaler/job/loss.c": ["loss", "rerun", "handle_report", "instance"],
     "scaler/job/match.c": ["queued", "webhook", "config_match"],
     "scaler/job/offer.c": ["launch", "ladder", "queued"],

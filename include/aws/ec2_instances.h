@@ -17,6 +17,11 @@
 /* Whether TEXT (may be NULL) looks like an instance id, as all our runners' names do. */
 bool ec2_is_instance_id(const char *text);
 
+struct ec2_tag {
+        const char *key;
+        const char *value;
+};
+
 struct ec2_instance {
         char id[EC2_ID_SIZE];
         char type[32];

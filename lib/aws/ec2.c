@@ -15,106 +15,9 @@
 #include "ec2_call.h"
 #include "form.h"
 
-/* A described instance takes 5 to 8 KB, and there may be a hundred. */
-#define ANSWER_MAX (8UL * 1024 * 1024)
 /* Instances on a page of a list: some 5 KB of XML each. */
 #define LIST_PAGE "400"
 #define LIST_ANSWER_MAX (8UL * 1024 * 1024)
-
-/* -- error classes -- */
-
-struct code_class {
-        const char *code; /* a star at its end stands for any further characters */
-        enum ec2_error_class class;
-};
-
-/* The first that matches counts.
- * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html */
-static const struct code_class classes[] = {
-        {"InsufficientInstanceCapacity", EC2_ERROR_CAPACITY},
-        {"InsufficientCapacity", EC2_ERROR_CAPACITY},
-        {"InsufficientReservedInstanceCapacity", EC2_ERROR_CAPACITY},
-        {"InsufficientHostCapacity", EC2_ERROR_CAPACITY},
-        {"InsufficientCapacityOnHost", EC2_ERROR_CAPACITY},
-        {"InsufficientVolumeCapacity", EC2_ERROR_CAPACITY},
-        {"InsufficientAddressCapacity", EC2_ERROR_CAPACITY},
-        {"UnfulfillableCapacity", EC2_ERROR_CAPACITY},
-        {"SpotMaxPriceTooLow", EC2_ERROR_CAPACITY},
-        {"Unsupported", EC2_ERROR_CAPACITY},
-        {"InvalidFleetConfiguration", EC2_ERROR_CAPACITY},
-        {"ReservationCapacityExceeded", EC2_ERROR_CAPACITY},
-
-        {"UnsupportedOperation", EC2_ERROR_TYPE},
-
-        {"InsufficientFreeAddressesInSubnet", EC2_ERROR_SUBNET},
-        {"InvalidSubnetID.NotFound", EC2_ERROR_NO_SUBNET},
-
-        {"MaxSpotInstanceCountExceeded", EC2_ERROR_QUOTA},
-        {"VcpuLimitExceeded", EC2_ERROR_QUOTA},
-        {"InstanceLimitExceeded", EC2_ERROR_QUOTA},
-        {"MaxFleetCountExceeded", EC2_ERROR_QUOTA},
-        {"ResourceLimitExceeded", EC2_ERROR_QUOTA},
-        {"VolumeLimitExceeded", EC2_ERROR_QUOTA},
-        {"MaxIOPSLimitExceeded", EC2_ERROR_QUOTA},
-        {"NetworkInterfaceLimitExceeded", EC2_ERROR_QUOTA},
-        {"AttachmentLimitExceeded", EC2_ERROR_QUOTA},
-        {"PendingVerification", EC2_ERROR_QUOTA},
-
-        {"RequestLimitExceeded", EC2_ERROR_THROTTLED},
-        {"Throttling*", EC2_ERROR_THROTTLED},
-        {"EC2ThrottledException", EC2_ERROR_THROTTLED},
-        {"InternalError", EC2_ERROR_UNSURE},
-        {"InternalFailure", EC2_ERROR_UNSURE},
-        {"ServiceUnavailable", EC2_ERROR_UNSURE},
-        {"Unavailable", EC2_ERROR_UNSURE},
-        {"RequestTimeout*", EC2_ERROR_UNSURE},
-
-        {"IdempotentParameterMismatch", EC2_ERROR_TOKEN_OTHER},
-        {"IdempotentInstanceTerminated", EC2_ERROR_TOKEN_ENDED},
-
-        {"AuthFailure*", EC2_ERROR_FATAL},
-        {"UnauthorizedOperation", EC2_ERROR_FATAL},
-        {"OptInRequired", EC2_ERROR_FATAL},
-        {"Blocked", EC2_ERROR_FATAL},
-        {"Invalid*", EC2_ERROR_FATAL},
-        {"MissingParameter", EC2_ERROR_FATAL},
-        {"SignatureDoesNotMatch", EC2_ERROR_FATAL},
-};
-
-static const struct code_class *find_class(const char *code)
-{
-        for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
-                size_t size = strcspn(classes[i].code, "*");
-
-                if (strncmp(code, classes[i].code, size) == 0 &&
-                        (classes[i].code[size] == '*' || code[size] == '\0'))
-                        return &classes[i];
-        }
-        return NULL;
-}
-
-enum ec2_error_class ec2_classify(const char *code)
-{
-        const struct code_class *class = find_class(code);
-
-        return class ? class->class : EC2_ERROR_UNKNOWN;
-}
-
-/* EC2 sends HTTP 500 also when it has no capacity, so the code decides. The status does where there
- * is no known code, as in the page of a load balancer. */
-static enum http_verdict judge(const struct http_call *call)
-{
-        const struct code_class *class;
-        struct aws_error error = {0};
-
-        if (aws_outcome(call, &error, NULL) != AWS_REFUSED)
-                return aws_judge(call);
-        class = find_class(error.code);
-        if (!class)
-                return aws_judge(call);
-        return class->class == EC2_ERROR_THROTTLED || class->class == EC2_ERROR_UNSURE ? HTTP_AGAIN
-                                                                                       : HTTP_DONE;
-}
 
 /* A new instance may not be known everywhere in EC2 yet. */
 static enum http_verdict judge_terminate(const struct http_call *call)
@@ -124,39 +27,7 @@ static enum http_verdict judge_terminate(const struct http_call *call)
         if (aws_outcome(call, &error, NULL) == AWS_REFUSED &&
                 strcmp(error.code, "InvalidInstanceID.NotFound") == 0)
                 return HTTP_AGAIN;
-        return judge(call);
-}
-
-/* -- forms -- */
-
-void ec2_add_tags(struct buf *form, const char *name, const struct ec2_tag *tags, size_t n_tags)
-{
-        for (size_t i = 0; i < n_tags; i++) {
-                buf_add_format(form, "&%s.%zu.Key=", name, i + 1);
-                buf_add_form(form, tags[i].key);
-                buf_add_format(form, "&%s.%zu.Value=", name, i + 1);
-                buf_add_form(form, tags[i].value);
-        }
-}
-
-void ec2_add_launch_tags(struct buf *form, const char *const *kinds, size_t n_kinds,
-        const struct ec2_tag *tags, size_t n_tags)
-{
-        for (size_t i = 0; i < n_kinds && n_tags > 0; i++) {
-                _cleanup_free_ char *name = mem_format("TagSpecification.%zu.Tag", i + 1);
-
-                buf_add_format(form, "&TagSpecification.%zu.ResourceType=%s", i + 1, kinds[i]);
-                ec2_add_tags(form, name, tags, n_tags);
-        }
-}
-
-struct http_call *ec2_call(struct aws *aws, const char *action, const struct buf *form)
-{
-        struct http_call *call = aws_query_call(aws, AWS_EC2, action, buf_string(form));
-
-        call->answer_limit = ANSWER_MAX;
-        call->judge = judge;
-        return call;
+        return ec2_judge(call);
 }
 
 /* -- calls -- */

@@ -7,7 +7,8 @@
 
 #include <stddef.h>
 
-#include "aws/ec2.h"
+#include "aws/aws.h"
+#include "aws/ec2_instances.h"
 #include "base/buf.h"
 
 #define EC2_FORM_MAX (1024UL * 1024)
@@ -18,6 +19,9 @@
 
 /* A call of ACTION with FORM, which is repeated where its error code says so. */
 struct http_call *ec2_call(struct aws *aws, const char *action, const struct buf *form);
+
+/* What ec2_call() judges answers with. */
+enum http_verdict ec2_judge(const struct http_call *call);
 
 /* TAGS as NAME.1.Key, NAME.1.Value, … */
 void ec2_add_tags(struct buf *form, const char *name, const struct ec2_tag *tags, size_t n_tags);

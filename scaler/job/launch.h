@@ -83,3 +83,7 @@ bool launch_has_room(const struct launch *launch, const struct job *job);
 
 /* Starts; the caller drives the network (http_finish). The outcome may be known on return. */
 void launch_start(struct launch *launch);
+
+/* The two ways to launch, which launch_start() decides between. */
+void launch_ladder(struct launch *launch);
+void launch_fleet(struct launch *launch);

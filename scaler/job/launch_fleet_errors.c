@@ -2,7 +2,8 @@
 
 /*
  * What follows from what a fleet could not launch: the errors in its answer, of which each is of
- * one pool, or the refusal of the whole of it. lib/aws/ec2.c has the table of EC2's error codes.
+ * one pool, or the refusal of the whole of it. lib/aws/ec2_errors.c has the table of EC2's error
+ * codes.
  */
 
 #include "launch_steps.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Takes an instance for each job from the first offer that has capacity. lib/aws/ec2.c has the
- * table of EC2's error codes; here is what follows from each class.
+ * Takes an instance for each job from the first offer that has capacity. lib/aws/ec2_errors.c has
+ * the table of EC2's error codes; here is what follows from each class.
  */
 
 #include "launch_steps.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Private to launch.c and the two ways of launching.
+ * Private to the two ways of launching.
  */
 
 #include "aws/ec2.h"
@@ -15,10 +15,6 @@
 
 /* A client token whose instances have ended launches nothing: retry with up to 3 fresh ones. */
 #define LAUNCH_SALT_MAX 3
-
-/* The two ways: each goes on until the outcome is known. */
-void launch_ladder(struct launch *launch);
-void launch_fleet(struct launch *launch);
 
 /* -- fleets -- */
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from . import batches, burst, figures, picture, reference, webhook
+from . import batches, burst, drought, figures, picture, reference, webhook
 from .runs import BenchError, Peer
 
 GROUPS = (
@@ -29,6 +29,7 @@ GROUPS = (
     batches.register,
     batches.stages,
     burst.burst,
+    drought.drought,
     figures.tls,
     figures.agent,
 )
