@@ -124,10 +124,17 @@ static void watch_machines(struct world *world, void *userdata)
 static int64_t life_of(const struct world *world)
 {
         int64_t boots_ms = 0;
+        int64_t n = 0;
 
-        for (size_t i = 0; i < world->n_machines; i++)
-                boots_ms += world->machines[i]->started_ms - world->machines[i]->launched_ms;
-        return boots_ms / (int64_t)world->n_machines + RUNS_MS + END_MS;
+        for (size_t i = 0; i < world->n_machines; i++) {
+                const struct machine *machine = world->machines[i];
+
+                if (machine->started_ms == 0)
+                        continue;
+                boots_ms += machine->started_ms - machine->launched_ms;
+                n++;
+        }
+        return (n > 0 ? boots_ms / n : 0) + RUNS_MS + END_MS;
 }
 
 /* When jobs would begin if there were MACHINES, each job took the same, and each machine that ends
