@@ -79,14 +79,14 @@ def test_in_progress_tags_the_instance(emulate, stage):
     assert "scale-agent:job-url" in {tag["Key"] for tag in instance["Tags"]}
 
 
-def test_completed_removes_what_was_left_behind(emulate, stage):
+def test_completed_leaves_the_hand_over_to_the_machine(emulate, stage):
     queue(emulate, stage, job_message())
     (name,) = [instance["InstanceId"] for instance in stage.instances()]
     times = {"started_ms": now_ms() - 2000, "completed_ms": now_ms()}
     message = job_message(action="completed", runner_name=name, conclusion="success", **times)
     answer = emulate("completed").invoke(batch(stage, "CompletedQueue", message))
     assert answer == NOTHING_FAILED
-    assert stage.parameters() == []
+    assert [path.rpartition("/")[2] for path in stage.parameters()] == [name]
 
 
 def test_instance_gives_the_job_of_an_ended_machine_back(emulate, stage):
