@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -213,6 +215,24 @@ def test_it_refuses_who_has_no_certificate_of_a_known_authority(start, peer):
     assert answer["statusCode"] == 503
     assert "certificate" in "".join(start.lines)
     assert peer.requests == []
+
+
+def answer_without_tls(server):
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            connection.close()
+
+
+def test_it_says_what_is_wrong_with_tls(start, peer):
+    """Of OpenSSL's texts of errors, the zip has only those of TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_without_tls, args=(server,), daemon=True).start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        sandbox = start("webhook", **settings(peer) | {"AWS_ENDPOINT_URL": url})
+        assert json.loads(sandbox.invoke(webhook(b'{"zen":""}')))["statusCode"] == 503
+    assert "wrong version number" in "".join(start.lines)
 
 
 def test_without_a_folder_of_authorities_it_trusts_nobody(start, peer, tree):
