@@ -56,6 +56,7 @@ ENVIRONMENT = {
     "WATCH_QUEUE_URL": QUEUES + "watch",
     "IN_PROGRESS_QUEUE_URL": QUEUES + "in-progress",
     "COMPLETED_QUEUE_URL": QUEUES + "completed",
+    "LIMITED_QUEUE_URL": QUEUES + "limited.fifo",
     "PACED_QUEUE_URL": QUEUES + "paced.fifo",
     "PARKED_QUEUE_URL": QUEUES + "parked",
     "NOTIFY_QUEUE_URL": QUEUES + "notify.fifo",

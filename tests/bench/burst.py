@@ -25,8 +25,14 @@ from .stand_in import Message, Queue, StandIn
 JOBS = 500
 LIMIT = 300  # seconds
 POINTS, POINTS_A_SECOND, EACH = 900, 15, 5
-SOURCES = {"queued.fifo": "queued", "register.fifo": "register", "watch": "watch",
-           "parked": "watch"}  # fmt: skip
+SOURCES = {
+    "queued.fifo": "queued",
+    "register.fifo": "register",
+    "paced.fifo": "watch",
+    "limited.fifo": "watch",
+    "parked": "watch",
+    "watch": "watch",
+}
 AT_ONCE = {"queued": 5, "register": 5, "watch": 2}
 
 
