@@ -31,14 +31,27 @@ static const char *strategy_of(const struct launch *launch)
                                                                                    : "lowest-price";
 }
 
+/* How often each message was sent: EC2 answers a token that it knows as it did the first time, even
+ * if that launched nothing, so the next message of a job needs another. The caller frees. */
+static char *sends_of(const struct launch *launch)
+{
+        struct buf sends = BUF_INIT(16UL * 1024);
+
+        for (size_t i = launch->n_launched; i < launch->n_jobs; i++)
+                buf_add_format(&sends, " %lld", (long long)launch->jobs[i]->sends);
+        return buf_steal(&sends);
+}
+
 /* See make_token() in launch_ladder.c. */
 static void make_token(
         const struct launch *launch, const char *names, char token[static DIGEST_HEX_SIZE])
 {
         _cleanup_free_ char *left_out = pool_set_print(&launch->left_out);
-        _cleanup_free_ char *text = mem_format("%s fleet %s %s %d %s %u %s", launch->config->prefix,
-                launch->instance_type, launch->spec->allocation, launch_on_spot(launch),
-                left_out ? left_out : "", launch->salt, names);
+        _cleanup_free_ char *sends = sends_of(launch);
+        _cleanup_free_ char *text =
+                mem_format("%s fleet %s %s %d %s %u %s%s", launch->config->prefix,
+                        launch->instance_type, launch->spec->allocation, launch_on_spot(launch),
+                        left_out ? left_out : "", launch->salt, names, sends ? sends : "");
 
         digest_sha256_hex(text, strlen(text), token);
         token[64] = '\0';

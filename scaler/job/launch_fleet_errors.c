@@ -31,9 +31,13 @@ void launch_take_new_token(struct launch *launch)
                 launch->outcome = LAUNCH_FAILED;
 }
 
+/* An error that names no pool, such as UnfulfillableCapacity, is of the whole and leaves out none.
+ */
 static bool leave_out(
         struct launch *launch, const char *instance_type, const char *subnet, bool in_zone)
 {
+        if (!(instance_type && instance_type[0]) && !(subnet && subnet[0]))
+                return false;
         return pools_leave_out(&launch->offers, &launch->scaler->zones, instance_type, subnet,
                 in_zone, &launch->left_out);
 }

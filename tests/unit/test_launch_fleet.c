@@ -217,6 +217,38 @@ static void the_asks_of_a_launch_have_tokens_of_their_own(void **state)
 }
 
 /* EC2 may have launched, although nobody heard: the next try asks for the same. */
+/* EC2 answers a token that it knows as it did the first time, also when that launched nothing. */
+static void the_next_message_of_a_job_asks_with_another_token(void **state)
+{
+        struct stage *stage = *state;
+        char tokens[2][65];
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        for (int i = 0; i < 2; i++) {
+                const struct stage_message message = {"a",
+                        queued_job_with(1, "linux", i == 0 ? ",\"sends\":1" : ",\"sends\":2"), 0,
+                        NULL};
+
+                expect_refusal(stage, "CreateFleet", 400, "UnauthorizedOperation");
+                queued_alone(stage, &message, 1);
+                the_last_token(stage, tokens[i]);
+        }
+        assert_string_not_equal(tokens[0], tokens[1]);
+}
+
+/* The pools that EC2 did not try may have something. */
+static void an_error_that_names_no_pool_leaves_out_none(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {"a", queued_job(1, "linux"), 0, NULL};
+
+        expect_fleet(stage, POOL("1", "m7i.large", "a"), 1, 0,
+                NO_CAPACITY("m7i.large",
+                        "a") "<item><errorCode>UnfulfillableCapacity</errorCode></item>");
+        expect_fleet(stage, POOL("1", "m7i.large", "b"), 1, 1, "");
+        assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+}
+
 static void what_was_left_out_travels_with_a_parked_job(void **state)
 {
         struct stage *stage = *state;
@@ -483,6 +515,8 @@ int main(void)
                 TEST(of_each_zone_one_subnet_is_asked_for),
                 TEST(on_demand_is_the_second_ask),
                 TEST(the_asks_of_a_launch_have_tokens_of_their_own),
+                TEST(the_next_message_of_a_job_asks_with_another_token),
+                TEST(an_error_that_names_no_pool_leaves_out_none),
                 TEST(what_was_left_out_travels_with_a_parked_job),
                 TEST(without_capacity_the_next_try_asks_for_everything),
                 TEST(a_refusal_of_the_whole_fleet),
