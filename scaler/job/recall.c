@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "launch_name.h"
 
@@ -81,6 +82,17 @@ static void search_start(struct search *search, struct scaler *scaler, struct aw
         scaler_start(scaler, call);
 }
 
+/* A launched job's message names its machine. Of a fleet, that says more than the order of ids: EC2
+ * takes the tags of those that have ended, and then the others are counted differently. */
+static bool is_of(const struct ec2_instance *instance, const struct job *job, const char *name)
+{
+        const char *names = ec2_instance_tag(instance, LAUNCH_NAMES_TAG);
+
+        if (job->instance && names && names[0] != '/')
+                return strcmp(job->instance, instance->id) == 0;
+        return launch_name_owns(name, instance);
+}
+
 /* The instance that was launched for JOB, or NULL; one that lives before one that has ended. */
 static const struct ec2_instance *instance_of(const struct search *search, const struct job *job)
 {
@@ -91,7 +103,7 @@ static const struct ec2_instance *instance_of(const struct search *search, const
         for (size_t i = 0; i < search->found.count; i++) {
                 const struct ec2_instance *instance = &search->found.items[i];
 
-                if (!launch_is_ours(search->config, instance) || !launch_name_owns(name, instance))
+                if (!launch_is_ours(search->config, instance) || !is_of(instance, job, name))
                         continue;
                 if (ec2_instance_lives(instance))
                         return instance;

@@ -429,6 +429,27 @@ static void each_job_recalls_its_own_machine_of_a_fleet(void **state)
         assert_string_equal(register_sent(stage, 1), STAGE_NONE_FAILED);
 }
 
+/* EC2 has forgotten i-00000001 of the same fleet: what is left would be the first one's by order.
+ */
+static void a_launched_jobs_machine_is_the_one_that_its_message_names(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {"a", queued_job(2, "linux"), 0, NULL};
+
+        expect_fleet(stage, "CreateFleet", 2, 2, "");
+        assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+        expect_found(stage, "tag%3Ascale-agent%3Alaunches",
+                "<item><ownerId>123456789012</ownerId><instancesSet><item><instanceId>i-00000002"
+                "</instanceId><instanceState><name>running</name></instanceState><tagSet><item>"
+                "<key>scale-agent:launches</key><value>0123456789abcdef/1-1-0/2-1-0/</value></item>"
+                "<item><key>scale-agent:prefix</key><value>/p</value></item></tagSet></item>"
+                "</instancesSet></item>");
+        expect_no_handover(stage);
+        expect_registration(stage, 2);
+        script_sleep(stage->script, 10 * 60 * MSEC_PER_SEC); /* no longer new */
+        assert_string_equal(register_sent(stage, 2), STAGE_NONE_FAILED);
+}
+
 static void other_parameters_for_a_token_find_its_machines(void **state)
 {
         static const char *const states[] = {"running", "terminated", NULL};
@@ -524,6 +545,7 @@ int main(void)
                 TEST(errors_that_are_of_no_pool_end_the_launch),
                 TEST(a_repeated_fleet_is_looked_at),
                 TEST(each_job_recalls_its_own_machine_of_a_fleet),
+                TEST(a_launched_jobs_machine_is_the_one_that_its_message_names),
                 TEST(other_parameters_for_a_token_find_its_machines),
                 TEST(zones_are_asked_for_once),
                 TEST(a_subnet_that_is_gone_is_told_and_left_out),
