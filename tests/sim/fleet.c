@@ -15,6 +15,40 @@
 #define OVERRIDES "LaunchTemplateConfigs.1.Overrides"
 #define FEW 3
 
+/* What EC2 answered to a token that launched nothing; it gives the same answer again. */
+struct empty_fleet {
+        char *token;
+        char *form;
+        char *errors;
+};
+
+void fleets_release(struct world *world)
+{
+        for (size_t i = 0; i < world->n_empty_fleets; i++) {
+                free(world->empty_fleets[i].token);
+                free(world->empty_fleets[i].form);
+                free(world->empty_fleets[i].errors);
+        }
+        free(world->empty_fleets);
+}
+
+static const struct empty_fleet *find_empty(const struct world *world, const char *token)
+{
+        for (size_t i = 0; i < world->n_empty_fleets; i++)
+                if (strcmp(world->empty_fleets[i].token, token) == 0)
+                        return &world->empty_fleets[i];
+        return NULL;
+}
+
+static void note_empty(
+        struct world *world, const char *token, const char *form, const struct buf *errors)
+{
+        world->empty_fleets = mem_resize(
+                world->empty_fleets, world->n_empty_fleets + 1, sizeof(*world->empty_fleets));
+        world->empty_fleets[world->n_empty_fleets++] = (struct empty_fleet){
+                mem_string(token), mem_string(form), mem_string(buf_string(errors))};
+}
+
 bool fleet_is_on(const struct world *world)
 {
         return world->drought ? drought_is_of_fleets(world)
@@ -106,6 +140,7 @@ void fleet_create(struct world *world, const char *form, struct answer *answer)
         _cleanup_buf_ struct buf errors = BUF_INIT(XML_MAX);
         bool spot = strstr(form, "CapacityType=spot") != NULL;
         const struct machine *first = token ? first_of(world, token) : NULL;
+        const struct empty_fleet *empty = token ? find_empty(world, token) : NULL;
         size_t n_before = world->n_machines;
         unsigned missing;
 
@@ -113,14 +148,22 @@ void fleet_create(struct world *world, const char *form, struct answer *answer)
                 answer_ec2_error(answer, 400, "MissingParameter");
                 return;
         }
-        if (first && strcmp(first->form, form) != 0) {
+        if ((first && strcmp(first->form, form) != 0) ||
+                (empty && strcmp(empty->form, form) != 0)) {
                 answer_ec2_error(answer, 400, "IdempotentParameterMismatch");
                 return;
         }
-        missing = first ? 0 : (unsigned)atoi(most);
+        missing = first || empty ? 0 : (unsigned)atoi(most);
+        if (empty)
+                buf_add_string(&errors, empty->errors);
         for (int i = 1; missing > 0 && has_pool(form, i); i++)
                 if (!tries_few(world) || i <= FEW)
                         missing = launch_in(world, form, token, i, spot, missing, &errors);
+        if (missing > 0) /* an error of no pool */
+                buf_add_string(
+                        &errors, "<item><errorCode>UnfulfillableCapacity</errorCode></item>");
+        if (!first && !empty && world->n_machines == n_before)
+                note_empty(world, token, form, &errors);
         for (size_t i = n_before; i < world->n_machines; i++)
                 if (strcmp(world->machines[i]->fleet, token) == 0)
                         invariant_name(world->machines[i]);

@@ -208,6 +208,7 @@ void world_release(struct world *world)
         sqs_release(world);
         ssm_release(world);
         machines_release(world);
+        fleets_release(world);
         github_world_release(world);
         deliveries_release(world);
         free(world->events);

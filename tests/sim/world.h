@@ -508,6 +508,8 @@ struct world {
         unsigned calls[8]; /* by service */
         unsigned told;     /* notifications */
         unsigned ran_instances;
+        struct empty_fleet *empty_fleets;
+        size_t n_empty_fleets;
         int log_fd;
         int64_t log_shown;
 
@@ -559,6 +561,7 @@ int64_t drought_latency(struct world *world, const char *form, int64_t latency);
 
 /* fleet.c: fleets of EC2, in the worlds that have them. */
 bool fleet_is_on(const struct world *world);
+void fleets_release(struct world *world);
 void fleet_create(struct world *world, const char *form, struct answer *answer);
 void fleet_describe_subnets(struct world *world, const char *form, struct answer *answer);
 /* How many machines such an offer has now. */
