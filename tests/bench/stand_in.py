@@ -245,6 +245,12 @@ class StandIn:
         self.queue(str(body["QueueUrl"])).change(str(body["ReceiptHandle"]), seconds)
         return {}
 
+    def _changemessagevisibilitybatch(self, body: dict[str, object]) -> dict[str, object]:
+        entries: list[dict[str, object]] = body["Entries"]  # type: ignore[assignment]
+        for entry in entries:
+            self._changemessagevisibility({"QueueUrl": body["QueueUrl"], **entry})
+        return {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}
+
     def _getparameter(self, body: dict[str, object]) -> dict[str, object]:
         return {"Parameter": {"Value": VALUES[str(body["Name"]).rpartition("/")[2]]}}
 
