@@ -130,7 +130,6 @@ static void on_launched(
         _cleanup_free_ char *bucket = stores_bucket_of(queued->config, instance);
 
         item->job.offer = (int64_t)launch->offer; /* another launch begins one further */
-        free(MEM_STEAL(item->job.left_out));
         item->launched = true;
         launched_job(&item->job, instance, bucket, is_adopted(instance),
                 clock_wall_ms(queued->scaler->clock));

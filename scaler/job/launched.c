@@ -22,6 +22,7 @@ void launched_job(struct job *job, const struct ec2_instance *instance, const ch
         free(job->machine_type);
         free(job->account);
         free(job->bucket);
+        free(MEM_STEAL(job->left_out)); /* the next launch asks for everything again */
         job->action = JOB_LAUNCHED;
         job->instance = mem_string(instance->id);
         job->machine_type = mem_string(instance->type);

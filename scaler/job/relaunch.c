@@ -69,6 +69,7 @@ static void become_next_launch(
         job->asked_ms = 0;
         job->paced = 0;
         job->runner_id = 0;
+        free(MEM_STEAL(job->left_out));
         free(MEM_STEAL(job->instance));
         free(MEM_STEAL(job->bucket));
 }

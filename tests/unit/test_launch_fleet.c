@@ -450,6 +450,38 @@ static void a_launched_jobs_machine_is_the_one_that_its_message_names(void **sta
         assert_string_equal(register_sent(stage, 2), STAGE_NONE_FAILED);
 }
 
+/* What was empty then says nothing about the next launch. */
+static void what_was_left_out_ends_with_its_launch(void **state)
+{
+        static const char *const states[] = {"running", "terminated"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+                _cleanup_free_ char *sent = NULL;
+                _cleanup_free_ char *found = mem_format(
+                        "<item><ownerId>123456789012</ownerId><instancesSet><item><instanceId>"
+                        "i-00000001</instanceId><instanceState><name>%s</name></instanceState>"
+                        "<tagSet><item><key>scale-agent:prefix</key><value>/p</value></item><item>"
+                        "<key>scale-agent:launches</key><value>" MARK "/1-1-0/</value></item>"
+                        "</tagSet></item></instancesSet></item>",
+                        states[i]);
+
+                expect_found(stage, "tag%3Ascale-agent%3Alaunches", found);
+                expect_queued(stage, "1");
+                if (i == 1)
+                        stage_expect_sent(stage, "sqs.test/queued.fifo");
+                queued_alone(stage,
+                        &(const struct stage_message){"a",
+                                queued_job_with(1, "linux", ",\"stale\":1,\"left_out\":\"01\""), 0,
+                                NULL},
+                        1);
+                sent = i == 0 ? script_take_served(stage->script, "sqs.test/register.fifo")
+                              : mem_string(script_last_body(stage->script));
+                assert_contains(sent, i == 0 ? "i-00000001" : "\\\"launch\\\":1");
+                assert_lacks(sent, "left_out");
+        }
+}
+
 static void other_parameters_for_a_token_find_its_machines(void **state)
 {
         static const char *const states[] = {"running", "terminated", NULL};
@@ -546,6 +578,7 @@ int main(void)
                 TEST(a_repeated_fleet_is_looked_at),
                 TEST(each_job_recalls_its_own_machine_of_a_fleet),
                 TEST(a_launched_jobs_machine_is_the_one_that_its_message_names),
+                TEST(what_was_left_out_ends_with_its_launch),
                 TEST(other_parameters_for_a_token_find_its_machines),
                 TEST(zones_are_asked_for_once),
                 TEST(a_subnet_that_is_gone_is_told_and_left_out),
