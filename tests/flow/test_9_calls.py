@@ -31,7 +31,7 @@ BATCH = {
     "register": {"SendMessageBatch": 1},
     "watch": {"DescribeInstances": 1},
 }
-FULL = {"queued": {"GetQueueAttributes": 1}}  # how many wait to be registered
+FULL = {"queued": {"GetQueueAttributes": 2}}  # how many wait to be registered, and in line
 GOALS = {1: 13.3, 10: 9.7}
 GITHUB_GOAL = 1.1
 HURRY = 60.0
