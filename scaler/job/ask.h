@@ -11,15 +11,6 @@
 #include "setback.h"
 #include "token_requests.h"
 
-enum job_state {
-        JOB_STATE_UNKNOWN, /* GitHub could not be asked: see setback */
-        JOB_STATE_QUEUED,  /* waits for a runner */
-        JOB_STATE_HELD, /* waits for something else: an approval, its concurrency group; or GitHub
-                           does not know it, which may pass */
-        JOB_STATE_RUNS,
-        JOB_STATE_ENDED, /* completed, cancelled, or deleted */
-};
-
 /* For logs: "queued", "runs", … */
 const char *job_state_name(enum job_state state);
 

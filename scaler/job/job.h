@@ -40,6 +40,16 @@ enum job_action {
         JOB_OTHER, /* "waiting", and what GitHub may add */
 };
 
+/* What GitHub says of a job: see ask.h. */
+enum job_state {
+        JOB_STATE_UNKNOWN, /* GitHub could not be asked */
+        JOB_STATE_QUEUED,  /* waits for a runner */
+        JOB_STATE_HELD, /* waits for something else: an approval, its concurrency group; or GitHub
+                           does not know it, which may pass */
+        JOB_STATE_RUNS,
+        JOB_STATE_ENDED, /* completed, cancelled, or deleted */
+};
+
 struct job {
         enum job_action action;
         char *held; /* its status, when a `queued` delivery carries another, such as waiting; else

@@ -6,7 +6,7 @@
  * run, so most of a burst's questions have been answered with another's.
  */
 
-#include "ask.h"
+#include "job.h"
 #include "scaler.h"
 
 void known_jobs_note(struct scaler *scaler, int64_t id, enum job_state state);
