@@ -105,7 +105,7 @@ size_t pools_list(const struct offers *offers, const struct ec2_subnets *zones,
 
         for (size_t i = 0; i < n_subnets; i++)
                 counts[i] = subnet_counts(offers, zones, left_out, i);
-        for (size_t i = 0; i < offers_on_demand(offers); i++) {
+        for (size_t i = 0; n_subnets > 0 && i < offers_on_demand(offers); i++) {
                 size_t subnet = i % n_subnets;
 
                 if (pool_set_has(left_out, i) || !counts[subnet])

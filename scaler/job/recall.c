@@ -100,7 +100,7 @@ static const struct ec2_instance *instance_of(const struct search *search, const
         char name[LAUNCH_NAME_SIZE];
 
         launch_name(job, name);
-        for (size_t i = 0; i < search->found.count; i++) {
+        for (size_t i = 0; search->found.items && i < search->found.count; i++) {
                 const struct ec2_instance *instance = &search->found.items[i];
 
                 if (!launch_is_ours(search->config, instance) || !is_of(instance, job, name))

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from ami.root import PROJECT, Root, debian_arch, make_inputs, make_programs
 
 # What Debian's cloud image has beyond the smallest Debian, as far as it concerns ami/install.

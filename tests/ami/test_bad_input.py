@@ -6,7 +6,6 @@ import re
 import subprocess
 
 import pytest
-
 from ami.root import PROJECT, debian_arch, make_archive, make_package
 
 OTHER_ARCH = {"amd64": "arm64", "arm64": "amd64"}

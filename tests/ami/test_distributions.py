@@ -10,7 +10,6 @@ import re
 import shutil
 
 import pytest
-
 from ami.root import PROJECT, make_programs
 
 RELEASES = {

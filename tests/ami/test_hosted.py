@@ -4,7 +4,6 @@
 import re
 
 import pytest
-
 from ami.root import WRITTEN_AGAIN
 
 ENVIRONMENT = {

@@ -6,7 +6,6 @@ import stat
 import subprocess
 
 import pytest
-
 from ami.root import WRITTEN_AGAIN
 
 

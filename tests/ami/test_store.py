@@ -10,7 +10,6 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-
 from ami.root import Root
 
 STORE = "Amazon EC2 NVMe Instance Storage        \n"  # as the kernel prints it
