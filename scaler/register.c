@@ -58,12 +58,24 @@ static bool is_double(const struct registering_job *a, const struct registering_
                a->launched.job.launch == b->launched.job.launch;
 }
 
+/* The message that was sent last counts: where its job is parked, the counter keeps the next one
+ * from being taken for one that is done (forward.c). */
 static void ignore_doubles(struct registering *registering)
 {
-        for (size_t i = 0; i < registering->n_items; i++)
-                for (size_t j = 0; j < i && !registering->items[i].ignored; j++)
-                        registering->items[i].ignored =
-                                is_double(&registering->items[i], &registering->items[j]);
+        for (size_t i = 0; i < registering->n_items; i++) {
+                struct registering_job *item = &registering->items[i];
+
+                for (size_t j = 0; j < i && !item->ignored; j++) {
+                        struct registering_job *other = &registering->items[j];
+
+                        if (!is_double(item, other))
+                                continue;
+                        if (other->launched.job.sends < item->launched.job.sends)
+                                other->ignored = true;
+                        else
+                                item->ignored = true;
+                }
+        }
 }
 
 /* -- what is asked first -- */

@@ -578,7 +578,6 @@ def test_a_missing_permission_of_the_person_is_named(stage, doctor):
         AWS_ACCESS_KEY_ID=session["AccessKeyId"], AWS_SESSION_TOKEN=session["Token"],
         AWS_SECRET_ACCESS_KEY=session["SecretAccessKey"],
     )  # fmt: skip
-    assert "ec2:DescribeSubnets" in bad(checks)["subnets"]
     assert "ec2:DescribeLaunchTemplateVersions" in bad(checks)["launch-templates"]
     assert "servicequotas:GetServiceQuota" in bad(checks)["spot-quota"]
     assert "ssm:GetServiceSetting" in bad(checks)["hand-over"]

@@ -485,6 +485,22 @@ static void what_fails_for_one_job_is_parked(void **state)
         assert_string_equal(register_one(stage, launched(1, ""), 4), STAGE_NONE_FAILED);
 }
 
+/* Or queued.fifo drops the older one's next as a repetition of the newer one. */
+static void of_doubles_the_one_that_was_sent_last_is_parked(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {{"a", launched(1, ",\"sends\":4"), 0, NULL},
+                {"b", launched(1, ",\"sends\":5"), 0, NULL}, {"c", launched(2, ""), 0, NULL}};
+
+        expect_jit(stage, 1);
+        for (int i = 0; i < 3; i++)
+                expect_put(stage, 1, 500, "{\"__type\":\"InternalServerError\"}");
+        expect_registration(stage, 2);
+        stage_expect_sent(stage, "\\\"sends\\\":5");
+        stage_expect_sent(stage, "wait: AWS refuses");
+        assert_string_equal(register_batch(stage, messages, 3), STAGE_NONE_FAILED);
+}
+
 static void without_its_settings_machines_wait(void **state)
 {
         struct stage *stage = *state;
@@ -565,6 +581,7 @@ int main(void)
                 TEST(what_cannot_be_settled_comes_again_soon),
                 TEST(people_hear_that_jobs_go_on),
                 TEST(what_fails_for_one_job_is_parked),
+                TEST(of_doubles_the_one_that_was_sent_last_is_parked),
                 TEST(without_its_settings_machines_wait),
                 TEST(without_a_spec_a_job_goes_back),
                 TEST(a_spec_that_is_new_is_read),

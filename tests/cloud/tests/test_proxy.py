@@ -40,7 +40,7 @@ def refused(call, *args, **kwargs):
 def test_a_wrong_signature_is_refused(aws, client):
     aws.put_document("notify/teams-webhook-urls", "https://example.invalid/")
     ssm = client("ssm", "QueuedRole", secret="wrong")
-    code, _ = refused(ssm.get_parameter, Name="/scale-agent/config")
+    code, _ = refused(ssm.get_parameters, Names=["/scale-agent/config"])
     assert code == "InvalidSignatureException"
     code, _ = refused(launch, client("ec2", "QueuedRole", secret="wrong"), aws)
     assert code == "AuthFailure"
@@ -50,9 +50,9 @@ def test_a_wrong_signature_is_refused(aws, client):
 def test_an_unknown_key_is_refused(aws, client):
     ssm = client("ssm", "QueuedRole")
     aws.stack.sessions.clear()
-    ssm.get_parameter(Name="/scale-agent/config")  # moto knows the key, whatever we know
+    ssm.get_parameters(Names=["/scale-agent/config"])  # moto knows the key, whatever we know
     ssm._request_signer._credentials.access_key = "ASIAUNKNOWN"
-    code, _ = refused(ssm.get_parameter, Name="/scale-agent/config")
+    code, _ = refused(ssm.get_parameters, Names=["/scale-agent/config"])
     assert code == "UnrecognizedClientException"
 
 
@@ -65,9 +65,9 @@ def test_a_missing_permission_is_refused(aws, client):
 
 def test_a_permission_is_for_its_resource_only(aws, client):
     ssm = client("ssm", "WebhookRole")
-    answer = ssm.get_parameter(Name="/scale-agent/config", WithDecryption=True)
-    assert json.loads(answer["Parameter"]["Value"]) == aws.config
-    code, _ = refused(ssm.get_parameter, Name="/scale-agent/github/private-key")
+    answer = ssm.get_parameters(Names=["/scale-agent/config"], WithDecryption=True)
+    assert json.loads(answer["Parameters"][0]["Value"]) == aws.config
+    code, _ = refused(ssm.get_parameters, Names=["/scale-agent/github/private-key"])
     assert code == "AccessDeniedException"
     sqs = client("sqs", "WebhookRole")
     sqs.send_message(QueueUrl=aws.queue("CompletedQueue").url, MessageBody="{}")
@@ -160,8 +160,8 @@ def test_throttling_has_the_form_of_its_service(aws, client):
     aws.faults.add("*", "*", times=2, fault=Throttle())
     ec2, ssm = client("ec2", "QueuedRole"), client("ssm", "QueuedRole")
     assert refused(launch, ec2, aws) == ("RequestLimitExceeded", 503)
-    assert refused(ssm.get_parameter, Name="/scale-agent/config") == ("ThrottlingException", 400)
-    assert ssm.get_parameter(Name="/scale-agent/config")
+    assert refused(ssm.get_parameters, Names=["/scale-agent/config"]) == ("ThrottlingException", 400)
+    assert ssm.get_parameters(Names=["/scale-agent/config"])
 
 
 def test_connections_are_cut_before_and_after_the_effect(aws, client):
@@ -178,16 +178,16 @@ def test_connections_are_cut_before_and_after_the_effect(aws, client):
 
 def test_answers_are_late_missing_or_garbage(aws, client):
     ssm = client("ssm", "QueuedRole")
-    aws.faults.add("ssm", "GetParameter", times=1, fault=Latency(0.2))
-    ssm.get_parameter(Name="/scale-agent/config")
+    aws.faults.add("ssm", "GetParameters", times=1, fault=Latency(0.2))
+    ssm.get_parameters(Names=["/scale-agent/config"])
     assert list(aws.calls)[-1].seconds >= 0.2
-    aws.faults.add("ssm", "GetParameter", times=1, fault=Error("InternalServerError", 500))
-    assert refused(ssm.get_parameter, Name="/scale-agent/config")[1] == 500
-    aws.faults.add("ssm", "GetParameter", times=1, fault=Body(b'{"Parameter": {'))
-    assert "Parameter" not in ssm.get_parameter(Name="/scale-agent/config")
-    aws.faults.add("ssm", "GetParameter", times=1, fault=Timeout())
+    aws.faults.add("ssm", "GetParameters", times=1, fault=Error("InternalServerError", 500))
+    assert refused(ssm.get_parameters, Names=["/scale-agent/config"])[1] == 500
+    aws.faults.add("ssm", "GetParameters", times=1, fault=Body(b'{"Parameters": ['))
+    assert "Parameters" not in ssm.get_parameters(Names=["/scale-agent/config"])
+    aws.faults.add("ssm", "GetParameters", times=1, fault=Timeout())
     with pytest.raises(ReadTimeoutError):
-        client("ssm", "QueuedRole", timeout=0.2).get_parameter(Name="/scale-agent/config")
+        client("ssm", "QueuedRole", timeout=0.2).get_parameters(Names=["/scale-agent/config"])
 
 
 def test_parameters_are_bounded_by_their_tier(aws, client):
