@@ -75,8 +75,15 @@ def run_queued(cloud):
 
 
 def run_fleet(cloud):
+    """What follows knows of one hand-over, and of a ladder."""
+    config, before = cloud.config, set(cloud.parameters())
     configure(cloud, allocation="price-capacity-optimized")
-    return run_queued(cloud)
+    failed = queued(cloud, job_message())
+    configure(cloud, config)
+    stored = sorted(set(cloud.parameters()) - before)
+    if stored:
+        cloud.client("ssm").delete_parameters(Names=stored)
+    return failed == [] and len(stored) == 1
 
 
 def recall(cloud):
