@@ -63,7 +63,6 @@ enum aws_service {
         AWS_SQS,            /* JSON 1.0, AmazonSQS */
         AWS_EVENTBRIDGE,    /* JSON 1.1, AWSEvents */
         AWS_SERVICE_QUOTAS, /* JSON 1.1, ServiceQuotasV20190624 */
-        AWS_IAM,            /* query protocol, XML answers, version 2010-05-08 */
         AWS_S3,             /* objects by their paths, XML lists and errors */
 };
 
@@ -77,8 +76,7 @@ struct http_call *aws_json_call(
 struct http_call *aws_object_call(
         struct aws *aws, enum aws_service service, const char *action, const cJSON *body);
 
-/* A query call to EC2 or IAM: FORM is what follows "Action=…&Version=…": encoded "&Name=value"
- * pairs. */
+/* A query call to EC2: FORM is what follows "Action=…&Version=…": encoded "&Name=value" pairs. */
 struct http_call *aws_query_call(
         struct aws *aws, enum aws_service service, const char *action, const char *form);
 

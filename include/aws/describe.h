@@ -125,9 +125,3 @@ struct http_call *quotas_get(struct aws *aws, const char *service, const char *q
 /* Positive result: the account has no quota of that code. */
 #define QUOTAS_NOT_FOUND 1
 int quotas_get_answer(const struct http_call *call, double *ret_value, struct err *err);
-
-/* A role of the account. It may be nobody's to see. */
-struct http_call *iam_get_role(struct aws *aws, const char *name);
-/* Positive result: there is none of that name. */
-#define IAM_NO_ROLE 1
-int iam_get_role_answer(const struct http_call *call, struct err *err);

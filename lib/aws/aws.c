@@ -17,6 +17,7 @@
 #include "base/mem.h"
 
 #define TRIES_MAX 3
+#define QUERY_VERSION "2016-11-15"
 #define REGION_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789-"
 
 #define PATH_CHARACTERS                                                  \
@@ -28,21 +29,16 @@ static const struct {
         const char *variable;     /* overrides the endpoint of this service */
         const char *target;       /* before the action in X-Amz-Target; NULL: another protocol */
         const char *content_type; /* of the body */
-        const char *version;      /* of the query protocol */
 } services[] = {
         [AWS_EC2] = {"ec2", "AWS_ENDPOINT_URL_EC2", NULL,
-                "application/x-www-form-urlencoded; charset=utf-8", "2016-11-15"},
-        [AWS_SSM] = {"ssm", "AWS_ENDPOINT_URL_SSM", "AmazonSSM", "application/x-amz-json-1.1",
-                NULL},
-        [AWS_SQS] = {"sqs", "AWS_ENDPOINT_URL_SQS", "AmazonSQS", "application/x-amz-json-1.0",
-                NULL},
+                "application/x-www-form-urlencoded; charset=utf-8"},
+        [AWS_SSM] = {"ssm", "AWS_ENDPOINT_URL_SSM", "AmazonSSM", "application/x-amz-json-1.1"},
+        [AWS_SQS] = {"sqs", "AWS_ENDPOINT_URL_SQS", "AmazonSQS", "application/x-amz-json-1.0"},
         [AWS_EVENTBRIDGE] = {"events", "AWS_ENDPOINT_URL_EVENTBRIDGE", "AWSEvents",
-                "application/x-amz-json-1.1", NULL},
+                "application/x-amz-json-1.1"},
         [AWS_SERVICE_QUOTAS] = {"servicequotas", "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
-                "ServiceQuotasV20190624", "application/x-amz-json-1.1", NULL},
-        [AWS_IAM] = {"iam", "AWS_ENDPOINT_URL_IAM", NULL,
-                "application/x-www-form-urlencoded; charset=utf-8", "2010-05-08"},
-        [AWS_S3] = {"s3", "AWS_ENDPOINT_URL_S3", NULL, "application/octet-stream", NULL},
+                "ServiceQuotasV20190624", "application/x-amz-json-1.1"},
+        [AWS_S3] = {"s3", "AWS_ENDPOINT_URL_S3", NULL, "application/octet-stream"},
 };
 
 /* -- credentials -- */
@@ -119,19 +115,11 @@ static const struct partition {
         const char *regions; /* what the names of its regions begin with */
         const char *name;
         const char *domain;
-        /* IAM is one for all regions of a partition.
-         * https://docs.aws.amazon.com/general/latest/gr/iam-service.html */
-        const char *iam_region;
-        const char *iam_url;
 } partitions[] = {
-        {"cn-", "aws-cn", "amazonaws.com.cn", "cn-north-1",
-                "https://iam.cn-north-1.amazonaws.com.cn"},
-        {"us-gov-", "aws-us-gov", "amazonaws.com", "us-gov-west-1",
-                "https://iam.us-gov.amazonaws.com"},
-        /* European Sovereign Cloud */
-        {"eusc-", "aws-eusc", "amazonaws.eu", "eusc-de-east-1",
-                "https://iam.eusc-de-east-1.amazonaws.eu"},
-        {"", "aws", "amazonaws.com", "us-east-1", "https://iam.amazonaws.com"},
+        {"cn-", "aws-cn", "amazonaws.com.cn"},
+        {"us-gov-", "aws-us-gov", "amazonaws.com"},
+        {"eusc-", "aws-eusc", "amazonaws.eu"}, /* European Sovereign Cloud */
+        {"", "aws", "amazonaws.com"},
 };
 
 static const struct partition *find_partition(const char *region)
@@ -174,8 +162,6 @@ static char *set_endpoint(enum aws_service service)
 /* AWS's own address of a service; the caller frees. */
 static char *own_endpoint(const struct aws *aws, enum aws_service service, const char *host)
 {
-        if (service == AWS_IAM)
-                return mem_string(find_partition(aws->region)->iam_url);
         return mem_format("https://%s%s.%s.%s", host, services[service].name, aws->region,
                 aws_domain(aws->region));
 }
@@ -188,9 +174,7 @@ static struct http_call *signed_call(const struct aws *aws, enum aws_service ser
         struct http_call *call = http_call_new(action, method, "%s/", url);
 
         free(url);
-        call->sign_scope = mem_format("aws:amz:%s:%s",
-                service == AWS_IAM ? find_partition(aws->region)->iam_region : aws->region,
-                services[service].name);
+        call->sign_scope = mem_format("aws:amz:%s:%s", aws->region, services[service].name);
         call->sign_key = mem_string(credentials->access_key);
         call->sign_secret = mem_string(credentials->secret_key);
         if (credentials->session_token)
@@ -236,8 +220,7 @@ struct http_call *aws_query_call(
         struct http_call *call = post(aws, service, action);
 
         http_call_body(call, services[service].content_type, "", 0);
-        buf_add_format(
-                &call->body, "Action=%s&Version=%s%s", action, services[service].version, form);
+        buf_add_format(&call->body, "Action=%s&Version=" QUERY_VERSION "%s", action, form);
         return call;
 }
 

@@ -170,25 +170,3 @@ int quotas_get_answer(const struct http_call *call, double *ret_value, struct er
         *ret_value = value->valuedouble;
         return 0;
 }
-
-/* -- roles -- */
-
-struct http_call *iam_get_role(struct aws *aws, const char *name)
-{
-        _cleanup_buf_ struct buf form = BUF_INIT(FORM_MAX);
-
-        form_add(&form, "RoleName", name);
-        return aws_query_call(aws, AWS_IAM, "GetRole", buf_string(&form));
-}
-
-int iam_get_role_answer(const struct http_call *call, struct err *err)
-{
-        struct aws_error error = {0};
-        int r = aws_outcome(call, &error, err);
-
-        if (r != AWS_REFUSED)
-                return r;
-        if (strcmp(error.code, "NoSuchEntity") == 0)
-                return IAM_NO_ROLE;
-        return aws_refused(call, &error, err);
-}

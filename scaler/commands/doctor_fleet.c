@@ -2,14 +2,15 @@
 
 /*
  * Doctor: what a fleet needs and cannot be told with the call: see EC2 chooses in scaler/README.md.
+ * (An instant fleet needs no service-linked role.
+ * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-fleet-prerequisites.html)
  */
 
 #include <string.h>
 
 #include "doctor.h"
 
-#define ROLE "AWSServiceRoleForEC2Fleet"
-#define ADVICE "`make stack` makes such a template, and the role"
+#define ADVICE "`make stack` makes such a template"
 
 static void judge_template(const struct config_spec *spec, const struct ec2_template *template,
         struct finding *finding)
@@ -36,24 +37,6 @@ static void judge_template(const struct config_spec *spec, const struct ec2_temp
         finding_say(finding, "%s: %s", spec->name, spec->allocation);
 }
 
-/* Who may not look at roles does not hear of it: the first launch would tell. */
-static void judge_role(struct doctor *doctor, struct finding *finding)
-{
-        _cleanup_(http_call_freep) struct http_call *call =
-                scaler_call(&doctor->scaler, iam_get_role(doctor->aws, ROLE));
-        struct err err;
-        int r = iam_get_role_answer(call, &err);
-
-        if (r == IAM_NO_ROLE)
-                finding_fail(finding,
-                        "aws iam create-service-linked-role "
-                        "--aws-service-name ec2fleet.amazonaws.com",
-                        "the account has no role " ROLE);
-        else if (r < 0)
-                finding_say(finding, "whether the account has the role " ROLE " is not known: %s",
-                        err.text);
-}
-
 void doctor_check_fleets(struct doctor *doctor, struct finding *finding)
 {
         bool uses_fleet = false;
@@ -69,8 +52,6 @@ void doctor_check_fleets(struct doctor *doctor, struct finding *finding)
                 if (doctor->templates && doctor->templates[i].id[0])
                         judge_template(spec, &doctor->templates[i], finding);
         }
-        if (uses_fleet)
-                judge_role(doctor, finding);
-        else
+        if (!uses_fleet)
                 finding_skip(finding, "no spec leaves the choice to EC2");
 }

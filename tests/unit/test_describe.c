@@ -78,26 +78,6 @@ static void a_launch_template_is_read(void **state)
         assert_string_equal(template.shutdown, "terminate");
 }
 
-static void a_role_is_there_or_not(void **state)
-{
-        _cleanup_(http_call_freep) struct http_call *call = iam_get_role(*state, "Role");
-        struct err err;
-
-        assert_string_equal(buf_string(&call->url), "https://iam.amazonaws.com/");
-        assert_string_equal(call->sign_scope, "aws:amz:us-east-1:iam");
-        assert_string_equal(
-                buf_string(&call->body), "Action=GetRole&Version=2010-05-08&RoleName=Role");
-        answer(call, 200, "<GetRoleResponse/>");
-        assert_int_equal(iam_get_role_answer(call, &err), 0);
-        answer(call, 404,
-                "<ErrorResponse><Error><Code>NoSuchEntity</Code></Error></ErrorResponse>");
-        assert_int_equal(iam_get_role_answer(call, &err), IAM_NO_ROLE);
-        answer(call, 403,
-                "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>");
-        assert_int_equal(iam_get_role_answer(call, &err), -EACCES);
-        assert_contains(err.text, "allow iam:GetRole");
-}
-
 static void a_template_that_is_missing_is_no_failure(void **state)
 {
         static const char *const codes[] = {"InvalidLaunchTemplateName.NotFoundException",
@@ -206,7 +186,6 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_launch_template_is_read),
-                cmocka_unit_test(a_role_is_there_or_not),
                 cmocka_unit_test(a_template_that_is_missing_is_no_failure),
                 cmocka_unit_test(lists_are_read_and_items_within_items_are_not),
                 cmocka_unit_test(cut_lists_are_refused),
