@@ -110,19 +110,42 @@ static int read_record(
         return 0;
 }
 
+/* The first in line is hidden until its turn can be expected, again and again. Where nothing moves,
+ * as in an outage, that takes longer each time, so that its receives last for hours; after that it
+ * goes to the end of the line. */
+#define RECEIVES_FOR_A_SECOND 60
+#define PACED_RECEIVES_ENOUGH (PACED_RECEIVES_MAX - 100)
+
+static int wait_in_line(
+        struct scaler *scaler, struct record *record, struct paced *paced, struct err *err)
+{
+        struct job *job = &paced->job;
+        int64_t patience = record->receive_count / RECEIVES_FOR_A_SECOND;
+
+        if (record->receive_count >= PACED_RECEIVES_ENOUGH)
+                return paced_send(scaler, &job, 1, err);
+        record_hide(record, -EAGAIN,
+                paced->hidden_seconds > patience ? paced->hidden_seconds : patience, &paced->err);
+        return 0;
+}
+
 /* Waiting in line uses up receives, so no failure there makes a dead letter. */
 static void admit(struct scaler *scaler, const struct watching *watching)
 {
         if (watching->n_paced > 0)
                 paced_admit(scaler, watching->paced, watching->n_paced);
         for (size_t i = 0; i < watching->n_paced; i++) {
-                const struct paced *paced = &watching->paced[i];
+                struct paced *paced = &watching->paced[i];
                 struct record *record = watching->paced_records[i];
+                struct err err;
+                int r = 0;
 
                 if (paced->result < 0)
                         record_fail(scaler, record, paced->result, &paced->err);
                 if (paced->hidden_seconds > 0)
-                        record_hide(record, -EAGAIN, paced->hidden_seconds, &paced->err);
+                        r = wait_in_line(scaler, record, paced, &err);
+                if (r < 0)
+                        record_fail(scaler, record, r, &err);
         }
 }
 

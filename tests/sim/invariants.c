@@ -287,8 +287,10 @@ static unsigned calls_of_looks(const struct world *world)
         for (size_t i = 0; i < world->n_jobs; i++) {
                 const struct sim_job *job = world->jobs[i];
 
-                waited_ms +=
-                        (job->started_ms > 0 ? job->started_ms : job->ended_ms) - job->created_ms;
+                int64_t until_ms = job->started_ms > 0 ? job->started_ms : job->ended_ms;
+
+                if (until_ms > job->created_ms) /* what neither ran nor ended is another rule's */
+                        waited_ms += until_ms - job->created_ms;
         }
         return (unsigned)(waited_ms / (10 * SECOND)) * CALLS_FOR_A_LOOK;
 }

@@ -35,16 +35,19 @@ static void expect_room(struct stage *stage, int room)
         expect_count(stage, "queued.fifo", 7, 3);
 }
 
+/* How often a message has come. */
+static int receives = 50;
+
 static void add_record(struct buf *text, int id, int64_t queued_ms, int64_t installation)
 {
         buf_add_format(text,
                 "%s{\"messageId\":\"m%d\",\"receiptHandle\":\"r%d\",\"eventSourceARN\":"
                 "\"arn:aws:sqs:eu-central-1:123456789012:p-paced.fifo\",\"attributes\":"
-                "{\"ApproximateReceiveCount\":\"50\"},\"body\":\"{\\\"action\\\":\\\"paced\\\","
+                "{\"ApproximateReceiveCount\":\"%d\"},\"body\":\"{\\\"action\\\":\\\"paced\\\","
                 "\\\"id\\\":%d,\\\"run_id\\\":2,\\\"attempt\\\":1,\\\"installation\\\":%lld,"
                 "\\\"queued_ms\\\":%lld,\\\"paced\\\":1,\\\"repository\\\":\\\"o/r\\\","
                 "\\\"labels\\\":[\\\"linux\\\"],\\\"spec\\\":\\\"linux\\\"}\"}",
-                text->size > 20 ? "," : "", id, id, id, (long long)installation,
+                text->size > 20 ? "," : "", id, id, receives, id, (long long)installation,
                 (long long)queued_ms);
 }
 
@@ -128,6 +131,24 @@ static void who_waits_in_line_never_becomes_a_dead_letter(void **state)
         expect_room(stage, -100);
         expect_hidden(stage, 1, 2, 1);
         admit(stage, 1, 2, OLD_MS);
+}
+
+/* SQS delivers a message a thousand times. */
+static void an_outage_of_a_day_makes_no_dead_letters(void **state)
+{
+        struct stage *stage = *state;
+
+        receives = 600;
+        expect_room(stage, -100);
+        expect_hidden(stage, 1, 2, 10);
+        admit(stage, 1, 2, FRESH_MS);
+        receives = 900;
+        expect_room(stage, -100);
+        for (int i = 0; i < 2; i++)
+                stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        admit(stage, 1, 2, FRESH_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        receives = 50;
 }
 
 static void who_cannot_be_counted_for_waits(void **state)
@@ -222,6 +243,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(as_many_are_admitted_as_there_is_room_for),
                 TEST(who_waits_in_line_never_becomes_a_dead_letter),
+                TEST(an_outage_of_a_day_makes_no_dead_letters),
                 TEST(who_cannot_be_counted_for_waits),
                 TEST(who_cannot_be_sent_on_comes_again),
                 TEST(one_answer_does_for_a_run),
