@@ -352,6 +352,7 @@ lint-objects: $(call objects,$(filter %.c,$(c_files)))
 lint_of = $(if $(filter undefined,$(origin ONLY)),$(1),$(filter $(ONLY),$(1)))
 lint-sources:
 	$(call say,TREE,'tests/lint_tree.py')$(python) -m tests.lint_tree
+	$(call say,RULES,'tests/sim/bite')tests/sim/bite --match
 	$(call say,FORMAT,'clang-format')printf '%s\n' $(call lint_of,$(c_files)) | \
 		xargs -r clang-format --dry-run -Werror
 	$(call say,TIDY,'clang-tidy')found=$$(printf '%s\n' $(call lint_of,$(tidy_files)) | \
