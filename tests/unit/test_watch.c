@@ -657,6 +657,59 @@ static void while_a_burst_lasts_github_is_asked_for_little(void **state)
         assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
 }
 
+/* Their messages come again. */
+static void what_cannot_be_put_off_is_not_lost(void **state)
+{
+        struct stage *stage = *state;
+        const char *answer;
+
+        expect_ten_machines(stage);
+        expect_burst(stage, 100, 1400);
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200,
+                "{\"jobs\":[{\"id\":109,\"status\":\"queued\"}]}");
+        script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
+        script_expect(stage->script, "POST", STAGE_SQS, "\"DelaySeconds\":500}]", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"109-1-1-0\"");
+        answer = watch_ten(stage);
+        for (int i = 0; i < 9; i++) {
+                _cleanup_free_ char *failed = mem_format("{\"itemIdentifier\":\"%d\"}", i);
+
+                assert_contains(answer, failed);
+        }
+        assert_lacks(answer, "\"9\"");
+}
+
+static void a_hand_over_in_s3_is_deleted_there(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("HAND_OVERS", "s3://b/arn", 1);
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+        expect_job(stage, 200, "{\"status\":\"completed\"}");
+        script_expect(stage->script, "DELETE",
+                "https://b.s3.eu-central-1.amazonaws.com/arn/i-00000001", NULL, 204, "");
+        assert_string_equal(watch(stage, WATCH(",\"bucket\":\"b\"")), STAGE_NONE_FAILED);
+}
+
+/* Every four minutes at first. */
+static void a_job_that_waits_for_long_is_looked_at_seldom(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int watches = 1; watches <= 2; watches++) {
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, MACHINE("running", "", ""));
+                expect_job(stage, 200, "{\"status\":\"waiting\"}");
+                stage_expect_sent(
+                        stage, watches == 1 ? "\"DelaySeconds\":240}]" : "\"DelaySeconds\":900}]");
+                assert_string_equal(watch(stage, watches == 1 ? WATCH(",\"watches\":2")
+                                                              : WATCH(",\"watches\":3")),
+                        STAGE_NONE_FAILED);
+        }
+}
+
 /* One answer does for all of a run, and what has ended stays so. */
 static void after_a_burst_a_call_does_for_a_run(void **state)
 {
@@ -788,6 +841,9 @@ int main(void)
                 TEST(each_job_has_its_own_machine),
                 TEST(another_machine_may_still_come),
                 TEST(while_a_burst_lasts_github_is_asked_for_little),
+                TEST(what_cannot_be_put_off_is_not_lost),
+                TEST(a_hand_over_in_s3_is_deleted_there),
+                TEST(a_job_that_waits_for_long_is_looked_at_seldom),
                 TEST(after_a_burst_a_call_does_for_a_run),
                 TEST(the_jobs_of_a_run_share_a_call),
                 TEST(the_jobs_of_different_runs_are_asked_for_alone),
