@@ -160,7 +160,10 @@ def test_throttling_has_the_form_of_its_service(aws, client):
     aws.faults.add("*", "*", times=2, fault=Throttle())
     ec2, ssm = client("ec2", "QueuedRole"), client("ssm", "QueuedRole")
     assert refused(launch, ec2, aws) == ("RequestLimitExceeded", 503)
-    assert refused(ssm.get_parameters, Names=["/scale-agent/config"]) == ("ThrottlingException", 400)
+    assert refused(ssm.get_parameters, Names=["/scale-agent/config"]) == (
+        "ThrottlingException",
+        400,
+    )
     assert ssm.get_parameters(Names=["/scale-agent/config"])
 
 
