@@ -100,8 +100,8 @@ def slow_starts(cloud):
 
 
 def live(cloud, number, end):
-    """Let so many jobs live their lives together; they last until a file is there."""
-    script = f"while ! test -e {end}; do sleep 0.05; done"
+    """Let so many jobs live together; they last until a file is there, ten minutes at most."""
+    script = f"while ! test -e {end} && test $SECONDS -lt 600; do sleep 0.05; done"
     jobs = [
         cloud.github.queue_job(REPOSITORY, [*LABELS, f"run-{one}"], script=script)
         for one in range(number)
