@@ -8,14 +8,10 @@
 #include "breaker.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "aws/ssm.h"
 #include "base/json.h"
-
-#define KEPT_MS (60 * MSEC_PER_SEC)
-#define PAGES_MAX 10
+#include "shared.h"
 
 /* -- the document -- */
 
@@ -69,44 +65,6 @@ void breaker_parse(const char *text, struct breaker *ret)
 
 /* -- reading and storing -- */
 
-static int read_all(struct scaler *scaler, struct aws *aws, const char *prefix, struct err *err)
-{
-        _cleanup_free_ char *path = mem_format("%s/breakers", prefix);
-        unsigned pages = 0;
-        int r;
-
-        ssm_texts_release(&scaler->breakers);
-        do {
-                _cleanup_(http_call_freep) struct http_call *call =
-                        scaler_call(scaler, ssm_get_texts(aws, path, scaler->breakers.next_page));
-
-                r = ssm_get_texts_answer(call, &scaler->breakers, err);
-        } while (r == 0 && scaler->breakers.next_page && ++pages < PAGES_MAX);
-        return r;
-}
-
-static char *name_of(const char *prefix, const char *spec)
-{
-        return mem_format("%s/breakers/%s", prefix, spec);
-}
-
-static int refresh(struct scaler *scaler, bool again, const char **ret_prefix, struct err *err)
-{
-        int64_t now = clock_monotonic_ms(scaler->clock);
-        const struct config *config;
-        struct aws *aws;
-        int r = scaler_config(scaler, &config, err);
-
-        if (r < 0)
-                return r;
-        *ret_prefix = config->prefix;
-        if (!again && scaler->breakers_read_ms > 0 && now - scaler->breakers_read_ms < KEPT_MS)
-                return 0;
-        scaler->breakers_read_ms = now; /* one that fails is not tried for each job */
-        r = scaler_aws(scaler, &aws, err);
-        return r == 0 ? read_all(scaler, aws, config->prefix, err) : r;
-}
-
 /* What we never store, since it would last for ever: somebody else wrote it, or a clock was wrong.
  * A spec that is stopped is then tried now, and any machine that works lets it go on. */
 static void bound(struct breaker *breaker, int64_t now_ms)
@@ -128,45 +86,23 @@ static void bound(struct breaker *breaker, int64_t now_ms)
 struct breaker breaker_read(struct scaler *scaler, const char *spec, bool again)
 {
         struct breaker breaker = {0};
-        _cleanup_free_ char *name = NULL;
-        const char *prefix = NULL;
-        struct err err;
+        const struct ssm_text *text = shared_text(scaler, spec, again);
 
-        if (refresh(scaler, again, &prefix, &err) < 0)
-                log_warning(&scaler->log, "circuit breakers cannot be read, and stop nothing",
-                        LOG_TEXT("error", err.text));
-        if (!prefix)
+        if (!text)
                 return breaker;
-        name = name_of(prefix, spec);
-        for (size_t i = 0; i < scaler->breakers.count; i++) {
-                if (strcmp(scaler->breakers.items[i].name, name) != 0)
-                        continue;
-                breaker_parse(scaler->breakers.items[i].value, &breaker);
-                breaker.version = scaler->breakers.items[i].version;
-                bound(&breaker, clock_wall_ms(scaler->clock));
-        }
+        breaker_parse(text->value, &breaker);
+        breaker.version = text->version;
+        bound(&breaker, clock_wall_ms(scaler->clock));
         return breaker;
 }
 
 int breaker_store(
         struct scaler *scaler, const char *spec, const struct breaker *breaker, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *call = NULL;
         _cleanup_free_ char *text = breaker_print(breaker);
-        _cleanup_free_ char *name = NULL;
-        const struct config *config;
-        struct aws *aws = NULL;
         int64_t version = 0;
-        int r = scaler_config(scaler, &config, err);
+        int r = shared_store(scaler, spec, text, &version, err);
 
-        if (r == 0)
-                r = scaler_aws(scaler, &aws, err);
-        if (r < 0)
-                return r;
-        name = name_of(config->prefix, spec);
-        call = scaler_call(scaler, ssm_put_text(aws, name, text));
-        r = ssm_put_text_answer(call, &version, err);
-        scaler->breakers_read_ms = 0; /* what we have read is of the past */
         if (r < 0)
                 return err_prefix(err, r, "circuit breaker of spec %s", spec);
         return version == breaker->version + 1 ? 0 : BREAKER_OVERTAKEN;
