@@ -6,21 +6,12 @@
 
 #include "registrars.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "app_installation.h"
 #include "pace.h"
-
-/* How long an answer about an installation is kept, */
-#define INSTALLATION_KEPT_MS (10 * 60 * MSEC_PER_SEC)
-/* and how long nobody asks again where there was none. */
-#define UNANSWERED_KEPT_MS (60 * MSEC_PER_SEC)
-/* Whoever waits for it could register already. */
-#define LOOK_UP_MS (5 * MSEC_PER_SEC)
-/* Kept answers; a further one takes the place of the oldest. */
-#define INSTALLATIONS_MAX 512
 
 /* What was refused for good is tried again so late; a token or key that was refused, sooner. */
 #define PASSED_OVER_MS (10 * 60 * MSEC_PER_SEC)
@@ -56,97 +47,6 @@ void registrars_release(struct registrars *registrars)
 
 /* -- installations -- */
 
-/* NULL: it was not asked for, or too long ago. */
-static struct app_installation *find_installation(
-        struct scaler *scaler, const struct scaler_app *app, const char *scope)
-{
-        int64_t now_ms = clock_monotonic_ms(scaler->clock);
-
-        for (size_t i = 0; i < scaler->n_app_installations; i++) {
-                struct app_installation *found = &scaler->app_installations[i];
-
-                if (found->app == app && found->until_ms > now_ms &&
-                        strcasecmp(found->scope, scope) == 0)
-                        return found;
-        }
-        return NULL;
-}
-
-/* A new place, or that of the answer which is kept least longer. */
-static struct app_installation *place_for(struct scaler *scaler)
-{
-        struct app_installation *oldest = scaler->app_installations;
-
-        if (scaler->n_app_installations < INSTALLATIONS_MAX) {
-                scaler->app_installations = mem_resize(scaler->app_installations,
-                        scaler->n_app_installations + 1, sizeof(*scaler->app_installations));
-                return &scaler->app_installations[scaler->n_app_installations++];
-        }
-        for (size_t i = 1; i < scaler->n_app_installations; i++)
-                if (scaler->app_installations[i].until_ms < oldest->until_ms)
-                        oldest = &scaler->app_installations[i];
-        return oldest;
-}
-
-static void keep_installation(struct scaler *scaler, const struct scaler_app *app,
-        const char *scope, int64_t id, int64_t kept_ms)
-{
-        struct app_installation *place = place_for(scaler);
-
-        *place = (struct app_installation){
-                .app = app,
-                .id = id,
-                .until_ms = clock_monotonic_ms(scaler->clock) + kept_ms,
-        };
-        (void)snprintf(place->scope, sizeof(place->scope), "%s", scope);
-}
-
-struct look_up {
-        struct scaler *scaler;
-        struct scaler_app *app;
-        const char *scope;
-};
-
-static void on_installation(struct http_call *answered, void *userdata)
-{
-        _cleanup_(http_call_freep) struct http_call *call = answered;
-        _cleanup_free_ struct look_up *look_up = userdata;
-        struct github_found_installation found = {0};
-        struct err err = {0};
-        int r = github_find_installation_answer(call, &found, &err);
-
-        if (r == -EKEYREJECTED)
-                look_up->app->refused = true;
-        if (r == GITHUB_NOT_FOUND)
-                err_set(&err, 0, "it is not installed there");
-        else if (r == 0 && found.suspended)
-                err_set(&err, 0, "its installation is suspended");
-        if (r != 0 || found.suspended)
-                log_warning(&look_up->scaler->log, "an additional App cannot register there",
-                        LOG_NUMBER("app", look_up->app->id), LOG_TEXT("scope", look_up->scope),
-                        LOG_TEXT("error", err.text));
-        keep_installation(look_up->scaler, look_up->app, look_up->scope,
-                r == 0 && !found.suspended ? found.id : 0,
-                r < 0 ? UNANSWERED_KEPT_MS : INSTALLATION_KEPT_MS);
-}
-
-static void look_up(struct scaler *scaler, struct scaler_app *app, const char *scope)
-{
-        struct look_up *look_up;
-        struct http_call *call;
-        struct err err;
-
-        if (github_is_enterprise(scope) || find_installation(scaler, app, scope) ||
-                github_find_installation(&app->github, scope, &call, &err) < 0)
-                return;
-        look_up = mem_alloc(sizeof(*look_up));
-        *look_up = (struct look_up){.scaler = scaler, .app = app, .scope = scope};
-        call->done = on_installation;
-        call->userdata = look_up;
-        call->timeout_ms = LOOK_UP_MS;
-        scaler_start(scaler, call);
-}
-
 static bool is_first_of_its_kind(const char *const *scopes, size_t index)
 {
         for (size_t i = 0; i < index; i++)
@@ -159,7 +59,8 @@ void registrars_look_up(struct registrars *registrars, const char *const *scopes
 {
         for (size_t i = 0; i < n_scopes; i++)
                 for (size_t j = 0; is_first_of_its_kind(scopes, i) && j < registrars->n_apps; j++)
-                        look_up(registrars->scaler, registrars->apps[j].app, scopes[i]);
+                        app_installation_look_up(
+                                registrars->scaler, registrars->apps[j].app, scopes[i]);
         if (registrars->n_apps > 0)
                 http_finish(scaler_http(registrars->scaler));
 }
@@ -180,7 +81,7 @@ size_t registrars_of(struct registrars *registrars, const char *scope, int64_t i
         for (size_t i = 0; !is_enterprise && i < registrars->n_apps && n < REGISTRARS_MAX; i++) {
                 struct additional_registrar *additional = &registrars->apps[i];
                 const struct app_installation *found =
-                        find_installation(registrars->scaler, additional->app, scope);
+                        app_installation_find(registrars->scaler, additional->app, scope);
 
                 if (found && found->id > 0)
                         ret[n++] = (struct registrar){
@@ -272,14 +173,6 @@ static void lower_budget(struct scaler *scaler, int64_t budget, const struct set
         budget_empty(pace_of_github(scaler, budget), now_ms, now_ms + left_ms);
 }
 
-/* Its installation is asked for again: it may have been removed. */
-static void forget_installation(struct scaler *scaler, int64_t id)
-{
-        for (size_t i = 0; i < scaler->n_app_installations; i++)
-                if (scaler->app_installations[i].id == id)
-                        scaler->app_installations[i].until_ms = 0;
-}
-
 bool registrars_pass_over(struct registrars *registrars, const char *scope, int64_t budget,
         const struct setback *setback)
 {
@@ -298,6 +191,6 @@ bool registrars_pass_over(struct registrars *registrars, const char *scope, int6
         recent_note(&scaler->passed_over, key,
                 clock_monotonic_ms(scaler->clock) +
                         (setback->passing ? KEY_PASSED_OVER_MS : PASSED_OVER_MS));
-        forget_installation(scaler, budget);
+        app_installation_forget(scaler, budget);
         return true;
 }
