@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Private to scaler/config: the description of a configuration document. config_fields.c has the
- * tables; config_value.c and config_read.c read and check a document by them, config_schema.c
- * prints them as a JSON Schema; config_parse.c adds what concerns several fields.
+ * Private to scaler/config: the description of a configuration document. config_fields.c and
+ * config_spec_fields.c have the tables; config_value.c and config_read.c read and check a document
+ * by them, config_schema.c prints them as a JSON Schema; config_parse.c adds what concerns several
+ * fields.
  */
 
 #include <cjson/cJSON.h>
@@ -57,8 +58,13 @@ struct config_object {
         size_t size; /* of the struct */
 };
 
+/* What follows the range of a limit, in `allowed`. */
+#define CONFIG_LIMIT_ALLOWED " (none: leave it out)"
+
 /* The whole document: struct config. */
 extern const struct config_object config_document;
+/* One of its specs: struct config_spec. */
+extern const struct config_object config_spec_object;
 
 /* Where a value is in the document: a chain on the stack, which only a fault turns into text. */
 struct config_place {
