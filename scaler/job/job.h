@@ -121,3 +121,11 @@ struct handover_job job_for_handover(const struct job *job);
 /* Where a runner of SPEC for the job is registered: "orgs/ORG" or "repos/OWNER/REPO". */
 void job_scope(const struct job *job, const struct config_spec *spec,
         char scope[static GITHUB_SCOPE_SIZE]);
+
+/* -- shared by job.c and job_members.c -- */
+
+/* Reads the members that a delivery and a message have in common from OBJECT, which is one of them,
+ * into JOB, which is empty: 0, or -EBADMSG. The caller releases JOB, also on failure. */
+int job_read_members(const cJSON *object, bool delivery, struct job *job, struct err *err);
+/* Adds them to OBJECT, a message. */
+void job_print_members(const struct job *job, cJSON *object);
