@@ -57,6 +57,7 @@ FILES = {
     "scaler/dead_letter.c": ["dead_letter"],
     "scaler/in_progress.c": ["in_progress"],
     "scaler/instance.c": ["instance", "handle_report"],
+    "scaler/instance_read.c": ["instance", "handle_report"],
     "scaler/notify.c": ["notify"],
     "scaler/queued.c": ["queued", "breaker", "park", "fork", "setback"],
     "scaler/queued_settle.c": ["queued", "park", "fork", "registration", "undo_launches"],
