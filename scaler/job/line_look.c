@@ -24,7 +24,7 @@
 /* Between two looks of the first of a line. */
 #define LOOK_SECONDS 10
 /* SQS delivers a message up to LINE_RECEIVES_MAX times. After two and a half hours at its head, a
- * job leaves the line for a group of its own. */
+ * job leaves the line for a group of its own, whatever it waits for. */
 #define LOOKS_MAX 900
 
 /* Who has not looked within this time has got its turn. */
@@ -187,8 +187,6 @@ static int look(struct scaler *scaler, const struct config *config, const struct
         room = limits_room(scaler, config, spec, job->repository, &limit);
         if (room > count_before(scaler, config, job, rank))
                 return take_turn(scaler, job, ret_seconds, err);
-        if (receives >= LOOKS_MAX)
-                return line_up(scaler, job, err);
         if (room > 0)
                 limit = LIMIT_LINE;
         note_head(scaler, job, rank);
@@ -198,8 +196,8 @@ static int look(struct scaler *scaler, const struct config *config, const struct
         return LINE_WAITS;
 }
 
-int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t *ret_seconds,
-        struct err *err)
+static int look_for_room(struct scaler *scaler, struct job *job, int64_t receives,
+        int64_t *ret_seconds, struct err *err)
 {
         const struct config_spec *spec;
         const struct config *config;
@@ -221,4 +219,12 @@ int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t 
                 return LINE_WAITS;
         }
         return look(scaler, config, spec, job, receives, ret_seconds, err);
+}
+
+int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t *ret_seconds,
+        struct err *err)
+{
+        int r = look_for_room(scaler, job, receives, ret_seconds, err);
+
+        return r == LINE_WAITS && receives >= LOOKS_MAX ? line_up(scaler, job, err) : r;
 }

@@ -203,6 +203,25 @@ static void after_hours_it_leaves_the_line_for_a_place_of_its_own(void **state)
         assert_sent(stage, "\\\"limited\\\":2,");
 }
 
+/* In an outage as well, be it EC2's or GitHub's. */
+static void an_outage_makes_no_dead_letter(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        script_expect(stage->script, "POST", STAGE_EC2, "DescribeInstances", 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors>"
+                "</Response>");
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/limited.fifo\"");
+        assert_string_equal(look(stage, 900), DONE);
+        expect_living(stage, "");
+        script_expect_headers(
+                stage->script, "GET", "/actions/jobs/1", NULL, 429, "Retry-After: 90\r\n", "{}");
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/limited.fifo\"");
+        assert_string_equal(look(stage, 990), DONE);
+        assert_sent(stage, "\"MessageGroupId\":\"1\"");
+}
+
 /* What is wrong for good becomes one. */
 static void its_last_receive_is_that_of_its_queue(void **state)
 {
@@ -341,6 +360,7 @@ int main(void)
                 TEST(while_ec2_cannot_be_asked_it_waits),
                 TEST(without_a_limit_the_line_goes_on),
                 TEST(after_hours_it_leaves_the_line_for_a_place_of_its_own),
+                TEST(an_outage_makes_no_dead_letter),
                 TEST(its_last_receive_is_that_of_its_queue),
                 TEST(who_has_looked_more_often_comes_first),
                 TEST(who_has_fewer_machines_comes_first),
