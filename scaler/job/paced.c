@@ -109,6 +109,7 @@ struct admission {
         size_t n_items;
         struct question *questions; /* of each item */
         bool *is_turn;
+        int64_t n_turns;
         int64_t room;
 };
 
@@ -163,15 +164,13 @@ static int64_t wait_for_turn(struct admission *admission, size_t index)
                 return seconds_of(wait);
         if (admission->room <= 0)
                 return seconds_of(behind * 60 * MSEC_PER_SEC / PACE_PER_MINUTE);
-        if (budget_wait(budget, now_ms, 1) > 0)
-                return seconds_of(budget_wait(budget, now_ms, behind));
+        if (budget_wait(budget, now_ms, admission->n_turns + 1) > 0)
+                return seconds_of(budget_wait(budget, now_ms, admission->n_turns + behind));
         return 0;
 }
 
 static void choose(struct admission *admission)
 {
-        struct scaler *scaler = admission->scaler;
-
         for (size_t i = 0; i < admission->n_items; i++) {
                 struct paced *item = &admission->items[i];
 
@@ -181,8 +180,8 @@ static void choose(struct admission *admission)
                 if (item->hidden_seconds > 0)
                         continue;
                 admission->is_turn[i] = true;
+                admission->n_turns++;
                 admission->room--;
-                budget_spend(&scaler->launch_budget, clock_monotonic_ms(scaler->clock), 1);
         }
 }
 
@@ -268,15 +267,18 @@ static bool settle(struct admission *admission, struct paced *item, const struct
         }
 }
 
+/* EC2's pace is spent by those alone that are launched: many that were cancelled leave at once. */
 static void send_on(struct admission *admission, struct paced *const *items, size_t n)
 {
+        struct scaler *scaler = admission->scaler;
         struct job *jobs[SQS_BATCH_MAX];
         struct err err;
         int r;
 
         for (size_t i = 0; i < n; i++)
                 jobs[i] = &items[i]->job;
-        r = n > 0 ? forward_jobs(admission->scaler, jobs, n, &err) : 0;
+        r = n > 0 ? forward_jobs(scaler, jobs, n, &err) : 0;
+        budget_spend(&scaler->launch_budget, clock_monotonic_ms(scaler->clock), (int64_t)n);
         for (size_t i = 0; r < 0 && i < n; i++) {
                 items[i]->result = r;
                 items[i]->err = err;

@@ -83,8 +83,9 @@ static void expect_hidden(struct stage *stage, int first, int last, int seconds)
         script_expect(stage->script, "POST", STAGE_SQS, asked, 200, buf_string(&done));
 }
 
-/* GitHub's answer to a question about the run: jobs 1 to 10, of which the second has ended. */
-static const char *run_of_ten(void)
+/* GitHub's answer to a question about the run: jobs 1 to 10, all of a STATUS but the second, which
+ * has ended. */
+static const char *run_of(const char *status)
 {
         static char text[2048];
         size_t size = 0;
@@ -92,9 +93,14 @@ static const char *run_of_ten(void)
         for (int i = 1; i <= 10; i++)
                 size += (size_t)snprintf(text + size, sizeof(text) - size,
                         "%s{\"id\":%d,\"status\":\"%s\"}", i > 1 ? "," : "{\"jobs\":[", i,
-                        i == 2 ? "completed" : "queued");
+                        i == 2 ? "completed" : status);
         snprintf(text + size, sizeof(text) - size, "]}");
         return text;
+}
+
+static const char *run_of_ten(void)
+{
+        return run_of("queued");
 }
 
 /* -- room -- */
@@ -201,6 +207,25 @@ static void one_answer_does_for_a_run(void **state)
         assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
 }
 
+/* A thousand of them, behind which others wait: what EC2 allows is not spent for them. */
+static void who_was_cancelled_keeps_nobody_back(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 10);
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, run_of("completed"));
+        admit(stage, 1, 10, OLD_MS);
+        for (int i = 0; i < 100; i++) {
+                expect_room(stage, 10);
+                admit(stage, 1, 10, OLD_MS);
+                assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        }
+        expect_room(stage, 10);
+        stage_expect_sent(stage, "\"MessageGroupId\":\"20\"");
+        admit(stage, 11, 20, FRESH_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+}
+
 /* Nobody is launched before it ends, nor asked for. */
 static void a_limit_keeps_the_line(void **state)
 {
@@ -247,6 +272,7 @@ int main(void)
                 TEST(who_cannot_be_counted_for_waits),
                 TEST(who_cannot_be_sent_on_comes_again),
                 TEST(one_answer_does_for_a_run),
+                TEST(who_was_cancelled_keeps_nobody_back),
                 TEST(a_limit_keeps_the_line),
                 TEST(nobody_is_launched_whom_the_hour_does_not_allow),
         };
