@@ -207,6 +207,55 @@ static void one_answer_does_for_a_run(void **state)
         assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
 }
 
+/* GitHub's answer that is PAGE of a run's TOTAL jobs. */
+static void expect_page(struct stage *stage, int page, int total)
+{
+        _cleanup_free_ char *url = mem_format(STAGE_GITHUB
+                "/repos/o/r/actions/runs/2/attempts/1/jobs?per_page=100&page=%d",
+                page);
+        _cleanup_buf_ struct buf text = BUF_INIT(16384);
+
+        buf_add_format(&text, "{\"total_count\":%d,\"jobs\":[", total);
+        for (int i = 100 * page - 99; i <= total && i <= 100 * page; i++)
+                buf_add_format(
+                        &text, "%s{\"id\":%d,\"status\":\"queued\"}", i % 100 == 1 ? "" : ",", i);
+        buf_add_string(&text, "]}");
+        script_expect(stage->script, "GET", url, NULL, 200, buf_string(&text));
+}
+
+/* A matrix of 256 jobs has three pages, and a run may have several matrices. */
+static void one_look_does_for_a_long_run(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 10);
+        for (int page = 1; page <= 3; page++)
+                expect_page(stage, page, 256);
+        stage_expect_sent(stage, "\"MessageGroupId\":\"201\"");
+        admit(stage, 201, 202, OLD_MS);
+        /* Those of the pages that were turned are known by now. */
+        expect_room(stage, 10);
+        stage_expect_sent(stage, "\"MessageGroupId\":\"101\"");
+        admit(stage, 101, 110, OLD_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        /* One that no page has shown is asked for by itself. */
+        expect_room(stage, 10);
+        expect_page(stage, 1, 100);
+        script_expect(stage->script, "GET", "/repos/o/r/actions/jobs/300", NULL, 200,
+                "{\"status\":\"queued\"}");
+        stage_expect_sent(stage, "\"MessageGroupId\":\"300\"");
+        admit(stage, 300, 300, OLD_MS);
+        /* So are those behind the first thousand. */
+        script_sleep(stage->script, 241000);
+        expect_room(stage, 10);
+        for (int page = 1; page <= 10; page++)
+                expect_page(stage, page, 1256);
+        script_expect(stage->script, "GET", "/repos/o/r/actions/jobs/1200", NULL, 200,
+                "{\"status\":\"queued\"}");
+        stage_expect_sent(stage, "\"MessageGroupId\":\"1200\"");
+        admit(stage, 1200, 1200, OLD_MS);
+}
+
 /* A thousand of them, behind which others wait: what EC2 allows is not spent for them. */
 static void who_was_cancelled_keeps_nobody_back(void **state)
 {
@@ -272,6 +321,7 @@ int main(void)
                 TEST(who_cannot_be_counted_for_waits),
                 TEST(who_cannot_be_sent_on_comes_again),
                 TEST(one_answer_does_for_a_run),
+                TEST(one_look_does_for_a_long_run),
                 TEST(who_was_cancelled_keeps_nobody_back),
                 TEST(a_limit_keeps_the_line),
                 TEST(nobody_is_launched_whom_the_hour_does_not_allow),

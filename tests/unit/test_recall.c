@@ -90,6 +90,43 @@ static void jobs_are_recalled_together(void **state)
         assert_logged(stage, "\"message\":\"handed over\",\"instance\":\"i-00000001\"");
 }
 
+static void expect_page(struct stage *stage, int page, const char *answer)
+{
+        _cleanup_free_ char *url =
+                mem_format("/actions/runs/2/attempts/1/jobs?per_page=100&page=%d", page);
+
+        script_expect(stage->script, "GET", url, NULL, 200, answer);
+}
+
+/* A run's next page is asked for where that takes no more calls than asking for each job. */
+static void a_long_run_takes_no_more_calls_than_its_jobs(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"m1", queued_job_with(1, "linux", ",\"stale\":1"), 0, NULL},
+                {"m2", queued_job_with(2, "linux", ",\"stale\":1"), 0, NULL},
+        };
+
+        script_expect(stage->script, "POST", STAGE_EC2, "DescribeInstances", 200,
+                "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>");
+        expect_page(stage, 1, "{\"total_count\":256,\"jobs\":[{\"id\":7,\"status\":\"queued\"}]}");
+        expect_page(
+                stage, 2, "{\"total_count\":256,\"jobs\":[{\"id\":2,\"status\":\"completed\"}]}");
+        expect_page(
+                stage, 3, "{\"total_count\":256,\"jobs\":[{\"id\":1,\"status\":\"completed\"}]}");
+        assert_string_equal(queued_alone(stage, messages, 2), STAGE_NONE_FAILED);
+
+        script_expect(stage->script, "POST", STAGE_EC2, "DescribeInstances", 200,
+                "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>");
+        expect_page(stage, 1, "{\"total_count\":400,\"jobs\":[{\"id\":7,\"status\":\"queued\"}]}");
+        for (int i = 1; i <= 2; i++) {
+                _cleanup_free_ char *path = mem_format("/actions/jobs/%d", i);
+
+                script_expect(stage->script, "GET", path, NULL, 200, "{\"status\":\"completed\"}");
+        }
+        assert_string_equal(queued_alone(stage, messages, 2), STAGE_NONE_FAILED);
+}
+
 /* One that has ended does not hide another one that lives. */
 static void a_machine_that_lives_is_found_behind_one_that_ended(void **state)
 {
@@ -270,6 +307,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(a_job_that_waits_without_a_machine_is_launched),
                 TEST(jobs_are_recalled_together),
+                TEST(a_long_run_takes_no_more_calls_than_its_jobs),
                 TEST(a_machine_that_lives_is_found_behind_one_that_ended),
                 TEST(the_machine_of_another_job_is_not_adopted),
                 TEST(the_machine_of_another_stack_is_not_adopted),
