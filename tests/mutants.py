@@ -70,6 +70,7 @@ FILES = {
     "scaler/webhook.c": ["webhook", "delivery"],
     "scaler/config/config_match.c": ["config_match", "fork"],
     "scaler/job/ask.c": ["recall", "watch", "relaunch", "queued"],
+    "scaler/job/ask_run.c": ["paced", "recall", "watch"],
     "scaler/job/breaker.c": ["breaker"],
     "scaler/job/breaker_image.c": ["breaker"],
     "scaler/job/breaker_spot.c": ["breaker"],

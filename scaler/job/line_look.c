@@ -14,6 +14,7 @@
 
 #include "ask.h"
 #include "forward.h"
+#include "known_jobs.h"
 #include "limits.h"
 #include "line.h"
 #include "park.h"
@@ -107,18 +108,39 @@ static int64_t count_before(const struct scaler *scaler, const struct config *co
 
 /* -- a turn -- */
 
+/* Of a run that was cancelled, many jobs may wait in line: one look at it does for all of them. */
+static void look_at_run(struct question *question)
+{
+        struct question all = {
+                .scaler = question->scaler,
+                .tokens = question->tokens,
+                .job = question->job,
+                .known_since_ms = clock_wall_ms(question->scaler->clock),
+        };
+
+        ask_start_all(&(struct question *){&all}, 1);
+        http_finish(scaler_http(question->scaler));
+}
+
 /* GitHub, asked for a job whose turn it is. */
 static int ask_for(
         struct scaler *scaler, struct job *job, struct question *question, struct err *err)
 {
         _cleanup_(token_requests_release) struct token_requests tokens = {0};
-        int r = token_requests_init(&tokens, scaler, err);
+        int64_t known_ms;
+        int r;
 
+        *question = (struct question){.scaler = scaler, .tokens = &tokens, .job = job};
+        question->state = known_job(scaler, job->id, &known_ms);
+        if (question->state == JOB_STATE_ENDED)
+                return 0;
+        r = token_requests_init(&tokens, scaler, err);
         if (r < 0)
                 return r;
-        *question = (struct question){.scaler = scaler, .tokens = &tokens, .job = job};
         ask_start(question);
         http_finish(scaler_http(scaler));
+        if (question->state == JOB_STATE_ENDED)
+                look_at_run(question);
         return 0;
 }
 
@@ -155,6 +177,7 @@ static int take_turn(struct scaler *scaler, struct job *job, int64_t *ret_second
                         LOG_NUMBER("job", job->id), LOG_TEXT("error", question.setback.err.text));
                 return LINE_WAITS;
         case JOB_STATE_QUEUED:
+                job->asked_ms = question.asked_ms; /* it is not asked again in queued.fifo */
                 limits_grant(scaler, job);
                 break;
         case JOB_STATE_HELD:

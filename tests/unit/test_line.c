@@ -37,6 +37,15 @@ static void expect_job(struct stage *stage, int id, const char *name, const char
         script_expect(stage->script, "GET", url, NULL, 200, answer);
 }
 
+/* And of the run of all jobs, which JOBS it has. */
+static void expect_run(struct stage *stage, const char *jobs)
+{
+        _cleanup_free_ char *answer = mem_format("{\"total_count\":3,\"jobs\":%s}", jobs);
+
+        script_expect(stage->script, "GET", "/actions/runs/2/attempts/1/jobs?per_page=100&page=1",
+                NULL, 200, answer);
+}
+
 static const char *look_at(struct stage *stage, int id, const char *spec, const char *name,
         const char *more, int receives)
 {
@@ -133,10 +142,32 @@ static void who_no_longer_waits_at_github_leaves(void **state)
                 stage->scaler.limits.counted_ms = 0;
                 expect_living(stage, "");
                 expect_job(stage, 1, "r", states[i]);
+                if (i > 0)
+                        expect_run(stage, "[{\"id\":1,\"status\":\"completed\"}]");
                 assert_string_equal(look(stage, 7), DONE);
                 assert_logged(stage, "it leaves the line");
         }
         assert_int_equal(((struct stage *)*state)->scaler.limits.n_grants, 0);
+}
+
+/* One look at a run that was cancelled does for all of its jobs; one that did not end is asked for
+ * as ever. */
+static void a_cancelled_run_leaves_without_a_call_for_each_job(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, "");
+        expect_job(stage, 1, "r", "completed");
+        expect_run(stage, "[{\"id\":1,\"status\":\"completed\"},{\"id\":2,\"status\":"
+                          "\"completed\"},{\"id\":3,\"status\":\"queued\"}]");
+        assert_string_equal(look_at(stage, 1, "linux", "r", ",\"limited\":1", 7), DONE);
+        assert_string_equal(look_at(stage, 2, "linux", "r", ",\"limited\":1", 1), DONE);
+        expect_job(stage, 3, "r", "queued");
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/queued.fifo\"");
+        assert_string_equal(look_at(stage, 3, "linux", "r", ",\"limited\":1", 1), DONE);
+        /* Where its machine is launched, it is not asked for again. */
+        assert_sent(stage, "\\\"asked_ms\\\":17673");
 }
 
 /* `queued` parks it. */
@@ -355,6 +386,7 @@ int main(void)
                 TEST(where_there_is_room_the_first_is_launched),
                 TEST(who_comes_back_does_not_wait_for_itself),
                 TEST(who_no_longer_waits_at_github_leaves),
+                TEST(a_cancelled_run_leaves_without_a_call_for_each_job),
                 TEST(one_that_github_holds_is_sent_on),
                 TEST(while_github_cannot_be_asked_it_waits),
                 TEST(while_ec2_cannot_be_asked_it_waits),
