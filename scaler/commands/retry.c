@@ -3,111 +3,22 @@
 /*
  * The command `scaler retry`: lists the kept letters, or sends those that are asked for back to the
  * queues that they came from. Each is deleted from the kept queue after it was sent, so an
- * interruption moves a letter twice at worst.
+ * interruption moves a letter twice at worst. What it prints is in retry_print.c.
  */
 
-#include "commands.h"
+#include "retry.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/mem.h"
-#include "job/job.h"
-#include "kept_letters.h"
+#include "commands.h"
 #include "queue/send.h"
-#include "scaler.h"
 
 enum { OPTION_ALL, OPTION_JOB, OPTION_DRY_RUN, OPTION_QUEUE, OPTION_JSON, N_OPTIONS };
-
-struct retry {
-        struct kept_letters kept;
-        struct scaler *scaler;
-        int64_t job; /* only letters of this job; 0: all of them */
-        bool lists;  /* says what there is, and moves nothing */
-        bool dry_run;
-        char *destination_name; /* the queue that was looked up last, and its URL */
-        char *destination_url;
-        unsigned n_done; /* listed or moved */
-        unsigned n_stay; /* could not be moved */
-        cJSON *letters;  /* of --json: what became of each; else NULL */
-};
-
-/* -- what a letter is -- */
-
-/* The queue that LETTER came from, or NULL. */
-static const char *source_name(const struct sqs_received *letter)
-{
-        const char *colon = letter->source ? strrchr(letter->source, ':') : NULL;
-
-        return colon ? colon + 1 : NULL;
-}
-
-static int64_t age_seconds(const struct retry *retry, const struct sqs_received *letter)
-{
-        int64_t age_ms = clock_wall_ms(retry->scaler->clock) - letter->sent_ms;
-
-        return age_ms > 0 ? age_ms / MSEC_PER_SEC : 0;
-}
-
-/* "3 h": in the largest unit of which it has one. */
-static void print_age(int64_t seconds)
-{
-        static const struct {
-                int64_t seconds;
-                const char *name;
-        } units[] = {{24 * 3600, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
-        size_t i = 0;
-
-        while (i + 1 < ARRAY_SIZE(units) && seconds < units[i].seconds)
-                i++;
-        printf(", kept for %" PRId64 " %s", seconds / units[i].seconds, units[i].name);
-}
-
-static void print_letter(
-        const struct retry *retry, const struct sqs_received *letter, const struct job *job)
-{
-        const char *queue = source_name(letter);
-
-        if (!retry->lists)
-                printf("%s ", retry->dry_run ? "would move" : "moved");
-        if (job->id)
-                printf("job %" PRId64 " of %s", job->id, job->repository);
-        else
-                printf("message %s", letter->id);
-        printf(" %s %s", retry->lists ? "from" : "to", queue ? queue : "an unknown queue");
-        if (letter->sent_ms)
-                print_age(age_seconds(retry, letter));
-        printf("%s%s\n", letter->cause ? ": " : "", letter->cause ? letter->cause : "");
-        (void)fflush(stdout);
-}
-
-/* FAULT: why the letter could not be moved; or NULL. */
-static void add_letter(const struct retry *retry, const struct sqs_received *letter,
-        const struct job *job, const char *fault)
-{
-        cJSON *item = cJSON_CreateObject();
-        char kept[CLOCK_TEXT_SIZE];
-
-        json_add_string(item, "id", letter->id);
-        json_add_string(item, "queue", source_name(letter));
-        if (job->id) {
-                json_add_integer(item, "job", job->id);
-                json_add_string(item, "name", job->name);
-                json_add_string(item, "repository", job->repository);
-        }
-        if (letter->sent_ms) {
-                json_add_string(item, "kept_at", clock_format(letter->sent_ms, kept));
-                json_add_integer(item, "age_seconds", age_seconds(retry, letter));
-        }
-        json_add_string(item, "cause", letter->cause);
-        json_add_string(item, "error", fault);
-        cJSON_AddItemToArray(retry->letters, item);
-}
 
 /* -- moving -- */
 
@@ -161,7 +72,7 @@ static int send_back(struct retry *retry, const struct sqs_received *letter, con
 static int move_letter(struct retry *retry, const struct sqs_received *letter,
         const struct job *job, struct err *err)
 {
-        const char *name = source_name(letter);
+        const char *name = retry_source(letter);
         int r;
 
         if (!name)
@@ -189,43 +100,14 @@ static int handle_letter(const struct sqs_received *letter, void *userdata)
         if (r < 0)
                 fprintf(stderr, "scaler: letter %s stays: %s\n", letter->id, err.text);
         if (retry->letters)
-                add_letter(retry, letter, &job, r < 0 ? err.text : NULL);
+                retry_add_letter(retry, letter, &job, r < 0 ? err.text : NULL);
         else if (r == 0)
-                print_letter(retry, letter, &job);
+                retry_print_letter(retry, letter, &job);
         *(r < 0 ? &retry->n_stay : &retry->n_done) += 1;
         return r == 0 && !retry->lists && !retry->dry_run;
 }
 
 /* -- the command -- */
-
-static void print_json(struct retry *retry)
-{
-        _cleanup_json_ cJSON *answer = cJSON_CreateObject();
-        _cleanup_free_ char *text = NULL;
-
-        if (retry->lists) {
-                json_add_integer(answer, "kept", retry->n_done);
-        } else {
-                json_add_boolean(answer, "dry_run", retry->dry_run);
-                json_add_integer(answer, "moved", retry->n_done);
-                json_add_integer(answer, "stay", retry->n_stay);
-        }
-        cJSON_AddItemToObject(answer, "letters", MEM_STEAL(retry->letters));
-        text = json_print(answer);
-        (void)puts(text);
-}
-
-static void print_totals(struct retry *retry)
-{
-        if (retry->letters)
-                print_json(retry);
-        else if (retry->lists)
-                printf("%u kept%s\n", retry->n_done,
-                        retry->n_done ? "; --job ID or --all moves them back" : "");
-        else
-                printf("%u %s, %u stay\n", retry->n_done,
-                        retry->dry_run ? "would be moved" : "moved", retry->n_stay);
-}
 
 static int no_letter(int64_t job)
 {
@@ -251,7 +133,7 @@ static int run(struct retry *retry)
         else if (retry->job && retry->n_done + retry->n_stay == 0)
                 r = no_letter(retry->job);
         if (r >= 0 || r == -EINTR || retry->letters)
-                print_totals(retry);
+                retry_print_totals(retry);
         return r < 0 || retry->n_stay > 0;
 }
 
