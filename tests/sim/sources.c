@@ -2,7 +2,9 @@
 
 /*
  * Event source mappings: they hand the messages of a queue to its function, and delete those that
- * it did not name as failed. What has been received too often goes to the dead letters.
+ * it did not name as failed. What has been received too often goes to the dead letters. Standard
+ * queues deliver at least once; FIFO queues lock a message group while one of its messages is in
+ * flight.
  */
 
 #include <stdio.h>

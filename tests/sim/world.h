@@ -10,10 +10,11 @@
  * fiber.c    handlers that wait beside each other
  * lambda.c   functions, their containers and event source mappings
  * wire.c     the transport of the handlers' calls: latency, lost answers, kills
- * sqs.c ssm.c ec2.c github.c   the services; sources.c: what hands messages to functions
+ * sqs.c sqs_calls.c ssm.c s3.c ec2.c github.c   the services
+ * sources.c  what hands messages to functions
  * jobs.c webhooks.c   jobs, and what is told of them
  * machine.c events.c  machines with the agent and the runner, and what they report
- * invariants.c  what must be true
+ * invariants.c at_rest.c   what must be true
  * burst.c limits.c course.c   many jobs at once, without faults, against limits
  * stories.c  lives of one machine, to compare the model of the agent with the agent
  */
@@ -161,8 +162,9 @@ struct queue *sqs_queue(struct world *world, const char *name);
 /* From EventBridge or from the test: no faults. */
 void sqs_put(struct world *world, struct queue *queue, const char *body);
 
-/* Shared with sources.c, which polls the queue USERDATA. */
+/* Shared with sqs_calls.c, and with sources.c, which polls the queue USERDATA. */
 bool sqs_is_fifo(const struct queue *queue);
+struct queue *sqs_queue_by_arn(struct world *world, const char *arn); /* or NULL */
 struct message *sqs_new_message(struct world *world, const char *body);
 void sqs_add(struct world *world, struct queue *queue, struct message *message);
 void sqs_remove_deleted(struct queue *queue);
@@ -576,7 +578,7 @@ void invariant_end(struct machine *machine, const char *by);
 void invariant_limits(struct world *world);
 void invariant_name(const struct machine *machine);
 void invariant_deregister(struct machine *machine, int64_t runner);
-/* Checks what must be true at rest. */
+/* at_rest.c: checks what must be true at rest. */
 void invariants_at_rest(struct world *world, uint32_t enabled);
 /* Reads which checks the command line enables: "all", or names with commas. */
 bool invariants_parse(const char *text, uint32_t *ret_enabled);
