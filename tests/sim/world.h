@@ -9,11 +9,12 @@
  * faults.c   which faults there are, and which of them this seed has
  * fiber.c    handlers that wait beside each other
  * lambda.c   functions, their containers and event source mappings
- * wire.c     the transport of the handlers' calls: latency, lost answers, kills
- * sqs.c sqs_calls.c ssm.c s3.c ec2.c github.c   the services
+ * wire.c     the transport of the handlers' calls: lost answers, kills
+ * services.c   what a call does: latency, failures, and then the service
+ * sqs.c sqs_calls.c ssm.c s3.c ec2.c ec2_describe.c github.c   the services
  * sources.c  what hands messages to functions
  * jobs.c webhooks.c   jobs, and what is told of them
- * machine.c events.c  machines with the agent and the runner, and what they report
+ * machine.c agent.c events.c   machines, the agent and the runner on them, and what they report
  * invariants.c at_rest.c   what must be true
  * burst.c limits.c course.c   many jobs at once, without faults, against limits
  * stories.c  lives of one machine, to compare the model of the agent with the agent
@@ -188,6 +189,18 @@ void answer_ec2_error(struct answer *answer, int status, const char *code);
 void sqs_serve(struct world *world, const char *action, const cJSON *body, struct answer *answer);
 void ssm_serve(struct world *world, const char *action, const cJSON *body, struct answer *answer);
 void ec2_serve(struct world *world, const char *form, struct answer *answer);
+
+/* ec2_describe.c: */
+/* EC2 shows an ended instance for about an hour. */
+#define EC2_SHOWN_MS HOUR
+#define EC2_XML_MAX (4UL * 1024 * 1024)
+bool ec2_is_shown(const struct machine *machine);
+/* Soon after a machine's end, at a moment of its own, EC2 has taken its tags away; and whatever a
+ * role may do only to what carries a tag is denied from then on. */
+bool ec2_is_faded(const struct machine *machine);
+void ec2_add_instance(struct buf *xml, const struct machine *machine);
+void ec2_serve_describe(struct world *world, const char *form, struct answer *answer);
+
 /* Whether there is a second App, and whether the headers of a call have its token. */
 bool apps_has_second(const struct world *world);
 bool apps_is_second(const char *headers);
@@ -280,18 +293,29 @@ struct machine {
 struct machine *machine_new(struct world *world);
 void machine_launched(struct machine *machine);
 void machine_end(struct machine *machine, const char *why);
-/* Whether its runner listens and takes a job. */
-bool machine_takes(const struct machine *machine, int64_t runner);
-void machine_job_started(struct machine *machine, int64_t job);
 /* EC2 takes the machine USERDATA back. */
 void machine_spot_warning(struct world *world, void *userdata);
-void machine_job_cancelled(struct machine *machine);
-void machine_registration_gone(struct machine *machine);
+/* The machine USERDATA powers itself off. */
+void machine_power_off(struct world *world, void *userdata);
 struct machine *machine_find(struct world *world, const char *id);
 bool machine_works(const struct machine *machine);
 const char *machine_tag(const struct machine *machine, const char *key);
 const char *machine_stage_name(enum machine_stage stage);
 void machines_release(struct world *world);
+
+/* -- agent.c -- */
+
+/* The machine USERDATA has booted. */
+void agent_booted(struct world *world, void *userdata);
+/* Whether its runner listens and takes a job. */
+bool machine_takes(const struct machine *machine, int64_t runner);
+void machine_job_started(struct machine *machine, int64_t job);
+void machine_job_cancelled(struct machine *machine);
+void machine_registration_gone(struct machine *machine);
+/* GitHub hears no more of its runner, and lets the job fail some minutes later. */
+void machine_job_lost(struct machine *machine);
+/* It has heard that EC2 takes the machine back. */
+void agent_interrupted(struct machine *machine);
 
 /* -- events.c -- */
 
@@ -389,6 +413,26 @@ struct invocation {
 
 /* Goes on with an invocation that waits. */
 void lambda_resume(struct invocation *invocation);
+
+/* -- services.c -- */
+
+enum service {
+        SERVICE_SQS,
+        SERVICE_SSM,
+        SERVICE_S3,
+        SERVICE_EC2,
+        SERVICE_GITHUB,
+        SERVICE_CHANNEL,
+        N_SERVICES
+};
+
+/* Which service the URL of CALL is of. */
+enum service service_of(const struct http_call *call);
+/* How long it takes this time. */
+int64_t service_latency(struct world *world, enum service service);
+/* The effect of CALL, and what is answered. */
+void service_serve(struct world *world, enum service service, const struct http_call *call,
+        struct answer *answer);
 
 /* -- wire.c -- */
 
