@@ -27,7 +27,9 @@
 
 #include "base/json.h"
 #include "job/breaker.h"
+#include "job/github_limit.h"
 #include "job/launched.h"
+#include "job/pace.h"
 #include "job/park.h"
 #include "job/respec.h"
 #include "machine/stores.h"
@@ -241,7 +243,34 @@ static void ask_breakers(struct queued *queued, struct launch *launch)
         }
 }
 
+static int64_t registrar_of(const struct launch *launch)
+{
+        return launch->spec->enterprise ? PACE_OF_ENTERPRISE : launch->installation;
+}
+
+const struct setback *launch_setback(const struct queued *queued, const struct launch *launch)
+{
+        return launch->spec->enterprise
+                       ? NULL
+                       : token_requests_setback(&queued->token_requests, launch->installation);
+}
+
 /* Nothing is launched that GitHub would not register now. */
+static void start_launch(struct queued *queued, struct launch *launch)
+{
+        struct scaler *scaler = queued->scaler;
+        int64_t limited_ms = github_limit_pause_until(scaler, registrar_of(launch));
+
+        launch->started = true;
+        launch->stopped_until_ms = limited_ms;
+        if (limited_ms > 0 || setback_pauses_launches(
+                                      scaler, registrar_of(launch), launch_setback(queued, launch)))
+                launch->outcome = LAUNCH_PAUSED;
+        else
+                launch_start(launch);
+}
+
+/* Runners of an enterprise are registered with a token that is there. */
 static void start_launches(struct queued *queued)
 {
         size_t n_launches = queued->n_launches;
@@ -250,20 +279,12 @@ static void start_launches(struct queued *queued)
                 if (!queued->launches[i].started)
                         ask_breakers(queued, &queued->launches[i]);
         for (size_t i = 0; i < queued->n_launches; i++)
-                token_requests_add(&queued->token_requests, queued->launches[i].installation);
-        for (size_t i = 0; i < queued->n_launches; i++) {
-                struct launch *launch = &queued->launches[i];
-                const struct setback *setback =
-                        token_requests_setback(&queued->token_requests, launch->installation);
-
-                if (launch->started)
-                        continue;
-                launch->started = true;
-                if (setback_pauses_launches(queued->scaler, launch->installation, setback))
-                        launch->outcome = LAUNCH_PAUSED;
-                else
-                        launch_start(launch);
-        }
+                if (!queued->launches[i].spec->enterprise)
+                        token_requests_add(
+                                &queued->token_requests, queued->launches[i].installation);
+        for (size_t i = 0; i < queued->n_launches; i++)
+                if (!queued->launches[i].started)
+                        start_launch(queued, &queued->launches[i]);
 }
 
 /* -- what is asked first -- */

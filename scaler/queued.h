@@ -55,6 +55,11 @@ struct queued {
 void queued_job_fail(
         struct queued *queued, struct queued_job *item, int result, const struct err *err);
 
+/* Why GitHub would not register the runners of LAUNCH, by what it said of the token; NULL: it
+ * would.
+ */
+const struct setback *launch_setback(const struct queued *queued, const struct launch *launch);
+
 /* Marks those of the batch that are not to be launched now, since their registration would come too
  * late: queued_pace.c. */
 void keep_pace(struct queued *queued);

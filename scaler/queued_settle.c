@@ -69,7 +69,7 @@ static struct parking parking_of_launch(const struct queued *queued, const struc
 
         return (struct parking){
                 .reason = reasons[launch->outcome],
-                .until_ms = launch->outcome == LAUNCH_PAUSED
+                .until_ms = launch->outcome == LAUNCH_PAUSED && launch->stopped_until_ms == 0
                                     ? setback_pause_until(queued->scaler, launch->installation)
                                     : launch->stopped_until_ms,
                 .error = launch->err.text,
@@ -90,8 +90,7 @@ static void note_left_out(struct job *job, const struct launch *launch)
 static void settle_unlaunched(struct queued *queued, struct queued_job *item)
 {
         const struct launch *launch = item->launch;
-        const struct setback *setback =
-                token_requests_setback(&queued->token_requests, launch->installation);
+        const struct setback *setback = launch_setback(queued, launch);
         struct parking parking = parking_of_launch(queued, launch);
         struct err err = launch->err;
 

@@ -240,4 +240,5 @@ void register_handle(struct scaler *scaler, struct batch *batch)
         register_items(&registering);
         settle_registrations(&registering);
         register_end_budgets(&registering);
+        register_note_limits(&registering);
 }

@@ -64,6 +64,9 @@ void registering_job_park(struct registering *registering, struct registering_jo
 void register_begin_budgets(struct registering *registering);
 void register_end_budgets(struct registering *registering);
 
+/* Tells those who launch that GitHub's limits let nobody be registered, where that is so. */
+void register_note_limits(struct registering *registering);
+
 /* Registers what has a spec, at the pace that the limits allow. */
 void register_items(struct registering *registering);
 

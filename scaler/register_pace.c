@@ -10,12 +10,16 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "job/github_limit.h"
 #include "job/pace.h"
 
 /* A batch of ten takes 3.4 seconds at GitHub's pace. */
 #define PACE_MS (20 * MSEC_PER_SEC)
 /* What a registration that begins last needs. */
 #define LAST_NEEDS_MS (25 * MSEC_PER_SEC)
+
+/* What else is to be done then is done: it is left out where the event may end before. */
+#define NOTE_NEEDS_MS (10 * MSEC_PER_SEC)
 
 static void register_item(struct registering *registering, struct registering_job *item,
         const struct registrar *registrar)
@@ -199,4 +203,19 @@ void register_end_budgets(struct registering *registering)
 {
         for (size_t i = 0; i < registering->n_items; i++)
                 each_budget(registering, &registering->items[i], end_budget);
+}
+
+void register_note_limits(struct registering *registering)
+{
+        for (size_t i = 0; i < registering->n_items; i++) {
+                const struct registering_job *item = &registering->items[i];
+                const struct job *job = &item->launched.job;
+                int64_t until_ms = item->spec ? registrars_limited_until(&registering->registrars,
+                                                        item->scope, job->installation)
+                                              : 0;
+
+                if (until_ms > 0 && scaler_time_left(registering->scaler) > NOTE_NEEDS_MS)
+                        github_limit_note(registering->scaler,
+                                pace_registrar(registering->config, job), until_ms);
+        }
 }

@@ -58,6 +58,7 @@ void scaler_release(struct scaler *scaler)
         buf_release(&scaler->ticket_keys);
         free(scaler->github_budgets);
         free(scaler->app_installations);
+        free(scaler->stored_limits);
         free(scaler->known_jobs);
 }
 

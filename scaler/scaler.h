@@ -33,8 +33,17 @@ struct github_budget {
         int64_t installation;
         struct budget budget;
         int64_t hour_left;     /* calls of the hour, as the last answer said */
+        int64_t hour_limit;    /* calls of an hour; 0: unknown */
         int64_t hour_ends_ms;  /* wall clock; 0: no answer has said so yet */
         int64_t hour_noted_ms; /* wall clock: when it said so */
+};
+
+/* A limit of GitHub's that this process has stored: see job/github_limit.h. */
+struct stored_limit {
+        int64_t registrar;
+        int64_t until_ms; /* wall clock, as all here */
+        int64_t near_until_ms;
+        int64_t failed_ms; /* when it could not be stored; 0: it could */
 };
 
 /* One of the additional Apps: see job/registrars.h. */
@@ -106,7 +115,9 @@ struct scaler {
         size_t n_github_budgets;
         struct scaler_app **apps; /* additional ones that were asked for; owned */
         size_t n_apps;
-        struct app_installation *app_installations; /* see job/registrars.h; owned */
+        struct stored_limit *stored_limits; /* owned */
+        size_t n_stored_limits;
+        struct app_installation *app_installations; /* see job/app_installation.h; owned */
         size_t n_app_installations;
         struct recent passed_over;      /* installations, with their scopes */
         struct budget parameter_budget; /* of PutParameter */

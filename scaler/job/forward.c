@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "launch_name.h"
+#include "pace.h"
 #include "queue/send.h"
 
 /* What one message needs while it is being sent. */
@@ -25,13 +26,12 @@ struct entry {
 static void write_registrar(
         const struct config *config, const struct job *job, char group[static 24])
 {
-        const struct config_spec *spec =
-                config && job->spec ? config_spec_by_name(config, job->spec) : NULL;
+        int64_t registrar = pace_registrar(config, job);
 
-        if (spec && spec->enterprise)
+        if (registrar == PACE_OF_ENTERPRISE)
                 snprintf(group, 24, "enterprise");
         else
-                snprintf(group, 24, "%lld", (long long)job->installation);
+                snprintf(group, 24, "%lld", (long long)registrar);
 }
 
 int jobs_send(struct scaler *scaler, const char *variable, struct job *const *jobs, size_t n_jobs,

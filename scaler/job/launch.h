@@ -56,7 +56,7 @@ struct launch {
                 struct launch *launch, const struct ec2_instance *instance, const struct job *job);
         void *userdata;
         bool started;
-        int64_t stopped_until_ms;
+        int64_t stopped_until_ms; /* also of one that is paused, if that is known */
 
         /* Results. */
         enum launch_outcome outcome;

@@ -22,6 +22,14 @@
 #define PARAMETER_SLOW_BURST 1
 #define PARAMETER_SLOW_PER_MINUTE (3 * 60)
 
+int64_t pace_registrar(const struct config *config, const struct job *job)
+{
+        const struct config_spec *spec =
+                config && job->spec ? config_spec_by_name(config, job->spec) : NULL;
+
+        return spec && spec->enterprise ? PACE_OF_ENTERPRISE : job->installation;
+}
+
 static struct github_budget *find_budget(struct scaler *scaler, int64_t installation)
 {
         struct github_budget *found;
@@ -77,10 +85,13 @@ static bool note_hour(
         struct scaler *scaler, struct github_budget *found, const struct http_call *call)
 {
         int64_t now_ms = clock_wall_ms(scaler->clock);
+        char limit[16];
         int64_t ends_ms;
 
         if (!read_hour(call, &found->hour_left, &ends_ms))
                 return false;
+        if (http_call_answer_header(call, "x-ratelimit-limit", limit, sizeof(limit)))
+                found->hour_limit = strtoll(limit, NULL, 10);
         found->hour_ends_ms = ends_ms < now_ms + SETBACK_MAX_MS ? ends_ms : now_ms + SETBACK_MAX_MS;
         found->hour_noted_ms = now_ms;
         return true;
@@ -100,18 +111,37 @@ int64_t pace_used_up_until(struct scaler *scaler, int64_t installation)
                        : 0;
 }
 
+static int64_t may_be_used(int64_t ms)
+{
+        return ms * PACE_PER_MINUTE / (60 * MSEC_PER_SEC);
+}
+
+/* Of the hour after the one that is known, at NOW_MS. */
+static int64_t next_hour_room(const struct github_budget *found, int64_t now_ms)
+{
+        int64_t since_ms = now_ms - found->hour_ends_ms;
+
+        if (found->hour_limit == 0 || since_ms > 60 * 60 * MSEC_PER_SEC)
+                return INT64_MAX;
+        return found->hour_limit - GITHUB_HOUR_RESERVE - (since_ms > 0 ? may_be_used(since_ms) : 0);
+}
+
 int64_t pace_hour_room(
-        struct scaler *scaler, int64_t installation, int64_t *ret_age_ms, int64_t *ret_ends_ms)
+        struct scaler *scaler, int64_t installation, int64_t *ret_age_ms, int64_t *ret_until_ms)
 {
         const struct github_budget *found = find_budget(scaler, installation);
         int64_t now_ms = clock_wall_ms(scaler->clock);
+        bool is_next = found->hour_ends_ms <= now_ms + PACE_BOOT_MS;
 
-        if (found->hour_ends_ms <= now_ms)
+        if (found->hour_ends_ms == 0)
                 return INT64_MAX;
-        *ret_age_ms = now_ms - found->hour_noted_ms;
-        *ret_ends_ms = found->hour_ends_ms;
-        return found->hour_left - GITHUB_HOUR_RESERVE -
-               *ret_age_ms * PACE_PER_MINUTE / (60 * MSEC_PER_SEC);
+        /* Nothing new can be said of the next one before it has begun. */
+        *ret_age_ms = is_next && found->hour_ends_ms > now_ms ? 0 : now_ms - found->hour_noted_ms;
+        *ret_until_ms =
+                is_next ? found->hour_ends_ms + MSEC_PER_SEC : found->hour_ends_ms - PACE_BOOT_MS;
+        if (is_next)
+                return next_hour_room(found, now_ms);
+        return found->hour_left - GITHUB_HOUR_RESERVE - may_be_used(*ret_age_ms);
 }
 
 void pace_note_github(struct scaler *scaler, int64_t installation, const struct http_call *call,

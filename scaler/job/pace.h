@@ -11,6 +11,7 @@
 
 #include "base/budget.h"
 #include "http/http_call.h"
+#include "job.h"
 #include "scaler.h"
 #include "setback.h"
 
@@ -24,6 +25,14 @@
 /* Whose budget is spent for runners of an enterprise: that of its token, which is no
  * installation's. */
 #define PACE_OF_ENTERPRISE (-1)
+
+/* From a machine's launch to its agent's first question, and some. */
+#define PACE_BOOT_SECONDS 60
+#define PACE_BOOT_MS (PACE_BOOT_SECONDS * MSEC_PER_SEC)
+
+/* Whose budget, of those that the App which delivers can spend, is spent for JOB: its installation,
+ * or PACE_OF_ENTERPRISE. CONFIG may be NULL. */
+int64_t pace_registrar(const struct config *config, const struct job *job);
 
 /* GitHub's budget of INSTALLATION. That of another App at the same account is another
  * installation. Valid until the next call. */
@@ -42,11 +51,12 @@ void pace_note_github(struct scaler *scaler, int64_t installation, const struct 
 
 /* Reads what GitHub's answer says of the calls that are left of the hour. */
 void pace_note_hour(struct scaler *scaler, int64_t installation, const struct http_call *call);
-/* How many registrations the hour still allows, by what GitHub said last and what a registrar may
- * have used up since; INT64_MAX if that is not known. *ret_age_ms: how long ago it said so,
- * *ret_ends_ms (wall clock): when the hour ends. */
+/* How many machines that are launched now can be registered when they have booted, in the hour that
+ * it is then, by what GitHub said last and what a registrar may have used up since; INT64_MAX if
+ * that is not known. *ret_age_ms: how long ago it said so; *ret_until_ms (wall clock): until when
+ * that counts. */
 int64_t pace_hour_room(
-        struct scaler *scaler, int64_t installation, int64_t *ret_age_ms, int64_t *ret_ends_ms);
+        struct scaler *scaler, int64_t installation, int64_t *ret_age_ms, int64_t *ret_until_ms);
 /* Until when (wall clock) GitHub refuses whatever it is asked, since the hour's calls are used up;
  * 0: it does not. */
 int64_t pace_used_up_until(struct scaler *scaler, int64_t installation);

@@ -18,15 +18,13 @@
 
 #include "aws/sqs.h"
 #include "forward.h"
+#include "github_limit.h"
 #include "pace.h"
 #include "park.h"
 #include "queue/send.h"
 #include "recall.h"
 
-/* From launch to the agent's first question, and some. */
-#define BOOT_SECONDS 60
-#define BOOT_MS (BOOT_SECONDS * MSEC_PER_SEC)
-#define ROOM (PACE_PER_MINUTE * BOOT_SECONDS / 60)
+#define ROOM (PACE_PER_MINUTE * PACE_BOOT_SECONDS / 60)
 
 /* Instances that EC2 launches for an account: 1,000 at once, and 2 a second. Those that were
  * launched before there was a line are not known here.
@@ -104,6 +102,7 @@ int paced_send(struct scaler *scaler, struct job *const *jobs, size_t n_jobs, st
 
 struct admission {
         struct scaler *scaler;
+        const struct config *config;
         struct token_requests tokens;
         struct paced *items;
         size_t n_items;
@@ -131,19 +130,34 @@ static int64_t waits_behind(const struct admission *admission, size_t index)
         return 0;
 }
 
-/* Milliseconds until GitHub's hour has room, or can be expected to have it when the machine has
- * booted; 0: now. */
+/* Of those that were launched, or are about to be: each will use a call. */
+static int64_t are_under_way(const struct admission *admission)
+{
+        return ROOM - admission->room;
+}
+
+/* Milliseconds until GitHub's hour has room; 0: now. */
 static int64_t wait_for_hour(const struct admission *admission, int64_t installation)
 {
-        int64_t now_ms = clock_wall_ms(admission->scaler->clock);
-        int64_t ends_ms = 0;
+        int64_t until_ms = 0;
         int64_t age_ms = 0;
-        int64_t left = pace_hour_room(admission->scaler, installation, &age_ms, &ends_ms);
+        int64_t left = pace_hour_room(admission->scaler, installation, &age_ms, &until_ms);
 
-        if (left == INT64_MAX || apps(admission->scaler) > 1 || left > ROOM - admission->room ||
-                ends_ms - now_ms <= BOOT_MS)
+        if (left == INT64_MAX || apps(admission->scaler) > 1 || left > are_under_way(admission))
                 return 0;
-        return ends_ms - BOOT_MS - now_ms;
+        until_ms -= clock_wall_ms(admission->scaler->clock);
+        return until_ms > MSEC_PER_SEC ? until_ms : MSEC_PER_SEC;
+}
+
+/* Wall clock; 0: it need not wait for GitHub. */
+static int64_t pause_until(const struct admission *admission, const struct job *job)
+{
+        struct scaler *scaler = admission->scaler;
+        int64_t until_ms = setback_pause_until(scaler, job->installation);
+        int64_t limited_ms =
+                github_limit_pause_until(scaler, pace_registrar(admission->config, job));
+
+        return until_ms > limited_ms ? until_ms : limited_ms;
 }
 
 /* Seconds until there is room for the item at INDEX, and those of the batch behind it; 0: now. */
@@ -154,7 +168,7 @@ static int64_t wait_for_turn(struct admission *admission, size_t index)
         int64_t now_ms = clock_monotonic_ms(scaler->clock);
         int64_t behind = (int64_t)(admission->n_items - index);
         int64_t installation = admission->items[index].job.installation;
-        int64_t pause = setback_pause_until(scaler, installation);
+        int64_t pause = pause_until(admission, &admission->items[index].job);
         int64_t wait = 0;
 
         if (pause > 0)
@@ -191,14 +205,14 @@ static void choose(struct admission *admission)
 static int64_t known_since(const struct admission *admission, int64_t installation)
 {
         int64_t age_ms = 0;
-        int64_t ends_ms = 0;
-        int64_t left = pace_hour_room(admission->scaler, installation, &age_ms, &ends_ms);
+        int64_t until_ms = 0;
+        int64_t left = pace_hour_room(admission->scaler, installation, &age_ms, &until_ms);
         int64_t now_ms = clock_wall_ms(admission->scaler->clock);
 
         return left < HOUR_ENDS_SOON && age_ms > HOUR_KNOWN_MS ? now_ms : now_ms - KNOWN_MS;
 }
 
-static void ask(struct admission *admission)
+static void ask(struct admission *admission, bool (*is_to_be)(struct admission *, size_t))
 {
         _cleanup_free_ struct question **questions =
                 mem_alloc((admission->n_items + 1) * sizeof(*questions));
@@ -206,21 +220,52 @@ static void ask(struct admission *admission)
 
         for (size_t i = 0; i < admission->n_items; i++) {
                 struct job *job = &admission->items[i].job;
-                struct question *question = &admission->questions[i];
 
-                question->state = JOB_STATE_QUEUED;
-                if (!admission->is_turn[i] || job_is_fresh(admission->scaler, job, 1))
+                if (admission->questions[i].scaler || !is_to_be(admission, i))
                         continue;
-                *question = (struct question){
+                admission->questions[i] = (struct question){
                         .scaler = admission->scaler,
                         .tokens = &admission->tokens,
                         .job = job,
                         .known_since_ms = known_since(admission, job->installation),
                 };
-                questions[n++] = question;
+                questions[n++] = &admission->questions[i];
         }
         ask_start_all(questions, n);
         http_finish(scaler_http(admission->scaler));
+}
+
+static bool is_first_of_installation(const struct admission *admission, size_t index)
+{
+        for (size_t i = 0; i < index; i++)
+                if (admission->items[i].job.installation ==
+                        admission->items[index].job.installation)
+                        return false;
+        return true;
+}
+
+/* Whether only a fresh answer tells whether GitHub's hour has room: the last one is old, or there
+ * is none although a limit is near. */
+static bool is_to_tell_of_hour(struct admission *admission, size_t index)
+{
+        struct scaler *scaler = admission->scaler;
+        const struct job *job = &admission->items[index].job;
+        int64_t until_ms = 0;
+        int64_t age_ms = 0;
+        int64_t left = pace_hour_room(scaler, job->installation, &age_ms, &until_ms);
+
+        if (apps(scaler) > 1 || admission->room <= 0 ||
+                !is_first_of_installation(admission, index) || pause_until(admission, job) > 0)
+                return false;
+        if (left == INT64_MAX)
+                return github_limit_is_near(scaler, pace_registrar(admission->config, job));
+        return age_ms > HOUR_KNOWN_MS && left <= are_under_way(admission);
+}
+
+static bool is_admitted_unknown(struct admission *admission, size_t index)
+{
+        return admission->is_turn[index] &&
+               !job_is_fresh(admission->scaler, &admission->items[index].job, 1);
 }
 
 /* -- what becomes of them -- */
@@ -248,7 +293,7 @@ static void settle_unknown(
 /* Whether it is to be sent on. */
 static bool settle(struct admission *admission, struct paced *item, const struct question *question)
 {
-        switch (question->state) {
+        switch (question->scaler ? question->state : JOB_STATE_QUEUED) {
         case JOB_STATE_QUEUED:
                 item->job.asked_ms = question->asked_ms;
                 return true;
@@ -335,13 +380,15 @@ void paced_admit(struct scaler *scaler, struct paced *items, size_t n_items)
         if (scaler->launch_budget.points == 0)
                 budget_init(&scaler->launch_budget, INSTANCES, INSTANCES_PER_MINUTE,
                         clock_monotonic_ms(scaler->clock));
-        if (token_requests_init(&admission.tokens, scaler, &err) < 0)
+        if (scaler_config(scaler, &admission.config, &err) < 0 ||
+                token_requests_init(&admission.tokens, scaler, &err) < 0)
                 hide_all(&admission, SETTINGS_SECONDS, &err);
         else if (room_in_line(scaler, &admission.room, &err) < 0)
                 hide_all(&admission, RETRY_SECONDS, &err);
         else {
+                ask(&admission, is_to_tell_of_hour);
                 choose(&admission);
-                ask(&admission);
+                ask(&admission, is_admitted_unknown);
                 settle_all(&admission);
         }
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "app_installation.h"
 #include "pace.h"
@@ -161,6 +162,63 @@ bool registrars_choose(struct registrars *registrars, const char *scope, int64_t
         *ret = *chosen;
         *ret_wait = chosen_wait;
         return true;
+}
+
+/* -- limits -- */
+
+/* Whether SCOPE and OTHER are of one account. */
+static bool are_of_one_account(const char *scope, const char *other)
+{
+        const char *owner = strchr(scope, '/') + 1;
+        const char *other_owner = strchr(other, '/') + 1;
+        size_t length = strcspn(owner, "/");
+
+        return length == strcspn(other_owner, "/") && strncasecmp(owner, other_owner, length) == 0;
+}
+
+/* Monotonic; 0: it is not. */
+static int64_t closed_until(struct scaler *scaler, int64_t budget)
+{
+        int64_t closed_ms = pace_of_github(scaler, budget)->closed_ms;
+
+        return closed_ms > clock_monotonic_ms(scaler->clock) ? closed_ms : 0;
+}
+
+static bool one_goes_on_elsewhere(struct scaler *scaler, const char *scope)
+{
+        for (size_t i = 0; i < scaler->n_app_installations; i++) {
+                const struct app_installation *installation = &scaler->app_installations[i];
+
+                if (installation->id > 0 &&
+                        installation->until_ms > clock_monotonic_ms(scaler->clock) &&
+                        are_of_one_account(scope, installation->scope) &&
+                        closed_until(scaler, installation->id) == 0)
+                        return true;
+        }
+        return false;
+}
+
+int64_t registrars_limited_until(
+        struct registrars *registrars, const char *scope, int64_t installation)
+{
+        struct scaler *scaler = registrars->scaler;
+        struct registrar all[REGISTRARS_MAX];
+        size_t n = registrars_of(registrars, scope, installation, all);
+        int64_t first_ms = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                int64_t closed_ms = closed_until(scaler, all[i].budget);
+
+                if (is_passed_over(registrars, &all[i], scope, NULL, 0))
+                        continue;
+                if (closed_ms == 0)
+                        return 0;
+                if (first_ms == 0 || closed_ms < first_ms)
+                        first_ms = closed_ms;
+        }
+        if (first_ms == 0 || (!github_is_enterprise(scope) && one_goes_on_elsewhere(scaler, scope)))
+                return 0;
+        return clock_wall_ms(scaler->clock) + first_ms - clock_monotonic_ms(scaler->clock);
 }
 
 /* -- passing over -- */

@@ -66,6 +66,12 @@ size_t registrars_of(struct registrars *registrars, const char *scope, int64_t i
 bool registrars_choose(struct registrars *registrars, const char *scope, int64_t installation,
         const int64_t *tried, size_t n_tried, struct registrar *ret, int64_t *ret_wait);
 
+/* Until when (wall clock) GitHub's limits let none of them register at SCOPE; 0: one can. Those
+ * that were refused there for another reason do not count. Neither may an App be left that can
+ * register elsewhere in the same account, whose jobs are of one group. */
+int64_t registrars_limited_until(
+        struct registrars *registrars, const char *scope, int64_t installation);
+
 /* Whether another App may do what GitHub refused with SETBACK to the one of BUDGET, and remembers
  * that it did: a limit lowers that budget, and what else it is, SCOPE is left to others for a
  * while. */

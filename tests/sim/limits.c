@@ -96,7 +96,9 @@ static bool is_used_up(struct world *world, struct answer *answer)
                 answer_text(answer, 403, "{\"message\":\"API rate limit exceeded\"}");
         }
         buf_add_format(&answer->headers,
-                "x-ratelimit-remaining: %.0f\r\nx-ratelimit-reset: %lld\r\n", hour->level,
+                "x-ratelimit-limit: %.0f\r\nx-ratelimit-remaining: %.0f\r\n"
+                "x-ratelimit-reset: %lld\r\n",
+                hour->holds, hour->level,
                 (long long)((world_wall_ms(world) + HOUR - world->now_ms % HOUR) / SECOND + 1));
         return answer->status != 0;
 }

@@ -78,6 +78,8 @@ int stage_set_up(void **state)
                 "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}");
         script_serve(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
                 "{\"Parameters\":[]}");
+        script_serve(stage->script, "POST", STAGE_SSM, "{\"Name\":\"/p/breakers/_limit.", 200,
+                "{\"Version\":1}");
         script_serve(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/ticket-key\"", 200,
                 "{\"Parameter\":{\"Value\":\"" STAGE_TICKET_KEY "\"}}");
         script_serve(stage->script, "POST", STAGE_EC2, "Name=tag%3Ascale-agent%3Aspec", 200,

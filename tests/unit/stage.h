@@ -31,7 +31,8 @@ struct stage {
 /* For cmocka: *state is the stage. The configuration has the specs `linux` (two subnets, a job may
  * name m7i.2xlarge), `fallback` (t3.2xlarge, one subnet, on demand as a last resort) and
  * `organization` (terminate_on_completed). Queue URLs are https://sqs.test/NAME;
- * launched jobs and watches may be sent and breakers, which are closed, be read at any time. */
+ * launched jobs and watches may be sent, breakers, which are closed, be read,
+ * and limits be stored at any time. */
 int stage_set_up(void **state);
 /* Fails the test when an expected request was not made. */
 int stage_tear_down(void **state);

@@ -310,6 +310,70 @@ static void nobody_is_launched_whom_the_hour_does_not_allow(void **state)
         admit(stage, 4, 6, FRESH_MS + 941000);
 }
 
+/* -- limits that `register` has met -- */
+
+static void expect_limit(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
+                "{\"Parameters\":[{\"Name\":\"/p/breakers/_limit.0\",\"Value\":\"{\\\"until_ms\\\":"
+                "1767324845000,\\\"near_until_ms\\\":1767325745000}\",\"Version\":1}]}");
+}
+
+static void a_limit_that_register_met_keeps_the_line(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 10);
+        expect_limit(stage);
+        expect_hidden(stage, 1, 3, 29 * 60);
+        admit(stage, 1, 3, OLD_MS);
+}
+
+/* What is launched in its last minute is registered in the next hour, which may allow few. */
+static void near_a_limit_the_hour_is_asked_for(void **state)
+{
+        struct stage *stage = *state;
+
+        script_sleep(stage->script, 29 * 60 * MSEC_PER_SEC);
+        expect_room(stage, 175);
+        expect_limit(stage);
+        script_expect_headers(stage->script, "GET", RUN_JOBS, NULL, 200,
+                "x-ratelimit-limit: 57\r\nx-ratelimit-remaining: 40\r\n"
+                "x-ratelimit-reset: 1767324845\r\n",
+                run_of_ten());
+        stage_expect_sent(stage, "\"MessageGroupId\":\"2\"");
+        /* Until the next hour has begun, and tells itself. */
+        expect_hidden(stage, 3, 5, 61);
+        admit(stage, 1, 5, FRESH_MS + 29 * 60 * MSEC_PER_SEC);
+        assert_not_sent(stage, "\"MessageGroupId\":\"3\"");
+        script_sleep(stage->script, 61 * MSEC_PER_SEC);
+        expect_room(stage, 170);
+        script_expect_headers(stage->script, "GET", RUN_JOBS, NULL, 200,
+                "x-ratelimit-limit: 5000\r\nx-ratelimit-remaining: 5000\r\n"
+                "x-ratelimit-reset: 1767328445\r\n",
+                run_of_ten());
+        stage_expect_sent(stage, "\"MessageGroupId\":\"3\"");
+        admit(stage, 3, 5, FRESH_MS + 30 * 60 * MSEC_PER_SEC);
+}
+
+/* Nothing was registered meanwhile, perhaps. */
+static void an_old_answer_keeps_nobody_for_the_rest_of_the_hour(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 180);
+        script_expect_headers(stage->script, "GET", RUN_JOBS, NULL, 200,
+                "x-ratelimit-remaining: 1200\r\nx-ratelimit-reset: 1767324845\r\n", run_of_ten());
+        stage_expect_sent(stage, "\"MessageGroupId\":\"3\"");
+        admit(stage, 1, 3, OLD_MS);
+        script_sleep(stage->script, 10 * 60 * MSEC_PER_SEC);
+        expect_room(stage, 180);
+        script_expect_headers(stage->script, "GET", RUN_JOBS, NULL, 200,
+                "x-ratelimit-remaining: 1190\r\nx-ratelimit-reset: 1767324845\r\n", run_of_ten());
+        stage_expect_sent(stage, "\"MessageGroupId\":\"6\"");
+        admit(stage, 4, 6, FRESH_MS + 10 * 60 * MSEC_PER_SEC);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -324,6 +388,9 @@ int main(void)
                 TEST(one_look_does_for_a_long_run),
                 TEST(who_was_cancelled_keeps_nobody_back),
                 TEST(a_limit_keeps_the_line),
+                TEST(a_limit_that_register_met_keeps_the_line),
+                TEST(near_a_limit_the_hour_is_asked_for),
+                TEST(an_old_answer_keeps_nobody_for_the_rest_of_the_hour),
                 TEST(nobody_is_launched_whom_the_hour_does_not_allow),
         };
 

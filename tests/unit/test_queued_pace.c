@@ -161,6 +161,82 @@ static void without_an_answer_all_are_launched(void **state)
         assert_logged(stage, "launched jobs could not be counted");
 }
 
+/* -- limits that `register` has met -- */
+
+static void expect_limit(struct stage *stage, const char *name, const char *value)
+{
+        _cleanup_free_ char *answer =
+                mem_format("{\"Parameters\":[{\"Name\":\"/p/breakers/_limit.%s\",\"Value\":\"%s\","
+                           "\"Version\":1}]}",
+                        name, value);
+
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200, answer);
+}
+
+static void one_job(struct stage *stage, const char *more)
+{
+        const struct stage_message message = {"a", queued_job_with(1, "linux", more), 0, NULL};
+
+        assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+}
+
+/* At 03:34:05, and it is half an hour before. */
+#define LIMIT "{\\\"until_ms\\\":1767324845000,\\\"near_until_ms\\\":1767325745000}"
+
+static void at_a_limit_that_lasts_jobs_wait_in_line(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_limit(stage, "4711", LIMIT);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        one_job(stage, ",\"installation\":4711");
+        assert_sent(stage, "\"MessageGroupId\":\"4711\"");
+        /* It is no other's. */
+        expect_launch(stage, NULL, 1, 1);
+        one_job(stage, ",\"installation\":4712");
+}
+
+/* One whose turn has come, and one that may have a machine, wait for the limit's last minute. */
+static void what_cannot_wait_in_line_is_parked(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_limit(stage, "4711", LIMIT);
+        stage_expect_sent(stage, "\\\"not_before_ms\\\":1767324785000");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        one_job(stage, ",\"installation\":4711,\"paced\":1");
+}
+
+static void when_it_is_nearly_over_the_line_is_looked_at(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_limit(stage, "4711", LIMIT);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        one_job(stage, ",\"installation\":4711");
+        script_sleep(stage->script, 29 * 60 * MSEC_PER_SEC);
+        stage->scaler.breakers_read_ms = stage_now_ms(stage);
+        expect_count(stage, "register.fifo", 0, 0);
+        expect_count(stage, "paced.fifo", 0, 0);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        one_job(stage, ",\"installation\":4711,\"queued_ms\":1767324785000");
+        expect_count(stage, "register.fifo", 0, 0);
+        expect_count_of_none(stage, "paced.fifo");
+        expect_launch(stage, NULL, 1, 1);
+        one_job(stage, ",\"installation\":4711,\"queued_ms\":1767324785000");
+}
+
+static void the_limit_of_enterprises_is_not_an_installation_s(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->specs[0].enterprise = mem_string("octo-corp");
+        expect_limit(stage, "enterprise", LIMIT);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        one_job(stage, ",\"installation\":4711");
+        assert_sent(stage, "\"MessageGroupId\":\"enterprise\"");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -174,6 +250,10 @@ int main(void)
                 TEST(what_is_not_its_first_try_is_not_kept_back),
                 TEST(the_next_launch_waits_in_line_as_well),
                 TEST(without_an_answer_all_are_launched),
+                TEST(at_a_limit_that_lasts_jobs_wait_in_line),
+                TEST(what_cannot_wait_in_line_is_parked),
+                TEST(when_it_is_nearly_over_the_line_is_looked_at),
+                TEST(the_limit_of_enterprises_is_not_an_installation_s),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

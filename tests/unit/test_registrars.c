@@ -108,22 +108,32 @@ static void expect_limit(struct stage *stage, const char *seconds)
                 "{\"message\":\"too many\"}");
 }
 
-static char *launched(struct stage *stage, int id)
+static char *launched_in(struct stage *stage, int id, const char *repository)
 {
         return mem_format(
                 "{\"action\":\"launched\",\"id\":%d,\"run_id\":2,\"attempt\":1,\"repository\":"
-                "\"o/r\",\"name\":\"build\",\"labels\":[\"linux\"],\"spec\":\"linux\","
+                "\"%s\",\"name\":\"build\",\"labels\":[\"linux\"],\"spec\":\"linux\","
                 "\"instance_type\":\"m7i.large\",\"machine_type\":\"m7i.large\",\"account\":"
                 "\"123456789012\",\"instance\":\"i-%08x\",\"launched_ms\":%lld,"
                 "\"installation\":4711}",
-                id, (unsigned)id, (long long)clock_wall_ms(stage->scaler.clock));
+                id, repository, (unsigned)id, (long long)clock_wall_ms(stage->scaler.clock));
+}
+
+static char *launched(struct stage *stage, int id)
+{
+        return launched_in(stage, id, "o/r");
+}
+
+static const char *register_in(struct stage *stage, int id, const char *repository)
+{
+        _cleanup_free_ char *body = launched_in(stage, id, repository);
+
+        return stage_one(stage, register_handle, body);
 }
 
 static const char *register_one(struct stage *stage, int id)
 {
-        _cleanup_free_ char *body = launched(stage, id);
-
-        return stage_one(stage, register_handle, body);
+        return register_in(stage, id, "o/r");
 }
 
 static void assert_registered(struct stage *stage, int id)
@@ -199,10 +209,31 @@ static void one_that_is_limited_is_passed_over_within_the_event(void **state)
         expect_registered(stage, 3, 4900);
         assert_registered(stage, 3);
         assert_true(pace_hour_left(&stage->scaler, FIRST) == 4900);
+        /* Launches go on. */
+        assert_null(script_take_served(stage->script, "/p/breakers/_limit"));
+}
+
+/* Jobs of an account are one group, and the second App is not installed for all of its
+ * repositories. */
+static void one_that_registers_elsewhere_keeps_launches_going(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 1, 4000);
+        assert_registered(stage, 1);
+        script_expect(stage->script, "GET", "/repos/o/other/installation", NULL, 404, "{}");
+        script_expect_headers(stage->script, "POST", "/repos/o/other/actions/runners", NULL, 429,
+                "Retry-After: 1000\r\n", "{\"message\":\"too many\"}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_in(stage, 2, "o/other"), STAGE_FAILED("m1"));
+        assert_null(script_take_served(stage->script, "/p/breakers/_limit"));
 }
 
 static void where_all_are_limited_the_first_that_ends_is_waited_for(void **state)
 {
+        _cleanup_free_ char *told = NULL;
         struct stage *stage = *state;
 
         expect_installed(stage);
@@ -213,6 +244,10 @@ static void where_all_are_limited_the_first_that_ends_is_waited_for(void **state
         stage_expect_sent(stage, "wait: GitHub refuses");
         assert_string_equal(register_one(stage, 1), STAGE_FAILED("m1"));
         assert_logged(stage, "\"until\":\"2026-01-02T03:09:0");
+        /* Those who launch are told of that one. */
+        told = script_take_served(stage->script, "/p/breakers/_limit.4711");
+        assert_non_null(told);
+        assert_contains(told, "until_ms\\\":17673233450");
         script_sleep(stage->script, 302 * MSEC_PER_SEC);
         expect_registered(stage, 1, 4000);
         assert_registered(stage, 1);
@@ -367,6 +402,7 @@ int main(void)
                 TEST(the_one_with_most_calls_left_registers),
                 TEST(a_batch_is_spread),
                 TEST(one_that_is_limited_is_passed_over_within_the_event),
+                TEST(one_that_registers_elsewhere_keeps_launches_going),
                 TEST(where_all_are_limited_the_first_that_ends_is_waited_for),
                 TEST(a_suspended_first_one_is_passed_over),
                 TEST(one_that_was_removed_is_noticed),

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Stores and reads GitHub's limits.
+ */
+
+#include "github_limit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "pace.h"
+#include "setback.h"
+#include "shared.h"
+
+/* Whoever launches reads a limit up to a minute late: a shorter one would pause nobody. */
+#define LONG_MS (3 * 60 * MSEC_PER_SEC)
+/* For so long after its end, a limit is near; */
+#define NEAR_MS (15 * 60 * MSEC_PER_SEC)
+/* and that is renewed when this much of it is left. */
+#define RENEWED_MS (10 * 60 * MSEC_PER_SEC)
+/* GitHub rounds when its limits end. */
+#define ROUNDING_MS (10 * MSEC_PER_SEC)
+/* What could not be stored is tried again so late. */
+#define RETRY_MS (60 * MSEC_PER_SEC)
+
+#define NAME_SIZE 32
+
+struct limit {
+        int64_t until_ms; /* wall clock; 0: it is short */
+        int64_t near_until_ms;
+};
+
+static void write_name(int64_t registrar, char name[static NAME_SIZE])
+{
+        if (registrar == PACE_OF_ENTERPRISE)
+                snprintf(name, NAME_SIZE, "_limit.enterprise");
+        else
+                snprintf(name, NAME_SIZE, "_limit.%lld", (long long)registrar);
+}
+
+/* -- storing -- */
+
+static char *print(const struct limit *limit)
+{
+        _cleanup_json_ cJSON *json = cJSON_CreateObject();
+
+        json_add_integer(json, "version", 1);
+        if (limit->until_ms > 0)
+                json_add_integer(json, "until_ms", limit->until_ms);
+        json_add_integer(json, "near_until_ms", limit->near_until_ms);
+        return json_print(json);
+}
+
+/* What this process has stored of REGISTRAR; all 0: nothing, or long ago. */
+static struct stored_limit *find_stored(struct scaler *scaler, int64_t registrar)
+{
+        struct stored_limit *found;
+
+        for (size_t i = 0; i < scaler->n_stored_limits; i++)
+                if (scaler->stored_limits[i].registrar == registrar)
+                        return &scaler->stored_limits[i];
+        scaler->stored_limits = mem_resize(
+                scaler->stored_limits, scaler->n_stored_limits + 1, sizeof(*scaler->stored_limits));
+        found = &scaler->stored_limits[scaler->n_stored_limits++];
+        *found = (struct stored_limit){.registrar = registrar};
+        return found;
+}
+
+/* A limit that lasts stays, whatever shorter one is met meanwhile. */
+static bool is_known(const struct stored_limit *stored, const struct limit *limit, int64_t now_ms)
+{
+        if (stored->failed_ms > 0 && now_ms - stored->failed_ms < RETRY_MS)
+                return true;
+        if (limit->until_ms > 0)
+                return stored->until_ms + ROUNDING_MS >= limit->until_ms;
+        return stored->until_ms > now_ms || stored->near_until_ms >= now_ms + RENEWED_MS;
+}
+
+void github_limit_note(struct scaler *scaler, int64_t registrar, int64_t until_ms)
+{
+        int64_t now_ms = clock_wall_ms(scaler->clock);
+        struct stored_limit *stored = find_stored(scaler, registrar);
+        const struct limit limit = {
+                .until_ms = until_ms - now_ms >= LONG_MS ? until_ms : 0,
+                .near_until_ms = until_ms + NEAR_MS,
+        };
+        _cleanup_free_ char *text = NULL;
+        char name[NAME_SIZE];
+        int64_t version;
+        struct err err;
+
+        if (is_known(stored, &limit, now_ms))
+                return;
+        write_name(registrar, name);
+        text = print(&limit);
+        if (shared_store(scaler, name, text, &version, &err) < 0) {
+                stored->failed_ms = now_ms;
+                log_warning(&scaler->log,
+                        "GitHub's limit could not be stored: launches go on meanwhile",
+                        LOG_TEXT("error", err.text));
+                return;
+        }
+        stored->failed_ms = 0;
+        stored->until_ms = limit.until_ms;
+        stored->near_until_ms = limit.near_until_ms;
+        log_info(&scaler->log, "GitHub's limit is met: launches follow it",
+                LOG_TEXT("registrar", name), LOG_NUMBER("until_ms", until_ms));
+}
+
+/* -- reading -- */
+
+/* One that lasts longer than GitHub's do was stored by somebody else, or by a clock that is wrong.
+ */
+static struct limit read_limit(struct scaler *scaler, int64_t registrar)
+{
+        int64_t now_ms = clock_wall_ms(scaler->clock);
+        _cleanup_json_ cJSON *json = NULL;
+        const struct ssm_text *text;
+        struct limit limit;
+        char name[NAME_SIZE];
+        struct err err;
+
+        write_name(registrar, name);
+        text = shared_text(scaler, name, false);
+        if (!text || json_parse(text->value, strlen(text->value), "the limit", &json, &err) < 0)
+                return (struct limit){0};
+        limit.until_ms = json_integer(json, "until_ms", 0);
+        limit.near_until_ms = json_integer(json, "near_until_ms", 0);
+        if (limit.until_ms > now_ms + SETBACK_MAX_MS)
+                limit.until_ms = 0;
+        if (limit.near_until_ms > now_ms + SETBACK_MAX_MS + NEAR_MS)
+                limit.near_until_ms = 0;
+        return limit;
+}
+
+int64_t github_limit_pause_until(struct scaler *scaler, int64_t registrar)
+{
+        int64_t until_ms = read_limit(scaler, registrar).until_ms - PACE_BOOT_MS;
+
+        return until_ms > clock_wall_ms(scaler->clock) ? until_ms : 0;
+}
+
+bool github_limit_is_near(struct scaler *scaler, int64_t registrar)
+{
+        return read_limit(scaler, registrar).near_until_ms > clock_wall_ms(scaler->clock);
+}
