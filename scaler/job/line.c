@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Sends jobs to the ends of their lines. The deduplication id counts how often a launch was sent,
- * as in forward.c.
+ * Sends jobs to the ends of their lines. The deduplication id counts how often a launch was sent
+ * to queued.fifo, as in forward.c, and how often it lined up. Either alone would not do: a webhook
+ * that comes again makes a second message of a launch, and each of the two could be swallowed
+ * because of the other one.
  */
 
 #include "line.h"
@@ -21,7 +23,7 @@ int line_up(struct scaler *scaler, struct job *job, struct err *err)
 {
         _cleanup_free_ char *body = NULL;
         char name[LAUNCH_NAME_SIZE];
-        char id[LAUNCH_NAME_SIZE + 24];
+        char id[LAUNCH_NAME_SIZE + 48];
         char group[SQS_GROUP_MAX + 1];
         struct sqs_message message = {.group = group, .deduplication_id = id};
         int r;
@@ -31,7 +33,8 @@ int line_up(struct scaler *scaler, struct job *job, struct err *err)
         else
                 snprintf(group, sizeof(group), "%lld", (long long)job->id);
         launch_name(job, name);
-        snprintf(id, sizeof(id), "%s-%lld", name, (long long)job->limited);
+        snprintf(id, sizeof(id), "%s-%lld-%lld", name, (long long)job->sends,
+                (long long)job->limited);
         job->action = JOB_LIMITED;
         job->limited++;
         body = job_print(job);

@@ -103,7 +103,7 @@ static void no_more_are_launched_than_there_is_room_for(void **state)
         assert_string_equal(launch(stage, 5, "linux", ""), STAGE_NONE_FAILED);
         assert_sent(stage, "\"QueueUrl\":\"https://sqs.test/limited.fifo\"");
         assert_sent(stage, "\"MessageGroupId\":\"linux/o/r\"");
-        assert_sent(stage, "\"MessageDeduplicationId\":\"5-1-0-0\"");
+        assert_sent(stage, "\"MessageDeduplicationId\":\"5-1-0-0-0\"");
         assert_sent(stage, "\\\"limited\\\":1,");
         assert_sent(stage, "\\\"stale\\\":1");
         assert_logged(stage, "\"reason\":\"limit reached\"");

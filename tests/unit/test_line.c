@@ -230,7 +230,7 @@ static void after_hours_it_leaves_the_line_for_a_place_of_its_own(void **state)
         stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/limited.fifo\"");
         assert_string_equal(look(stage, 900), DONE);
         assert_sent(stage, "\"MessageGroupId\":\"1\"");
-        assert_sent(stage, "\"MessageDeduplicationId\":\"1-1-0-1\"");
+        assert_sent(stage, "\"MessageDeduplicationId\":\"1-1-0-1-1\"");
         assert_sent(stage, "\\\"limited\\\":2,");
 }
 
@@ -251,6 +251,21 @@ static void an_outage_makes_no_dead_letter(void **state)
         stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/limited.fifo\"");
         assert_string_equal(look(stage, 990), DONE);
         assert_sent(stage, "\"MessageGroupId\":\"1\"");
+}
+
+/* A webhook that comes again makes another message of a launch. If SQS swallowed either because of
+ * the other one, in two queues, nobody would know of the job. */
+static void another_message_of_a_launch_is_not_taken_for_it(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-0-1-1\"");
+        assert_string_equal(look(stage, 900), DONE);
+        stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-0-3-1\"");
+        assert_string_equal(
+                look_at(stage, 1, "linux", "r", ",\"limited\":1,\"sends\":3", 900), DONE);
 }
 
 /* What is wrong for good becomes one. */
@@ -393,6 +408,7 @@ int main(void)
                 TEST(without_a_limit_the_line_goes_on),
                 TEST(after_hours_it_leaves_the_line_for_a_place_of_its_own),
                 TEST(an_outage_makes_no_dead_letter),
+                TEST(another_message_of_a_launch_is_not_taken_for_it),
                 TEST(its_last_receive_is_that_of_its_queue),
                 TEST(who_has_looked_more_often_comes_first),
                 TEST(who_has_fewer_machines_comes_first),
