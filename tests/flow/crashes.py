@@ -24,6 +24,8 @@ from cloud.limits import until
 MakeEvent = Callable[[bool], Document]  # given whether the event comes again
 Prepare = Callable[[Cloud, int], MakeEvent]
 NONE_FAILED = {"batchItemFailures": []}
+# All actions but FleetPool: the pools of a fleet have faults of their own, and are no calls.
+CALLS = "[!F]*"
 
 
 def killer(stage: Cloud, handler: str) -> Callable[[], None]:
@@ -101,7 +103,7 @@ def crash(
 ) -> Document | None:
     """Run an event, kill its process at the call of this number, and give its second answer."""
     kill = Kill(killer(stage, handler), kill_before)
-    stage.faults.add(times=1, skip=number, fault=kill)
+    stage.faults.add(action=CALLS, times=1, skip=number, fault=kill)
     assert invoke(stage, handler, event(False)) is None
     # Calls that were under way take effect. In AWS a message that was not settled is hidden for
     # minutes, which is longer.

@@ -8,9 +8,10 @@ import json
 import helpers
 import pytest
 from crashes import check_each_call, launched, some_jobs
-from helpers import LABELS, REPOSITORY, batch, forget, job_url, queued
+from helpers import LABELS, REPOSITORY, batch, configure, forget, job_url, queued
 
 from cloud.aws.function_url import event_of
+from cloud.faults import Partial
 from cloud.github.jobs import Job
 from cloud.serve import Request
 
@@ -37,6 +38,18 @@ SIZES = [(1, 1), (3, 1), (10, 4)]
 @pytest.mark.parametrize(("count", "step"), SIZES)
 def test_queued(make_stage, count, step):
     check_each_call(make_stage, "queued", queued_event, count, step)
+
+
+def fleet_event(stage, count):
+    """EC2 chooses, and has one machine in the first of the pools; the next one has the others."""
+    configure(stage, allocation="price-capacity-optimized")
+    stage.faults.add("ec2", "FleetPool", match={"InstanceType": "m7i.large"}, fault=Partial(1))
+    return queued_event(stage, count)
+
+
+@pytest.mark.parametrize(("count", "step"), SIZES)
+def test_queued_with_a_fleet(make_stage, count, step):
+    check_each_call(make_stage, "queued", fleet_event, count, step)
 
 
 def register_event(stage, count):
