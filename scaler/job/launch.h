@@ -67,7 +67,7 @@ struct launch {
         /* Private. */
         struct offers offers;
         unsigned salt; /* makes a fresh client token for the same jobs and offer */
-        bool finding;  /* looks for the instances of its client token */
+        bool looking;  /* for the instances of its client token */
         bool unknown;  /* EC2 refused an offer with a code that we do not know */
         void (*go_on)(struct launch *launch); /* once the zones are known */
         unsigned asks;                        /* fleets asked for */

@@ -73,10 +73,9 @@ static struct http_call *create_fleet(
         _cleanup_(launch_tags_release) struct launch_tags tags = {0};
         char token[DIGEST_HEX_SIZE];
         _cleanup_free_ char *names = mark_names(launch, token);
-        struct http_call *call;
 
         launch_tags_init(&tags, launch, names);
-        call = ec2_create_fleet(
+        return ec2_create_fleet(
                 launch->aws, &(const struct ec2_fleet){
                                      .launch_template = spec->launch_template,
                                      .launch_template_version = spec->launch_template_version,
@@ -89,9 +88,6 @@ static struct http_call *create_fleet(
                                      .tags = tags.items,
                                      .n_tags = tags.count,
                              });
-        call->tries_max = LAUNCH_THROTTLED_TRIES;
-        call->timeout_ms = LAUNCH_TIME_NEEDED_MS - 5 * MSEC_PER_SEC;
-        return call;
 }
 
 /* -- the answer -- */
@@ -131,40 +127,44 @@ static void add_what_is_known(struct launch *launch, const struct ec2_instances 
         }
 }
 
+/* FOUND: as far as they were looked up. */
+static void take_answer(struct launch *launch, const struct ec2_instances *found)
+{
+        _cleanup_(ec2_launched_release) struct ec2_launched answer = {0};
+
+        add_what_is_known(launch, found);
+        answer = launch->answered;
+        launch->answered = (struct ec2_launched){0};
+        after_answer(launch, &answer);
+}
+
 /* One that EC2 does not find yet was launched just now. */
 static void on_looked(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
         _cleanup_(ec2_instances_release) struct ec2_instances found = {0};
         struct launch *launch = userdata;
-        struct ec2_launched answer;
         struct err err;
 
+        launch->looking = false;
         if (ec2_describe_instances_answer(call, &found, &err) < 0)
                 log_warning(&launch->scaler->log, "a fleet's machines could not be looked up",
                         LOG_TEXT("error", err.text));
-        add_what_is_known(launch, &found);
-        answer = launch->answered;
-        launch->answered = (struct ec2_launched){0};
-        after_answer(launch, &answer);
-        ec2_launched_release(&answer);
-        if (launch->outcome == LAUNCH_UNDER_WAY)
+        take_answer(launch, &found);
+        if (launch_goes_on(launch, 0))
                 ask(launch);
 }
 
 static void look(struct launch *launch)
 {
         const struct ec2_instances *instances = &launch->answered.instances;
-        const char **ids = mem_alloc(instances->count * sizeof(*ids));
-        struct http_call *call;
+        _cleanup_free_ const char **ids = mem_alloc(instances->count * sizeof(*ids));
 
         for (size_t i = 0; i < instances->count; i++)
                 ids[i] = instances->items[i].id;
-        call = ec2_describe_instances(launch->aws, ids, instances->count);
-        free(ids);
-        call->done = on_looked;
-        call->userdata = launch;
-        scaler_start(launch->scaler, call);
+        launch->looking = true;
+        launch_start_call(
+                launch, ec2_describe_instances(launch->aws, ids, instances->count), on_looked);
 }
 
 /* A first try's machines are new, and the function knows its account. */
@@ -182,16 +182,14 @@ static void on_found(struct http_call *answered, void *userdata)
         _cleanup_(ec2_launched_release) struct ec2_launched found = {0};
         struct launch *launch = userdata;
 
-        if (ec2_describe_instances_answer(call, &found.instances, &launch->err) < 0) {
-                launch->outcome = aws_call_is_passing(call) ? LAUNCH_UNSURE : LAUNCH_FAILED;
+        if (!launch_read_found(launch, call, &found.instances))
                 return;
-        }
         launch_number_fleets(&found.instances);
         if (found.instances.count > 0)
                 after_answer(launch, &found);
         else
                 launch_take_new_token(launch);
-        if (launch->outcome == LAUNCH_UNDER_WAY)
+        if (launch_goes_on(launch, 0))
                 ask(launch);
 }
 
@@ -202,13 +200,10 @@ static void find_by_names(struct launch *launch)
         char token[DIGEST_HEX_SIZE];
         _cleanup_free_ char *names = mark_names(launch, token);
         const char *value = names;
-        struct http_call *call =
-                ec2_find_instances(launch->aws, "tag:" LAUNCH_NAMES_TAG, &value, 1);
 
-        call->done = on_found;
-        call->userdata = launch;
-        launch->finding = true;
-        scaler_start(launch->scaler, call);
+        launch->looking = true;
+        launch_start_call(launch,
+                ec2_find_instances(launch->aws, "tag:" LAUNCH_NAMES_TAG, &value, 1), on_found);
 }
 
 static void handle_refusal(
@@ -230,27 +225,17 @@ static void handle_refusal(
 static void on_answer(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
-        _cleanup_(ec2_launched_release) struct ec2_launched answer = {0};
         struct launch *launch = userdata;
         struct aws_error error;
         int r = ec2_create_fleet_answer(call, &launch->answered, &error, &launch->err);
 
-        launch->finding = false;
-        if (r == 0 && needs_look(launch)) {
+        if (r == 0 && needs_look(launch))
                 look(launch);
-                return;
-        }
-        if (r == 0) {
-                add_what_is_known(launch, &(const struct ec2_instances){0});
-                answer = launch->answered;
-                launch->answered = (struct ec2_launched){0};
-                after_answer(launch, &answer);
-        } else if (r == AWS_REFUSED) {
+        else if (r == 0)
+                take_answer(launch, &(const struct ec2_instances){0});
+        else if (r == AWS_REFUSED)
                 handle_refusal(launch, call, &error);
-        } else {
-                launch->outcome = LAUNCH_UNSURE;
-        }
-        if (launch->outcome == LAUNCH_UNDER_WAY && !launch->finding)
+        if (launch_goes_on(launch, r))
                 ask(launch);
 }
 
@@ -260,7 +245,6 @@ static void ask(struct launch *launch)
 {
         _cleanup_free_ struct ec2_pool *pools =
                 mem_alloc(offers_on_demand(&launch->offers) * sizeof(*pools));
-        struct http_call *call;
         size_t n = 0;
 
         if (scaler_time_left(launch->scaler) < LAUNCH_TIME_NEEDED_MS || launch->asks == ASKS_MAX) {
@@ -279,11 +263,7 @@ static void ask(struct launch *launch)
         if (n == 0)
                 return;
         launch->asks++;
-        launch->was_asked = true;
-        call = create_fleet(launch, pools, n);
-        call->done = on_answer;
-        call->userdata = launch;
-        scaler_start(launch->scaler, call);
+        launch_start_request(launch, create_fleet(launch, pools, n), on_answer);
 }
 
 void launch_fleet(struct launch *launch)

@@ -32,11 +32,10 @@ static struct http_call *run_instances(const struct launch *launch, const struct
         _cleanup_free_ char *names = launch_names_of(launch);
         _cleanup_(launch_tags_release) struct launch_tags tags = {0};
         char token[DIGEST_HEX_SIZE];
-        struct http_call *call;
 
         launch_tags_init(&tags, launch, names);
         make_token(launch, offer, names, token);
-        call = ec2_run_instances(
+        return ec2_run_instances(
                 launch->aws, &(const struct ec2_launch){
                                      .launch_template = spec->launch_template,
                                      .launch_template_version = spec->launch_template_version,
@@ -49,9 +48,6 @@ static struct http_call *run_instances(const struct launch *launch, const struct
                                      .tags = tags.items,
                                      .n_tags = tags.count,
                              });
-        call->tries_max = LAUNCH_THROTTLED_TRIES;
-        call->timeout_ms = LAUNCH_TIME_NEEDED_MS - 5 * MSEC_PER_SEC;
-        return call;
 }
 
 static void try_offer(struct launch *launch);
@@ -132,11 +128,9 @@ static void on_found_by_token(struct http_call *answered, void *userdata)
         struct launch *launch = userdata;
         struct offer offer = offer_at(&launch->offers, launch->offer);
 
-        if (ec2_describe_instances_answer(call, &instances, &launch->err) < 0)
-                launch->outcome = aws_call_is_passing(call) ? LAUNCH_UNSURE : LAUNCH_FAILED;
-        else
+        if (launch_read_found(launch, call, &instances))
                 after_instances(launch, &instances, &offer);
-        if (launch->outcome == LAUNCH_UNDER_WAY)
+        if (launch_goes_on(launch, 0))
                 try_offer(launch);
 }
 
@@ -145,14 +139,11 @@ static void find_by_token(struct launch *launch, const struct offer *offer)
         _cleanup_free_ char *names = launch_names_of(launch);
         char token[DIGEST_HEX_SIZE];
         const char *value = token;
-        struct http_call *call;
 
         make_token(launch, offer, names, token);
-        call = ec2_find_instances(launch->aws, "client-token", &value, 1);
-        call->done = on_found_by_token;
-        call->userdata = launch;
-        launch->finding = true;
-        scaler_start(launch->scaler, call);
+        launch->looking = true;
+        launch_start_call(launch, ec2_find_instances(launch->aws, "client-token", &value, 1),
+                on_found_by_token);
 }
 
 static void handle_refusal(struct launch *launch, const struct offer *offer,
@@ -178,20 +169,16 @@ static void on_answer(struct http_call *answered, void *userdata)
         struct aws_error error;
         int r = ec2_run_instances_answer(call, &instances, &error, &launch->err);
 
-        launch->finding = false;
         if (r == 0)
                 after_instances(launch, &instances, &offer);
         else if (r == AWS_REFUSED)
                 handle_refusal(launch, &offer, call, &error);
-        else
-                launch->outcome = LAUNCH_UNSURE;
-        if (launch->outcome == LAUNCH_UNDER_WAY && !launch->finding)
+        if (launch_goes_on(launch, r))
                 try_offer(launch);
 }
 
 static void try_offer(struct launch *launch)
 {
-        struct http_call *call;
         struct offer offer;
 
         launch->offer = offers_skip_empty(&launch->offers, launch->scaler, launch->offer);
@@ -207,11 +194,7 @@ static void try_offer(struct launch *launch)
                 return;
         }
         offer = offer_at(&launch->offers, launch->offer);
-        launch->was_asked = true;
-        call = run_instances(launch, &offer);
-        call->done = on_answer;
-        call->userdata = launch;
-        scaler_start(launch->scaler, call);
+        launch_start_request(launch, run_instances(launch, &offer), on_answer);
 }
 
 void launch_ladder(struct launch *launch)

@@ -10,12 +10,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/answer.h"
 #include "launch_name.h"
 #include "machine/stores.h"
 #include "queue/tell_people.h"
 
 /* What a machine's life may take besides its job: boot, waiting for its hand-over, idling. */
 #define LIFETIME_MARGIN_SECONDS (2 * 3600)
+
+void launch_start_call(struct launch *launch, struct http_call *call,
+        void (*done)(struct http_call *call, void *userdata))
+{
+        call->done = done;
+        call->userdata = launch;
+        scaler_start(launch->scaler, call);
+}
+
+void launch_start_request(struct launch *launch, struct http_call *call,
+        void (*done)(struct http_call *call, void *userdata))
+{
+        launch->was_asked = true;
+        call->tries_max = LAUNCH_THROTTLED_TRIES;
+        call->timeout_ms = LAUNCH_TIME_NEEDED_MS - 5 * MSEC_PER_SEC;
+        launch_start_call(launch, call, done);
+}
+
+bool launch_goes_on(struct launch *launch, int r)
+{
+        if (r < 0)
+                launch->outcome = LAUNCH_UNSURE;
+        return launch->outcome == LAUNCH_UNDER_WAY && !launch->looking;
+}
+
+bool launch_read_found(
+        struct launch *launch, const struct http_call *call, struct ec2_instances *ret)
+{
+        launch->looking = false;
+        if (ec2_describe_instances_answer(call, ret, &launch->err) >= 0)
+                return true;
+        launch->outcome = aws_call_is_passing(call) ? LAUNCH_UNSURE : LAUNCH_FAILED;
+        return false;
+}
 
 /* The value of the tag with the names of the jobs that have no instance yet; the caller frees. */
 char *launch_names_of(const struct launch *launch)

@@ -38,6 +38,21 @@ void launch_ask_zones(struct launch *launch, void (*go_on)(struct launch *launch
 
 /* -- what launches share -- */
 
+/* Starts CALL, whose answer goes to DONE with LAUNCH. */
+void launch_start_call(struct launch *launch, struct http_call *call,
+        void (*done)(struct http_call *call, void *userdata));
+/* The same for a call that launches: it is repeated while EC2 throttles, and ends while there is
+ * time to settle the jobs. */
+void launch_start_request(struct launch *launch, struct http_call *call,
+        void (*done)(struct http_call *call, void *userdata));
+/* After the answer to a request, or to a look for its instances: whether to go on with the next
+ * request. R: of the reading of it; below 0, EC2 may have launched. */
+bool launch_goes_on(struct launch *launch, int r);
+/* Reads the instances that a client token was found to have: whether they are in RET. If not, the
+ * outcome is known. */
+bool launch_read_found(
+        struct launch *launch, const struct http_call *call, struct ec2_instances *ret);
+
 /* The names of the jobs that have no instance yet, as launch_names_print(); the caller frees. */
 char *launch_names_of(const struct launch *launch);
 

@@ -57,11 +57,10 @@ static void on_zones(struct http_call *answered, void *userdata)
 void launch_ask_zones(struct launch *launch, void (*go_on)(struct launch *launch))
 {
         const struct config_spec *spec = launch->spec;
-        struct http_call *call = ec2_describe_subnets(
-                launch->aws, (const char *const *)spec->subnets, spec->n_subnets);
 
         launch->go_on = go_on;
-        call->done = on_zones;
-        call->userdata = launch;
-        scaler_start(launch->scaler, call);
+        launch_start_call(launch,
+                ec2_describe_subnets(
+                        launch->aws, (const char *const *)spec->subnets, spec->n_subnets),
+                on_zones);
 }
