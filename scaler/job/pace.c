@@ -144,20 +144,31 @@ int64_t pace_hour_room(
         return found->hour_left - GITHUB_HOUR_RESERVE - may_be_used(*ret_age_ms);
 }
 
+static void close_budget(struct scaler *scaler, struct github_budget *found, int64_t until_ms)
+{
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        int64_t left_ms = until_ms - clock_wall_ms(scaler->clock);
+
+        if (left_ms > 0)
+                budget_empty(&found->budget, now_ms, now_ms + left_ms);
+}
+
+void pace_note_setback(struct scaler *scaler, int64_t installation, const struct setback *setback)
+{
+        if (setback->is_limit)
+                close_budget(
+                        scaler, find_budget(scaler, installation), setback_ends(scaler, setback));
+}
+
 void pace_note_github(struct scaler *scaler, int64_t installation, const struct http_call *call,
         const struct setback *setback)
 {
         struct github_budget *found = find_budget(scaler, installation);
-        int64_t now_ms = clock_wall_ms(scaler->clock);
-        int64_t until_ms = 0;
 
         if (note_hour(scaler, found, call) && found->hour_left <= GITHUB_HOUR_RESERVE)
-                until_ms = found->hour_ends_ms;
-        if (setback && setback->is_limit)
-                until_ms = setback_ends(scaler, setback);
-        if (until_ms > now_ms)
-                budget_empty(&found->budget, clock_monotonic_ms(scaler->clock),
-                        clock_monotonic_ms(scaler->clock) + until_ms - now_ms);
+                close_budget(scaler, found, found->hour_ends_ms);
+        if (setback)
+                pace_note_setback(scaler, installation, setback);
 }
 
 int64_t pace_next_parameter(struct scaler *scaler)

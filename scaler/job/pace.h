@@ -49,6 +49,9 @@ int64_t pace_hour_left(struct scaler *scaler, int64_t installation);
 void pace_note_github(struct scaler *scaler, int64_t installation, const struct http_call *call,
         const struct setback *setback);
 
+/* The same of a call for its token: a limit of that is one of all calls. */
+void pace_note_setback(struct scaler *scaler, int64_t installation, const struct setback *setback);
+
 /* Reads what GitHub's answer says of the calls that are left of the hour. */
 void pace_note_hour(struct scaler *scaler, int64_t installation, const struct http_call *call);
 /* How many machines that are launched now can be registered when they have booted, in the hour that

@@ -223,14 +223,6 @@ int64_t registrars_limited_until(
 
 /* -- passing over -- */
 
-static void lower_budget(struct scaler *scaler, int64_t budget, const struct setback *setback)
-{
-        int64_t now_ms = clock_monotonic_ms(scaler->clock);
-        int64_t left_ms = setback_ends(scaler, setback) - clock_wall_ms(scaler->clock);
-
-        budget_empty(pace_of_github(scaler, budget), now_ms, now_ms + left_ms);
-}
-
 bool registrars_pass_over(struct registrars *registrars, const char *scope, int64_t budget,
         const struct setback *setback)
 {
@@ -242,10 +234,8 @@ bool registrars_pass_over(struct registrars *registrars, const char *scope, int6
                 return false;
         log_warning(&scaler->log, "an App is passed over", LOG_NUMBER("installation", budget),
                 LOG_TEXT("scope", scope), LOG_TEXT("error", setback->err.text));
-        if (setback->is_limit) {
-                lower_budget(scaler, budget, setback);
-                return true;
-        }
+        if (setback->is_limit)
+                return true; /* its budget is closed already */
         recent_note(&scaler->passed_over, key,
                 clock_monotonic_ms(scaler->clock) +
                         (setback->passing ? KEY_PASSED_OVER_MS : PASSED_OVER_MS));

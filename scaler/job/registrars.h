@@ -73,7 +73,7 @@ int64_t registrars_limited_until(
         struct registrars *registrars, const char *scope, int64_t installation);
 
 /* Whether another App may do what GitHub refused with SETBACK to the one of BUDGET, and remembers
- * that it did: a limit lowers that budget, and what else it is, SCOPE is left to others for a
+ * that it did: for a limit, that budget is closed; what else it is, SCOPE is left to others for a
  * while. */
 bool registrars_pass_over(struct registrars *registrars, const char *scope, int64_t budget,
         const struct setback *setback);

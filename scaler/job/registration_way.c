@@ -158,6 +158,7 @@ void registration_ready(void *userdata, const struct setback *setback)
         struct registration *registration = userdata;
 
         if (setback) {
+                pace_note_setback(registration->scaler, registration->budget, setback);
                 fail(registration, setback);
                 return;
         }

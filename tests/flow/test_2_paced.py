@@ -3,7 +3,22 @@
 
 from __future__ import annotations
 
-from helpers import batch, failures, job_message, launched, launches, now_ms, sent, waits_at_github
+import json
+
+from helpers import (
+    batch,
+    failures,
+    forget,
+    handed_over,
+    job_message,
+    launched,
+    launches,
+    now_ms,
+    queued,
+    registered,
+    sent,
+    waits_at_github,
+)
 
 ROOM = 180  # registrations in the time of a boot
 
@@ -73,3 +88,36 @@ def test_who_has_waited_for_long_is_asked_for_with_all_of_its_run(stage):
     # GitHub has just said that they wait: that does for launching them.
     assert questions(stage) == asked
     assert len(launches(stage)) == 1
+
+
+def store_limit(cloud, **members):
+    name = f"{cloud.stack.prefix}/breakers/_limit.4711"
+    text = json.dumps(members)
+    cloud.client("ssm").put_parameter(Name=name, Value=text, Type="String", Overwrite=True)
+
+
+def test_a_limit_that_register_meets_keeps_what_comes_in_line(stage):
+    """Of jobs that come one by one, those who launch never ask GitHub themselves."""
+    limits = stage.github.api.limits
+    limits.used = limits.per_hour
+    _, messages = launched(stage, job_message(1))
+    assert registered(stage, *messages) == ["message-1"]
+    forget(stage, "queued")  # or, a minute later
+    assert launched(stage, job_message(2)) == ([], [])
+    assert len(launches(stage)) == 1
+    (waits,) = sent(stage, "PacedQueue")
+    assert waits["MessageGroupId"] == "4711"
+    assert admitted(stage, [waits["Body"]]) == (["message-1"], [])
+    # Told once, however often it is met.
+    assert registered(stage, *messages, receives=2) == ["message-1"]
+    stored = [call.parameters["Name"] for call in stage.calls.of("ssm", "PutParameter")]
+    assert [name for name in stored if "_limit" in name] == ["/scale-agent/breakers/_limit.4711"]
+
+    limits.used = 0
+    store_limit(stage, until_ms=now_ms() + 50_000, near_until_ms=now_ms() + 900_000)
+    for handler in ("queued", "register", "watch"):
+        forget(stage, handler)
+    failed, sent_on = admitted(stage, [waits["Body"]])
+    assert (failed, [one["id"] for one in sent_on]) == ([], [2])
+    assert queued(stage, *sent_on) == []
+    assert handed_over(stage) == [2]

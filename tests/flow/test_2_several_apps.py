@@ -122,6 +122,12 @@ def test_one_without_calls_is_passed_over_and_nothing_waits(stage):
     asked = [call for call in stage.github.api.calls[before:] if call.path.endswith("-jitconfig")]
     assert [call.status for call in asked] == [201]
     assert handed_over(stage) == [1, 2, 3]
+    # nor is anybody told: launches go on
+    assert not [
+        call
+        for call in stage.calls.of("ssm", "PutParameter")
+        if "_limit" in call.parameters["Name"]
+    ]
 
 
 def test_a_limit_of_the_second_leaves_all_to_the_first(stage):
@@ -140,6 +146,10 @@ def test_where_all_are_limited_machines_wait(stage):
     assert registered(stage, *messages) == ["message-1"]
     assert len(stage.instances()) == 1
     assert stage.parameters() == []
+    # Those who launch are told.
+    forget(stage, "queued")
+    assert launched(stage, job_message(2)) == ([], [])
+    assert len(stage.instances()) == 1
     of_second(stage).used = 0
     forget(stage, "register")
     assert registered(stage, *messages, receives=2) == []

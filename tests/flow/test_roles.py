@@ -133,6 +133,18 @@ def take_back(cloud):
     return "not terminated" not in complaints(cloud, "register")
 
 
+def meet_limit(cloud):
+    """GitHub's hour is used up, which `register` tells those who launch."""
+    limits = cloud.github.api.limits
+    limits.used = limits.per_hour
+    _, messages = launch(cloud, job_message())
+    registered(cloud, *messages)
+    limits.used = 0
+    name = f"{cloud.stack.prefix}/breakers/_limit.4711"
+    cloud.client("ssm").delete_parameters(Names=[name])
+    return "limit could not be stored" not in complaints(cloud, "register")
+
+
 def come_again(handler, queue):
     """A message that fails is to come again soon."""
 
@@ -283,6 +295,7 @@ NEEDS = [
     ("register", "ssm:GetParameter", run_queued),
     ("register", "ssm:GetParameters", run_queued),
     ("register", "ssm:PutParameter", run_queued),
+    ("register", "ssm:PutParameter", meet_limit),
     ("register", "ssm:AddTagsToResource", run_queued),
     ("register", "sqs:SendMessage", run_queued),
     ("register", "ec2:DescribeInstances", register_again),
