@@ -44,6 +44,9 @@ static int read_record(const cJSON *item, struct record *record, struct err *err
         record->dead_source = json_string(item, "messageAttributes.source.stringValue");
         if (!record->dead_source)
                 record->dead_source = json_string(item, "attributes.DeadLetterQueueSourceArn");
+        record->group = json_string(item, "messageAttributes.group.stringValue");
+        if (!record->group)
+                record->group = json_string(item, "attributes.MessageGroupId");
         record->cause = json_string(item, "messageAttributes.cause.stringValue");
         record->first_receive_ms = first ? strtoll(first, NULL, 10) : 0;
         record->receive_count = count ? strtoll(count, NULL, 10) : 1;
@@ -159,6 +162,7 @@ static int send_dead_letter(struct scaler *scaler, const struct record *record, 
         struct sqs_message message = {
                 .body = record->body,
                 .source = record->source,
+                .kept_group = record->group,
                 .cause = record->err.text,
         };
 

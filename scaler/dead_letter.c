@@ -95,6 +95,7 @@ static int keep_letter(struct scaler *scaler, const struct record *record, struc
         struct sqs_message message = {
                 .body = record->body,
                 .source = record->dead_source,
+                .kept_group = record->group,
                 .cause = record->cause ? record->cause : CAUSE_UNKNOWN,
         };
 

@@ -25,6 +25,7 @@ struct record {
         const char *body;
         const char *receipt;      /* NULL in events made by hand */
         const char *source;       /* the queue's ARN; NULL in events made by hand */
+        const char *group;        /* its message group, of a dead letter where it failed; or NULL */
         const char *dead_source;  /* ARN of the queue where a dead letter failed, or NULL */
         const char *cause;        /* attribute `cause` of a dead letter, or NULL */
         int64_t receive_count;    /* 1: the first time */

@@ -23,8 +23,11 @@ struct sqs_message {
         const char *group;      /* at most SQS_GROUP_MAX characters; NULL only in standard queues,
                                    which take care that no group delays the others */
         const char *deduplication_id; /* FIFO queues only, else NULL; at most 128 characters */
-        const char *source;           /* attributes of dead letters, or NULL; cut at 1,000 */
-        const char *cause;            /* bytes, with a ? for characters that SQS refuses */
+        /* Attributes of dead letters, or NULL; cut at 1,000 bytes, with a ? for characters that SQS
+         * refuses: */
+        const char *source;     /* the queue's ARN, */
+        const char *kept_group; /* the message group that it had there, */
+        const char *cause;      /* and why it failed */
 };
 
 struct http_call *sqs_send_message(struct aws *aws, const struct sqs_message *message);
@@ -46,6 +49,7 @@ struct sqs_received {
         char *receipt;
         char *body;
         char *source;    /* attribute `source`, or NULL */
+        char *group;     /* attribute `group`, or NULL */
         char *cause;     /* attribute `cause`, or NULL */
         int64_t sent_ms; /* when it was sent to the queue; 0: unknown */
 };

@@ -77,6 +77,7 @@ static void add_message(cJSON *body, const struct sqs_message *message)
                 json_add_integer(body, "DelaySeconds",
                         delay < SQS_DELAY_MAX_SECONDS ? delay : SQS_DELAY_MAX_SECONDS);
         add_attribute(attributes, "source", message->source);
+        add_attribute(attributes, "group", message->kept_group);
         add_attribute(attributes, "cause", message->cause);
         if (attributes->child)
                 cJSON_AddItemToObject(body, "MessageAttributes", attributes);

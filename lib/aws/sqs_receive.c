@@ -47,6 +47,7 @@ void sqs_received_list_release(struct sqs_received_list *list)
                 free(message->receipt);
                 free(message->body);
                 free(message->source);
+                free(message->group);
                 free(message->cause);
         }
         free(list->items);
@@ -86,6 +87,7 @@ static int add_received(struct sqs_received_list *list, const cJSON *message, st
                 .receipt = mem_string(receipt),
                 .body = mem_string(body),
                 .source = mem_string(json_string(message, "MessageAttributes.source.StringValue")),
+                .group = mem_string(json_string(message, "MessageAttributes.group.StringValue")),
                 .cause = mem_string(json_string(message, "MessageAttributes.cause.StringValue")),
                 .sent_ms = read_sent(message),
         };

@@ -41,8 +41,9 @@ static int find_destination(struct retry *retry, const char *name, struct err *e
         return 0;
 }
 
-/* As the scaler itself groups messages: of a job in queued.fifo, which no two processes may hold,
- * and of an installation in paced.fifo and register.fifo, whose budgets one process keeps. */
+/* Of letters that were kept before they said their group. As the scaler itself groups messages: of
+ * a job in queued.fifo, which no two processes may hold, and of an installation in paced.fifo and
+ * register.fifo, whose budgets one process keeps. */
 static int64_t group_of(const struct job *job)
 {
         return job->action == JOB_LAUNCHED || job->action == JOB_PACED ? job->installation
@@ -62,7 +63,7 @@ static int send_back(struct retry *retry, const struct sqs_received *letter, con
                 return r;
         snprintf(group, sizeof(group), "%" PRId64, group_of(job));
         if (fifo) {
-                message.group = job->id ? group : letter->id;
+                message.group = letter->group ? letter->group : job->id ? group : letter->id;
                 message.deduplication_id = letter->id;
         }
         message.queue_url = retry->destination_url;

@@ -178,8 +178,9 @@ def test_crashes_reach_people_by_sqs_itself(make_cloud):
     assert cloud.idle()
 
 
-def put_kept(cloud, body, source):
-    found = {"source": {"DataType": "String", "StringValue": source}} if source else {}
+def put_kept(cloud, body, source, **more):
+    given = more | ({"source": source} if source else {})
+    found = {name: {"DataType": "String", "StringValue": value} for name, value in given.items()}
     cloud.client("sqs").send_message(
         QueueUrl=cloud.queue("KeptLetters").url, MessageBody=body, MessageAttributes=found
     )
@@ -263,6 +264,24 @@ def test_a_launched_job_waits_with_those_of_its_installation(stage, retry):
     moved = [call.parameters for call in stage.calls.of("sqs", "SendMessage")]
     groups = [one["MessageGroupId"] for one in moved if "register.fifo" in one["QueueUrl"]]
     assert groups == ["4711"]
+
+
+def test_a_letter_goes_back_to_the_group_that_it_had(stage, retry):
+    """Jobs of an enterprise wait in one line, whatever installation they name."""
+    event = batch(stage, "RegisterQueue", {"action": "launched"})
+    event["Records"][0]["attributes"]["MessageGroupId"] = "enterprise"
+    stage.invoke("register", event)
+    (dead,) = sent(stage, "DeadLetters")
+    assert attributes(dead)["group"] == "enterprise"
+    job = job_message(6, action="launched", instance="i-0123456789abcdef0")
+    event = letter(stage, job, queue="RegisterQueue", group="enterprise")
+    assert dead_letter(stage, event) == []
+    (kept,) = sent(stage, "KeptLetters")
+    assert attributes(kept)["group"] == "enterprise"
+    assert retry("--job", "6")[0] == 0
+    moved = [call.parameters for call in stage.calls.of("sqs", "SendMessage")]
+    groups = [one["MessageGroupId"] for one in moved if "register.fifo" in one["QueueUrl"]]
+    assert groups == ["enterprise"]
 
 
 def test_a_letter_that_comes_twice_is_told_once_and_ends_the_list(stage, retry):

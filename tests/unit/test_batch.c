@@ -232,10 +232,11 @@ static void records_are_read(void **state)
         static const char event[] =
                 "{\"Records\":[{\"messageId\":\"a\",\"body\":\"x\",\"attributes\":{"
                 "\"ApproximateReceiveCount\":\"3\",\"DeadLetterQueueSourceArn\":\"arn:died\"},"
-                "\"messageAttributes\":{\"cause\":{\"stringValue\":\"why\"}}},"
+                "\"messageAttributes\":{\"cause\":{\"stringValue\":\"why\"},"
+                "\"group\":{\"stringValue\":\"enterprise\"}}},"
                 "{\"messageId\":\"b\",\"body\":\"\",\"messageAttributes\":{\"source\":{"
                 "\"stringValue\":\"arn:here\"}},\"attributes\":{\"DeadLetterQueueSourceArn\":"
-                "\"arn:redriven\"}}]}";
+                "\"arn:redriven\",\"MessageGroupId\":\"4711\"}}]}";
         struct batch batch = {0};
         struct err err;
 
@@ -248,6 +249,8 @@ static void records_are_read(void **state)
         /* The queue where a message first failed says more than the one that SQS moved it from. */
         assert_string_equal(batch.records[1].dead_source, "arn:here");
         assert_int_equal(batch.records[1].receive_count, 1);
+        assert_string_equal(batch.records[0].group, "enterprise");
+        assert_string_equal(batch.records[1].group, "4711");
         batch_release(&batch);
 }
 
