@@ -192,6 +192,8 @@ static void group_item(struct queued *queued, struct queued_job *item)
         item->launch = launch_for(queued, spec, &item->job);
         item->launch->jobs[item->launch->n_jobs++] = &item->job;
         item->launch->is_repeated = item->launch->is_repeated || item->recalled;
+        if (item->record->receive_count > 1)
+                item->launch->is_redelivered = true;
 }
 
 /* Parks the jobs of LAUNCH from FIRST on until its spec is tried again. There is room for another

@@ -51,6 +51,7 @@ struct launch {
         size_t offer;             /* index of the first one to try; moves on */
         struct pool_set left_out; /* of a fleet: pools not to ask for; grows */
         bool is_repeated;         /* a job was tried before: what a fleet returns may have ended */
+        bool is_redelivered;      /* by the same message: its client tokens may be known */
         /* Called for each instance, with the job that it is for. */
         void (*launched)(
                 struct launch *launch, const struct ec2_instance *instance, const struct job *job);
@@ -71,8 +72,9 @@ struct launch {
         bool unknown;  /* EC2 refused an offer with a code that we do not know */
         void (*go_on)(struct launch *launch); /* once the zones are known */
         unsigned asks;                        /* fleets asked for */
-        bool knows_zones;                     /* of the spec's subnets, as far as EC2 has them */
-        struct ec2_launched answered;         /* while the states of its instances are looked up */
+        int64_t afresh_ms; /* since then, fleets have client tokens that no try before had */
+        bool knows_zones;  /* of the spec's subnets, as far as EC2 has them */
+        struct ec2_launched answered; /* while the states of its instances are looked up */
 };
 
 /* For people: "no capacity", "quota reached", … */

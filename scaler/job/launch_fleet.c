@@ -48,10 +48,10 @@ static void make_token(
 {
         _cleanup_free_ char *left_out = pool_set_print(&launch->left_out);
         _cleanup_free_ char *sends = sends_of(launch);
-        _cleanup_free_ char *text =
-                mem_format("%s fleet %s %s %d %s %u %s%s", launch->config->prefix,
-                        launch->instance_type, launch->spec->allocation, launch_on_spot(launch),
-                        left_out ? left_out : "", launch->salt, names, sends ? sends : "");
+        _cleanup_free_ char *text = mem_format("%s fleet %s %s %d %s %u %lld %s%s",
+                launch->config->prefix, launch->instance_type, launch->spec->allocation,
+                launch_on_spot(launch), left_out ? left_out : "", launch->salt,
+                (long long)launch->afresh_ms, names, sends ? sends : "");
 
         digest_sha256_hex(text, strlen(text), token);
         token[64] = '\0';
@@ -92,6 +92,14 @@ static struct http_call *create_fleet(
 
 /* -- the answer -- */
 
+/* What launched nothing when the message was there before, EC2 answers once more, although by now
+ * there may be capacity, or a permission. What had been launched would have been found: whoever
+ * comes again looks for it first. */
+static bool may_be_old(const struct launch *launch, const struct ec2_launched *answer)
+{
+        return launch->is_redelivered && launch->afresh_ms == 0 && answer->instances.count == 0;
+}
+
 static void after_answer(struct launch *launch, const struct ec2_launched *answer)
 {
         size_t taken = launch_take(launch, &answer->instances, NULL);
@@ -100,6 +108,10 @@ static void after_answer(struct launch *launch, const struct ec2_launched *answe
                 launch_log_errors(launch, answer);
         if (launch->outcome != LAUNCH_UNDER_WAY)
                 return;
+        if (may_be_old(launch, answer)) {
+                launch->afresh_ms = clock_wall_ms(launch->scaler->clock);
+                return;
+        }
         if (taken > 0 || answer->instances.count == 0) {
                 launch_after_errors(launch, answer);
                 return;

@@ -162,6 +162,17 @@ def test_other_parameters_for_a_token_find_its_machines(cloud):
     assert handed_over(cloud) == [1, 2]
 
 
+def test_what_launched_nothing_is_asked_for_anew(cloud):
+    """EC2 repeats its first answer to a token; a permission is there now, and is used."""
+    refused = Error("UnauthorizedOperation", 403)
+    cloud.faults.add(*POOL, fault=refused)
+    assert queued(cloud, *jobs(2)) == ["message-1", "message-2"]
+    cloud.faults.clear()
+    assert queued(cloud, *jobs(2), receives=2) == []
+    assert handed_over(cloud) == [1, 2]
+    assert len(cloud.instances()) == 2
+
+
 def test_throttled_jobs_wait_and_ask_for_the_same(cloud):
     cloud.faults.add(*POOL, match={"SubnetId": cloud.stack.subnets[0]}, fault=Capacity(), times=1)
     cloud.faults.add(*POOL, fault=Capacity(), times=8)

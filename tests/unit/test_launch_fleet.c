@@ -405,6 +405,33 @@ static void a_repeated_fleet_is_looked_at(void **state)
         }
 }
 
+/* EC2 answers a token once more as it did the first time; what refused then may be mended. */
+static void an_answer_of_old_that_launched_nothing_is_not_believed(void **state)
+{
+        struct stage *stage = *state;
+        char tokens[3][65];
+        _cleanup_free_ char *first = NULL;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        for (int i = 0; i < 3; i++) {
+                const struct stage_message message = {"m1", queued_job(1, "linux"), i + 1, NULL};
+
+                if (i > 0) {
+                        expect_found(stage, "tag%3Ascale-agent%3Alaunches", "");
+                        expect_queued(stage, "1");
+                        expect_fleet(stage, first, 1, 0, ERROR("UnauthorizedOperation", "", ""));
+                }
+                expect_fleet(stage, "CreateFleet", 1, 0, ERROR("UnauthorizedOperation", "", ""));
+                assert_string_equal(queued_alone(stage, &message, 1), STAGE_FAILED("m1"));
+                the_last_token(stage, tokens[i]);
+                for (int j = 0; j < i; j++)
+                        assert_string_not_equal(tokens[i], tokens[j]);
+                if (i == 0)
+                        first = mem_format("ClientToken=%s&", tokens[0]);
+                script_sleep(stage->script, 6 * 60 * MSEC_PER_SEC);
+        }
+}
+
 /* A crash after the call: each job of the batch finds the machine that is its own. */
 static void each_job_recalls_its_own_machine_of_a_fleet(void **state)
 {
@@ -576,6 +603,7 @@ int main(void)
                 TEST(what_one_pool_cannot_do_another_may),
                 TEST(errors_that_are_of_no_pool_end_the_launch),
                 TEST(a_repeated_fleet_is_looked_at),
+                TEST(an_answer_of_old_that_launched_nothing_is_not_believed),
                 TEST(each_job_recalls_its_own_machine_of_a_fleet),
                 TEST(a_launched_jobs_machine_is_the_one_that_its_message_names),
                 TEST(what_was_left_out_ends_with_its_launch),
