@@ -83,12 +83,13 @@ static void search_start(struct search *search, struct scaler *scaler, struct aw
 }
 
 /* A launched job's message names its machine. Of a fleet, that says more than the order of ids: EC2
- * takes the tags of those that have ended, and then the others are counted differently. */
+ * takes the tags of those that have ended, and then the others are counted differently. What was
+ * launched since then is of another fleet: that machine had ended, and the message came again. */
 static bool is_of(const struct ec2_instance *instance, const struct job *job, const char *name)
 {
         const char *names = ec2_instance_tag(instance, LAUNCH_NAMES_TAG);
 
-        if (job->instance && names && names[0] != '/')
+        if (job->instance && names && names[0] != '/' && instance->launched_ms <= job->launched_ms)
                 return strcmp(job->instance, instance->id) == 0;
         return launch_name_owns(name, instance);
 }

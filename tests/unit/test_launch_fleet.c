@@ -477,6 +477,39 @@ static void a_launched_jobs_machine_is_the_one_that_its_message_names(void **sta
         assert_string_equal(register_sent(stage, 2), STAGE_NONE_FAILED);
 }
 
+/* The machine that a message names has ended, and EC2 shows it no longer. Then what was launched
+ * with it is another job's, and what was launched since is its own: the message came again. */
+static void after_the_machine_that_a_message_names_comes_the_one_launched_since(void **state)
+{
+        static const char *const times[] = {"2026-01-02T03:04:05.000Z", "2026-01-02T03:03:59.000Z"};
+        struct stage *stage = *state;
+        const struct stage_message message = {"a",
+                queued_job_with(1, "linux",
+                        ",\"stale\":1,\"instance\":\"i-0000000f\",\"launched_ms\":1767323040000"),
+                0, NULL};
+
+        for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+                _cleanup_free_ char *found = mem_format(
+                        "<item><ownerId>123456789012</ownerId><instancesSet><item><instanceId>"
+                        "i-00000001</instanceId><launchTime>%s</launchTime><instanceState><name>"
+                        "running</name></instanceState><tagSet><item><key>scale-agent:launches"
+                        "</key><value>" MARK "/1-1-0/</value></item><item><key>scale-agent:prefix"
+                        "</key><value>/p</value></item></tagSet></item></instancesSet></item>",
+                        times[i]);
+                _cleanup_free_ char *sent = NULL;
+
+                expect_found(stage, "tag%3Ascale-agent%3Alaunches", found);
+                expect_queued(stage, "1");
+                if (i == 1) {
+                        expect_fleet(stage, "CreateFleet", 2, 2, "");
+                        expect_found(stage, "instance-id", "");
+                }
+                assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+                sent = script_take_served(stage->script, "sqs.test/register.fifo");
+                assert_contains(sent, i == 0 ? "i-00000001" : "i-00000002");
+        }
+}
+
 /* What was empty then says nothing about the next launch. */
 static void what_was_left_out_ends_with_its_launch(void **state)
 {
@@ -606,6 +639,7 @@ int main(void)
                 TEST(an_answer_of_old_that_launched_nothing_is_not_believed),
                 TEST(each_job_recalls_its_own_machine_of_a_fleet),
                 TEST(a_launched_jobs_machine_is_the_one_that_its_message_names),
+                TEST(after_the_machine_that_a_message_names_comes_the_one_launched_since),
                 TEST(what_was_left_out_ends_with_its_launch),
                 TEST(other_parameters_for_a_token_find_its_machines),
                 TEST(zones_are_asked_for_once),
