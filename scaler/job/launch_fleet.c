@@ -100,6 +100,15 @@ static bool may_be_old(const struct launch *launch, const struct ec2_launched *a
         return launch->is_redelivered && launch->afresh_ms == 0 && answer->instances.count == 0;
 }
 
+/* Whether one of INSTANCES has. */
+static bool has_ended(const struct ec2_instances *instances)
+{
+        for (size_t i = 0; i < instances->count; i++)
+                if (!ec2_instance_lives(&instances->items[i]))
+                        return true;
+        return false;
+}
+
 static void after_answer(struct launch *launch, const struct ec2_launched *answer)
 {
         size_t taken = launch_take(launch, &answer->instances, NULL);
@@ -112,6 +121,8 @@ static void after_answer(struct launch *launch, const struct ec2_launched *answe
                 launch->afresh_ms = clock_wall_ms(launch->scaler->clock);
                 return;
         }
+        if (taken > 0 && has_ended(&answer->instances))
+                return; /* the jobs that are left have a fleet of their own, and so its token */
         if (taken > 0 || answer->instances.count == 0) {
                 launch_after_errors(launch, answer);
                 return;
