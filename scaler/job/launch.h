@@ -70,6 +70,7 @@ struct launch {
         unsigned salt; /* makes a fresh client token for the same jobs and offer */
         bool looking;  /* for the instances of its client token */
         bool unknown;  /* EC2 refused an offer with a code that we do not know */
+        bool at_quota; /* of a fleet: this market's limit leaves no room for larger types */
         void (*go_on)(struct launch *launch); /* once the zones are known */
         unsigned asks;                        /* fleets asked for */
         int64_t afresh_ms; /* since then, fleets have client tokens that no try before had */

@@ -15,9 +15,12 @@ bool launch_on_spot(const struct launch *launch)
 
 void launch_leave_market(struct launch *launch, enum launch_outcome outcome)
 {
+        if (launch->at_quota && outcome == LAUNCH_NO_CAPACITY)
+                outcome = LAUNCH_QUOTA;
         if (launch_on_spot(launch) && launch->spec->on_demand_fallback) {
                 launch->offer = offers_on_demand(&launch->offers);
                 launch->left_out = (struct pool_set){0};
+                launch->at_quota = false;
                 return;
         }
         if (outcome == LAUNCH_NO_CAPACITY && launch->unknown)
@@ -65,14 +68,20 @@ static void judge_error(
                 is_new = leave_out(launch, error->instance_type, NULL, false);
                 break;
         case EC2_ERROR_NO_SUBNET:
-                launch_tell_no_subnet(launch, error->subnet);
                 is_new = leave_out(launch, NULL, error->subnet, false);
+                if (is_new)
+                        launch_tell_no_subnet(launch, error->subnet);
                 break;
         case EC2_ERROR_SUBNET:
                 is_new = leave_out(launch, NULL, error->subnet, false);
                 break;
-        case EC2_ERROR_QUOTA:
-                judgement->quota = true;
+        case EC2_ERROR_QUOTA: /* of processors: a smaller type may fit */
+                launch->at_quota = true;
+                if (error->instance_type[0])
+                        is_new = pools_leave_out_from_size(
+                                &launch->offers, error->instance_type, &launch->left_out);
+                else
+                        judgement->quota = true;
                 break;
         case EC2_ERROR_THROTTLED:
                 judgement->throttled = true;

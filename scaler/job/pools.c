@@ -119,6 +119,30 @@ size_t pools_list(const struct offers *offers, const struct ec2_subnets *zones,
         return n;
 }
 
+/* Families have the same sizes, and as many processors in each. */
+static const char *size_of(const struct ladder_rung *rung)
+{
+        const char *dot = strchr(rung->type, '.');
+
+        return dot ? dot : "";
+}
+
+bool pools_leave_out_from_size(
+        const struct offers *offers, const char *instance_type, struct pool_set *left_out)
+{
+        bool is_new = false;
+        size_t first = 0;
+
+        while (first < offers->n_rungs && strcmp(offers->rungs[first].type, instance_type) != 0)
+                first++;
+        while (first > 0 && first < offers->n_rungs &&
+                strcmp(size_of(&offers->rungs[first - 1]), size_of(&offers->rungs[first])) == 0)
+                first--;
+        for (size_t i = first * offers->spec->n_subnets; i < offers_on_demand(offers); i++)
+                is_new = pool_set_add(left_out, i) || is_new;
+        return is_new;
+}
+
 static bool is_in(const struct ec2_subnets *zones, const char *one, const char *other)
 {
         const char *zone = zone_of(zones, one);

@@ -42,3 +42,8 @@ size_t pools_list(const struct offers *offers, const struct ec2_subnets *zones,
  * whether that is new. Pure. */
 bool pools_leave_out(const struct offers *offers, const struct ec2_subnets *zones,
         const char *instance_type, const char *subnet, bool in_zone, struct pool_set *left_out);
+
+/* Leaves out all types that are as large as INSTANCE_TYPE or larger, in all subnets. Returns
+ * whether that is new. Pure. */
+bool pools_leave_out_from_size(
+        const struct offers *offers, const char *instance_type, struct pool_set *left_out);

@@ -321,6 +321,33 @@ static void what_one_pool_cannot_do_another_may(void **state)
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
 }
 
+/* A limit is one of processors. People hear of the limit, whatever the smaller types lack. */
+static void at_a_limit_smaller_types_are_asked_for(void **state)
+{
+        static const char *const answers[] = {"", NO_CAPACITY("m7i.large", "b")};
+        struct stage *stage = *state;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+                expect_fleet(stage, POOL("5", "m7i.xlarge", "a") "2", 1, 0,
+                        NO_CAPACITY("m7i.large", "a") ERROR(
+                                "MaxSpotInstanceCountExceeded", "m7a.xlarge", "subnet-0000000b"));
+                expect_fleet(stage,
+                        POOL("2", "m7a.large", "a") "1" POOL("3", "m7a.large", "b") "1"
+                                                                                    "&Target",
+                        1, 0, answers[i]);
+                if (i == 1)
+                        expect_fleet(stage,
+                                POOL("1", "m7a.large", "a") "1" POOL(
+                                        "2", "m7a.large", "b") "1"
+                                                               "&Target",
+                                1, 0, "");
+                stage_expect_sent(stage, "sqs.test/parked");
+                assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+                assert_logged(stage, "\"reason\":\"quota reached\"");
+        }
+}
+
 static void errors_that_are_of_no_pool_end_the_launch(void **state)
 {
         static const struct {
@@ -430,6 +457,71 @@ static void an_answer_of_old_that_launched_nothing_is_not_believed(void **state)
                         first = mem_format("ClientToken=%s&", tokens[0]);
                 script_sleep(stage->script, 6 * 60 * MSEC_PER_SEC);
         }
+}
+
+#define LOOKED(id, state_)                                                         \
+        "<item><ownerId>123456789012</ownerId><instancesSet><item><instanceId>" id \
+        "</instanceId><instanceState><name>" state_                                \
+        "</name></instanceState></item></instancesSet></item>"
+
+/* Of each, the state counts. */
+static void of_a_repeated_fleet_those_that_live_are_taken(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {
+                {"a", queued_job_with(1, "linux", ",\"stale\":1"), 0, NULL},
+                {"b", queued_job_with(2, "linux", ",\"stale\":1"), 0, NULL}};
+        _cleanup_free_ char *sent = NULL;
+
+        expect_found(stage, "tag%3Ascale-agent%3Alaunches", "");
+        script_expect(stage->script, "GET",
+                STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?", NULL, 200,
+                "{\"total_count\":2,\"jobs\":[{\"id\":1,\"status\":\"queued\"},"
+                "{\"id\":2,\"status\":\"queued\"}]}");
+        expect_fleet(stage, "TotalTargetCapacity=2&", 1, 2, "");
+        expect_found(stage, "instance-id&Filter.1.Value.1=i-00000001&Filter.1.Value.2=i-00000002",
+                LOOKED("i-00000002", "terminated") LOOKED("i-00000001", "pending"));
+        expect_fleet(stage, "TotalTargetCapacity=1&", 3, 3, "");
+        expect_found(
+                stage, "instance-id&Filter.1.Value.1=i-00000003", LOOKED("i-00000003", "pending"));
+        assert_string_equal(queued_alone(stage, messages, 2), STAGE_NONE_FAILED);
+        assert_not_logged(stage, "could not be looked up");
+        sent = script_take_served(stage->script, "sqs.test/register.fifo");
+        assert_contains(sent, "i-00000001");
+        assert_contains(sent, "i-00000003");
+        assert_lacks(sent, "i-00000002");
+}
+
+/* It is a part of each machine's ARN. A function knows its own, other programs may not. */
+static void an_account_that_is_not_known_is_looked_up(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {"a", queued_job(1, "linux"), 0, NULL};
+        _cleanup_free_ char *sent = NULL;
+
+        stage->scaler.account[0] = '\0';
+        expect_fleet(stage, "CreateFleet", 1, 1, "");
+        expect_found(
+                stage, "instance-id&Filter.1.Value.1=i-00000001", LOOKED("i-00000001", "pending"));
+        assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+        sent = script_take_served(stage->script, "sqs.test/register.fifo");
+        assert_contains(sent, "123456789012");
+}
+
+static void machines_that_cannot_be_looked_up_are_taken(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {
+                "a", queued_job_with(1, "linux", ",\"stale\":1"), 0, NULL};
+
+        expect_found(stage, "tag%3Ascale-agent%3Alaunches", "");
+        expect_queued(stage, "1");
+        expect_fleet(stage, "CreateFleet", 1, 1, "");
+        expect_refusal(stage, "instance-id", 403, "UnauthorizedOperation");
+        stage_expect_sent(stage, "sqs.test/register.fifo");
+        assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+        assert_logged(stage, "could not be looked up");
+        assert_sent(stage, "i-00000001");
 }
 
 /* A crash after the call: each job of the batch finds the machine that is its own. */
@@ -604,6 +696,21 @@ static void a_subnet_that_is_gone_is_told_and_left_out(void **state)
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
 }
 
+/* EC2 says so of each type. */
+static void a_subnet_that_went_meanwhile_is_told_once(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {"a", queued_job(1, "linux"), 0, NULL};
+
+        expect_fleet(stage, "CreateFleet", 1, 0,
+                ERROR("InvalidSubnetID.NotFound", "m7i.large", "subnet-0000000a")
+                        ERROR("InvalidSubnetID.NotFound", "m7a.large", "subnet-0000000a"));
+        stage_expect_sent(stage, "there is no subnet subnet-0000000a");
+        expect_fleet(stage, POOL("1", "m7i.large", "b") "0" POOL("2", "m7a.large", "b"), 1, 1, "");
+        stage_expect_sent(stage, "sqs.test/register.fifo");
+        assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+}
+
 static void zones_that_may_not_be_asked_for_fail_the_launch(void **state)
 {
         struct stage *stage = *state;
@@ -634,9 +741,13 @@ int main(void)
                 TEST(without_capacity_the_next_try_asks_for_everything),
                 TEST(a_refusal_of_the_whole_fleet),
                 TEST(what_one_pool_cannot_do_another_may),
+                TEST(at_a_limit_smaller_types_are_asked_for),
                 TEST(errors_that_are_of_no_pool_end_the_launch),
                 TEST(a_repeated_fleet_is_looked_at),
                 TEST(an_answer_of_old_that_launched_nothing_is_not_believed),
+                TEST(of_a_repeated_fleet_those_that_live_are_taken),
+                TEST(an_account_that_is_not_known_is_looked_up),
+                TEST(machines_that_cannot_be_looked_up_are_taken),
                 TEST(each_job_recalls_its_own_machine_of_a_fleet),
                 TEST(a_launched_jobs_machine_is_the_one_that_its_message_names),
                 TEST(after_the_machine_that_a_message_names_comes_the_one_launched_since),
@@ -644,6 +755,7 @@ int main(void)
                 TEST(other_parameters_for_a_token_find_its_machines),
                 TEST(zones_are_asked_for_once),
                 TEST(a_subnet_that_is_gone_is_told_and_left_out),
+                TEST(a_subnet_that_went_meanwhile_is_told_once),
                 TEST(zones_that_may_not_be_asked_for_fail_the_launch),
         };
 

@@ -96,6 +96,31 @@ static void a_type_or_everything_can_be_left_out(void **state)
         assert_false(pools_leave_out(&offers, &zones, NULL, NULL, true, &left_out));
 }
 
+static void types_of_a_size_and_larger_can_be_left_out(void **state)
+{
+        static const struct {
+                const char *type;
+                size_t n_left; /* rungs */
+        } rows[] = {
+                {"m7i-flex.large", 0}, {"m7i.large", 0}, {"m7i.xlarge", 3}, {"m7a.xlarge", 3},
+                {"m7a.2xlarge", 5}, {"c7i.large", SIZE_MAX}, /* none of them */
+        };
+        struct offers offers;
+
+        (void)state;
+        offers_init(&offers, &spec, "m7i-flex.large");
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                size_t n_left = rows[i].n_left < offers.n_rungs ? rows[i].n_left : offers.n_rungs;
+                struct pool_set left_out = {0};
+
+                assert_int_equal(pools_leave_out_from_size(&offers, rows[i].type, &left_out),
+                        n_left < offers.n_rungs);
+                for (size_t j = 0; j < offers_on_demand(&offers); j++)
+                        assert_int_equal(pool_set_has(&left_out, j), j >= n_left * spec.n_subnets);
+                assert_false(pools_leave_out_from_size(&offers, rows[i].type, &left_out));
+        }
+}
+
 static void what_is_left_out_survives_a_message(void **state)
 {
         static const char *const others[] = {NULL, "", "0", "001", "zz", "0g", "AB", "-1"};
@@ -148,6 +173,7 @@ int main(void)
                 cmocka_unit_test(a_zone_without_a_type_is_without_it_in_all_its_subnets),
                 cmocka_unit_test(the_next_subnet_of_a_zone_replaces_a_full_one),
                 cmocka_unit_test(a_type_or_everything_can_be_left_out),
+                cmocka_unit_test(types_of_a_size_and_larger_can_be_left_out),
                 cmocka_unit_test(what_is_left_out_survives_a_message),
                 cmocka_unit_test(a_text_that_is_too_long_is_cut),
         };
