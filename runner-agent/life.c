@@ -34,6 +34,10 @@
  * it comes after this time at the latest. */
 #define READY_LATEST_MS 1000
 
+/* The same for the network: on a machine of another kind, its driver may come with the rest of the
+ * boot. EC2's takes a second. */
+#define NETWORK_LATEST_MS 10000
+
 /* The rest of the boot waits for this, so that until then the processors are for the runner. */
 static void be_ready(struct life *life)
 {
@@ -193,6 +197,7 @@ static void on_received(void *userdata, int result, const struct err *err)
                 return;
         }
         add_log_context(agent);
+        agent_timer_stop(&life->ready_timer);
         life->stage = LIFE_RUN;
         run_start(&life->run, &run_events, life); /* first of all: the job waits for it */
         if (life->stage != LIFE_RUN)
@@ -236,6 +241,7 @@ void life_start(struct life *life)
         agent_time(agent, REPORT_TIME_AGENT);
         sd_notify(0, "STATUS=Asking the metadata service who this is");
         identify_start(&life->identify, on_identified, life);
+        agent_timer(agent, &life->ready_timer, NETWORK_LATEST_MS, on_ready_time, life);
         warm_up(); /* while the network, or the metadata service, is not there yet */
 }
 

@@ -378,6 +378,19 @@ static void a_runner_that_ends_without_a_job_fails(void **state)
         assert_non_null(stand_logged(at.stand, "failed"));
 }
 
+/* What it waits for may come with the rest of the boot. */
+static void the_boot_goes_on_while_there_is_no_network(void **state)
+{
+        (void)state;
+        script_expect_failure(at.stand->script, "PUT", TOKEN_URL, -ENETUNREACH);
+        life_start(&at.life);
+        go_on();
+        assert_not_notified("READY=1");
+        pass(at.life.ready_timer);
+        assert_notified("READY=1");
+        assert_int_equal(at.life.stage, LIFE_IDENTIFY);
+}
+
 static void a_runner_that_cannot_be_asked_for_fails_at_once(void **state)
 {
         (void)state;
@@ -641,6 +654,7 @@ int main(void)
                 TEST(a_job_runs_and_its_machine_ends),
                 TEST(the_boot_goes_on_without_the_runner),
                 TEST(the_boot_goes_on_while_there_is_no_hand_over),
+                TEST(the_boot_goes_on_while_there_is_no_network),
                 TEST(a_runner_that_updates_itself_listens_again),
                 TEST(a_second_listening_is_not_reported),
                 TEST(without_ec2_nothing_is_shut_down),
