@@ -95,7 +95,7 @@ FILES = {
     "scaler/job/line_look.c": ["line"],
     "scaler/job/match.c": ["queued", "webhook", "config_match"],
     "scaler/job/offer.c": ["launch", "ladder", "queued"],
-    "scaler/job/pace.c": ["register", "paced", "budget"],
+    "scaler/job/pace.c": ["pace", "register", "paced", "budget"],
     "scaler/job/paced.c": ["paced"],
     "scaler/job/park.c": ["park", "queued"],
     "scaler/job/pools.c": ["pools", "launch_fleet"],
