@@ -116,14 +116,18 @@ static int terminate_machine(
                 r = find_scope(scaler, aws, config, job, scope, err);
         if (r < 0 || !*scope)
                 return r;
+        /* Somebody may have replaced the key that GitHub refused. */
+        if (scaler->github_refused)
+                scaler_forget_github(scaler);
         r = scaler_github(scaler, &github, err);
         if (r == 0)
-                r = ensure_token(scaler, github, job->installation, err);
+                r = ensure_token_for_scope(scaler, github, scope, job->installation, err);
         if (r < 0)
                 return r;
         call = scaler_call(
                 scaler, github_delete_runner(github, job->installation, scope, job->runner_id));
         r = github_delete_runner_answer(call, err);
+        token_note_scope_result(scaler, github, scope, job->installation, r);
         if (r == GITHUB_RUNNER_BUSY) {
                 log_info(&scaler->log, "runner has taken another job, its machine stays",
                         LOG_TEXT("instance", job->runner_name));

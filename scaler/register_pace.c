@@ -45,13 +45,8 @@ static void register_item(struct registering *registering, struct registering_jo
                 .launched_ms = launched->job.launched_ms,
         };
         snprintf(item->registration.scope, sizeof(item->registration.scope), "%s", item->scope);
-        if (github_is_enterprise(item->scope)) {
-                registration_ready(&item->registration, NULL); /* with a token that is kept */
-                return;
-        }
-        token_requests_add(registrar->tokens, registrar->installation);
-        token_requests_await(registrar->tokens, registrar->installation, registration_ready,
-                &item->registration);
+        token_requests_for_scope(registrar->tokens, item->scope, registrar->installation,
+                registration_ready, &item->registration);
 }
 
 /* Why no registration begins: nobody was refused for that in this batch. */

@@ -41,6 +41,7 @@ struct github_budget {
 /* A limit of GitHub's that this process has stored: see job/github_limit.h. */
 struct stored_limit {
         int64_t registrar;
+        int64_t apps;
         int64_t until_ms; /* wall clock, as all here */
         int64_t near_until_ms;
         int64_t failed_ms; /* when it could not be stored; 0: it could */

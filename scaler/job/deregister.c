@@ -183,7 +183,8 @@ static void on_deleted(struct http_call *answered, void *userdata)
         struct err err;
         int r = github_delete_runner_answer(call, &err);
 
-        token_note_result(item->all->scaler, item->all->tokens.github, item->installation, r);
+        token_note_scope_result(
+                item->all->scaler, item->all->tokens.github, item->scope, item->installation, r);
         item->is_busy = r == GITHUB_RUNNER_BUSY;
         item->is_done = r >= 0 && !item->is_busy;
         if (r < 0)
@@ -211,7 +212,8 @@ static void on_found(struct http_call *answered, void *userdata)
         struct err err;
         int r = github_find_runner_answer(call, item->machine->instance->id, &runner, &err);
 
-        token_note_result(item->all->scaler, item->all->tokens.github, item->installation, r);
+        token_note_scope_result(
+                item->all->scaler, item->all->tokens.github, item->scope, item->installation, r);
         item->is_done = r > 0;
         if (r < 0)
                 deregistration_fail(item, r, &err);
@@ -252,6 +254,6 @@ void deregister(struct deregistration *item)
         snprintf(item->scope, sizeof(item->scope), "%s", scope);
         item->installation =
                 installation ? strtoll(installation, NULL, 10) : item->handover.job.installation;
-        token_requests_add(&item->all->tokens, item->installation);
-        token_requests_await(&item->all->tokens, item->installation, on_token, item);
+        token_requests_for_scope(
+                &item->all->tokens, item->scope, item->installation, on_token, item);
 }

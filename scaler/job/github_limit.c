@@ -29,9 +29,21 @@
 #define NAME_SIZE 32
 
 struct limit {
+        int64_t apps;     /* so many were configured, and all of them limited */
         int64_t until_ms; /* wall clock; 0: it is short */
         int64_t near_until_ms;
 };
+
+/* An enterprise has one token. */
+static int64_t apps_of(struct scaler *scaler, int64_t registrar)
+{
+        const struct config *config;
+        struct err err;
+
+        if (registrar == PACE_OF_ENTERPRISE || scaler_config(scaler, &config, &err) < 0)
+                return 1;
+        return 1 + (int64_t)config->n_additional_apps;
+}
 
 static void write_name(int64_t registrar, char name[static NAME_SIZE])
 {
@@ -48,6 +60,7 @@ static char *print(const struct limit *limit)
         _cleanup_json_ cJSON *json = cJSON_CreateObject();
 
         json_add_integer(json, "version", 1);
+        json_add_integer(json, "apps", limit->apps);
         if (limit->until_ms > 0)
                 json_add_integer(json, "until_ms", limit->until_ms);
         json_add_integer(json, "near_until_ms", limit->near_until_ms);
@@ -74,6 +87,8 @@ static bool is_known(const struct stored_limit *stored, const struct limit *limi
 {
         if (stored->failed_ms > 0 && now_ms - stored->failed_ms < RETRY_MS)
                 return true;
+        if (stored->apps != limit->apps)
+                return false;
         if (limit->until_ms > 0)
                 return stored->until_ms + ROUNDING_MS >= limit->until_ms;
         return stored->until_ms > now_ms || stored->near_until_ms >= now_ms + RENEWED_MS;
@@ -84,6 +99,7 @@ void github_limit_note(struct scaler *scaler, int64_t registrar, int64_t until_m
         int64_t now_ms = clock_wall_ms(scaler->clock);
         struct stored_limit *stored = find_stored(scaler, registrar);
         const struct limit limit = {
+                .apps = apps_of(scaler, registrar),
                 .until_ms = until_ms - now_ms >= LONG_MS ? until_ms : 0,
                 .near_until_ms = until_ms + NEAR_MS,
         };
@@ -104,6 +120,7 @@ void github_limit_note(struct scaler *scaler, int64_t registrar, int64_t until_m
                 return;
         }
         stored->failed_ms = 0;
+        stored->apps = limit.apps;
         stored->until_ms = limit.until_ms;
         stored->near_until_ms = limit.near_until_ms;
         log_info(&scaler->log, "GitHub's limit is met: launches follow it",
@@ -113,7 +130,7 @@ void github_limit_note(struct scaler *scaler, int64_t registrar, int64_t until_m
 /* -- reading -- */
 
 /* One that lasts longer than GitHub's do was stored by somebody else, or by a clock that is wrong.
- */
+ * An App that was added since then can register. */
 static struct limit read_limit(struct scaler *scaler, int64_t registrar)
 {
         int64_t now_ms = clock_wall_ms(scaler->clock);
@@ -129,7 +146,8 @@ static struct limit read_limit(struct scaler *scaler, int64_t registrar)
                 return (struct limit){0};
         limit.until_ms = json_integer(json, "until_ms", 0);
         limit.near_until_ms = json_integer(json, "near_until_ms", 0);
-        if (limit.until_ms > now_ms + SETBACK_MAX_MS)
+        limit.apps = json_integer(json, "apps", 1);
+        if (limit.until_ms > now_ms + SETBACK_MAX_MS || limit.apps < apps_of(scaler, registrar))
                 limit.until_ms = 0;
         if (limit.near_until_ms > now_ms + SETBACK_MAX_MS + NEAR_MS)
                 limit.near_until_ms = 0;

@@ -136,14 +136,22 @@ static int64_t are_under_way(const struct admission *admission)
         return ROOM - admission->room;
 }
 
+/* Whether the hour that answers about JOB tell of is the one that its registration uses up: not
+ * where several Apps share, nor of an enterprise's token. */
+static bool is_of_its_hour(const struct admission *admission, const struct job *job)
+{
+        return apps(admission->scaler) == 1 &&
+               pace_registrar(admission->config, job) == job->installation;
+}
+
 /* Milliseconds until GitHub's hour has room; 0: now. */
-static int64_t wait_for_hour(const struct admission *admission, int64_t installation)
+static int64_t wait_for_hour(const struct admission *admission, const struct job *job)
 {
         int64_t until_ms = 0;
         int64_t age_ms = 0;
-        int64_t left = pace_hour_room(admission->scaler, installation, &age_ms, &until_ms);
+        int64_t left = pace_hour_room(admission->scaler, job->installation, &age_ms, &until_ms);
 
-        if (left == INT64_MAX || apps(admission->scaler) > 1 || left > are_under_way(admission))
+        if (left == INT64_MAX || !is_of_its_hour(admission, job) || left > are_under_way(admission))
                 return 0;
         until_ms -= clock_wall_ms(admission->scaler->clock);
         return until_ms > MSEC_PER_SEC ? until_ms : MSEC_PER_SEC;
@@ -167,13 +175,12 @@ static int64_t wait_for_turn(struct admission *admission, size_t index)
         struct budget *budget = &scaler->launch_budget;
         int64_t now_ms = clock_monotonic_ms(scaler->clock);
         int64_t behind = (int64_t)(admission->n_items - index);
-        int64_t installation = admission->items[index].job.installation;
         int64_t pause = pause_until(admission, &admission->items[index].job);
         int64_t wait = 0;
 
         if (pause > 0)
                 return seconds_of(pause - clock_wall_ms(scaler->clock));
-        wait = wait_for_hour(admission, installation);
+        wait = wait_for_hour(admission, &admission->items[index].job);
         if (wait > 0)
                 return seconds_of(wait);
         if (admission->room <= 0)
@@ -254,7 +261,7 @@ static bool is_to_tell_of_hour(struct admission *admission, size_t index)
         int64_t age_ms = 0;
         int64_t left = pace_hour_room(scaler, job->installation, &age_ms, &until_ms);
 
-        if (apps(scaler) > 1 || admission->room <= 0 ||
+        if (!is_of_its_hour(admission, job) || admission->room <= 0 ||
                 !is_first_of_installation(admission, index) || pause_until(admission, job) > 0)
                 return false;
         if (left == INT64_MAX)

@@ -200,8 +200,8 @@ static int read_jitconfig(
 
         if (r == GITHUB_NAME_TAKEN)
                 return IS_TAKEN;
-        token_note_result(
-                registration->scaler, registration->github, registration->installation, r);
+        token_note_scope_result(registration->scaler, registration->github, registration->scope,
+                registration->installation, r);
         if (r < 0)
                 return r;
         registration->runner_id = jit.runner_id;

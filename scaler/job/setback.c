@@ -61,7 +61,7 @@ bool setback_pauses_launches(
         char key[32];
 
         if (setback)
-                return !setback->is_limit || !others_go_on;
+                return !setback->of_caller || !others_go_on;
         if (setback_pause_until(scaler, installation) == 0)
                 return false;
         return !others_go_on || !recent_has(&scaler->github_pauses, limit_key(installation, key),

@@ -36,8 +36,8 @@ struct setback setback_final(int r, const struct err *err);
  * runner: a limit was reached or GitHub failed a moment ago. 0: launch. */
 int64_t setback_pause_until(const struct scaler *scaler, int64_t installation);
 
-/* Whether that keeps launches back, or SETBACK, for which there is no token (may be NULL). Not what
- * is a limit, where additional Apps can register. */
+/* Whether that keeps launches back, or SETBACK, for which there is no token (may be NULL). Not a
+ * limit, nor another refusal of the App, where additional Apps can register. */
 bool setback_pauses_launches(
         const struct scaler *scaler, int64_t installation, const struct setback *setback);
 

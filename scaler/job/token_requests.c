@@ -164,6 +164,17 @@ void token_requests_await(
                 (struct token_waiter){installation, ready, userdata};
 }
 
+void token_requests_for_scope(struct token_requests *requests, const char *scope,
+        int64_t installation, token_ready ready, void *userdata)
+{
+        if (github_is_enterprise(scope)) {
+                ready(userdata, NULL);
+                return;
+        }
+        token_requests_add(requests, installation);
+        token_requests_await(requests, installation, ready, userdata);
+}
+
 static bool *refused_of(struct scaler *scaler, const struct github *github)
 {
         for (size_t i = 0; i < scaler->n_apps; i++)
@@ -178,6 +189,15 @@ void token_note_result(
         if (result == -EKEYREJECTED)
                 github_forget_token(github, installation);
         *refused_of(scaler, github) = result == -EKEYREJECTED;
+}
+
+void token_note_scope_result(struct scaler *scaler, struct github *github, const char *scope,
+        int64_t installation, int result)
+{
+        if (!github_is_enterprise(scope))
+                token_note_result(scaler, github, installation, result);
+        else if (result == -EKEYREJECTED)
+                *refused_of(scaler, github) = true;
 }
 
 int ensure_token(
@@ -198,5 +218,12 @@ int ensure_token(
                 if (r == 0 || call->tries == 1)
                         break;
         }
+        *refused_of(scaler, github) = r == -EKEYREJECTED;
         return r;
+}
+
+int ensure_token_for_scope(struct scaler *scaler, struct github *github, const char *scope,
+        int64_t installation, struct err *err)
+{
+        return github_is_enterprise(scope) ? 0 : ensure_token(scaler, github, installation, err);
 }

@@ -56,10 +56,25 @@ const struct setback *token_requests_setback(
 void token_requests_await(
         struct token_requests *requests, int64_t installation, token_ready ready, void *userdata);
 
+/* For calls about the runners of SCOPE: requests a token unless one is kept, and calls READY as
+ * above. Those of an enterprise need none: they are made with a token that is there. */
+void token_requests_for_scope(struct token_requests *requests, const char *scope,
+        int64_t installation, token_ready ready, void *userdata);
+
 /* To be called with the result of every call that used a token: a warm process must not keep one
  * that GitHub no longer accepts. */
 void token_note_result(
         struct scaler *scaler, struct github *github, int64_t installation, int result);
+
+/* The same for a call about the runners of SCOPE. That the token for enterprises was accepted says
+ * nothing of the App's key. */
+void token_note_scope_result(struct scaler *scaler, struct github *github, const char *scope,
+        int64_t installation, int result);
+
+/* For handlers that need a single token, for calls about the runners of SCOPE: requests one for
+ * INSTALLATION, and waits, unless one is kept or none is needed. 0 or negative. */
+int ensure_token_for_scope(struct scaler *scaler, struct github *github, const char *scope,
+        int64_t installation, struct err *err);
 
 /* For handlers that need a single token: requests one for INSTALLATION, and waits, unless one is
  * kept. 0 or negative. */

@@ -133,8 +133,8 @@ static void on_runner(struct http_call *answered, void *userdata)
         struct err err;
         int r = github_find_runner_answer(call, job->instance, &runner, &err);
 
-        token_note_result(
-                look->question.scaler, look->question.tokens->github, job->installation, r);
+        token_note_scope_result(look->question.scaler, look->question.tokens->github, look->scope,
+                job->installation, r);
         if (r == GITHUB_NOT_FOUND)
                 look->has_no_runner = look->is_deregistered = true;
         else if (r == 0)
@@ -164,15 +164,14 @@ static void ask_for_runners(struct looks *looks)
                 const struct job *job = &look->watched->job;
                 const struct config_spec *spec =
                         job->spec ? config_spec_by_name(looks->config, job->spec) : NULL;
-                char scope[GITHUB_SCOPE_SIZE];
                 struct http_call *call;
 
                 if (look->question.state != JOB_STATE_QUEUED || job->watches == 0 || !spec ||
                         !look_is_idle(look))
                         continue;
-                job_scope(job, spec, scope);
+                job_scope(job, spec, look->scope);
                 call = github_find_runner(
-                        looks->tokens.github, job->installation, scope, job->instance);
+                        looks->tokens.github, job->installation, look->scope, job->instance);
                 call->done = on_runner;
                 call->userdata = look;
                 scaler_start(looks->scaler, call);

@@ -27,6 +27,7 @@ struct look {
         struct question question;
         bool runs_elsewhere;                /* so GitHub is not asked */
         const struct ec2_instance *machine; /* as EC2 describes it; NULL: gone */
+        char scope[GITHUB_SCOPE_SIZE];      /* of its runner, where GitHub is asked for that */
         bool is_put_off;                    /* GitHub is asked when the burst is over */
         bool has_no_runner;                 /* that could take the job */
         bool is_deregistered;               /* GitHub knows no runner of its name */

@@ -80,7 +80,8 @@ static void on_deleted(struct http_call *answered, void *userdata)
         struct err err;
         int r = github_delete_runner_answer(call, &err);
 
-        token_note_result(sweep->scaler, suspect->tokens->github, suspect->installation, r);
+        token_note_scope_result(sweep->scaler, suspect->tokens->github, suspect->scope,
+                suspect->installation, r);
         if (r < 0)
                 sweep_fail(sweep, r, &err);
         suspect->is_deregistered = r == 0; /* or it is busy, and the machine does not hang */
@@ -140,7 +141,8 @@ static void on_found(struct http_call *answered, void *userdata)
         struct err err;
         int r = github_find_runner_answer(call, suspect->machine->id, &runner, &err);
 
-        token_note_result(sweep->scaler, suspect->tokens->github, suspect->installation, r);
+        token_note_scope_result(sweep->scaler, suspect->tokens->github, suspect->scope,
+                suspect->installation, r);
         if (r < 0)
                 sweep_fail(sweep, r, &err);
         if (r == GITHUB_NOT_FOUND)
@@ -220,8 +222,8 @@ static void mark_suspects(
                 };
                 if (!suspects[i].scope)
                         continue;
-                token_requests_add(&tokens, suspects[i].installation);
-                token_requests_await(&tokens, suspects[i].installation, on_token, &suspects[i]);
+                token_requests_for_scope(&tokens, suspects[i].scope, suspects[i].installation,
+                        on_token, &suspects[i]);
         }
         http_finish(scaler_http(sweep->scaler));
         for (size_t i = 0; i < n; i++)

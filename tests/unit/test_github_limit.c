@@ -36,7 +36,7 @@ static void one_that_lasts_is_stored_once(void **state)
 {
         struct stage *stage = *state;
 
-        expect_stored(stage, "{\\\"version\\\":1,\\\"until_ms\\\":1767325445000,"
+        expect_stored(stage, "{\\\"version\\\":1,\\\"apps\\\":1,\\\"until_ms\\\":1767325445000,"
                              "\\\"near_until_ms\\\":1767326345000}");
         note(stage, 40);
         for (int i = 0; i < 39; i++) {
@@ -48,7 +48,7 @@ static void one_that_lasts_is_stored_once(void **state)
         assert_int_equal(script_requests(stage->script), 1);
         /* The next hour's. */
         script_sleep(stage->script, 5 * MINUTE);
-        expect_stored(stage, "{\\\"version\\\":1,\\\"until_ms\\\":");
+        expect_stored(stage, "{\\\"version\\\":1,\\\"apps\\\":1,\\\"until_ms\\\":");
         note(stage, 56);
         assert_int_equal(script_requests(stage->script), 2);
 }
@@ -58,16 +58,17 @@ static void a_short_one_is_only_near(void **state)
 {
         struct stage *stage = *state;
 
-        expect_stored(stage, "{\\\"version\\\":1,\\\"near_until_ms\\\":1767324005000}");
+        expect_stored(
+                stage, "{\\\"version\\\":1,\\\"apps\\\":1,\\\"near_until_ms\\\":1767324005000}");
         for (int i = 0; i < 6; i++) {
                 note(stage, 1);
                 script_sleep(stage->script, MINUTE);
         }
         assert_int_equal(script_requests(stage->script), 1);
-        expect_stored(stage, "{\\\"version\\\":1,\\\"near_until_ms\\\":");
+        expect_stored(stage, "{\\\"version\\\":1,\\\"apps\\\":1,\\\"near_until_ms\\\":");
         note(stage, 1);
         /* One that lasts is told at once. */
-        expect_stored(stage, "{\\\"version\\\":1,\\\"until_ms\\\":");
+        expect_stored(stage, "{\\\"version\\\":1,\\\"apps\\\":1,\\\"until_ms\\\":");
         note(stage, 30);
 }
 
@@ -122,6 +123,26 @@ static void it_pauses_until_a_boot_before_its_end(void **state)
         assert_false(github_limit_is_near(&stage->scaler, 4711));
 }
 
+/* It registers at once, and is told of once it is limited as well. */
+static void an_app_that_is_added_ends_the_pause(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_stored(stage, "{\\\"version\\\":1,\\\"apps\\\":1,\\\"until_ms\\\":");
+        note(stage, 40);
+        serve(stage, "/p/breakers/_limit.4711", "{\"apps\":1,\"until_ms\":1767324245000}");
+        assert_true(github_limit_pause_until(&stage->scaler, 4711) > 0);
+        stage->scaler.config->n_additional_apps = 1;
+        assert_int_equal(github_limit_pause_until(&stage->scaler, 4711), 0);
+        expect_stored(stage, "{\\\"version\\\":1,\\\"apps\\\":2,\\\"until_ms\\\":");
+        note(stage, 40);
+        serve(stage, "/p/breakers/_limit.4711", "{\"apps\":2,\"until_ms\":1767324245000}");
+        assert_true(github_limit_pause_until(&stage->scaler, 4711) > 0);
+        serve(stage, "/p/breakers/_limit.enterprise", "{\"apps\":1,\"until_ms\":1767324245000}");
+        assert_true(github_limit_pause_until(&stage->scaler, PACE_OF_ENTERPRISE) > 0);
+        stage->scaler.config->n_additional_apps = 0;
+}
+
 static void the_token_of_enterprises_has_its_own(void **state)
 {
         struct stage *stage = *state;
@@ -156,6 +177,7 @@ int main(void)
                 TEST(a_short_one_is_only_near),
                 TEST(what_cannot_be_stored_is_tried_once_a_minute),
                 TEST(it_pauses_until_a_boot_before_its_end),
+                TEST(an_app_that_is_added_ends_the_pause),
                 TEST(the_token_of_enterprises_has_its_own),
                 TEST(what_is_no_limit_of_github_s_pauses_nobody),
         };

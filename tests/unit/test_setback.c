@@ -58,6 +58,7 @@ static void a_limit_pauses_no_launches_where_there_are_more_apps(void **state)
         struct stage *stage = *state;
         struct scaler *scaler = &stage->scaler;
         struct http_call *call = http_call_new("x", "POST", STAGE_GITHUB);
+        const struct setback suspended = {.result = -EACCES, .of_caller = true};
         const struct setback final = {.result = -EACCES};
         struct setback limit;
 
@@ -67,9 +68,11 @@ static void a_limit_pauses_no_launches_where_there_are_more_apps(void **state)
         assert_true(limit.is_limit);
         assert_true(setback_pauses_launches(scaler, 1, NULL));
         assert_true(setback_pauses_launches(scaler, 1, &limit));
+        assert_true(setback_pauses_launches(scaler, 1, &suspended));
         scaler->config->n_additional_apps = 1;
         assert_false(setback_pauses_launches(scaler, 1, NULL));
         assert_false(setback_pauses_launches(scaler, 1, &limit));
+        assert_false(setback_pauses_launches(scaler, 1, &suspended));
         assert_true(setback_pauses_launches(scaler, 1, &final));
         assert_true(setback_pause_until(scaler, 1) > 0); /* nobody is asked all the same */
         call->status = 503;
