@@ -23,11 +23,13 @@ from helpers import (
     queued,
     registered,
     sent,
+    waits_at_github,
 )
 
 from cloud.faults import Cut, Error, Throttle
 from cloud.github.stand_in import INSTALLATION, SECOND_INSTALLATION, GitHub
 from cloud.github.tokens import ENTERPRISE
+from cloud.hooks import ENDED
 from cloud.limits import until
 
 FIRST, SECOND = INSTALLATION, SECOND_INSTALLATION
@@ -200,6 +202,14 @@ def test_a_second_one_that_is_suspended_in_the_middle_is_passed_over(stage):
     assert registrars(stage) == [FIRST, SECOND, FIRST, FIRST]
 
 
+def test_a_job_of_a_first_one_that_was_suspended_meanwhile_runs(stage):
+    """GitHub tells nothing of new ones; those that it told of are not given up."""
+    suspend(stage, stage.github.doorman.apps[0])
+    assert queued(stage, job_message()) == []
+    assert registrars(stage) == [SECOND]
+    assert sent(stage, "DeadLetters") == []
+
+
 def test_a_role_without_the_keys_leaves_all_to_the_first(stage):
     denied = Error("AccessDeniedException", 400)
     stage.faults.add("ssm", "GetParameters", match={"Names": "*/github/apps/*"}, fault=denied)
@@ -292,6 +302,15 @@ def test_a_runner_of_an_enterprise_is_deregistered(make_stage):
     assert failures(stage.invoke("completed", batch(stage, "CompletedQueue", job))) == []
     assert runner.removed
     assert stage.instances() == []
+    # Nor when its machine ends: no token of the App is needed for any of that.
+    assert queued(stage, job_message(2)) == []
+    name = stage.instances()[0]["InstanceId"]
+    detail = {"instance-id": name, "state": "terminated"}
+    event = {"source": "aws.ec2", "detail-type": ENDED, "detail": detail}
+    waits_at_github(stage, job_message(2))
+    assert failures(stage.invoke("instance", batch(stage, "InstanceQueue", event))) == []
+    assert all(one.removed for one in stage.github.registry.everyone())
+    assert count(stage, TOKEN) == 0
 
 
 @pytest.mark.parametrize("kind", ["none", "of an App", "fine-grained"])

@@ -113,6 +113,42 @@ static void an_old_runner_is_deregistered_and_terminated(void **state)
                 STAGE_NONE_FAILED);
 }
 
+/* A token that was replaced in SSM takes effect in a warm process. */
+static void a_refused_token_is_read_again(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("GITHUB_TOKEN", "new-token", 1);
+        setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
+        expect_machine(stage, "running", "orgs/o");
+        script_expect(stage->script, "DELETE", RUNNER, NULL, 401, "{\"message\":\"bad\"}");
+        assert_string_equal(
+                stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
+                STAGE_FAILED("m1"));
+        expect_machine(stage, "running", "orgs/o");
+        script_expect(stage->script, "DELETE", RUNNER, NULL, 422, "");
+        assert_string_equal(
+                stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
+                STAGE_NONE_FAILED);
+        assert_string_equal(github_kept_token(stage->scaler.github, 0), "new-token");
+}
+
+/* No token of the App is asked for. */
+static void a_runner_of_an_enterprise_is_deregistered_with_its_token(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        github_set_enterprise_token(stage->scaler.github, "classic-token");
+        expect_machine(stage, "running", "enterprises/octo-corp");
+        script_expect(stage->script, "DELETE",
+                STAGE_GITHUB "/enterprises/octo-corp/actions/runners/23", NULL, 422, "");
+        assert_string_equal(
+                stage_one(stage, completed_handle, JOB("1", "organization", "i-00000001")),
+                STAGE_NONE_FAILED);
+        assert_contains(script_last_headers(stage->script), "Bearer classic-token");
+}
+
 static void a_machine_that_runs_another_job_stays(void **state)
 {
         struct stage *stage = *state;
@@ -238,6 +274,8 @@ int main(void)
                 TEST(a_run_time_has_a_beginning_and_an_end),
                 TEST(only_a_known_machine_of_ours_is_ended),
                 TEST(an_old_runner_is_deregistered_and_terminated),
+                TEST(a_refused_token_is_read_again),
+                TEST(a_runner_of_an_enterprise_is_deregistered_with_its_token),
                 TEST(a_machine_that_runs_another_job_stays),
                 TEST(a_machine_that_cannot_have_had_the_job_stays),
                 TEST(a_runner_is_deregistered_where_its_machine_says),

@@ -108,25 +108,25 @@ static void expect_limit(struct stage *stage, const char *seconds)
                 "{\"message\":\"too many\"}");
 }
 
-static char *launched_in(struct stage *stage, int id, const char *repository)
+static char *launched_of(struct stage *stage, int id, const char *repository, const char *spec)
 {
         return mem_format(
                 "{\"action\":\"launched\",\"id\":%d,\"run_id\":2,\"attempt\":1,\"repository\":"
-                "\"%s\",\"name\":\"build\",\"labels\":[\"linux\"],\"spec\":\"linux\","
+                "\"%s\",\"name\":\"build\",\"labels\":[\"linux\"],\"spec\":\"%s\","
                 "\"instance_type\":\"m7i.large\",\"machine_type\":\"m7i.large\",\"account\":"
                 "\"123456789012\",\"instance\":\"i-%08x\",\"launched_ms\":%lld,"
                 "\"installation\":4711}",
-                id, repository, (unsigned)id, (long long)clock_wall_ms(stage->scaler.clock));
+                id, repository, spec, (unsigned)id, (long long)clock_wall_ms(stage->scaler.clock));
 }
 
 static char *launched(struct stage *stage, int id)
 {
-        return launched_in(stage, id, "o/r");
+        return launched_of(stage, id, "o/r", "linux");
 }
 
 static const char *register_in(struct stage *stage, int id, const char *repository)
 {
-        _cleanup_free_ char *body = launched_in(stage, id, repository);
+        _cleanup_free_ char *body = launched_of(stage, id, repository, "linux");
 
         return stage_one(stage, register_handle, body);
 }
@@ -394,6 +394,81 @@ static void runners_of_an_enterprise_are_registered_with_its_token(void **state)
         assert_string_equal(register_one(stage, 2), STAGE_FAILED("m1"));
 }
 
+/* That the one of the enterprise was accepted says nothing of the App's. */
+static void a_key_that_was_refused_is_read_again_whatever_an_enterprise_s_does(void **state)
+{
+        struct stage *stage = *state;
+        struct stage_message messages[2];
+        char *bodies[2];
+
+        stage->scaler.config->n_additional_apps = 0;
+        stage->scaler.config->specs[1].enterprise = mem_string("octo-corp");
+        github_set_enterprise_token(stage->scaler.github, "classic-token");
+        bodies[0] = launched(stage, 1);
+        bodies[1] = launched_of(stage, 2, "o/r", "fallback");
+        for (int i = 0; i < 2; i++)
+                messages[i] = (struct stage_message){.id = i ? "b" : "a", .body = bodies[i]};
+        expect_no_token(stage, FIRST, 401, "");
+        script_expect(stage->script, "POST",
+                "/enterprises/octo-corp/actions/runners/generate-jitconfig", NULL, 201,
+                "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}");
+        expect_put(stage, 2, 200, "{\"Version\":1}");
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        (void)stage_batch(stage, register_handle, messages, 2);
+        assert_true(stage->scaler.github_refused);
+        for (int i = 0; i < 2; i++)
+                free(bodies[i]);
+}
+
+/* -- keys -- */
+
+/* Somebody replaces it in SSM, where a warm process finds it. */
+static void a_second_key_that_is_rotated_is_read_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 1, 100);
+        assert_registered(stage, 1);
+        expect_no_token(stage, SECOND, 401, "");
+        expect_registered(stage, 2, 99);
+        assert_registered(stage, 2);
+        /* It is passed over meanwhile; and was read: this one cannot sign. */
+        write_key("2", "swordfish");
+        expect_registered(stage, 3, 98);
+        assert_registered(stage, 3);
+        assert_logged(stage, "an additional App is left out\",\"app\":2");
+        assert_not_logged(stage, "swordfish");
+        write_key("2", getenv("GITHUB_PRIVATE_KEY"));
+        script_sleep(stage->script, 301 * MSEC_PER_SEC);
+        expect_installed(stage);
+        expect_token(stage, SECOND);
+        expect_registered(stage, 4, 4000);
+        assert_registered(stage, 4);
+        assert_true(pace_hour_left(&stage->scaler, SECOND) == 4000);
+}
+
+/* It was installed anew: what is kept is of the past. */
+static void an_installation_that_changed_is_looked_up_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 1, 100);
+        assert_registered(stage, 1);
+        expect_no_token(stage, SECOND, 404, "");
+        expect_registered(stage, 2, 99);
+        assert_registered(stage, 2);
+        expect_look_up(stage, 200, "{\"id\":4713,\"suspended_at\":null}");
+        expect_token(stage, 4713);
+        expect_registered(stage, 3, 4000);
+        assert_registered(stage, 3);
+        assert_true(pace_hour_left(&stage->scaler, 4713) == 4000);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -411,6 +486,9 @@ int main(void)
                 TEST(a_failure_of_github_is_nobody_s),
                 TEST(what_all_refuse_is_refused),
                 TEST(runners_of_an_enterprise_are_registered_with_its_token),
+                TEST(a_key_that_was_refused_is_read_again_whatever_an_enterprise_s_does),
+                TEST(a_second_key_that_is_rotated_is_read_again),
+                TEST(an_installation_that_changed_is_looked_up_again),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
