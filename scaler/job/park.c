@@ -40,7 +40,7 @@ static const struct {
                 "The jobs are retried automatically."},
         [PARK_NO_TIME] = {"out of time", 0, false, true, false, -1, NOTIFICATION_WARNING, ""},
         [PARK_UNSURE] = {"no answer", 300, false, false, false, 0, NOTIFICATION_WARNING,
-                "EC2 did not answer RunInstances. After five minutes we look for what it may have "
+                "EC2 did not answer the call. After five minutes we look for what it may have "
                 "launched, and retry."},
         [PARK_GITHUB] = {"GitHub refuses", 15, true, false, false, 0, NOTIFICATION_WARNING,
                 "GitHub fails, or its limit of calls is reached. Machines that were launched "

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/ladder.h"
 #include "queued_stage.h"
 
 #define FALLBACK 1 /* its number among the specs */
@@ -355,8 +356,13 @@ static void errors_that_are_of_no_pool_end_the_launch(void **state)
                 const char *answer;
         } rows[] = {
                 {ERROR("UnauthorizedOperation", "", ""), STAGE_FAILED("m1")},
+                {ERROR("UnauthorizedOperation", "m7i.large", ""), STAGE_FAILED("m1")},
+                {ERROR("UnauthorizedOperation", "", "subnet-0000000a"), STAGE_FAILED("m1")},
                 {ERROR("RequestLimitExceeded", "", ""), STAGE_NONE_FAILED},
                 {ERROR("InternalError", "", ""), STAGE_NONE_FAILED},
+                {ERROR("SomethingNew", "m7i.large", "subnet-0000000a")
+                                ERROR("MaxSpotInstanceCountExceeded", "", ""),
+                        STAGE_NONE_FAILED},
                 {ERROR("VcpuLimitExceeded", "m7i.large", "subnet-0000000a"), STAGE_NONE_FAILED},
         };
         struct stage *stage = *state;
@@ -367,7 +373,27 @@ static void errors_that_are_of_no_pool_end_the_launch(void **state)
                 if (strcmp(rows[i].answer, STAGE_NONE_FAILED) == 0)
                         stage_expect_sent(stage, "sqs.test/parked");
                 assert_string_equal(queued_one(stage, queued_job(1, "linux")), rows[i].answer);
+                if (i == 0)
+                        assert_logged(stage, "CreateFleet: UnauthorizedOperation: because");
         }
+}
+
+/* Of a fleet that tries a pool at a time. The job goes on from there. */
+static void an_event_has_time_for_so_many_asks(void **state)
+{
+        struct stage *stage = *state;
+        struct ladder_rung rungs[LADDER_MAX];
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        assert_true(ladder_build("m7i.large", rungs, LADDER_MAX) > 16);
+        for (size_t i = 0; i < 16; i++) {
+                _cleanup_free_ char *errors = mem_format(NO_CAPACITY("%s", "a"), rungs[i].type);
+
+                expect_fleet(stage, "CreateFleet", 1, 0, errors);
+        }
+        stage_expect_sent(stage, "sqs.test/parked");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\"left_out\\\":\\\"55555555\\\"");
 }
 
 /* -- what was launched before -- */
@@ -490,6 +516,23 @@ static void of_a_repeated_fleet_those_that_live_are_taken(void **state)
         assert_contains(sent, "i-00000001");
         assert_contains(sent, "i-00000003");
         assert_lacks(sent, "i-00000002");
+}
+
+static void tokens_are_renewed_three_times(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {
+                "m1", queued_job_with(1, "linux", ",\"stale\":1"), 0, NULL};
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        expect_found(stage, "tag%3Ascale-agent%3Alaunches", "");
+        expect_queued(stage, "1");
+        for (int i = 0; i < 4; i++) {
+                expect_fleet(stage, "CreateFleet", 1, 1, "");
+                expect_found(stage, "instance-id", LOOKED("i-00000001", "terminated"));
+        }
+        assert_string_equal(queued_alone(stage, &message, 1), STAGE_FAILED("m1"));
+        assert_logged(stage, "EC2 returned instances that have ended");
 }
 
 /* It is a part of each machine's ARN. A function knows its own, other programs may not. */
@@ -743,7 +786,9 @@ int main(void)
                 TEST(what_one_pool_cannot_do_another_may),
                 TEST(at_a_limit_smaller_types_are_asked_for),
                 TEST(errors_that_are_of_no_pool_end_the_launch),
+                TEST(an_event_has_time_for_so_many_asks),
                 TEST(a_repeated_fleet_is_looked_at),
+                TEST(tokens_are_renewed_three_times),
                 TEST(an_answer_of_old_that_launched_nothing_is_not_believed),
                 TEST(of_a_repeated_fleet_those_that_live_are_taken),
                 TEST(an_account_that_is_not_known_is_looked_up),
