@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import json
+
+import botocore.session
 import pytest
+from botocore.serialize import EC2Serializer
 from crashes import killer
 from helpers import (
+    LABELS,
+    RUN,
     complaints,
     configure,
     handed_over,
@@ -71,6 +77,73 @@ def test_a_batch_is_one_fleet_over_the_ladder_and_the_subnets(cloud, run_scaler)
     assert len(cloud.instances()) == 7
     assert handed_over(cloud) == [1, 2, 3, 4, 5, 6, 7]
     assert cloud.github.violations == []
+
+
+def read(shape, given, path):
+    """Read the parameters below `path` as the shape of AWS's model that they stand for."""
+    if shape.type_name == "list":
+        names = [f"{path}.{number}" for number in range(1, len(given) + 1)]
+        used = [name for name in names if any(f"{one}.".startswith(f"{name}.") for one in given)]
+        return [read(shape.member, given, name) for name in used]
+    if shape.type_name != "structure":
+        return {"integer": int, "double": float}.get(shape.type_name, str)(given[path])
+    found = {}
+    for name, member in shape.members.items():
+        serial = member.serialization.get("name", name)
+        below = f"{path}.{serial[0].upper()}{serial[1:]}".lstrip(".")
+        if any(f"{one}.".startswith(f"{below}.") for one in given):
+            found[name] = read(member, given, below)
+    return found
+
+
+@pytest.mark.parametrize("strategy", [PRICE, PRIORITIES])
+def test_the_call_is_what_awss_own_client_sends(cloud, strategy):
+    """Nothing is sent that AWS's model of CreateFleet lacks, and each value under its name."""
+    configure(cloud, allocation=strategy, on_demand_fallback=True, tags={"team": "a b&c"})
+    cloud.faults.add(*POOL, match={"Market": "spot"}, fault=Capacity())
+    assert queued(cloud, *jobs(2)) == []
+    operation = botocore.session.get_session().get_service_model("ec2").operation_model(FLEET[1])
+    for call in fleets(cloud):
+        given = {name: str(value) for name, value in call.parameters.items()}
+        meant = read(operation.input_shape, given, "")
+        sent = EC2Serializer().serialize_to_request(meant, operation)["body"]
+        priorities = {name for name in given if name.endswith(".Priority")}
+        assert {name: str(value) for name, value in sent.items() if name not in priorities} == {
+            name: value for name, value in given.items() if name not in priorities
+        }
+        assert {float(given[name]) for name in priorities} == set(range(len(priorities) // 2))
+
+
+def test_each_kind_of_runner_has_a_fleet_of_its_own(cloud):
+    """One is on the ladder, and another has EC2 choose in its own way."""
+    other = json.loads(json.dumps(cloud.config))
+    spec = other["specs"][0]
+    labels = {"linux-x64": LABELS, "a": ["self-hosted", "a"], "b": ["self-hosted", "b"]}
+    other["specs"] += [
+        spec | {"name": "a", "labels": labels["a"], "allocation": "ladder"},
+        spec | {"name": "b", "labels": labels["b"], "allocation": PRIORITIES},
+    ]
+    configure(cloud, other)
+    messages = [
+        job_message(number, spec=kind, labels=labels[kind])
+        for number, kind in enumerate([*labels, *labels], 1)
+    ]
+    assert queued(cloud, *messages) == []
+    assert handed_over(cloud) == [1, 2, 3, 4, 5, 6]
+    found = [call.parameters["SpotOptions.AllocationStrategy"] for call in fleets(cloud)]
+    assert sorted(found) == [PRIORITIES, PRICE]
+    assert len({call.parameters["ClientToken"] for call in fleets(cloud)}) == 2
+    assert len(cloud.calls.of(*RUN)) == 1
+    assert len(cloud.instances()) == 6
+
+
+def test_no_more_are_asked_for_than_a_limit_has_room_for(cloud):
+    configure(cloud, allocation=PRICE, max_machines=3)
+    assert queued(cloud, *jobs(5)) == []
+    (call,) = fleets(cloud)
+    assert call.parameters["TargetCapacitySpecification.TotalTargetCapacity"] == "3"
+    assert handed_over(cloud) == [1, 2, 3]
+    assert len(sent(cloud, "LimitedQueue")) == 2
 
 
 def test_errors_of_pools_stand_beside_instances(cloud):
