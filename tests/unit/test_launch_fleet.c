@@ -677,6 +677,24 @@ static void what_was_left_out_ends_with_its_launch(void **state)
         }
 }
 
+/* As RunInstances says it of a token. */
+static void a_token_whose_machines_have_ended_is_replaced(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message message = {"a", queued_job(1, "linux"), 0, NULL};
+        char tokens[2][65];
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        for (int i = 0; i < 2; i++) {
+                if (i > 0)
+                        expect_refusal(stage, "CreateFleet", 400, "IdempotentInstanceTerminated");
+                expect_refusal(stage, "CreateFleet", 403, "UnauthorizedOperation");
+                assert_string_equal(queued_alone(stage, &message, 1), STAGE_FAILED("a"));
+                the_last_token(stage, tokens[i]);
+        }
+        assert_string_not_equal(tokens[0], tokens[1]);
+}
+
 static void other_parameters_for_a_token_find_its_machines(void **state)
 {
         static const char *const states[] = {"running", "terminated", NULL};
@@ -758,9 +776,9 @@ static void zones_that_may_not_be_asked_for_fail_the_launch(void **state)
 {
         struct stage *stage = *state;
 
-        unsetenv("NOTIFY_QUEUE_URL");
         ec2_subnets_release(&stage->scaler.zones);
         expect_refusal(stage, "DescribeSubnets", 403, "UnauthorizedOperation");
+        stage_expect_sent(stage, "UnauthorizedOperation");
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_FAILED("m1"));
         for (int i = 0; i < 3; i++)
                 expect_refusal(stage, "DescribeSubnets", 503, "RequestLimitExceeded");
@@ -797,6 +815,7 @@ int main(void)
                 TEST(a_launched_jobs_machine_is_the_one_that_its_message_names),
                 TEST(after_the_machine_that_a_message_names_comes_the_one_launched_since),
                 TEST(what_was_left_out_ends_with_its_launch),
+                TEST(a_token_whose_machines_have_ended_is_replaced),
                 TEST(other_parameters_for_a_token_find_its_machines),
                 TEST(zones_are_asked_for_once),
                 TEST(a_subnet_that_is_gone_is_told_and_left_out),

@@ -81,6 +81,32 @@ static void the_next_subnet_of_a_zone_replaces_a_full_one(void **state)
         assert_pools(&offers, &left_out, "24xlarge b 0, 48xlarge b 1, ");
 }
 
+static void a_full_subnet_is_replaced_wherever_it_stands(void **state)
+{
+        static char *const others[] = {(char *)"subnet-b", (char *)"subnet-a", (char *)"subnet-a2"};
+        static const struct config_spec other = {.subnets = (char **)others, .n_subnets = 3};
+        struct pool_set left_out = {0};
+        struct offers offers;
+
+        (void)state;
+        offers_init(&offers, &other, "c8g.48xlarge");
+        assert_true(pools_leave_out(&offers, &zones, NULL, "subnet-a", false, &left_out));
+        assert_pools(&offers, &left_out, "48xlarge b 0, 48xlarge a2 0, ");
+}
+
+static void a_subnet_that_is_not_known_shares_no_zone(void **state)
+{
+        struct pool_set left_out = {0};
+        struct offers offers;
+
+        (void)state;
+        init(&offers);
+        assert_false(pools_leave_out(&offers, &zones, NULL, "subnet-new", true, &left_out));
+        assert_true(pools_leave_out(&offers, &zones, NULL, "subnet-gone", true, &left_out));
+        assert_pools(
+                &offers, &left_out, "24xlarge a 0, 24xlarge b 0, 48xlarge a 1, 48xlarge b 1, ");
+}
+
 static void a_type_or_everything_can_be_left_out(void **state)
 {
         struct pool_set left_out = {0};
@@ -172,6 +198,8 @@ int main(void)
                 cmocka_unit_test(each_type_is_once_in_each_zone),
                 cmocka_unit_test(a_zone_without_a_type_is_without_it_in_all_its_subnets),
                 cmocka_unit_test(the_next_subnet_of_a_zone_replaces_a_full_one),
+                cmocka_unit_test(a_full_subnet_is_replaced_wherever_it_stands),
+                cmocka_unit_test(a_subnet_that_is_not_known_shares_no_zone),
                 cmocka_unit_test(a_type_or_everything_can_be_left_out),
                 cmocka_unit_test(types_of_a_size_and_larger_can_be_left_out),
                 cmocka_unit_test(what_is_left_out_survives_a_message),
