@@ -79,10 +79,48 @@ def test_one_time_service_asks_ec2(image):
     assert "\npool" not in image.text("etc/chrony/chrony.conf")
 
 
+def generators(root):
+    """Name the generators that systemd does not start."""
+    found = (root / "etc/systemd/system-generators").iterdir()
+    return {path.name for path in found if str(path.readlink()) == "/dev/null"}
+
+
 def test_cloud_init_is_not_on_the_way(image):
     assert image.exists("etc/cloud/cloud-init.disabled")
-    generator = image / "etc/systemd/system-generators/cloud-init-generator"
-    assert str(generator.readlink()) == "/dev/null"
+    assert "cloud-init-generator" in generators(image)
+
+
+def test_programs_that_would_make_no_unit_are_not_started(image, stock):
+    off = generators(image)
+    assert {"systemd-gpt-auto-generator", "systemd-cryptsetup-generator"} <= off
+    there = {path.name for path in (stock / "usr/lib/systemd/system-generators").iterdir()}
+    assert there - off == {"systemd-fstab-generator", "systemd-sysv-generator"}
+
+
+def test_encrypted_disks_and_rc_local_of_the_image_keep_their_programs(changed):
+    files = {"etc/crypttab": "data /dev/nvme1n1 none\n", "etc/rc.local": "#!/bin/sh\n"}
+    for name, text in files.items():
+        (changed / name).write_text(text)
+        (changed / name).chmod(0o755)
+    kept = {"systemd-cryptsetup-generator", "systemd-rc-local-generator"}
+    for name in kept:
+        (changed / "etc/systemd/system-generators" / name).unlink()
+    assert changed.install("services").status == 0
+    assert not kept & generators(changed)
+    for name in files:
+        (changed / name).unlink()
+    assert changed.install("services").status == 0
+    assert kept <= generators(changed)
+
+
+def test_what_the_network_does_not_need_comes_beside_or_behind_it(image):
+    assert image.masked("systemd-sysusers.service"), (
+        "else udev waits until the root is mounted again"
+    )
+    guard = image.text("etc/systemd/system/runner-metadata-guard.service")
+    assert "\nAfter=local-fs.target systemd-networkd.service\n" in guard
+    drop_in = image.text("etc/systemd/system/systemd-binfmt.service.d/after-agent.conf")
+    assert "\nAfter=runner-agent.service\n" in drop_in
 
 
 def test_what_a_job_has_besides_comes_behind_the_agent_and_is_not_lost(image):
@@ -96,6 +134,12 @@ def test_what_a_job_has_besides_comes_behind_the_agent_and_is_not_lost(image):
 
 def test_a_hundred_profiles_are_not_on_the_way_to_the_job(image):
     drop_in = image.text("etc/systemd/system/apparmor.service.d/after-agent.conf")
+    assert "\nAfter=runner-agent.service\n" in drop_in
+
+
+def test_network_cards_come_before_other_devices(image):
+    assert image.enabled("network-cards.service")
+    drop_in = image.text("etc/systemd/system/systemd-udev-trigger.service.d/after-agent.conf")
     assert "\nAfter=runner-agent.service\n" in drop_in
 
 
@@ -252,7 +296,8 @@ def test_each_machine_gets_an_id_and_the_presets_are_not_applied(image):
 
 
 def test_units_are_such_as_systemd_takes(image):
-    units = ["runner-metadata-guard.service", "grow-root.service", "runner.service"]
+    units = ["runner-metadata-guard.service", "grow-root.service", "network-cards.service"]
+    units += ["runner.service"]
     said = image.run("systemd-analyze", "verify", "--man=no", *units)
     assert (said.status, said.output) == (0, "")
 

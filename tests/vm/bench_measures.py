@@ -21,6 +21,7 @@ NETWORK = "/etc/systemd/network/05-primary.network"
 AGENT_DROP_IN = f"{UNITS}/runner-agent.service.d/bench.conf"
 JOURNAL = "/etc/systemd/journald.conf.d/90-runner.conf"
 AMI_FILES = Path(__file__).resolve().parents[2] / "ami/files"
+COLDPLUG = "systemd-udev-trigger.service"
 LINK_TO_NULL = str(len("/dev/null"))
 NETPLAN = b"""network:
     version: 2
@@ -72,9 +73,28 @@ def _later(options: argparse.Namespace) -> Change:
     folders = [words[4] for words in _entries(options, UNITS) if words[4].endswith(".d")]
     found = []
     for folder in folders:
+        if folder == f"{COLDPLUG}.d":  # the measure "cards"
+            continue
         if "after-agent.conf" in [words[4] for words in _entries(options, f"{UNITS}/{folder}")]:
             found.append(f"{UNITS}/{folder}/after-agent.conf")
     return Change(remove=found)
+
+
+def _cards(_options: argparse.Namespace) -> Change:
+    wanted = f"{UNITS}/sysinit.target.wants/network-cards.service"
+    return Change(remove=[wanted, f"{UNITS}/{COLDPLUG}.d/after-agent.conf"])
+
+
+def _generators(options: argparse.Namespace) -> Change:
+    names = [words[4] for words in _entries(options, GENERATORS) if words[1] == "120777"]
+    kept = ("cloud-init-generator", "netplan")
+    return Change(remove=[f"{GENERATORS}/{name}" for name in names if name not in kept])
+
+
+def _guard(_options: argparse.Namespace) -> Change:
+    path = f"{UNITS}/runner-metadata-guard.service"
+    unit = (AMI_FILES / path.lstrip("/")).read_text()
+    return Change(files={path: (unit.replace(" systemd-networkd.service", "").encode(), 0o644)})
 
 
 def _cloud_init(_options: argparse.Namespace) -> Change:
@@ -123,6 +143,13 @@ def _journal(_options: argparse.Namespace) -> Change:
 # In the order of the tables in ami/README.md.
 MEASURES = {
     "cloud-init": Measure("cloud-init runs, without user data", _cloud_init),
+    "cards": Measure("all devices come at once, before the agent and beside the network", _cards),
+    "generators": Measure("all of systemd's generators are started", _generators),
+    "sysusers": Measure(
+        "udev waits for systemd-sysusers, and with it for the root to be mounted again",
+        lambda _: Change(remove=[f"{UNITS}/systemd-sysusers.service"]),
+    ),
+    "guard": Measure("the metadata guard is loaded before the network, not beside it", _guard),
     "first-boot": Measure(
         'the machine id is "uninitialized": a first boot, with presets',
         _file("/etc/machine-id", b"uninitialized\n"),
