@@ -25,12 +25,10 @@ void scaler_init(struct scaler *scaler)
 {
         const char *level = getenv("LOG_LEVEL");
 
-        *scaler = (struct scaler){
-                .clock = &clock_system,
-                .log_fd = STDERR_FILENO,
-                .webhook_secrets = BUF_INIT(4096),
-                .ticket_keys = BUF_INIT(4096),
-        };
+        scaler->clock = &clock_system;
+        scaler->log_fd = STDERR_FILENO;
+        scaler->webhook_secrets = (struct buf)BUF_INIT(4096);
+        scaler->ticket_keys = (struct buf)BUF_INIT(4096);
         log_json_sink_init(&scaler->sink, scaler->log_fd, scaler->clock);
         scaler->log = (struct log){.sink = &scaler->sink.sink, .level = LOG_LEVEL_INFO};
         if (level && log_level_parse(level, &scaler->log.level) < 0)

@@ -147,7 +147,7 @@ struct scaler {
         struct config *config_before; /* what was borrowed before it was read again */
 };
 
-/* Opens nothing. */
+/* Opens nothing. SCALER is all zeros. */
 void scaler_init(struct scaler *scaler);
 void scaler_release(struct scaler *scaler);
 

@@ -218,6 +218,7 @@ static void open_scaler(struct scaler *scaler)
 {
         struct err err;
 
+        *scaler = (struct scaler){0};
         scaler_init(scaler);
         scaler->clock = &network_clock;
         scaler->http = http_new(&network, scaler->clock);
