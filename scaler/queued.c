@@ -359,6 +359,7 @@ static void launch_items(struct queued *queued)
         check_items(queued);
         recall_items(queued);
         http_finish(scaler_http(queued->scaler));
+        keep_pace_of_recalled(queued);
         for (size_t i = 0; i < queued->n_items; i++)
                 launch_or_adopt(queued, &queued->items[i]);
         start_launches(queued);

@@ -49,6 +49,8 @@ struct queued {
         struct setback count_setback; /* why they could not be */
         bool line_counted;
         bool line_has_jobs;
+        bool room_counted;
+        int64_t room; /* for so many more launches, where that was counted */
 };
 
 /* Marks the message of ITEM as failed, with its job in front of the text. */
@@ -63,6 +65,8 @@ const struct setback *launch_setback(const struct queued *queued, const struct l
 /* Marks those of the batch that are not to be launched now, since their registration would come too
  * late: queued_pace.c. */
 void keep_pace(struct queued *queued);
+/* The same of those that were recalled and have no machine. */
+void keep_pace_of_recalled(struct queued *queued);
 
 /* Whether the limits of machines have room for ITEM; if not, it says why. And for those that got
  * room and no machine: queued_limits.c. */

@@ -23,6 +23,7 @@ from cloud.limits import until
 
 MakeEvent = Callable[[bool], Document]  # given whether the event comes again
 Prepare = Callable[[Cloud, int], MakeEvent]
+LINES = ("PacedQueue", "LimitedQueue")
 NONE_FAILED = {"batchItemFailures": []}
 # All actions but FleetPool: the pools of a fleet have faults of their own, and are no calls.
 CALLS = "[!F]*"
@@ -59,7 +60,16 @@ def promises(stage: Cloud) -> set[tuple[str, int, int]]:
     """Name the runs whose job some message in a queue will come back to."""
     return {
         (queue, message["Body"]["run_id"], message["Body"].get("launch", 0))
-        for queue in ("QueuedQueue", "RegisterQueue", "ParkedQueue", "WatchQueue")
+        for queue in ("QueuedQueue", "RegisterQueue", "ParkedQueue", "WatchQueue", *LINES)
+        for message in sent(stage, queue)
+    }
+
+
+def places(stage: Cloud) -> set[tuple[str, str]]:
+    """Name the messages that SQS keeps of those sent to lines: what it has seen, it drops."""
+    return {
+        (queue, message["MessageDeduplicationId"])
+        for queue in ("QueuedQueue", *LINES)
         for message in sent(stage, queue)
     }
 
@@ -78,6 +88,7 @@ def state(stage: Cloud) -> Document:
         "hand-overs": hand_overs(stage),
         "runners": sorted(runner.busy for runner in stage.github.registry.runners.values()),
         "promises": promises(stage),
+        "places": places(stage),
         "attempts": sorted((job.run_id, job.attempt, job.state) for job in stage.github.jobs.all),
         "deliveries": [one.status for one in stage.github.webhooks.deliveries],
         "jobs on machines": sorted(

@@ -19,26 +19,7 @@ from helpers import (
     sent,
     waits_at_github,
 )
-
-ROOM = 180  # registrations in the time of a boot
-
-
-def fill_register(cloud, count):
-    """Let so many messages lie in register.fifo."""
-    sqs = cloud.client("sqs")
-    url = cloud.queue("RegisterQueue").url
-    for number in range(0, count, 10):
-        entries = [
-            {
-                "Id": str(one),
-                "MessageBody": "{}",
-                "MessageGroupId": "others",
-                "MessageDeduplicationId": f"other-{number + one}",
-            }
-            for one in range(min(10, count - number))
-        ]
-        sqs.send_message_batch(QueueUrl=url, Entries=entries)
-
+from lines import ROOM, fill_register
 
 def admitted(cloud, bodies):
     """Let `watch` work on the first in line: who stays there, and who was sent on."""

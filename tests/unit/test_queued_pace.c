@@ -33,6 +33,8 @@ static void expect_count_of_none(struct stage *stage, const char *queue)
                 "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}");
 }
 
+static int receives;
+
 /* Ten jobs. */
 static const char *full_batch(struct stage *stage, const char *more)
 {
@@ -43,7 +45,7 @@ static const char *full_batch(struct stage *stage, const char *more)
         for (int i = 0; i < 10; i++) {
                 snprintf(bodies[i], sizeof(bodies[i]), "%s", queued_job_with(i + 1, "linux", more));
                 snprintf(ids[i], sizeof(ids[i]), "m%d", i + 1);
-                messages[i] = (struct stage_message){ids[i], bodies[i], 0, NULL};
+                messages[i] = (struct stage_message){ids[i], bodies[i], receives, NULL};
         }
         return queued_alone(stage, messages, 10);
 }
@@ -122,21 +124,76 @@ static void what_has_waited_in_line_is_launched(void **state)
         assert_string_equal(full_batch(stage, ",\"paced\":1,\"sends\":1"), STAGE_NONE_FAILED);
 }
 
-/* It waited for capacity, or came before: it may have a machine already. */
-static void what_is_not_its_first_try_is_not_kept_back(void **state)
+static void expect_states(struct stage *stage, const char *status)
 {
-        struct stage *stage = *state;
+        _cleanup_buf_ struct buf text = BUF_INIT(2048);
 
         script_expect(stage->script, "POST", STAGE_EC2, "DescribeInstances", 200,
                 "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>");
-        script_expect(stage->script, "GET", "/runs/2/attempts/1/jobs", NULL, 200,
-                "{\"jobs\":[{\"id\":1,\"status\":\"completed\"}]}");
-        for (int i = 2; i <= 10; i++) {
-                _cleanup_free_ char *path = mem_format("/actions/jobs/%d", i);
+        buf_add_string(&text, "{\"total_count\":10,\"jobs\":[");
+        for (int i = 1; i <= 10; i++)
+                buf_add_format(
+                        &text, "%s{\"id\":%d,\"status\":\"%s\"}", i > 1 ? "," : "", i, status);
+        buf_add_string(&text, "]}");
+        script_expect(
+                stage->script, "GET", "/runs/2/attempts/1/jobs", NULL, 200, buf_string(&text));
+}
 
-                script_expect(stage->script, "GET", path, NULL, 200, "{\"status\":\"completed\"}");
-        }
+/* It waited for capacity, or for the end of an outage: it may have a machine already. One that has
+ * none waits like any other, for an outage ends for many at once. */
+static void what_is_not_its_first_try_is_asked_for_before_it_waits(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_states(stage, "completed");
         assert_string_equal(full_batch(stage, ",\"stale\":1"), STAGE_NONE_FAILED);
+
+        expect_states(stage, "queued");
+        expect_count(stage, "register.fifo", 167, 0);
+        expect_count_of_none(stage, "paced.fifo");
+        expect_launch(stage, "MaxCount=3&", 1, 3);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        assert_string_equal(full_batch(stage, ",\"stale\":1"), STAGE_NONE_FAILED);
+        assert_sent(stage, "\"MessageDeduplicationId\":\"4-1-0-0\"");
+}
+
+/* Of one that comes again, a message may stand in line already. SQS drops another one. */
+static void what_comes_again_waits_at_its_place(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_states(stage, "queued");
+        expect_count(stage, "register.fifo", 0, 0);
+        expect_count(stage, "paced.fifo", 10, 0);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        receives = 2;
+        assert_string_equal(full_batch(stage, ""), STAGE_NONE_FAILED);
+        receives = 0;
+        assert_sent(stage, "\"MessageDeduplicationId\":\"10-1-0-0\"");
+}
+
+static const char *one(struct stage *stage, int id)
+{
+        return queued_alone(
+                stage, &(const struct stage_message){"a", queued_job(id, "linux"), 0, NULL}, 1);
+}
+
+/* Jobs that come one by one, and yet faster than they can be registered: a fifth of 180 a minute is
+ * a process's share. */
+static void a_stream_of_few_jobs_is_no_way_past_the_line(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 1; i <= 36; i++) {
+                expect_launch(stage, NULL, i, i);
+                assert_string_equal(one(stage, i), STAGE_NONE_FAILED);
+        }
+        expect_count(stage, "register.fifo", 170, 0);
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        assert_string_equal(one(stage, 37), STAGE_NONE_FAILED);
+        script_sleep(stage->script, 2 * MSEC_PER_SEC);
+        expect_launch(stage, NULL, 38, 38);
+        assert_string_equal(one(stage, 38), STAGE_NONE_FAILED);
 }
 
 /* As many machines that another job took are launched again at the end of a burst. */
@@ -247,7 +304,9 @@ int main(void)
                 TEST(behind_a_line_nobody_is_launched),
                 TEST(what_cannot_wait_in_line_comes_again),
                 TEST(what_has_waited_in_line_is_launched),
-                TEST(what_is_not_its_first_try_is_not_kept_back),
+                TEST(what_is_not_its_first_try_is_asked_for_before_it_waits),
+                TEST(what_comes_again_waits_at_its_place),
+                TEST(a_stream_of_few_jobs_is_no_way_past_the_line),
                 TEST(the_next_launch_waits_in_line_as_well),
                 TEST(without_an_answer_all_are_launched),
                 TEST(at_a_limit_that_lasts_jobs_wait_in_line),
