@@ -16,6 +16,7 @@
 #include "queued.h"
 
 #include "job/github_limit.h"
+#include "job/launch_pace.h"
 #include "job/pace.h"
 #include "job/paced.h"
 
@@ -56,15 +57,17 @@ static bool is_reason_to_ask(struct queued *queued, const struct queued_job *ite
                github_limit_is_near(queued->scaler, pace_registrar(queued->config, &item->job));
 }
 
+static struct budget *share(struct scaler *scaler)
+{
+        if (scaler->share_budget.points == 0)
+                budget_init(&scaler->share_budget, SHARE, SHARE, clock_monotonic_ms(scaler->clock));
+        return &scaler->share_budget;
+}
+
 /* Whether N jobs are as many as in a burst, or more than this process's share. */
 static bool are_many(struct scaler *scaler, int64_t n)
 {
-        struct budget *share = &scaler->share_budget;
-        int64_t now_ms = clock_monotonic_ms(scaler->clock);
-
-        if (share->points == 0)
-                budget_init(share, SHARE, SHARE, now_ms);
-        return n >= FULL || budget_wait(share, now_ms, n) > 0;
+        return n >= FULL || budget_wait(share(scaler), clock_monotonic_ms(scaler->clock), n) > 0;
 }
 
 /* Asked once for a batch. Who cannot be asked keeps nobody back. */
@@ -76,7 +79,7 @@ static void count_room(struct queued *queued)
         if (queued->room_counted)
                 return;
         queued->room_counted = true;
-        r = paced_room(queued->scaler, &queued->room, &err);
+        r = launch_pace_room(queued->scaler, &queued->room, &err);
         if (r == 0 && queued->room > 0)
                 r = paced_are_waiting(queued->scaler, &err);
         if (r < 0) {
@@ -119,7 +122,7 @@ static void keep_those(struct queued *queued, bool (*is_meant)(const struct queu
                 queued->room -= !item->paced;
                 n -= item->paced;
         }
-        budget_spend(&scaler->share_budget, clock_monotonic_ms(scaler->clock), n);
+        budget_spend(share(scaler), clock_monotonic_ms(scaler->clock), n);
 }
 
 void keep_pace(struct queued *queued)

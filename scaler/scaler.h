@@ -122,7 +122,7 @@ struct scaler {
         size_t n_app_installations;
         struct recent passed_over;      /* installations, with their scopes */
         struct budget parameter_budget; /* of PutParameter */
-        struct budget launch_budget;    /* of instances: see job/paced.c */
+        struct budget launch_budget;    /* of instances: see job/launch_pace.c */
         struct budget share_budget;     /* of launches for which nobody is asked: queued_pace.c */
         struct known_job *known_jobs;   /* see job/known_jobs.h; owned */
         int64_t burst_seen_ms;          /* monotonic: when jobs last waited in line; 0: never */

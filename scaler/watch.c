@@ -60,6 +60,19 @@ static int unpark(struct scaler *scaler, struct job *job, struct err *err)
         return forward_job(scaler, job, err);
 }
 
+/* Waiting in line uses up receives, so no failure there makes a dead letter before that of the last
+ * one. */
+static int wait_in_line(struct scaler *scaler, struct record *record, enum job_action line,
+        struct job *job, int64_t seconds, const struct err *why, struct err *err)
+{
+        if (record->receive_count < LINE_RECEIVES_ENOUGH) {
+                record_hide(record, -EAGAIN, seconds, why);
+                return 0;
+        }
+        record->result = 0;
+        return line == JOB_PACED ? paced_send(scaler, &job, 1, err) : line_up(scaler, job, err);
+}
+
 /* The first of a line. Its message stays, and is delivered again. */
 static int look_from_line(
         struct scaler *scaler, struct record *record, struct job *job, struct err *err)
@@ -67,11 +80,9 @@ static int look_from_line(
         int64_t seconds;
         int r = line_look(scaler, job, record->receive_count, &seconds, err);
 
-        record->receives_max = LINE_RECEIVES_MAX;
-        if (r != LINE_WAITS)
-                return r;
-        record_hide(record, -EAGAIN, seconds, &(struct err){{0}});
-        return 0;
+        return r == LINE_WAITS ? wait_in_line(scaler, record, JOB_LIMITED, job, seconds,
+                                         &(struct err){{0}}, err)
+                               : r;
 }
 
 static int read_record(
@@ -84,10 +95,11 @@ static int read_record(
         record->final = r < 0;
         if (r < 0)
                 return r;
+        if (job.action == JOB_PACED || job.action == JOB_LIMITED)
+                record->receives_max = LINE_RECEIVES_MAX;
         if (job.action == JOB_QUEUED)
                 return unpark(scaler, &job, err);
         if (job.action == JOB_PACED) {
-                record->receives_max = PACED_RECEIVES_MAX;
                 watching->paced_records[watching->n_paced] = record;
                 watching->paced[watching->n_paced++].job = job;
                 job = (struct job){0};
@@ -111,25 +123,9 @@ static int read_record(
 }
 
 /* The first in line is hidden until its turn can be expected, again and again. Where nothing moves,
- * as in an outage, that takes longer each time, so that its receives last for hours; after that it
- * goes to the end of the line. */
+ * as in an outage, that takes longer each time, so that its receives last for hours. */
 #define RECEIVES_FOR_A_SECOND 60
-#define PACED_RECEIVES_ENOUGH (PACED_RECEIVES_MAX - 100)
 
-static int wait_in_line(
-        struct scaler *scaler, struct record *record, struct paced *paced, struct err *err)
-{
-        struct job *job = &paced->job;
-        int64_t patience = record->receive_count / RECEIVES_FOR_A_SECOND;
-
-        if (record->receive_count >= PACED_RECEIVES_ENOUGH)
-                return paced_send(scaler, &job, 1, err);
-        record_hide(record, -EAGAIN,
-                paced->hidden_seconds > patience ? paced->hidden_seconds : patience, &paced->err);
-        return 0;
-}
-
-/* Waiting in line uses up receives, so no failure there makes a dead letter. */
 static void admit(struct scaler *scaler, const struct watching *watching)
 {
         if (watching->n_paced > 0)
@@ -137,13 +133,17 @@ static void admit(struct scaler *scaler, const struct watching *watching)
         for (size_t i = 0; i < watching->n_paced; i++) {
                 struct paced *paced = &watching->paced[i];
                 struct record *record = watching->paced_records[i];
+                int64_t seconds = record->receive_count / RECEIVES_FOR_A_SECOND;
                 struct err err;
                 int r = 0;
 
                 if (paced->result < 0)
                         record_fail(scaler, record, paced->result, &paced->err);
+                if (paced->hidden_seconds > seconds)
+                        seconds = paced->hidden_seconds;
                 if (paced->hidden_seconds > 0)
-                        r = wait_in_line(scaler, record, paced, &err);
+                        r = wait_in_line(
+                                scaler, record, JOB_PACED, &paced->job, seconds, &paced->err, &err);
                 if (r < 0)
                         record_fail(scaler, record, r, &err);
         }

@@ -88,9 +88,9 @@ def run_simulation(build: Path) -> Count:
     return Count(int(found[1]) - failed, failed)
 
 
-def run_bursts(build: Path) -> Count:
-    """Runs bursts against limits; one that misses its goal fails."""
-    done = subprocess.run([str(build / "bin" / "sim"), "--burst"], capture_output=True, text=True)
+def run_goals(build: Path, option: str) -> Count:
+    """Runs bursts, or many jobs against limits of machines; one that misses its goal fails."""
+    done = subprocess.run([str(build / "bin" / "sim"), option], capture_output=True, text=True)
     print(done.stdout, end="", flush=True)
     good, missed = (len(re.findall(rf" {word}$", done.stdout, re.M)) for word in ("good", "MISSED"))
     return Count(good, max(missed, int(done.returncode != 0)))
@@ -200,7 +200,8 @@ def main() -> int:
     options = parser.parse_args()
     total = run_units(options.build, options.valgrind)
     if not options.valgrind:
-        total += run_simulation(options.build) + run_bursts(options.build)
+        total += run_simulation(options.build)
+        total += run_goals(options.build, "--burst") + run_goals(options.build, "--limits=2")
         total += run_pytest(options.build, options.quick)
     print(total, flush=True)
     return 1 if total.failed or not total.passed else 0

@@ -19,5 +19,7 @@
 /* Sends JOB to the end of its line: 0 or negative. */
 int line_up(struct scaler *scaler, struct job *job, struct err *err);
 
-/* How often its queue delivers a message. */
+/* How often the queue of a line delivers a message, as the template says. Waiting uses that up, so
+ * after so many a job is sent to the end of its line; at a limit, to a place of its own. */
 #define LINE_RECEIVES_MAX 1000
+#define LINE_RECEIVES_ENOUGH 900

@@ -19,15 +19,12 @@
 #include "line.h"
 #include "park.h"
 #include "respec.h"
+#include "turn.h"
 
 #define COUNT_KEPT_MS (5 * MSEC_PER_SEC)
 
 /* Between two looks of the first of a line. */
 #define LOOK_SECONDS 10
-/* SQS delivers a message up to LINE_RECEIVES_MAX times. After two and a half hours at its head, a
- * job leaves the line for a group of its own, whatever it waits for. */
-#define LOOKS_MAX 900
-
 /* Who has not looked within this time has got its turn. */
 #define HEAD_MS ((LOOK_SECONDS + 5) * MSEC_PER_SEC)
 #define HEADS_MAX 1000
@@ -144,17 +141,7 @@ static int ask_for(
         return 0;
 }
 
-static int64_t setback_seconds(const struct scaler *scaler, const struct setback *setback)
-{
-        int64_t left =
-                setback->until_ms > 0
-                        ? (setback->until_ms - clock_wall_ms(scaler->clock)) / MSEC_PER_SEC + 1
-                        : 0;
-
-        return left > AFTER_SETBACK_SECONDS ? left : AFTER_SETBACK_SECONDS;
-}
-
-/* There is room. What `queued` has to say of it, as of one that is held, it finds out itself. */
+/* There is room. */
 static int take_turn(struct scaler *scaler, struct job *job, int64_t *ret_seconds, struct err *err)
 {
         struct question question;
@@ -162,29 +149,19 @@ static int take_turn(struct scaler *scaler, struct job *job, int64_t *ret_second
 
         if (r < 0)
                 return r;
-        switch (question.state) {
-        case JOB_STATE_RUNS:
-        case JOB_STATE_ENDED:
-                log_info(&scaler->log, "job waits no longer: it leaves the line",
-                        LOG_NUMBER("job", job->id), LOG_TEXT("repository", job->repository),
-                        LOG_TEXT("state", job_state_name(question.state)));
+        switch (turn_of(scaler, &question, ret_seconds)) {
+        case TURN_LEAVES:
                 return 0;
-        case JOB_STATE_UNKNOWN:
-                if (!question.setback.passing)
-                        break;
-                *ret_seconds = setback_seconds(scaler, &question.setback);
+        case TURN_WAITS:
                 log_warning(&scaler->log, "there is room for a job, and GitHub cannot be asked",
                         LOG_NUMBER("job", job->id), LOG_TEXT("error", question.setback.err.text));
                 return LINE_WAITS;
-        case JOB_STATE_QUEUED:
-                job->asked_ms = question.asked_ms; /* it is not asked again in queued.fifo */
-                limits_grant(scaler, job);
-                break;
-        case JOB_STATE_HELD:
+        case TURN_GOES:
         default:
-                break;
+                if (question.state == JOB_STATE_QUEUED)
+                        limits_grant(scaler, job);
+                return forward_job(scaler, job, err);
         }
-        return forward_job(scaler, job, err);
 }
 
 static void tell_waits(struct scaler *scaler, const struct job *job, const char *why,
@@ -219,8 +196,8 @@ static int look(struct scaler *scaler, const struct config *config, const struct
         return LINE_WAITS;
 }
 
-static int look_for_room(struct scaler *scaler, struct job *job, int64_t receives,
-        int64_t *ret_seconds, struct err *err)
+int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t *ret_seconds,
+        struct err *err)
 {
         const struct config_spec *spec;
         const struct config *config;
@@ -242,12 +219,4 @@ static int look_for_room(struct scaler *scaler, struct job *job, int64_t receive
                 return LINE_WAITS;
         }
         return look(scaler, config, spec, job, receives, ret_seconds, err);
-}
-
-int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t *ret_seconds,
-        struct err *err)
-{
-        int r = look_for_room(scaler, job, receives, ret_seconds, err);
-
-        return r == LINE_WAITS && receives >= LOOKS_MAX ? line_up(scaler, job, err) : r;
 }

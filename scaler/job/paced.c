@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * It is a job's turn when its hand-over can be expected while its machine boots. Launched earlier,
- * the machine would wait, and cost, in vain. So there is room for as many as can be registered in
- * the time of a boot, less those that are launched already, or about to be; and for no more than
- * GitHub's hour allows, or EC2's pace. Whoever has no room stays in line, hidden, and all behind it
- * as well.
+ * It is a job's turn when there is room for its machine (launch_pace.h). Whoever has no room stays
+ * in line, hidden, and all behind it as well.
  *
  * Whoever is admitted may have waited for long. GitHub is asked for it here, where one answer does
  * for all of its run; jobs that have ended leave the line.
@@ -18,65 +15,18 @@
 
 #include "aws/sqs.h"
 #include "forward.h"
-#include "github_limit.h"
+#include "launch_pace.h"
 #include "pace.h"
-#include "park.h"
 #include "queue/send.h"
 #include "recall.h"
-
-#define ROOM (PACE_PER_MINUTE * PACE_BOOT_SECONDS / 60)
-
-/* Instances that EC2 launches for an account: 1,000 at once, and 2 a second. Those that were
- * launched before there was a line are not known here.
- * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html */
-#define INSTANCES (1000 - 3 * ROOM)
-#define INSTANCES_PER_MINUTE 120
+#include "turn.h"
 
 /* An answer that old is asked for once more: what it says has to be fresh in queued.fifo as well.
  */
 #define KNOWN_MS (4 * 60 * MSEC_PER_SEC)
-/* So close to the end of GitHub's hour, what it said is asked for more often. */
-#define HOUR_ENDS_SOON 1000
-#define HOUR_KNOWN_MS (20 * MSEC_PER_SEC)
-
 /* When nobody can tell how long. */
 #define RETRY_SECONDS 15
 #define SETTINGS_SECONDS 60
-
-/* -- room -- */
-
-/* Of GitHub's Apps, each has limits of its own. */
-static int64_t apps(struct scaler *scaler)
-{
-        const struct config *config;
-        struct err err;
-
-        return scaler_config(scaler, &config, &err) < 0 ? 1
-                                                        : 1 + (int64_t)config->n_additional_apps;
-}
-
-int paced_room(struct scaler *scaler, int64_t *ret, struct err *err)
-{
-        struct sqs_count launched;
-        int r = queue_count(scaler, "REGISTER_QUEUE_URL", &launched, err);
-
-        if (r == 0)
-                *ret = ROOM * apps(scaler) - launched.visible - launched.in_flight;
-        return r;
-}
-
-/* What is left by those that were admitted before, and by the jobs among which they wait. */
-static int room_in_line(struct scaler *scaler, int64_t *ret, struct err *err)
-{
-        struct sqs_count queued;
-        int r = paced_room(scaler, ret, err);
-
-        if (r == 0)
-                r = queue_count(scaler, "QUEUED_QUEUE_URL", &queued, err);
-        if (r == 0)
-                *ret -= queued.visible + queued.in_flight;
-        return r;
-}
 
 int paced_are_waiting(struct scaler *scaler, struct err *err)
 {
@@ -130,63 +80,20 @@ static int64_t waits_behind(const struct admission *admission, size_t index)
         return 0;
 }
 
-/* Of those that were launched, or are about to be: each will use a call. */
-static int64_t are_under_way(const struct admission *admission)
-{
-        return ROOM - admission->room;
-}
-
-/* Whether the hour that answers about JOB tell of is the one that its registration uses up: not
- * where several Apps share, nor of an enterprise's token. */
-static bool is_of_its_hour(const struct admission *admission, const struct job *job)
-{
-        return apps(admission->scaler) == 1 &&
-               pace_registrar(admission->config, job) == job->installation;
-}
-
-/* Milliseconds until GitHub's hour has room; 0: now. */
-static int64_t wait_for_hour(const struct admission *admission, const struct job *job)
-{
-        int64_t until_ms = 0;
-        int64_t age_ms = 0;
-        int64_t left = pace_hour_room(admission->scaler, job->installation, &age_ms, &until_ms);
-
-        if (left == INT64_MAX || !is_of_its_hour(admission, job) || left > are_under_way(admission))
-                return 0;
-        until_ms -= clock_wall_ms(admission->scaler->clock);
-        return until_ms > MSEC_PER_SEC ? until_ms : MSEC_PER_SEC;
-}
-
-/* Wall clock; 0: it need not wait for GitHub. */
-static int64_t pause_until(const struct admission *admission, const struct job *job)
-{
-        struct scaler *scaler = admission->scaler;
-        int64_t until_ms = setback_pause_until(scaler, job->installation);
-        int64_t limited_ms =
-                github_limit_pause_until(scaler, pace_registrar(admission->config, job));
-
-        return until_ms > limited_ms ? until_ms : limited_ms;
-}
-
 /* Seconds until there is room for the item at INDEX, and those of the batch behind it; 0: now. */
 static int64_t wait_for_turn(struct admission *admission, size_t index)
 {
         struct scaler *scaler = admission->scaler;
-        struct budget *budget = &scaler->launch_budget;
-        int64_t now_ms = clock_monotonic_ms(scaler->clock);
         int64_t behind = (int64_t)(admission->n_items - index);
-        int64_t pause = pause_until(admission, &admission->items[index].job);
-        int64_t wait = 0;
+        int64_t wait = launch_pace_wait_for_github(
+                scaler, admission->config, &admission->items[index].job, admission->room);
 
-        if (pause > 0)
-                return seconds_of(pause - clock_wall_ms(scaler->clock));
-        wait = wait_for_hour(admission, &admission->items[index].job);
         if (wait > 0)
                 return seconds_of(wait);
         if (admission->room <= 0)
                 return seconds_of(behind * 60 * MSEC_PER_SEC / PACE_PER_MINUTE);
-        if (budget_wait(budget, now_ms, admission->n_turns + 1) > 0)
-                return seconds_of(budget_wait(budget, now_ms, admission->n_turns + behind));
+        if (launch_pace_wait_for_ec2(scaler, admission->n_turns + 1) > 0)
+                return seconds_of(launch_pace_wait_for_ec2(scaler, admission->n_turns + behind));
         return 0;
 }
 
@@ -208,17 +115,6 @@ static void choose(struct admission *admission)
 
 /* -- whether they still wait -- */
 
-/* Since when GitHub's answers do: near the end of its hour they also tell what is left. */
-static int64_t known_since(const struct admission *admission, int64_t installation)
-{
-        int64_t age_ms = 0;
-        int64_t until_ms = 0;
-        int64_t left = pace_hour_room(admission->scaler, installation, &age_ms, &until_ms);
-        int64_t now_ms = clock_wall_ms(admission->scaler->clock);
-
-        return left < HOUR_ENDS_SOON && age_ms > HOUR_KNOWN_MS ? now_ms : now_ms - KNOWN_MS;
-}
-
 static void ask(struct admission *admission, bool (*is_to_be)(struct admission *, size_t))
 {
         _cleanup_free_ struct question **questions =
@@ -234,7 +130,9 @@ static void ask(struct admission *admission, bool (*is_to_be)(struct admission *
                         .scaler = admission->scaler,
                         .tokens = &admission->tokens,
                         .job = job,
-                        .known_since_ms = known_since(admission, job->installation),
+                        .known_since_ms = clock_wall_ms(admission->scaler->clock) -
+                                          launch_pace_known_ms(
+                                                  admission->scaler, job->installation, KNOWN_MS),
                 };
                 questions[n++] = &admission->questions[i];
         }
@@ -251,22 +149,11 @@ static bool is_first_of_installation(const struct admission *admission, size_t i
         return true;
 }
 
-/* Whether only a fresh answer tells whether GitHub's hour has room: the last one is old, or there
- * is none although a limit is near. */
 static bool is_to_tell_of_hour(struct admission *admission, size_t index)
 {
-        struct scaler *scaler = admission->scaler;
-        const struct job *job = &admission->items[index].job;
-        int64_t until_ms = 0;
-        int64_t age_ms = 0;
-        int64_t left = pace_hour_room(scaler, job->installation, &age_ms, &until_ms);
-
-        if (!is_of_its_hour(admission, job) || admission->room <= 0 ||
-                !is_first_of_installation(admission, index) || pause_until(admission, job) > 0)
-                return false;
-        if (left == INT64_MAX)
-                return github_limit_is_near(scaler, pace_registrar(admission->config, job));
-        return age_ms > HOUR_KNOWN_MS && left <= are_under_way(admission);
+        return is_first_of_installation(admission, index) &&
+               launch_pace_needs_hour(admission->scaler, admission->config,
+                       &admission->items[index].job, admission->room);
 }
 
 static bool is_admitted_unknown(struct admission *admission, size_t index)
@@ -277,46 +164,11 @@ static bool is_admitted_unknown(struct admission *admission, size_t index)
 
 /* -- what becomes of them -- */
 
-static void settle_unknown(
-        struct admission *admission, struct paced *item, const struct setback *setback)
-{
-        struct scaler *scaler = admission->scaler;
-        struct parking parking = {.reason = PARK_HELD};
-
-        if (setback->result < 0 && setback->passing) {
-                item->hidden_seconds = setback->is_limit
-                                               ? seconds_of(setback_ends(scaler, setback) -
-                                                            clock_wall_ms(scaler->clock))
-                                               : RETRY_SECONDS;
-                return;
-        }
-        if (setback->result < 0)
-                parking = parking_for(setback);
-        item->result = park_job(scaler, &item->job, &parking, &item->err);
-        if (item->result < 0)
-                item->hidden_seconds = RETRY_SECONDS;
-}
-
-/* Whether it is to be sent on. */
+/* Whether it is to be sent on. One that GitHub was not asked for is fresh. */
 static bool settle(struct admission *admission, struct paced *item, const struct question *question)
 {
-        switch (question->scaler ? question->state : JOB_STATE_QUEUED) {
-        case JOB_STATE_QUEUED:
-                item->job.asked_ms = question->asked_ms;
-                return true;
-        case JOB_STATE_RUNS:
-        case JOB_STATE_ENDED:
-                log_info(&admission->scaler->log, "job waits no longer: nothing is launched for it",
-                        LOG_NUMBER("job", item->job.id),
-                        LOG_TEXT("repository", item->job.repository),
-                        LOG_TEXT("state", job_state_name(question->state)));
-                return false;
-        case JOB_STATE_HELD:
-        case JOB_STATE_UNKNOWN:
-        default:
-                settle_unknown(admission, item, &question->setback);
-                return false;
-        }
+        return !question->scaler ||
+               turn_of(admission->scaler, question, &item->hidden_seconds) == TURN_GOES;
 }
 
 /* EC2's pace is spent by those alone that are launched: many that were cancelled leave at once. */
@@ -330,7 +182,7 @@ static void send_on(struct admission *admission, struct paced *const *items, siz
         for (size_t i = 0; i < n; i++)
                 jobs[i] = &items[i]->job;
         r = n > 0 ? forward_jobs(scaler, jobs, n, &err) : 0;
-        budget_spend(&scaler->launch_budget, clock_monotonic_ms(scaler->clock), (int64_t)n);
+        launch_pace_spend(scaler, (int64_t)n);
         for (size_t i = 0; r < 0 && i < n; i++) {
                 items[i]->result = r;
                 items[i]->err = err;
@@ -384,13 +236,10 @@ void paced_admit(struct scaler *scaler, struct paced *items, size_t n_items)
         };
         struct err err;
 
-        if (scaler->launch_budget.points == 0)
-                budget_init(&scaler->launch_budget, INSTANCES, INSTANCES_PER_MINUTE,
-                        clock_monotonic_ms(scaler->clock));
         if (scaler_config(scaler, &admission.config, &err) < 0 ||
                 token_requests_init(&admission.tokens, scaler, &err) < 0)
                 hide_all(&admission, SETTINGS_SECONDS, &err);
-        else if (room_in_line(scaler, &admission.room, &err) < 0)
+        else if (launch_pace_room_for_line(scaler, &admission.room, &err) < 0)
                 hide_all(&admission, RETRY_SECONDS, &err);
         else {
                 ask(&admission, is_to_tell_of_hour);

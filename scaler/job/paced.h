@@ -15,12 +15,6 @@
 #include "job.h"
 #include "scaler.h"
 
-/* It comes so often before it fails for good, as the template says. */
-#define PACED_RECEIVES_MAX 1000
-
-/* How many machines may be launched now, if nobody waits in line: *ret may be negative. 0 or
- * negative. */
-int paced_room(struct scaler *scaler, int64_t *ret, struct err *err);
 /* Whether jobs wait in line: 1, 0 or negative. */
 int paced_are_waiting(struct scaler *scaler, struct err *err);
 

@@ -182,7 +182,35 @@ static void who_cannot_be_sent_on_comes_again(void **state)
         assert_logged(stage, "job 1 and others could not be queued");
 }
 
+/* Nor does it when it goes to the end of the line: then it is there once. */
+static void who_goes_to_the_end_of_the_line_leaves_its_place(void **state)
+{
+        struct stage *stage = *state;
+
+        receives = 950;
+        expect_room(stage, 9);
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/queued.fifo", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
+        admit(stage, 1, 1, FRESH_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        receives = 50;
+}
+
 /* -- whether it still waits -- */
+
+/* `queued` finds out the same, and parks it. */
+static void who_is_held_by_github_is_sent_on(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 10);
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, run_of("waiting"));
+        stage_expect_sent(stage, "\"MessageGroupId\":\"1\"");
+        admit(stage, 1, 1, OLD_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        assert_not_sent(stage, "asked_ms");
+}
 
 static void one_answer_does_for_a_run(void **state)
 {
@@ -384,6 +412,8 @@ int main(void)
                 TEST(an_outage_of_a_day_makes_no_dead_letters),
                 TEST(who_cannot_be_counted_for_waits),
                 TEST(who_cannot_be_sent_on_comes_again),
+                TEST(who_goes_to_the_end_of_the_line_leaves_its_place),
+                TEST(who_is_held_by_github_is_sent_on),
                 TEST(one_answer_does_for_a_run),
                 TEST(one_look_does_for_a_long_run),
                 TEST(who_was_cancelled_keeps_nobody_back),

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * How many machines may be launched. Launched earlier than its hand-over can be expected while it
+ * boots, a machine would wait, and cost, in vain. So there is room for as many as can be registered
+ * in the time of a boot, less those that are launched already, or about to be; and for no more than
+ * GitHub's hour allows, or EC2's pace.
+ */
+
+#include "launch_pace.h"
+
+#include "github_limit.h"
+#include "pace.h"
+#include "queue/send.h"
+
+#define ROOM (PACE_PER_MINUTE * PACE_BOOT_SECONDS / 60)
+
+/* Instances that EC2 launches for an account: 1,000 at once, and 2 a second. Those that were
+ * launched before there was a line are not known here.
+ * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html */
+#define INSTANCES (1000 - 3 * ROOM)
+#define INSTANCES_PER_MINUTE 120
+
+/* So close to the end of GitHub's hour, what it said is asked for more often. */
+#define HOUR_ENDS_SOON 1000
+#define HOUR_KNOWN_MS (20 * MSEC_PER_SEC)
+
+/* -- what can be registered in time -- */
+
+/* Of GitHub's Apps, each has limits of its own. */
+static int64_t apps(struct scaler *scaler)
+{
+        const struct config *config;
+        struct err err;
+
+        return scaler_config(scaler, &config, &err) < 0 ? 1
+                                                        : 1 + (int64_t)config->n_additional_apps;
+}
+
+int launch_pace_room(struct scaler *scaler, int64_t *ret, struct err *err)
+{
+        struct sqs_count launched;
+        int r = queue_count(scaler, "REGISTER_QUEUE_URL", &launched, err);
+
+        if (r == 0)
+                *ret = ROOM * apps(scaler) - launched.visible - launched.in_flight;
+        return r;
+}
+
+int launch_pace_room_for_line(struct scaler *scaler, int64_t *ret, struct err *err)
+{
+        struct sqs_count queued;
+        int r = launch_pace_room(scaler, ret, err);
+
+        if (r == 0)
+                r = queue_count(scaler, "QUEUED_QUEUE_URL", &queued, err);
+        if (r == 0)
+                *ret -= queued.visible + queued.in_flight;
+        return r;
+}
+
+/* -- what GitHub allows -- */
+
+/* Wall clock; 0: nobody need wait for that. */
+static int64_t pause_until(
+        struct scaler *scaler, const struct config *config, const struct job *job)
+{
+        int64_t until_ms = setback_pause_until(scaler, job->installation);
+        int64_t limited_ms = github_limit_pause_until(scaler, pace_registrar(config, job));
+
+        return until_ms > limited_ms ? until_ms : limited_ms;
+}
+
+/* Of those that were launched, or are about to be: each will use a call. */
+static int64_t are_under_way(int64_t room)
+{
+        return ROOM - room;
+}
+
+/* Whether the hour that answers about JOB tell of is the one that its registration uses up: not
+ * where several Apps share, nor of an enterprise's token. */
+static bool is_of_its_hour(
+        struct scaler *scaler, const struct config *config, const struct job *job)
+{
+        return apps(scaler) == 1 && pace_registrar(config, job) == job->installation;
+}
+
+/* Milliseconds until GitHub's hour has room; 0: now. */
+static int64_t wait_for_hour(
+        struct scaler *scaler, const struct config *config, const struct job *job, int64_t room)
+{
+        int64_t until_ms = 0;
+        int64_t age_ms = 0;
+        int64_t left = pace_hour_room(scaler, job->installation, &age_ms, &until_ms);
+
+        if (left == INT64_MAX || !is_of_its_hour(scaler, config, job) || left > are_under_way(room))
+                return 0;
+        until_ms -= clock_wall_ms(scaler->clock);
+        return until_ms > MSEC_PER_SEC ? until_ms : MSEC_PER_SEC;
+}
+
+int64_t launch_pace_wait_for_github(
+        struct scaler *scaler, const struct config *config, const struct job *job, int64_t room)
+{
+        int64_t pause_ms = pause_until(scaler, config, job);
+
+        if (pause_ms > 0)
+                return pause_ms - clock_wall_ms(scaler->clock);
+        return wait_for_hour(scaler, config, job, room);
+}
+
+bool launch_pace_needs_hour(
+        struct scaler *scaler, const struct config *config, const struct job *job, int64_t room)
+{
+        int64_t until_ms = 0;
+        int64_t age_ms = 0;
+        int64_t left = pace_hour_room(scaler, job->installation, &age_ms, &until_ms);
+
+        if (!is_of_its_hour(scaler, config, job) || room <= 0 ||
+                pause_until(scaler, config, job) > 0)
+                return false;
+        if (left == INT64_MAX)
+                return github_limit_is_near(scaler, pace_registrar(config, job));
+        return age_ms > HOUR_KNOWN_MS && left <= are_under_way(room);
+}
+
+int64_t launch_pace_known_ms(struct scaler *scaler, int64_t installation, int64_t most_ms)
+{
+        int64_t until_ms = 0;
+        int64_t age_ms = 0;
+        int64_t left = pace_hour_room(scaler, installation, &age_ms, &until_ms);
+
+        return left < HOUR_ENDS_SOON && age_ms > HOUR_KNOWN_MS ? 0 : most_ms;
+}
+
+/* -- what EC2 allows -- */
+
+static struct budget *instances(struct scaler *scaler)
+{
+        if (scaler->launch_budget.points == 0)
+                budget_init(&scaler->launch_budget, INSTANCES, INSTANCES_PER_MINUTE,
+                        clock_monotonic_ms(scaler->clock));
+        return &scaler->launch_budget;
+}
+
+int64_t launch_pace_wait_for_ec2(struct scaler *scaler, int64_t n)
+{
+        return budget_wait(instances(scaler), clock_monotonic_ms(scaler->clock), n);
+}
+
+void launch_pace_spend(struct scaler *scaler, int64_t n)
+{
+        budget_spend(instances(scaler), clock_monotonic_ms(scaler->clock), n);
+}
