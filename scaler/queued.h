@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The two halves of `queued`: queued.c launches, and queued_settle.c decides what
- * becomes of each message once all of that has ended.
+ * The parts of `queued`: queued.c finds out what is to be launched, queued_launch.c launches it,
+ * and queued_settle.c decides what becomes of each message once all of that has ended.
  */
 
 #include <stdbool.h>
@@ -56,6 +56,17 @@ struct queued {
 /* Marks the message of ITEM as failed, with its job in front of the text. */
 void queued_job_fail(
         struct queued *queued, struct queued_job *item, int result, const struct err *err);
+
+/* The item that holds the job. */
+struct queued_job *queued_item_of(const struct job *job);
+
+/* Without a spec, the message of ITEM fails. */
+const struct config_spec *queued_spec_of(struct queued *queued, struct queued_job *item);
+
+/* Puts ITEM into the launch of those that want the same, if there is room for its machine; and
+ * starts the launches that are not yet under way: queued_launch.c. */
+void queued_group(struct queued *queued, struct queued_job *item);
+void queued_start_launches(struct queued *queued);
 
 /* Why GitHub would not register the runners of LAUNCH, by what it said of the token; NULL: it
  * would.

@@ -60,6 +60,7 @@ FILES = {
     "scaler/instance_read.c": ["instance", "handle_report"],
     "scaler/notify.c": ["notify"],
     "scaler/queued.c": ["queued", "breaker", "park", "fork", "setback"],
+    "scaler/queued_launch.c": ["queued", "breaker", "park", "fork", "setback"],
     "scaler/queued_settle.c": ["queued", "park", "fork", "registration", "undo_launches"],
     "scaler/queued_limits.c": ["limits", "queued"],
     "scaler/queued_pace.c": ["queued_pace"],
