@@ -162,22 +162,42 @@ static void handle_job(struct scaler *scaler, const struct delivery *delivery, s
         route_job(scaler, &job, reply);
 }
 
-/* Whether an additional App sent it, as a header says which GitHub does not sign. That is enough to
- * drop what is not for us; whether the rest is from GitHub, the secret says. Two Apps may have one
- * secret, and the jobs of the second one name its own installation, which the first cannot use. The
- * configuration is read again before a delivery is dropped that the secret says is GitHub's: that
- * App may be the first one by now. */
-static bool is_of_additional_app(
-        struct scaler *scaler, const struct delivery *delivery, bool is_signed)
+/* Whether an App sent it that is not the first one, as a header says which GitHub does not sign. Of
+ * an additional App that is enough to drop it; whether the rest is from GitHub, the secret says.
+ * Two Apps may have one secret, and the jobs of another name its own installation, which the first
+ * cannot use. */
+static bool is_of_other_app(
+        const struct config *config, const struct delivery *delivery, bool is_signed)
+{
+        return is_signed ? config_names_other_app(config, delivery->app)
+                         : config_has_additional_app(config, delivery->app);
+}
+
+/* Drops it. The configuration is read again before that is done to a delivery which the secret says
+ * is GitHub's: that App may be the first one by now. */
+static bool drop_of_other_app(
+        struct scaler *scaler, const struct delivery *delivery, bool is_signed, struct reply *reply)
 {
         const struct config *config = NULL;
+        bool is_additional;
 
         if (!delivery->app || scaler_config(scaler, &config, NULL) < 0 ||
-                !config_has_additional_app(config, delivery->app))
+                !is_of_other_app(config, delivery, is_signed))
                 return false;
+        is_additional = config_has_additional_app(config, delivery->app);
         if (is_signed)
                 config = scaler_config_again(scaler);
-        return !is_signed || !config || config_has_additional_app(config, delivery->app);
+        if (config && !is_of_other_app(config, delivery, is_signed))
+                return false;
+        if (!config && !is_additional)
+                set_reply(reply, 503, "the configuration does not name this App yet");
+        else
+                set_reply(reply, 200,
+                        is_additional
+                                ? "ignored: this App only registers runners; "
+                                  "make its webhook inactive"
+                                : "ignored: the configuration names another App as the first one");
+        return true;
 }
 
 static void handle_delivery(
@@ -190,9 +210,8 @@ static void handle_delivery(
                 log_error(
                         &scaler->log, "webhook secret cannot be read", LOG_TEXT("error", err.text));
                 set_reply(reply, 503, "the webhook secret cannot be read; see the function's log");
-        } else if (is_of_additional_app(scaler, delivery, valid)) {
-                set_reply(reply, 200,
-                        "ignored: this App only registers runners; make its webhook inactive");
+        } else if (drop_of_other_app(scaler, delivery, valid, reply)) {
+                return;
         } else if (!valid) {
                 set_reply(reply, 401,
                         delivery->signature

@@ -137,6 +137,10 @@ bool config_spec_allows_forks(const struct config_spec *spec);
 bool config_allows_repository(const struct config *config, const char *repository);
 bool config_allows_installation(const struct config *config, int64_t installation);
 
+/* Whether TEXT is the id of an App that is not the first one, as far as that is known: the first
+ * one may be named by its client id. */
+bool config_names_other_app(const struct config *config, const char *text);
+
 /* Whether TEXT is the id of one of the additional Apps, as GitHub writes it. */
 bool config_has_additional_app(const struct config *config, const char *text);
 

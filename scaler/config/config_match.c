@@ -72,6 +72,15 @@ bool config_has_additional_app(const struct config *config, const char *text)
         return false;
 }
 
+bool config_names_other_app(const struct config *config, const char *text)
+{
+        const char *first = config->app_id;
+
+        if (config_has_additional_app(config, text))
+                return true;
+        return first && first[strspn(first, "0123456789")] == '\0' && strcmp(first, text) != 0;
+}
+
 bool config_has_enterprise(const struct config *config)
 {
         for (size_t i = 0; i < config->n_specs; i++)

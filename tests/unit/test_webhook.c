@@ -106,6 +106,12 @@ static void assert_answer(struct stage *stage, const char *text)
 
 /* -- other Apps -- */
 
+#define FIRST_IS(app)                                                                    \
+        "{\"prefix\":\"/p\",\"github\":{\"app_id\":" app ",\"repositories\":[\"o/*\"]}," \
+        "\"specs\":[{\"name\":\"linux\",\"labels\":[\"self-hosted\",\"linux\"],"         \
+        "\"instance_type\":\"m7i.large\",\"launch_template\":\"runner\",\"subnets\":["   \
+        "\"subnet-0000000a\"]}]}"
+
 /* It would name an installation that the first App cannot use. The header alone makes no delivery
  * GitHub's. */
 static void what_an_additional_app_delivers_is_dropped(void **state)
@@ -129,8 +135,21 @@ static void what_an_additional_app_delivers_is_dropped(void **state)
                 deliver_by(stage, "workflow_job", QUEUED, other, "70", "integration"), 401);
         stage_expect_sent(stage, "queued.fifo");
         assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, NULL, "integration"), 202);
+        /* That of the first App would be taken for its double. It may be the first one by now. */
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "70", "integration"), 503);
+        setenv("SCALE_AGENT_CONFIG", FIRST_IS("12345"), 1);
+        script_sleep(stage->script, 61 * MSEC_PER_SEC);
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "70", "integration"), 200);
+        assert_answer(stage, "names another App as the first one");
+        script_sleep(stage->script, 61 * MSEC_PER_SEC);
+        setenv("SCALE_AGENT_CONFIG", FIRST_IS("70"), 1);
         stage_expect_sent(stage, "queued.fifo");
         assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "70", "integration"), 202);
+        /* Of one that is named by its client id nobody knows the other. */
+        script_sleep(stage->script, 61 * MSEC_PER_SEC);
+        setenv("SCALE_AGENT_CONFIG", FIRST_IS("\"Iv23li0123456789abcd\""), 1);
+        stage_expect_sent(stage, "queued.fifo");
+        assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "71", "integration"), 202);
         /* A repository, of that id. */
         stage_expect_sent(stage, "queued.fifo");
         assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7", "repository"), 202);
@@ -149,12 +168,7 @@ static void what_the_new_first_app_delivers_is_accepted(void **state)
         config->additional_apps = mem_alloc(sizeof(int64_t));
         config->additional_apps[0] = 7;
         config->n_additional_apps = 1;
-        setenv("SCALE_AGENT_CONFIG",
-                "{\"prefix\":\"/p\",\"github\":{\"app_id\":7,\"additional_apps\":[12345],"
-                "\"repositories\":[\"o/*\"]},\"specs\":[{\"name\":\"linux\",\"labels\":["
-                "\"self-hosted\",\"linux\"],\"instance_type\":\"m7i.large\","
-                "\"launch_template\":\"runner\",\"subnets\":[\"subnet-0000000a\"]}]}",
-                1);
+        setenv("SCALE_AGENT_CONFIG", FIRST_IS("7,\"additional_apps\":[12345]"), 1);
         script_sleep(stage->script, 61 * MSEC_PER_SEC);
         stage_expect_sent(stage, "queued.fifo");
         assert_int_equal(deliver_by(stage, "workflow_job", QUEUED, ours, "7", "integration"), 202);
