@@ -25,6 +25,9 @@
 #define HOUR_ENDS_SOON 1000
 #define HOUR_KNOWN_MS (20 * MSEC_PER_SEC)
 
+/* Whether a limit still pauses is looked up so often: an App may be added that has none. */
+#define PAUSE_LOOK_MS (10 * 60 * MSEC_PER_SEC)
+
 /* -- what can be registered in time -- */
 
 /* Of GitHub's Apps, each has limits of its own. */
@@ -99,13 +102,18 @@ static int64_t wait_for_hour(
         return until_ms > MSEC_PER_SEC ? until_ms : MSEC_PER_SEC;
 }
 
+static int64_t at_most(int64_t ms, int64_t most)
+{
+        return ms < most ? ms : most;
+}
+
 int64_t launch_pace_wait_for_github(
         struct scaler *scaler, const struct config *config, const struct job *job, int64_t room)
 {
         int64_t pause_ms = pause_until(scaler, config, job);
 
         if (pause_ms > 0)
-                return pause_ms - clock_wall_ms(scaler->clock);
+                return at_most(pause_ms - clock_wall_ms(scaler->clock), PAUSE_LOOK_MS);
         return wait_for_hour(scaler, config, job, room);
 }
 
