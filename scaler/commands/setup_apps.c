@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "config/reference.h"
@@ -139,6 +140,11 @@ static int verify_app(struct setup *setup, struct github *github, int64_t id,
         if (missing)
                 return err_set(err, -EACCES, "additional App %" PRId64 " lacks %s: %s", id,
                         buf_string(&names), GRANTS_ADVICE);
+        if (setup->app.url[0] && strcmp(ret->url, setup->app.url) == 0)
+                return err_set(err, -EINVAL,
+                        "additional App %" PRId64 " is the first one, whose deliveries would be "
+                        "dropped: name another App in github.additional_apps",
+                        id);
         printf("ok: GitHub accepts the additional App %" PRId64 ": %s of %s\n", id, ret->name,
                 ret->owner);
         return 0;

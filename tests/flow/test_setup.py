@@ -145,6 +145,20 @@ def test_an_additional_app_that_cannot_register_is_refused(
     assert stored(fresh) == {}
 
 
+def test_the_first_app_under_its_other_id_is_refused(fresh, setup, key_file, tmp_path):
+    fresh.config["github"] |= {"app_id": "Iv23liLocalCloud0001", "additional_apps": [12345]}
+    place = tmp_path / "12345" / "private-key"
+    place.parent.mkdir()
+    place.write_text(fresh.github.private_key)
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps(fresh.config))
+    given = ("--key-file", key_file, "--config", str(path), "--generate-secret")
+    done = setup(*given, GITHUB_APP_KEYS=f"file:{tmp_path}")
+    assert "additional App 12345 is the first one" in done.stderr
+    assert done.returncode == 1
+    assert stored(fresh) == {}
+
+
 def test_the_token_of_an_enterprise_is_verified_and_stored(fresh, setup, key_file, tmp_path):
     fresh.config["specs"][0]["enterprise"] = "octo-corp"
     path = tmp_path / "enterprise.json"
