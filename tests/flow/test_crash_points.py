@@ -13,6 +13,7 @@ from helpers import LABELS, REPOSITORY, batch, configure, forget, job_url, queue
 from cloud.aws.function_url import event_of
 from cloud.faults import Partial
 from cloud.github.jobs import Job
+from cloud.github.stand_in import GitHub
 from cloud.serve import Request
 
 
@@ -63,6 +64,19 @@ def register_event(stage, count):
 @pytest.mark.parametrize(("count", "step"), SIZES)
 def test_register(make_stage, count, step):
     check_each_call(make_stage, "register", register_event, count, step)
+
+
+def two_apps(directory, faults):
+    github = GitHub(directory, faults)
+    github.add_app(67890)
+    return github
+
+
+def test_register_with_two_apps(make_stage):
+    """A batch is spread over both; what one has begun before it died, either clears away."""
+    check_each_call(
+        lambda: make_stage(make_github=two_apps), "register", register_event, count=3, step=3
+    )
 
 
 def test_webhook(make_stage):
