@@ -124,6 +124,9 @@ static bool try_another(struct registering *registering, struct registering_job 
                 return true;
         }
         item->registration.setback = item->refusal;
+        if (wait == 0 && item->refusal.is_limit)
+                wait = registrars_wait_for_refused(
+                        &registering->registrars, item->scope, item->launched.job.installation);
         if (wait > 0 &&
                 clock_wall_ms(scaler->clock) + wait < setback_ends(scaler, &item->refusal)) {
                 item->registers = false;

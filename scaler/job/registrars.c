@@ -99,16 +99,22 @@ static char *passed_over_key(int64_t budget, const char *scope)
         return mem_format("%lld %s", (long long)budget, scope);
 }
 
-static bool is_passed_over(struct registrars *registrars, const struct registrar *registrar,
-        const char *scope, const int64_t *tried, size_t n_tried)
+/* Until when (monotonic) it is left alone at SCOPE; 0: it is not. */
+static int64_t passed_over_until(
+        struct registrars *registrars, const struct registrar *registrar, const char *scope)
 {
         _cleanup_free_ char *key = passed_over_key(registrar->budget, scope);
 
+        return recent_until(&registrars->scaler->passed_over, key,
+                clock_monotonic_ms(registrars->scaler->clock));
+}
+
+static bool is_tried(const struct registrar *registrar, const int64_t *tried, size_t n_tried)
+{
         for (size_t i = 0; i < n_tried; i++)
                 if (tried[i] == registrar->budget)
                         return true;
-        return recent_has(&registrars->scaler->passed_over, key,
-                clock_monotonic_ms(registrars->scaler->clock));
+        return false;
 }
 
 /* Until its budget is full again: how much of it is spent. */
@@ -133,20 +139,39 @@ static bool goes_first(struct scaler *scaler, const struct registrar *a, int64_t
         return spent_ms(scaler, a) < spent_ms(scaler, b);
 }
 
+int64_t registrars_wait_for_refused(
+        struct registrars *registrars, const char *scope, int64_t installation)
+{
+        struct registrar all[REGISTRARS_MAX];
+        size_t n = registrars_of(registrars, scope, installation, all);
+        int64_t first_ms = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                int64_t until_ms = passed_over_until(registrars, &all[i], scope);
+
+                if (until_ms > 0 && (first_ms == 0 || until_ms < first_ms))
+                        first_ms = until_ms;
+        }
+        return first_ms > 0 ? first_ms - clock_monotonic_ms(registrars->scaler->clock) : 0;
+}
+
 bool registrars_choose(struct registrars *registrars, const char *scope, int64_t installation,
         const int64_t *tried, size_t n_tried, struct registrar *ret, int64_t *ret_wait)
 {
         struct scaler *scaler = registrars->scaler;
         struct registrar all[REGISTRARS_MAX];
         size_t n = registrars_of(registrars, scope, installation, all);
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
         const struct registrar *chosen = NULL;
+        int64_t refused_wait = registrars_wait_for_refused(registrars, scope, installation);
         int64_t chosen_wait = 0;
 
         for (size_t i = 0; i < n; i++) {
-                int64_t wait = budget_wait(pace_of_github(scaler, all[i].budget),
-                        clock_monotonic_ms(scaler->clock), PACE_POINTS_POST);
+                int64_t wait = budget_wait(
+                        pace_of_github(scaler, all[i].budget), now_ms, PACE_POINTS_POST);
 
-                if (is_passed_over(registrars, &all[i], scope, tried, n_tried) ||
+                if (passed_over_until(registrars, &all[i], scope) > 0 ||
+                        is_tried(&all[i], tried, n_tried) ||
                         (chosen && !goes_first(scaler, &all[i], wait, chosen, chosen_wait)))
                         continue;
                 chosen = &all[i];
@@ -154,13 +179,14 @@ bool registrars_choose(struct registrars *registrars, const char *scope, int64_t
         }
         if (!chosen && n_tried == 0) {
                 chosen = &all[0];
-                chosen_wait = budget_wait(pace_of_github(scaler, all[0].budget),
-                        clock_monotonic_ms(scaler->clock), PACE_POINTS_POST);
+                chosen_wait = budget_wait(
+                        pace_of_github(scaler, all[0].budget), now_ms, PACE_POINTS_POST);
+                refused_wait = 0;
         }
         if (!chosen)
                 return false;
         *ret = *chosen;
-        *ret_wait = chosen_wait;
+        *ret_wait = refused_wait > 0 && refused_wait < chosen_wait ? refused_wait : chosen_wait;
         return true;
 }
 
@@ -205,18 +231,21 @@ int64_t registrars_limited_until(
         struct registrar all[REGISTRARS_MAX];
         size_t n = registrars_of(registrars, scope, installation, all);
         int64_t first_ms = 0;
+        bool is_limited = false;
 
         for (size_t i = 0; i < n; i++) {
                 int64_t closed_ms = closed_until(scaler, all[i].budget);
+                int64_t until_ms = passed_over_until(registrars, &all[i], scope);
 
-                if (is_passed_over(registrars, &all[i], scope, NULL, 0))
-                        continue;
-                if (closed_ms == 0)
+                if (until_ms == 0 && closed_ms == 0)
                         return 0;
-                if (first_ms == 0 || closed_ms < first_ms)
-                        first_ms = closed_ms;
+                is_limited = is_limited || (until_ms == 0 && closed_ms > 0);
+                if (until_ms == 0)
+                        until_ms = closed_ms;
+                if (first_ms == 0 || until_ms < first_ms)
+                        first_ms = until_ms;
         }
-        if (first_ms == 0 || (!github_is_enterprise(scope) && one_goes_on_elsewhere(scaler, scope)))
+        if (!is_limited || (!github_is_enterprise(scope) && one_goes_on_elsewhere(scaler, scope)))
                 return 0;
         return clock_wall_ms(scaler->clock) + first_ms - clock_monotonic_ms(scaler->clock);
 }

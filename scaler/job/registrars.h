@@ -60,15 +60,20 @@ size_t registrars_of(struct registrars *registrars, const char *scope, int64_t i
  * The one that is to register now: of those that need not wait, the one with most calls of the hour
  * left; of those that are alike, or not known yet, the one that has spent less of its minute. Where
  * all must wait, the one that must do so least. Those whose budgets are among TRIED are
- * passed over, and those that GitHub refused for SCOPE a moment ago, unless that is all of them.
- * *ret_wait is milliseconds. False: none is left to try.
+ * passed over, and those that GitHub refused for SCOPE a moment ago, unless that is all of them;
+ * where they are tried again before the others can register, they are waited for. *ret_wait is
+ * milliseconds. False: none is left to try.
  */
 bool registrars_choose(struct registrars *registrars, const char *scope, int64_t installation,
         const int64_t *tried, size_t n_tried, struct registrar *ret, int64_t *ret_wait);
 
-/* Until when (wall clock) GitHub's limits let none of them register at SCOPE; 0: one can. Those
- * that were refused there for another reason do not count. Neither may an App be left that can
- * register elsewhere in the same account, whose jobs are of one group. */
+/* Milliseconds until one that GitHub refused for SCOPE is tried again; 0: there is none. */
+int64_t registrars_wait_for_refused(
+        struct registrars *registrars, const char *scope, int64_t installation);
+
+/* Until when (wall clock) GitHub's limits let none of them register at SCOPE; 0: one can. One
+ * that was refused there for another reason ends that when it is tried again. No App may be left
+ * that can register elsewhere in the same account, whose jobs are of one group. */
 int64_t registrars_limited_until(
         struct registrars *registrars, const char *scope, int64_t installation);
 

@@ -254,6 +254,31 @@ static void where_all_are_limited_the_first_that_ends_is_waited_for(void **state
         assert_true(pace_hour_left(&stage->scaler, SECOND) == 4000);
 }
 
+/* Not for the whole of the other's limit. */
+static void one_that_is_passed_over_is_tried_again_while_the_other_is_limited(void **state)
+{
+        _cleanup_free_ char *told = NULL;
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_no_token(stage, FIRST, 403, "");
+        expect_token(stage, SECOND);
+        expect_registered(stage, 1, 4000);
+        assert_registered(stage, 1);
+        expect_limit(stage, "3000");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_one(stage, 2), STAGE_FAILED("m1"));
+        assert_logged(stage, "\"until\":\"2026-01-02T03:14:0");
+        told = script_take_served(stage->script, "/p/breakers/_limit.4711");
+        assert_non_null(told);
+        assert_contains(told, "until_ms\\\":17673236450");
+        script_sleep(stage->script, 601 * MSEC_PER_SEC);
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 3, 4000);
+        assert_registered(stage, 3);
+}
+
 static void a_suspended_first_one_is_passed_over(void **state)
 {
         struct stage *stage = *state;
@@ -480,6 +505,7 @@ int main(void)
                 TEST(one_that_registers_elsewhere_keeps_launches_going),
                 TEST(where_all_are_limited_the_first_that_ends_is_waited_for),
                 TEST(a_suspended_first_one_is_passed_over),
+                TEST(one_that_is_passed_over_is_tried_again_while_the_other_is_limited),
                 TEST(one_that_was_removed_is_noticed),
                 TEST(one_that_is_suspended_or_not_installed_is_not_asked),
                 TEST(without_its_key_an_app_is_left_out),
