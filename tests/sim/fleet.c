@@ -2,7 +2,7 @@
 
 /*
  * Fleets of type instant, in each seventh world: EC2 tries the pools by their priorities, in some
- * worlds three of them at most, and says where it could not launch.
+ * worlds three of them at most, and says where it could not launch, and why.
  */
 
 #include <stdio.h>
@@ -101,6 +101,18 @@ static void answer_fleet(
         answer_text(answer, 200, buf_string(&xml));
 }
 
+/* Mostly there is no capacity. */
+static const char *why_not(struct world *world)
+{
+        static const char *const others[] = {"UnfulfillableCapacity", "InvalidFleetConfiguration",
+                "InsufficientFreeAddressesInSubnet", "UnsupportedOperation",
+                "MaxSpotInstanceCountExceeded", "RequestLimitExceeded", "InternalError"};
+
+        if (world->drought || !world_chance(world, 20))
+                return "InsufficientInstanceCapacity";
+        return others[world_random(world, ARRAY_SIZE(others))];
+}
+
 /* Launches up to MISSING machines in one pool; returns how many are still missing. */
 static unsigned launch_in(struct world *world, const char *form, const char *token, int number,
         bool spot, unsigned missing, struct buf *errors)
@@ -121,7 +133,7 @@ static unsigned launch_in(struct world *world, const char *form, const char *tok
                 return 0;
         buf_add_string(errors, "<item>");
         add_where(errors, type, subnet);
-        buf_add_string(errors, "<errorCode>InsufficientInstanceCapacity</errorCode></item>");
+        buf_add_format(errors, "<errorCode>%s</errorCode></item>", why_not(world));
         return missing - count;
 }
 
