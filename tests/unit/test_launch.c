@@ -171,6 +171,18 @@ static void a_launch_says_what_it_is_for(void **state)
         assert_sent(stage, "&LaunchTemplate.LaunchTemplateName=runner&LaunchTemplate.Version=7&");
 }
 
+/* Machines of an organization may be for jobs of several repositories. */
+static void a_launch_for_an_organization_names_no_repository(void **state)
+{
+        struct stage *stage = *state;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        expect_refusal(stage, "RunInstances", 403, "UnauthorizedOperation");
+        queued_one(stage, queued_job(1, "organization"));
+        assert_sent(stage, "orgs%2Fo");
+        assert_not_sent(stage, "scale-agent%3Arepository");
+}
+
 /* EC2 takes fifty. */
 static void tags_that_are_too_many_are_left_out(void **state)
 {
@@ -357,6 +369,7 @@ int main(void)
                 TEST(the_rest_comes_from_the_next_offer),
                 TEST(no_job_gets_two_instances),
                 TEST(a_launch_says_what_it_is_for),
+                TEST(a_launch_for_an_organization_names_no_repository),
                 TEST(tags_that_are_too_many_are_left_out),
                 TEST(on_demand_is_the_last_resort),
                 TEST(further_attempts_of_a_run_may_begin_on_demand),

@@ -279,7 +279,8 @@ static void without_capacity_the_next_try_asks_for_everything(void **state)
         expect_fleet(stage, ON_DEMAND, 1, 0, "");
         stage_expect_sent(stage, "sqs.test/parked");
         assert_string_equal(queued_one(stage, queued_job(1, "fallback")), STAGE_NONE_FAILED);
-        assert_lacks(script_last_body(stage->script), "left_out");
+        assert_not_sent(stage, "left_out");
+        assert_sent(stage, "\\\"tries\\\":1,");
 }
 
 static void a_refusal_of_the_whole_fleet(void **state)
@@ -506,16 +507,18 @@ static void of_a_repeated_fleet_those_that_live_are_taken(void **state)
                 "{\"id\":2,\"status\":\"queued\"}]}");
         expect_fleet(stage, "TotalTargetCapacity=2&", 1, 2, "");
         expect_found(stage, "instance-id&Filter.1.Value.1=i-00000001&Filter.1.Value.2=i-00000002",
-                LOOKED("i-00000002", "terminated") LOOKED("i-00000001", "pending"));
+                LOOKED("i-00000002", "pending") LOOKED("i-00000001", "terminated"));
         expect_fleet(stage, "TotalTargetCapacity=1&", 3, 3, "");
         expect_found(
                 stage, "instance-id&Filter.1.Value.1=i-00000003", LOOKED("i-00000003", "pending"));
         assert_string_equal(queued_alone(stage, messages, 2), STAGE_NONE_FAILED);
         assert_not_logged(stage, "could not be looked up");
+        assert_logged(stage, "\"instance\":\"i-00000002\",\"job\":2,");
+        assert_logged(stage, "\"instance\":\"i-00000003\",\"job\":1,");
         sent = script_take_served(stage->script, "sqs.test/register.fifo");
-        assert_contains(sent, "i-00000001");
+        assert_contains(sent, "i-00000002");
         assert_contains(sent, "i-00000003");
-        assert_lacks(sent, "i-00000002");
+        assert_lacks(sent, "i-00000001");
 }
 
 static void tokens_are_renewed_three_times(void **state)
@@ -742,6 +745,29 @@ static void zones_are_asked_for_once(void **state)
         }
 }
 
+/* Another spec's subnets were asked for before. */
+static void the_zones_of_further_subnets_are_asked_for(void **state)
+{
+        static const char *const known[] = {"a", "b"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+                const struct stage_message message = {"a", queued_job(1, "linux"), 0, NULL};
+                _cleanup_free_ char *subnet = mem_format("subnet-0000000%s", known[i]);
+
+                ec2_subnets_release(&stage->scaler.zones);
+                add_zone(&stage->scaler, subnet, "eu-central-1a");
+                script_expect(stage->script, "POST", STAGE_EC2, "DescribeSubnets", 200,
+                        "<DescribeSubnetsResponse><subnetSet><item><subnetId>subnet-0000000a"
+                        "</subnetId><availabilityZone>eu-central-1a</availabilityZone></item><item>"
+                        "<subnetId>subnet-0000000b</subnetId><availabilityZone>eu-central-1b"
+                        "</availabilityZone></item></subnetSet></DescribeSubnetsResponse>");
+                expect_fleet(stage, "CreateFleet", 1, 1, "");
+                assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
+                assert_int_equal(stage->scaler.zones.count, 2);
+        }
+}
+
 static void a_subnet_that_is_gone_is_told_and_left_out(void **state)
 {
         struct stage *stage = *state;
@@ -766,7 +792,8 @@ static void a_subnet_that_went_meanwhile_is_told_once(void **state)
         expect_fleet(stage, "CreateFleet", 1, 0,
                 ERROR("InvalidSubnetID.NotFound", "m7i.large", "subnet-0000000a")
                         ERROR("InvalidSubnetID.NotFound", "m7a.large", "subnet-0000000a"));
-        stage_expect_sent(stage, "there is no subnet subnet-0000000a");
+        stage_expect_sent(
+                stage, "\\\"title\\\":\\\"Spec linux: there is no subnet subnet-0000000a\\\"");
         expect_fleet(stage, POOL("1", "m7i.large", "b") "0" POOL("2", "m7a.large", "b"), 1, 1, "");
         stage_expect_sent(stage, "sqs.test/register.fifo");
         assert_string_equal(queued_alone(stage, &message, 1), STAGE_NONE_FAILED);
@@ -818,6 +845,7 @@ int main(void)
                 TEST(a_token_whose_machines_have_ended_is_replaced),
                 TEST(other_parameters_for_a_token_find_its_machines),
                 TEST(zones_are_asked_for_once),
+                TEST(the_zones_of_further_subnets_are_asked_for),
                 TEST(a_subnet_that_is_gone_is_told_and_left_out),
                 TEST(a_subnet_that_went_meanwhile_is_told_once),
                 TEST(zones_that_may_not_be_asked_for_fail_the_launch),
