@@ -28,6 +28,17 @@ void expect_launch(struct stage *stage, const char *body, int first, int last)
         script_expect(stage->script, "POST", STAGE_EC2, body, 200, buf_string(&xml));
 }
 
+void expect_instances(struct stage *stage, const char *body, const char *instances)
+{
+        _cleanup_free_ char *xml = mem_format(
+                "<DescribeInstancesResponse><reservationSet><item><ownerId>123456789012</ownerId>"
+                "<instancesSet>%s</instancesSet></item></reservationSet>"
+                "</DescribeInstancesResponse>",
+                instances);
+
+        script_expect(stage->script, "POST", STAGE_EC2, body, 200, xml);
+}
+
 void expect_refusal(struct stage *stage, const char *body, int status, const char *code)
 {
         _cleanup_free_ char *xml = mem_format(

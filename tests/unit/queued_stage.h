@@ -13,6 +13,14 @@
 /* How a RunInstances for this type in subnet "a" or "b" can be recognized. */
 #define QUEUED_OFFER(type, subnet) "InstanceType=" type "&SubnetId=subnet-0000000" subnet
 
+/* -- what EC2 describes -- */
+
+#define STAGE_TAG(key, value) "<item><key>" key "</key><value>" value "</value></item>"
+#define STAGE_INSTANCE(id, state, tags)                                          \
+        "<item><instanceId>" id "</instanceId><instanceState><name>" state       \
+        "</name></instanceState><amiLaunchIndex>0</amiLaunchIndex><tagSet>" tags \
+        "</tagSet></item>"
+
 /* -- expectations -- */
 
 /* EC2 launches the instances FIRST to LAST; BODY is a part of the request (NULL: any). */
@@ -21,6 +29,8 @@ void expect_launch(struct stage *stage, const char *body, int first, int last);
 void expect_refusal(struct stage *stage, const char *body, int status, const char *code);
 /* None of the four offers of spec `fallback` has capacity. */
 void expect_no_capacity(struct stage *stage, const char *body);
+/* EC2 answers such a DescribeInstances with INSTANCES, each a STAGE_INSTANCE(). */
+void expect_instances(struct stage *stage, const char *body, const char *instances);
 /* GitHub mints a JIT configuration, "c2VjcmV0", for INSTANCE. */
 void expect_jit(struct stage *stage, int instance);
 /* SSM gives this answer to the storing of the hand-over of INSTANCE. */

@@ -13,11 +13,8 @@
 
 /* -- machines, lines, batches -- */
 
-#define TAG(key, value) "<item><key>" key "</key><value>" value "</value></item>"
-#define MACHINE(id, state, tags)                                                 \
-        "<item><instanceId>" id "</instanceId><instanceState><name>" state       \
-        "</name></instanceState><amiLaunchIndex>0</amiLaunchIndex><tagSet>" tags \
-        "</tagSet></item>"
+#define TAG STAGE_TAG
+#define MACHINE STAGE_INSTANCE
 #define OF(spec, repository) TAG("scale-agent:spec", spec) TAG("scale-agent:repository", repository)
 #define LISTED "Filter.1.Name=tag%3Ascale-agent%3Aprefix&Filter.1.Value.1=%2Fp"
 
@@ -34,7 +31,7 @@ static void expect_page(
 
 static void expect_living(struct stage *stage, const char *machines)
 {
-        expect_page(stage, LISTED, machines, "");
+        expect_instances(stage, LISTED, machines);
 }
 
 static void expect_line(struct stage *stage, int visible, int hidden)

@@ -11,21 +11,15 @@
 #include "job/line.h"
 #include "queued_stage.h"
 
-#define MACHINE(id, spec, repository)                                              \
-        "<item><instanceId>" id "</instanceId><instanceState><name>running</name>" \
-        "</instanceState><tagSet><item><key>scale-agent:spec</key><value>" spec    \
-        "</value></item><item><key>scale-agent:repository</key><value>" repository \
-        "</value></item></tagSet></item>"
+#define MACHINE(id, spec, repository)               \
+        STAGE_INSTANCE(id, "running",               \
+                STAGE_TAG("scale-agent:spec", spec) \
+                        STAGE_TAG("scale-agent:repository", repository))
 
 static void expect_living(struct stage *stage, const char *machines)
 {
-        _cleanup_free_ char *xml = mem_format("<DescribeInstancesResponse><reservationSet><item>"
-                                              "<instancesSet>%s</instancesSet></item>"
-                                              "</reservationSet></DescribeInstancesResponse>",
-                machines);
-
-        script_expect(stage->script, "POST", STAGE_EC2,
-                "Filter.1.Name=tag%3Ascale-agent%3Aprefix&Filter.1.Value.1=%2Fp", 200, xml);
+        expect_instances(
+                stage, "Filter.1.Name=tag%3Ascale-agent%3Aprefix&Filter.1.Value.1=%2Fp", machines);
 }
 
 /* GitHub says of job ID, of repository o/NAME, that it is in STATUS. */

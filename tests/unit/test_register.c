@@ -46,21 +46,13 @@ static const char *register_one(struct stage *stage, const char *body, int recei
 /* What EC2 says of a job's machine that is not fresh. */
 static void expect_recalled(struct stage *stage, const char *instances)
 {
-        _cleanup_free_ char *xml =
-                mem_format("<DescribeInstancesResponse><reservationSet>%s</reservationSet>"
-                           "</DescribeInstancesResponse>",
-                        instances);
-
-        script_expect(stage->script, "POST", STAGE_EC2, "Value.1=%2A%2F1-1-0%2F%2A", 200, xml);
+        expect_instances(stage, "Value.1=%2A%2F1-1-0%2F%2A", instances);
 }
 
-#define MACHINE(state, tags)                                                                   \
-        "<item><ownerId>123456789012</ownerId><instancesSet><item>"                            \
-        "<instanceId>i-00000001</instanceId><instanceState><name>" state "</name>"             \
-        "</instanceState><amiLaunchIndex>0</amiLaunchIndex><tagSet><item>"                     \
-        "<key>scale-agent:prefix</key><value>/p</value></item><item>"                          \
-        "<key>scale-agent:launches</key><value>/1-1-0/</value></item>" tags "</tagSet></item>" \
-        "</instancesSet></item>"
+#define MACHINE(state, tags)                                                                       \
+        STAGE_INSTANCE("i-00000001", state,                                                        \
+                STAGE_TAG("scale-agent:prefix", "/p") STAGE_TAG("scale-agent:launches", "/1-1-0/") \
+                        tags)
 #define HANDOVER                                                                            \
         "{\\\"version\\\":1,\\\"jit_config\\\":\\\"c2VjcmV0\\\",\\\"prefix\\\":\\\"/p\\\"," \
         "\\\"spec\\\":\\\"linux\\\",\\\"scope\\\":\\\"repos/o/"                             \
