@@ -50,12 +50,25 @@ static int64_t group_of(const struct job *job)
                                                                        : job->id;
 }
 
+/* What was kept; a job to launch as one that was sent once more (job->sends), so that EC2 does not
+ * take its next fleet for the one that failed. The caller frees. */
+static char *print_body(const struct sqs_received *letter, const struct job *job)
+{
+        struct job again = *job;
+
+        if (job->id == 0 || job->action != JOB_QUEUED)
+                return mem_string(letter->body);
+        again.sends++;
+        return job_print(&again);
+}
+
 static int send_back(struct retry *retry, const struct sqs_received *letter, const struct job *job,
         const char *name, struct err *err)
 {
         size_t size = strlen(name);
         bool fifo = size > 5 && strcmp(name + size - 5, ".fifo") == 0;
-        struct sqs_message message = {.body = letter->body};
+        _cleanup_free_ char *body = print_body(letter, job);
+        struct sqs_message message = {.body = body};
         char group[24];
         int r = find_destination(retry, name, err);
 
