@@ -233,13 +233,12 @@ static void handle_refusal(
         struct launch *launch, const struct http_call *call, const struct aws_error *error)
 {
         bool spot = launch_on_spot(launch);
-        enum ec2_error_class class = ec2_classify(error->code);
 
         aws_refused(call, error, &launch->err);
-        if (class == EC2_ERROR_TOKEN_OTHER)
+        if (ec2_classify(error->code) == EC2_ERROR_TOKEN_OTHER)
                 find_by_names(launch);
         else
-                launch_after_refused_fleet(launch, class);
+                launch_after_refused_fleet(launch, error);
         log_warning(&launch->scaler->log, "EC2 refused the fleet", LOG_TEXT("code", error->code),
                 LOG_TEXT("market", spot ? "spot" : "on-demand"),
                 LOG_TEXT("spec", launch->spec->name));

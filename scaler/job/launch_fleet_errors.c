@@ -8,6 +8,9 @@
 
 #include "launch_steps.h"
 
+#include <ctype.h>
+#include <string.h>
+
 bool launch_on_spot(const struct launch *launch)
 {
         return launch->offer < offers_on_demand(&launch->offers);
@@ -138,8 +141,37 @@ void launch_after_errors(struct launch *launch, const struct ec2_launched *answe
                 launch_leave_market(launch, LAUNCH_NO_CAPACITY);
 }
 
-void launch_after_refused_fleet(struct launch *launch, enum ec2_error_class class)
+static bool has_word(const char *text, const char *word)
 {
+        const char *found = strstr(text, word);
+
+        return found && !isalnum((unsigned char)found[strlen(word)]) &&
+               (found == text || !isalnum((unsigned char)found[-1]));
+}
+
+/* EC2 refuses a whole fleet for types that the region lacks, and names them in its words. */
+static bool leave_out_named(struct launch *launch, const char *message)
+{
+        bool is_new = false;
+
+        for (size_t i = 0; i < launch->offers.n_rungs; i++) {
+                const char *type = launch->offers.rungs[i].type;
+
+                if (has_word(message, type))
+                        is_new = leave_out(launch, type, NULL, false) || is_new;
+        }
+        return is_new;
+}
+
+void launch_after_refused_fleet(struct launch *launch, const struct aws_error *error)
+{
+        enum ec2_error_class class = ec2_classify(error->code);
+
+        if ((class == EC2_ERROR_FATAL || class == EC2_ERROR_UNKNOWN) &&
+                leave_out_named(launch, error->message)) {
+                launch->unknown = true;
+                return;
+        }
         switch (class) {
         case EC2_ERROR_THROTTLED:
                 launch->outcome = LAUNCH_THROTTLED;

@@ -29,7 +29,7 @@ void launch_take_new_token(struct launch *launch);
 void launch_after_errors(struct launch *launch, const struct ec2_launched *answer);
 void launch_log_errors(const struct launch *launch, const struct ec2_launched *answer);
 /* Where to go on after EC2 refused a fleet altogether. */
-void launch_after_refused_fleet(struct launch *launch, enum ec2_error_class class);
+void launch_after_refused_fleet(struct launch *launch, const struct aws_error *error);
 
 /* Whether the zones of all subnets are known that exist. */
 bool launch_knows_zones(const struct launch *launch);

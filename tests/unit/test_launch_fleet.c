@@ -221,6 +221,45 @@ static void a_refusal_of_the_whole_fleet(void **state)
         }
 }
 
+static void expect_refused_fleet(struct stage *stage, const char *code, const char *message)
+{
+        _cleanup_free_ char *xml =
+                mem_format("<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error>"
+                           "</Errors></Response>",
+                        code, message);
+
+        script_expect(stage->script, "POST", STAGE_EC2, "CreateFleet", 400, xml);
+}
+
+/* It refuses all of a fleet for them. */
+static void types_that_the_region_lacks_are_left_out(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_refused_fleet(stage, "InvalidFleetConfig",
+                "Unsupported instancetypes [(instanceType=m7i.large, os=generic), "
+                "(instanceType=m7i.xlarge), (instanceType=am7a.large), "
+                "(instanceType=m7a.large1), (instanceType=c7i.large)]");
+        expect_refused_fleet(stage, "SomethingNew", "m7a.xlarge?");
+        expect_fleet(stage,
+                POOL("1", "m7a.large", "a") "1" POOL("2", "m7a.large", "b") "1" POOL(
+                        "3", "m7i.2xlarge", "a"),
+                1, 1, "");
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
+/* Then people must know. */
+static void a_fleet_of_which_nothing_is_left_is_refused_for_good(void **state)
+{
+        struct stage *stage = *state;
+
+        unsetenv("NOTIFY_QUEUE_URL");
+        expect_refused_fleet(stage, "InvalidFleetConfig", "t3.2xlarge t3a.2xlarge");
+        expect_refused_fleet(stage, "InvalidFleetConfig", "t3.2xlarge t3a.2xlarge");
+        assert_string_equal(queued_one(stage, queued_job(1, "fallback")), STAGE_FAILED("m1"));
+}
+
 static void what_one_pool_cannot_do_another_may(void **state)
 {
         struct stage *stage = *state;
@@ -417,6 +456,8 @@ int main(void)
                 TEST(what_was_left_out_travels_with_a_parked_job),
                 TEST(without_capacity_the_next_try_asks_for_everything),
                 TEST(a_refusal_of_the_whole_fleet),
+                TEST(types_that_the_region_lacks_are_left_out),
+                TEST(a_fleet_of_which_nothing_is_left_is_refused_for_good),
                 TEST(what_one_pool_cannot_do_another_may),
                 TEST(at_a_limit_smaller_types_are_asked_for),
                 TEST(errors_that_are_of_no_pool_end_the_launch),
