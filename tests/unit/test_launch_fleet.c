@@ -348,6 +348,7 @@ static void an_event_has_time_for_so_many_asks(void **state)
         stage_expect_sent(stage, "sqs.test/parked");
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         assert_sent(stage, "\\\"left_out\\\":\\\"55555555\\\"");
+        assert_not_sent(stage, "\\\"tries\\\"");
 }
 
 /* -- zones -- */
