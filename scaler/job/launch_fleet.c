@@ -100,7 +100,7 @@ static bool may_be_old(const struct launch *launch, const struct ec2_launched *a
         return launch->is_redelivered && launch->afresh_ms == 0 && answer->instances.count == 0;
 }
 
-/* Whether one of INSTANCES has. */
+/* Whether one of INSTANCES has ended. */
 static bool has_ended(const struct ec2_instances *instances)
 {
         for (size_t i = 0; i < instances->count; i++)
