@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""When the kernel starts without an initramfs: only where it can find the root itself, and GRUB agrees."""
+"""A kernel starts without an initramfs only where it finds the root itself and GRUB agrees."""
 
 import subprocess
 
