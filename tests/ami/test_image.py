@@ -2,7 +2,9 @@
 """What ami/install makes of a stock Debian 12: a machine that runs one job and starts fast."""
 
 import json
+import os
 import stat
+import subprocess
 
 import pytest
 from ami.root import WRITTEN_AGAIN
@@ -34,6 +36,24 @@ def test_runner_is_unpacked_for_its_user_and_says_its_version(image):
     assert image.text("opt/actions-runner/.version").split()[0] == "2.330.0"
     assert not (home / "_diag").exists(), "left by the build's own run"
     assert not list((image / "opt").glob("actions-runner.*"))
+
+
+def test_runner_is_read_ahead(image):
+    assert image.enabled("read-runner.service")
+    listener = image / "opt/actions-runner/bin/Runner.Listener"
+    with listener.open() as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    assert in_memory(listener) == 0
+    ended = image.run("/usr/lib/scale-agent/read-runner")
+    assert (ended.status, ended.output) == (0, "")
+    assert in_memory(listener) > 0
+
+
+def in_memory(file):
+    """Return how many bytes of a file are in the page cache."""
+    command = ["fincore", "--bytes", "--noheadings", "--output", "RES", file]
+    return int(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 def test_jobs_have_no_way_to_root(image):
@@ -208,7 +228,7 @@ def test_each_machine_gets_an_id_and_the_presets_are_not_applied(image):
 
 def test_units_are_such_as_systemd_takes(image):
     units = ["runner-metadata-guard.service", "grow-root.service", "network-cards.service"]
-    units += ["runner.service"]
+    units += ["read-runner.service", "runner.service"]
     said = image.run("systemd-analyze", "verify", "--man=no", *units)
     assert (said.status, said.output) == (0, "")
 
