@@ -334,7 +334,7 @@ c_files := $(sort $(wildcard include/*/*.h lib/*/*.[ch] scaler/*.[ch] scaler/*/*
 	runner-agent/*.[ch] runner-agent/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch]))
 tidy_files := $(filter-out tests/%,$(filter %.c,$(c_files)))
 scripts := ami/install ami/common.sh ami/checks.sh ami/lookups.sh ami/company.sh $(wildcard ami/steps/*) \
-	$(addprefix ami/files/usr/lib/scale-agent/,grow-root launch-key instance-store network-cards read-runner swap-file) \
+	$(addprefix ami/files/usr/lib/scale-agent/,grow-root launch-key instance-store first-devices read-runner swap-file) \
 	$(addprefix tests/vm/,root enter image guest/store-model guest/make-stock bench-user-data) $(wildcard tests/vm/acceptance/*) $(addprefix tests/vm/guest/hosted/,job-started.sh job-completed.sh setup) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
 	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/changed tests/packer/tools tests/emulators/tools .ci/run \
 	scaler/completion/bash

@@ -156,8 +156,8 @@ def test_a_hundred_profiles_are_not_on_the_way_to_the_job(image):
     assert "\nAfter=runner-agent.service\n" in drop_in
 
 
-def test_network_cards_come_before_other_devices(image):
-    assert image.enabled("network-cards.service")
+def test_first_devices_come_before_other_devices(image):
+    assert image.enabled("first-devices.service")
     drop_in = image.text("etc/systemd/system/systemd-udev-trigger.service.d/after-agent.conf")
     assert "\nAfter=runner-agent.service\n" in drop_in
 
@@ -227,7 +227,7 @@ def test_each_machine_gets_an_id_and_the_presets_are_not_applied(image):
 
 
 def test_units_are_such_as_systemd_takes(image):
-    units = ["runner-metadata-guard.service", "grow-root.service", "network-cards.service"]
+    units = ["runner-metadata-guard.service", "grow-root.service", "first-devices.service"]
     units += ["read-runner.service", "runner.service"]
     said = image.run("systemd-analyze", "verify", "--man=no", *units)
     assert (said.status, said.output) == (0, "")

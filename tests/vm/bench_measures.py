@@ -73,15 +73,15 @@ def _later(options: argparse.Namespace) -> Change:
     folders = [words[4] for words in _entries(options, UNITS) if words[4].endswith(".d")]
     found = []
     for folder in folders:
-        if folder == f"{COLDPLUG}.d":  # the measure "cards"
+        if folder == f"{COLDPLUG}.d":  # the measure "devices"
             continue
         if "after-agent.conf" in [words[4] for words in _entries(options, f"{UNITS}/{folder}")]:
             found.append(f"{UNITS}/{folder}/after-agent.conf")
     return Change(remove=found)
 
 
-def _cards(_options: argparse.Namespace) -> Change:
-    wanted = f"{UNITS}/sysinit.target.wants/network-cards.service"
+def _devices(_options: argparse.Namespace) -> Change:
+    wanted = f"{UNITS}/sysinit.target.wants/first-devices.service"
     return Change(remove=[wanted, f"{UNITS}/{COLDPLUG}.d/after-agent.conf"])
 
 
@@ -143,7 +143,7 @@ def _journal(_options: argparse.Namespace) -> Change:
 # In the order of the tables in ami/README.md.
 MEASURES = {
     "cloud-init": Measure("cloud-init runs, without user data", _cloud_init),
-    "cards": Measure("all devices come at once, before the agent and beside the network", _cards),
+    "devices": Measure("all devices come at once, beside the network", _devices),
     "generators": Measure("all of systemd's generators are started", _generators),
     "sysusers": Measure(
         "udev waits for systemd-sysusers, and with it for the root to be mounted again",

@@ -37,7 +37,7 @@ def test_a_network_that_comes_late_is_waited_for(cloud):
 
 
 def test_a_driver_that_does_not_come_first_comes_with_the_rest(cloud):
-    stand = Stand(cloud).set_up(files={"/usr/lib/scale-agent/network-cards": "exit 1\n"})
+    stand = Stand(cloud).set_up(files={"/usr/lib/scale-agent/first-devices": "exit 1\n"})
     stand.queue(script="true").ends("success")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ami.root import Root
 
-PROGRAM = "/usr/lib/scale-agent/network-cards"
+PROGRAM = "/usr/lib/scale-agent/first-devices"
 ETHERNET, DISK = "0x020000\n", "0x010802\n"
 
 
@@ -37,13 +37,14 @@ def sys(changed: Root):
     changed.run("rm", "-rf", "/srv/sys")
 
 
-def test_the_cards_of_a_nitro_instance_and_nothing_else(sys):
+def test_cards_and_disks_of_a_nitro_instance_and_nothing_else(sys):
     sys.device("bus/pci/devices/0000:00:04.0", **{"class": DISK})
     sys.device("bus/pci/devices/0000:00:05.0", **{"class": ETHERNET})
     sys.device("bus/pci/devices/0000:00:06.0", **{"class": ETHERNET})
     sys.device("class/net/lo")
+    sys.device("class/block/nvme0n1p1")
     cards = ["bus/pci/devices/0000:00:05.0", "bus/pci/devices/0000:00:06.0"]
-    assert sys.run() == [*cards, "class/net/lo"]
+    assert sys.run() == [*cards, "class/block/nvme0n1p1", "class/net/lo"]
 
 
 def test_a_card_of_virtio_and_no_other_device_of_it(sys):
