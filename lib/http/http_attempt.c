@@ -136,6 +136,11 @@ static int fail(const struct attempt *attempt, CURLcode code, const char *truste
         if (call->answer.overflow)
                 return err_set(&call->err, -E2BIG, "%s: the answer is larger than %zu bytes",
                         call->what, call->answer_limit);
+        if (code == CURLE_SSL_CACERT_BADFILE)
+                return err_set(&call->err, errno_of(code),
+                        "%s: no answer: %s cannot be read, which should have the authorities to "
+                        "trust (SSL_CERT_FILE names another)",
+                        call->what, trusted);
         if (code == CURLE_PEER_FAILED_VERIFICATION)
                 return err_set(&call->err, errno_of(code),
                         "%s: no answer: %s; trusted are the authorities in %s "

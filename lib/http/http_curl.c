@@ -11,14 +11,13 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/sslerr_legacy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "http_attempt.h"
+#include "http_tls.h"
 #include "http_trust.h"
 
 #define IDLE_HANDLES_MAX 16
@@ -97,13 +96,12 @@ static void drop_attempt(struct curl_transport *curl, struct attempt *attempt)
         return_handle(curl, easy);
 }
 
-static void set_trust(CURL *easy, const struct curl_transport *curl)
+static void set_trust(CURL *easy, struct curl_transport *curl)
 {
         curl_easy_setopt(easy, CURLOPT_USERAGENT, curl->user_agent);
         curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
         curl_easy_setopt(easy, CURLOPT_SHARE, curl->share);
-        curl_easy_setopt(easy, CURLOPT_CAINFO, curl->trust.file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, curl->trust.directory);
+        http_tls_trust(easy, &curl->trust);
 }
 
 /* Begins right away; libcurl would begin in the next dispatch, which may come late. A try that ends
@@ -230,27 +228,6 @@ int _gnutls_global_init_skip(void)
         return 1;
 }
 
-/* Keeps libcurl from loading the texts of libcrypto's errors: none of our messages shows them, and
- * TLS has texts of its own. Where OpenSSL was built to read no configuration by itself, as in the
- * zip, libcurl must not ask for it either: reading it is half of the instructions of a start, and
- * an OpenSSL that can load no module has no use for it. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* ERR_load_SSL_strings() */
-static void prepare_openssl(void)
-{
-        uint64_t without = OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS;
-
-#ifdef OPENSSL_NO_AUTOLOAD_CONFIG
-        without |= OPENSSL_INIT_NO_LOAD_CONFIG;
-#endif
-        OPENSSL_init_crypto(without, NULL);
-#ifdef OPENSSL_NO_AUTOERRINIT
-        ERR_load_SSL_strings(); /* the zip's OpenSSL has no others, and does not load these itself
-                                 */
-#endif
-}
-#pragma GCC diagnostic pop
-
 int http_curl_new(const char *user_agent, struct http_transport **ret_transport, struct err *err)
 {
         struct curl_transport *curl = mem_alloc(sizeof(*curl));
@@ -267,7 +244,7 @@ int http_curl_new(const char *user_agent, struct http_transport **ret_transport,
         curl->timer_due_ms = -1;
         curl->user_agent = mem_string(user_agent);
         curl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        prepare_openssl();
+        http_tls_init();
         curl->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
         if (curl->epoll_fd < 0 || !curl->multi) {
                 curl_free_transport(&curl->transport);

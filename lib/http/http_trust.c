@@ -20,9 +20,7 @@ static char *setting(const char *name)
         return mem_string(value && *value ? value : NULL);
 }
 
-/* The file alone, if there is one: libcurl (from 7.87 on) then reads the authorities only once,
- * instead of spending 10 ms on each connection. A directory alone costs nothing, since only the
- * authority that is needed is read. */
+/* The file alone, if there is one: both have the same authorities. */
 static void ask_libcurl(struct http_trust *trust)
 {
 #if LIBCURL_VERSION_NUM >= 0x075400
@@ -68,10 +66,34 @@ void http_trust_release(struct http_trust *trust)
 {
         free(trust->file);
         free(trust->directory);
+        X509_STORE_free(trust->store);
         *trust = (struct http_trust){0};
 }
 
 const char *http_trust_place(const struct http_trust *trust)
 {
         return trust->file ? trust->file : trust->directory;
+}
+
+/* As libcurl has it: trusted authorities are tried first, and may be intermediate ones. */
+#define VERIFY_FLAGS (X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN)
+
+X509_STORE *http_trust_store(struct http_trust *trust)
+{
+        X509_STORE *store;
+
+        if (trust->store)
+                return trust->store;
+        store = X509_STORE_new();
+        if (!store)
+                abort();
+        X509_STORE_set_flags(store, VERIFY_FLAGS);
+        /* All of a file is read here; of a directory, an authority when a server names it. */
+        if ((trust->file && X509_STORE_load_file(store, trust->file) != 1) ||
+                (trust->directory && X509_STORE_load_path(store, trust->directory) != 1)) {
+                X509_STORE_free(store);
+                return NULL;
+        }
+        trust->store = store;
+        return store;
 }

@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <openssl/pem.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,6 +311,50 @@ static void a_trusted_certificate_is_accepted(void **state)
                 -EKEYREJECTED, "");
 }
 
+static void a_file_of_authorities_that_is_missing_is_named(void **state)
+{
+        struct fixture *fixture = *state;
+
+        setenv("SSL_CERT_FILE", "/nowhere/authorities.pem", 1);
+        fixture->http = new_http();
+        assert_fails(fixture, new_call(fixture, "GET", "/secret"), -EPROTO,
+                "/nowhere/authorities.pem cannot be read");
+        assert_int_equal(atomic_load(&fixture->server->requests), 0);
+}
+
+/* Writes the path in DIRECTORY where OpenSSL looks for the authority in the file CERTIFICATE. */
+static void hashed_path(const char *certificate, const char *directory, char ret[static 128])
+{
+        FILE *file = fopen(certificate, "re");
+        X509 *authority = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+
+        assert_non_null(authority);
+        snprintf(ret, 128, "%s/%08lx.0", directory, X509_subject_name_hash(authority));
+        X509_free(authority);
+        fclose(file);
+}
+
+/* Two connections to the same server, for AWS's services have the same authority. The second one
+ * asks for another name, since it would resume the session of the first. */
+static void an_authority_in_a_directory_is_read_once(void **state)
+{
+        struct fixture *fixture = *state;
+        char directory[] = "/tmp/test-http-XXXXXX";
+        char path[128];
+
+        assert_non_null(mkdtemp(directory));
+        hashed_path(fixture->certificate, directory, path);
+        assert_int_equal(symlink(fixture->certificate, path), 0);
+        setenv("SSL_CERT_DIR", directory, 1);
+        fixture->http = new_http();
+        perform_ok(fixture, "/ok");
+        unlink(path);
+        rmdir(directory);
+        assert_fails(fixture,
+                http_call_new("Test", "GET", "https://localhost:%d/secret", fixture->server->port),
+                -EKEYREJECTED, "localhost"); /* the authority is known, the name is not */
+}
+
 static void stale_tls_connections_are_survived(void **state)
 {
         struct fixture *fixture = *state;
@@ -448,6 +493,8 @@ int main(void)
                 TEST_TLS(a_refusal_says_where_authorities_were_looked_for),
                 TEST_TLS(system_authorities_are_the_default),
                 TEST_TLS(a_trusted_certificate_is_accepted),
+                TEST_TLS(a_file_of_authorities_that_is_missing_is_named),
+                TEST_TLS(an_authority_in_a_directory_is_read_once),
                 TEST_TLS(stale_tls_connections_are_survived),
                 TEST(calls_run_in_parallel),
                 TEST(cancelled_calls_leave_nothing),
