@@ -75,12 +75,14 @@ starter_sources := $(wildcard runner-agent/starter/*.c)
 unit_sources := $(wildcard tests/unit/test_*.c)
 unit_helpers := $(filter-out $(unit_sources),$(wildcard tests/unit/*.c))
 fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
+fuzz_helpers := $(filter-out $(fuzz_sources),$(wildcard tests/fuzz/*.c))
 objects = $(patsubst %.c,$(obj)/%.o,$(1))
 
 lib_archive := $(obj)/lib.a
 scaler_archive := $(obj)/scaler.a
 agent_archive := $(obj)/agent.a
 starter_archive := $(obj)/starter.a
+fuzz_archive := $(obj)/fuzz.a
 unit_programs := $(patsubst tests/unit/%.c,$(build)/unit/%,$(unit_sources))
 
 all: $(bin)/scaler $(bin)/runner-agent $(bin)/starter ## the programs, in build/bin
@@ -102,7 +104,8 @@ $(lib_archive): $(call objects,$(lib_sources))
 $(scaler_archive): $(call objects,$(filter-out scaler/main.c,$(scaler_sources)))
 $(agent_archive): $(call objects,$(filter-out runner-agent/main.c,$(agent_sources)))
 $(starter_archive): $(call objects,$(filter-out %/main.c,$(starter_sources)))
-$(lib_archive) $(scaler_archive) $(agent_archive) $(starter_archive):
+$(fuzz_archive): $(call objects,$(fuzz_helpers))
+$(lib_archive) $(scaler_archive) $(agent_archive) $(starter_archive) $(fuzz_archive):
 	$(q)rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
@@ -218,7 +221,7 @@ limits: $(bin)/sim ## many jobs at once against limits of machines; LIMITS=N wor
 	$(q)$(bin)/sim --limits$(if $(LIMITS),=$(LIMITS))
 
 fuzz_programs := $(patsubst tests/fuzz/%.c,$(build)/fuzz/%,$(fuzz_sources))
-$(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)
+$(build)/fuzz/%: $(obj)/tests/fuzz/%.o $(fuzz_archive) $(scaler_archive) $(agent_archive) $(starter_archive) $(lib_archive)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -o $@ $^ $(link) -fsanitize=fuzzer $(agent_libs)
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * A world for targets that run whole handlers: SQS, SSM, S3, EC2, GitHub and the channels answer as
+ * they do, and each byte of the input decides one thing about one answer: which of the plausible
+ * ones it is, or how it fails. Where there are no bytes left, all is well and empty.
+ *
+ * What a handler did is noted here, and what the answers said: from that, the target judges. Time
+ * passes as in network.h.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cjson/cJSON.h>
+
+#include "base/buf.h"
+#include "http/http.h"
+
+#define WORLD_JOBS 12
+#define WORLD_MACHINES 64
+#define WORLD_BUCKET "handovers"
+#define WORLD_API "https://github.test"
+#define WORLD_ACCOUNT "123456789012"
+
+/* No log, message, tag or URL may have one of these. */
+#define WORLD_TOKEN_MARK "ghsT0kenMark"
+#define WORLD_JIT_MARK "aml0TWFya0lt"
+#define WORLD_KEY_MARK "7ab1e7c0de7ab1e7"
+#define WORLD_KEY WORLD_KEY_MARK "0123456789abcdef0123456789abcdef0123456789abcdef"
+#define WORLD_CHANNEL_MARK "Chann3lMark"
+#define WORLD_WEBHOOK_MARK "W3bhookMark"
+#define WORLD_AWS_MARK "wJalrXUtnFEMI5d0c"
+
+struct world_job {
+        unsigned state;     /* what GitHub said of it, and keeps to; 0: it was not asked */
+        bool is_over;       /* GitHub or EC2 said that it does not wait */
+        bool was_over;      /* at an earlier event */
+        bool is_unknown;    /* GitHub said so */
+        bool is_sent;       /* a queue took a message about it */
+        bool is_dead;       /* that was its dead letter */
+        bool is_followed;   /* that was a watch */
+        bool is_stored;     /* its machine's hand-over was stored */
+        bool is_unclear;    /* a message may have been taken, whose answer was lost */
+        bool is_failed;     /* GitHub said that it has failed, or was cancelled */
+        bool is_read;       /* the hand-over of its machine */
+        bool is_asked_for;  /* its message is not fresh, and GitHub has not been asked before */
+        bool refuses_forks; /* its message says that its repository is public, and its spec no */
+        bool is_fork;       /* GitHub said that its run comes from a fork */
+};
+
+struct world_machine {
+        char id[20];
+        char type[32];
+        char launches[256]; /* "/JOB-ATTEMPT-N/" */
+        bool is_launched;   /* by the handler, and the answer said so */
+        bool is_sent;       /* a message names it */
+        bool was_dead;      /* an answer said that it is not alive */
+        bool has_job;       /* an answer said that it has a job's tag */
+        bool is_overdue;    /* an answer said that its lifetime is over */
+        bool is_foreign;    /* of another stack */
+        bool has_runner;    /* GitHub said that it is connected */
+        bool is_deregistered;
+        bool is_ended; /* by the handler */
+};
+
+struct world {
+        const uint8_t *bytes;
+        size_t left;
+        struct world_job jobs[WORLD_JOBS + 1]; /* by id */
+        struct world_machine machines[WORLD_MACHINES];
+        size_t n_machines;
+        unsigned n_living; /* at the last count of all machines */
+        bool is_counted;
+        unsigned n_told;  /* notifications that notify.fifo took */
+        unsigned n_shown; /* by channels */
+        unsigned n_kept;  /* letters */
+        unsigned n_dead;
+        unsigned n_rerun;   /* GitHub's 201 */
+        int64_t other_run;  /* which is of another repository; 0: none */
+        bool has_strangers; /* EC2's events are also about machines of others */
+        bool is_limited;    /* the configuration has limits of machines */
+        const char *config; /* the document in SSM */
+        const char *app_key;
+        char store[WORLD_JOBS + 1][4096]; /* hand-overs that wait, by instance; "" none */
+        unsigned n_calls;
+        bool has_other_attempt; /* of a run, GitHub said */
+};
+
+extern struct world world;
+
+/* Forgets all, and takes BYTES as what decides. */
+void world_begin(const uint8_t *bytes, size_t size);
+/* The next decision: 0 to N - 1, and 0 where there are no bytes left. */
+unsigned world_choose(unsigned n);
+/* One of WORDS. */
+#define world_one_of(words) ((words)[world_choose(ARRAY_SIZE(words))])
+
+/* The transport. */
+int world_answer(struct http_call *call);
+
+/* What TEXT must not have. */
+bool world_has_secret(const char *text);
+
+/* The URL of a job of the batch. There are four jobs in each run. */
+void world_job_url(int64_t id, char url[static 96]);
+/* What a machine of a job knows, signed; the caller frees. */
+char *world_ticket(int64_t job);
+
+/* The machine of that id, which is made where there is none; NULL: there are too many. */
+struct world_machine *world_machine(const char *id);
+struct world_machine *world_new_machine(void);
+
+/* Notes that a queue took a message. */
+void world_note_message(const char *queue_url, const char *body);
+
+/* Each service: fills the status and answer of CALL. */
+void world_sqs(struct http_call *call, const char *action, const cJSON *body);
+void world_ssm(struct http_call *call, const char *action, const cJSON *body);
+void world_s3(struct http_call *call);
+void world_ec2(struct http_call *call);
+void world_github(struct http_call *call, const cJSON *body);
+
+/* For them. */
+void world_json(struct http_call *call, int status, cJSON *json);
+void world_text(struct http_call *call, int status, const char *text);
+/* Decoded; NULL: it is not there. The caller frees. */
+char *world_form_value(const char *form, const char *name);
+
+/* -- events (world_events.c) -- */
+
+struct world_handler {
+        const char *name;
+        /* The body of a message of the job of that number; the caller frees. */
+        char *(*make_body)(int64_t job);
+        const char *queue; /* where its messages come from */
+};
+
+#define WORLD_HANDLERS 10
+extern const struct world_handler world_handlers[WORLD_HANDLERS];
+
+/* A batch of N_RECORDS for HANDLER, as Lambda gets it; messages are "m1" and so on. The caller
+ * frees. */
+char *world_make_event(const struct world_handler *handler, unsigned n_records);
+/* The configuration; the caller frees. */
+char *world_make_config(void);
+/* Stores hand-overs for some of the batch's machines. */
+void world_store_handovers(void);

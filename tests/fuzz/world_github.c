@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * GitHub's API as the scaler uses it.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "world.h"
+
+static void not_found(struct http_call *call)
+{
+        world_text(call, 404, "{\"message\":\"Not Found\"}");
+}
+
+/* -- Apps -- */
+
+static void give_token(struct http_call *call)
+{
+        world_text(call, 201,
+                "{\"token\":\"" WORLD_TOKEN_MARK "1\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
+}
+
+static void find_installation(struct http_call *call)
+{
+        switch (world_choose(4)) {
+        case 1:
+                world_text(call, 200, "{\"id\":4712,\"suspended_at\":\"2026-01-01T00:00:00Z\"}");
+                break;
+        case 2:
+                not_found(call);
+                break;
+        default:
+                world_text(call, 200, "{\"id\":4712}");
+                break;
+        }
+}
+
+static void list_deliveries(struct http_call *call)
+{
+        static const int statuses[] = {202, 503, 400, 0, 429};
+        static const char *const times[] = {
+                "2026-01-02T03:03:00Z", "2026-01-02T02:00:00Z", "2025-12-01T00:00:00Z", "never"};
+        cJSON *list = cJSON_CreateArray();
+        unsigned n = world_choose(5);
+
+        for (unsigned i = 0; i < n; i++) {
+                cJSON *item = cJSON_CreateObject();
+                char guid[16];
+
+                snprintf(guid, sizeof(guid), "guid-%u", world_choose(3));
+                json_add_integer(item, "id", 1 + i);
+                json_add_string(item, "guid", guid);
+                json_add_string(item, "event", world_choose(4) == 1 ? "ping" : "workflow_job");
+                json_add_string(item, "action", "queued");
+                json_add_string(item, "status", "no");
+                json_add_integer(item, "status_code", world_one_of(statuses));
+                json_add_string(item, "delivered_at", world_one_of(times));
+                cJSON_AddItemToArray(list, item);
+        }
+        if (world_choose(4) == 1)
+                buf_add_string(&call->answer_headers,
+                        "link: <https://github.test/app/hook/deliveries?cursor=v1_1>; "
+                        "rel=\"next\"\r\n");
+        world_json(call, 200, list);
+}
+
+/* -- runners -- */
+
+static cJSON *runner_json(int64_t id, const char *name, bool online, bool busy)
+{
+        cJSON *json = cJSON_CreateObject();
+
+        json_add_integer(json, "id", id);
+        json_add_string(json, "name", name);
+        json_add_string(json, "os", "linux");
+        json_add_string(json, "status", online ? "online" : "offline");
+        json_add_boolean(json, "busy", busy);
+        cJSON_AddArrayToObject(json, "labels");
+        return json;
+}
+
+/* A machine's number is its runner's id, and a hundred more. */
+static struct world_machine *machine_of(int64_t runner)
+{
+        char id[20];
+
+        snprintf(id, sizeof(id), "i-%08" PRIx64, runner - 100);
+        return runner > 100 && runner < 200 ? world_machine(id) : NULL;
+}
+
+static int64_t runner_of(const char *name)
+{
+        unsigned number = 0;
+
+        (void)sscanf(name, "i-%8x", &number);
+        return number < 100 ? 100 + number : 7;
+}
+
+static void register_runner(struct http_call *call, const cJSON *body)
+{
+        const char *name = json_string(body, "name");
+        _cleanup_free_ char *jit = NULL;
+        cJSON *json;
+
+        CHECK(name && strncmp(name, "i-", 2) == 0);
+        CHECK(cJSON_IsArray(json_get(body, "labels")));
+        if (world_choose(8) == 1) {
+                world_text(call, 409, "{\"message\":\"Already exists - A runner with the name\"}");
+                return;
+        }
+        jit = mem_format(WORLD_JIT_MARK "%s", name + 2);
+        json = cJSON_CreateObject();
+        cJSON_AddItemToObject(json, "runner", runner_json(runner_of(name), name, false, false));
+        json_add_string(json, "encoded_jit_config", jit);
+        world_json(call, 201, json);
+}
+
+static void list_runners(struct http_call *call, const char *query)
+{
+        _cleanup_free_ char *from_second = mem_format("&%s", query + 1);
+        _cleanup_free_ char *name = world_form_value(from_second, "name");
+        cJSON *json = cJSON_CreateObject();
+        cJSON *list = cJSON_AddArrayToObject(json, "runners");
+        unsigned kind = world_choose(5);
+
+        if (name && (kind == 1 || kind == 2) && world_machine(name))
+                world_machine(name)->has_runner = true;
+        json_add_integer(json, "total_count", kind > 0);
+        if (name && kind > 0)
+                cJSON_AddItemToArray(list,
+                        runner_json(runner_of(name), name, kind == 1 || kind == 2, kind == 2));
+        world_json(call, 200, json);
+}
+
+static void serve_runner(struct http_call *call, int64_t id)
+{
+        struct world_machine *machine = machine_of(id);
+        unsigned kind = world_choose(4);
+
+        if (strcmp(call->method, "DELETE") != 0) {
+                world_json(call, 200, runner_json(id, "i-00000001", kind & 1, kind & 2));
+        } else if (kind == 1) {
+                world_text(call, 422, "{\"message\":\"Bad request - Runner is running a job\"}");
+        } else {
+                if (machine)
+                        machine->is_deregistered = true;
+                world_text(call, kind == 2 ? 404 : 204, "");
+        }
+}
+
+/* -- jobs and runs -- */
+
+/* Whether it waits is what a job's launch depends on. */
+static cJSON *job_json(int64_t id)
+{
+        static const struct {
+                const char *status;
+                const char *conclusion;
+                bool is_over;
+        } states[] = {{"queued", NULL, false}, {"in_progress", NULL, true},
+                {"completed", "failure", true}, {"completed", "success", true},
+                {"completed", "cancelled", true}, {"waiting", NULL, false},
+                {"pending", NULL, false}, {"something new", NULL, false}};
+        struct world_job *known = &world.jobs[id <= WORLD_JOBS ? id : 0];
+        unsigned state = known->state > 0 ? known->state - 1U : world_choose(ARRAY_SIZE(states));
+        cJSON *json = cJSON_CreateObject();
+        cJSON *steps;
+        char runner[20];
+
+        if ((known->is_over || known->was_over) && !states[state].is_over)
+                state = 1 + state % 4; /* for ever */
+        snprintf(runner, sizeof(runner), "i-%08x", (unsigned)id);
+        json_add_integer(json, "id", id);
+        json_add_integer(json, "run_id", (id - 1) / 4 + 1);
+        json_add_integer(json, "run_attempt", 1);
+        json_add_string(json, "name", "build");
+        json_add_string(json, "status", states[state].status);
+        json_add_string(json, "conclusion", states[state].conclusion);
+        json_add_string(
+                json, "completed_at", states[state].is_over ? "2026-01-02T03:04:00Z" : NULL);
+        json_add_string(json, "runner_name", states[state].is_over ? runner : NULL);
+        cJSON_AddItemToArray(cJSON_AddArrayToObject(json, "labels"), cJSON_CreateString("linux"));
+        steps = cJSON_AddArrayToObject(json, "steps");
+        if (state == 4 && world_choose(2) == 1) {
+                cJSON *step = cJSON_CreateObject();
+
+                json_add_string(step, "conclusion", "failure");
+                cJSON_AddItemToArray(steps, step);
+        }
+        known->state = state + 1;
+        known->is_over = states[state].is_over;
+        known->is_failed = state == 2 || state == 4;
+        return json;
+}
+
+static void get_job(struct http_call *call, int64_t id)
+{
+        bool is_known = id >= 1 && id <= WORLD_JOBS && world_choose(8) != 1;
+
+        if (is_known)
+                world_json(call, 200, job_json(id));
+        else
+                not_found(call);
+        if (id >= 1 && id <= WORLD_JOBS)
+                world.jobs[id].is_unknown = !is_known;
+}
+
+static void list_jobs(struct http_call *call, int64_t run)
+{
+        cJSON *json = cJSON_CreateObject();
+        cJSON *list = cJSON_AddArrayToObject(json, "jobs");
+
+        for (int64_t id = 4 * (run - 1) + 1; id <= 4 * run && id <= WORLD_JOBS; id++)
+                if (id > 0 && world_choose(8) != 1)
+                        cJSON_AddItemToArray(list, job_json(id));
+        json_add_integer(
+                json, "total_count", cJSON_GetArraySize(list) + (world_choose(16) == 1 ? 1000 : 0));
+        world_json(call, 200, json);
+}
+
+static cJSON *run_json(int64_t id)
+{
+        static const char *const statuses[] = {"completed", "in_progress", "queued"};
+        cJSON *json = cJSON_CreateObject();
+        int64_t first = 4 * (id - 1) + 1;
+        bool is_fork = world_choose(2) == 1 || (first <= WORLD_JOBS && world.jobs[first].is_fork);
+        bool is_other = world_choose(4) == 1;
+
+        json_add_integer(json, "id", id);
+        json_add_string(json, "name", "CI");
+        json_add_integer(json, "run_number", 5 + world_choose(3));
+        json_add_integer(json, "run_attempt", 1 + is_other);
+        world.has_other_attempt |= is_other;
+        json_add_integer(json, "workflow_id", 9);
+        json_add_string(json, "head_branch", "main");
+        json_add_string(json, "event", world_choose(2) ? "pull_request" : "push");
+        json_add_string(json, "status", world_one_of(statuses));
+        json_add_string(json, "html_url", WORLD_API "/o/r/actions/runs/1");
+        json_add_integer(json_add_object(json, "head_repository"), "id", is_fork ? 2 : 1);
+        json_add_integer(json_add_object(json, "repository"), "id", 1);
+        for (int64_t job = first; is_fork && job < first + 4 && job <= WORLD_JOBS; job++)
+                world.jobs[job].is_fork = true;
+        return json;
+}
+
+static void list_runs(struct http_call *call)
+{
+        cJSON *json = cJSON_CreateObject();
+        cJSON *list = cJSON_AddArrayToObject(json, "workflow_runs");
+        unsigned n = world_choose(3);
+
+        for (unsigned i = 1; i <= n; i++)
+                cJSON_AddItemToArray(list, run_json(i + WORLD_JOBS * (world_choose(2))));
+        json_add_integer(json, "total_count", n);
+        world_json(call, 200, json);
+}
+
+static void run_again(struct http_call *call)
+{
+        if (world_choose(4) == 1) {
+                world_text(call, 403, "{\"message\":\"This workflow run is already running\"}");
+                return;
+        }
+        world.n_rerun++;
+        world_text(call, 201, "");
+}
+
+/* PATH is what follows a scope. */
+static void serve_actions(struct http_call *call, const char *path, const cJSON *body)
+{
+        int64_t id;
+        int end = 0;
+
+        if (strcmp(path, "/runners/generate-jitconfig") == 0)
+                register_runner(call, body);
+        else if (strncmp(path, "/runners?", 9) == 0)
+                list_runners(call, strchr(path, '?'));
+        else if (sscanf(path, "/runners/%" SCNd64, &id) == 1)
+                serve_runner(call, id);
+        else if (strstr(path, "/rerun"))
+                run_again(call);
+        else if (sscanf(path, "/jobs/%" SCNd64, &id) == 1)
+                get_job(call, id);
+        else if (sscanf(path, "/runs/%" SCNd64 "/attempts/%*d/jobs%n", &id, &end) == 1 && end > 0)
+                list_jobs(call, id);
+        else if (sscanf(path, "/runs/%" SCNd64, &id) == 1)
+                world_json(call, 200, run_json(id));
+        else if (strncmp(path, "/workflows/", 11) == 0)
+                list_runs(call);
+        else
+                CHECK(!"another call of GitHub");
+}
+
+void world_github(struct http_call *call, const cJSON *body)
+{
+        const char *path = buf_string(&call->url) + strlen(WORLD_API);
+        const char *actions = strstr(path, "/actions/");
+        size_t size = strlen(path);
+
+        if (strstr(path, "/access_tokens"))
+                give_token(call);
+        else if (size > 13 && strcmp(path + size - 13, "/installation") == 0)
+                find_installation(call);
+        else if (strncmp(path, "/app/hook/deliveries?", 21) == 0)
+                list_deliveries(call);
+        else if (strncmp(path, "/app/hook/deliveries/", 21) == 0)
+                world_text(call, 202, "{}");
+        else if (actions)
+                serve_actions(call, actions + strlen("/actions"), body);
+        else
+                CHECK(!"another call of GitHub");
+}
