@@ -57,6 +57,7 @@ static const char *const variables[][2] = {
         {"DEAD_LETTER_QUEUE_URL", "https://sqs.test/dead"},
         {"KEPT_QUEUE_URL", "https://sqs.test/kept"},
         {"MAX_RECEIVE_COUNT", "6"},
+        {"WORLD_TEAMS", "https://channel.test/" WORLD_CHANNEL_MARK "\n"},
 };
 
 static const struct {
@@ -347,6 +348,8 @@ static void run_event(struct scaler *scaler, size_t handler)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+        static const char *const references[] = {"ssm:/p/teams", "env:WORLD_TEAMS",
+                "file:/dev/null", "file:/nonexistent", "ssm:/p/none", "env:WORLD_NONE", "ssm:x"};
         static char *key;
         struct scaler scaler;
         _cleanup_free_ char *config = NULL;
@@ -374,6 +377,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 setenv("HAND_OVERS",
                         "s3://" WORLD_BUCKET "/arn:aws:ec2:eu-central-1:" WORLD_ACCOUNT ":instance",
                         1);
+        setenv("TEAMS_WEBHOOK_URLS", world_one_of(references), 1);
         open_scaler(&scaler);
         for (unsigned i = 0; i < n_events; i++) {
                 run_event(&scaler, handler);

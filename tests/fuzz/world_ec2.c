@@ -466,13 +466,24 @@ static void terminate(struct http_call *call, const char *form)
         world_text(call, 200, "<TerminateInstancesResponse/>");
 }
 
+/* As of a machine whose tags, by which the role allows it, are gone. */
+static void deny(struct http_call *call)
+{
+        world_text(call, 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message>"
+                "</Error></Errors></Response>");
+}
+
 void world_ec2(struct http_call *call)
 {
         const char *form = buf_string(&call->body);
         _cleanup_free_ char *from_second = mem_format("&%s", form);
         _cleanup_free_ char *action = world_form_value(from_second, "Action");
 
-        if (strcmp(action, "RunInstances") == 0)
+        if ((strcmp(action, "CreateTags") == 0 || strcmp(action, "TerminateInstances") == 0) &&
+                world_choose(8) == 1)
+                deny(call);
+        else if (strcmp(action, "RunInstances") == 0)
                 run_instances(call, form);
         else if (strcmp(action, "CreateFleet") == 0)
                 create_fleet(call, form);
