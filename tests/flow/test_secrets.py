@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import signal
+import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from helpers import LABELS, REPOSITORY, batch, job_message, queued, sent
 
 from cloud.faults import Body, Capacity, Cut, Error, Event, Throttle
 from cloud.limits import until
+from cloud.machines.processes import Descendants
 
 TEAMS = "notify/teams-webhook-urls"
 SLACK = "notify/slack-webhook-urls"
@@ -28,17 +32,17 @@ DEBUG = {"LOG_LEVEL": "debug"}
 
 @contextmanager
 def command_lines():
-    """Collect the command line of every process that runs meanwhile."""
+    """Collect the command line of every process that this one has meanwhile, however indirectly."""
     seen: set[str] = set()
     ended = threading.Event()
+    ours = Descendants()
 
     def look() -> None:
         while not ended.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-                except OSError:
-                    continue
+            for pid in ours.pids():
+                with suppress(OSError):
+                    line = Path(f"/proc/{pid}/cmdline").read_bytes()
+                    seen.add(line.replace(b"\0", b" ").decode(errors="replace"))
             time.sleep(0.05)
 
     thread = threading.Thread(target=look)
@@ -130,6 +134,25 @@ def test_the_search_finds_what_it_is_for(cloud):
         assert all(value for value in values), kind
         part = values[0][3 : 3 + 2 * WINDOW]
         assert leaks(cloud, f"error: {part} was refused") == {kind}
+
+
+def test_command_lines_are_those_of_our_own_processes():
+    stranger = subprocess.run(
+        ["sh", "-c", "sleep 1000.1 >/dev/null & echo $!"],
+        stdout=subprocess.PIPE, start_new_session=True, check=True,
+    )  # fmt: skip
+    try:
+        with command_lines() as lines:
+            own = subprocess.Popen(["sh", "-c", "sleep 1000.2; true"], start_new_session=True)
+            assert until(lambda: "sleep 1000.2 " in lines)
+            own.kill()  # its child stays, in a session that is ours
+            own.wait()
+            lines.clear()
+            assert until(lambda: "sleep 1000.2 " in lines)
+            os.killpg(own.pid, signal.SIGKILL)
+    finally:
+        os.kill(int(stranger.stdout), signal.SIGKILL)
+    assert "sleep 1000.1 " not in lines
 
 
 def test_a_good_day(make_cloud, inboxes):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from pathlib import Path
 
@@ -24,6 +25,32 @@ def of_sessions(sessions: set[int]) -> list[int]:
     return [pid for pid in _pids() if _session(pid) in sessions] if sessions else []
 
 
+class Descendants:
+    """The live processes that this one has started, and those that they have, and so on.
+
+    Who was seen once stays known by its session, whatever became of its parent.
+    """
+
+    def __init__(self):
+        self._known = {os.getpid()}
+        self._sessions: set[int] = set()
+
+    def pids(self) -> set[int]:
+        """List them now."""
+        families = {pid: family for pid in _pids() if (family := _family(pid))}
+        self._known &= families.keys()
+        found = True
+        while found:
+            found = {
+                pid
+                for pid, (parent, session) in families.items()
+                if pid not in self._known and (parent in self._known or session in self._sessions)
+            }
+            self._known |= found
+            self._sessions |= {pid for pid in found if families[pid][1] == pid}
+        return self._known - {os.getpid()}
+
+
 def signal_name(number: int) -> str:
     """Tell people how a process that was ended by a signal has ended."""
     with contextlib.suppress(ValueError):
@@ -37,8 +64,13 @@ def _pids() -> list[int]:
 
 def _session(pid: int) -> int:
     """The session of a process; 0 for one that is gone or waits to be reaped."""
+    return (_family(pid) or (0, 0))[1]
+
+
+def _family(pid: int) -> tuple[int, int] | None:
+    """The parent and the session of a process; None for one that is gone or to be reaped."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
-        return 0
-    return 0 if fields[0] == "Z" else int(fields[3])
+        return None
+    return None if fields[0] == "Z" else (int(fields[1]), int(fields[3]))
