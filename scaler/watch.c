@@ -80,9 +80,9 @@ static int look_from_line(
         int64_t seconds;
         int r = line_look(scaler, job, record->receive_count, &seconds, err);
 
-        return r == LINE_WAITS ? wait_in_line(scaler, record, JOB_LIMITED, job, seconds,
-                                         &(struct err){{0}}, err)
-                               : r;
+        if (r != LINE_WAITS)
+                return r;
+        return wait_in_line(scaler, record, JOB_LIMITED, job, seconds, &(struct err){{0}}, err);
 }
 
 static int read_record(
