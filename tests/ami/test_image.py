@@ -136,8 +136,6 @@ def test_what_the_network_does_not_need_comes_beside_or_behind_it(image):
     assert image.masked("systemd-sysusers.service"), (
         "else udev waits until the root is mounted again"
     )
-    guard = image.text("etc/systemd/system/runner-metadata-guard.service")
-    assert "\nAfter=local-fs.target systemd-networkd.service\n" in guard
     drop_in = image.text("etc/systemd/system/systemd-binfmt.service.d/after-agent.conf")
     assert "\nAfter=runner-agent.service\n" in drop_in
 

@@ -91,12 +91,6 @@ def _generators(options: argparse.Namespace) -> Change:
     return Change(remove=[f"{GENERATORS}/{name}" for name in names if name not in kept])
 
 
-def _guard(_options: argparse.Namespace) -> Change:
-    path = f"{UNITS}/runner-metadata-guard.service"
-    unit = (AMI_FILES / path.lstrip("/")).read_text()
-    return Change(files={path: (unit.replace(" systemd-networkd.service", "").encode(), 0o644)})
-
-
 def _cloud_init(_options: argparse.Namespace) -> Change:
     names = ("cloud-init-local", "cloud-init", "cloud-config", "cloud-final")
     units = [f"{UNITS}/{name}.service" for name in names]
@@ -149,7 +143,6 @@ MEASURES = {
         "udev waits for systemd-sysusers, and with it for the root to be mounted again",
         lambda _: Change(remove=[f"{UNITS}/systemd-sysusers.service"]),
     ),
-    "guard": Measure("the metadata guard is loaded before the network, not beside it", _guard),
     "first-boot": Measure(
         'the machine id is "uninitialized": a first boot, with presets',
         _file("/etc/machine-id", b"uninitialized\n"),
