@@ -37,14 +37,26 @@ def sys(changed: Root):
     changed.run("rm", "-rf", "/srv/sys")
 
 
-def test_cards_and_disks_of_a_nitro_instance_and_nothing_else(sys):
+def test_the_cards_of_a_nitro_instance_and_nothing_else(sys):
     sys.device("bus/pci/devices/0000:00:04.0", **{"class": DISK})
     sys.device("bus/pci/devices/0000:00:05.0", **{"class": ETHERNET})
     sys.device("bus/pci/devices/0000:00:06.0", **{"class": ETHERNET})
     sys.device("class/net/lo")
     sys.device("class/block/nvme0n1p1")
     cards = ["bus/pci/devices/0000:00:05.0", "bus/pci/devices/0000:00:06.0"]
-    assert sys.run() == [*cards, "class/block/nvme0n1p1", "class/net/lo"]
+    assert sys.run() == [*cards, "class/net/lo"]
+
+
+def test_disks_as_well_where_one_is_mounted_beside_the_root(sys):
+    sys.device("bus/pci/devices/0000:00:04.0", **{"class": DISK})
+    sys.device("class/block/nvme0n1p16")
+    fstab = sys.root / "etc/fstab"
+    before = fstab.read_text()
+    fstab.write_text(f"{before}LABEL=BOOT /boot ext4 defaults 0 2\n")
+    try:
+        assert sys.run() == ["class/block/nvme0n1p16"]
+    finally:
+        fstab.write_text(before)
 
 
 def test_a_card_of_virtio_and_no_other_device_of_it(sys):
