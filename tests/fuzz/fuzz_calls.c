@@ -279,7 +279,7 @@ static void run_recover(struct scaler *scaler)
 
 static void run(const char *name)
 {
-        struct scaler scaler;
+        struct scaler scaler = {0};
 
         for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
                 if (strcmp(handlers[i].name, name) != 0)

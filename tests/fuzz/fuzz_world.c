@@ -351,7 +351,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         static const char *const references[] = {"ssm:/p/teams", "env:WORLD_TEAMS",
                 "file:/dev/null", "file:/nonexistent", "ssm:/p/none", "env:WORLD_NONE", "ssm:x"};
         static char *key;
-        struct scaler scaler;
+        struct scaler scaler = {0};
         _cleanup_free_ char *config = NULL;
         size_t handler;
         unsigned n_events;
@@ -369,7 +369,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         config = world_make_config();
         world.config = config;
         world.has_strangers = functions[handler].batch == instance_handle;
-        world.app_key = key;
+        world.app_key = world_choose(16) == 1 ? "nonsense" : key;
         world_store_handovers();
         if (world_choose(4) == 1)
                 unsetenv("HAND_OVERS");

@@ -167,7 +167,7 @@ static void refuse_s3(struct http_call *call)
         world_text(call, refusals[i].status, text);
 }
 
-static void refuse_ec2(struct http_call *call)
+void world_refuse_ec2(struct http_call *call)
 {
         static const char *const codes[] = {"InsufficientInstanceCapacity", "VcpuLimitExceeded",
                 "MaxSpotInstanceCountExceeded", "RequestLimitExceeded", "UnauthorizedOperation",
@@ -221,7 +221,7 @@ static void refuse(struct http_call *call, enum service service)
                 [SQS] = refuse_aws,
                 [SSM] = refuse_aws,
                 [S3] = refuse_s3,
-                [EC2] = refuse_ec2,
+                [EC2] = world_refuse_ec2,
                 [GITHUB] = refuse_github,
                 [CHANNEL] = refuse_github,
         };

@@ -79,6 +79,7 @@ struct world {
         unsigned n_kept;  /* letters */
         unsigned n_dead;
         unsigned n_rerun;   /* GitHub's 201 */
+        const char *spec;   /* of most jobs */
         int64_t other_run;  /* which is of another repository; 0: none */
         bool has_strangers; /* EC2's events are also about machines of others */
         bool is_limited;    /* the configuration has limits of machines */
@@ -121,6 +122,8 @@ void world_sqs(struct http_call *call, const char *action, const cJSON *body);
 void world_ssm(struct http_call *call, const char *action, const cJSON *body);
 void world_s3(struct http_call *call);
 void world_ec2(struct http_call *call);
+/* Refuses CALL with one of EC2's codes. */
+void world_refuse_ec2(struct http_call *call);
 void world_github(struct http_call *call, const cJSON *body);
 
 /* For them. */

@@ -483,6 +483,9 @@ void world_ec2(struct http_call *call)
         if ((strcmp(action, "CreateTags") == 0 || strcmp(action, "TerminateInstances") == 0) &&
                 world_choose(8) == 1)
                 deny(call);
+        else if ((strcmp(action, "RunInstances") == 0 || strcmp(action, "CreateFleet") == 0) &&
+                 world_choose(4) == 1)
+                world_refuse_ec2(call); /* most often it is this that fails */
         else if (strcmp(action, "RunInstances") == 0)
                 run_instances(call, form);
         else if (strcmp(action, "CreateFleet") == 0)

@@ -14,6 +14,8 @@
 
 #define NOW_MS INT64_C(1767323045000)
 
+static const char *const specs[] = {"linux", "fleet", "ranked", "ended", "company", "gone"};
+
 /* -- the configuration -- */
 
 char *world_make_config(void)
@@ -26,6 +28,7 @@ char *world_make_config(void)
                                       "\"launch_template\":\"runner\"";
 
         world.other_run = world_choose(4);
+        world.spec = world_one_of(specs);
         world.is_limited = world_choose(2) == 1;
         buf_add_format(&text,
                 "{\"prefix\":\"/p\",\"hand_over\":\"%s\",%s\"github\":{%s%s\"repositories\":"
@@ -69,8 +72,6 @@ void world_job_url(int64_t id, char url[static 96])
         snprintf(url, 96, WORLD_API "/o/r/actions/runs/%lld/job/%lld", (long long)(id - 1) / 4 + 1,
                 (long long)id);
 }
-
-static const char *const specs[] = {"linux", "fleet", "ranked", "ended", "company", "gone"};
 
 /* Each may be there, with a value that it has at some point. */
 static void add_members(cJSON *job, unsigned n)
@@ -123,8 +124,8 @@ static void add_members(cJSON *job, unsigned n)
 static cJSON *job_message(int64_t id, const char *action)
 {
         cJSON *job = cJSON_CreateObject();
-        const char *spec = world_one_of(specs);
-        const char *label = strcmp(spec, "gone") == 0 ? "linux" : spec;
+        const char *spec = world_choose(4) == 1 ? world_one_of(specs) : world.spec;
+        const char *label = strcmp(spec, "gone") != 0 ? spec : world_choose(2) ? "linux" : "none";
         cJSON *labels;
         char url[96];
 
