@@ -6,17 +6,19 @@ from __future__ import annotations
 import gc
 import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cloud.cloud import Cloud
+if TYPE_CHECKING:
+    from cloud.cloud import Cloud
 
 LAST_LINES = 60
 
 
 def pytest_configure() -> None:
     """Let Ctrl-C end what tests start, also where a shell has begun all of this with `&`."""
+    gc.disable()  # until all is collected: nearly all that is loaded stays
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -24,11 +26,14 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the thousands of objects that stay until the end."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
 def local_cloud() -> Iterator[Cloud]:
     """The one cloud of the session; a test gets it emptied, through a fixture that resets it."""
+    from cloud.cloud import Cloud  # slow: not every test needs it
+
     with Cloud() as cloud:
         yield cloud
 

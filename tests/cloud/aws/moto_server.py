@@ -7,7 +7,8 @@ Prints the port that it listens on, then takes commands on its standard input:
     serve    end the account that is served, and fork one that begins with what was set up
 
 A single thread serves the set-up, so that a fork is safe; an account has a thread for each call.
-Everything ends with the standard input, however the parent ended.
+Everything ends with the standard input, however the parent ended. Whoever starts this turns the
+garbage collector off before all is imported; an account turns it on again.
 """
 
 from __future__ import annotations
@@ -163,7 +164,6 @@ class Accounts:
 
 def main() -> None:
     """Serve until the standard input ends."""
-    gc.disable()  # nearly all that the set-up makes stays
     keep_models()
     keep_names()
     read_yaml_fast()
