@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ask_steps.h"
 #include "github/github.h"
 #include "pace.h"
 

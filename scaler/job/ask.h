@@ -39,3 +39,15 @@ void ask_start(struct question *question);
 
 /* The same for several: the jobs of one attempt of a run take one call. */
 void ask_start_all(struct question *const *questions, size_t n);
+
+/* -- what both ways of asking share: one call for a job (ask.c), or for a run (ask_run.c) -- */
+
+/* What GitHub's word for a job's status means. */
+enum job_state job_state_of(const char *status);
+
+/* Whether GitHub would refuse: then QUESTION has its setback. */
+bool ask_is_used_up(struct question *question);
+
+/* Gives JOB its labels, if it has none. A hand-over names none, so neither does a job that was
+ * given back. */
+void ask_take_labels(struct job *job, char ***labels, size_t *n_labels);

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ask_steps.h"
 #include "github/github.h"
 #include "github/runs.h"
 #include "known_jobs.h"
