@@ -239,7 +239,12 @@ $(build)/bench/floor: $(call objects,tests/bench/reference/floor.c)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -static -o $@ $^
 
-bench-programs: $(bench_programs) $(build)/bench/floor
+# The same with the loader and libc that ours has, to see what those cost.
+$(build)/bench/floor-dynamic: $(call objects,tests/bench/reference/floor.c)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -o $@ $^ $(link)
+
+bench-programs: $(bench_programs) $(build)/bench/floor $(build)/bench/floor-dynamic
 
 # The runner of make bench-vm, for any machine.
 $(build)/bench/vm-runner: $(call objects,tests/vm/bench-runner.c)

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -51,14 +52,29 @@ def built(scaler: Path) -> dict[str, str]:
     """Describe how the programs were built."""
     flags = scaler.parent.parent / "obj" / "flags"
     version = subprocess.run([scaler, "--version"], capture_output=True, text=True, check=True)
-    curl = subprocess.run(
-        ["pkg-config", "--modversion", "libcurl"], capture_output=True, text=True, check=False
-    )
+    text = flags.read_text() if flags.exists() else "unknown"
     return {
         "version": version.stdout.strip(),
-        "flags": flags.read_text() if flags.exists() else "unknown",
-        "libcurl": curl.stdout.strip(),
+        "compiler": reference.version(text.split()[0]),
+        "flags": text,
+        "libraries": ", ".join(
+            f"{name} {libraries(text, name)}" for name in ("openssl", "libcurl")
+        ),
     }
+
+
+def libraries(flags: str, name: str) -> str:
+    """Return the version of a library: of the zip's own, where the program was built with those."""
+    own = re.search(r"-I(\S+)/include(?=\s)", flags)
+    folder = {"PKG_CONFIG_LIBDIR": f"{own[1]}/lib/pkgconfig"} if own else {}
+    said = subprocess.run(
+        ["pkg-config", "--modversion", name],
+        env={**os.environ, **folder},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return said.stdout.strip() or "unknown"
 
 
 def row(figure: figures.Figure) -> str:
@@ -154,6 +170,8 @@ def main() -> int:
     references, absent = reference.build_all(options.build / "bench" / "reference")
     for name, reason in absent.items():
         print(f"bench: no rows of {name}: {reason}")
+    conditions["references"] = {tool: reference.version(tool) for tool in ("rustc", "node")}
+    print(f"beside:   {', '.join(conditions['references'].values())}")
     results = Results(options.build / "bench.json", {**conditions, "absent": absent})
     if options.only:
         results.keep(options.only)
@@ -164,6 +182,9 @@ def main() -> int:
             peer, options.build, str(scaler), options.effort, references, str(agent)
         )
         measure(bench, options.only, results)
+    conditions["machine"]["load"] += f", {os.getloadavg()[0]:.2f} when it ended"
+    print(f"load:     {conditions['machine']['load']}")
+    results.write()
     drawn = options.build / "bench.svg"
     drawn.write_text(picture.draw(results.all(), conditions["machine"]))
     missed = sum(figure.met is False for figure in results.all())

@@ -232,8 +232,11 @@ def write_trust(folder: Path) -> tuple[Path, Path, int]:
     return folder / "server.pem", bundle, trusted.count("BEGIN CERTIFICATE")
 
 
-def write_trust_folder(folder: Path) -> tuple[Path, Path, Path]:
-    """Write the same, and the authorities in a folder as the zip has it: a file for each."""
+def write_trust_forms(folder: Path) -> tuple[Path, dict[str, Path]]:
+    """Write the peer's certificate, and the authorities to trust in each form that there is.
+
+    As a bundle, as a folder like the zip's with a file for each, and the peer's own alone.
+    """
     server, bundle, _ = write_trust(folder)
     authorities = folder / "authorities"
     authorities.mkdir(exist_ok=True)
@@ -241,7 +244,7 @@ def write_trust_folder(folder: Path) -> tuple[Path, Path, Path]:
         path = authorities / f"{number}.pem"
         path.write_text("-----BEGIN CERTIFICATE-----" + text)
     subprocess.run(["openssl", "rehash", authorities], check=True, capture_output=True)
-    return server, bundle, authorities
+    return server, {"bundle": bundle, "folder": authorities, "authority": folder / "ca.pem"}
 
 
 def jit() -> str:

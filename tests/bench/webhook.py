@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
@@ -23,13 +24,22 @@ def programs(bench: Bench) -> list[Program]:
     return [Program("webhook", [bench.scaler]), *bench.references]
 
 
-def trust(bench: Bench) -> tuple[dict[str, str], Path]:
-    """Return the settings with which all programs trust the peer, and the peer's certificate."""
-    server, bundle, folder = answers.write_trust_folder(bench.peer.answers("trust"))
-    return {
-        "SSL_CERT_DIR": str(folder),  # ours, as deployed, and Rust
-        "NODE_EXTRA_CA_CERTS": str(bundle),
-    }, server
+@dataclass(frozen=True)
+class Trust:
+    """The peer's certificate, and the authorities in each form."""
+
+    server: Path
+    forms: dict[str, Path]
+
+    def settings(self, program: Program) -> dict[str, str]:
+        """Return the setting with which a program trusts the peer."""
+        variable, form = program.trust
+        return {variable: str(self.forms[form])}
+
+
+def trust(bench: Bench) -> Trust:
+    """Make the peer's certificate and what trusts it."""
+    return Trust(*answers.write_trust_forms(bench.peer.answers("trust")))
 
 
 def start(bench: Bench, program: Program, settings: dict[str, str], **options: int | Path) -> Run:
@@ -45,24 +55,32 @@ def ratios(name: str, of: str, over: list[float], under: list[float], goal: floa
     return Figure(name, "x", values, f"{of}, {len(values)} pairs", goal, at_least=goal > 1.5)  # noqa: PLR2004
 
 
+def in_turn(all_of_them: list[Program], turn: int) -> list[Program]:
+    """Begin with another one each time, so that none always follows the same."""
+    first = turn % len(all_of_them)
+    return all_of_them[first:] + all_of_them[:first]
+
+
 def starting(bench: Bench) -> Iterator[Figure]:
     """Measure starts, one program after the other, again and again."""
     answers.write_scaler(bench.peer.answers("webhook"), answers.delivery())
-    settings, server = trust(bench)
+    trusted = trust(bench)
     polls: dict[str, list[float]] = {}
     replies: dict[str, list[float]] = {}
     nothing: list[float] = []
-    for _ in bench.runs(20):
+    for turn in [-1, *bench.runs(20)]:  # the first one reads programs from the disk: not counted
         ended = bench.peer.run(["/bin/true"], bench.peer.answers("webhook")).exited
         if ended is None:
             raise BenchError("/bin/true did not end")
         nothing.append(ended / MS)
-        for program in programs(bench):
+        for program in in_turn(programs(bench), turn):
             run = start(bench, program, {})
             polls.setdefault(program.name, []).append(run.first("next").received / MS)
             if program.answers_all:
-                run = start(bench, program, settings, tls=server)
+                run = start(bench, program, trusted.settings(program), tls=trusted.server)
                 replies.setdefault(program.name, []).append(run.first("response").received / MS)
+        if turn < 0:
+            nothing, polls, replies = [], {}, {}
     each = f"{len(nothing)} runs in turn"
     yield Figure("/bin/true: fork to exit", "ms", nothing, each)
     for name, values in polls.items():
@@ -123,14 +141,16 @@ def warm_one(bench: Bench, program: Program, size: str, goal: float | None) -> I
 def memory(bench: Bench) -> Iterator[Figure]:
     """Measure how much memory a process has after more and more deliveries."""
     answers.write_scaler(bench.peer.answers("webhook"), answers.delivery())
-    settings, server = trust(bench)
+    trusted = trust(bench)
+    ours = Program("webhook", [bench.scaler])
     present: dict[int, list[float]] = {}
     peak = []
     for _ in bench.runs(3):
         for events in GROWTH:
+            settings = from_ssm("webhook") | trusted.settings(ours)
             run = bench.peer.run(
-                [bench.scaler], bench.peer.answers("webhook"), from_ssm("webhook") | settings,
-                events=events, tls=server,
+                ours.command, bench.peer.answers("webhook"), settings,
+                events=events, tls=trusted.server,
             )  # fmt: skip
             present.setdefault(events, []).append(run.present_kib / 1024)
         peak.append(run.peak_kib / 1024)

@@ -36,6 +36,8 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
     folder: Path | None = None
     answers_all: bool = True  # it does what `webhook` does, and not only talk to Lambda
+    trust: tuple[str, str] = ("SSL_CERT_DIR", "folder")
+    """The variable that says whom it trusts, and which form of that is the fastest for it."""
 
 
 class Absent(Exception):
@@ -67,12 +69,20 @@ def floor(folder: Path) -> Program:
     return Program("floor", [str(folder.parent.parent / "floor")], answers_all=False)
 
 
+def dynamic_floor(folder: Path) -> Program:
+    """Name the same as a program that is linked as ours is, which make has built as well."""
+    return Program(
+        "dynamic floor", [str(folder.parent.parent / "floor-dynamic")], answers_all=False
+    )
+
+
 def rust(folder: Path) -> Program:
     """Build the reference in Rust."""
     shutil.copytree(SOURCES / "rust", folder, dirs_exist_ok=True)
     tool("cargo")
     build(["cargo", "build", "--release", "--quiet"], folder)
-    return Program("Rust", [str(folder / "target/release/reference")], LAMBDA)
+    command = [str(folder / "target/release/reference")]
+    return Program("Rust", command, LAMBDA, trust=("SSL_CERT_FILE", "bundle"))
 
 
 def node(folder: Path) -> Program:
@@ -84,17 +94,32 @@ def node(folder: Path) -> Program:
         build(["npm", "install", "--no-fund", "--no-audit", "--no-package-lock"], folder)
     runtime = str(folder / "node_modules/aws-lambda-ric/index.mjs")
     there = {"_HANDLER": "index.handler", "LAMBDA_TASK_ROOT": str(folder)}
-    return Program("Node", [program, runtime], LAMBDA | there, folder)
+    # Node has the public authorities in its program: it is told about ours alone.
+    trust = ("NODE_EXTRA_CA_CERTS", "authority")
+    return Program("Node", [program, runtime], LAMBDA | there, folder, trust=trust)
 
 
-ALL: dict[str, Callable[[Path], Program]] = {"floor": floor, "Rust": rust, "Node": node}
+ALL: dict[str, Callable[[Path], Program]] = {
+    "floor": floor,
+    "dynamic floor": dynamic_floor,
+    "Rust": rust,
+    "Node": node,
+}
+
+
+def version(tool_name: str) -> str:
+    """Say which version of a tool there is."""
+    if not shutil.which(tool_name):
+        return "none"
+    said = subprocess.run([tool_name, "--version"], capture_output=True, text=True, check=False)
+    return said.stdout.partition("\n")[0].strip()
 
 
 def build_all(folder: Path) -> tuple[list[Program], dict[str, str]]:
     """Build what can be built; return it, and why the others are absent."""
     programs, absent = [], {}
     for name, make in ALL.items():
-        own = (folder / name.lower()).resolve()
+        own = (folder / name.lower().replace(" ", "-")).resolve()
         own.mkdir(parents=True, exist_ok=True)
         try:
             programs.append(make(own))

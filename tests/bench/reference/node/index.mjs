@@ -5,7 +5,7 @@
 // event, finds the spec by the job's labels, and sends one message.
 
 import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { GetParametersCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { Webhooks } from "@octokit/webhooks";
 
 const ssm = new SSMClient({});
@@ -13,16 +13,13 @@ const ssm = new SSMClient({});
 const sqs = new SQSClient({ md5: false, useQueueUrlAsEndpoint: false });
 let settings;
 
-async function parameter(variable) {
-  const Name = process.env[variable].replace(/^ssm:/, "");
-  const answer = await ssm.send(new GetParameterCommand({ Name, WithDecryption: true }));
-  return answer.Parameter.Value;
-}
-
 async function readSettings() {
-  const secret = await parameter("GITHUB_WEBHOOK_SECRET");
-  const config = JSON.parse(await parameter("SCALE_AGENT_CONFIG"));
-  return { webhooks: new Webhooks({ secret }), config };
+  const names = [process.env.GITHUB_WEBHOOK_SECRET, process.env.SCALE_AGENT_CONFIG]
+    .map((reference) => reference.replace(/^ssm:/, ""));
+  const answer = await ssm.send(new GetParametersCommand({ Names: names, WithDecryption: true }));
+  const [secret, config] = names
+    .map((name) => answer.Parameters.find((found) => found.Name === name).Value);
+  return { webhooks: new Webhooks({ secret }), config: JSON.parse(config) };
 }
 
 function reply(statusCode, body) {

@@ -23,18 +23,25 @@ struct Clients {
     settings: OnceCell<Settings>,
 }
 
-async fn parameter(ssm: &aws_sdk_ssm::Client, variable: &str) -> Result<String, Error> {
+fn parameter_name(variable: &str) -> Result<String, Error> {
     let reference = std::env::var(variable)?;
-    let name = reference.strip_prefix("ssm:").ok_or("not an ssm: reference")?;
-    let answer = ssm.get_parameter().name(name).with_decryption(true).send().await?;
-    let value = answer.parameter.and_then(|found| found.value);
-    Ok(value.ok_or("the parameter has no value")?)
+    Ok(reference.strip_prefix("ssm:").ok_or("not an ssm: reference")?.to_owned())
 }
 
 async fn read_settings(ssm: &aws_sdk_ssm::Client) -> Result<Settings, Error> {
-    let secret = parameter(ssm, "GITHUB_WEBHOOK_SECRET").await?;
-    let config = serde_json::from_str(&parameter(ssm, "SCALE_AGENT_CONFIG").await?)?;
-    Ok(Settings { secret, config })
+    let secret = parameter_name("GITHUB_WEBHOOK_SECRET")?;
+    let config = parameter_name("SCALE_AGENT_CONFIG")?;
+    let call = ssm.get_parameters().names(&secret).names(&config).with_decryption(true);
+    let answer = call.send().await?;
+    let value = |name: &str| {
+        let mut all = answer.parameters().iter();
+        let found = all.find(|one| one.name() == Some(name)).and_then(|one| one.value());
+        found.ok_or("a parameter is missing")
+    };
+    Ok(Settings {
+        secret: value(&secret)?.to_owned(),
+        config: serde_json::from_str(value(&config)?)?,
+    })
 }
 
 fn is_signed(secret: &str, signature: &str, body: &[u8]) -> bool {
