@@ -67,6 +67,7 @@ def starting(bench: Bench) -> Iterator[Figure]:
     trusted = trust(bench)
     polls: dict[str, list[float]] = {}
     replies: dict[str, list[float]] = {}
+    spent: dict[str, list[float]] = {}  # of the processor, which a busy machine changes less
     nothing: list[float] = []
     for turn in [-1, *bench.runs(20)]:  # the first one reads programs from the disk: not counted
         ended = bench.peer.run(["/bin/true"], bench.peer.answers("webhook")).exited
@@ -76,11 +77,15 @@ def starting(bench: Bench) -> Iterator[Figure]:
         for program in in_turn(programs(bench), turn):
             run = start(bench, program, {})
             polls.setdefault(program.name, []).append(run.first("next").received / MS)
+            until = f"{program.name}: processor time to first poll"
+            spent.setdefault(until, []).append(run.first("next").cpu / MS)
             if program.answers_all:
                 run = start(bench, program, trusted.settings(program), tls=trusted.server)
                 replies.setdefault(program.name, []).append(run.first("response").received / MS)
+                until = f"{program.name}: processor time to response, over TLS"
+                spent.setdefault(until, []).append(run.first("response").cpu / MS)
         if turn < 0:
-            nothing, polls, replies = [], {}, {}
+            nothing, polls, replies, spent = [], {}, {}, {}
     each = f"{len(nothing)} runs in turn"
     yield Figure("/bin/true: fork to exit", "ms", nothing, each)
     for name, values in polls.items():
@@ -88,6 +93,8 @@ def starting(bench: Bench) -> Iterator[Figure]:
     for name, values in replies.items():
         goal = 7 if name == "webhook" else None
         yield Figure(f"{name}: fork to response, over TLS", "ms", values, f"{each}, SSM, SQS", goal)
+    for name, values in spent.items():
+        yield Figure(name, "ms", values, each)
     goals = {"floor": 1.2, "Rust": 5, "Node": 70}
     ours = polls["webhook"]
     for name, goal in goals.items():
