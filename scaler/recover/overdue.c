@@ -80,8 +80,8 @@ static void on_deleted(struct http_call *answered, void *userdata)
         struct err err;
         int r = github_delete_runner_answer(call, &err);
 
-        token_note_scope_result(sweep->scaler, suspect->tokens->github, suspect->scope,
-                suspect->installation, r);
+        token_note_scope_result(
+                sweep->scaler, suspect->tokens->github, suspect->scope, suspect->installation, r);
         if (r < 0)
                 sweep_fail(sweep, r, &err);
         suspect->is_deregistered = r == 0; /* or it is busy, and the machine does not hang */
@@ -141,8 +141,8 @@ static void on_found(struct http_call *answered, void *userdata)
         struct err err;
         int r = github_find_runner_answer(call, suspect->machine->id, &runner, &err);
 
-        token_note_scope_result(sweep->scaler, suspect->tokens->github, suspect->scope,
-                suspect->installation, r);
+        token_note_scope_result(
+                sweep->scaler, suspect->tokens->github, suspect->scope, suspect->installation, r);
         if (r < 0)
                 sweep_fail(sweep, r, &err);
         if (r == GITHUB_NOT_FOUND)

@@ -54,6 +54,15 @@ static void a_repeated_fleet_is_looked_at(void **state)
         }
 }
 
+static void expect_empty_line(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_SQS,
+                "{\"QueueUrl\":\"https://sqs.test/paced.fifo\",\"AttributeNames\"", 200,
+                "{\"Attributes\":{\"ApproximateNumberOfMessages\":\"0\","
+                "\"ApproximateNumberOfMessagesNotVisible\":\"0\","
+                "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}");
+}
+
 /* EC2 answers a token once more as it did the first time; what refused then may be mended. */
 static void an_answer_of_old_that_launched_nothing_is_not_believed(void **state)
 {
@@ -68,6 +77,7 @@ static void an_answer_of_old_that_launched_nothing_is_not_believed(void **state)
                 if (i > 0) {
                         expect_instances(stage, "tag%3Ascale-agent%3Alaunches", "");
                         expect_queued(stage, "1");
+                        expect_empty_line(stage); /* it may stand there already */
                         expect_fleet(stage, first, 1, 0, ERROR("UnauthorizedOperation", "", ""));
                 }
                 expect_fleet(stage, "CreateFleet", 1, 0, ERROR("UnauthorizedOperation", "", ""));

@@ -284,9 +284,9 @@ static void a_flood_begins_with_what_was_shown(void **state)
         setenv("TEAMS_WEBHOOK_URLS", "", 1);
         expect(stage, SLACK, 404);
         expect(stage, SLACK, 200);
-        assert_string_equal(
-                notify_many(stage, notes, 3), "{\"batchItemFailures\":[{\"itemIdentifier\":\"m1\"},"
-                                              "{\"itemIdentifier\":\"m3\"}]}");
+        assert_string_equal(notify_many(stage, notes, 3),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"m1\"},"
+                "{\"itemIdentifier\":\"m3\"}]}");
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, stage_tear_down)
