@@ -52,29 +52,29 @@ struct launch {
         struct pool_set left_out; /* of a fleet: pools not to ask for; grows */
         bool is_repeated;         /* a job was tried before: what a fleet returns may have ended */
         bool is_redelivered;      /* by the same message: its client tokens may be known */
+        bool started;
         /* Called for each instance, with the job that it is for. */
         void (*launched)(
                 struct launch *launch, const struct ec2_instance *instance, const struct job *job);
         void *userdata;
-        bool started;
         int64_t stopped_until_ms; /* also of one that is paused, if that is known */
 
         /* Results. */
         enum launch_outcome outcome;
-        size_t n_launched; /* jobs[0] to jobs[n_launched - 1] have an instance */
         bool was_asked;    /* false: EC2 was not, since every offer is known to be empty */
+        size_t n_launched; /* jobs[0] to jobs[n_launched - 1] have an instance */
         struct err err;    /* EC2's last refusal */
 
         /* Private. */
         struct offers offers;
-        unsigned salt; /* makes a fresh client token for the same jobs and offer */
-        bool looking;  /* for the instances of its client token */
-        bool unknown;  /* EC2 refused an offer with a code that we do not know */
-        bool at_quota; /* of a fleet: this market's limit leaves no room for larger types */
+        unsigned salt;    /* makes a fresh client token for the same jobs and offer */
+        unsigned asks;    /* fleets asked for */
+        bool looking;     /* for the instances of its client token */
+        bool unknown;     /* EC2 refused an offer with a code that we do not know */
+        bool at_quota;    /* of a fleet: this market's limit leaves no room for larger types */
+        bool knows_zones; /* of the spec's subnets, as far as EC2 has them */
         void (*go_on)(struct launch *launch); /* once the zones are known */
-        unsigned asks;                        /* fleets asked for */
         int64_t afresh_ms; /* since then, fleets have client tokens that no try before had */
-        bool knows_zones;  /* of the spec's subnets, as far as EC2 has them */
         struct ec2_launched answered; /* while the states of its instances are looked up */
 };
 

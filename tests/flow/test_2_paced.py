@@ -21,6 +21,7 @@ from helpers import (
 )
 from lines import ROOM, fill_register
 
+
 def admitted(cloud, bodies):
     """Let `watch` work on the first in line: who stays there, and who was sent on."""
     before = len(sent(cloud, "QueuedQueue"))

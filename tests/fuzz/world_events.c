@@ -488,7 +488,7 @@ static cJSON *make_record(const struct world_handler *handler, int64_t id)
                 mem_format("arn:aws:sqs:eu-central-1:" WORLD_ACCOUNT ":%s", handler->queue);
         cJSON *record = cJSON_CreateObject();
         cJSON *attributes = json_add_object(record, "attributes");
-        char message[8];
+        char message[24];
 
         snprintf(message, sizeof(message), "m%lld", (long long)id);
         json_add_string(record, "messageId", message);
