@@ -76,7 +76,6 @@ static int tell_letter(struct scaler *scaler, const struct record *record, struc
                 .key = record->message_id,
         };
         char title[256];
-        char group[TELL_GROUP_SIZE];
 
         /* People are told of every letter, even one that cannot be read. */
         if (job_parse(record->body, strlen(record->body), &job, NULL) < 0 &&
@@ -85,8 +84,6 @@ static int tell_letter(struct scaler *scaler, const struct record *record, struc
         describe_retry(&job, text, sizeof(text));
         describe_letter(record, &job, event, title, sizeof(title), &notification);
         notification.title = title;
-        tell_group(group, "given up", job.spec, record->cause);
-        notification.group = group;
         notification_fact(&notification, "Cause", record->cause ? record->cause : CAUSE_UNKNOWN);
         notification_fact(&notification, "Queue", queue_name(record->dead_source));
         notification_fact(&notification, "Message", record->message_id);

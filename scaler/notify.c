@@ -5,8 +5,7 @@
  * Slack). One channel that accepts it is enough; if none does, the message is delivered again.
  *
  * Repeated notifications are dropped for a quarter of an hour: SQS does it for five minutes, this
- * process remembers the rest. Of those of one group, one in a quarter of an hour stands for all
- * (queue/flood.h).
+ * process remembers the rest. One process suffices, since notify.fifo has one message group.
  */
 
 #include "handler.h"
@@ -20,7 +19,6 @@
 #include "base/mem.h"
 #include "config/reference.h"
 #include "notify/notification.h"
-#include "queue/flood.h"
 
 #define SHOWN_KEPT_MS (15 * 60 * MSEC_PER_SEC)
 
@@ -117,127 +115,30 @@ static int post(struct scaler *scaler, const struct notification *notification, 
         return read_answers(scaler, &posts, err);
 }
 
-/* -- floods -- */
-
-/* The batch, and the group of each record, or NULL. */
-struct notifying {
-        const struct batch *batch;
-        char **groups; /* owned, as each of them */
-};
-
-static void notifying_release(struct notifying *notifying)
-{
-        for (size_t i = 0; notifying->groups && i < notifying->batch->n_records; i++)
-                free(notifying->groups[i]);
-        free(notifying->groups);
-}
-
-static void read_groups(struct notifying *notifying)
-{
-        size_t n = notifying->batch->n_records;
-
-        notifying->groups = mem_alloc((n + 1) * sizeof(char *));
-        for (size_t i = 0; i < n; i++) {
-                const char *body = notifying->batch->records[i].body;
-                _cleanup_json_ cJSON *json = NULL;
-                const char *group = NULL;
-
-                if (json_parse(body, strlen(body), "the notification", &json, NULL) == 0)
-                        group = json_string(json, "group");
-                notifying->groups[i] = group ? mem_string(group) : NULL;
-        }
-}
-
-/* Whether one of FROM to TO - 1 is of GROUP. */
-static bool has_group(const struct notifying *notifying, size_t from, size_t to, const char *group)
-{
-        for (size_t i = from; i < to; i++)
-                if (notifying->groups[i] && strcmp(notifying->groups[i], group) == 0)
-                        return true;
-        return false;
-}
-
-static enum flood_step take_of_flood(struct scaler *scaler, const struct notifying *notifying,
-        struct record *record, const struct notification *notification)
-{
-        size_t index = (size_t)(record - notifying->batch->records);
-        enum flood_step step;
-        int64_t seconds = 0;
-        bool is_last;
-        bool is_alone;
-
-        if (!notification->group)
-                return FLOOD_SHOW;
-        is_last =
-                !has_group(notifying, index + 1, notifying->batch->n_records, notification->group);
-        is_alone = is_last && !has_group(notifying, 0, index, notification->group);
-        step = flood_take(scaler, notification->group, is_last, is_alone, &seconds);
-        if (step == FLOOD_KEEP)
-                record_hide(record, -EAGAIN, seconds, &(struct err){{0}});
-        return step;
-}
-
-static void log_notification(
-        struct scaler *scaler, const char *message, const struct notification *notification)
-{
-        log_info(&scaler->log, message, LOG_TEXT("title", notification->title),
-                LOG_TEXT("text", notification->text), LOG_TEXT("url", notification->url));
-}
-
-/* -- all of it -- */
-
-static int show(struct scaler *scaler, struct notification *notification, struct err *err)
-{
-        int64_t counted = notification->group ? flood_counted(scaler, notification->group) : 0;
-        char more[96];
-        int r;
-
-        snprintf(more, sizeof(more), "%lld since the last message; the log of notify has each",
-                (long long)counted);
-        if (counted > 0)
-                notification_fact(notification, "More like this", more);
-        log_notification(scaler, "notification", notification);
-        r = post(scaler, notification, err);
-        if (r < 0)
-                return r;
-        recent_note(&scaler->shown, notification->key,
-                clock_monotonic_ms(scaler->clock) + SHOWN_KEPT_MS);
-        if (notification->group)
-                flood_note_shown(scaler, notification->group);
-        return 0;
-}
-
 static int handle_notification(
         struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
         _cleanup_json_ cJSON *json = NULL;
         struct notification notification = {0};
+        int64_t now = clock_monotonic_ms(scaler->clock);
         int r = notification_parse(record->body, strlen(record->body), &notification, &json, err);
 
+        (void)userdata;
         if (r < 0)
                 return r;
-        if (recent_has(&scaler->shown, notification.key, clock_monotonic_ms(scaler->clock))) {
+        if (notification.key && recent_has(&scaler->shown, notification.key, now)) {
                 log_info(&scaler->log, "told already", LOG_TEXT("title", notification.title));
                 return 0;
         }
-        switch (take_of_flood(scaler, userdata, record, &notification)) {
-        case FLOOD_COUNT:
-                log_notification(scaler, "one of many, only counted", &notification);
-                return 0;
-        case FLOOD_KEEP:
-                log_notification(
-                        scaler, "one of many, told later with their number", &notification);
-                return 0;
-        case FLOOD_SHOW:
-        default:
-                return show(scaler, &notification, err);
-        }
+        log_info(&scaler->log, "notification", LOG_TEXT("title", notification.title),
+                LOG_TEXT("text", notification.text), LOG_TEXT("url", notification.url));
+        r = post(scaler, &notification, err);
+        if (r == 0 && notification.key)
+                recent_note(&scaler->shown, notification.key, now + SHOWN_KEPT_MS);
+        return r;
 }
 
 void notify_handle(struct scaler *scaler, struct batch *batch)
 {
-        _cleanup_(notifying_release) struct notifying notifying = {.batch = batch};
-
-        read_groups(&notifying);
-        batch_each(scaler, batch, handle_notification, &notifying);
+        batch_each(scaler, batch, handle_notification, NULL);
 }

@@ -58,7 +58,6 @@ void scaler_release(struct scaler *scaler)
         free(scaler->app_installations);
         free(scaler->stored_limits);
         free(scaler->known_jobs);
-        free(scaler->floods);
 }
 
 void scaler_begin_event(struct scaler *scaler, int64_t deadline_ms)

@@ -98,14 +98,6 @@ struct machine_limits {
         size_t n_heads;
 };
 
-/* Notices of one group: see queue/flood.h. */
-struct flood {
-        char digest[DIGEST_HEX_SIZE]; /* of the group's name */
-        int64_t until_ms;             /* monotonic: until then none is shown */
-        int64_t counted;              /* since one was shown */
-        bool keeps;                   /* one waits, to be shown with the number */
-};
-
 struct scaler {
         /* Warm: lives as long as the process. */
         const struct clock *clock;
@@ -147,10 +139,8 @@ struct scaler {
         struct recent runs;           /* of public repositories, and whether forks' (job/fork.h) */
         struct machine_limits limits; /* of machines */
         struct recent shown;          /* notifications that people have seen */
-        struct flood *floods;         /* of notices; owned */
-        size_t n_floods;
-        struct recent reported; /* launches and stages that were told, or given back */
-        struct recent clean;    /* machines that have left nothing (job/handle_report.h) */
+        struct recent reported;       /* launches and stages that were told, or given back */
+        struct recent clean;          /* machines that have left nothing (job/handle_report.h) */
 
         /* Of one event. */
         int64_t deadline_ms;          /* wall clock: when Lambda ends the process; 0 = never */

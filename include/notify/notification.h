@@ -32,9 +32,7 @@ struct notification {
         const char *text;                                       /* what it means, and what to do */
         struct notification_fact facts[NOTIFICATION_FACTS_MAX]; /* job, repository, instance, … */
         size_t n_facts;
-        const char *url;   /* the job, or NULL */
-        const char *group; /* those that one may stand for, as of one kind, spec and reason; NULL:
-                              each is shown */
+        const char *url; /* the job, or NULL */
         const char *key; /* what it is about; people need not see the same key again for a while */
 };
 

@@ -64,7 +64,6 @@ char *notification_print(const struct notification *notification)
         }
         add_text(object, "url", notification->url, NOTIFY_URL_MAX);
         add_text(object, "key", notification->key, NOTIFY_TITLE_MAX);
-        add_text(object, "group", notification->group, NOTIFY_TITLE_MAX);
         return json_print(object);
 }
 
@@ -95,7 +94,6 @@ int notification_parse(const char *text, size_t size, struct notification *ret,
         notification.text = json_string(object, "text");
         notification.url = json_string(object, "url");
         notification.key = json_string(object, "key");
-        notification.group = json_string(object, "group");
         if (!notification.text)
                 notification.text = "";
         if (!notification.key)

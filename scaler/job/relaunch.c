@@ -87,7 +87,6 @@ static void tell_machines_end(struct scaler *scaler, const struct job *job)
         };
         char title[160];
         char machines[24];
-        char group[TELL_GROUP_SIZE];
         struct err err;
 
         snprintf(title, sizeof(title), "Machines for job %lld of %s do not run it",
@@ -95,8 +94,6 @@ static void tell_machines_end(struct scaler *scaler, const struct job *job)
         snprintf(machines, sizeof(machines), "%lld", (long long)job->relaunches);
         notification.title = title;
         notification.key = title;
-        tell_group(group, "machines end", job->spec, NULL);
-        notification.group = group;
         notification_fact(&notification, "Job", job->name);
         notification_fact(&notification, "Spec", job->spec);
         notification_fact(&notification, "Machines that ended", machines);

@@ -46,7 +46,6 @@ int rerun_tell(struct rerun *rerun, const char *reason, struct err *err)
         };
         char title[200];
         char key[200];
-        char group[TELL_GROUP_SIZE];
         int r;
 
         name_lost(rerun, &names);
@@ -58,9 +57,6 @@ int rerun_tell(struct rerun *rerun, const char *reason, struct err *err)
                 (long long)rerun->job->run_id, (long long)rerun->job->attempt);
         notification.title = title;
         notification.key = key;
-        tell_group(group, "rerun", rerun->job->spec, NULL);
-        if (!reason) /* else somebody has to look at each */
-                notification.group = group;
         notification_fact(&notification, "Reason", reason);
         notification_fact(&notification, "Jobs", buf_string(&names));
         notification_fact(&notification, "Repository", rerun->job->repository);

@@ -35,14 +35,11 @@ int tell_agent_failed(
         };
         char title[160];
         char key[64];
-        char group[TELL_GROUP_SIZE];
 
         snprintf(title, sizeof(title), "Runner %s failed", report->instance_id);
         snprintf(key, sizeof(key), "failed %s", report->instance_id);
         notification.title = title;
         notification.key = key;
-        tell_group(group, started ? "failed with its job" : "failed", report->spec, report->reason);
-        notification.group = group;
         notification_fact(&notification, "Reason", report->reason);
         notification_fact(&notification, "Job", report->job.name);
         notification_fact(&notification, "Repository", report->job.repository);
@@ -85,14 +82,11 @@ int tell_job_lost(struct scaler *scaler, const struct ec2_instance *instance, co
         };
         char title[160];
         char key[64];
-        char group[TELL_GROUP_SIZE];
 
         snprintf(title, sizeof(title), "Job lost: %s", how);
         snprintf(key, sizeof(key), "lost %s", instance->id);
         notification.title = title;
         notification.key = key;
-        tell_group(group, "lost", ec2_instance_tag(instance, "scale-agent:spec"), how);
-        notification.group = group;
         notification_fact(&notification, "Job", ec2_instance_tag(instance, "scale-agent:job-url"));
         notification_fact(
                 &notification, "Runners of", ec2_instance_tag(instance, "scale-agent:scope"));
@@ -113,14 +107,11 @@ int tell_machine_ended_early(struct scaler *scaler, const char *instance,
         };
         char title[160];
         char key[64];
-        char group[TELL_GROUP_SIZE];
 
         snprintf(title, sizeof(title), "Machine %s ended before a job started on it", instance);
         snprintf(key, sizeof(key), "ended early %s", instance);
         notification.title = title;
         notification.key = key;
-        tell_group(group, "ended early", handover->spec, given_back ? "given back" : NULL);
-        notification.group = group;
         notification_fact(&notification, "Job", handover->job.name);
         notification_fact(&notification, "Repository", handover->job.repository);
         notification_fact(&notification, "Spec", handover->spec);

@@ -184,17 +184,6 @@ def test_the_same_thing_is_told_once(make_stage, inboxes):
     assert [line["message"] for line in log(stage, "notify")].count("told already") == 2
 
 
-def test_one_of_many_stands_for_all(make_stage, inboxes):
-    inbox = inboxes()
-    stage = make_stage(secrets={TEAMS: inbox.url})
-    many = [notification(key=f"failed i-{i}", group="failed linux: exit code") for i in range(9)]
-    other = notification(key="failed i-x", group="failed windows: exit code")
-    assert notify(stage, *many, other) == ["message-9"]
-    assert len(inbox.messages) == 2
-    counted = [line for line in log(stage, "notify") if line["message"].endswith("only counted")]
-    assert len(counted) == 7
-
-
 def test_what_cannot_be_read_does_not_hold_up_the_others(make_stage, inboxes):
     inbox = inboxes()
     stage = make_stage(secrets={TEAMS: inbox.url})

@@ -90,20 +90,6 @@ static void a_letter_that_is_no_jobs_is_retried_with_all(void **state)
         assert_sent(stage, "scaler retry --all");
 }
 
-/* Of many jobs that fail for one reason, as an App that was uninstalled, one stands for all. */
-static void letters_of_one_cause_are_one_group(void **state)
-{
-        static const char attributes[] = "{\"cause\":{\"stringValue\":\"job 7: token of App 12 for "
-                                         "installation 4711: no\"}}";
-        struct stage *stage = *state;
-        const struct stage_message message = {"m1", JOB, 0, attributes};
-
-        stage_expect_sent(stage,
-                "\\\"group\\\":\\\"given up linux: job token of App for installation no\\\"");
-        stage_expect_sent(stage, "sqs.test/kept");
-        assert_string_equal(stage_batch(stage, dead_letter_handle, &message, 1), STAGE_NONE_FAILED);
-}
-
 static void what_cannot_be_told_stays(void **state)
 {
         struct stage *stage = *state;
@@ -123,7 +109,6 @@ int main(void)
                 TEST(letters_of_any_kind_are_told),
                 TEST(a_letter_about_a_machine_names_it),
                 TEST(a_letter_that_is_no_jobs_is_retried_with_all),
-                TEST(letters_of_one_cause_are_one_group),
                 TEST(what_cannot_be_told_stays),
         };
 

@@ -205,90 +205,6 @@ static void what_was_told_is_not_told_again_for_want_of_time(void **state)
         assert_true(scaler_time_left(&stage->scaler) > 0);
 }
 
-/* -- floods -- */
-
-#define LOST(id)                                                                             \
-        "{\"severity\":\"warning\",\"title\":\"It broke\",\"text\":\"" id "\",\"facts\":[]," \
-        "\"key\":\"lost " id "\",\"group\":\"lost linux\"}"
-
-static const char *notify_many(struct stage *stage, const char *const *bodies, size_t n)
-{
-        static const char *const ids[] = {"m1", "m2", "m3", "m4"};
-        struct stage_message messages[4] = {0};
-
-        for (size_t i = 0; i < n; i++)
-                messages[i] = (struct stage_message){.id = ids[i], .body = bodies[i]};
-        return stage_batch(stage, notify_handle, messages, n);
-}
-
-static void expect_number(struct stage *stage, const char *number)
-{
-        script_expect(stage->script, "POST", SLACK, number, 200, "ok");
-}
-
-/* The first at once, and the last of them with the number of the others, however many batches there
- * are. */
-static void one_of_many_stands_for_all(void **state)
-{
-        static const char *const first[] = {LOST("1"), LOST("2"), LOST("3"), LOST("4")};
-        static const char *const second[] = {LOST("4"), LOST("5"), LOST("6")};
-        struct stage *stage = *state;
-
-        setenv("TEAMS_WEBHOOK_URLS", "", 1);
-        expect(stage, SLACK, 200);
-        assert_string_equal(notify_many(stage, first, 4), STAGE_FAILED("m4"));
-        assert_logged(stage, "one of many, only counted");
-        script_sleep(stage->script, 14 * 60000);
-        assert_string_equal(notify_many(stage, second, 1), STAGE_FAILED("m1"));
-        script_sleep(stage->script, 60000);
-        assert_string_equal(notify_many(stage, second, 3), STAGE_FAILED("m3"));
-        expect_number(stage, "4 since the last message");
-        assert_string_equal(notify_once(stage, LOST("6")), STAGE_NONE_FAILED);
-}
-
-static void a_quarter_later_one_is_shown_as_it_is(void **state)
-{
-        struct stage *stage = *state;
-
-        setenv("TEAMS_WEBHOOK_URLS", "", 1);
-        expect(stage, SLACK, 200);
-        assert_string_equal(notify_once(stage, LOST("1")), STAGE_NONE_FAILED);
-        assert_string_equal(notify_once(stage, LOST("2")), STAGE_FAILED("m1"));
-        script_sleep(stage->script, 15 * 60000);
-        expect(stage, SLACK, 200);
-        assert_string_equal(notify_once(stage, LOST("2")), STAGE_NONE_FAILED);
-        assert_not_logged(stage, "only counted");
-}
-
-/* Nor are those of another group, or of none. */
-static void a_flood_hides_nothing_else(void **state)
-{
-        static const char *const notes[] = {LOST("1"), NOTE("k"), LOST("2"),
-                "{\"severity\":\"error\",\"title\":\"It "
-                "broke\",\"text\":\"x\",\"facts\":[],\"key\":"
-                "\"a\",\"group\":\"failed linux\"}"};
-        struct stage *stage = *state;
-
-        setenv("TEAMS_WEBHOOK_URLS", "", 1);
-        for (int i = 0; i < 3; i++)
-                expect(stage, SLACK, 200);
-        assert_string_equal(notify_many(stage, notes, 4), STAGE_FAILED("m3"));
-}
-
-/* What no channel took has told nobody: the next one is tried as well. */
-static void a_flood_begins_with_what_was_shown(void **state)
-{
-        static const char *const notes[] = {LOST("1"), LOST("2"), LOST("3")};
-        struct stage *stage = *state;
-
-        setenv("TEAMS_WEBHOOK_URLS", "", 1);
-        expect(stage, SLACK, 404);
-        expect(stage, SLACK, 200);
-        assert_string_equal(notify_many(stage, notes, 3),
-                "{\"batchItemFailures\":[{\"itemIdentifier\":\"m1\"},"
-                "{\"itemIdentifier\":\"m3\"}]}");
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, stage_tear_down)
 
 int main(void)
@@ -305,10 +221,6 @@ int main(void)
                 TEST(channels_may_fail_in_different_ways),
                 TEST(without_channels_it_is_only_logged),
                 TEST(what_was_told_is_not_told_again_for_want_of_time),
-                TEST(one_of_many_stands_for_all),
-                TEST(a_quarter_later_one_is_shown_as_it_is),
-                TEST(a_flood_hides_nothing_else),
-                TEST(a_flood_begins_with_what_was_shown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
