@@ -37,12 +37,7 @@ struct limit {
 /* An enterprise has one token. */
 static int64_t apps_of(struct scaler *scaler, int64_t registrar)
 {
-        const struct config *config;
-        struct err err;
-
-        if (registrar == PACE_OF_ENTERPRISE || scaler_config(scaler, &config, &err) < 0)
-                return 1;
-        return 1 + (int64_t)config->n_additional_apps;
+        return registrar == PACE_OF_ENTERPRISE ? 1 : pace_apps(scaler);
 }
 
 static void write_name(int64_t registrar, char name[static NAME_SIZE])

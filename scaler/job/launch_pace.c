@@ -30,23 +30,13 @@
 
 /* -- what can be registered in time -- */
 
-/* Of GitHub's Apps, each has limits of its own. */
-static int64_t apps(struct scaler *scaler)
-{
-        const struct config *config;
-        struct err err;
-
-        return scaler_config(scaler, &config, &err) < 0 ? 1
-                                                        : 1 + (int64_t)config->n_additional_apps;
-}
-
 int launch_pace_room(struct scaler *scaler, int64_t *ret, struct err *err)
 {
         struct sqs_count launched;
         int r = queue_count(scaler, "REGISTER_QUEUE_URL", &launched, err);
 
         if (r == 0)
-                *ret = ROOM * apps(scaler) - launched.visible - launched.in_flight;
+                *ret = ROOM * pace_apps(scaler) - launched.visible - launched.in_flight;
         return r;
 }
 
@@ -85,7 +75,7 @@ static int64_t are_under_way(int64_t room)
 static bool is_of_its_hour(
         struct scaler *scaler, const struct config *config, const struct job *job)
 {
-        return apps(scaler) == 1 && pace_registrar(config, job) == job->installation;
+        return pace_apps(scaler) == 1 && pace_registrar(config, job) == job->installation;
 }
 
 /* Milliseconds until GitHub's hour has room; 0: now. */

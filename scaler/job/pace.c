@@ -30,6 +30,15 @@ int64_t pace_registrar(const struct config *config, const struct job *job)
         return spec && spec->enterprise ? PACE_OF_ENTERPRISE : job->installation;
 }
 
+int64_t pace_apps(struct scaler *scaler)
+{
+        const struct config *config;
+        struct err err;
+
+        return scaler_config(scaler, &config, &err) < 0 ? 1
+                                                        : 1 + (int64_t)config->n_additional_apps;
+}
+
 static struct github_budget *find_budget(struct scaler *scaler, int64_t installation)
 {
         struct github_budget *found;

@@ -34,6 +34,9 @@
  * or PACE_OF_ENTERPRISE. CONFIG may be NULL. */
 int64_t pace_registrar(const struct config *config, const struct job *job);
 
+/* How many Apps register; each has limits of its own. 1 while the configuration cannot be read. */
+int64_t pace_apps(struct scaler *scaler);
+
 /* GitHub's budget of INSTALLATION. That of another App at the same account is another
  * installation. Valid until the next call. */
 struct budget *pace_of_github(struct scaler *scaler, int64_t installation);

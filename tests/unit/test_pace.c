@@ -128,9 +128,10 @@ static void a_limit_closes_the_budget_and_no_other_setback_does(void **state)
 static int64_t room(struct stage *stage, int64_t *ret_until_s)
 {
         int64_t age_ms;
-        int64_t found = pace_hour_room(&stage->scaler, STAGE_INSTALLATION, &age_ms, ret_until_s);
+        int64_t until_ms = 0;
+        int64_t found = pace_hour_room(&stage->scaler, STAGE_INSTALLATION, &age_ms, &until_ms);
 
-        *ret_until_s = *ret_until_s / MSEC_PER_SEC - NOW_S;
+        *ret_until_s = until_ms / MSEC_PER_SEC - NOW_S;
         return found;
 }
 
