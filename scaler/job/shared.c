@@ -57,7 +57,8 @@ const struct ssm_text *shared_text(struct scaler *scaler, const char *name, bool
         struct err err;
 
         if (refresh(scaler, again, &prefix, &err) < 0)
-                log_warning(&scaler->log, "circuit breakers cannot be read, and stop nothing",
+                log_warning(&scaler->log,
+                        "circuit breakers cannot be read, nor GitHub's limits: they stop nothing",
                         LOG_TEXT("error", err.text));
         if (!prefix)
                 return NULL;
