@@ -8,11 +8,11 @@
  */
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 
 #include "handler.h"
 #include "network.h"
+#include "sign.h"
 
 #define ACCOUNT "123456789012"
 #define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -116,33 +116,10 @@ static bool is_report(const cJSON *event)
                strcmp(type, "Runner Report") == 0;
 }
 
-static void print_hex(const unsigned char *bytes, size_t size, char *hex)
-{
-        for (size_t i = 0; i < size; i++)
-                snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
-}
-
-static char *make_ticket(void)
-{
-        unsigned char digest[32];
-        char id[9];
-        char signature[65];
-        size_t size;
-        _cleanup_free_ char *text = NULL;
-
-        EVP_Q_digest(NULL, "SHA256", NULL, KEY, strlen(KEY), digest, &size);
-        print_hex(digest, 4, id);
-        text = mem_format("1.%s.%s", id, ticket_content);
-        CHECK(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, KEY, strlen(KEY), (unsigned char *)text,
-                strlen(text), digest, sizeof(digest), &size));
-        print_hex(digest, 32, signature);
-        return mem_format("%s.%s", text, signature);
-}
-
 /* The report that whoever has a ticket can make of EVENT. */
 static void handle_with_ticket(struct scaler *scaler, cJSON *event)
 {
-        _cleanup_free_ char *ticket = make_ticket();
+        _cleanup_free_ char *ticket = sign_ticket(KEY, ticket_content);
         cJSON *detail = cJSON_GetObjectItemCaseSensitive(event, "detail");
         _cleanup_free_ char *body = NULL;
 

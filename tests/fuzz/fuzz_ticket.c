@@ -5,40 +5,21 @@
  * again as what says the same.
  */
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "fuzz.h"
 #include "job/ticket.h"
+#include "sign.h"
 
 #define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static const struct ticket_place here = {"/p", "123456789012", "eu-central-1"};
 
-static char *sign(const char *content)
-{
-        unsigned char digest[32];
-        char id[9];
-        char signature[65];
-        size_t size;
-        _cleanup_free_ char *text = NULL;
-
-        EVP_Q_digest(NULL, "SHA256", NULL, KEY, strlen(KEY), digest, &size);
-        for (size_t i = 0; i < 4; i++)
-                snprintf(id + 2 * i, 3, "%02x", digest[i]);
-        text = mem_format("1.%s.%s", id, content);
-        CHECK(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, KEY, strlen(KEY), (unsigned char *)text,
-                strlen(text), digest, sizeof(digest), &size));
-        for (size_t i = 0; i < sizeof(digest); i++)
-                snprintf(signature + 2 * i, 3, "%02x", digest[i]);
-        return mem_format("%s.%s", text, signature);
-}
-
 static void check_signed(const char *content)
 {
-        _cleanup_free_ char *text = sign(content);
+        _cleanup_free_ char *text = sign_ticket(KEY, content);
         _cleanup_(ticket_release) struct ticket first = {0};
         _cleanup_(ticket_release) struct ticket second = {0};
         _cleanup_free_ char *once = NULL;
