@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import threading
+from collections import defaultdict
 from typing import Any
 
 import moto.backends
@@ -30,6 +31,7 @@ import moto.sqs.models
 import yaml
 from botocore.loaders import JSONFileLoader
 from moto.cloudformation.utils import yaml_tag_constructor
+from moto.core.responses import BaseResponse
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.ec2.models.instances import Instance, StateReason
 from moto.moto_api._internal import mock_random
@@ -39,6 +41,7 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from moto.sqs.models import Queue, SQSBackend
+from moto.sqs.responses import SQSResponse
 from werkzeug.serving import BaseWSGIServer, make_server
 
 REASON_TAG = "local-cloud:reason"
@@ -89,6 +92,25 @@ def lock_queues() -> None:
 
     Queue.delete_message = delete_message  # type: ignore[method-assign]
     SQSBackend.receive_message = receive_message  # type: ignore[method-assign]
+
+
+def lock_services() -> None:
+    """Have one thread at a time use a service; SQS, where calls wait, has `lock_queues`.
+
+    moto has no locks. Of two calls that ask for an address of one subnet at the same time, it
+    answers one 500 with some of the machines begun, and knows no client token of them: a second
+    try begins them again.
+    """
+    call_action = BaseResponse.call_action
+    locks: dict[type, threading.Lock] = defaultdict(threading.Lock)
+
+    def call_alone(response: BaseResponse) -> Any:
+        if isinstance(response, SQSResponse):
+            return call_action(response)
+        with locks[type(response)]:
+            return call_action(response)
+
+    BaseResponse.call_action = call_alone  # type: ignore[method-assign]
 
 
 def keep_reasons() -> None:
@@ -168,6 +190,7 @@ def main() -> None:
     keep_names()
     read_yaml_fast()
     lock_queues()
+    lock_services()
     keep_reasons()
     accounts = Accounts()
     print(accounts.port, flush=True)
