@@ -281,13 +281,15 @@ def test_destroy_needs_a_yes(account, answers):
     assert account.status() == "CREATE_COMPLETE"
 
 
-def test_hand_overs_of_a_stack_that_is_gone_are_deleted(account):
+@pytest.mark.parametrize("folder", ["runners", "breakers"])
+def test_parameters_of_a_stack_that_is_gone_are_deleted(account, folder):
     ssm = account.moto.client("ssm")
-    for name in ("/ours/runners/i-1", "/scale-agent/runners/i-1"):
+    for name in (f"/ours/{folder}/i-1", f"/scale-agent/{folder}/i-1"):
         ssm.put_parameter(Name=name, Value="x", Type="String")
+    assert f"  /ours/{folder}/i-1\n" in account.fails("destroy", PREFIX="ours")
     account.does("destroy", PREFIX="ours", YES="1")
     (left,) = ssm.describe_parameters()["Parameters"]
-    assert left["Name"] == "/scale-agent/runners/i-1"
+    assert left["Name"] == f"/scale-agent/{folder}/i-1"
 
 
 def test_hand_overs_in_the_stack_s_bucket_are_deleted(account):
