@@ -223,7 +223,7 @@ static void follow(struct settling *settling)
 
                 for (size_t j = 0; j < n; j++)
                         jobs[j] = &settling->followed[i + j]->launched.job;
-                r = follow_jobs(scaler, jobs, n, FOLLOW_SECONDS, &err);
+                r = follow_jobs(scaler, jobs, n, 0, &err);
                 for (size_t j = 0; r < 0 && j < n; j++)
                         fail_for_now(settling->registering, settling->followed[i + j], r, &err);
         }

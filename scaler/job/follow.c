@@ -10,6 +10,11 @@
 
 #include "queue/send.h"
 
+static unsigned usual_seconds(const struct job *job)
+{
+        return job->launch > 0 ? FOLLOW_AGAIN_SECONDS : FOLLOW_SECONDS;
+}
+
 int follow_jobs(struct scaler *scaler, struct job *const *jobs, size_t n_jobs,
         unsigned delay_seconds, struct err *err)
 {
@@ -23,7 +28,8 @@ int follow_jobs(struct scaler *scaler, struct job *const *jobs, size_t n_jobs,
                 jobs[i]->action = JOB_WATCHED;
                 bodies[i] = job_print(jobs[i]);
                 messages[i].body = bodies[i];
-                messages[i].delay_seconds = delay_seconds;
+                messages[i].delay_seconds =
+                        delay_seconds > 0 ? delay_seconds : usual_seconds(jobs[i]);
         }
         r = queue_send_many(scaler, "WATCH_QUEUE_URL", messages, n_jobs, err);
         for (size_t i = 0; i < n_jobs; i++)

@@ -13,10 +13,13 @@
 #include "job.h"
 #include "scaler.h"
 
-/* A machine has a job after half a minute, or never. */
+/* A machine has a job after half a minute, or never. A job that was launched before has waited for
+ * some minutes already, and is looked at sooner: equal jobs may take its next machine as well. */
 #define FOLLOW_SECONDS (4 * 60)
+#define FOLLOW_AGAIN_SECONDS 150
 
-/* Sends a watch for each of JOBS, at most SQS_BATCH_MAX, due in DELAY_SECONDS. They have `instance`
+/* Sends a watch for each of JOBS, at most SQS_BATCH_MAX, due in DELAY_SECONDS, or 0: in the time
+ * that is usual after a launch. They have `instance`
  * set, and `runner_id` where it is known. 0 or negative. */
 int follow_jobs(struct scaler *scaler, struct job *const *jobs, size_t n_jobs,
         unsigned delay_seconds, struct err *err);

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "forward.h"
 #include "offer.h"
+#include "paced.h"
 #include "park.h"
 #include "queue/tell_people.h"
 
@@ -74,6 +75,14 @@ static void become_next_launch(
         free(MEM_STEAL(job->bucket));
 }
 
+static void log_relaunch(struct scaler *scaler, const struct job *job, enum relaunch_reason reason)
+{
+        log_info(&scaler->log, "relaunch", LOG_NUMBER("job", job->id),
+                LOG_TEXT("repository", job->repository), LOG_TEXT("spec", job->spec),
+                LOG_TEXT("reason", reason_names[reason]), LOG_NUMBER("launch", job->launch),
+                LOG_NUMBER("relaunches", job->relaunches));
+}
+
 static void tell_machines_end(struct scaler *scaler, const struct job *job)
 {
         struct notification notification = {
@@ -112,10 +121,7 @@ int relaunch_job(
                 return r;
         spec = job->spec ? config_spec_by_name(config, job->spec) : NULL;
         become_next_launch(spec, job, reason);
-        log_info(&scaler->log, "relaunch", LOG_NUMBER("job", job->id),
-                LOG_TEXT("repository", job->repository), LOG_TEXT("spec", job->spec),
-                LOG_TEXT("reason", reason_names[reason]), LOG_NUMBER("launch", job->launch),
-                LOG_NUMBER("relaunches", job->relaunches));
+        log_relaunch(scaler, job, reason);
         if (reason == RELAUNCH_ENDED && job->relaunches >= max_relaunches(spec))
                 tell_machines_end(scaler, job);
         pause = pause_seconds(spec, job);
@@ -127,4 +133,19 @@ int relaunch_job(
                         .until_ms = clock_wall_ms(scaler->clock) + pause * MSEC_PER_SEC,
                 },
                 err);
+}
+
+int relaunch_in_line(struct scaler *scaler, struct job *const *jobs, size_t n_jobs, struct err *err)
+{
+        const struct config *config;
+        int r = scaler_config(scaler, &config, err);
+
+        for (size_t i = 0; r == 0 && i < n_jobs; i++) {
+                const char *spec = jobs[i]->spec;
+
+                become_next_launch(
+                        spec ? config_spec_by_name(config, spec) : NULL, jobs[i], RELAUNCH_TAKEN);
+                log_relaunch(scaler, jobs[i], RELAUNCH_TAKEN);
+        }
+        return r < 0 ? r : paced_send(scaler, jobs, n_jobs, err);
 }

@@ -37,9 +37,15 @@ static bool listened_in_vain(const struct looks *looks, const struct look *look)
                        spec->idle_limit_seconds * MSEC_PER_SEC;
 }
 
+/* Another job took its machine. */
+static bool is_taken(const struct look *look)
+{
+        return look->machine && ec2_instance_tag(look->machine, JOB_TAG);
+}
+
 static enum relaunch_reason reason_of(const struct looks *looks, const struct look *look)
 {
-        if (look->machine && ec2_instance_tag(look->machine, JOB_TAG))
+        if (is_taken(look))
                 return RELAUNCH_TAKEN;
         return listened_in_vain(looks, look) ? RELAUNCH_IN_VAIN : RELAUNCH_ENDED;
 }
@@ -175,29 +181,56 @@ static unsigned seconds_of_burst(const struct looks *looks)
         return seconds < FOLLOW_LATE_SECONDS ? (unsigned)seconds : FOLLOW_LATE_SECONDS;
 }
 
-/* The next watches of those for which GitHub was not asked, in one call. */
-static void watch_later(struct looks *looks)
+/* One message after the other would take a call each. */
+typedef int (*send_many)(
+        struct looks *looks, struct job *const *jobs, size_t n_jobs, struct err *err);
+
+static int follow_later(
+        struct looks *looks, struct job *const *jobs, size_t n_jobs, struct err *err)
 {
-        _cleanup_free_ struct look **later = mem_alloc((looks->n_items + 1) * sizeof(*later));
-        size_t n_later = 0;
+        for (size_t i = 0; i < n_jobs; i++)
+                jobs[i]->watches++;
+        return follow_jobs(looks->scaler, jobs, n_jobs, seconds_of_burst(looks), err);
+}
+
+static int line_up_again(
+        struct looks *looks, struct job *const *jobs, size_t n_jobs, struct err *err)
+{
+        return relaunch_in_line(looks->scaler, jobs, n_jobs, err);
+}
+
+/* While the line is long, who took its machine came from there, most likely, and leaves it without
+ * one: this job takes the place. Of one that was launched, the machine is still to come: none may
+ * be too many. */
+static bool is_to_line_up(const struct looks *looks, const struct look *look)
+{
+        int64_t n_registering = looks->n_before - looks->n_in_line;
+
+        return is_taken(look) && looks->n_in_line > PACE_PER_MINUTE + n_registering;
+}
+
+/* Of those for which GitHub was not asked, the ones that line up again, or the others. */
+static void send_put_off(struct looks *looks, bool lines_up, send_many send)
+{
+        _cleanup_free_ struct look **chosen = mem_alloc((looks->n_items + 1) * sizeof(*chosen));
+        size_t n_chosen = 0;
 
         for (size_t i = 0; i < looks->n_items; i++)
-                if (looks->items[i].is_put_off)
-                        later[n_later++] = &looks->items[i];
-        for (size_t i = 0; i < n_later; i += SQS_BATCH_MAX) {
+                if (looks->items[i].is_put_off &&
+                        is_to_line_up(looks, &looks->items[i]) == lines_up)
+                        chosen[n_chosen++] = &looks->items[i];
+        for (size_t i = 0; i < n_chosen; i += SQS_BATCH_MAX) {
                 struct job *jobs[SQS_BATCH_MAX];
-                size_t n = n_later - i < SQS_BATCH_MAX ? n_later - i : SQS_BATCH_MAX;
+                size_t n = n_chosen - i < SQS_BATCH_MAX ? n_chosen - i : SQS_BATCH_MAX;
                 struct err err;
                 int r;
 
+                for (size_t j = 0; j < n; j++)
+                        jobs[j] = &chosen[i + j]->watched->job;
+                r = send(looks, jobs, n, &err);
                 for (size_t j = 0; j < n; j++) {
-                        jobs[j] = &later[i + j]->watched->job;
-                        jobs[j]->watches++;
-                }
-                r = follow_jobs(looks->scaler, jobs, n, seconds_of_burst(looks), &err);
-                for (size_t j = 0; j < n; j++) {
-                        later[i + j]->watched->result = r;
-                        later[i + j]->watched->err = err;
+                        chosen[i + j]->watched->result = r;
+                        chosen[i + j]->watched->err = err;
                 }
         }
 }
@@ -210,7 +243,9 @@ int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, str
         if (r == 0)
                 r = delete_handovers(&looks, err);
         if (r == 0)
-                watch_later(&looks);
+                send_put_off(&looks, false, follow_later);
+        if (r == 0)
+                send_put_off(&looks, true, line_up_again);
         for (size_t i = 0; r == 0 && i < looks.n_items; i++) {
                 struct watched *watched = looks.items[i].watched;
 

@@ -186,6 +186,7 @@ bool looks_burst_lasts(struct looks *looks)
         static const char *const queues[] = {"REGISTER_QUEUE_URL", "PACED_QUEUE_URL"};
 
         looks->n_before = 0;
+        looks->n_in_line = 0;
         for (size_t i = 0; i < (looks->are_many ? ARRAY_SIZE(queues) : 1); i++) {
                 struct sqs_count waiting = {0};
                 struct err err;
@@ -194,6 +195,8 @@ bool looks_burst_lasts(struct looks *looks)
                         log_warning(&looks->scaler->log, "waiting jobs could not be counted",
                                 LOG_TEXT("error", err.text));
                 looks->n_before += waiting.visible + waiting.in_flight;
+                if (i > 0)
+                        looks->n_in_line = waiting.visible + waiting.in_flight;
         }
         if (looks->n_before >= MANY)
                 looks->scaler->burst_seen_ms = clock_monotonic_ms(looks->scaler->clock);

@@ -86,6 +86,20 @@ static void what_was_launched_is_handed_over_and_watched(void **state)
         assert_lacks(watch, "account");
 }
 
+/* Its job has waited for longer than others. */
+static void what_was_launched_again_is_looked_at_sooner(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_free_ char *watch = NULL;
+
+        expect_registration(stage, 1);
+        assert_string_equal(
+                register_one(stage, launched(1, ",\"launch\":1"), 1), STAGE_NONE_FAILED);
+        watch = script_take_served(stage->script, "sqs.test/watch");
+        assert_non_null(watch);
+        assert_contains(watch, "\"DelaySeconds\":150");
+}
+
 /* One that an earlier try launched may have its hand-over. */
 static void what_was_adopted_is_looked_at_first(void **state)
 {
@@ -550,6 +564,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(what_was_launched_is_handed_over_and_watched),
+                TEST(what_was_launched_again_is_looked_at_sooner),
                 TEST(what_was_adopted_is_looked_at_first),
                 TEST(a_double_is_done_once),
                 TEST(what_names_no_machine_is_a_dead_letter),
