@@ -206,7 +206,7 @@ static bool is_to_line_up(const struct looks *looks, const struct look *look)
 {
         int64_t n_registering = looks->n_before - looks->n_in_line;
 
-        return is_taken(look) && looks->n_in_line > PACE_PER_MINUTE + n_registering;
+        return is_taken(look) && looks->n_in_line > PACE_PER_MINUTE / 2 + n_registering;
 }
 
 /* Of those for which GitHub was not asked, the ones that line up again, or the others. */
