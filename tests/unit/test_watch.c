@@ -672,7 +672,7 @@ static void who_lost_its_machine_lines_up_again(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
                 expect_machines(stage, BY_JOB, "");
                 expect_machines(stage, BY_ID, TAKEN);
-                expect_burst(stage, 100, 191);
+                expect_burst(stage, 100, 141);
                 script_expect(stage->script, "POST", STAGE_SQS,
                         "{\"QueueUrl\":\"https://sqs.test/paced.fifo\"", statuses[i],
                         "{\"__type\":\"AccessDenied\"}");
@@ -691,7 +691,7 @@ static void behind_a_short_line_the_other_machine_is_waited_for(void **state)
         stage->scaler.burst_seen_ms = stage_now_ms(stage);
         expect_machines(stage, BY_JOB, "");
         expect_machines(stage, BY_ID, TAKEN);
-        expect_burst(stage, 100, 190);
+        expect_burst(stage, 100, 140);
         stage_expect_sent(stage, "\"DelaySeconds\":240}]");
         assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
         assert_not_logged(stage, "relaunch");
