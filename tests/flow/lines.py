@@ -10,8 +10,13 @@ ROOM = 180  # registrations in the time of a boot
 
 def fill_register(cloud: Cloud, count: int) -> None:
     """Let so many messages lie in register.fifo."""
+    fill(cloud, "RegisterQueue", count)
+
+
+def fill(cloud: Cloud, queue: str, count: int) -> None:
+    """Let so many messages of others lie in a queue with order."""
     sqs = cloud.client("sqs")
-    url = cloud.queue("RegisterQueue").url
+    url = cloud.queue(queue).url
     for number in range(0, count, 10):
         entries = [
             {

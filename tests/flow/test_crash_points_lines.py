@@ -61,6 +61,15 @@ def long_line_event(stage, count):
     )
 
 
+def long_line_for_hours_event(stage, count):
+    """The first in line, which has stood still for hours: they leave it for places of their own."""
+    fill_register(stage, ROOM + 20)
+    jobs = [job | {"paced": 1, "action": "paced"} for job in some_jobs(stage, count)]
+    return lambda again: batch(
+        stage, "PacedQueue", *(reversed(jobs) if again else jobs), receives=900 + again
+    )
+
+
 def limited_jobs(stage, **limits):
     configure(stage, stage.config | limits)
     return [job | {"action": "limited", "limited": 1, "stale": 1} for job in some_jobs(stage, 1)]
@@ -91,6 +100,7 @@ def first_for_hours_event(stage, count):
         (long_line_event, 1, 1),
         (long_line_event, 3, 2),
         (long_line_event, 10, 2),
+        (long_line_for_hours_event, 1, 1),
         (first_at_limit_event, 1, 1),
         (first_without_limit_event, 1, 1),
         (first_for_hours_event, 1, 1),

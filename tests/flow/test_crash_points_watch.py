@@ -14,6 +14,7 @@ from helpers import (
     batch,
     job_url,
 )
+from lines import fill
 from losses import ended, lost
 
 from cloud.faults import Body
@@ -28,6 +29,22 @@ def watch_event(stage, count):
         for job, name in zip(jobs, machines, strict=True)
     ]
     return lambda again: batch(stage, "WatchQueue", *watches, receives=1 + again)
+
+
+def taken_event(stage, count):
+    """Jobs whose machines equal jobs took, while a long line waits: they go to its end."""
+    jobs, machines = launched(stage, count)
+    fill(stage, "PacedQueue", 60)
+    for number, machine in enumerate(machines, 100):
+        tag = {"Key": "scale-agent:job-url", "Value": job_url(number)}
+        stage.client("ec2").create_tags(Resources=[machine], Tags=[tag])
+    watches = [
+        job | {"action": "watched", "instance": name}
+        for job, name in zip(jobs, machines, strict=True)
+    ]
+    return lambda again: batch(
+        stage, "WatchQueue", *(reversed(watches) if again else watches), receives=1 + again
+    )
 
 
 def parked_event(stage, count):
@@ -66,6 +83,7 @@ def lost_early_event(stage, count):
 
 EVENTS = {
     "watch": watch_event,
+    "taken": taken_event,
     "parked": parked_event,
     "lost": lost_event,
     "lost early": lost_early_event,
@@ -73,8 +91,8 @@ EVENTS = {
 
 
 # Of many messages that are looked at one after the other, or of a full batch, some calls.
-CASES = [(name, 1, 1) for name in EVENTS]
-CASES += [("watch", 3, 1), ("watch", 10, 4), ("parked", 3, 1), ("lost", 3, 5)]
+CASES = [(name, 1, 1) for name in EVENTS if name != "taken"]  # that takes many at once
+CASES += [("watch", 3, 1), ("watch", 10, 4), ("taken", 10, 1), ("parked", 3, 1), ("lost", 3, 5)]
 
 
 @pytest.mark.parametrize(("name", "count", "step"), CASES)
