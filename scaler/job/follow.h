@@ -13,13 +13,13 @@
 #include "job.h"
 #include "scaler.h"
 
-/* A machine has a job after half a minute, or never. A job that was launched before has waited for
- * some minutes already, and is looked at sooner: equal jobs may take its next machine as well. */
+/* A machine has a job after half a minute, or never. A job that is launched again has waited longer
+ * than others, so it is looked at sooner: an equal job may take this machine as well. */
 #define FOLLOW_SECONDS (4 * 60)
 #define FOLLOW_AGAIN_SECONDS 150
 
-/* Sends a watch for each of JOBS, at most SQS_BATCH_MAX, due in DELAY_SECONDS, or 0: in the time
- * that is usual after a launch. They have `instance`
- * set, and `runner_id` where it is known. 0 or negative. */
+/* Sends a watch for each of JOBS, at most SQS_BATCH_MAX, due in DELAY_SECONDS; 0 means the time
+ * that is usual after a launch. They have `instance` set, and `runner_id` where it is known. 0 or
+ * negative. */
 int follow_jobs(struct scaler *scaler, struct job *const *jobs, size_t n_jobs,
         unsigned delay_seconds, struct err *err);

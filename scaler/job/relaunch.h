@@ -25,8 +25,8 @@ enum relaunch_reason {
 int relaunch_job(
         struct scaler *scaler, struct job *job, enum relaunch_reason reason, struct err *err);
 
-/* Sends the next launches of up to SQS_BATCH_MAX jobs, whose machines others took, to the end of
- * the line: while a burst lasts, those others leave it, without a machine of their own. 0 or
- * negative. */
+/* Sends the next launches of up to SQS_BATCH_MAX jobs, whose machines other jobs took, to the end
+ * of the line (paced.h). 0 or negative: then some may have been sent. JOBS become those launches.
+ */
 int relaunch_in_line(
         struct scaler *scaler, struct job *const *jobs, size_t n_jobs, struct err *err);

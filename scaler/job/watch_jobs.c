@@ -174,16 +174,12 @@ static int act(struct looks *looks, struct look *look, struct err *err)
 /* When the burst may be over, if GitHub registers as fast as it can. */
 static unsigned seconds_of_burst(const struct looks *looks)
 {
-        int64_t seconds = looks->n_before * 60 / PACE_PER_MINUTE;
+        int64_t seconds = (looks->n_registering + looks->n_in_line) * 60 / PACE_PER_MINUTE;
 
         if (seconds < FOLLOW_SECONDS)
                 return FOLLOW_SECONDS;
         return seconds < FOLLOW_LATE_SECONDS ? (unsigned)seconds : FOLLOW_LATE_SECONDS;
 }
-
-/* One message after the other would take a call each. */
-typedef int (*send_many)(
-        struct looks *looks, struct job *const *jobs, size_t n_jobs, struct err *err);
 
 static int follow_later(
         struct looks *looks, struct job *const *jobs, size_t n_jobs, struct err *err)
@@ -193,50 +189,55 @@ static int follow_later(
         return follow_jobs(looks->scaler, jobs, n_jobs, seconds_of_burst(looks), err);
 }
 
-static int line_up_again(
-        struct looks *looks, struct job *const *jobs, size_t n_jobs, struct err *err)
-{
-        return relaunch_in_line(looks->scaler, jobs, n_jobs, err);
-}
-
-/* Found by trying: with none, bursts that end slowly launch one machine too many
- * (tests/sim/burst.c). */
+/* Found by trying: the bursts of tests/sim/burst.c end sooner with less, and of those that end
+ * slowly one launches a machine too many. */
 #define SHORT_LINE 40
 
-/* While the line is long, who took its machine came from there, most likely, and leaves it without
- * one: this job takes the place. Of one that was launched, the machine is still to come: none may
- * be too many. */
-static bool is_to_line_up(const struct looks *looks, const struct look *look)
+/* While the line is long, whoever took the machine came from there, most likely, and leaves it
+ * without one: this job takes that place. Where the line is short, whoever took the machine has one
+ * that is still to come, and that is for this job. */
+static bool lines_up(const struct looks *looks, const struct look *look)
 {
-        int64_t n_registering = looks->n_before - looks->n_in_line;
-
-        return is_taken(look) && looks->n_in_line > SHORT_LINE + n_registering;
+        return is_taken(look) && looks->n_in_line > SHORT_LINE + looks->n_registering;
 }
 
-/* Of those for which GitHub was not asked, the ones that line up again, or the others. */
-static void send_put_off(struct looks *looks, bool lines_up, send_many send)
+/* Sends what follows for the jobs of N looks, in one call. */
+static void send_put_off(struct looks *looks, struct look *const *put_off, size_t n, bool to_line)
 {
-        _cleanup_free_ struct look **chosen = mem_alloc((looks->n_items + 1) * sizeof(*chosen));
-        size_t n_chosen = 0;
+        struct job *jobs[SQS_BATCH_MAX];
+        struct err err;
+        int r;
 
-        for (size_t i = 0; i < looks->n_items; i++)
-                if (looks->items[i].is_put_off &&
-                        is_to_line_up(looks, &looks->items[i]) == lines_up)
-                        chosen[n_chosen++] = &looks->items[i];
-        for (size_t i = 0; i < n_chosen; i += SQS_BATCH_MAX) {
-                struct job *jobs[SQS_BATCH_MAX];
-                size_t n = n_chosen - i < SQS_BATCH_MAX ? n_chosen - i : SQS_BATCH_MAX;
-                struct err err;
-                int r;
-
-                for (size_t j = 0; j < n; j++)
-                        jobs[j] = &chosen[i + j]->watched->job;
-                r = send(looks, jobs, n, &err);
-                for (size_t j = 0; j < n; j++) {
-                        chosen[i + j]->watched->result = r;
-                        chosen[i + j]->watched->err = err;
-                }
+        for (size_t i = 0; i < n; i++)
+                jobs[i] = &put_off[i]->watched->job;
+        r = to_line ? relaunch_in_line(looks->scaler, jobs, n, &err)
+                    : follow_later(looks, jobs, n, &err);
+        for (size_t i = 0; i < n; i++) {
+                put_off[i]->watched->result = r;
+                put_off[i]->watched->err = err;
         }
+}
+
+/* Of the jobs for which GitHub was not asked: those that line up, or those that are looked at again
+ * when the burst may be over. */
+static void settle_put_off(struct looks *looks, bool to_line)
+{
+        struct look *chosen[SQS_BATCH_MAX];
+        size_t n = 0;
+
+        for (size_t i = 0; i < looks->n_items; i++) {
+                struct look *look = &looks->items[i];
+
+                if (!look->is_put_off || lines_up(looks, look) != to_line)
+                        continue;
+                chosen[n++] = look;
+                if (n < SQS_BATCH_MAX)
+                        continue;
+                send_put_off(looks, chosen, n, to_line);
+                n = 0;
+        }
+        if (n > 0)
+                send_put_off(looks, chosen, n, to_line);
 }
 
 int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, struct err *err)
@@ -246,10 +247,10 @@ int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, str
 
         if (r == 0)
                 r = delete_handovers(&looks, err);
-        if (r == 0)
-                send_put_off(&looks, false, follow_later);
-        if (r == 0)
-                send_put_off(&looks, true, line_up_again);
+        if (r == 0) {
+                settle_put_off(&looks, false);
+                settle_put_off(&looks, true);
+        }
         for (size_t i = 0; r == 0 && i < looks.n_items; i++) {
                 struct watched *watched = looks.items[i].watched;
 

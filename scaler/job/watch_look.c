@@ -181,26 +181,28 @@ static void ask_for_runners(struct looks *looks)
 
 /* -- bursts -- */
 
+/* Of whom nobody can tell, none wait. */
+static int64_t count_waiting(const struct looks *looks, const char *queue)
+{
+        struct sqs_count waiting = {0};
+        struct err err;
+
+        if (queue_count(looks->scaler, queue, &waiting, &err) < 0)
+                log_warning(&looks->scaler->log, "waiting jobs could not be counted",
+                        LOG_TEXT("error", err.text));
+        return waiting.visible + waiting.in_flight;
+}
+
 bool looks_burst_lasts(struct looks *looks)
 {
-        static const char *const queues[] = {"REGISTER_QUEUE_URL", "PACED_QUEUE_URL"};
+        int64_t n;
 
-        looks->n_before = 0;
-        looks->n_in_line = 0;
-        for (size_t i = 0; i < (looks->are_many ? ARRAY_SIZE(queues) : 1); i++) {
-                struct sqs_count waiting = {0};
-                struct err err;
-
-                if (queue_count(looks->scaler, queues[i], &waiting, &err) < 0)
-                        log_warning(&looks->scaler->log, "waiting jobs could not be counted",
-                                LOG_TEXT("error", err.text));
-                looks->n_before += waiting.visible + waiting.in_flight;
-                if (i > 0)
-                        looks->n_in_line = waiting.visible + waiting.in_flight;
-        }
-        if (looks->n_before >= MANY)
+        looks->n_registering = count_waiting(looks, "REGISTER_QUEUE_URL");
+        looks->n_in_line = looks->are_many ? count_waiting(looks, "PACED_QUEUE_URL") : 0;
+        n = looks->n_registering + looks->n_in_line;
+        if (n >= MANY)
                 looks->scaler->burst_seen_ms = clock_monotonic_ms(looks->scaler->clock);
-        return looks->n_before > 0;
+        return n > 0;
 }
 
 /* A moment ago: then its few are asked for as its many are. */

@@ -41,9 +41,9 @@ struct looks {
         struct look *items;
         size_t n_items;
         struct ec2_instances machines;
-        bool are_many;     /* as in a burst */
-        int64_t n_before;  /* jobs that wait in line, or to be registered, as far as was asked */
-        int64_t n_in_line; /* of these, the ones in line */
+        bool are_many;         /* as in a burst */
+        int64_t n_registering; /* jobs that wait to be registered, as far as was asked */
+        int64_t n_in_line;     /* jobs that wait in line, where there are many */
 };
 
 void looks_release(struct looks *looks);
