@@ -7,7 +7,8 @@
  * told at once.
  *
  * Nothing here is remembered. A message that comes twice, or the messages of several lost jobs of
- * one run, find that the run has another attempt than theirs, or that it is running again.
+ * one run, find that the run has a later attempt than theirs, or that it is running again. An
+ * earlier one is an answer that GitHub took from a copy which lags behind: it is asked again.
  */
 
 #include "rerun.h"
@@ -72,15 +73,31 @@ static int read_run(struct rerun *rerun, struct err *err)
                                          rerun, "GitHub does not know the run of a lost job", err);
         if (r != 0)
                 return r;
-        rerun->job->missing = 0;
-        if (rerun->run.attempt != job->attempt && job->asked)
+        if (rerun->run.attempt < job->attempt)
+                return rerun_look_again(
+                        rerun, "GitHub does not know the attempt of a lost job yet", err);
+        if (rerun->run.attempt > job->attempt && job->asked)
                 return rerun_tell(rerun, NULL, err); /* GitHub's answer was lost, and it did it */
-        if (rerun->run.attempt != job->attempt)
+        if (rerun->run.attempt > job->attempt)
                 return rerun_end_quietly(
                         rerun, "the run of a lost job has another attempt already");
         if (strcmp(rerun->run.status, "completed") == 0)
                 return 0;
+        rerun->job->missing = 0;
         return rerun_look_again(rerun, "the run of a lost job has not ended yet", err);
+}
+
+/* Whether the list has the lost job itself: without it, nothing follows from the others. */
+static int find_lost_job(struct rerun *rerun, struct err *err)
+{
+        for (size_t i = 0; i < rerun->jobs.count; i++)
+                if (rerun->jobs.items[i].id == rerun->job->id) {
+                        rerun->job->missing = 0;
+                        return 0;
+                }
+        return ask_is_deleted(rerun->job)
+                       ? rerun_end_quietly(rerun, "a lost job is gone from its run")
+                       : rerun_look_again(rerun, "GitHub does not list a lost job in its run", err);
 }
 
 static int read_jobs(struct rerun *rerun, struct err *err)
@@ -98,7 +115,7 @@ static int read_jobs(struct rerun *rerun, struct err *err)
                 if (r != 0)
                         return r;
                 if (jobs->count == before || (int64_t)jobs->count >= jobs->total)
-                        return 0;
+                        return find_lost_job(rerun, err);
         }
         return rerun_tell(rerun, "their run has too many jobs to look at", err);
 }
@@ -150,7 +167,7 @@ static int look_for_newer(struct rerun *rerun, struct err *err)
         if (r != 0)
                 return r;
         for (size_t i = 0; i < runs.count; i++) {
-                if (runs.items[i].id == rerun->run.id && runs.items[i].attempt != job->attempt)
+                if (runs.items[i].id == rerun->run.id && runs.items[i].attempt > job->attempt)
                         return rerun_end_quietly(
                                 rerun, "the run of a lost job was run again just now");
                 if (rerun_is_superseded(&rerun->run, &runs.items[i]))

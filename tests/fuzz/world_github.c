@@ -145,6 +145,8 @@ static void serve_runner(struct http_call *call, int64_t id)
         if (strcmp(call->method, "DELETE") != 0) {
                 world_json(call, 200, runner_json(id, "i-00000001", kind & 1, kind & 2));
         } else if (kind == 1) {
+                if (machine)
+                        machine->has_runner = true;
                 world_text(call, 422, "{\"message\":\"Bad request - Runner is running a job\"}");
         } else {
                 if (machine)

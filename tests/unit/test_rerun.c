@@ -181,11 +181,12 @@ static void a_newer_run_of_the_same_branch_supersedes(void **state)
 /* -- its calls -- */
 
 #define URL "https://github.test/o/r/actions/runs/7/job/9"
-#define LOST_BY(repository, more)                                                               \
-        "{\"action\":\"lost\",\"id\":9,\"run_id\":7,\"attempt\":1,\"repository\":\"" repository \
-        "\",\"url\":\"" URL "\",\"spec\":\"linux\",\"instance\":\"i-00000001\",\"labels\":[],"  \
+#define LOST_OF(attempt, repository, more)                                 \
+        "{\"action\":\"lost\",\"id\":9,\"run_id\":7,\"attempt\":" attempt  \
+        ",\"repository\":\"" repository "\",\"url\":\"" URL                \
+        "\",\"spec\":\"linux\",\"instance\":\"i-00000001\",\"labels\":[]," \
         "\"machines\":\"/i-00000001/\",\"lost_ms\":1767323000000" more "}"
-#define LOST(more) LOST_BY("o/r", more)
+#define LOST(more) LOST_OF("1", "o/r", more)
 #define ACTIONS STAGE_GITHUB "/repos/o/r/actions"
 #define RUN_JSON(id, number, attempt, status)                                              \
         "{\"id\":" id ",\"run_number\":" number ",\"run_attempt\":" attempt                \
@@ -437,8 +438,30 @@ static void another_attempt_ends_the_way_without_a_word(void **state)
         assert_string_equal(look(stage, LOST(",\"missing\":7")), STAGE_NONE_FAILED);
         assert_not_sent(stage, "missing");
 
-        assert_string_equal(look(stage, LOST_BY("other/r", "")), STAGE_NONE_FAILED);
+        assert_string_equal(look(stage, LOST_OF("1", "other/r", "")), STAGE_NONE_FAILED);
         assert_logged(stage, "not configured any more");
+}
+
+/* A copy of GitHub's data that lags behind knows neither a new attempt nor its jobs. */
+static void an_answer_that_lags_behind_is_asked_for_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_look(stage, "");
+        expect_run(stage, 200, RUN_JSON("7", "70", "1", "completed"));
+        expect_again(stage, "\\\"attempt\\\":2,");
+        assert_string_equal(look(stage, LOST_OF("2", "o/r", "")), STAGE_NONE_FAILED);
+        assert_logged(stage, "does not know the attempt of a lost job yet");
+
+        expect_complete(stage);
+        expect_jobs(stage, JOB_JSON("8", "failure", ""));
+        expect_again(stage, "\\\"missing\\\":1,");
+        assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
+        assert_logged(stage, "does not list a lost job in its run");
+        expect_complete(stage);
+        expect_jobs(stage, "");
+        assert_string_equal(look(stage, LOST(",\"missing\":7")), STAGE_NONE_FAILED);
+        assert_logged(stage, "a lost job is gone from its run");
 }
 
 static void github_refuses(void **state)
@@ -654,7 +677,7 @@ static void machines_that_ec2_does_not_show_now(void **state)
         struct stage *stage = *state;
 
         expect_complete(stage);
-        expect_jobs(stage, JOB_JSON("8", "failure", "i-00000008"));
+        expect_jobs(stage, JOB_JSON("9", "failure", "i-00000008"));
         script_expect(stage->script, "POST", STAGE_EC2, "i-00000008", 403,
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
                 "</Errors></Response>");
@@ -702,6 +725,7 @@ int main(void)
                 TEST(what_ec2_has_forgotten_is_waited_for_twice),
                 TEST(people_are_told_why_not),
                 TEST(another_attempt_ends_the_way_without_a_word),
+                TEST(an_answer_that_lags_behind_is_asked_for_again),
                 TEST(github_refuses),
                 TEST(an_answer_that_is_lost_is_told_by_the_next_look),
                 TEST(a_message_that_cannot_be_sent_again_comes_again),
