@@ -156,14 +156,15 @@ static void settle_setback(
                 wait_for(settling, item, setback);
 }
 
-/* The machine is kept, and waits for its hand-over, unless no other try can help. */
+/* The machine is kept, and waits for its hand-over, unless no other try can help. One that may have
+ * its hand-over from an earlier try, and a job, is kept in any case. */
 static void settle_launched(struct settling *settling, struct registering_job *item)
 {
         const struct registration *registration = &item->registration;
 
         if (registration->state == REGISTRATION_DONE)
                 return;
-        if (!registration->setback.passing && !item->launched.adopted)
+        if (!registration->setback.passing && !registration->adopted)
                 settling->failed[settling->n_failed++] = registration;
         settle_setback(settling, item, &registration->setback);
 }

@@ -65,6 +65,13 @@ static void expect_no_parameter(struct stage *stage)
                 "{\"__type\":\"ParameterNotFound\"}");
 }
 
+static void expect_denied(struct stage *stage, const char *text)
+{
+        script_expect(stage->script, "POST", STAGE_SSM, text, 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        stage_expect_sent(stage, "sqs.test/dead");
+}
+
 /* -- handing over -- */
 
 static void what_was_launched_is_handed_over_and_watched(void **state)
@@ -172,6 +179,30 @@ static void a_machine_whose_bucket_is_not_the_stacks_is_given_up(void **state)
                 unsetenv("HAND_OVERS");
         }
         assert_logged(stage, "\"bucket\":\"before\"");
+}
+
+/* Its hand-over may have been stored before, so it is not terminated where nobody can tell. */
+static void a_machine_that_may_run_a_job_is_kept(void **state)
+{
+        static const char parameter[] = "\"Name\":\"/p/runners/i-00000001\"";
+        struct stage *stage = *state;
+
+        expect_recalled(stage, MACHINE("running", ""));
+        expect_denied(stage, parameter);
+        assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_NONE_FAILED);
+
+        script_expect(stage->script, "POST", QUEUED_JIT_URL, "i-00000001", 409,
+                "{\"message\":\"Already exists - A runner with the name\"}");
+        expect_denied(stage, parameter);
+        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
+
+        expect_jit(stage, 1);
+        expect_denied(stage, "\"Overwrite\":false");
+        script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, 422,
+                "{\"message\":\"Bad request - Runner is running a job\"}");
+        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
+        assert_logged(stage, "it runs a job");
+        assert_not_logged(stage, "launch undone");
 }
 
 /* -- what is not fresh -- */
@@ -566,6 +597,7 @@ int main(void)
                 TEST(what_was_launched_is_handed_over_and_watched),
                 TEST(what_was_launched_again_is_looked_at_sooner),
                 TEST(what_was_adopted_is_looked_at_first),
+                TEST(a_machine_that_may_run_a_job_is_kept),
                 TEST(a_double_is_done_once),
                 TEST(what_names_no_machine_is_a_dead_letter),
                 TEST(a_machine_keeps_its_bucket),
