@@ -12,7 +12,7 @@
 
 static unsigned usual_seconds(const struct job *job)
 {
-        return job->launch > 0 ? FOLLOW_AGAIN_SECONDS : FOLLOW_SECONDS;
+        return job->launch > 0 || job->paced > 0 ? FOLLOW_SOON_SECONDS : FOLLOW_SECONDS;
 }
 
 int follow_jobs(struct scaler *scaler, struct job *const *jobs, size_t n_jobs,

@@ -13,10 +13,10 @@
 #include "job.h"
 #include "scaler.h"
 
-/* A machine has a job after half a minute, or never. A job that is launched again has waited longer
- * than others, so it is looked at sooner: an equal job may take this machine as well. */
+/* A machine has a job after half a minute, or never. Where jobs swap machines, as those of a burst
+ * and those that are launched again do, it is looked sooner who lacks one. */
 #define FOLLOW_SECONDS (4 * 60)
-#define FOLLOW_AGAIN_SECONDS 150
+#define FOLLOW_SOON_SECONDS 90
 
 /* Sends a watch for each of JOBS, at most SQS_BATCH_MAX, due in DELAY_SECONDS; 0 means the time
  * that is usual after a launch. They have `instance` set, and `runner_id` where it is known. 0 or

@@ -72,18 +72,30 @@ void launch_number_fleets(struct ec2_instances *found)
         }
 }
 
-bool launch_name_owns(const char *name, const struct ec2_instance *instance)
+/* The name that INSTANCE was launched for, and what follows it; NULL: EC2 does not tell. */
+static const char *name_of(const struct ec2_instance *instance)
 {
         const char *names = ec2_instance_tag(instance, LAUNCH_NAMES_TAG);
+
+        for (unsigned i = 0; names && i <= instance->launch_index; i++) {
+                names = strchr(names, '/');
+                if (names)
+                        names++;
+        }
+        return names;
+}
+
+bool launch_name_owns(const char *name, const struct ec2_instance *instance)
+{
+        const char *own = name_of(instance);
         size_t size = strlen(name);
 
-        if (!names)
-                return false;
-        for (unsigned i = 0; i <= instance->launch_index; i++) {
-                names = strchr(names, '/');
-                if (!names)
-                        return false;
-                names++;
-        }
-        return strncmp(names, name, size) == 0 && names[size] == '/';
+        return own && strncmp(own, name, size) == 0 && own[size] == '/';
+}
+
+bool launch_name_begins(const char *beginning, const struct ec2_instance *instance)
+{
+        const char *own = name_of(instance);
+
+        return own && strncmp(own, beginning, strlen(beginning)) == 0;
 }

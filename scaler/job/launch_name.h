@@ -40,3 +40,5 @@ void launch_number_fleets(struct ec2_instances *found);
 
 /* Whether INSTANCE was launched for NAME. */
 bool launch_name_owns(const char *name, const struct ec2_instance *instance);
+/* Whether it was for one that begins so: "JOB-ATTEMPT-" are all launches of a job. */
+bool launch_name_begins(const char *beginning, const struct ec2_instance *instance);

@@ -119,16 +119,7 @@ bool launch_pace_needs_hour(
                 return false;
         if (left == INT64_MAX)
                 return github_limit_is_near(scaler, pace_registrar(config, job));
-        return age_ms > HOUR_KNOWN_MS && left <= are_under_way(room);
-}
-
-int64_t launch_pace_known_ms(struct scaler *scaler, int64_t installation, int64_t most_ms)
-{
-        int64_t until_ms = 0;
-        int64_t age_ms = 0;
-        int64_t left = pace_hour_room(scaler, installation, &age_ms, &until_ms);
-
-        return left < HOUR_ENDS_SOON && age_ms > HOUR_KNOWN_MS ? 0 : most_ms;
+        return age_ms > HOUR_KNOWN_MS && left <= HOUR_ENDS_SOON + are_under_way(room);
 }
 
 /* -- what EC2 allows -- */

@@ -27,10 +27,6 @@ int64_t launch_pace_wait_for_github(
  * old, or there is none although a limit is near. */
 bool launch_pace_needs_hour(
         struct scaler *scaler, const struct config *config, const struct job *job, int64_t room);
-/* For how long an answer by GitHub does: for MOST_MS, but near the end of its hour for less, where
- * answers also tell what is left of that. */
-int64_t launch_pace_known_ms(struct scaler *scaler, int64_t installation, int64_t most_ms);
-
 /* Milliseconds until EC2 launches N instances more; 0: now. */
 int64_t launch_pace_wait_for_ec2(struct scaler *scaler, int64_t n);
 /* They are launched. */

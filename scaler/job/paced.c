@@ -19,6 +19,7 @@
 #include "pace.h"
 #include "queue/send.h"
 #include "recall.h"
+#include "running.h"
 #include "turn.h"
 
 /* An answer that old is asked for once more: what it says has to be fresh in queued.fifo as well.
@@ -115,7 +116,9 @@ static void choose(struct admission *admission)
 
 /* -- whether they still wait -- */
 
-static void ask(struct admission *admission, bool (*is_to_be)(struct admission *, size_t))
+/* An answer of the last KNOWN_MS does as well. */
+static void ask(
+        struct admission *admission, bool (*is_to_be)(struct admission *, size_t), int64_t known_ms)
 {
         _cleanup_free_ struct question **questions =
                 mem_alloc((admission->n_items + 1) * sizeof(*questions));
@@ -130,9 +133,7 @@ static void ask(struct admission *admission, bool (*is_to_be)(struct admission *
                         .scaler = admission->scaler,
                         .tokens = &admission->tokens,
                         .job = job,
-                        .known_since_ms = clock_wall_ms(admission->scaler->clock) -
-                                          launch_pace_known_ms(
-                                                  admission->scaler, job->installation, KNOWN_MS),
+                        .known_since_ms = clock_wall_ms(admission->scaler->clock) - known_ms,
                 };
                 questions[n++] = &admission->questions[i];
         }
@@ -160,6 +161,35 @@ static bool is_admitted_unknown(struct admission *admission, size_t index)
 {
         return admission->is_turn[index] &&
                !job_is_fresh(admission->scaler, &admission->items[index].job, 1);
+}
+
+/* Those that took machines of others need none: EC2 tells that sooner than GitHub is asked again,
+ * and GitHub need not be asked. */
+static void leave_out_running(struct admission *admission)
+{
+        _cleanup_(ec2_instances_release) struct ec2_instances found = {0};
+        _cleanup_free_ struct job **jobs = mem_alloc((admission->n_items + 1) * sizeof(*jobs));
+        struct aws *aws;
+        struct err err;
+        size_t n = 0;
+        int r = scaler_aws(admission->scaler, &aws, &err);
+
+        for (size_t i = 0; i < admission->n_items; i++)
+                if (is_admitted_unknown(admission, i))
+                        jobs[n++] = &admission->items[i].job;
+        if (r == 0 && n > 0)
+                r = running_find(admission->scaler, aws, jobs, n, &found, &err);
+        if (r < 0)
+                log_warning(&admission->scaler->log, "jobs that run were not looked for",
+                        LOG_TEXT("error", err.text));
+        for (size_t i = 0; i < admission->n_items; i++)
+                if (is_admitted_unknown(admission, i) &&
+                        running_machine(&found, &admission->items[i].job))
+                        admission->questions[i] = (struct question){
+                                .scaler = admission->scaler,
+                                .job = &admission->items[i].job,
+                                .state = JOB_STATE_RUNS,
+                        };
 }
 
 /* -- what becomes of them -- */
@@ -242,9 +272,10 @@ void paced_admit(struct scaler *scaler, struct paced *items, size_t n_items)
         else if (launch_pace_room_for_line(scaler, &admission.room, &err) < 0)
                 hide_all(&admission, RETRY_SECONDS, &err);
         else {
-                ask(&admission, is_to_tell_of_hour);
+                ask(&admission, is_to_tell_of_hour, 0);
                 choose(&admission);
-                ask(&admission, is_admitted_unknown);
+                leave_out_running(&admission);
+                ask(&admission, is_admitted_unknown, KNOWN_MS);
                 settle_all(&admission);
         }
 }

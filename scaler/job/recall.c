@@ -13,9 +13,6 @@
 
 #include "launch_name.h"
 
-/* A webhook may be minutes late, and is sent again, unmarked, when a person redelivers it. */
-#define FRESH_MS (5 * 60 * MSEC_PER_SEC)
-
 /* Less, since launching takes a moment. */
 #define KNOWN_MS (4 * 60 * MSEC_PER_SEC)
 
@@ -24,13 +21,13 @@ bool job_is_fresh(const struct scaler *scaler, const struct job *job, int64_t re
         int64_t since_ms = job->queued_ms > 0 ? job->queued_ms : job->webhook_ms;
 
         return job->launch == 0 && job->stale == 0 && receives <= 1 &&
-               clock_wall_ms(scaler->clock) - since_ms < FRESH_MS;
+               clock_wall_ms(scaler->clock) - since_ms < JOB_FRESH_MS;
 }
 
 /* GitHub said a moment ago that it waits: see paced.c. */
 static bool was_asked(const struct scaler *scaler, const struct job *job)
 {
-        return clock_wall_ms(scaler->clock) - job->asked_ms < FRESH_MS;
+        return clock_wall_ms(scaler->clock) - job->asked_ms < JOB_FRESH_MS;
 }
 
 /* Of a burst's jobs, an answer that was given for another one of its run does. */

@@ -16,6 +16,9 @@
 #include "scaler.h"
 #include "token_requests.h"
 
+/* A webhook may be minutes late, and is sent again, unmarked, when a person redelivers it. */
+#define JOB_FRESH_MS (5 * 60 * MSEC_PER_SEC)
+
 /* Whether JOB, received for the RECEIVES-th time, can be launched without asking: this is the first
  * launch for it, it was queued within the last five minutes, and was never parked except to keep
  * the pace. */

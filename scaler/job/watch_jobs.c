@@ -140,13 +140,36 @@ static void note_job_ran(const struct looks *looks, const struct look *look)
  */
 #define WATCHES_OF_ENDED 2
 
+/* Of a taker that ran a short job EC2 may show no machine any more, although it had one. So while
+ * more than a few wait to be registered, nobody is sure to have none. */
+#define MANY_REGISTERING 10
+
 /* While a burst lasts, one of its machines may be what this job gets, and another one would wait
  * behind them. */
 static bool is_served_by_another(struct looks *looks, const struct look *look)
 {
         if (!look_has_worked(look) && look->watched->job.watches >= WATCHES_OF_ENDED)
                 return false;
-        return looks_burst_lasts(looks);
+        return looks_burst_lasts(looks) &&
+               (look->takers != TAKERS_NO_MACHINE || looks->n_registering >= MANY_REGISTERING);
+}
+
+/* When a machine that boots can be expected to have taken a job, if GitHub registers as fast as it
+ * can; or when the whole burst may be over. */
+static unsigned seconds_until(const struct looks *looks, enum look_wait wait)
+{
+        int64_t n = looks->n_registering + (wait == WAITS_BURST ? looks->n_in_line : 0);
+        int64_t seconds = PACE_BOOT_SECONDS + n * 60 / PACE_PER_MINUTE;
+
+        return seconds < FOLLOW_LATE_SECONDS ? (unsigned)seconds : FOLLOW_LATE_SECONDS;
+}
+
+static int follow_later(struct looks *looks, struct job *const *jobs, size_t n_jobs,
+        enum look_wait wait, struct err *err)
+{
+        for (size_t i = 0; i < n_jobs; i++)
+                (*(wait == WAITS_MACHINE ? &jobs[i]->waits : &jobs[i]->watches))++;
+        return follow_jobs(looks->scaler, jobs, n_jobs, seconds_until(looks, wait), err);
 }
 
 static int act(struct looks *looks, struct look *look, struct err *err)
@@ -157,9 +180,11 @@ static int act(struct looks *looks, struct look *look, struct err *err)
                 note_job_ran(looks, look);
                 return 0;
         case JOB_STATE_QUEUED:
-                if ((look_is_idle(look) && !look->has_no_runner) ||
-                        is_served_by_another(looks, look))
+                if (look_is_idle(look) && !look->has_no_runner)
                         return watch_again(looks, look, err);
+                if (is_served_by_another(looks, look))
+                        return follow_later(
+                                looks, &(struct job *){&look->watched->job}, 1, WAITS_BURST, err);
                 return relaunch(looks, look, err);
         case JOB_STATE_UNKNOWN:
                 if (is_over_unheard(looks, look))
@@ -171,73 +196,41 @@ static int act(struct looks *looks, struct look *look, struct err *err)
         }
 }
 
-/* When the burst may be over, if GitHub registers as fast as it can. */
-static unsigned seconds_of_burst(const struct looks *looks)
-{
-        int64_t seconds = (looks->n_registering + looks->n_in_line) * 60 / PACE_PER_MINUTE;
-
-        if (seconds < FOLLOW_SECONDS)
-                return FOLLOW_SECONDS;
-        return seconds < FOLLOW_LATE_SECONDS ? (unsigned)seconds : FOLLOW_LATE_SECONDS;
-}
-
-static int follow_later(
-        struct looks *looks, struct job *const *jobs, size_t n_jobs, struct err *err)
-{
-        for (size_t i = 0; i < n_jobs; i++)
-                jobs[i]->watches++;
-        return follow_jobs(looks->scaler, jobs, n_jobs, seconds_of_burst(looks), err);
-}
-
-/* Found by trying: the bursts of tests/sim/burst.c end sooner with less, and of those that end
- * slowly one launches a machine too many. */
-#define SHORT_LINE 40
-
-/* While the line is long, whoever took the machine came from there, most likely, and leaves it
- * without one: this job takes that place. Where the line is short, whoever took the machine has one
- * that is still to come, and that is for this job. */
-static bool lines_up(const struct looks *looks, const struct look *look)
-{
-        return is_taken(look) && looks->n_in_line > SHORT_LINE + looks->n_registering;
-}
-
-/* Sends what follows for the jobs of N looks, in one call. */
-static void send_put_off(struct looks *looks, struct look *const *put_off, size_t n, bool to_line)
+/* Sends what follows for the jobs of N looks that wait for the same, in one call. */
+static void send_waiting(
+        struct looks *looks, struct look *const *waiting, size_t n, enum look_wait wait)
 {
         struct job *jobs[SQS_BATCH_MAX];
         struct err err;
         int r;
 
         for (size_t i = 0; i < n; i++)
-                jobs[i] = &put_off[i]->watched->job;
-        r = to_line ? relaunch_in_line(looks->scaler, jobs, n, &err)
-                    : follow_later(looks, jobs, n, &err);
+                jobs[i] = &waiting[i]->watched->job;
+        r = wait == WAITS_IN_LINE ? relaunch_in_line(looks->scaler, jobs, n, &err)
+                                  : follow_later(looks, jobs, n, wait, &err);
         for (size_t i = 0; i < n; i++) {
-                put_off[i]->watched->result = r;
-                put_off[i]->watched->err = err;
+                waiting[i]->watched->result = r;
+                waiting[i]->watched->err = err;
         }
 }
 
-/* Of the jobs for which GitHub was not asked: those that line up, or those that are looked at again
- * when the burst may be over. */
-static void settle_put_off(struct looks *looks, bool to_line)
+/* Of the jobs for which GitHub was not asked: those that wait for WAIT. */
+static void settle_waiting(struct looks *looks, enum look_wait wait)
 {
         struct look *chosen[SQS_BATCH_MAX];
         size_t n = 0;
 
         for (size_t i = 0; i < looks->n_items; i++) {
-                struct look *look = &looks->items[i];
-
-                if (!look->is_put_off || lines_up(looks, look) != to_line)
+                if (looks->items[i].wait != wait)
                         continue;
-                chosen[n++] = look;
+                chosen[n++] = &looks->items[i];
                 if (n < SQS_BATCH_MAX)
                         continue;
-                send_put_off(looks, chosen, n, to_line);
+                send_waiting(looks, chosen, n, wait);
                 n = 0;
         }
         if (n > 0)
-                send_put_off(looks, chosen, n, to_line);
+                send_waiting(looks, chosen, n, wait);
 }
 
 int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, struct err *err)
@@ -247,14 +240,12 @@ int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, str
 
         if (r == 0)
                 r = delete_handovers(&looks, err);
-        if (r == 0) {
-                settle_put_off(&looks, false);
-                settle_put_off(&looks, true);
-        }
+        for (enum look_wait wait = WAITS_NOT + 1; r == 0 && wait < WAITS_N; wait++)
+                settle_waiting(&looks, wait);
         for (size_t i = 0; r == 0 && i < looks.n_items; i++) {
                 struct watched *watched = looks.items[i].watched;
 
-                if (looks.items[i].is_put_off)
+                if (looks.items[i].wait != WAITS_NOT)
                         continue;
                 watched->result = act(&looks, &looks.items[i], &watched->err);
         }

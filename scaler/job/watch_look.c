@@ -11,8 +11,12 @@
 #include <string.h>
 
 #include "breaker.h"
+#include "follow.h"
 #include "launch_name.h"
+#include "pace.h"
 #include "queue/send.h"
+#include "recall.h"
+#include "running.h"
 
 /* A machine whose runner never came within this time will not bring one. */
 #define BOOT_LIMIT_MS (15 * 60 * MSEC_PER_SEC)
@@ -41,18 +45,6 @@ static int open_dependencies(struct looks *looks, struct err *err)
 
 /* -- which jobs run -- */
 
-/* The machine among MACHINES that runs JOB or has run it, or NULL. */
-static const struct ec2_instance *runs(const struct ec2_instances *machines, const struct job *job)
-{
-        for (size_t i = 0; job->url && i < machines->count; i++) {
-                const char *url = ec2_instance_tag(&machines->items[i], JOB_TAG);
-
-                if (url && strcmp(url, job->url) == 0)
-                        return &machines->items[i];
-        }
-        return NULL;
-}
-
 void looks_note_spec(const struct looks *looks, const char *spec, int64_t launched_ms)
 {
         struct err err;
@@ -77,25 +69,18 @@ static void note_work(const struct looks *looks, const struct ec2_instances *mac
 /* Adds those of ITEMS that do not run on their own machines. */
 static int find_others(struct looks *looks, struct watched *items, size_t n_items, struct err *err)
 {
-        _cleanup_(http_call_freep) struct http_call *call = NULL;
         _cleanup_(ec2_instances_release) struct ec2_instances found = {0};
-        _cleanup_free_ const char **urls = mem_alloc(n_items * sizeof(char *));
-        size_t n_urls = 0;
-        int r = 0;
+        _cleanup_free_ struct job **jobs = mem_alloc(n_items * sizeof(*jobs));
+        int r;
 
         for (size_t i = 0; i < n_items; i++)
-                if (items[i].job.url)
-                        urls[n_urls++] = items[i].job.url;
-        if (n_urls > 0) {
-                call = scaler_call(looks->scaler,
-                        ec2_find_instances(looks->aws, "tag:" JOB_TAG, urls, n_urls));
-                r = ec2_describe_instances_answer(call, &found, err);
-        }
+                jobs[i] = &items[i].job;
+        r = running_find(looks->scaler, looks->aws, jobs, n_items, &found, err);
         if (r < 0)
                 return r;
         note_work(looks, &found);
         for (size_t i = 0; i < n_items; i++) {
-                const struct ec2_instance *machine = runs(&found, &items[i].job);
+                const struct ec2_instance *machine = running_machine(&found, &items[i].job);
 
                 if (machine && strcmp(machine->id, items[i].job.instance) == 0)
                         continue;
@@ -121,6 +106,30 @@ static int describe_machines(struct looks *looks, struct err *err)
                 for (size_t j = 0; j < looks->machines.count; j++)
                         if (strcmp(ids[i], looks->machines.items[j].id) == 0)
                                 looks->items[i].machine = &looks->machines.items[j];
+        return r;
+}
+
+/* Of those whose machines others took. */
+static int follow_takers(struct looks *looks, struct err *err)
+{
+        _cleanup_free_ struct taken *taken = mem_alloc(looks->n_items * sizeof(*taken));
+        _cleanup_free_ struct look **owners = mem_alloc(looks->n_items * sizeof(*owners));
+        size_t n = 0;
+        int r = 0;
+
+        for (size_t i = 0; i < looks->n_items; i++) {
+                struct look *look = &looks->items[i];
+
+                if (look->runs_elsewhere || !look->machine ||
+                        !ec2_instance_tag(look->machine, JOB_TAG))
+                        continue;
+                owners[n] = look;
+                taken[n++].machine = look->machine;
+        }
+        if (n > 0)
+                r = takers_follow(looks->scaler, looks->config, looks->aws, taken, n, err);
+        for (size_t i = 0; r == 0 && i < n; i++)
+                owners[i]->takers = taken[i].end;
         return r;
 }
 
@@ -219,17 +228,53 @@ bool look_has_worked(const struct look *look)
         return ec2_instance_tag(look->machine, JOB_TAG) || look_ended_itself(look);
 }
 
-/* While a burst lasts, what GitHub allows is for registrations. A job that has ended can be asked
- * for later, when one answer does for all of its run. */
+/* Its machine may still boot. */
+static bool is_young(const struct looks *looks, const struct look *look)
+{
+        return clock_wall_ms(looks->scaler->clock) - look->watched->job.launched_ms <
+               FOLLOW_SECONDS * MSEC_PER_SEC;
+}
+
+/* Whether the line ends while its jobs are fresh. Then all are launched, the taker in line as well,
+ * and its machine is for this job. */
+static bool line_ends_fresh(const struct looks *looks, const struct look *look)
+{
+        const struct job *job = &look->watched->job;
+        int64_t since_ms = job->queued_ms > 0 ? job->queued_ms : job->webhook_ms;
+        int64_t line_ms = looks->n_in_line * 60 * MSEC_PER_SEC / PACE_PER_MINUTE;
+
+        return clock_wall_ms(looks->scaler->clock) + line_ms - since_ms < JOB_FRESH_MS;
+}
+
+/* The machine of a taker may hang, so it is waited for so often. */
+#define WAITS_FOR_TAKERS 5
+
+/* While a burst lasts, what GitHub allows is for registrations. A job whose machine has ended can
+ * be asked for later, when one answer does for all of its run. */
+static enum look_wait wait_of(const struct looks *looks, const struct look *look, bool burst_lasts)
+{
+        if (look->runs_elsewhere)
+                return WAITS_NOT;
+        if (look_is_idle(look) && is_young(looks, look))
+                return WAITS_MACHINE;
+        if (look->takers == TAKERS_FREE_MACHINE && look->watched->job.waits < WAITS_FOR_TAKERS)
+                return WAITS_MACHINE;
+        if (look->takers == TAKERS_NO_MACHINE && looks->are_many && line_ends_fresh(looks, look))
+                return WAITS_BURST;
+        if (look->takers == TAKERS_NO_MACHINE)
+                return looks->n_in_line > 0 ? WAITS_IN_LINE : WAITS_NOT;
+        return burst_lasts && look_has_worked(look) ? WAITS_BURST : WAITS_NOT;
+}
+
 static void put_off(struct looks *looks)
 {
         bool lasts = looks->are_many && looks_burst_lasts(looks);
 
-        for (size_t i = 0; lasts && i < looks->n_items; i++) {
+        for (size_t i = 0; i < looks->n_items; i++) {
                 struct look *look = &looks->items[i];
 
-                look->is_put_off = !look->runs_elsewhere && look_has_worked(look);
-                if (look->is_put_off)
+                look->wait = wait_of(looks, look, lasts);
+                if (look->wait != WAITS_NOT)
                         look->question.state = JOB_STATE_HELD;
         }
 }
@@ -247,7 +292,7 @@ static void start_questions(struct looks *looks)
 
                 if (looks->are_many)
                         look->question.known_since_ms = now_ms;
-                if (!look->runs_elsewhere && !look->is_put_off)
+                if (!look->runs_elsewhere && look->wait == WAITS_NOT)
                         questions[n++] = &look->question;
         }
         ask_start_all(questions, n);
@@ -255,7 +300,7 @@ static void start_questions(struct looks *looks)
 
 static int ask(struct looks *looks, struct err *err)
 {
-        int r = 0;
+        int r;
 
         for (size_t i = 0; i < looks->n_items; i++)
                 looks->items[i].question = (struct question){
@@ -264,18 +309,16 @@ static int ask(struct looks *looks, struct err *err)
                         .job = &looks->items[i].watched->job,
                         .state = JOB_STATE_RUNS,
                 };
-        if (looks->are_many) {
-                r = describe_machines(looks, err);
-                put_off(looks);
-        }
+        r = describe_machines(looks, err);
         if (r == 0)
-                start_questions(looks);
-        if (!looks->are_many)
-                r = describe_machines(looks, err);
+                r = follow_takers(looks, err);
+        if (r < 0)
+                return r;
+        put_off(looks);
+        start_questions(looks);
         http_finish(scaler_http(looks->scaler));
-        if (r == 0)
-                ask_for_runners(looks);
-        return r;
+        ask_for_runners(looks);
+        return 0;
 }
 
 int looks_take(struct looks *looks, struct watched *items, size_t n_items, struct err *err)

@@ -13,6 +13,7 @@
 #include "aws/ec2.h"
 #include "config/config.h"
 #include "job.h"
+#include "takers.h"
 #include "token_requests.h"
 
 struct watched {
@@ -22,15 +23,25 @@ struct watched {
         struct err err;
 };
 
+/* What a job waits for, without a question to GitHub. */
+enum look_wait {
+        WAITS_NOT,     /* it is asked for, or runs */
+        WAITS_MACHINE, /* another's, which will be free for it */
+        WAITS_BURST,   /* until the burst is over: then one answer does for all of its run */
+        WAITS_IN_LINE, /* for a machine of its own, at the end of the line */
+        WAITS_N
+};
+
 struct look {
         struct watched *watched;
         struct question question;
         bool runs_elsewhere;                /* so GitHub is not asked */
         const struct ec2_instance *machine; /* as EC2 describes it; NULL: gone */
         char scope[GITHUB_SCOPE_SIZE];      /* of its runner, where GitHub is asked for that */
-        bool is_put_off;                    /* GitHub is asked when the burst is over */
-        bool has_no_runner;                 /* that could take the job */
-        bool is_deregistered;               /* GitHub knows no runner of its name */
+        enum takers_end takers;             /* where another job took its machine */
+        enum look_wait wait;
+        bool has_no_runner;   /* that could take the job */
+        bool is_deregistered; /* GitHub knows no runner of its name */
 };
 
 struct looks {

@@ -35,8 +35,9 @@ static void expect_room(struct stage *stage, int room)
         expect_count(stage, "queued.fifo", 7, 3);
 }
 
-/* How often a message has come. */
+/* How often a message has come, and what else a job has. */
 static int receives = 50;
+static const char *more = "";
 
 static void add_record(struct buf *text, int id, int64_t queued_ms, int64_t installation)
 {
@@ -46,9 +47,9 @@ static void add_record(struct buf *text, int id, int64_t queued_ms, int64_t inst
                 "{\"ApproximateReceiveCount\":\"%d\"},\"body\":\"{\\\"action\\\":\\\"paced\\\","
                 "\\\"id\\\":%d,\\\"run_id\\\":2,\\\"attempt\\\":1,\\\"installation\\\":%lld,"
                 "\\\"queued_ms\\\":%lld,\\\"paced\\\":1,\\\"repository\\\":\\\"o/r\\\","
-                "\\\"labels\\\":[\\\"linux\\\"],\\\"spec\\\":\\\"linux\\\"}\"}",
+                "\\\"labels\\\":[\\\"linux\\\"],\\\"spec\\\":\\\"linux\\\"%s}\"}",
                 text->size > 20 ? "," : "", id, id, receives, id, (long long)installation,
-                (long long)queued_ms);
+                (long long)queued_ms, more);
 }
 
 /* Runs the jobs FIRST to LAST, the first in line. */
@@ -235,6 +236,40 @@ static void one_answer_does_for_a_run(void **state)
         assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
 }
 
+#define URL(job) "https://github.test/o/r/actions/runs/2/job/" job
+
+/* GitHub is not asked for it, and would not tell yet. Where EC2 does not tell, GitHub does. */
+static void who_runs_on_a_machine_of_ours_leaves_the_line(void **state)
+{
+        struct stage *stage = *state;
+
+        more = ",\\\"url\\\":\\\"" URL("9") "\\\"";
+        expect_room(stage, 10);
+        script_expect(stage->script, "POST", STAGE_EC2, "job-url&Filter.1.Value.1=https", 200,
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>"
+                "i-00000009</instanceId><tagSet><item><key>scale-agent:job-url</key><value>" URL(
+                        "9") "</value></item></tagSet></item></instancesSet></item>"
+                             "</reservationSet></DescribeInstancesResponse>");
+        admit(stage, 9, 9, OLD_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"job\":9,\"repository\":\"o/r\",\"state\":\"runs\"");
+
+        expect_room(stage, 10);
+        script_expect(stage->script, "POST", STAGE_EC2, "job-url", 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
+                "</Errors></Response>");
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, run_of_ten());
+        stage_expect_sent(stage, "\"MessageGroupId\":\"9\"");
+        admit(stage, 9, 9, OLD_MS);
+        assert_logged(stage, "jobs that run were not looked for");
+
+        /* One that is fresh is launched as it is: who lost its machine to it gets that one's. */
+        expect_room(stage, 10);
+        stage_expect_sent(stage, "\"MessageGroupId\":\"9\"");
+        admit(stage, 9, 9, FRESH_MS);
+        more = "";
+}
+
 /* GitHub's answer that is PAGE of a run's TOTAL jobs. */
 static void expect_page(struct stage *stage, int page, int total)
 {
@@ -415,6 +450,7 @@ int main(void)
                 TEST(who_cannot_be_sent_on_comes_again),
                 TEST(who_goes_to_the_end_of_the_line_leaves_its_place),
                 TEST(who_is_held_by_github_is_sent_on),
+                TEST(who_runs_on_a_machine_of_ours_leaves_the_line),
                 TEST(one_answer_does_for_a_run),
                 TEST(one_look_does_for_a_long_run),
                 TEST(who_was_cancelled_keeps_nobody_back),

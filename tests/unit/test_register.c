@@ -93,18 +93,22 @@ static void what_was_launched_is_handed_over_and_watched(void **state)
         assert_lacks(watch, "account");
 }
 
-/* Its job has waited for longer than others. */
+/* Of a job that has waited for longer than others, or in line. */
 static void what_was_launched_again_is_looked_at_sooner(void **state)
 {
         struct stage *stage = *state;
-        _cleanup_free_ char *watch = NULL;
+        static const char *const members[] = {",\"launch\":1", ",\"paced\":1"};
 
-        expect_registration(stage, 1);
-        assert_string_equal(
-                register_one(stage, launched(1, ",\"launch\":1"), 1), STAGE_NONE_FAILED);
-        watch = script_take_served(stage->script, "sqs.test/watch");
-        assert_non_null(watch);
-        assert_contains(watch, "\"DelaySeconds\":150");
+        for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+                _cleanup_free_ char *watch = NULL;
+
+                expect_registration(stage, 1);
+                assert_string_equal(
+                        register_one(stage, launched(1, members[i]), 1), STAGE_NONE_FAILED);
+                watch = script_take_served(stage->script, "sqs.test/watch");
+                assert_non_null(watch);
+                assert_contains(watch, "\"DelaySeconds\":90");
+        }
 }
 
 /* One that an earlier try launched may have its hand-over. */

@@ -645,54 +645,16 @@ static void while_a_burst_lasts_github_is_asked_for_little(void **state)
         script_expect(stage->script, "GET", RUN_JOBS, NULL, 200,
                 "{\"jobs\":[{\"id\":109,\"status\":\"queued\"}]}");
         script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
-        /* 1,500 jobs take 500 s. */
-        stage_expect_sent(stage, "\"DelaySeconds\":500}]");
+        /* 1,500 jobs take 500 s, and the last one boots. */
+        stage_expect_sent(stage, "\"DelaySeconds\":560}]");
         stage_expect_sent(stage, "\"MessageDeduplicationId\":\"109-1-1-0\"");
         assert_string_equal(watch_ten(stage), STAGE_NONE_FAILED);
         /* That more watches are due than one is no condition for who has seen a burst. */
         expect_machines(stage, BY_JOB, "");
         expect_machines(stage, BY_ID, MACHINE("running", "", JOB_URL("https://github.test/2")));
         expect_burst(stage, 1, 0);
-        stage_expect_sent(stage, "\"DelaySeconds\":240}]");
+        stage_expect_sent(stage, "\"DelaySeconds\":60}]");
         assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
-}
-
-#define TAKEN MACHINE("running", "", JOB_URL("https://github.test/2"))
-
-/* While the line is long, the job that took a machine leaves it without one of its own. The one
- * that it was for takes that place, and nobody is asked. What cannot be sent comes again. */
-static void who_lost_its_machine_lines_up_again(void **state)
-{
-        static const int statuses[] = {200, 403};
-        struct stage *stage = *state;
-
-        stage->scaler.burst_seen_ms = stage_now_ms(stage);
-        for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
-                expect_machines(stage, BY_JOB, "");
-                expect_machines(stage, BY_ID, TAKEN);
-                expect_burst(stage, 100, 141);
-                script_expect(stage->script, "POST", STAGE_SQS,
-                        "{\"QueueUrl\":\"https://sqs.test/paced.fifo\"", statuses[i],
-                        "{\"__type\":\"AccessDenied\"}");
-                assert_string_equal(
-                        watch(stage, WATCH("")), i == 0 ? STAGE_NONE_FAILED : STAGE_FAILED("m1"));
-                assert_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
-        }
-        assert_logged(stage, "another job took its machine");
-}
-
-/* Who took it may have been launched, and that machine is for this job. */
-static void behind_a_short_line_the_other_machine_is_waited_for(void **state)
-{
-        struct stage *stage = *state;
-
-        stage->scaler.burst_seen_ms = stage_now_ms(stage);
-        expect_machines(stage, BY_JOB, "");
-        expect_machines(stage, BY_ID, TAKEN);
-        expect_burst(stage, 100, 140);
-        stage_expect_sent(stage, "\"DelaySeconds\":240}]");
-        assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
-        assert_not_logged(stage, "relaunch");
 }
 
 /* Their messages come again. */
@@ -706,7 +668,7 @@ static void what_cannot_be_put_off_is_not_lost(void **state)
         script_expect(stage->script, "GET", RUN_JOBS, NULL, 200,
                 "{\"jobs\":[{\"id\":109,\"status\":\"queued\"}]}");
         script_expect(stage->script, "POST", STAGE_SSM, "{\"Names\":[", 200, "{}");
-        script_expect(stage->script, "POST", STAGE_SQS, "\"DelaySeconds\":500}]", 403,
+        script_expect(stage->script, "POST", STAGE_SQS, "\"DelaySeconds\":560}]", 403,
                 "{\"__type\":\"AccessDenied\"}");
         stage_expect_sent(stage, "\"MessageDeduplicationId\":\"109-1-1-0\"");
         answer = watch_ten(stage);
@@ -879,8 +841,6 @@ int main(void)
                 TEST(each_job_has_its_own_machine),
                 TEST(another_machine_may_still_come),
                 TEST(while_a_burst_lasts_github_is_asked_for_little),
-                TEST(who_lost_its_machine_lines_up_again),
-                TEST(behind_a_short_line_the_other_machine_is_waited_for),
                 TEST(what_cannot_be_put_off_is_not_lost),
                 TEST(a_hand_over_in_s3_is_deleted_there),
                 TEST(a_job_that_waits_for_long_is_looked_at_seldom),

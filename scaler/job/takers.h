@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Equal jobs swap machines. A job whose machine another one took gets that one's machine, or, if
+ * that was taken as well, the one of its taker, and so on. At the end stands a machine that has no
+ * job yet, which will be the waiting job's; or a job that has none, and then one is missing.
+ */
+
+#include <stddef.h>
+
+#include "aws/aws.h"
+#include "aws/ec2.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "scaler.h"
+
+enum takers_end {
+        TAKERS_UNKNOWN,      /* not to be told: too many took one from another */
+        TAKERS_FREE_MACHINE, /* there is a machine that has no job yet */
+        TAKERS_NO_MACHINE,   /* the last one has none, as far as EC2 tells */
+};
+
+struct taken {
+        const struct ec2_instance *machine; /* set by the caller: it has another job's tag */
+        enum takers_end end;
+};
+
+/* Finds the end for each of ITEMS, at most SQS_BATCH_MAX, with one call to EC2 for each step of the
+ * longest way. 0, or negative: nothing is known. */
+int takers_follow(struct scaler *scaler, const struct config *config, struct aws *aws,
+        struct taken *items, size_t n_items, struct err *err);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A job whose machine another one took: it gets the machine of who took it, or of who took that, as
+ * long as there is one; where there is none, one more is launched, and not before.
+ */
+
+#include "queued_stage.h"
+
+#define NOW_MS 1767323045000
+#define WATCHED_SINCE(launched_ms, more)                                                      \
+        "{\"action\":\"watched\",\"id\":1,\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\"," \
+        "\"url\":\"https://github.test/"                                                      \
+        "1\",\"labels\":[\"linux\"],\"spec\":\"linux\",\"instance\":"                         \
+        "\"i-00000001\",\"instance_type\":\"m7i.large\",\"launched_ms\":" launched_ms more "}"
+#define WATCHED(more) WATCHED_SINCE("1767322800000", more)
+#define OF(prefix, id, state, names, more)                                                       \
+        STAGE_INSTANCE(id, state,                                                                \
+                STAGE_TAG("scale-agent:prefix", prefix) STAGE_TAG("scale-agent:launches", names) \
+                        more)
+#define OURS(id, state, names, more) OF("/p", id, state, names, more)
+#define RUNS(job)                                                    \
+        STAGE_TAG("scale-agent:job-url", "https://github.test/" job) \
+        STAGE_TAG("scale-agent:job-attempt", "1")
+
+static const char *watch(struct stage *stage, const char *body)
+{
+        return stage_one(stage, watch_handle, body);
+}
+
+/* Job 1 does not run, and job 2 took its machine. */
+static void expect_taken(struct stage *stage)
+{
+        expect_instances(stage, "job-url&Filter.1.Value.1=https", "");
+        expect_instances(
+                stage, "instance-id&", OURS("i-00000001", "running", "/1-1-0/", RUNS("2")));
+}
+
+/* What EC2 shows of the machines that were launched for JOB. */
+static void expect_launches(struct stage *stage, int job, const char *instances)
+{
+        _cleanup_free_ char *filter =
+                mem_format("launches&Filter.1.Value.1=%%2A%%2F%d-1-%%2A", job);
+
+        expect_instances(stage, filter, instances);
+}
+
+static void expect_queued(struct stage *stage)
+{
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/jobs/1", NULL, 200,
+                "{\"status\":\"queued\"}");
+}
+
+static void expect_waiting(struct stage *stage, const char *queue, int n)
+{
+        _cleanup_free_ char *body = mem_format("{\"QueueUrl\":\"https://sqs.test/%s\",", queue);
+        _cleanup_free_ char *answer =
+                mem_format("{\"Attributes\":{\"ApproximateNumberOfMessages\":\"%d\","
+                           "\"ApproximateNumberOfMessagesNotVisible\":\"0\","
+                           "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}",
+                        n);
+
+        script_expect(stage->script, "POST", STAGE_SQS, body, 200, answer);
+}
+
+/* GitHub is not asked. */
+static void who_has_a_free_machine_gives_it(void **state)
+{
+        static const char *const machines[] = {
+                OURS("i-00000002", "running", "/2-1-0/", ""),
+                OURS("i-00000002", "pending", "/2-1-7/9-1-0/", ""),
+                OURS("i-00000003", "running", "/2-1-0/", RUNS("3"))
+                        OURS("i-00000002", "running", "/2-1-1/", ""),
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+                expect_taken(stage);
+                expect_launches(stage, 2, machines[i]);
+                stage_expect_sent(stage, "\"DelaySeconds\":60}]");
+                assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
+                assert_sent(stage, "\\\"waits\\\":1,");
+                assert_not_sent(stage, "\\\"watches\\\"");
+        }
+}
+
+static void who_lost_that_to_others_is_followed(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_taken(stage);
+        expect_launches(stage, 2, OURS("i-00000002", "terminated", "/2-1-0/", RUNS("3")));
+        expect_launches(stage, 3, OURS("i-00000003", "running", "/3-1-0/", RUNS("4")));
+        expect_launches(stage, 4, OURS("i-00000004", "running", "/4-1-0/", ""));
+        stage_expect_sent(stage, "\"DelaySeconds\":60}]");
+        assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
+}
+
+static void where_no_machine_is_left_one_is_launched(void **state)
+{
+        static const char *const machines[] = {
+                "",
+                OURS("i-00000002", "terminated", "/2-1-0/", ""),
+                OURS("i-00000002", "running", "/9-1-0/2-1-0/", ""), /* the first name's */
+                OURS("i-00000002", "running", "/22-1-0/", ""),
+                OF("/q", "i-00000002", "running", "/2-1-0/", ""),
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+                expect_taken(stage);
+                expect_launches(stage, 2, machines[i]);
+                expect_queued(stage);
+                expect_waiting(stage, "register.fifo", 9);
+                stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+                assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
+        }
+        assert_logged(stage, "another job took its machine");
+}
+
+/* Of a job that was short, EC2 may show no machine any more. */
+static void while_many_are_registered_none_is_launched(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_taken(stage);
+        expect_launches(stage, 2, "");
+        expect_queued(stage);
+        expect_waiting(stage, "register.fifo", 12);
+        stage_expect_sent(stage, "\"DelaySeconds\":64}]");
+        assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
+        assert_not_logged(stage, "relaunch");
+}
+
+/* Five times, since that machine may hang. */
+static void a_free_machine_is_not_waited_for_for_ever(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int waits = 4; waits <= 5; waits++) {
+                expect_taken(stage);
+                expect_launches(stage, 2, OURS("i-00000002", "running", "/2-1-0/", ""));
+                if (waits == 5) {
+                        expect_queued(stage);
+                        expect_waiting(stage, "register.fifo", 0);
+                }
+                stage_expect_sent(stage, waits == 4 ? "\\\"waits\\\":5," : "queued.fifo");
+                assert_string_equal(watch(stage, waits == 4 ? WATCHED(",\"waits\":4")
+                                                            : WATCHED(",\"waits\":5")),
+                        STAGE_NONE_FAILED);
+        }
+}
+
+/* Nobody can tell where a way ends that is too long. */
+static void a_way_is_followed_for_six_steps(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_taken(stage);
+        for (int i = 0; i < 6; i++)
+                expect_launches(stage, 2, OURS("i-00000002", "running", "/2-1-0/", RUNS("2")));
+        expect_queued(stage);
+        expect_waiting(stage, "register.fifo", 1);
+        stage_expect_sent(stage, "\\\"watches\\\":1,");
+        assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
+}
+
+static void what_ec2_does_not_tell_comes_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_taken(stage);
+        expect_refusal(stage, "launches&", 403, "UnauthorizedOperation");
+        assert_string_equal(watch(stage, WATCHED("")), STAGE_FAILED("m1"));
+}
+
+/* -- in a burst -- */
+
+/* Without a machine of its own, the taker leaves the line; the job takes its place, and GitHub is
+ * not asked. What cannot be sent comes again. */
+static void who_lost_its_machine_lines_up_again(void **state)
+{
+        static const int statuses[] = {200, 403};
+        struct stage *stage = *state;
+
+        stage->scaler.burst_seen_ms = stage_now_ms(stage);
+        for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+                expect_taken(stage);
+                expect_launches(stage, 2, "");
+                expect_waiting(stage, "register.fifo", 100);
+                expect_waiting(stage, "paced.fifo", 141);
+                script_expect(stage->script, "POST", STAGE_SQS,
+                        "{\"QueueUrl\":\"https://sqs.test/paced.fifo\"", statuses[i],
+                        "{\"__type\":\"AccessDenied\"}");
+                assert_string_equal(
+                        watch(stage, WATCHED("")), i == 0 ? STAGE_NONE_FAILED : STAGE_FAILED("m1"));
+                assert_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
+        }
+        assert_logged(stage, "another job took its machine");
+}
+
+/* Jobs that were queued within five minutes are launched without a question, the taker as well:
+ * here the last of the line is, just so, or just not. */
+static void where_the_taker_is_launched_anyway_its_machine_is_waited_for(void **state)
+{
+        static const struct {
+                const char *job;
+                int in_line;
+                bool waits;
+        } rows[] = {
+                {WATCHED(",\"queued_ms\":1767322985000"), 719, true}, /* a minute ago, 240 s */
+                {WATCHED(",\"queued_ms\":1767322985000"), 720, false},
+                {WATCHED(",\"webhook_ms\":1767322985000"), 719, true},
+                {WATCHED(",\"queued_ms\":1767322985000"), 0, true}, /* it is in queued.fifo */
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                stage->scaler.burst_seen_ms = stage_now_ms(stage);
+                expect_taken(stage);
+                expect_launches(stage, 2, "");
+                expect_waiting(stage, "register.fifo", 9);
+                expect_waiting(stage, "paced.fifo", rows[i].in_line);
+                stage_expect_sent(stage, rows[i].waits ? "sqs.test/watch" : "paced.fifo");
+                assert_string_equal(watch(stage, rows[i].job), STAGE_NONE_FAILED);
+        }
+}
+
+/* -- machines that boot -- */
+
+/* For four minutes; then GitHub is asked. */
+static void a_machine_that_may_still_boot_is_waited_for(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int seconds = 239; seconds <= 240; seconds++) {
+                _cleanup_free_ char *body = mem_format(
+                        WATCHED_SINCE("%lld", ""), (long long)(NOW_MS - seconds * MSEC_PER_SEC));
+
+                expect_instances(stage, "job-url", "");
+                expect_instances(
+                        stage, "instance-id&", OURS("i-00000001", "running", "/1-1-0/", ""));
+                if (seconds == 240)
+                        expect_queued(stage);
+                stage_expect_sent(
+                        stage, seconds < 240 ? "\"DelaySeconds\":60}]" : "\"DelaySeconds\":240}]");
+                assert_string_equal(watch(stage, body), STAGE_NONE_FAILED);
+        }
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(who_has_a_free_machine_gives_it),
+                TEST(who_lost_that_to_others_is_followed),
+                TEST(where_no_machine_is_left_one_is_launched),
+                TEST(while_many_are_registered_none_is_launched),
+                TEST(a_free_machine_is_not_waited_for_for_ever),
+                TEST(a_way_is_followed_for_six_steps),
+                TEST(what_ec2_does_not_tell_comes_again),
+                TEST(who_lost_its_machine_lines_up_again),
+                TEST(where_the_taker_is_launched_anyway_its_machine_is_waited_for),
+                TEST(a_machine_that_may_still_boot_is_waited_for),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
