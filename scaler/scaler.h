@@ -63,6 +63,7 @@ struct app_installation {
         char scope[GITHUB_SCOPE_SIZE];
         int64_t id;       /* 0: none does, or it is suspended */
         int64_t until_ms; /* monotonic: then it is asked for again */
+        bool is_doubted;  /* or sooner: GitHub refused it something */
 };
 
 /* Machines that live, and those that were allowed a moment ago: see job/limits.h. */

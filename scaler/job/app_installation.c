@@ -20,19 +20,25 @@
 /* Kept answers; a further one takes the place of the oldest. */
 #define INSTALLATIONS_MAX 512
 
-const struct app_installation *app_installation_find(
+static struct app_installation *find_kept(
         struct scaler *scaler, const struct scaler_app *app, const char *scope)
 {
         int64_t now_ms = clock_monotonic_ms(scaler->clock);
 
         for (size_t i = 0; i < scaler->n_app_installations; i++) {
-                const struct app_installation *found = &scaler->app_installations[i];
+                struct app_installation *found = &scaler->app_installations[i];
 
                 if (found->app == app && found->until_ms > now_ms &&
                         strcasecmp(found->scope, scope) == 0)
                         return found;
         }
         return NULL;
+}
+
+const struct app_installation *app_installation_find(
+        struct scaler *scaler, const struct scaler_app *app, const char *scope)
+{
+        return find_kept(scaler, app, scope);
 }
 
 /* A new place, or that of the answer which is kept least longer. */
@@ -95,12 +101,16 @@ static void on_installation(struct http_call *answered, void *userdata)
 
 void app_installation_look_up(struct scaler *scaler, struct scaler_app *app, const char *scope)
 {
+        struct app_installation *kept = find_kept(scaler, app, scope);
         struct look_up *look_up;
         struct http_call *call;
         struct err err;
 
-        if (github_is_enterprise(scope) || app_installation_find(scaler, app, scope) ||
-                github_find_installation(&app->github, scope, &call, &err) < 0)
+        if (github_is_enterprise(scope) || (kept && !kept->is_doubted))
+                return;
+        if (kept)
+                kept->until_ms = 0;
+        if (github_find_installation(&app->github, scope, &call, &err) < 0)
                 return;
         look_up = mem_alloc(sizeof(*look_up));
         *look_up = (struct look_up){.scaler = scaler, .app = app, .scope = scope};
@@ -110,9 +120,9 @@ void app_installation_look_up(struct scaler *scaler, struct scaler_app *app, con
         scaler_start(scaler, call);
 }
 
-void app_installation_forget(struct scaler *scaler, int64_t id)
+void app_installation_doubt(struct scaler *scaler, int64_t id)
 {
         for (size_t i = 0; i < scaler->n_app_installations; i++)
                 if (scaler->app_installations[i].id == id)
-                        scaler->app_installations[i].until_ms = 0;
+                        scaler->app_installations[i].is_doubted = true;
 }

@@ -16,5 +16,5 @@ void app_installation_look_up(struct scaler *scaler, struct scaler_app *app, con
 const struct app_installation *app_installation_find(
         struct scaler *scaler, const struct scaler_app *app, const char *scope);
 
-/* Installation ID is asked for again: it may have been removed. */
-void app_installation_forget(struct scaler *scaler, int64_t id);
+/* Installation ID may have been removed: the next look-up asks for it again. */
+void app_installation_doubt(struct scaler *scaler, int64_t id);

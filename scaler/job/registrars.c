@@ -210,15 +210,26 @@ static int64_t closed_until(struct scaler *scaler, int64_t budget)
         return closed_ms > clock_monotonic_ms(scaler->clock) ? closed_ms : 0;
 }
 
-static bool one_goes_on_elsewhere(struct scaler *scaler, const char *scope)
+/* Whether an App can register where it is INSTALLED, as far as is known. */
+static bool can_register(struct registrars *registrars, const struct app_installation *installed)
 {
-        for (size_t i = 0; i < scaler->n_app_installations; i++) {
-                const struct app_installation *installation = &scaler->app_installations[i];
+        const struct registrar registrar = {.budget = installed->id};
 
-                if (installation->id > 0 &&
-                        installation->until_ms > clock_monotonic_ms(scaler->clock) &&
-                        are_of_one_account(scope, installation->scope) &&
-                        closed_until(scaler, installation->id) == 0)
+        return installed->id > 0 && !installed->is_doubted &&
+               installed->until_ms > clock_monotonic_ms(registrars->scaler->clock) &&
+               closed_until(registrars->scaler, installed->id) == 0 &&
+               passed_over_until(registrars, &registrar, installed->scope) == 0;
+}
+
+static bool one_goes_on_elsewhere(struct registrars *registrars, const char *scope)
+{
+        const struct scaler *scaler = registrars->scaler;
+
+        for (size_t i = 0; i < scaler->n_app_installations; i++) {
+                const struct app_installation *installed = &scaler->app_installations[i];
+
+                if (are_of_one_account(scope, installed->scope) &&
+                        can_register(registrars, installed))
                         return true;
         }
         return false;
@@ -245,7 +256,8 @@ int64_t registrars_limited_until(
                 if (first_ms == 0 || until_ms < first_ms)
                         first_ms = until_ms;
         }
-        if (!is_limited || (!github_is_enterprise(scope) && one_goes_on_elsewhere(scaler, scope)))
+        if (!is_limited ||
+                (!github_is_enterprise(scope) && one_goes_on_elsewhere(registrars, scope)))
                 return 0;
         return clock_wall_ms(scaler->clock) + first_ms - clock_monotonic_ms(scaler->clock);
 }
@@ -268,6 +280,6 @@ bool registrars_pass_over(struct registrars *registrars, const char *scope, int6
         recent_note(&scaler->passed_over, key,
                 clock_monotonic_ms(scaler->clock) +
                         (setback->passing ? KEY_PASSED_OVER_MS : PASSED_OVER_MS));
-        app_installation_forget(scaler, budget);
+        app_installation_doubt(scaler, budget);
         return true;
 }

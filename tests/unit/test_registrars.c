@@ -206,11 +206,26 @@ static void one_that_is_limited_is_passed_over_within_the_event(void **state)
         assert_registered(stage, 2);
         script_sleep(stage->script, 1010 * MSEC_PER_SEC);
         expect_installed(stage);
-        expect_registered(stage, 3, 4900);
+        expect_registered(stage, 3, 3000);
         assert_registered(stage, 3);
-        assert_true(pace_hour_left(&stage->scaler, FIRST) == 4900);
+        assert_true(pace_hour_left(&stage->scaler, FIRST) == 3000);
+        /* And the other way round. */
+        expect_limit(stage, "1000");
+        expect_registered(stage, 4, 2999);
+        assert_registered(stage, 4);
+        assert_logged(stage, "an App is passed over\",\"installation\":4712");
         /* Launches go on. */
         assert_null(script_take_served(stage->script, "/p/breakers/_limit"));
+}
+
+/* GitHub limits the first App at o/other, where the second is not installed. */
+static void limit_the_first(struct stage *stage)
+{
+        script_expect(stage->script, "GET", "/repos/o/other/installation", NULL, 404, "{}");
+        script_expect_headers(stage->script, "POST", "/repos/o/other/actions/runners", NULL, 429,
+                "Retry-After: 1000\r\n", "{\"message\":\"too many\"}");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_in(stage, 2, "o/other"), STAGE_FAILED("m1"));
 }
 
 /* Jobs of an account are one group, and the second App is not installed for all of its
@@ -223,17 +238,59 @@ static void one_that_registers_elsewhere_keeps_launches_going(void **state)
         expect_token(stage, FIRST);
         expect_registered(stage, 1, 4000);
         assert_registered(stage, 1);
-        script_expect(stage->script, "GET", "/repos/o/other/installation", NULL, 404, "{}");
-        script_expect_headers(stage->script, "POST", "/repos/o/other/actions/runners", NULL, 429,
-                "Retry-After: 1000\r\n", "{\"message\":\"too many\"}");
-        stage_expect_sent(stage, "wait: GitHub refuses");
-        assert_string_equal(register_in(stage, 2, "o/other"), STAGE_FAILED("m1"));
+        limit_the_first(stage);
         assert_null(script_take_served(stage->script, "/p/breakers/_limit"));
+}
+
+/* Those who launch are told of GitHub's limit: until UNTIL_MS, of which the first digits do. */
+static void assert_told(struct stage *stage, const char *until_ms)
+{
+        _cleanup_free_ char *told = script_take_served(stage->script, "/p/breakers/_limit.4711");
+        _cleanup_free_ char *until = mem_format("until_ms\\\":%s", until_ms);
+
+        assert_non_null(told);
+        assert_contains(told, until);
+}
+
+/* It may have been removed since. */
+static void one_that_was_installed_ten_minutes_ago_does_not(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 1, 4000);
+        assert_registered(stage, 1);
+        script_sleep(stage->script, 601 * MSEC_PER_SEC);
+        limit_the_first(stage);
+        assert_told(stage, "17673246460");
+}
+
+/* No job of this account can go there. */
+static void nor_does_one_of_another_account(void **state)
+{
+        static const char *const others[] = {"p/r", "oo/r"};
+        struct stage *stage = *state;
+
+        expect_token(stage, FIRST);
+        for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+                _cleanup_free_ char *look_up = mem_format("/repos/%s/installation", others[i]);
+                _cleanup_free_ char *runners = mem_format("/repos/%s/actions/runners", others[i]);
+
+                script_expect(stage->script, "GET", look_up, NULL, 200, "{\"id\":4712}");
+                script_expect(stage->script, "POST", runners, NULL, 201,
+                        "{\"runner\":{\"id\":101},\"encoded_jit_config\":\"c2VjcmV0\"}");
+                expect_put(stage, 1, 200, "{\"Version\":1}");
+                if (i == 1)
+                        expect_token(stage, SECOND);
+                assert_string_equal(register_in(stage, 1, others[i]), STAGE_NONE_FAILED);
+        }
+        limit_the_first(stage);
+        assert_told(stage, "17673240450");
 }
 
 static void where_all_are_limited_the_first_that_ends_is_waited_for(void **state)
 {
-        _cleanup_free_ char *told = NULL;
         struct stage *stage = *state;
 
         expect_installed(stage);
@@ -245,9 +302,7 @@ static void where_all_are_limited_the_first_that_ends_is_waited_for(void **state
         assert_string_equal(register_one(stage, 1), STAGE_FAILED("m1"));
         assert_logged(stage, "\"until\":\"2026-01-02T03:09:0");
         /* Those who launch are told of that one. */
-        told = script_take_served(stage->script, "/p/breakers/_limit.4711");
-        assert_non_null(told);
-        assert_contains(told, "until_ms\\\":17673233450");
+        assert_told(stage, "17673233450");
         script_sleep(stage->script, 302 * MSEC_PER_SEC);
         expect_registered(stage, 1, 4000);
         assert_registered(stage, 1);
@@ -257,7 +312,6 @@ static void where_all_are_limited_the_first_that_ends_is_waited_for(void **state
 /* Not for the whole of the other's limit. */
 static void one_that_is_passed_over_is_tried_again_while_the_other_is_limited(void **state)
 {
-        _cleanup_free_ char *told = NULL;
         struct stage *stage = *state;
 
         expect_installed(stage);
@@ -269,12 +323,35 @@ static void one_that_is_passed_over_is_tried_again_while_the_other_is_limited(vo
         stage_expect_sent(stage, "wait: GitHub refuses");
         assert_string_equal(register_one(stage, 2), STAGE_FAILED("m1"));
         assert_logged(stage, "\"until\":\"2026-01-02T03:14:0");
-        told = script_take_served(stage->script, "/p/breakers/_limit.4711");
-        assert_non_null(told);
-        assert_contains(told, "until_ms\\\":17673236450");
+        assert_told(stage, "17673236450");
         script_sleep(stage->script, 601 * MSEC_PER_SEC);
         expect_installed(stage);
         expect_token(stage, FIRST);
+        expect_registered(stage, 3, 4000);
+        assert_registered(stage, 3);
+}
+
+/* Whichever of the two it is, and however often that is seen. */
+static void so_is_the_other_one(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_limit(stage, "3000");
+        expect_no_token(stage, SECOND, 403, "");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_one(stage, 1), STAGE_FAILED("m1"));
+        assert_logged(stage, "\"until\":\"2026-01-02T03:14:0");
+        assert_told(stage, "17673236450");
+        stage->scaler.n_stored_limits = 0;
+        expect_installed(stage);
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_one(stage, 2), STAGE_FAILED("m1"));
+        assert_told(stage, "17673236450");
+        script_sleep(stage->script, 601 * MSEC_PER_SEC);
+        expect_installed(stage);
+        expect_token(stage, SECOND);
         expect_registered(stage, 3, 4000);
         assert_registered(stage, 3);
 }
@@ -503,9 +580,12 @@ int main(void)
                 TEST(a_batch_is_spread),
                 TEST(one_that_is_limited_is_passed_over_within_the_event),
                 TEST(one_that_registers_elsewhere_keeps_launches_going),
+                TEST(one_that_was_installed_ten_minutes_ago_does_not),
+                TEST(nor_does_one_of_another_account),
                 TEST(where_all_are_limited_the_first_that_ends_is_waited_for),
-                TEST(a_suspended_first_one_is_passed_over),
                 TEST(one_that_is_passed_over_is_tried_again_while_the_other_is_limited),
+                TEST(so_is_the_other_one),
+                TEST(a_suspended_first_one_is_passed_over),
                 TEST(one_that_was_removed_is_noticed),
                 TEST(one_that_is_suspended_or_not_installed_is_not_asked),
                 TEST(without_its_key_an_app_is_left_out),
