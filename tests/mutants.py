@@ -93,7 +93,7 @@ FILES = {
     "scaler/job/launched.c": ["register", "queued"],
     "scaler/job/loss.c": ["loss", "rerun", "handle_report", "instance"],
     "scaler/job/limits.c": ["limits", "line"],
-    "scaler/job/line.c": ["line"],
+    "scaler/job/line.c": ["limits", "line"],
     "scaler/job/line_look.c": ["line"],
     "scaler/job/match.c": ["queued", "webhook", "config_match"],
     "scaler/job/offer.c": ["launch", "ladder", "queued"],

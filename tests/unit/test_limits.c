@@ -108,6 +108,35 @@ static void no_more_are_launched_than_there_is_room_for(void **state)
         assert_logged(stage, "\"AtLimit\":1");
 }
 
+/* It has waited before: its place is not behind those that have not. */
+static void one_that_lost_its_machine_has_a_place_of_its_own(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_instances(stage, "Value.1=%2A%2F1-1-1%2F%2A", "");
+        script_expect(stage->script, "GET", "/repos/o/r/actions/jobs/1", NULL, 200,
+                "{\"status\":\"queued\"}");
+        expect_living(stage, MACHINE("i-000000a1", "running", OF("linux", "o/x")));
+        stage_expect_sent(
+                stage, "\"MessageGroupId\":\"1\",\"MessageDeduplicationId\":\"1-1-1-0-0\"");
+        expect_told(stage);
+        assert_string_equal(launch(stage, 1, "linux", ",\"launch\":1"), STAGE_NONE_FAILED);
+}
+
+/* Nobody else knows of it. */
+static void one_that_cannot_wait_comes_again(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, MACHINE("i-000000a1", "running", OF("linux", "o/x")));
+        script_expect(stage->script, "POST", STAGE_SQS, "limited.fifo", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        assert_string_equal(launch(stage, 1, "linux", ""), STAGE_FAILED("m1"));
+        assert_logged(stage, "job 1 could not wait at its limit: ");
+}
+
 static void machines_count_on_all_pages(void **state)
 {
         struct stage *stage = *state;
@@ -366,6 +395,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(no_more_are_launched_than_there_is_room_for),
+                TEST(one_that_lost_its_machine_has_a_place_of_its_own),
+                TEST(one_that_cannot_wait_comes_again),
                 TEST(machines_count_on_all_pages),
                 TEST(a_spec_without_a_limit_asks_nobody),
                 TEST(a_repository_has_a_limit_of_its_own),

@@ -228,6 +228,19 @@ static void after_hours_it_leaves_the_line_for_a_place_of_its_own(void **state)
         assert_sent(stage, "\\\"limited\\\":2,");
 }
 
+/* SQS takes no more than 128 characters. */
+static void a_long_repository_s_line_is_cut_off(void **state)
+{
+        _cleanup_free_ char *group = mem_format("\"MessageGroupId\":\"linux/o/%0120d\"", 7);
+        _cleanup_free_ char *name = mem_format("%0120d00", 7);
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+        stage_expect_sent(stage, group);
+        assert_string_equal(look_at(stage, 1, "linux", name, "", 900), DONE);
+}
+
 /* In an outage as well, be it EC2's or GitHub's. */
 static void an_outage_makes_no_dead_letter(void **state)
 {
@@ -401,6 +414,7 @@ int main(void)
                 TEST(while_ec2_cannot_be_asked_it_waits),
                 TEST(without_a_limit_the_line_goes_on),
                 TEST(after_hours_it_leaves_the_line_for_a_place_of_its_own),
+                TEST(a_long_repository_s_line_is_cut_off),
                 TEST(an_outage_makes_no_dead_letter),
                 TEST(another_message_of_a_launch_is_not_taken_for_it),
                 TEST(its_last_receive_is_that_of_its_queue),
