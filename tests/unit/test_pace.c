@@ -28,11 +28,12 @@ static void note(struct stage *stage, const char *headers, const struct setback 
         http_call_free(call);
 }
 
-/* So many calls of an hour of 5,000 are left, for SECONDS. */
+/* So many calls of an hour of 5,000 are left, for SECONDS. They are decimal, whatever they begin
+ * with. */
 static void note_left(struct stage *stage, const char *left, int seconds)
 {
-        _cleanup_free_ char *headers = mem_format(
-                "x-ratelimit-remaining: %s\r\nx-ratelimit-limit: 5000\r\nx-ratelimit-reset: %d\r\n",
+        _cleanup_free_ char *headers = mem_format("x-ratelimit-remaining: %s\r\nx-ratelimit-limit: "
+                                                  "05000\r\nx-ratelimit-reset: 0%d\r\n",
                 left, NOW_S + seconds);
 
         note(stage, headers, NULL);
@@ -63,7 +64,7 @@ static void what_is_left_counts_until_the_hour_ends(void **state)
 {
         struct stage *stage = *state;
 
-        note_left(stage, "0300", 600); /* decimal, whatever it begins with */
+        note_left(stage, "0300", 600);
         assert_int_equal(hour_left(stage), 300);
         pace_spend_github(&stage->scaler, STAGE_INSTALLATION, PACE_POINTS_POST);
         assert_int_equal(hour_left(stage), 299);
@@ -157,6 +158,19 @@ static void room_is_what_is_left_when_a_machine_has_booted(void **state)
         assert_true(room(stage, &until_s) == INT64_MAX);
 }
 
+/* -- Apps -- */
+
+/* A limit holds for those that were configured when it was met. */
+static void apps_are_counted_with_the_one_that_delivers(void **state)
+{
+        struct stage *stage = *state;
+
+        assert_int_equal(pace_apps(&stage->scaler), 1);
+        stage->scaler.config->n_additional_apps = 2;
+        assert_int_equal(pace_apps(&stage->scaler), 3);
+        stage->scaler.config->n_additional_apps = 0;
+}
+
 /* -- parameters -- */
 
 /* Stores N, one as soon as the one before it; gives how long the last one has to wait. */
@@ -196,6 +210,7 @@ int main(void)
                 TEST(few_calls_that_are_left_close_the_budget),
                 TEST(a_limit_closes_the_budget_and_no_other_setback_does),
                 TEST(room_is_what_is_left_when_a_machine_has_booted),
+                TEST(apps_are_counted_with_the_one_that_delivers),
                 TEST(parameters_are_stored_as_fast_as_ssm_takes_them),
         };
 
