@@ -82,7 +82,7 @@ FILES = {
     "scaler/job/give_back.c": ["give_back", "instance"],
     "scaler/job/handle_report.c": ["handle_report", "instance"],
     "scaler/job/idle_machines.c": ["instance", "handle_report"],
-    "scaler/job/launch.c": ["launch", "launch_token", "queued"],
+    "scaler/job/launch.c": ["launch_name", "launch", "launch_token", "queued"],
     "scaler/job/launch_fleet.c": ["launch_fleet", "launch_fleet_again"],
     "scaler/job/launch_fleet_errors.c": ["launch_fleet", "launch_fleet_again"],
     "scaler/job/launch_ladder.c": ["launch", "launch_token", "queued"],

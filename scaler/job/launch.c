@@ -11,24 +11,6 @@
 
 #include "launch_name.h"
 
-const char *launch_outcome_name(enum launch_outcome outcome)
-{
-        static const char *const names[] = {
-                [LAUNCH_UNDER_WAY] = "under way",
-                [LAUNCH_DONE] = "launched",
-                [LAUNCH_NO_CAPACITY] = "no capacity",
-                [LAUNCH_QUOTA] = "quota reached",
-                [LAUNCH_THROTTLED] = "throttled",
-                [LAUNCH_UNSURE] = "no answer",
-                [LAUNCH_PAUSED] = "paused",
-                [LAUNCH_STOPPED] = "stopped",
-                [LAUNCH_NO_TIME] = "out of time",
-                [LAUNCH_FAILED] = "refused",
-        };
-
-        return names[outcome];
-}
-
 static size_t launch_mark_size(const struct config_spec *spec)
 {
         return config_spec_uses_fleet(spec) ? LAUNCH_MARK_SIZE : 0;

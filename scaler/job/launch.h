@@ -78,9 +78,6 @@ struct launch {
         struct ec2_launched answered; /* while the states of its instances are looked up */
 };
 
-/* For people: "no capacity", "quota reached", … */
-const char *launch_outcome_name(enum launch_outcome outcome);
-
 /* Whether JOB can join: the tag with the names of all its jobs has room. */
 bool launch_has_room(const struct launch *launch, const struct job *job);
 
