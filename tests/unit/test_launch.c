@@ -271,6 +271,7 @@ static void a_refused_launch_fails_and_is_told_once(void **state)
         assert_string_equal(queued_batch(stage, messages, 2),
                 "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"}]}");
         assert_logged(stage, "allow ec2:RunInstances");
+        assert_logged(stage, "\"EC2 refused the launch\",\"code\":\"UnauthorizedOperation\"");
 }
 
 /* EC2 may have launched it. What it launched shows within five minutes. */
@@ -284,6 +285,7 @@ static void an_ec2_that_does_not_answer_is_asked_again_later(void **state)
         stage_expect_sent(stage, "Jobs of spec linux wait: no answer");
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
         assert_logged(stage, "\"message\":\"waiting\",\"job\":1,");
+        assert_not_logged(stage, "EC2 refused");
 }
 
 /* All tries together leave enough of the twenty seconds for the hand-over. */

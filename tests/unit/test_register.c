@@ -500,6 +500,7 @@ static void people_hear_that_jobs_go_on(void **state)
                 register_with(stage, 1, 2, attributes);
                 assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
         }
+        assert_sent(stage, "\\\"They waited\\\",\\\"value\\\":\\\"a limit, or an outage\\\"");
 }
 
 /* Where others are handed over, or it comes back, a job must not hold them up. */

@@ -51,6 +51,19 @@ static void each_launch_waits_longer(void **state)
         }
 }
 
+/* Where a spec allows more machines, a quarter of an hour is the longest pause before them. */
+static void a_spec_may_allow_more_launches(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->specs[0].max_relaunches = 9;
+        for (int64_t i = 5; i < 8; i++) {
+                stage_expect_sent(stage, "\"DelaySeconds\":900}");
+                assert_int_equal(relaunch(stage, "linux", i, 0), 0);
+                assert_not_sent(stage, "not_before_ms");
+        }
+}
+
 /* `fallback` has two offers on spot and the same two on demand. */
 static void offers_move_on_and_the_last_are_on_demand(void **state)
 {
@@ -152,6 +165,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(each_launch_waits_longer),
+                TEST(a_spec_may_allow_more_launches),
                 TEST(a_launch_begins_anew),
                 TEST(each_reason_has_its_name),
                 TEST(people_hear_job_spec_and_how_many),

@@ -255,6 +255,12 @@ static void what_is_not_known_is_watched_again(void **state)
                 assert_string_equal(watch(stage, WATCH(",\"watches\":7")), STAGE_NONE_FAILED);
                 assert_sent(stage, "\"DelaySeconds\":900}");
         }
+        /* Whether its machine has a runner says nothing then. */
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, MACHINE("running", "", ""));
+        expect_job(stage, 401, "{\"message\":\"bad\"}");
+        expect_watched_again(stage, "\\\"watches\\\":8,");
+        assert_string_equal(watch(stage, WATCH(",\"watches\":7")), STAGE_NONE_FAILED);
         /* Without EC2's answer nothing is known: the message itself comes again. */
         script_expect(stage->script, "POST", STAGE_EC2, NULL, 403,
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
@@ -353,16 +359,24 @@ static void a_machine_that_listened_in_vain_does_not_count(void **state)
 /* A runner that has not come a quarter of an hour after the launch will not come. */
 static void a_machine_that_hangs_in_its_boot_is_given_up(void **state)
 {
+        static const int seconds[] = {655, 1};
         struct stage *stage = *state;
 
-        script_sleep(stage->script, 11 * 60 * MSEC_PER_SEC);
-        expect_machines(stage, BY_JOB, "");
-        expect_machines(stage, BY_ID, MACHINE("running", "", ""));
-        expect_job(stage, 200, "{\"status\":\"queued\"}");
-        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/runners?", NULL, 200,
-                "{\"runners\":[{\"id\":5,\"name\":\"i-00000001\",\"status\":\"offline\"}]}");
-        stage_expect_sent(stage, "\\\"launch\\\":1,\\\"relaunches\\\":1,");
-        assert_string_equal(watch(stage, WATCH(",\"watches\":3")), STAGE_NONE_FAILED);
+        for (size_t i = 0; i < ARRAY_SIZE(seconds); i++) {
+                script_sleep(stage->script, seconds[i] * MSEC_PER_SEC - 10);
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, MACHINE("running", "", ""));
+                expect_job(stage, 200, "{\"status\":\"queued\"}");
+                script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/runners?",
+                        NULL, 200,
+                        "{\"runners\":[{\"id\":5,\"name\":\"i-00000001\",\"status\":"
+                        "\"offline\"}]}");
+                if (i == 0)
+                        expect_watched_again(stage, "\\\"watches\\\":4,");
+                else
+                        stage_expect_sent(stage, "\\\"launch\\\":1,\\\"relaunches\\\":1,");
+                assert_string_equal(watch(stage, WATCH(",\"watches\":3")), STAGE_NONE_FAILED);
+        }
 }
 
 static void a_job_that_waits_without_a_machine_gets_another(void **state)
@@ -406,6 +420,20 @@ static void a_job_that_waits_without_a_machine_gets_another(void **state)
         stage_expect_sent(stage, "queued.fifo");
         assert_string_equal(watch(stage, WATCH("")), STAGE_NONE_FAILED);
         assert_not_sent(stage, "relaunches");
+}
+
+/* Its message comes again, and that hand-over must be deleted. */
+static void a_hand_over_that_cannot_be_deleted_keeps_its_job(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/runners/i-00000001", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_string_equal(watch(stage, WATCH("")), STAGE_FAILED("m1"));
+        assert_not_logged(stage, "relaunch");
 }
 
 #define OF_SPEC "Filter.1.Name=tag%3Ascale-agent%3Aspec&Filter.1.Value.1=linux"
@@ -832,6 +860,7 @@ int main(void)
                 TEST(a_machine_that_listened_in_vain_does_not_count),
                 TEST(a_machine_that_hangs_in_its_boot_is_given_up),
                 TEST(a_job_that_waits_without_a_machine_gets_another),
+                TEST(a_hand_over_that_cannot_be_deleted_keeps_its_job),
                 TEST(a_machine_that_came_to_nothing_may_stop_its_spec),
                 TEST(a_breaker_that_cannot_be_looked_after_keeps_no_job),
                 TEST(a_job_that_runs_lets_its_spec_go_on),
