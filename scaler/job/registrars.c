@@ -250,7 +250,7 @@ int64_t registrars_limited_until(
 
                 if (until_ms == 0 && closed_ms == 0)
                         return 0;
-                is_limited = is_limited || (until_ms == 0 && closed_ms > 0);
+                is_limited = is_limited || closed_ms > 0;
                 if (until_ms == 0)
                         until_ms = closed_ms;
                 if (first_ms == 0 || until_ms < first_ms)

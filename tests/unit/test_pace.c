@@ -154,7 +154,9 @@ static void room_is_what_is_left_when_a_machine_has_booted(void **state)
         script_sleep(stage->script, 119 * MSEC_PER_SEC); /* a minute of the next hour */
         assert_in_range(room(stage, &until_s), 5000 - 50 - PACE_PER_MINUTE - 1,
                 5000 - 50 - PACE_PER_MINUTE + 1);
-        script_sleep(stage->script, HOUR_MS);
+        script_sleep(stage->script, HOUR_MS - 61 * MSEC_PER_SEC);
+        assert_true(room(stage, &until_s) < 0);
+        script_sleep(stage->script, 2 * MSEC_PER_SEC); /* the hour after that is not known */
         assert_true(room(stage, &until_s) == INT64_MAX);
 }
 
@@ -169,6 +171,22 @@ static void apps_are_counted_with_the_one_that_delivers(void **state)
         stage->scaler.config->n_additional_apps = 2;
         assert_int_equal(pace_apps(&stage->scaler), 3);
         stage->scaler.config->n_additional_apps = 0;
+}
+
+/* All enterprises have one token. Without the configuration, nobody knows what a spec is for. */
+static void a_job_spends_the_budget_of_its_installation_or_of_the_enterprise(void **state)
+{
+        struct stage *stage = *state;
+        struct config *config = stage->scaler.config;
+        struct job job = {.installation = STAGE_INSTALLATION};
+
+        assert_int_equal(pace_registrar(config, &job), STAGE_INSTALLATION);
+        job.spec = mem_string("linux");
+        assert_int_equal(pace_registrar(config, &job), STAGE_INSTALLATION);
+        config->specs[0].enterprise = mem_string("octo-corp");
+        assert_true(pace_registrar(config, &job) == PACE_OF_ENTERPRISE);
+        assert_int_equal(pace_registrar(NULL, &job), STAGE_INSTALLATION);
+        free(job.spec);
 }
 
 /* -- parameters -- */
@@ -211,6 +229,7 @@ int main(void)
                 TEST(a_limit_closes_the_budget_and_no_other_setback_does),
                 TEST(room_is_what_is_left_when_a_machine_has_booted),
                 TEST(apps_are_counted_with_the_one_that_delivers),
+                TEST(a_job_spends_the_budget_of_its_installation_or_of_the_enterprise),
                 TEST(parameters_are_stored_as_fast_as_ssm_takes_them),
         };
 

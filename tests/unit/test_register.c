@@ -115,6 +115,7 @@ static void what_was_launched_again_is_looked_at_sooner(void **state)
 static void what_was_adopted_is_looked_at_first(void **state)
 {
         struct stage *stage = *state;
+        _cleanup_free_ char *watch = NULL;
 
         script_expect(stage->script, "POST", STAGE_SSM, "\"Name\":\"/p/runners/i-00000001\"", 200,
                 "{\"Parameter\":{\"Value\":\"" HANDOVER "\"}}");
@@ -122,6 +123,25 @@ static void what_was_adopted_is_looked_at_first(void **state)
                 register_one(stage, launched(1, ",\"adopted\":1"), 1), STAGE_NONE_FAILED);
         assert_logged(stage, "found handed over");
         assert_not_logged(stage, "\"Launched\"");
+        watch = script_take_served(stage->script, "sqs.test/watch");
+        assert_non_null(watch);
+        assert_lacks(watch, "adopted"); /* it is known by then */
+}
+
+/* An older release said less of its machine. */
+static void what_a_message_does_not_say_is_left_out(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_registration(stage, 1);
+        assert_string_equal(register_one(stage,
+                                    "{\"action\":\"launched\",\"id\":1,\"run_id\":2,\"attempt\":1,"
+                                    "\"repository\":\"o/r\",\"labels\":[\"linux\"],\"spec\":"
+                                    "\"linux\",\"instance\":\"i-00000001\",\"launched_ms\":"
+                                    "1767323044500}",
+                                    1),
+                STAGE_NONE_FAILED);
+        assert_not_sent(stage, "(null)");
 }
 
 static void a_double_is_done_once(void **state)
@@ -340,7 +360,7 @@ static void a_limit_is_waited_for_by_all(void **state)
                 script_expect_headers(stage->script, "POST", QUEUED_JIT_URL, NULL, 403,
                         "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767325045\r\n",
                         "{\"message\":\"API rate limit exceeded\"}");
-        stage_expect_sent(stage, "wait: GitHub refuses");
+        stage_expect_sent(stage, "\\\"Jobs of this batch\\\",\\\"value\\\":\\\"3\\\"");
         expect_all_hidden(stage, 3, 1, 2000);
         assert_contains(buf_string(&stage->answer), "\"m3\"");
         assert_logged(stage, "\"until\":\"2026-01-02T03:37:25");
@@ -603,6 +623,7 @@ int main(void)
                 TEST(what_was_launched_again_is_looked_at_sooner),
                 TEST(what_was_adopted_is_looked_at_first),
                 TEST(a_machine_that_may_run_a_job_is_kept),
+                TEST(what_a_message_does_not_say_is_left_out),
                 TEST(a_double_is_done_once),
                 TEST(what_names_no_machine_is_a_dead_letter),
                 TEST(a_machine_keeps_its_bucket),

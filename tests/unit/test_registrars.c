@@ -218,6 +218,31 @@ static void one_that_is_limited_is_passed_over_within_the_event(void **state)
         assert_null(script_take_served(stage->script, "/p/breakers/_limit"));
 }
 
+/* Each of them is tried. */
+static void of_three_the_last_may_be_left(void **state)
+{
+        struct stage *stage = *state;
+        struct config *config = stage->scaler.config;
+
+        free(config->additional_apps);
+        config->additional_apps = mem_alloc(2 * sizeof(int64_t));
+        config->additional_apps[0] = 2;
+        config->additional_apps[1] = 3;
+        config->n_additional_apps = 2;
+        write_key("3", getenv("GITHUB_PRIVATE_KEY"));
+        expect_installed(stage);
+        expect_look_up(stage, 200, "{\"id\":4713}");
+        expect_token(stage, FIRST);
+        expect_limit(stage, "1000");
+        expect_token(stage, SECOND);
+        expect_limit(stage, "1000");
+        expect_token(stage, 4713);
+        expect_registered(stage, 1, 4000);
+        assert_registered(stage, 1);
+        assert_true(pace_hour_left(&stage->scaler, 4713) == 4000);
+        assert_null(script_take_served(stage->script, "/p/breakers/_limit"));
+}
+
 /* GitHub limits the first App at o/other, where the second is not installed. */
 static void limit_the_first(struct stage *stage)
 {
@@ -472,6 +497,7 @@ static void what_all_refuse_is_refused(void **state)
         expect_terminated(stage, "InstanceId.1=i-00000001");
         (void)register_one(stage, 1);
         assert_logged(stage, "launch undone");
+        assert_null(script_take_served(stage->script, "/p/breakers/_limit")); /* it is none */
 }
 
 static void runners_of_an_enterprise_are_registered_with_its_token(void **state)
@@ -579,6 +605,7 @@ int main(void)
                 TEST(the_one_with_most_calls_left_registers),
                 TEST(a_batch_is_spread),
                 TEST(one_that_is_limited_is_passed_over_within_the_event),
+                TEST(of_three_the_last_may_be_left),
                 TEST(one_that_registers_elsewhere_keeps_launches_going),
                 TEST(one_that_was_installed_ten_minutes_ago_does_not),
                 TEST(nor_does_one_of_another_account),
