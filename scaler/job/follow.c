@@ -22,8 +22,6 @@ int follow_jobs(struct scaler *scaler, struct job *const *jobs, size_t n_jobs,
         char *bodies[SQS_BATCH_MAX];
         int r;
 
-        if (n_jobs == 0)
-                return 0;
         for (size_t i = 0; i < n_jobs; i++) {
                 jobs[i]->action = JOB_WATCHED;
                 bodies[i] = job_print(jobs[i]);
