@@ -87,7 +87,7 @@ FILES = {
     "scaler/job/launch.c": ["launch_name", "launch_fleet", "launch"],
     "scaler/job/launch_fleet.c": ["launch_fleet", "launch_fleet_again"],
     "scaler/job/launch_fleet_errors.c": ["launch_fleet", "launch_fleet_again"],
-    "scaler/job/launch_ladder.c": ["launch", "launch_token", "queued"],
+    "scaler/job/launch_ladder.c": ["launch", "launch_token", "park", "queued"],
     "scaler/job/launch_name.c": ["launch_name", "launch_fleet", "launch_fleet_again"],
     "scaler/job/launch_zones.c": ["launch_fleet", "launch_fleet_again"],
     "scaler/job/launch_pace.c": ["pace", "paced", "queued_pace"],

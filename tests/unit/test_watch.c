@@ -422,20 +422,6 @@ static void a_job_that_waits_without_a_machine_gets_another(void **state)
         assert_not_sent(stage, "relaunches");
 }
 
-/* Its message comes again, and that hand-over must be deleted. */
-static void a_hand_over_that_cannot_be_deleted_keeps_its_job(void **state)
-{
-        struct stage *stage = *state;
-
-        expect_machines(stage, BY_JOB, "");
-        expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
-        expect_job(stage, 200, "{\"status\":\"queued\"}");
-        script_expect(stage->script, "POST", STAGE_SSM, "/p/runners/i-00000001", 400,
-                "{\"__type\":\"AccessDeniedException\"}");
-        assert_string_equal(watch(stage, WATCH("")), STAGE_FAILED("m1"));
-        assert_not_logged(stage, "relaunch");
-}
-
 #define OF_SPEC "Filter.1.Name=tag%3Ascale-agent%3Aspec&Filter.1.Value.1=linux"
 #define BREAKERS "\"Path\":\"/p/breakers\""
 
@@ -713,6 +699,28 @@ static void what_cannot_be_put_off_is_not_lost(void **state)
         assert_lacks(answer, "\"9\"");
 }
 
+/* Its message comes again, so nothing else may come of it; be it asked for or, in a burst, not. */
+static void a_hand_over_that_cannot_be_deleted_keeps_its_job(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 2; i++) {
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID,
+                        MACHINE("terminated", "Client.InstanceInitiatedShutdown", ""));
+                if (i == 0)
+                        expect_job(stage, 200, "{\"status\":\"queued\"}");
+                else
+                        expect_burst(stage, 100, 1400);
+                script_expect(stage->script, "POST", STAGE_SSM, "/p/runners/i-00000001", 400,
+                        "{\"__type\":\"AccessDeniedException\"}");
+                assert_string_equal(watch(stage, WATCH("")), STAGE_FAILED("m1"));
+                stage->scaler.burst_seen_ms = stage_now_ms(stage);
+        }
+        assert_not_logged(stage, "relaunch");
+        assert_null(script_take_served(stage->script, "sqs.test/watch"));
+}
+
 static void a_hand_over_in_s3_is_deleted_there(void **state)
 {
         struct stage *stage = *state;
@@ -865,7 +873,6 @@ int main(void)
                 TEST(a_machine_that_listened_in_vain_does_not_count),
                 TEST(a_machine_that_hangs_in_its_boot_is_given_up),
                 TEST(a_job_that_waits_without_a_machine_gets_another),
-                TEST(a_hand_over_that_cannot_be_deleted_keeps_its_job),
                 TEST(a_machine_that_came_to_nothing_may_stop_its_spec),
                 TEST(a_breaker_that_cannot_be_looked_after_keeps_no_job),
                 TEST(a_job_that_runs_lets_its_spec_go_on),
@@ -876,6 +883,7 @@ int main(void)
                 TEST(another_machine_may_still_come),
                 TEST(while_a_burst_lasts_github_is_asked_for_little),
                 TEST(what_cannot_be_put_off_is_not_lost),
+                TEST(a_hand_over_that_cannot_be_deleted_keeps_its_job),
                 TEST(a_hand_over_in_s3_is_deleted_there),
                 TEST(a_job_that_waits_for_long_is_looked_at_seldom),
                 TEST(after_a_burst_a_call_does_for_a_run),
