@@ -329,6 +329,25 @@ static void who_has_fewer_machines_comes_first(void **state)
         assert_string_equal(look_at(stage, 1, "linux", "s", ",\"limited\":1", 2), DONE);
 }
 
+/* of this spec, where both wait for one of it; */
+static void who_has_fewer_machines_of_the_spec_comes_first(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->specs[0].max_machines = 2;
+        expect_living(stage,
+                MACHINE("i-000000a1", "linux", "o/r") MACHINE("i-000000a2", "linux", "o/x") MACHINE(
+                        "i-000000a3", "fallback", "o/s") MACHINE("i-000000a4", "fallback", "o/s"));
+        assert_string_equal(look_at(stage, 1, "linux", "s", ",\"limited\":1", 1), WAITS);
+        script_sleep(stage->script, 6 * MSEC_PER_SEC);
+        expect_living(stage, MACHINE("i-000000a1", "linux", "o/r") MACHINE("i-000000a3", "fallback",
+                                     "o/s") MACHINE("i-000000a4", "fallback", "o/s"));
+        assert_string_equal(look_at(stage, 2, "linux", "r", ",\"limited\":1", 9), WAITS);
+        expect_job(stage, 1, "s", "queued");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look_at(stage, 1, "linux", "s", ",\"limited\":1", 2), DONE);
+}
+
 /* and who had its turn already, or replaces a machine, comes before the lines. */
 static void who_had_its_turn_comes_first(void **state)
 {
@@ -370,16 +389,25 @@ static void who_could_not_go_keeps_nobody_back(void **state)
 
 static void who_looks_no_longer_keeps_nobody_back(void **state)
 {
-        struct stage *stage = *state;
+        static const int64_t waits_ms[] = {14 * MSEC_PER_SEC + 900, 15 * MSEC_PER_SEC};
 
-        stage->scaler.config->max_machines = 1;
-        expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
-        assert_string_equal(look_at(stage, 1, "linux", "r", ",\"limited\":1", 9), WAITS);
-        script_sleep(stage->script, 15 * MSEC_PER_SEC);
-        expect_living(stage, "");
-        expect_job(stage, 2, "s", "queued");
-        stage_expect_sent(stage, "queued.fifo");
-        assert_string_equal(look_at(stage, 2, "linux", "s", ",\"limited\":1", 1), DONE);
+        for (size_t i = 0; i < ARRAY_SIZE(waits_ms); i++) {
+                struct stage *stage = *state;
+
+                stage->scaler.config->max_machines = 1;
+                stage->scaler.limits.n_heads = 0;
+                stage->scaler.limits.counted_ms = 0;
+                expect_living(stage, MACHINE("i-000000a1", "linux", "o/x"));
+                assert_string_equal(look_at(stage, 1, "linux", "r", ",\"limited\":1", 9), WAITS);
+                script_sleep(stage->script, waits_ms[i]);
+                expect_living(stage, "");
+                if (i == 1) {
+                        expect_job(stage, 2, "s", "queued");
+                        stage_expect_sent(stage, "queued.fifo");
+                }
+                assert_string_equal(look_at(stage, 2, "linux", "s", ",\"limited\":1", 1),
+                        i == 1 ? DONE : WAITS);
+        }
 }
 
 /* and where there is room for all, all go. */
@@ -420,6 +448,7 @@ int main(void)
                 TEST(its_last_receive_is_that_of_its_queue),
                 TEST(who_has_looked_more_often_comes_first),
                 TEST(who_has_fewer_machines_comes_first),
+                TEST(who_has_fewer_machines_of_the_spec_comes_first),
                 TEST(who_had_its_turn_comes_first),
                 TEST(who_could_not_go_keeps_nobody_back),
                 TEST(who_looks_no_longer_keeps_nobody_back),
