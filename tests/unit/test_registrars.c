@@ -218,10 +218,9 @@ static void one_that_is_limited_is_passed_over_within_the_event(void **state)
         assert_null(script_take_served(stage->script, "/p/breakers/_limit"));
 }
 
-/* Each of them is tried. */
-static void of_three_the_last_may_be_left(void **state)
+/* App 3 is additional, too: installation 4713. */
+static void add_third(struct stage *stage)
 {
-        struct stage *stage = *state;
         struct config *config = stage->scaler.config;
 
         free(config->additional_apps);
@@ -232,6 +231,14 @@ static void of_three_the_last_may_be_left(void **state)
         write_key("3", getenv("GITHUB_PRIVATE_KEY"));
         expect_installed(stage);
         expect_look_up(stage, 200, "{\"id\":4713}");
+}
+
+/* Each of them is tried. */
+static void of_three_the_last_may_be_left(void **state)
+{
+        struct stage *stage = *state;
+
+        add_third(stage);
         expect_token(stage, FIRST);
         expect_limit(stage, "1000");
         expect_token(stage, SECOND);
@@ -241,6 +248,27 @@ static void of_three_the_last_may_be_left(void **state)
         assert_registered(stage, 1);
         assert_true(pace_hour_left(&stage->scaler, 4713) == 4000);
         assert_null(script_take_served(stage->script, "/p/breakers/_limit"));
+}
+
+static void of_two_that_are_refused_the_first_to_be_tried_again_is_waited_for(void **state)
+{
+        struct stage *stage = *state;
+
+        add_third(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 1, 100);
+        assert_registered(stage, 1);
+        expect_no_token(stage, SECOND, 403, "");
+        expect_token(stage, 4713);
+        expect_registered(stage, 2, 4000);
+        assert_registered(stage, 2);
+        script_sleep(stage->script, 100 * MSEC_PER_SEC);
+        expect_installed(stage);
+        script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 403, "{\"message\":\"no\"}");
+        expect_limit(stage, "1000");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(register_one(stage, 3), STAGE_FAILED("m1"));
+        assert_logged(stage, "\"until\":\"2026-01-02T03:14:0");
 }
 
 /* GitHub limits the first App at o/other, where the second is not installed. */
@@ -500,6 +528,23 @@ static void what_all_refuse_is_refused(void **state)
         assert_null(script_take_served(stage->script, "/p/breakers/_limit")); /* it is none */
 }
 
+/* For a job that nobody tried yet: somebody may have helped. */
+static void where_all_are_refused_the_first_is_tried_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_no_token(stage, FIRST, 403, "");
+        expect_no_token(stage, SECOND, 403, "");
+        stage_expect_sent(stage, "sqs.test/dead");
+        expect_terminated(stage, "InstanceId.1=i-00000001");
+        (void)register_one(stage, 1);
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 2, 4000);
+        assert_registered(stage, 2);
+}
+
 static void runners_of_an_enterprise_are_registered_with_its_token(void **state)
 {
         struct stage *stage = *state;
@@ -606,6 +651,7 @@ int main(void)
                 TEST(a_batch_is_spread),
                 TEST(one_that_is_limited_is_passed_over_within_the_event),
                 TEST(of_three_the_last_may_be_left),
+                TEST(of_two_that_are_refused_the_first_to_be_tried_again_is_waited_for),
                 TEST(one_that_registers_elsewhere_keeps_launches_going),
                 TEST(one_that_was_installed_ten_minutes_ago_does_not),
                 TEST(nor_does_one_of_another_account),
@@ -618,6 +664,7 @@ int main(void)
                 TEST(without_its_key_an_app_is_left_out),
                 TEST(a_failure_of_github_is_nobody_s),
                 TEST(what_all_refuse_is_refused),
+                TEST(where_all_are_refused_the_first_is_tried_again),
                 TEST(runners_of_an_enterprise_are_registered_with_its_token),
                 TEST(a_key_that_was_refused_is_read_again_whatever_an_enterprise_s_does),
                 TEST(a_second_key_that_is_rotated_is_read_again),
