@@ -104,6 +104,8 @@ static void few_calls_that_are_left_close_the_budget(void **state)
 
         note_left(stage, "51", 600);
         assert_int_equal(budget_wait(budget, stage_now_ms(stage), PACE_POINTS_POST), 0);
+        note_left(stage, "50", -10); /* of an hour that is over, by our clock */
+        assert_int_equal(budget_wait(budget, stage_now_ms(stage), PACE_POINTS_POST), 0);
         note_left(stage, "50", 600);
         assert_in_range(budget_wait(budget, stage_now_ms(stage), PACE_POINTS_POST),
                 599 * MSEC_PER_SEC, 601 * MSEC_PER_SEC);

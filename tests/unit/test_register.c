@@ -299,6 +299,22 @@ static void while_ec2_cannot_be_asked_all_wait(void **state)
         assert_string_equal(register_one(stage, launched(1, ""), 2), STAGE_FAILED("m1"));
 }
 
+/* A role may be mended within some minutes. */
+static void what_ec2_refuses_to_tell_is_a_dead_letter_in_the_end(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int receives = 2; receives <= 4; receives++) {
+                script_expect(stage->script, "POST", STAGE_EC2, "DescribeInstances", 403,
+                        "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error>"
+                        "</Errors></Response>");
+                if (receives == 4)
+                        stage_expect_sent(stage, "sqs.test/dead");
+                assert_string_equal(register_one(stage, launched(1, ""), receives),
+                        receives == 4 ? STAGE_NONE_FAILED : STAGE_FAILED("m1"));
+        }
+}
+
 /* -- what waits -- */
 
 static void expect_hidden(struct stage *stage, int n, int seconds)
@@ -545,6 +561,22 @@ static void what_fails_for_one_job_is_parked(void **state)
         stage_expect_sent(stage, "sqs.test/parked");
         stage_expect_sent(stage, "wait: GitHub refuses");
         assert_string_equal(register_one(stage, launched(1, ""), 4), STAGE_NONE_FAILED);
+        assert_not_logged(stage, "message failed");
+}
+
+/* Its message is the only one there is. */
+static void what_cannot_be_parked_comes_again(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("MAX_RECEIVE_COUNT", "1000", 1);
+        expect_recalled(stage, MACHINE("running", ""));
+        expect_no_parameter(stage);
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 503, "Unicorn");
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/parked", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        assert_string_equal(register_one(stage, launched(1, ""), 4), STAGE_FAILED("m1"));
 }
 
 /* Or queued.fifo drops the older one's next as a repetition of the newer one. */
@@ -633,6 +665,7 @@ int main(void)
                 TEST(a_job_whose_machine_has_worked_is_watched),
                 TEST(a_machine_that_ec2_does_not_show_yet_is_there),
                 TEST(while_ec2_cannot_be_asked_all_wait),
+                TEST(what_ec2_refuses_to_tell_is_a_dead_letter_in_the_end),
                 TEST(a_limit_is_waited_for_by_all),
                 TEST(a_limit_ends_within_the_hour),
                 TEST(a_limit_that_is_over_already_is_as_one_without_an_end),
@@ -646,6 +679,7 @@ int main(void)
                 TEST(what_cannot_be_settled_comes_again_soon),
                 TEST(people_hear_that_jobs_go_on),
                 TEST(what_fails_for_one_job_is_parked),
+                TEST(what_cannot_be_parked_comes_again),
                 TEST(of_doubles_the_one_that_was_sent_last_is_parked),
                 TEST(without_its_settings_machines_wait),
                 TEST(without_a_spec_a_job_goes_back),
