@@ -322,7 +322,7 @@ static void one_that_was_installed_ten_minutes_ago_does_not(void **state)
 /* No job of this account can go there. */
 static void nor_does_one_of_another_account(void **state)
 {
-        static const char *const others[] = {"p/r", "oo/r"};
+        static const char *const others[] = {"oo/r", "p/r"};
         struct stage *stage = *state;
 
         expect_token(stage, FIRST);
@@ -444,6 +444,7 @@ static void one_that_was_removed_is_noticed(void **state)
         expect_registered(stage, 3, 98);
         assert_registered(stage, 3);
         assert_logged(stage, "an additional App cannot register there\",\"app\":2");
+        assert_logged(stage, "\"error\":\"it is not installed there\"");
         /* And that it is installed again. */
         script_sleep(stage->script, 601 * MSEC_PER_SEC);
         expect_look_up(stage, 200, "{\"id\":4713}");
@@ -623,6 +624,21 @@ static void a_second_key_that_is_rotated_is_read_again(void **state)
         assert_true(pace_hour_left(&stage->scaler, SECOND) == 4000);
 }
 
+/* Or its App was made anew: then it is refused before any token is asked for. */
+static void a_key_that_cannot_ask_where_it_is_installed_is_read_again(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_look_up(stage, 401, "{\"message\":\"no\"}");
+        expect_token(stage, FIRST);
+        expect_registered(stage, 1, 100);
+        assert_registered(stage, 1);
+        write_key("2", "swordfish");
+        expect_registered(stage, 2, 99);
+        assert_registered(stage, 2);
+        assert_logged(stage, "an additional App is left out\",\"app\":2");
+}
+
 /* It was installed anew: what is kept is of the past. */
 static void an_installation_that_changed_is_looked_up_again(void **state)
 {
@@ -640,6 +656,31 @@ static void an_installation_that_changed_is_looked_up_again(void **state)
         expect_registered(stage, 3, 4000);
         assert_registered(stage, 3);
         assert_true(pace_hour_left(&stage->scaler, 4713) == 4000);
+}
+
+/* -- what is kept -- */
+
+/* A process that serves very many repositories keeps the latest 512 answers. */
+static void a_further_answer_takes_the_place_of_the_oldest(void **state)
+{
+        static const size_t oldest[] = {0, 1, 511};
+        struct stage *stage = *state;
+        struct scaler *scaler = &stage->scaler;
+        struct app_installation *kept = mem_alloc(512 * sizeof(*kept));
+
+        scaler->app_installations = kept;
+        scaler->n_app_installations = 512;
+        expect_token(stage, FIRST);
+        for (size_t i = 0; i < ARRAY_SIZE(oldest); i++) {
+                for (size_t j = 0; j < 512; j++)
+                        kept[j] = (struct app_installation){.until_ms = INT64_MAX};
+                kept[oldest[i]].until_ms = INT64_MAX - 1;
+                expect_look_up(stage, 404, "{}");
+                expect_registered(stage, 1, 4000);
+                assert_registered(stage, 1);
+                assert_int_equal(scaler->n_app_installations, 512);
+                assert_string_equal(scaler->app_installations[oldest[i]].scope, "repos/o/r");
+        }
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -668,7 +709,9 @@ int main(void)
                 TEST(runners_of_an_enterprise_are_registered_with_its_token),
                 TEST(a_key_that_was_refused_is_read_again_whatever_an_enterprise_s_does),
                 TEST(a_second_key_that_is_rotated_is_read_again),
+                TEST(a_key_that_cannot_ask_where_it_is_installed_is_read_again),
                 TEST(an_installation_that_changed_is_looked_up_again),
+                TEST(a_further_answer_takes_the_place_of_the_oldest),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,18 @@ static void a_spec_may_allow_more_launches(void **state)
         }
 }
 
+/* Of a spec that is gone from the configuration, people hear as soon as of others. */
+static void a_spec_may_be_gone(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_expect_sent(stage, "sqs.test/parked");
+        assert_int_equal(relaunch(stage, "gone", 3, 0), 0);
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "Machines for job 1 of o/r do not run it");
+        assert_int_equal(relaunch(stage, "gone", 4, 0), 0);
+}
+
 /* `fallback` has two offers on spot and the same two on demand. */
 static void offers_move_on_and_the_last_are_on_demand(void **state)
 {
@@ -166,6 +178,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(each_launch_waits_longer),
                 TEST(a_spec_may_allow_more_launches),
+                TEST(a_spec_may_be_gone),
                 TEST(a_launch_begins_anew),
                 TEST(each_reason_has_its_name),
                 TEST(people_hear_job_spec_and_how_many),
