@@ -479,6 +479,19 @@ static void one_that_is_suspended_or_not_installed_is_not_asked(void **state)
         }
 }
 
+/* Whoever waits for it could register already. */
+static void one_that_github_does_not_tell_of_is_not_waited_for(void **state)
+{
+        struct stage *stage = *state;
+        int64_t began_ms = stage_now_ms(stage);
+
+        script_expect_silence(stage->script, "GET", LOOK_UP);
+        expect_token(stage, FIRST);
+        expect_registered(stage, 1, 100);
+        assert_registered(stage, 1);
+        assert_in_range(stage_now_ms(stage) - began_ms, 5000, 5100);
+}
+
 static void without_its_key_an_app_is_left_out(void **state)
 {
         struct stage *stage = *state;
@@ -702,6 +715,7 @@ int main(void)
                 TEST(a_suspended_first_one_is_passed_over),
                 TEST(one_that_was_removed_is_noticed),
                 TEST(one_that_is_suspended_or_not_installed_is_not_asked),
+                TEST(one_that_github_does_not_tell_of_is_not_waited_for),
                 TEST(without_its_key_an_app_is_left_out),
                 TEST(a_failure_of_github_is_nobody_s),
                 TEST(what_all_refuse_is_refused),
