@@ -106,7 +106,7 @@ void app_installation_look_up(struct scaler *scaler, struct scaler_app *app, con
         struct http_call *call;
         struct err err;
 
-        if (github_is_enterprise(scope) || (kept && !kept->is_doubted))
+        if (kept && !kept->is_doubted)
                 return;
         if (kept)
                 kept->until_ms = 0;
