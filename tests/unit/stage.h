@@ -37,7 +37,7 @@ int stage_set_up(void **state);
 /* Fails the test when an expected request was not made. */
 int stage_tear_down(void **state);
 
-/* Authenticates as an App with a new key and no token yet, instead of with a personal token. */
+/* Authenticates as an App with a key and no token yet, instead of with a personal token. */
 void stage_become_app(struct stage *stage);
 
 /* The scaler's monotonic clock. */
