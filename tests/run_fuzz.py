@@ -36,9 +36,9 @@ def make_inputs(folder: Path, count: int) -> None:
     numbers = random.Random(7)  # noqa: S311 - the same ones each time
     for i in range(count):
         well = numbers.choice([0.3, 0.6, 0.85])
-        size = numbers.choice([60, 150, 400, 900])
+        size = numbers.choice([200, 500, 1200, 2500])
         data = [0 if numbers.random() < well else numbers.randrange(256) for _ in range(size)]
-        data[:12] = [numbers.randrange(256) for _ in range(12)]
+        data[:40] = [numbers.randrange(256) for _ in range(40)]
         data[0] = numbers.choice(OFTEN)
         (folder / f"made-{i:04}").write_bytes(bytes(data))
 

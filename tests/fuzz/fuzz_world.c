@@ -27,7 +27,7 @@
 #include "network.h"
 #include "world.h"
 
-#define EVENTS_MAX 3
+#define EVENTS_MAX 4
 /* So often GitHub did not know a job that it has been deleted. */
 #define MISSING_FOR_LONG 40
 
@@ -117,6 +117,13 @@ static void check_log(const struct scaler *scaler)
         CHECK(!world_has_secret(log));
 }
 
+static void close_scaler(struct scaler *scaler)
+{
+        check_log(scaler);
+        close(scaler->log_fd);
+        scaler_release(scaler);
+}
+
 /* -- what became of the batch -- */
 
 /* An event that is judged: what the handler answered. */
@@ -126,6 +133,14 @@ struct judged {
         cJSON *answer;
         const struct world *before;
 };
+
+/* The job of the message of that NUMBER, where it says none. */
+static int64_t job_of(int64_t number, const cJSON *message)
+{
+        int64_t id = json_integer(message, "id", number);
+
+        return id >= 1 && id <= WORLD_JOBS ? id : 0;
+}
 
 /* Whether the message of that number is delivered again. */
 static bool comes_again(const struct judged *judged, int64_t number)
@@ -141,13 +156,30 @@ static bool comes_again(const struct judged *judged, int64_t number)
         return false;
 }
 
-static bool is_settled(const struct judged *judged, int64_t id, const cJSON *message)
+/* Whether a message of that job is delivered again. */
+static bool job_comes_again(const struct judged *judged, int64_t id)
 {
+        const cJSON *record;
+        int64_t number = 0;
+
+        cJSON_ArrayForEach (record, json_get(judged->event, "Records")) {
+                _cleanup_json_ cJSON *message = cJSON_Parse(json_string(record, "body"));
+
+                number++;
+                if (job_of(number, message) == id && comes_again(judged, number))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_settled(const struct judged *judged, int64_t number, const cJSON *message)
+{
+        int64_t id = job_of(number, message);
         const struct world_job *job = &world.jobs[id];
         const char *action = json_string(message, "action");
         bool is_lost = action && strcmp(action, "lost") == 0;
 
-        if (job->is_sent || comes_again(judged, id))
+        if (job->is_sent || comes_again(judged, number) || job_comes_again(judged, id))
                 return true;
         if (!message)
                 return world.n_dead > 0;
@@ -185,17 +217,21 @@ static void check_promises(const struct judged *judged)
 /* A hand-over is stored before its watch promises anything. */
 static void check_watches(const struct judged *judged)
 {
-        for (int64_t id = 1; id <= WORLD_JOBS; id++) {
-                const struct world_job *job = &world.jobs[id];
-                char instance[20];
+        const cJSON *record;
 
-                snprintf(instance, sizeof(instance), "i-%08x", (unsigned)id);
-                if (strcmp(judged->name, "register") != 0 || !job->is_followed || job->is_stored ||
-                        job->is_over || job->was_over || world.store[id][0] ||
-                        !world_machine(instance) || world_machine(instance)->has_job ||
-                        world_machine(instance)->has_runner)
+        if (strcmp(judged->name, "register") != 0)
+                return;
+        cJSON_ArrayForEach (record, json_get(judged->event, "Records")) {
+                _cleanup_json_ cJSON *message = cJSON_Parse(json_string(record, "body"));
+                const char *instance = json_string(message, "instance");
+                const struct world_job *job = &world.jobs[job_of(0, message)];
+                const struct world_machine *machine = instance ? world_machine(instance) : NULL;
+
+                if (!job->is_followed || job->is_stored || job->is_over || job->was_over ||
+                        !machine || world_has_handover(instance) || machine->has_job ||
+                        machine->has_runner)
                         continue;
-                fprintf(stderr, "job %d is followed, and its machine knows nothing\n", (int)id);
+                fprintf(stderr, "machine %s is followed, and knows nothing\n", instance);
                 abort();
         }
 }
@@ -208,7 +244,7 @@ static bool is_called_again(const struct judged *judged, const struct world_mach
                 int id = 0;
 
                 if (sscanf(at, "/%d-", &id) == 1 && id <= WORLD_JOBS &&
-                        (comes_again(judged, id) || world.jobs[id].is_dead))
+                        (job_comes_again(judged, id) || world.jobs[id].is_dead))
                         return true;
         }
         return false;
@@ -307,19 +343,29 @@ static void begin_event(void)
         world.has_other_attempt = world.is_counted = false;
 }
 
-static char *make_event(const struct world_handler *handler)
+/* What the last event has led to, or something else. */
+static char *make_event(size_t *handler)
 {
         static const unsigned sizes[] = {1, 3, 10, 2, 12};
+        char *text = NULL;
 
         begin_event();
-        return world_make_event(handler, world_one_of(sizes));
+        if (world.n_sent > 0)
+                text = world_make_next_event(handler);
+        if (!text)
+                text = world_make_event(&world_handlers[*handler], world_one_of(sizes));
+        world_forget_messages();
+        return text;
 }
 
-static void run_event(struct scaler *scaler, size_t handler)
+/* Each function is a process of its own. */
+static void run_event(struct scaler *scalers, size_t *ret_handler)
 {
         static struct world before;
         _cleanup_buf_ struct buf answer = BUF_INIT(LAMBDA_ANSWER_MAX);
-        _cleanup_free_ char *text = make_event(&world_handlers[handler]);
+        _cleanup_free_ char *text = make_event(ret_handler);
+        size_t handler = *ret_handler;
+        struct scaler *scaler = &scalers[handler];
         const struct lambda_event event = {.body = text, .size = strlen(text)};
         _cleanup_json_ cJSON *parsed = cJSON_Parse(text);
         struct judged judged = {functions[handler].name, parsed, NULL, &before};
@@ -329,6 +375,8 @@ static void run_event(struct scaler *scaler, size_t handler)
         if (getenv("STORY"))
                 fprintf(stderr, "-- %s: %s\n", functions[handler].name, text);
         before = world;
+        if (!scaler->clock)
+                open_scaler(scaler);
         scaler_begin_event(scaler,
                 clock_wall_ms(scaler->clock) + (world_choose(8) == 1 ? 8 : 60) * MSEC_PER_SEC);
         r = functions[handler].batch
@@ -350,8 +398,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const char *const references[] = {"ssm:/p/teams", "env:WORLD_TEAMS",
                 "file:/dev/null", "file:/nonexistent", "ssm:/p/none", "env:WORLD_NONE", "ssm:x"};
+        static const int pauses[] = {0, 60, 180, 600, 1800, 7200};
         static char *key;
-        struct scaler scaler = {0};
+        struct scaler scalers[WORLD_HANDLERS] = {0};
         _cleanup_free_ char *config = NULL;
         size_t handler;
         unsigned n_events;
@@ -378,13 +427,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         "s3://" WORLD_BUCKET "/arn:aws:ec2:eu-central-1:" WORLD_ACCOUNT ":instance",
                         1);
         setenv("TEAMS_WEBHOOK_URLS", world_one_of(references), 1);
-        open_scaler(&scaler);
         for (unsigned i = 0; i < n_events; i++) {
-                run_event(&scaler, handler);
-                network_now_ms += world_choose(4) * 60 * MSEC_PER_SEC;
+                run_event(scalers, &handler);
+                network_now_ms += world_one_of(pauses) * MSEC_PER_SEC;
         }
-        check_log(&scaler);
-        close(scaler.log_fd);
-        scaler_release(&scaler);
+        for (size_t i = 0; i < WORLD_HANDLERS; i++)
+                if (scalers[i].clock)
+                        close_scaler(&scalers[i]);
+        world_forget_messages();
         return 0;
 }

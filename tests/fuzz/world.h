@@ -37,6 +37,7 @@
 struct world_job {
         unsigned state;     /* what GitHub said of it, and keeps to; 0: it was not asked */
         bool is_over;       /* GitHub or EC2 said that it does not wait */
+        bool is_waiting;    /* GitHub said so, in this event */
         bool was_over;      /* at an earlier event */
         bool is_unknown;    /* GitHub said so */
         bool is_sent;       /* a queue took a message about it */
@@ -54,16 +55,41 @@ struct world_job {
 struct world_machine {
         char id[20];
         char type[32];
+        char state[16];     /* once it has ended */
         char launches[256]; /* "/JOB-ATTEMPT-N/" */
         bool is_launched;   /* by the handler, and the answer said so */
         bool is_sent;       /* a message names it */
         bool was_dead;      /* an answer said that it is not alive */
-        bool has_job;       /* an answer said that it has a job's tag */
+        bool has_job;       /* an answer said that it has a job's tag, */
+        unsigned job;       /* of this number */
         bool is_overdue;    /* an answer said that its lifetime is over */
         bool is_foreign;    /* of another stack */
         bool has_runner;    /* GitHub said that it is connected */
         bool is_deregistered;
         bool is_ended; /* by the handler */
+};
+
+/* What goes on for the whole input, since outages and broken images come in rows. 0: nothing. */
+struct world_habits {
+        unsigned launches; /* EC2 refuses each with the same code */
+        unsigned machines; /* they look alike */
+        unsigned jobs;     /* GitHub says the same of each */
+        unsigned hour;     /* what GitHub's answers say of the hour's calls */
+        unsigned github;   /* it refuses calls with the same code */
+        unsigned names;    /* runners of the names are there */
+        unsigned store;    /* SSM is throttled */
+        unsigned breakers; /* they are as this says */
+};
+
+/* What HABIT stands for in a table. */
+#define WORLD_HABIT(habit, table) ((table)[((habit)-1) % ARRAY_SIZE(table)])
+
+#define WORLD_SENT 24
+
+/* A message that a queue took, and that the next event may be about. */
+struct world_message {
+        char *queue;
+        char *body;
 };
 
 struct world {
@@ -87,6 +113,10 @@ struct world {
         const char *app_key;
         char store[WORLD_JOBS + 1][4096]; /* hand-overs that wait, by instance; "" none */
         unsigned n_calls;
+        int64_t breaker_version; /* that was read last; 0: there was none */
+        struct world_habits habits;
+        struct world_message sent[WORLD_SENT];
+        size_t n_sent;
         bool has_other_attempt; /* of a run, GitHub said */
 };
 
@@ -107,8 +137,10 @@ bool world_has_secret(const char *text);
 
 /* The URL of a job of the batch. There are four jobs in each run. */
 void world_job_url(int64_t id, char url[static 96]);
-/* What a machine of a job knows, signed; the caller frees. */
-char *world_ticket(int64_t job);
+/* The id of the machine of a job's LAUNCH. */
+void world_machine_id(int64_t job, int64_t launch, char id[static 20]);
+/* The number of the job whose machine has this id; 0: of none of the batch. */
+unsigned world_job_of(const char *id);
 
 /* The machine of that id, which is made where there is none; NULL: there are too many. */
 struct world_machine *world_machine(const char *id);
@@ -116,29 +148,52 @@ struct world_machine *world_new_machine(void);
 
 /* Notes that a queue took a message. */
 void world_note_message(const char *queue_url, const char *body);
+void world_forget_messages(void);
 
 /* Each service: fills the status and answer of CALL. */
 void world_sqs(struct http_call *call, const char *action, const cJSON *body);
 void world_ssm(struct http_call *call, const char *action, const cJSON *body);
 void world_s3(struct http_call *call);
 void world_ec2(struct http_call *call);
-/* Refuses CALL with one of EC2's codes. */
-void world_refuse_ec2(struct http_call *call);
 void world_github(struct http_call *call, const cJSON *body);
 
 /* For them. */
 void world_json(struct http_call *call, int status, cJSON *json);
 void world_text(struct http_call *call, int status, const char *text);
+
+/* -- EC2 -- */
+
 /* Decoded; NULL: it is not there. The caller frees. */
 char *world_form_value(const char *form, const char *name);
+/* The value of BEFORE.I AFTER. */
+char *world_form_item(const char *form, const char *before, int i, const char *after);
+/* Refuses CALL with one of EC2's codes. */
+void world_refuse_ec2(struct http_call *call);
+void world_run_instances(struct http_call *call, const char *form);
+void world_create_fleet(struct http_call *call, const char *form);
+void world_describe_instances(struct http_call *call, const char *form);
+
+/* -- hand-overs (world_handovers.c) -- */
+
+/* Of the machine that NAME ends with: whether there is one, and its text or NULL. */
+bool world_has_handover(const char *name);
+const char *world_handover_of(const char *name);
+void world_store_handover(const char *name, const char *value);
+/* Stores hand-overs for some of the batch's machines. */
+void world_store_handovers(void);
+/* When one was last changed: long ago, or a moment ago. */
+int64_t world_modified_seconds(void);
 
 /* -- events (world_events.c) -- */
+
+#define WORLD_NOW_MS INT64_C(1767323045000)
 
 struct world_handler {
         const char *name;
         /* The body of a message of the job of that number; the caller frees. */
         char *(*make_body)(int64_t job);
-        const char *queue; /* where its messages come from */
+        const char *queue;     /* where its messages come from */
+        const char *queues[5]; /* that it reads, in all */
 };
 
 #define WORLD_HANDLERS 10
@@ -147,7 +202,25 @@ extern const struct world_handler world_handlers[WORLD_HANDLERS];
 /* A batch of N_RECORDS for HANDLER, as Lambda gets it; messages are "m1" and so on. The caller
  * frees. */
 char *world_make_event(const struct world_handler *handler, unsigned n_records);
-/* The configuration; the caller frees. */
+/* A batch of what the last event has sent, and who gets it; NULL: nothing, or not this time. */
+char *world_make_next_event(size_t *ret_handler);
+/* The configuration, which decides what goes on, too; the caller frees. */
 char *world_make_config(void);
-/* Stores hand-overs for some of the batch's machines. */
-void world_store_handovers(void);
+
+/* Of a job: one that is queued, launched, runs, has ended, or is watched (world_jobs.c). */
+char *world_make_queued(int64_t id);
+char *world_make_launched(int64_t id);
+char *world_make_in_progress(int64_t id);
+char *world_make_completed(int64_t id);
+char *world_make_watched(int64_t id);
+/* What the launch of a job depends on. */
+void world_note_job(const cJSON *job);
+/* The text of JSON, with some members more or other than usual; or a part of that. */
+char *world_finish(cJSON *json);
+/* The name of a spec, or of one that is gone. */
+const char *world_spec(void);
+
+/* What EventBridge says of the machine of a job (world_reports.c). */
+char *world_make_instance(int64_t id);
+/* What a machine of a job knows, signed; the caller frees. */
+char *world_ticket(int64_t job);

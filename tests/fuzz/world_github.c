@@ -90,7 +90,7 @@ static struct world_machine *machine_of(int64_t runner)
         char id[20];
 
         snprintf(id, sizeof(id), "i-%08" PRIx64, runner - 100);
-        return runner > 100 && runner < 200 ? world_machine(id) : NULL;
+        return runner > 100 && runner < 0x10000 ? world_machine(id) : NULL;
 }
 
 static int64_t runner_of(const char *name)
@@ -98,7 +98,7 @@ static int64_t runner_of(const char *name)
         unsigned number = 0;
 
         (void)sscanf(name, "i-%8x", &number);
-        return number < 100 ? 100 + number : 7;
+        return number < 0x10000 ? 100 + number : 7;
 }
 
 static void register_runner(struct http_call *call, const cJSON *body)
@@ -109,7 +109,7 @@ static void register_runner(struct http_call *call, const cJSON *body)
 
         CHECK(name && strncmp(name, "i-", 2) == 0);
         CHECK(cJSON_IsArray(json_get(body, "labels")));
-        if (world_choose(8) == 1) {
+        if (world.habits.names > 0 ? world_choose(4) != 1 : world_choose(8) == 1) {
                 world_text(call, 409, "{\"message\":\"Already exists - A runner with the name\"}");
                 return;
         }
@@ -157,6 +157,13 @@ static void serve_runner(struct http_call *call, int64_t id)
 
 /* -- jobs and runs -- */
 
+/* Of N_STATES: most often the one that is usual. */
+static unsigned choose_state(unsigned n_states)
+{
+        return world.habits.jobs > 0 && world_choose(8) != 1 ? (world.habits.jobs - 1) % n_states
+                                                             : world_choose(n_states);
+}
+
 /* Whether it waits is what a job's launch depends on. */
 static cJSON *job_json(int64_t id)
 {
@@ -169,7 +176,7 @@ static cJSON *job_json(int64_t id)
                 {"completed", "cancelled", true}, {"waiting", NULL, false},
                 {"pending", NULL, false}, {"something new", NULL, false}};
         struct world_job *known = &world.jobs[id <= WORLD_JOBS ? id : 0];
-        unsigned state = known->state > 0 ? known->state - 1U : world_choose(ARRAY_SIZE(states));
+        unsigned state = known->state > 0 ? known->state - 1U : choose_state(ARRAY_SIZE(states));
         cJSON *json = cJSON_CreateObject();
         cJSON *steps;
         char runner[20];
@@ -196,6 +203,7 @@ static cJSON *job_json(int64_t id)
         }
         known->state = state + 1;
         known->is_over = states[state].is_over;
+        known->is_waiting = state == 0;
         known->is_failed = state == 2 || state == 4;
         return json;
 }
@@ -272,6 +280,24 @@ static void run_again(struct http_call *call)
         world_text(call, 201, "");
 }
 
+/* What an answer says of the calls of the hour. */
+static void add_hour(struct http_call *call)
+{
+        static const struct {
+                int limit;
+                int left;
+                int seconds; /* until it ends */
+        } hours[] = {{5000, 4900, 1800}, {5000, 700, 1800}, {5000, 60, 1800}, {5000, 20, 60},
+                {5000, 0, 600}, {15000, 14000, -5}, {100, 90, 20}, {5000, 55, 150}};
+        unsigned i = (world.habits.hour - 1) % ARRAY_SIZE(hours);
+
+        if (world.habits.hour == 0)
+                return;
+        buf_add_format(&call->answer_headers,
+                "x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %lld\r\n",
+                hours[i].limit, hours[i].left, (long long)(WORLD_NOW_MS / 1000 + hours[i].seconds));
+}
+
 /* PATH is what follows a scope. */
 static void serve_actions(struct http_call *call, const char *path, const cJSON *body)
 {
@@ -316,4 +342,5 @@ void world_github(struct http_call *call, const cJSON *body)
                 serve_actions(call, actions + strlen("/actions"), body);
         else
                 CHECK(!"another call of GitHub");
+        add_hour(call);
 }
