@@ -156,6 +156,14 @@ static bool comes_again(const struct judged *judged, int64_t number)
         return false;
 }
 
+/* Whether the repository of the job is among those of the configuration. */
+static bool is_configured(const cJSON *message)
+{
+        const char *repository = json_string(message, "repository");
+
+        return repository && (strncmp(repository, "o/", 2) == 0 || world.has_other);
+}
+
 /* Whether a message of that job is delivered again. */
 static bool job_comes_again(const struct judged *judged, int64_t id)
 {
@@ -185,7 +193,7 @@ static bool is_settled(const struct judged *judged, int64_t number, const cJSON 
                 return world.n_dead > 0;
         if (is_lost)
                 return world.n_rerun > 0 || world.n_told > 0 || !job->is_failed ||
-                       world.has_other_attempt;
+                       world.has_other_attempt || !is_configured(message);
         if (job->is_unknown && json_integer(message, "missing", 0) >= MISSING_FOR_LONG)
                 return true;
         return job->is_over || job->was_over ||
@@ -214,12 +222,13 @@ static void check_promises(const struct judged *judged)
         }
 }
 
-/* A hand-over is stored before its watch promises anything. */
+/* A hand-over is stored before its watch promises anything. But of a fleet, one machine may be
+ * taken for another, which the watch finds out. */
 static void check_watches(const struct judged *judged)
 {
         const cJSON *record;
 
-        if (strcmp(judged->name, "register") != 0)
+        if (strcmp(judged->name, "register") != 0 || world.has_fleet)
                 return;
         cJSON_ArrayForEach (record, json_get(judged->event, "Records")) {
                 _cleanup_json_ cJSON *message = cJSON_Parse(json_string(record, "body"));
@@ -340,7 +349,7 @@ static void begin_event(void)
                         .was_over = world.jobs[i].was_over || world.jobs[i].is_over,
                         .is_fork = world.jobs[i].is_fork};
         world.n_told = world.n_rerun = world.n_dead = 0;
-        world.has_other_attempt = world.is_counted = false;
+        world.has_other_attempt = world.is_counted = world.has_fleet = false;
 }
 
 /* What the last event has led to, or something else. */

@@ -107,6 +107,8 @@ struct world {
         unsigned n_rerun;   /* GitHub's 201 */
         const char *spec;   /* of most jobs */
         int64_t other_run;  /* which is of another repository; 0: none */
+        bool has_fleet;     /* EC2 has shown machines of one, in this event */
+        bool has_other;     /* that repository is configured */
         bool has_strangers; /* EC2's events are also about machines of others */
         bool is_limited;    /* the configuration has limits of machines */
         const char *config; /* the document in SSM */

@@ -11,29 +11,31 @@
 #include "fuzz.h"
 #include "world.h"
 
-static const char *const specs[] = {"linux", "fleet", "ranked", "ended", "company", "gone"};
+static const char *const specs[] = {
+        "linux", "fleet", "ranked", "ended", "company", "gone", "fleet"};
 
 const char *world_spec(void)
 {
         return world_one_of(specs);
 }
 
-static unsigned choose_habit(void)
+/* In one of N inputs. */
+static unsigned choose_habit(unsigned n)
 {
-        return world_choose(4) == 1 ? 1 + world_choose(255) : 0;
+        return world_choose(n) == 1 ? 1 + world_choose(255) : 0;
 }
 
 static void choose_habits(void)
 {
         world.habits = (struct world_habits){
-                .launches = choose_habit(),
-                .machines = choose_habit(),
-                .jobs = choose_habit(),
-                .hour = choose_habit(),
-                .github = choose_habit(),
-                .names = choose_habit(),
-                .store = choose_habit(),
-                .breakers = choose_habit(),
+                .launches = choose_habit(2),
+                .machines = choose_habit(4),
+                .jobs = choose_habit(4),
+                .hour = choose_habit(4),
+                .github = choose_habit(4),
+                .names = choose_habit(4),
+                .store = choose_habit(4),
+                .breakers = choose_habit(4),
         };
 }
 
@@ -48,15 +50,17 @@ char *world_make_config(void)
 
         choose_habits();
         world.other_run = world_choose(4);
+        world.has_other = world_choose(8) != 1;
         world.spec = world_spec();
         world.is_limited = world_choose(2) == 1;
         buf_add_format(&text,
                 "{\"prefix\":\"/p\",\"hand_over\":\"%s\",%s\"github\":{%s%s\"repositories\":"
-                "[\"o/*\",\"other/r\"]},\"specs\":[",
+                "[%s\"o/*\"]},\"specs\":[",
                 is_in_s3 ? "s3" : "ssm",
                 world.is_limited ? "\"max_machines\":3,\"max_machines_per_repository\":2," : "",
                 has_app ? "\"app_id\":12345,\"installations\":[4711]," : "",
-                has_more ? "\"additional_apps\":[23456,34567]," : "");
+                has_more ? "\"additional_apps\":[23456,34567]," : "",
+                world.has_other ? "\"other/r\"," : "");
         buf_add_format(&text,
                 "{\"name\":\"linux\",\"labels\":[\"linux\"],\"instance_type\":\"m7i.large\",%s,"
                 "\"on_demand_fallback\":%s,\"tags\":{\"team\":\"ci\"}%s},",
@@ -74,6 +78,7 @@ char *world_make_config(void)
         buf_add_format(&text,
                 "{\"name\":\"ended\",\"labels\":[\"ended\"],\"instance_type\":\"m7i.large\",%s,"
                 "\"organization\":\"o\",\"terminate_on_completed\":true,\"rerun\":\"on-demand\","
+                "\"max_reruns\":1,"
                 "\"on_demand_fallback\":true,\"fork_pull_requests\":\"allow\",\"job_metadata\":"
                 "true},",
                 subnets);

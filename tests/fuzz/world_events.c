@@ -152,6 +152,16 @@ static char *make_delivery_event(void)
                         world_choose(2) ? "23456" : "12345");
         }
         json_add_string(event, "body", body);
+        switch (world_choose(16)) {
+        case 1:
+                json_add_string(event, "httpMethod", "POST");
+                break;
+        case 2:
+                json_add_object(json_get(event, "requestContext"), "elb");
+                break;
+        default:
+                break;
+        }
         text = json_print(event);
         cJSON_Delete(event);
         return text;

@@ -193,7 +193,8 @@ static cJSON *job_json(int64_t id)
         json_add_string(
                 json, "completed_at", states[state].is_over ? "2026-01-02T03:04:00Z" : NULL);
         json_add_string(json, "runner_name", states[state].is_over ? runner : NULL);
-        cJSON_AddItemToArray(cJSON_AddArrayToObject(json, "labels"), cJSON_CreateString("linux"));
+        cJSON_AddItemToArray(cJSON_AddArrayToObject(json, "labels"),
+                cJSON_CreateString(world_choose(4) == 1 ? "linux" : world.spec));
         steps = cJSON_AddArrayToObject(json, "steps");
         if (state == 4 && world_choose(2) == 1) {
                 cJSON *step = cJSON_CreateObject();
@@ -229,7 +230,7 @@ static void list_jobs(struct http_call *call, int64_t run)
                 if (id > 0 && world_choose(8) != 1)
                         cJSON_AddItemToArray(list, job_json(id));
         json_add_integer(
-                json, "total_count", cJSON_GetArraySize(list) + (world_choose(16) == 1 ? 1000 : 0));
+                json, "total_count", cJSON_GetArraySize(list) + (world_choose(8) == 1 ? 1000 : 0));
         world_json(call, 200, json);
 }
 
@@ -272,12 +273,19 @@ static void list_runs(struct http_call *call)
 
 static void run_again(struct http_call *call)
 {
-        if (world_choose(4) == 1) {
+        switch (world_choose(8)) {
+        case 1:
+        case 2:
                 world_text(call, 403, "{\"message\":\"This workflow run is already running\"}");
-                return;
+                break;
+        case 3:
+                not_found(call);
+                break;
+        default:
+                world.n_rerun++;
+                world_text(call, 201, "");
+                break;
         }
-        world.n_rerun++;
-        world_text(call, 201, "");
 }
 
 /* What an answer says of the calls of the hour. */

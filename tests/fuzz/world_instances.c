@@ -226,43 +226,54 @@ static struct world_machine *machine_of_launch(const char *pattern)
         return machine;
 }
 
-/* The names of what is looked for, as of a fleet for all of them. */
-static char *fleet_names(const char *form)
+static int compare_ids(const void *a, const void *b)
+{
+        return strcmp(
+                (*(struct world_machine *const *)a)->id, (*(struct world_machine *const *)b)->id);
+}
+
+/* As if one fleet had been launched for all of MACHINES, whose names are in the order of their ids.
+ */
+static void make_fleet(struct world_machine **machines, size_t n)
 {
         struct buf names = BUF_INIT(200);
 
+        world.has_fleet = true;
+        qsort(machines, n, sizeof(struct world_machine *), compare_ids);
         buf_add_string(&names, "0123456789abcdef/");
-        for (int i = 1; i <= 100; i++) {
-                _cleanup_free_ char *value = world_form_item(form, "Filter.1.Value", i, "");
-
-                if (!value)
-                        break;
-                if (strncmp(value, "*/", 2) == 0)
-                        buf_add_format(&names, "%.*s/", (int)strcspn(value + 2, "/"), value + 2);
-        }
-        return buf_steal(&names);
+        for (size_t i = 0; i < n; i++)
+                if (machines[i]->launches[0] == '/')
+                        buf_add_string(&names, machines[i]->launches + 1);
+        for (size_t i = 0; i < n; i++)
+                if (machines[i]->launches[0] == '/')
+                        snprintf(machines[i]->launches, sizeof(machines[i]->launches), "%s",
+                                buf_string(&names));
+        buf_release(&names);
 }
 
-/* By the value of a tag or token. For each value there may be a machine, or all are of a fleet. */
+/* By the value of a tag or token. For each value there may be a machine. */
 static void find(struct http_call *call, const char *form, bool by_names)
 {
+        struct world_machine *machines[WORLD_MACHINES];
         _cleanup_buf_ struct buf xml = BUF_INIT(256UL * 1024);
-        _cleanup_free_ char *fleet = by_names && world_choose(4) == 1 ? fleet_names(form) : NULL;
+        size_t n = 0;
 
-        open_list(&xml);
-        for (int i = 1; i <= 100; i++) {
+        for (int i = 1; n < ARRAY_SIZE(machines); i++) {
                 _cleanup_free_ char *value = world_form_item(form, "Filter.1.Value", i, "");
-                struct world_machine *machine = NULL;
 
                 if (!value)
                         break;
                 if (world_choose(4) > 0)
-                        machine = by_names ? machine_of_launch(value) : world_new_machine();
-                if (machine && fleet)
-                        snprintf(machine->launches, sizeof(machine->launches), "%s", fleet);
-                if (machine)
-                        add_instance(&xml, machine, false);
+                        machines[n] = by_names ? machine_of_launch(value) : world_new_machine();
+                else
+                        continue;
+                n += machines[n] != NULL;
         }
+        if (by_names && n > 0 && world_choose(4) == 1)
+                make_fleet(machines, n);
+        open_list(&xml);
+        for (size_t i = 0; i < n; i++)
+                add_instance(&xml, machines[i], false);
         answer_list(call, &xml, false);
 }
 

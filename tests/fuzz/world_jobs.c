@@ -195,7 +195,7 @@ char *world_make_completed(int64_t id)
 char *world_make_watched(int64_t id)
 {
         static const char *const actions[] = {
-                "watched", "queued", "paced", "limited", "lost", "watched", "limited", "other"};
+                "watched", "queued", "paced", "limited", "lost", "watched", "lost", "other"};
         const char *action = world_one_of(actions);
         cJSON *job = job_message(id, action);
 

@@ -31,6 +31,7 @@ static const struct refusal refusals[] = {
         {"IdempotentParameterMismatch", 400},
         {"IdempotentInstanceTerminated", 400},
         {"InternalError", 500},
+        {"Unavailable", 503},
         {"SomethingNew", 400},
         {"InvalidInstanceID.NotFound", 400},
         {"Unsupported", 400},
@@ -51,9 +52,17 @@ static bool is_refused(void)
         return world.habits.launches > 0 ? world_choose(8) != 1 : world_choose(4) == 1;
 }
 
+/* Whether the refusal of a fleet is of the whole of it, and not of single pools. */
+static bool is_of_whole(void)
+{
+        size_t which = world.habits.launches / ARRAY_SIZE(refusals);
+
+        return (which + world_choose(2)) % 2 == 1;
+}
+
 void world_refuse_ec2(struct http_call *call)
 {
-        static const char *const messages[] = {"no", "m7i.large is not offered in this region",
+        static const char *const messages[] = {"m7i.large is not offered in this region", "no",
                 "The requested types m7i.large,m7a.large are not supported here."};
         const struct refusal *refusal = choose_refusal();
         _cleanup_free_ char *text = mem_format(
@@ -251,7 +260,7 @@ void world_create_fleet(struct http_call *call, const char *form)
 
         check_names(names);
         CHECK(count >= 1 && count <= WORLD_JOBS && n_pools > 0);
-        if (fails && world_choose(2) == 1) {
+        if (fails && is_of_whole()) {
                 world_refuse_ec2(call);
                 return;
         }
