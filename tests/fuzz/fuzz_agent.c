@@ -5,9 +5,13 @@
  * of any size.
  */
 
+#include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -41,6 +45,26 @@ static void read_output(const char *text, size_t size)
         output_end(output, on_line, NULL);
 }
 
+/* From a file, the same is read. */
+static void load_settings(const char *text, size_t size, int expected)
+{
+        _cleanup_buf_ struct buf faults = BUF_INIT(64UL * 1024);
+        _cleanup_(agent_settings_release) struct agent_settings settings = {0};
+        int fd = memfd_create("settings", MFD_CLOEXEC);
+        char path[32];
+        int r;
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (fd < 0 || write(fd, text, size) != (ssize_t)size)
+                abort();
+        r = agent_settings_load(path, &settings, &faults);
+        close(fd);
+        if (r != expected && r != -EFBIG)
+                abort();
+        if ((r == 0) != (faults.size == 0))
+                abort();
+}
+
 static void read_settings(const char *text, size_t size)
 {
         _cleanup_buf_ struct buf faults = BUF_INIT(64UL * 1024);
@@ -49,6 +73,7 @@ static void read_settings(const char *text, size_t size)
 
         if ((r == 0) != (settings.command != NULL) || (r == 0) != (faults.size == 0))
                 abort();
+        load_settings(text, size, r);
         if (r == 0 && (!settings.command[0] || settings.command[0][0] != '/'))
                 abort();
 }

@@ -8,6 +8,7 @@
 
 #include "aws/describe.h"
 #include "aws/sqs.h"
+#include "aws/ssm.h"
 #include "fuzz.h"
 
 #define QUEUE "https://sqs.eu-central-1.amazonaws.com/1/kept"
@@ -95,6 +96,33 @@ static void read_quota(struct aws *aws, const uint8_t *data, size_t size, int st
         CHECK(r != QUOTAS_NOT_FOUND || status != 200);
 }
 
+static void read_parameters(struct aws *aws, const uint8_t *data, size_t size, int status)
+{
+        _cleanup_(http_call_freep) struct http_call *setting =
+                answered(ssm_get_setting(aws, "/ssm/x"), data, size, status);
+        _cleanup_(http_call_freep) struct http_call *deleted =
+                answered(ssm_delete_parameter(aws, "/p/x"), data, size, status);
+        _cleanup_(http_call_freep) struct http_call *replaced =
+                answered(ssm_replace_parameter(aws, "/p/x", "value"), data, size, status);
+        _cleanup_(http_call_freep) struct http_call *texts =
+                answered(ssm_get_texts(aws, "/p", "page"), data, size, status);
+        struct ssm_texts found = {0};
+        char *value = NULL;
+        struct err err = {0};
+
+        CHECK((ssm_get_setting_answer(setting, &value, &err) == 0) == (value != NULL));
+        free(value);
+        CHECK(status == 400 || ssm_delete_parameter_answer(deleted, &err) == 0);
+        (void)ssm_delete_parameter_answer(deleted, &err);
+        (void)ssm_put_parameter_answer(replaced, &err);
+        if (ssm_get_texts_answer(texts, &found, &err) == 0)
+                for (size_t i = 0; i < found.count; i++)
+                        CHECK(found.items[i].name && found.items[i].value);
+        else
+                check_err(&err);
+        ssm_texts_release(&found);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const int statuses[] = {200, 400};
@@ -107,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 read_letters(&aws, data, size, statuses[i]);
                 read_machines(&aws, data, size, statuses[i]);
                 read_quota(&aws, data, size, statuses[i]);
+                read_parameters(&aws, data, size, statuses[i]);
         }
         return 0;
 }

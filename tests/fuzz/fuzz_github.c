@@ -47,6 +47,24 @@ static void read_token(const struct http_call *call)
         github_release(&github);
 }
 
+/* Whatever the scope is, a call stays below GitHub's URL, or is none. */
+static void ask_for_runners(const char *scope)
+{
+        static const char api[] = "https://api.github.com";
+        struct http_call *runners;
+        struct http_call *versions;
+        struct github github;
+
+        github_init_token(&github, &clock_system, api, "token");
+        runners = github_list_runners(&github, 7, scope);
+        versions = github_list_versions(&github, 7);
+        CHECK(runners->url.size == 0 || strncmp(buf_string(&runners->url), api, strlen(api)) == 0);
+        CHECK(strncmp(buf_string(&versions->url), api, strlen(api)) == 0);
+        http_call_free(runners);
+        http_call_free(versions);
+        github_release(&github);
+}
+
 static void read_versions(const struct http_call *call)
 {
         struct github_runner_versions runners = {0};
@@ -100,8 +118,12 @@ static void read_runs(const struct http_call *call)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        static const int statuses[] = {201, 403, 422};
+        static const int statuses[] = {201, 403, 422, 404};
 
+        _cleanup_free_ char *text = mem_format("%.*s", (int)size, (const char *)data);
+
+        ask_for_runners(text);
+        ask_for_runners("repos/o/r");
         for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
                 struct http_call *call = http_call_new("fuzz", "GET", SCOPE_URL);
 

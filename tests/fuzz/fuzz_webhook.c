@@ -6,6 +6,7 @@
  */
 
 #include "base/json.h"
+#include "config/config.h"
 #include "fuzz.h"
 #include "job/delivery.h"
 #include "job/job.h"
@@ -24,6 +25,18 @@ static void send_through_queue(const struct job *job)
         job_release(&back);
 }
 
+/* A label that ties the job to its machine is one of its own. */
+static void read_labels(const struct job *job)
+{
+        const char *label = NULL;
+        struct err err = {0};
+
+        if (config_run_label((const char *const *)job->labels, job->n_labels, &label, &err) < 0)
+                check_err(&err);
+        else
+                CHECK(!label || strncmp(label, "run-", 4) == 0);
+}
+
 static void read_payload(const struct delivery *delivery)
 {
         _cleanup_json_ cJSON *body = NULL;
@@ -35,6 +48,7 @@ static void read_payload(const struct delivery *delivery)
                 send_through_queue(&job);
         else
                 check_err(&err);
+        read_labels(&job);
         job_release(&job);
 }
 

@@ -59,9 +59,11 @@ void world_job_url(int64_t id, char url[static 96])
                 (long long)id);
 }
 
-void world_machine_id(int64_t job, int64_t launch, char id[static 20])
+void world_machine_id(int64_t job, int64_t attempt, int64_t launch, char id[static 20])
 {
-        snprintf(id, 20, "i-%08x", (unsigned)((launch & 0x7f) << 8 | (job & 0xff)));
+        int64_t number = launch + 16 * (attempt - 1);
+
+        snprintf(id, 20, "i-%08x", (unsigned)((number & 0x7f) << 8 | (job & 0xff)));
 }
 
 unsigned world_job_of(const char *id)

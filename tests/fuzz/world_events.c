@@ -157,7 +157,7 @@ static char *make_delivery_event(void)
                 json_add_string(event, "httpMethod", "POST");
                 break;
         case 2:
-                json_add_object(json_get(event, "requestContext"), "elb");
+                json_add_object(cJSON_GetObjectItem(event, "requestContext"), "elb");
                 break;
         default:
                 break;

@@ -218,7 +218,7 @@ static struct world_machine *machine_of_launch(const char *pattern)
 
         if (sscanf(pattern, "*/%u-%u-%u/", &job, &attempt, &launch) != 3)
                 return world_new_machine();
-        world_machine_id(job, launch, id);
+        world_machine_id(job, attempt, launch, id);
         machine = world_machine(id);
         if (machine && !machine->launches[0])
                 snprintf(machine->launches, sizeof(machine->launches), "/%u-%u-%u/", job, attempt,
@@ -293,7 +293,7 @@ static void list(struct http_call *call, const char *form)
                 char id[20];
                 struct world_machine *machine;
 
-                world_machine_id(i, 0, id);
+                world_machine_id(i, 1, 0, id);
                 machine = world_machine(id);
                 if (machine)
                         add_instance(&xml, machine, must_live);

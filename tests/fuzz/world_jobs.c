@@ -107,13 +107,12 @@ static void add_machine(cJSON *job)
 /* Each launch of a job has a machine of its own. */
 static void name_machine(cJSON *job)
 {
-        int64_t launch =
-                json_integer(job, "launch", 0) + 16 * (json_integer(job, "attempt", 1) - 1);
         char instance[20];
 
         if (!json_string(job, "machine_type"))
                 return;
-        world_machine_id(json_integer(job, "id", 0), launch, instance);
+        world_machine_id(json_integer(job, "id", 0), json_integer(job, "attempt", 1),
+                json_integer(job, "launch", 0), instance);
         json_add_string(job, "instance", instance);
 }
 

@@ -146,15 +146,25 @@ static void add_page(cJSON *json)
                 json_add_string(json, "NextToken", "next");
 }
 
-static void get_breakers(struct http_call *call)
+/* What all functions share: breakers of specs, and limits of GitHub's. */
+static void get_shared(struct http_call *call)
 {
+        static const char *const limits[] = {"{\"apps\":1,\"until_ms\":1767324645000}",
+                "{\"apps\":3,\"near_until_ms\":1767323945000}",
+                "{\"apps\":2,\"until_ms\":9e15,\"near_until_ms\":9e15}", "nonsense"};
+        static const char *const names[] = {"/p/breakers/linux", "/p/breakers/fleet",
+                "/p/breakers/_limit.4711", "/p/breakers/_limit.enterprise"};
         cJSON *json = cJSON_CreateObject();
         cJSON *found = cJSON_AddArrayToObject(json, "Parameters");
-        static const char *const names[] = {"/p/breakers/linux", "/p/breakers/fleet"};
 
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                if (world_choose(4) > 0)
-                        cJSON_AddItemToArray(found, parameter(names[i], make_breaker()));
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                bool is_limit = strchr(names[i], '_') != NULL;
+
+                if (is_limit ? world_choose(4) == 1 : world_choose(4) > 0)
+                        cJSON_AddItemToArray(
+                                found, parameter(names[i],
+                                               is_limit ? world_one_of(limits) : make_breaker()));
+        }
         add_page(json);
         world_json(call, 200, json);
 }
@@ -221,7 +231,7 @@ void world_ssm(struct http_call *call, const char *action, const cJSON *body)
         else if (strcmp(action, "GetParameters") == 0)
                 get_some(call, body);
         else if (strcmp(action, "GetParametersByPath") == 0)
-                get_breakers(call);
+                get_shared(call);
         else if (strcmp(action, "DescribeParameters") == 0)
                 list_handovers(call);
         else if (strcmp(action, "PutParameter") == 0)
