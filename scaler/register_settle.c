@@ -116,6 +116,7 @@ static void settle_registered(struct settling *settling, struct registering_job 
                 job->told_of = (int64_t)PARK_KEPT + 1;
         tell_job_goes_on(scaler, job);
         job->runner_id = registration->runner_id;
+        job->watches = 0;
         settling->followed[settling->n_followed++] = item;
 }
 
@@ -155,8 +156,8 @@ static void settle_setback(
                 wait_for(settling, item, setback);
 }
 
-/* The machine is kept, and waits for its hand-over, unless no other try can help. One that may have
- * its hand-over from an earlier try, and a job, is kept in any case. */
+/* The machine is kept, and waits for its hand-over, unless no other try can help. One that an
+ * earlier try may have handed over is kept even then: it may have a job. */
 static void settle_launched(struct settling *settling, struct registering_job *item)
 {
         const struct registration *registration = &item->registration;

@@ -39,9 +39,8 @@ struct registration {
         bool is_paid;                 /* the first jitconfig was spent as this was begun */
         struct ec2_instance instance; /* without its tags */
         const char *ticket_keys;      /* see ticket.h */
-        bool adopted; /* an earlier try may have registered it: then it may run a job. Also set
-                       * where GitHub says so */
-        int64_t launched_ms; /* wall clock */
+        bool adopted;                 /* an earlier try may have registered it, or has */
+        int64_t launched_ms;          /* wall clock */
 
         /* Results. */
         enum registration_state state;

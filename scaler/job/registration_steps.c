@@ -198,10 +198,8 @@ static int read_jitconfig(
         _cleanup_(github_jitconfig_release) struct github_jitconfig jit = {0};
         int r = github_generate_jitconfig_answer(call, &jit, err);
 
-        if (r == GITHUB_NAME_TAKEN) {
-                registration->adopted = true;
+        if (r == GITHUB_NAME_TAKEN)
                 return IS_TAKEN;
-        }
         token_note_scope_result(registration->scaler, registration->github, registration->scope,
                 registration->installation, r);
         if (r < 0)

@@ -105,6 +105,8 @@ static void on_answer(struct http_call *answered, void *userdata)
                                 : setback_by_aws(call, found, &err);
         if (registration_steps[step].points > 0)
                 pace_note_github(scaler, registration->budget, call, found < 0 ? &setback : NULL);
+        if (step == STEP_MINT && found == IS_TAKEN)
+                registration->adopted = true;
         if (found >= 0)
                 take(registration, next_step(step, (enum finding)found));
         else if (!store_again(registration, step, &setback))
