@@ -52,7 +52,7 @@ version := $(shell git describe --always --abbrev=12 --dirty 2>/dev/null || echo
 scaler_packages := openssl libcurl libcjson expat
 agent_packages := $(scaler_packages) libsystemd
 needs_packages := $(filter-out clean help mutants install-packages build package demo check test test-build valgrind lint \
-	format fuzz fuzz-coverage bench bench-vm upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm,\
+	format fuzz fuzz-coverage fuzz-bite bench bench-vm upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm,\
 	$(or $(MAKECMDGOALS),all))
 ifneq ($(needs_packages),)
 pkg := $(shell pkg-config --print-errors --exists $(agent_packages) 2>&1 || echo missing)
@@ -321,6 +321,10 @@ fuzz-coverage: ## the same, and which lines of each source file the targets reac
 		CFLAGS="-O1 -g -fprofile-instr-generate -fcoverage-mapping" fuzz-programs
 	$(q)$(python) -m tests.run_fuzz --build build/fuzzer-no-link --seconds $(FUZZ_SECONDS) --coverage
 
+fuzz-bite: ## whether each oracle of fuzz_world finds a line that is wrong; some minutes
+	$(q)tests/prepare fuzz
+	$(q)tests/fuzz/bite
+
 bench: ## speed and memory beside references, as a table, build/bench.json and build/bench.svg
 	$(q)tests/prepare test
 	$(q)$(again) all bench-programs sim-program
@@ -346,7 +350,7 @@ scripts := ami/install ami/common.sh ami/checks.sh ami/lookups.sh ami/company.sh
 	$(addprefix tests/vm/,root enter image guest/store-model guest/make-stock bench-user-data) $(wildcard tests/vm/acceptance/*) $(addprefix tests/vm/guest/hosted/,job-started.sh job-completed.sh setup) scaler/zip/fetch scaler/zip/dependencies $(wildcard scaler/deploy/*) packer/ami \
 	$(addprefix runner-agent/package/,libsystemd version pack deb rpm) tests/prepare tests/changed tests/packer/tools tests/emulators/tools .ci/run \
 	scaler/completion/bash
-ruff := --quiet --config tests/pyproject.toml tests tests/sim/bite scaler/zip/pack
+ruff := --quiet --config tests/pyproject.toml tests tests/sim/bite tests/fuzz/bite scaler/zip/pack
 
 lint: ## warnings as errors, includes, clang-format, clang-tidy, ruff, shellcheck, cfn-lint
 	$(q)tests/prepare lint
@@ -361,6 +365,7 @@ lint_of = $(if $(filter undefined,$(origin ONLY)),$(1),$(filter $(ONLY),$(1)))
 lint-sources:
 	$(call say,TREE,'tests/lint_tree.py')$(python) -m tests.lint_tree
 	$(call say,RULES,'tests/sim/bite')tests/sim/bite --match
+	$(call say,RULES,'tests/fuzz/bite')tests/fuzz/bite --match
 	$(call say,FORMAT,'clang-format')printf '%s\n' $(call lint_of,$(c_files)) | \
 		xargs -r clang-format --dry-run -Werror
 	$(call say,TIDY,'clang-tidy')found=$$(printf '%s\n' $(call lint_of,$(tidy_files)) | \
@@ -426,7 +431,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: bursts drought limits all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz fuzz-coverage bench bench-vm lint \
+.PHONY: bursts drought limits all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz fuzz-coverage fuzz-bite bench bench-vm lint \
 	lint-objects lint-sources man format schema install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm
