@@ -158,6 +158,8 @@ void world_ssm(struct http_call *call, const char *action, const cJSON *body);
 void world_s3(struct http_call *call);
 void world_ec2(struct http_call *call);
 void world_github(struct http_call *call, const cJSON *body);
+/* What follows a scope and /actions: about jobs and runs; false: about something else. */
+bool world_runs(struct http_call *call, const char *path);
 
 /* For them. */
 void world_json(struct http_call *call, int status, cJSON *json);
@@ -174,6 +176,8 @@ void world_refuse_ec2(struct http_call *call);
 void world_run_instances(struct http_call *call, const char *form);
 void world_create_fleet(struct http_call *call, const char *form);
 void world_describe_instances(struct http_call *call, const char *form);
+/* One of an answer; nothing where only those that live are looked for, and it does not. */
+void world_add_instance(struct buf *xml, struct world_machine *machine, bool must_live);
 
 /* -- hand-overs (world_handovers.c) -- */
 
@@ -226,3 +230,15 @@ const char *world_spec(void);
 char *world_make_instance(int64_t id);
 /* What a machine of a job knows, signed; the caller frees. */
 char *world_ticket(int64_t job);
+
+/* -- what became of an event (world_judge.c) -- */
+
+struct world_judged {
+        const char *name; /* of the handler */
+        const cJSON *event;
+        cJSON *answer;
+        const struct world *before;
+};
+
+/* Ends the program where users could not rely on that. */
+void world_judge(const struct world_judged *judged);
