@@ -45,6 +45,7 @@ static const char *const variables[][2] = {
         {"DEAD_LETTER_QUEUE_URL", "https://sqs.test/dead"},
         {"KEPT_QUEUE_URL", "https://sqs.test/kept"},
         {"MAX_RECEIVE_COUNT", "6"},
+        {"WORLD_CIRCLE", "env:WORLD_CIRCLE"},
         {"WORLD_TEAMS", "https://channel.test/" WORLD_CHANNEL_MARK "\n"},
 };
 
@@ -179,7 +180,8 @@ static void run_event(struct scaler *scalers, size_t *ret_handler)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const char *const references[] = {"ssm:/p/teams", "env:WORLD_TEAMS",
-                "file:/dev/null", "file:/nonexistent", "ssm:/p/none", "env:WORLD_NONE", "ssm:x"};
+                "file:/dev/null", "file:/nonexistent", "ssm:/p/none", "env:WORLD_NONE", "ssm:x",
+                "env:WORLD_CIRCLE", "file:/dev/zero"};
         static const int pauses[] = {0, 60, 180, 600, 1800, 7200};
         static char *key;
         struct scaler scalers[WORLD_HANDLERS] = {0};

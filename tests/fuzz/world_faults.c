@@ -80,6 +80,7 @@ static void refuse_github(struct http_call *call)
                 {422, "", "Invalid Argument - Invalid runner group"},
                 {409, "", "Already exists - A runner with the name already exists."},
                 {429, "", "Too many requests"},
+                {503, "Retry-After: Fri, 02 Jan 2026 03:04:35 GMT\r\n", "maintenance"},
                 {503, "", "unicorn"},
                 {301, "", "Moved Permanently"},
                 {403, "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 1767322000\r\n",
