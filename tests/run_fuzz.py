@@ -119,7 +119,7 @@ def main() -> int:
     # by their sources: a program may be left of a target that has another name now
     sources = sorted(Path(__file__).parent.glob("fuzz/fuzz_*.c"))
     programs = [options.build / "fuzz" / source.stem for source in sources]
-    n_made = 5000 if options.coverage else 200
+    n_made = 5000 if options.coverage else 500
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = list(
             pool.map(

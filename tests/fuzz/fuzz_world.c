@@ -124,6 +124,8 @@ static void begin_event(void)
                         .is_fork = world.jobs[i].is_fork};
         world.n_told = world.n_rerun = world.n_dead = 0;
         world.has_other_attempt = world.is_counted = world.has_fleet = false;
+        world.has_refused = false;
+        world.event++;
 }
 
 /* What the last event has led to, or something else. */

@@ -57,7 +57,10 @@ struct world_machine {
         char type[32];
         char state[16];     /* once it has ended */
         char launches[256]; /* "/JOB-ATTEMPT-N/" */
-        bool is_launched;   /* by the handler, and the answer said so */
+        bool is_made;       /* by a launch, */
+        bool is_launched;   /* and the answer said so */
+        unsigned index;     /* in that launch */
+        unsigned event;     /* that it was made in */
         bool is_sent;       /* a message names it */
         bool was_dead;      /* an answer said that it is not alive */
         bool has_job;       /* an answer said that it has a job's tag, */
@@ -85,6 +88,14 @@ struct world_habits {
 #define WORLD_HABIT(habit, table) ((table)[((habit)-1) % ARRAY_SIZE(table)])
 
 #define WORLD_SENT 24
+#define WORLD_TOKENS 48
+
+/* A launch that is asked for again with the same token has the same answer. */
+struct world_token {
+        char token[65];
+        size_t first; /* of its machines */
+        size_t n;
+};
 
 /* A message that a queue took, and that the next event may be about. */
 struct world_message {
@@ -108,6 +119,8 @@ struct world {
         const char *spec;   /* of most jobs */
         int64_t other_run;  /* which is of another repository; 0: none */
         bool has_fleet;     /* EC2 has shown machines of one, in this event */
+        bool has_refused;   /* GitHub, in this event */
+        bool is_public;     /* repositories are */
         bool has_other;     /* that repository is configured */
         bool has_strangers; /* EC2's events are also about machines of others */
         bool is_limited;    /* the configuration has limits of machines */
@@ -119,6 +132,9 @@ struct world {
         struct world_habits habits;
         struct world_message sent[WORLD_SENT];
         size_t n_sent;
+        struct world_token tokens[WORLD_TOKENS];
+        size_t n_tokens;
+        unsigned event;         /* the number of this one */
         bool has_other_attempt; /* of a run, GitHub said */
 };
 

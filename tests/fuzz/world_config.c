@@ -50,6 +50,7 @@ char *world_make_config(void)
 
         choose_habits();
         world.other_run = world_choose(4);
+        world.is_public = world_choose(4) == 1;
         world.has_other = world_choose(8) != 1;
         world.spec = world_spec();
         world.is_limited = world_choose(2) == 1;

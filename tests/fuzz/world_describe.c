@@ -95,24 +95,52 @@ static void make_fleet(struct world_machine **machines, size_t n)
 }
 
 /* By the value of a tag or token. For each value there may be a machine. */
+/* Adds those that launches have made of PATTERN, which EC2 shows; whether there are any. */
+static bool add_made(const char *pattern, struct world_machine **machines, size_t *n)
+{
+        const char *name = pattern[0] == '*' ? pattern + 1 : pattern;
+        size_t size = strlen(name) - (pattern[0] == '*');
+        bool is_made = false;
+
+        for (size_t i = 0; i < world.n_machines; i++) {
+                struct world_machine *machine = &world.machines[i];
+                bool is_there = false;
+
+                if (!machine->is_made ||
+                        !memmem(machine->launches, strlen(machine->launches), name, size))
+                        continue;
+                for (size_t j = 0; j < *n; j++)
+                        is_there |= machines[j] == machine;
+                if (!is_there)
+                        machines[(*n)++] = machine;
+                is_made = true;
+        }
+        return is_made;
+}
+
+/* By the value of a tag or token. For each value there may be a machine. */
 static void find(struct http_call *call, const char *form, bool by_names)
 {
-        struct world_machine *machines[WORLD_MACHINES];
+        struct world_machine *machines[2 * WORLD_MACHINES];
         _cleanup_buf_ struct buf xml = BUF_INIT(256UL * 1024);
         size_t n = 0;
+        size_t n_made = 0;
 
-        for (int i = 1; n < ARRAY_SIZE(machines); i++) {
+        for (int i = 1; n < WORLD_MACHINES; i++) {
                 _cleanup_free_ char *value = world_form_item(form, "Filter.1.Value", i, "");
 
                 if (!value)
                         break;
-                if (world_choose(4) > 0)
-                        machines[n] = by_names ? machine_of_launch(value) : world_new_machine();
-                else
+                if (by_names && add_made(value, machines, &n)) {
+                        n_made = n;
                         continue;
+                }
+                if (world_choose(4) == 0)
+                        continue;
+                machines[n] = by_names ? machine_of_launch(value) : world_new_machine();
                 n += machines[n] != NULL;
         }
-        if (by_names && n > 0 && world_choose(4) == 1)
+        if (by_names && n > 0 && n_made == 0 && world_choose(4) == 1)
                 make_fleet(machines, n);
         open_list(&xml);
         for (size_t i = 0; i < n; i++)
@@ -141,6 +169,9 @@ static void list(struct http_call *call, const char *form)
                 if (machine)
                         world_add_instance(&xml, machine, must_live);
         }
+        for (size_t i = 0; must_live && i < world.n_machines; i++)
+                if (world.machines[i].is_made)
+                        world_add_instance(&xml, &world.machines[i], must_live);
         answer_list(call, &xml, true);
 }
 

@@ -57,7 +57,7 @@ static char *make_delivery(int64_t id)
 
         json_add_string(body, "action", action);
         json_add_string(repository, "full_name", world_choose(8) == 1 ? "stranger/r" : "o/r");
-        json_add_boolean(repository, "private", world_choose(2) == 0);
+        json_add_boolean(repository, "private", !world.is_public);
         switch (world_choose(8)) {
         case 1: /* of a webhook that is no App's */
                 break;

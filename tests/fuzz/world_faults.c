@@ -91,6 +91,7 @@ static void refuse_github(struct http_call *call)
                              : world_choose(ARRAY_SIZE(refusals));
         _cleanup_free_ char *text = mem_format("{\"message\":\"%s\"}", refusals[i].message);
 
+        world.has_refused = true;
         buf_add_string(&call->answer_headers, refusals[i].header);
         world_text(call, refusals[i].status, text);
 }

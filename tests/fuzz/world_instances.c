@@ -108,7 +108,7 @@ static void add_tags(
         add_tag(xml, "installation", "4711");
         if (machine->launches[0])
                 add_tag(xml, "launches", machine->launches);
-        if (machine->is_launched)
+        if (machine->is_made && machine->event == world.event)
                 return; /* a moment ago */
         if (machine->has_job)
                 add_job(xml, machine); /* for as long as it lives */
@@ -134,13 +134,20 @@ static const char *choose_state(struct world_machine *machine, const struct like
         return name;
 }
 
+static const char *launch_time(const struct world_machine *machine, const struct likeness *likeness)
+{
+        static const char *const times[] = {
+                "2026-01-02T03:00:00Z", "2026-01-02T01:00:00Z", "2026-01-02T03:04:00Z"};
+        const char *time = likeness ? likeness->time : world_one_of(times);
+
+        return machine->is_made ? "2026-01-02T03:04:05Z" : time;
+}
+
 void world_add_instance(struct buf *xml, struct world_machine *machine, bool must_live)
 {
         static const char *const reasons[] = {"Client.InstanceInitiatedShutdown",
                 "Server.SpotInstanceTermination", "Client.UserInitiatedShutdown",
                 "Server.InternalError"};
-        static const char *const times[] = {
-                "2026-01-02T03:00:00Z", "2026-01-02T01:00:00Z", "2026-01-02T03:04:00Z"};
         const struct likeness *likeness = choose_likeness();
         const char *state = choose_state(machine, likeness);
         bool lives = strcmp(state, "running") == 0 || strcmp(state, "pending") == 0;
@@ -151,9 +158,9 @@ void world_add_instance(struct buf *xml, struct world_machine *machine, bool mus
         world.n_living += must_live;
         buf_add_format(xml,
                 "<item><instanceId>%s</instanceId><instanceType>%s</instanceType>"
-                "<launchTime>%s</launchTime><amiLaunchIndex>0</amiLaunchIndex>"
+                "<launchTime>%s</launchTime><amiLaunchIndex>%u</amiLaunchIndex>"
                 "<instanceState><name>%s</name></instanceState>",
-                machine->id, machine->type, likeness ? likeness->time : world_one_of(times), state);
+                machine->id, machine->type, launch_time(machine, likeness), machine->index, state);
         if (world_choose(2) == 0)
                 buf_add_string(xml, "<instanceLifecycle>spot</instanceLifecycle>");
         if (!lives)

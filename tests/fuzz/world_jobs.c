@@ -46,7 +46,6 @@ static void add_members(cJSON *job, unsigned n)
                 {"asked", 1},
                 {"attempt", 2},
                 {"installation", 99},
-                {"runner_id", 101},
                 {"run_id", 0},
                 {"webhook_ms", WORLD_NOW_MS - 30000},
         };
@@ -79,6 +78,8 @@ static cJSON *job_message(int64_t id, const char *action)
         json_add_string(job, "spec", spec);
         json_add_string(
                 job, "instance_type", strcmp(spec, "ranked") == 0 ? "m7a.large" : "m7i.large");
+        if (world.is_public)
+                json_add_integer(job, "public", 1);
         labels = cJSON_AddArrayToObject(job, "labels");
         cJSON_AddItemToArray(labels, cJSON_CreateString(label));
         if (world_choose(8) == 1)

@@ -5,8 +5,9 @@
  *
  *      no job is lost         a message that does not come again has another in its place, or its
  *                             job needs nothing more, as GitHub or EC2 said
- *      no launch too many     one machine a job, of the spec's types and subnets, within limits of
- *                             machines, none for jobs that have ended or are a fork's
+ *      no launch too many     one machine for each launch of a job, whatever was delivered twice and
+ *                             whatever answer was lost; of the spec's types and subnets, within
+ *                             limits of machines, none for jobs that have ended or are a fork's
  *      nothing is forgotten   each machine that was launched is sent on, ended, or its job's
  * message comes again no harm                no machine ends that has a job, or is another stack's
  *      no secret              in a log, message, tag, answer or URL
@@ -23,6 +24,7 @@
 
 /* So often GitHub did not know a job that it has been deleted. */
 #define MISSING_FOR_LONG 40
+#define WAITS_MAX_MS (48 * 3600 * MSEC_PER_SEC)
 
 /* The job of the message of that NUMBER, where it says none. */
 static int64_t job_of(int64_t number, const cJSON *message)
@@ -70,6 +72,15 @@ static bool job_comes_again(const struct world_judged *judged, int64_t id)
         return false;
 }
 
+/* Longer than GitHub lets a job wait: where it refuses to tell of it, nobody follows it any more.
+ */
+static bool waits_for_long(const cJSON *message)
+{
+        int64_t launched_ms = json_integer(message, "launched_ms", 0);
+
+        return launched_ms > 0 && WORLD_NOW_MS - launched_ms > WAITS_MAX_MS;
+}
+
 static bool is_settled(const struct world_judged *judged, int64_t number, const cJSON *message)
 {
         int64_t id = job_of(number, message);
@@ -84,6 +95,8 @@ static bool is_settled(const struct world_judged *judged, int64_t number, const 
         if (is_lost)
                 return world.n_rerun > 0 || world.n_told > 0 || !job->is_failed ||
                        world.has_other_attempt || !is_configured(message);
+        if (world.has_refused && waits_for_long(message))
+                return true;
         if (job->is_unknown && json_integer(message, "missing", 0) >= MISSING_FOR_LONG)
                 return true;
         return job->is_over || job->was_over ||
@@ -147,6 +160,47 @@ static bool is_called_again(const struct world_judged *judged, const struct worl
                         return true;
         }
         return false;
+}
+
+/* Whether EC2 has launched it, and it is not known to have ended. */
+static bool is_left(const struct world_machine *machine)
+{
+        return machine->is_made && !machine->was_dead && !machine->is_ended;
+}
+
+/* Whether the machine at INDEX is the first that is left with this name among its own. */
+static bool is_first_with(size_t index, const char *name, size_t size)
+{
+        for (size_t i = 0; i < index; i++)
+                if (is_left(&world.machines[i]) &&
+                        memmem(world.machines[i].launches, strlen(world.machines[i].launches), name,
+                                size))
+                        return false;
+        return true;
+}
+
+/* How many names of launches the machines have that are left. */
+static size_t count_names(void)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < world.n_machines; i++) {
+                const char *at = strchr(world.machines[i].launches, '/');
+
+                for (; is_left(&world.machines[i]) && at && at[1]; at = strchr(at + 1, '/'))
+                        n += is_first_with(i, at, strcspn(at + 1, "/") + 2);
+        }
+        return n;
+}
+
+/* Whatever was delivered twice, and whatever answer was lost: a launch has one machine. */
+static void check_doubles(void)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < world.n_machines; i++)
+                n += is_left(&world.machines[i]);
+        CHECK(n <= count_names());
 }
 
 static void check_machines(const struct world_judged *judged)
@@ -224,6 +278,7 @@ void world_judge(const struct world_judged *judged)
         check_promises(judged);
         check_watches(judged);
         check_machines(judged);
+        check_doubles();
         check_ended(judged);
         check_people(judged);
         check_delivery(judged);

@@ -143,27 +143,64 @@ static unsigned number_in(const char *form, const char *name)
         return value ? (unsigned)strtoul(value, NULL, 10) : 0;
 }
 
-/* Where a request was made before, what it launched may have gone on, or ended. */
+/* What is launched may end at once. */
 static const char *choose_state(void)
 {
-        static const char *const states[] = {"running", "terminated", "shutting-down"};
-
-        return world_choose(8) == 1 ? world_one_of(states) : "pending";
+        return world_choose(16) == 1 ? "terminated" : "pending";
 }
 
-static struct world_machine *launch_one(const char *type, const char *names, const char *state)
+static void launch_one(const char *type, const char *names, unsigned index)
 {
         struct world_machine *machine = world_new_machine();
+        const char *state = choose_state();
 
         if (!machine)
-                return NULL;
-        machine->is_launched = true;
-        machine->was_dead = state[0] == 't' || state[0] == 's';
+                return;
+        machine->is_made = true;
+        machine->index = index;
+        machine->event = world.event;
+        machine->was_dead = strcmp(state, "terminated") == 0;
         if (machine->was_dead)
                 snprintf(machine->state, sizeof(machine->state), "%s", state);
         snprintf(machine->type, sizeof(machine->type), "%s", type);
         snprintf(machine->launches, sizeof(machine->launches), "%s", names);
-        return machine;
+}
+
+/* The launch of that token, if it was made before. */
+static const struct world_token *known_token(const char *token)
+{
+        for (size_t i = 0; i < world.n_tokens; i++)
+                if (strcmp(world.tokens[i].token, token) == 0)
+                        return &world.tokens[i];
+        return NULL;
+}
+
+/* Launches COUNT machines, or fewer. */
+static const struct world_token *launch_all(
+        const char *token, unsigned count, const char *type, const char *names)
+{
+        struct world_token *launched = &world.tokens[world.n_tokens++ % WORLD_TOKENS];
+
+        *launched = (struct world_token){.first = world.n_machines};
+        snprintf(launched->token, sizeof(launched->token), "%s", token);
+        for (unsigned i = 0; i < count; i++)
+                launch_one(type, names, i);
+        launched->n = world.n_machines - launched->first;
+        return launched;
+}
+
+static void add_launched(struct buf *xml, struct world_machine *machine)
+{
+        machine->is_launched = true;
+        buf_add_format(xml,
+                "<item><instanceId>%s</instanceId><instanceType>%s</instanceType>"
+                "<instanceState><name>%s</name></instanceState>"
+                "<amiLaunchIndex>%u</amiLaunchIndex></item>",
+                machine->id, machine->type,
+                machine->state[0]              ? machine->state
+                : machine->event < world.event ? "running"
+                                               : "pending",
+                machine->index);
 }
 
 void world_run_instances(struct http_call *call, const char *form)
@@ -172,30 +209,25 @@ void world_run_instances(struct http_call *call, const char *form)
         _cleanup_free_ char *type = world_form_value(form, "InstanceType");
         _cleanup_free_ char *subnet = world_form_value(form, "SubnetId");
         _cleanup_free_ char *names = launch_tag(form, "scale-agent:launches");
+        _cleanup_free_ char *token = world_form_value(form, "ClientToken");
         unsigned count = number_in(form, "MaxCount");
+        const struct world_token *launched;
 
         check_type(type);
         check_subnet(subnet);
         check_names(names);
         CHECK(count >= 1 && count <= WORLD_JOBS);
-        if (is_refused()) {
+        launched = known_token(token);
+        if (!launched && is_refused()) {
                 world_refuse_ec2(call);
                 return;
         }
+        if (!launched)
+                launched = launch_all(token, launched_of(count), type, names);
         buf_add_string(
                 &xml, "<RunInstancesResponse><ownerId>" WORLD_ACCOUNT "</ownerId><instancesSet>");
-        count = launched_of(count);
-        for (unsigned i = 0; i < count; i++) {
-                const char *state = choose_state();
-                struct world_machine *machine = launch_one(type, names, state);
-
-                if (machine)
-                        buf_add_format(&xml,
-                                "<item><instanceId>%s</instanceId><instanceType>%s</instanceType>"
-                                "<instanceState><name>%s</name></instanceState>"
-                                "<amiLaunchIndex>%u</amiLaunchIndex></item>",
-                                machine->id, type, state, i);
-        }
+        for (size_t i = 0; i < launched->n; i++)
+                add_launched(&xml, &world.machines[launched->first + i]);
         buf_add_string(&xml, "</instancesSet></RunInstancesResponse>");
         world_text(call, 200, buf_string(&xml));
 }
@@ -234,17 +266,17 @@ static void add_fleet_error(struct buf *xml, const char *form, unsigned n_pools)
 }
 
 static void add_fleet_instances(
-        struct buf *xml, unsigned count, const char *type, const char *names)
+        struct buf *xml, const struct world_token *launched, const char *type)
 {
         buf_add_format(xml,
                 "<fleetInstanceSet><item><instanceType>%s</instanceType><lifecycle>spot"
                 "</lifecycle><instanceIds>",
                 type);
-        for (unsigned i = 0; i < count; i++) {
-                struct world_machine *machine = launch_one(type, names, "pending");
+        for (size_t i = 0; i < launched->n; i++) {
+                struct world_machine *machine = &world.machines[launched->first + i];
 
-                if (machine)
-                        buf_add_format(xml, "<item>%s</item>", machine->id);
+                machine->is_launched = true;
+                buf_add_format(xml, "<item>%s</item>", machine->id);
         }
         buf_add_string(xml, "</instanceIds></item></fleetInstanceSet>");
 }
@@ -255,8 +287,10 @@ void world_create_fleet(struct http_call *call, const char *form)
         _cleanup_free_ char *names = launch_tag(form, "scale-agent:launches");
         _cleanup_free_ char *type = world_form_item(form, overrides, 1, ".InstanceType");
         unsigned count = number_in(form, "TargetCapacitySpecification.TotalTargetCapacity");
+        _cleanup_free_ char *token = world_form_value(form, "ClientToken");
+        const struct world_token *launched = known_token(token);
         unsigned n_pools = check_pools(form);
-        bool fails = is_refused();
+        bool fails = !launched && is_refused();
 
         check_names(names);
         CHECK(count >= 1 && count <= WORLD_JOBS && n_pools > 0);
@@ -268,8 +302,10 @@ void world_create_fleet(struct http_call *call, const char *form)
         for (unsigned n = fails ? 1 + world_choose(4) : 0; n > 0; n--)
                 add_fleet_error(&xml, form, n_pools);
         buf_add_string(&xml, "</errorSet>");
-        add_fleet_instances(
-                &xml, fails && world_choose(4) != 1 ? 0 : launched_of(count), type, names);
+        if (!launched)
+                launched = launch_all(
+                        token, fails && world_choose(4) != 1 ? 0 : launched_of(count), type, names);
+        add_fleet_instances(&xml, launched, type);
         buf_add_string(&xml, "</CreateFleetResponse>");
         world_text(call, 200, buf_string(&xml));
 }
