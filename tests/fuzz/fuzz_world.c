@@ -128,14 +128,16 @@ static void begin_event(void)
         world.event++;
 }
 
-/* What the last event has led to, or something else. */
-static char *make_event(size_t *handler)
+/* What the LAST event has led to, or the same once more, or something else. */
+static char *make_event(const char *last, size_t *handler)
 {
         static const unsigned sizes[] = {1, 3, 10, 2, 12};
         char *text = NULL;
 
         begin_event();
-        if (world.n_sent > 0)
+        if (last && world_choose(4) == 1)
+                text = world_make_again(last);
+        else if (world.n_sent > 0)
                 text = world_make_next_event(handler);
         if (!text)
                 text = world_make_event(&world_handlers[*handler], world_one_of(sizes));
@@ -144,11 +146,11 @@ static char *make_event(size_t *handler)
 }
 
 /* Each function is a process of its own. */
-static void run_event(struct scaler *scalers, size_t *ret_handler)
+static void run_event(struct scaler *scalers, char **last, size_t *ret_handler)
 {
         static struct world before;
         _cleanup_buf_ struct buf answer = BUF_INIT(LAMBDA_ANSWER_MAX);
-        _cleanup_free_ char *text = make_event(ret_handler);
+        char *text = make_event(*last, ret_handler);
         size_t handler = *ret_handler;
         struct scaler *scaler = &scalers[handler];
         const struct lambda_event event = {.body = text, .size = strlen(text)};
@@ -157,6 +159,8 @@ static void run_event(struct scaler *scalers, size_t *ret_handler)
         struct err err = {0};
         int r;
 
+        free(*last);
+        *last = text;
         if (getenv("STORY"))
                 fprintf(stderr, "-- %s: %s\n", functions[handler].name, text);
         before = world;
@@ -188,6 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         static char *key;
         struct scaler scalers[WORLD_HANDLERS] = {0};
         _cleanup_free_ char *config = NULL;
+        _cleanup_free_ char *last = NULL;
         size_t handler;
         unsigned n_events;
 
@@ -214,7 +219,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         1);
         setenv("TEAMS_WEBHOOK_URLS", world_one_of(references), 1);
         for (unsigned i = 0; i < n_events; i++) {
-                run_event(scalers, &handler);
+                run_event(scalers, &last, &handler);
                 network_now_ms += world_one_of(pauses) * MSEC_PER_SEC;
         }
         for (size_t i = 0; i < WORLD_HANDLERS; i++)

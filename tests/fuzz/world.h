@@ -88,7 +88,7 @@ struct world_habits {
 #define WORLD_HABIT(habit, table) ((table)[((habit)-1) % ARRAY_SIZE(table)])
 
 #define WORLD_SENT 24
-#define WORLD_TOKENS 48
+#define WORLD_TOKENS 128
 
 /* A launch that is asked for again with the same token has the same answer. */
 struct world_token {
@@ -226,6 +226,8 @@ extern const struct world_handler world_handlers[WORLD_HANDLERS];
 char *world_make_event(const struct world_handler *handler, unsigned n_records);
 /* A batch of what the last event has sent, and who gets it; NULL: nothing, or not this time. */
 char *world_make_next_event(size_t *ret_handler);
+/* The batch EVENT once more, as SQS may deliver it. */
+char *world_make_again(const char *event);
 /* The configuration, which decides what goes on, too; the caller frees. */
 char *world_make_config(void);
 

@@ -251,3 +251,20 @@ char *world_make_next_event(size_t *ret_handler)
         *ret_handler = (size_t)(handler - world_handlers);
         return print(event);
 }
+
+char *world_make_again(const char *event)
+{
+        cJSON *again = cJSON_Parse(event);
+        cJSON *record;
+
+        cJSON_ArrayForEach (record, cJSON_GetObjectItem(again, "Records")) {
+                _cleanup_json_ cJSON *job = cJSON_Parse(json_string(record, "body"));
+                cJSON *attributes = cJSON_GetObjectItem(record, "attributes");
+
+                cJSON_DeleteItemFromObject(attributes, "ApproximateReceiveCount");
+                json_add_string(attributes, "ApproximateReceiveCount", "2");
+                if (job)
+                        world_note_job(job);
+        }
+        return print(again);
+}

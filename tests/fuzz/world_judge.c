@@ -5,12 +5,11 @@
  *
  *      no job is lost         a message that does not come again has another in its place, or its
  *                             job needs nothing more, as GitHub or EC2 said
- *      no launch too many     one machine for each launch of a job, whatever was delivered twice and
- *                             whatever answer was lost; of the spec's types and subnets, within
- *                             limits of machines, none for jobs that have ended or are a fork's
- *      nothing is forgotten   each machine that was launched is sent on, ended, or its job's
- * message comes again no harm                no machine ends that has a job, or is another stack's
- *      no secret              in a log, message, tag, answer or URL
+ *      no launch too many     one machine for each launch of a job, whatever was delivered twice
+ * and whatever answer was lost; of the spec's types and subnets, within limits of machines, none
+ * for jobs that have ended or are a fork's nothing is forgotten   each machine that was launched is
+ * sent on, ended, or its job's message comes again no harm                no machine ends that has
+ * a job, or is another stack's no secret              in a log, message, tag, answer or URL
  *
  * What a single call shows, the services have checked: launches, ends and secrets.
  */

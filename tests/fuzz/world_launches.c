@@ -169,7 +169,7 @@ static void launch_one(const char *type, const char *names, unsigned index)
 /* The launch of that token, if it was made before. */
 static const struct world_token *known_token(const char *token)
 {
-        for (size_t i = 0; i < world.n_tokens; i++)
+        for (size_t i = 0; i < world.n_tokens && i < WORLD_TOKENS; i++)
                 if (strcmp(world.tokens[i].token, token) == 0)
                         return &world.tokens[i];
         return NULL;
