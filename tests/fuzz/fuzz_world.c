@@ -99,9 +99,12 @@ static void open_scaler(struct scaler *scaler)
 
 static void check_log(const struct scaler *scaler)
 {
-        off_t size = getenv("STORY") ? 0 : lseek(scaler->log_fd, 0, SEEK_END);
-        _cleanup_free_ char *log = mem_alloc((size_t)size + 1);
+        off_t size = lseek(scaler->log_fd, 0, SEEK_END);
+        _cleanup_free_ char *log = NULL;
 
+        if (getenv("STORY"))
+                return; /* it is shown, and cannot be read */
+        log = mem_alloc((size_t)size + 1);
         CHECK(pread(scaler->log_fd, log, (size_t)size, 0) == size);
         CHECK(!world_has_secret(log));
 }

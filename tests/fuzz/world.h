@@ -108,6 +108,7 @@ struct world {
         size_t left;
         struct world_job jobs[WORLD_JOBS + 1]; /* by id */
         struct world_machine machines[WORLD_MACHINES];
+        bool is_own[WORLD_JOBS + 1]; /* GitHub said so of the run: it is no fork's */
         size_t n_machines;
         unsigned n_living; /* at the last count of all machines */
         bool is_counted;

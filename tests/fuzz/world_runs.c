@@ -94,12 +94,25 @@ static void list_jobs(struct http_call *call, int64_t run)
         world_json(call, 200, json);
 }
 
+/* Whether the run comes from a fork: for ever. */
+static bool choose_fork(int64_t run)
+{
+        int64_t first = 4 * (run - 1) + 1;
+        bool is_fork = world_choose(2) == 1;
+
+        if (run < 1 || first > WORLD_JOBS)
+                return is_fork;
+        is_fork = world.jobs[first].is_fork || (is_fork && !world.is_own[run]);
+        world.is_own[run] = !is_fork;
+        return is_fork;
+}
+
 static cJSON *run_json(int64_t id)
 {
         static const char *const statuses[] = {"completed", "in_progress", "queued"};
         cJSON *json = cJSON_CreateObject();
         int64_t first = 4 * (id - 1) + 1;
-        bool is_fork = world_choose(2) == 1 || (first <= WORLD_JOBS && world.jobs[first].is_fork);
+        bool is_fork = choose_fork(id);
         bool is_other = world_choose(4) == 1;
 
         json_add_integer(json, "id", id);
