@@ -79,6 +79,7 @@ struct world_habits {
         unsigned jobs;     /* GitHub says the same of each */
         unsigned hour;     /* what GitHub's answers say of the hour's calls */
         unsigned github;   /* it refuses calls with the same code */
+        unsigned queues;   /* SQS, likewise */
         unsigned names;    /* runners of the names are there */
         unsigned store;    /* SSM is throttled */
         unsigned breakers; /* they are as this says */

@@ -33,6 +33,7 @@ static void choose_habits(void)
                 .jobs = choose_habit(4),
                 .hour = choose_habit(4),
                 .github = choose_habit(4),
+                .queues = choose_habit(8),
                 .names = choose_habit(4),
                 .store = choose_habit(4),
                 .breakers = choose_habit(4),

@@ -195,6 +195,8 @@ static unsigned choose_fault(enum service service)
 {
         if (service == GITHUB && world.habits.github > 0 && world_choose(4) == 1)
                 return FAULT_REFUSED;
+        if (service == SQS && world.habits.queues > 0 && world_choose(2) == 1)
+                return FAULT_REFUSED;
         return world_choose(64);
 }
 
