@@ -116,7 +116,6 @@ static void settle_registered(struct settling *settling, struct registering_job 
                 job->told_of = (int64_t)PARK_KEPT + 1;
         tell_job_goes_on(scaler, job);
         job->runner_id = registration->runner_id;
-        job->watches = 0;
         settling->followed[settling->n_followed++] = item;
 }
 

@@ -223,8 +223,8 @@ static int answer(struct http_call *call)
         }
         before = world;
         serve(call, service);
-        if (fault == FAULT_LOST || fault == FAULT_CUT)
-                forget_answers(&before);
+        if (fault == FAULT_LOST || (fault == FAULT_CUT && call->status < 400))
+                forget_answers(&before); /* a refusal is known by its status */
         if (fault == FAULT_LOST) {
                 buf_clear(&call->answer);
                 call->status = 0;
