@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define UTF8_SIZE_MAX 4 /* bytes of a character */
+
 /* The size of the character that the SIZE bytes of TEXT begin with; 0 if it is not well-formed
  * (Unicode 15, table 3-7). */
 size_t utf8_character(const char *text, size_t size);

@@ -68,7 +68,7 @@ char *notify_text(const char *text, size_t limit, const struct notify_escape *es
         size_t cut = 0; /* the longest whole part that leaves room for the ellipsis */
 
         for (const char *c = text ? text : ""; *c;) {
-                size_t size = utf8_character(c, strlen(c));
+                size_t size = utf8_character(c, strnlen(c, UTF8_SIZE_MAX));
                 const char *instead = size > 0 ? replacement(c, size, escapes) : "?";
 
                 if (instead)

@@ -117,7 +117,7 @@ static void cut(char *text, size_t limit)
         size_t size = 0;
 
         while (text && text[size]) {
-                size_t next = utf8_character(text + size, strlen(text + size));
+                size_t next = utf8_character(text + size, strnlen(text + size, UTF8_SIZE_MAX));
 
                 next = next > 0 ? next : 1;
                 if (size + next > limit) {
