@@ -65,6 +65,17 @@ static void ask(struct world *world, struct machine *machine, int64_t now_ms)
         machine->next_ms = now_ms + LATENCY_MS + most / 2 + random_below(world, most / 2 + 1);
 }
 
+/* When one of the first N machines asks next; INT64_MAX if each has its hand-over. */
+static int64_t next_question_ms(const struct world *world, unsigned n)
+{
+        int64_t next_ms = INT64_MAX;
+
+        for (unsigned i = 0; i < n; i++)
+                if (world->machines[i].seen_ms == 0 && world->machines[i].next_ms < next_ms)
+                        next_ms = world->machines[i].next_ms;
+        return next_ms;
+}
+
 /* N machines ask from the first second on; the first one's hand-over is there after FIRST_MS, and
  * each of the others' EACH_MS later. Returns how much later it is seen, on average. */
 static double average_delay(struct world *world, unsigned n, int64_t first_ms, int64_t each_ms)
@@ -75,7 +86,7 @@ static double average_delay(struct world *world, unsigned n, int64_t first_ms, i
                 world->machines[i].there_ms = first_ms + i * each_ms;
                 world->machines[i].next_ms = random_below(world, 1000);
         }
-        for (int64_t now = 0; now < SECONDS * 1000; now++)
+        for (int64_t now; (now = next_question_ms(world, n)) < SECONDS * 1000;)
                 for (unsigned i = 0; i < n; i++)
                         if (world->machines[i].seen_ms == 0 && world->machines[i].next_ms == now)
                                 ask(world, &world->machines[i], now);
