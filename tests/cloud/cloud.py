@@ -29,9 +29,10 @@ from .aws.proxy import Aws, Calls
 from .aws.sandbox import FunctionError, Sandbox
 from .aws.services import Launches, Messages
 from .aws.stack import ACCOUNT, REGION, Moto, Stack
-from .aws.template import Function, Queue
+from .aws.template import Function, Queue, Template
 from .fault_sets import SETS
 from .faults import Faults
+from .headers import read_fast
 from .hooks import Hooks
 from .settings import Options
 from .view import Log, View
@@ -47,6 +48,7 @@ class Cloud(View):
         self.region, self.account = REGION, ACCOUNT
         self.moto: Moto | None = None
         self._prepared: Stack | None = None
+        self._granted: Template | None = None
         self._github_port = 0  # kept, so that the stack that knows it can be used again
         self._running = False
 
@@ -66,6 +68,7 @@ class Cloud(View):
         return self
 
     def _start(self) -> None:
+        read_fast()
         self.log_lines = Log(self.directory / "logs")
         self.moto = self.moto or Moto(self.log_lines.directory / "moto.log")
         self.programs = self.options.programs.absolute()
@@ -120,9 +123,7 @@ class Cloud(View):
         policies = Policies(
             template, self._parameter_tags, self._instance_tags, self._launch_template_id
         )
-        missing = grants.missing(template, policies)
-        if missing:
-            raise RuntimeError("the stack would not work in AWS: " + "; ".join(missing))
+        self._check_grants(policies)
         self.aws = Aws(
             moto.port,
             self.faults,
@@ -139,6 +140,15 @@ class Cloud(View):
         self.bus = EventBus(
             template.rules(), queues, sqs, self.region, self.account, self.hooks.sent
         )
+
+    def _check_grants(self, policies: Policies) -> None:
+        """Look once at the template of each stack that is prepared."""
+        if self._granted is self.stack.template:
+            return
+        missing = grants.missing(self.stack.template, policies)
+        if missing:
+            raise RuntimeError("the stack would not work in AWS: " + "; ".join(missing))
+        self._granted = self.stack.template
 
     def _make_functions(self) -> None:
         template = self.stack.template

@@ -14,11 +14,15 @@ from typing import Any
 
 PATIENCE = 300.0
 PAUSE = 0.02
+LONGEST_PAUSE = 0.2
 
 
 def until(condition: Callable[[], Any], seconds: float = PATIENCE, pause: float = PAUSE) -> Any:
-    """Wait for something to be true and give it; the last value when the time is over."""
-    end = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < end:
-        time.sleep(pause)
+    """Wait for something to be true and give it; the last value when the time is over.
+
+    What takes long is looked at less often.
+    """
+    began = time.monotonic()
+    while not (found := condition()) and (waited := time.monotonic() - began) < seconds:
+        time.sleep(max(pause, min(waited / 10, LONGEST_PAUSE)))
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .aws.events import Poller
 from .aws.lambda_host import Host
-from .aws.stack import Stack
+from .aws.stack import Moto, Stack
 from .aws.template import Queue
 from .limits import PATIENCE, until
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .machines.fleet import Machines
 
 ENDING = ("terminated", "shutting-down")
-COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
 
 
 class Log:
@@ -56,6 +55,7 @@ class Log:
 class View:
     """The half of Cloud that only looks."""
 
+    moto: Moto | None
     stack: Stack
     log_lines: Log
     queues: dict[str, Queue]
@@ -113,14 +113,15 @@ class View:
 
         A watch outlives its job by minutes, so it counts only once it is due.
         """
-        counts = {queue.logical_id: self._count(queue) for queue in self.queues.values()}
-        return {name: count for name, count in counts.items() if count}
-
-    def _count(self, queue: Queue) -> int:
-        sqs = self.client("sqs")
-        names = COUNTS[:-1] if queue.logical_id == "WatchQueue" else COUNTS
-        given = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=names)
-        return sum(int(value) for value in given.get("Attributes", {}).values())
+        assert self.moto is not None
+        counts = self.moto.counts()
+        found = {}
+        for queue in self.queues.values():
+            visible, in_flight, delayed = counts[queue.name]
+            due = visible + in_flight + (0 if queue.logical_id == "WatchQueue" else delayed)
+            if due:
+                found[queue.logical_id] = due
+        return found
 
     def left(self) -> list[str]:
         """List leftovers: instances, parameters, messages, runners; [] when clean."""
@@ -146,8 +147,8 @@ class View:
         if self.pending():
             yield "events"
         yield from (f"instance {one['InstanceId']}" for one in self.instances())
-        polled = [one.queue for one in self.pollers if not one.paused]
-        yield from (f"queue {queue.logical_id}" for queue in polled if self._count(queue))
+        polled = {one.queue.logical_id for one in self.pollers if not one.paused}
+        yield from (f"queue {name}" for name in self.messages() if name in polled)
 
     def idle(self, timeout: float = PATIENCE) -> bool:
         """Wait until nothing is in flight; False when the time is over."""

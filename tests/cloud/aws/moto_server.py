@@ -6,6 +6,9 @@ Prints the port that it listens on, then takes commands on its standard input:
     set up   apply the calls that follow to every account that is served later
     serve    end the account that is served, and fork one that begins with what was set up
 
+A GET of COUNTS tells how many messages each queue has: visible, in flight and delayed. SQS would
+have to be asked for one queue after the other, and a test that waits asks often.
+
 A single thread serves the set-up, so that a fork is safe; an account has a thread for each call.
 Everything ends with the standard input, however the parent ended. Whoever starts this turns the
 garbage collector off before all is imported; an account turns it on again.
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import json
 import os
 import select
 import signal
@@ -40,11 +44,14 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
-from moto.sqs.models import Queue, SQSBackend
+from moto.sqs.models import Queue, SQSBackend, sqs_backends
 from moto.sqs.responses import SQSResponse
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from cloud.headers import read_fast
+
 REASON_TAG = "local-cloud:reason"
+COUNTS = "/local-cloud/counts"
 
 
 def keep_models() -> None:
@@ -127,13 +134,37 @@ def keep_reasons() -> None:
     Instance.terminate = terminate_for_reason  # type: ignore[method-assign]
 
 
+def count_messages() -> dict[str, list[int]]:
+    """Count the messages of each queue as SQS does, by the queue's name."""
+    backend = sqs_backends[os.environ["MOTO_ACCOUNT_ID"]][os.environ["AWS_DEFAULT_REGION"]]
+    return {
+        name: [
+            queue.approximate_number_of_messages,
+            queue.approximate_number_of_messages_not_visible,
+            queue.approximate_number_of_messages_delayed,
+        ]
+        for name, queue in list(backend.queues.items())
+    }
+
+
+class App(DomainDispatcherApplication):
+    """Moto, and COUNTS beside it."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer one call, as WSGI wants it."""
+        if environ["PATH_INFO"] != COUNTS:
+            return super().__call__(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(count_messages()).encode()]
+
+
 class Accounts:
     """The process that is set up, and the one that serves."""
 
     def __init__(self):
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
-        self._app = DomainDispatcherApplication(create_backend_app)
+        self._app = App(create_backend_app)
         self._set_up = self._server(threaded=False)
         self._serving = 0
         # Only this process has the writing end, so its end wakes the account that reads from it.
@@ -186,6 +217,7 @@ class Accounts:
 
 def main() -> None:
     """Serve until the standard input ends."""
+    read_fast()
     keep_models()
     keep_names()
     read_yaml_fast()

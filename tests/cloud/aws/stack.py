@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import http.client
 import importlib
 import json
 import os
@@ -34,6 +35,7 @@ REGION = "eu-central-1"
 STACK_NAME = "scale-agent"
 FUNCTION_SECONDS = 12 * 3600  # a session of ours lasts no longer than its tests
 # The collector would look again and again at what moto loads, and nearly all of that stays.
+COUNTS = "/local-cloud/counts"  # as moto_server.py has it, which runs by itself
 SERVER = "import gc; gc.disable(); from cloud.aws.moto_server import main; main()"
 ADMINISTRATOR = {
     "Version": "2012-10-17",
@@ -121,6 +123,14 @@ class Moto:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=PATIENCE) as answer:
             answer.read()
+
+    def counts(self) -> dict[str, list[int]]:
+        """Count the messages of each queue: visible, in flight and delayed, by its name."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, PATIENCE)
+        with contextlib.closing(connection):
+            connection.request("GET", COUNTS)
+            found: dict[str, list[int]] = json.loads(connection.getresponse().read())
+        return found
 
     def stop(self) -> None:
         """End the process."""

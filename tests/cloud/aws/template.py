@@ -12,9 +12,10 @@ from __future__ import annotations
 import copy
 import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -157,6 +158,21 @@ class Rule:
     targets: tuple[str, ...]
 
 
+Said = TypeVar("Said")
+
+
+def _once(method: Callable[[Template], Said]) -> Callable[[Template], Said]:
+    """Work out once what a method says of a template, which does not change."""
+
+    @functools.wraps(method)
+    def say(self: Template) -> Said:
+        if method not in self._said:
+            self._said[method] = method(self)
+        return self._said[method]
+
+    return say
+
+
 _ABSENT = object()  # what AWS::NoValue resolves to: its key, or its place in a list, goes
 
 
@@ -182,6 +198,7 @@ class Template:
         self.physical = physical
         self.region = region
         self.account = account
+        self._said: dict[Any, Any] = {}
         defaults = {
             name: one["Default"] for name, one in document["Parameters"].items() if "Default" in one
         }
@@ -285,6 +302,7 @@ class Template:
         where = {"region": self.region, "account": self.account, "name": physical, "tail": tail}
         return "arn:aws:" + shape.format(**where)
 
+    @_once
     def queues(self) -> list[Queue]:
         """List the queues of the stack."""
         found = []
@@ -296,6 +314,7 @@ class Template:
             found.append(Queue(logical_id, url.rsplit("/", 1)[-1], url, arn, dead))
         return found
 
+    @_once
     def mappings(self) -> list[Mapping]:
         """List the event source mappings."""
         found = []
@@ -314,6 +333,7 @@ class Template:
             )
         return found
 
+    @_once
     def functions(self) -> list[Function]:
         """List the functions; each may run as often as its mappings do together."""
         mappings = self.mappings()
@@ -338,6 +358,7 @@ class Template:
             )
         return found
 
+    @_once
     def rules(self) -> list[Rule]:
         """List the rules that wait for events."""
         found = []

@@ -182,3 +182,23 @@ def test_an_instance_that_ended_is_told_once(aws):
     described = aws.client("ec2").describe_instances()["Reservations"][0]["Instances"][0]
     assert described["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
     assert "Tags" not in described
+
+
+def test_messages_are_counted_as_sqs_counts_them(aws):
+    url = aws.queue("QueuedQueue").url
+    for poller in aws.pollers:
+        poller.paused = True
+    sqs = aws.client("sqs")
+    for at in range(3):
+        sqs.send_message(
+            QueueUrl=url, MessageBody="{}", MessageGroupId=str(at), MessageDeduplicationId=str(at)
+        )
+    sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)
+    sqs.send_message(QueueUrl=aws.queue("ParkedQueue").url, MessageBody="{}", DelaySeconds=60)
+    for name, counted in [("QueuedQueue", [2, 1, 0]), ("ParkedQueue", [0, 0, 1])]:
+        queue = aws.queue(name)
+        said = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
+        kinds = ["", "NotVisible", "Delayed"]
+        assert [int(said[f"ApproximateNumberOfMessages{kind}"]) for kind in kinds] == counted
+        assert aws.moto.counts()[queue.name] == counted
+    assert aws.messages() == {"QueuedQueue": 3, "ParkedQueue": 1}
