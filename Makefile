@@ -309,11 +309,11 @@ mutants: ## mistakes that unit tests and simulation let pass, and a score of eac
 	$(q)tests/prepare test mutants
 	$(q)$(python) -m tests.mutants $(if $(MUTANTS),--mutants $(MUTANTS)) $(FILES)
 
-fuzz: ## each fuzz target for FUZZ_SECONDS=60
+fuzz: ## each fuzz target for FUZZ_SECONDS=60, the same way each time; FUZZ_SEED=0: another way
 	$(q)tests/prepare fuzz
 	$(q)$(again) $(in_parallel) CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzz-programs
 	$(q)$(python) -m tests.run_fuzz --build build/fuzzer-no-link-address-undefined \
-		--seconds $(FUZZ_SECONDS)
+		--seconds $(FUZZ_SECONDS) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 fuzz-coverage: ## the same, and which lines of each source file the targets reach
 	$(q)tests/prepare fuzz

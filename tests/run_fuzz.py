@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Runs each fuzz target for some seconds, two at a time, beginning with the committed seeds.
 
+libFuzzer goes the same way each time, so that a change is not refused for what another one did;
+--seed=0 looks elsewhere.
+
 With --coverage, the programs count lines (clang's -fprofile-instr-generate): files of which less
 than 85 % was reached are listed, beginning with the least, and one below its floor in fuzz/floors
 is a failure.
@@ -43,16 +46,18 @@ def make_inputs(folder: Path, count: int) -> None:
         (folder / f"made-{i:04}").write_bytes(bytes(data))
 
 
-def run_target(program: Path, build: Path, seconds: int, n_made: int) -> bool:
+def run_target(program: Path, options: argparse.Namespace, n_made: int) -> bool:
     """Runs one target; what it finds interesting goes below build/, what breaks it too."""
     name = program.name.removeprefix("fuzz_")
+    build = options.build
     found = build / "corpus" / name
     found.mkdir(parents=True, exist_ok=True)
     seeds = SEEDS / name
     if name in DECIDED_BY_BYTES:
         seeds = build / "made" / str(n_made)
         make_inputs(seeds, n_made)
-    command = [str(program), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048"]
+    command = [str(program), f"-max_total_time={options.seconds}", f"-seed={options.seed}"]
+    command += ["-timeout=60", "-rss_limit_mb=2048"]
     command += ["-max_len=65536", "-print_final_stats=1", f"-artifact_prefix={found}/crash-"]
     command += [str(found), str(seeds)]
     environment = {**os.environ, "LLVM_PROFILE_FILE": str(found.parent / f"{name}.profraw")}
@@ -114,6 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.run_fuzz", description=__doc__)
     parser.add_argument("--build", type=Path, required=True, help="where the programs are")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--seed", type=int, default=1, help="of libFuzzer; 0: of the clock")
     parser.add_argument("--coverage", action="store_true", help="which lines were reached")
     options = parser.parse_args()
     # by their sources: a program may be left of a target that has another name now
@@ -121,11 +127,7 @@ def main() -> int:
     programs = [options.build / "fuzz" / source.stem for source in sources]
     n_made = 5000 if options.coverage else 500
     with ThreadPoolExecutor(max_workers=2) as pool:
-        results = list(
-            pool.map(
-                lambda path: run_target(path, options.build, options.seconds, n_made), programs
-            )
-        )
+        results = list(pool.map(lambda path: run_target(path, options, n_made), programs))
     if options.coverage:
         results.append(check_coverage(measure_coverage(programs, options.build)))
     print(f"{results.count(True)} passed, {results.count(False)} failed", flush=True)
