@@ -57,6 +57,27 @@ static int find_machines(struct scaler *scaler, struct aws *aws, const struct wa
         return r;
 }
 
+static bool have_same(const struct ec2_instance *a, const struct ec2_instance *b, const char *tag)
+{
+        const char *of_a = ec2_instance_tag(a, tag);
+        const char *of_b = ec2_instance_tag(b, tag);
+
+        return of_a && of_b && strcmp(of_a, of_b) == 0;
+}
+
+/* Whether what MACHINE's runner may take is what TAKEN's was launched for. A job without a label of
+ * its own takes machines of other kinds, too; where jobs may name a type, that is one. */
+static bool is_like(const struct config *config, const struct ec2_instance *machine,
+        const struct ec2_instance *taken)
+{
+        const char *name = ec2_instance_tag(taken, "scale-agent:spec");
+        const struct config_spec *spec = name ? config_spec_by_name(config, name) : NULL;
+
+        return spec && have_same(machine, taken, "scale-agent:spec") &&
+               have_same(machine, taken, "scale-agent:scope") &&
+               (spec->n_instance_types == 0 || strcmp(machine->type, taken->type) == 0);
+}
+
 /* Goes to the machine of the last taker. True: that is not the end of WAY. */
 static bool step(const struct config *config, const struct ec2_instances *found, struct way *way)
 {
@@ -69,7 +90,8 @@ static bool step(const struct config *config, const struct ec2_instances *found,
                         continue;
                 if (ec2_instance_tag(machine, JOB_TAG)) {
                         taken = machine;
-                } else if (ec2_instance_lives(machine)) {
+                } else if (ec2_instance_lives(machine) &&
+                           is_like(config, machine, way->taken->machine)) {
                         way->taken->end = TAKERS_FREE_MACHINE;
                         return false;
                 }

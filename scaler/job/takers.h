@@ -17,7 +17,7 @@
 
 enum takers_end {
         TAKERS_UNKNOWN,      /* not to be told: too many took one from another */
-        TAKERS_FREE_MACHINE, /* there is a machine that has no job yet */
+        TAKERS_FREE_MACHINE, /* there is a machine of the same kind that has no job yet */
         TAKERS_NO_MACHINE,   /* the last one has none, as far as EC2 tells */
 };
 

@@ -14,11 +14,18 @@
         "1\",\"labels\":[\"linux\"],\"spec\":\"linux\",\"instance\":"                         \
         "\"i-00000001\",\"instance_type\":\"m7i.large\",\"launched_ms\":" launched_ms more "}"
 #define WATCHED(more) WATCHED_SINCE("1767322800000", more)
-#define OF(prefix, id, state, names, more)                                                       \
-        STAGE_INSTANCE(id, state,                                                                \
-                STAGE_TAG("scale-agent:prefix", prefix) STAGE_TAG("scale-agent:launches", names) \
-                        more)
+#define TAGS(prefix, names)                                                             \
+        STAGE_TAG("scale-agent:prefix", prefix)                                         \
+        STAGE_TAG("scale-agent:launches", names) STAGE_TAG("scale-agent:spec", "linux") \
+                STAGE_TAG("scale-agent:scope", "repos/o/r")
+#define OF(prefix, id, state, names, more) STAGE_INSTANCE(id, state, TAGS(prefix, names) more)
 #define OURS(id, state, names, more) OF("/p", id, state, names, more)
+/* A free machine of job 2. */
+#define OTHER(tag, value, tag2, value2)                                                            \
+        STAGE_INSTANCE("i-00000002", "running",                                                    \
+                STAGE_TAG("scale-agent:prefix", "/p") STAGE_TAG("scale-agent:launches", "/2-1-0/") \
+                        STAGE_TAG("scale-agent:" tag, value)                                       \
+                                STAGE_TAG("scale-agent:" tag2, value2))
 #define RUNS(job)                                                    \
         STAGE_TAG("scale-agent:job-url", "https://github.test/" job) \
         STAGE_TAG("scale-agent:job-attempt", "1")
@@ -104,6 +111,9 @@ static void where_no_machine_is_left_one_is_launched(void **state)
                 OURS("i-00000002", "running", "/9-1-0/2-1-0/", ""), /* the first name's */
                 OURS("i-00000002", "running", "/22-1-0/", ""),
                 OF("/q", "i-00000002", "running", "/2-1-0/", ""),
+                OTHER("spec", "large", "scope", "repos/o/r"),
+                OTHER("spec", "linux", "scope", "repos/o/s"),
+                OTHER("spec", "linux", "arch", "arm64"),
         };
         struct stage *stage = *state;
 
@@ -116,6 +126,28 @@ static void where_no_machine_is_left_one_is_launched(void **state)
                 assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
         }
         assert_logged(stage, "another job took its machine");
+}
+
+/* A job that names no type takes machines of any. */
+static void where_jobs_name_types_a_machine_of_another_does_not_do(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->specs[0].n_instance_types = 1;
+        for (int same = 0; same <= 1; same++) {
+                expect_taken(stage);
+                expect_launches(stage, 2,
+                        same ? OURS("i-00000002", "running", "/2-1-0/", "")
+                             : "<item><instanceId>i-00000002</instanceId><instanceType>m7i.xlarge"
+                               "</instanceType><tagSet>" TAGS("/p", "/2-1-0/") "</tagSet></item>");
+                if (!same) {
+                        expect_queued(stage);
+                        expect_waiting(stage, "register.fifo", 0);
+                }
+                stage_expect_sent(stage, same ? "sqs.test/watch" : "queued.fifo");
+                assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
+        }
+        stage->scaler.config->specs[0].n_instance_types = 0;
 }
 
 /* Of a job that was short, EC2 may show no machine any more. */
@@ -256,6 +288,7 @@ int main(void)
                 TEST(who_has_a_free_machine_gives_it),
                 TEST(who_lost_that_to_others_is_followed),
                 TEST(where_no_machine_is_left_one_is_launched),
+                TEST(where_jobs_name_types_a_machine_of_another_does_not_do),
                 TEST(while_many_are_registered_none_is_launched),
                 TEST(a_free_machine_is_not_waited_for_for_ever),
                 TEST(a_way_is_followed_for_six_steps),
