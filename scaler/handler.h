@@ -90,6 +90,7 @@ void register_handle(struct scaler *scaler, struct batch *batch);
 void in_progress_handle(struct scaler *scaler, struct batch *batch);
 void completed_handle(struct scaler *scaler, struct batch *batch);
 void instance_handle(struct scaler *scaler, struct batch *batch);
+void admit_handle(struct scaler *scaler, struct batch *batch);
 void watch_handle(struct scaler *scaler, struct batch *batch);
 int recover_handle(struct scaler *scaler, const struct lambda_event *event, struct buf *answer,
         struct err *err);

@@ -5,8 +5,8 @@
  * or its emulator as the first argument, and AWS_LAMBDA_RUNTIME_API says where events come from. A
  * person names it as the first argument and gives the event on standard input. The first five
  * handlers of the table are a job's life in order; meanwhile, `instance` hears of the job's
- * machine, `watch` sees to it that the job does not wait in vain, and `recover` looks for what
- * nobody told.
+ * machine, `admit` keeps the order of those that wait in line, `watch` sees to it that no job waits
+ * in vain, and `recover` looks for what nobody told.
  */
 
 #include <errno.h>
@@ -46,6 +46,8 @@ static const struct handler handlers[] = {
                 "agents' reports, spot warnings, ends of machines: "
                 "give jobs back, follow losses, remove leftovers",
                 .handle_batch = instance_handle},
+        {"admit", "jobs wait in line: queue the first ones again when there is room",
+                .handle_batch = admit_handle},
         {"watch",
                 "a parked job's time has come, a launched job may still wait, a lost job's run may "
                 "have ended: launch or run again",

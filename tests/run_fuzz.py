@@ -29,7 +29,7 @@ FLOORS = Path(__file__).parent / "fuzz" / "floors"
 ENOUGH = 85
 DECIDED_BY_BYTES = ["world"]
 # of the handlers in fuzz/world_events.c, those that decide most more often
-OFTEN = [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5, 5, 6, 7, 8, 8, 8, 9, 9]
+OFTEN = [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5, 5, 6, 7, 8, 8, 8, 9, 9, 10, 10]
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AGENT = "agent"
 # In the order of a job's life.
 ORDER = (
-    "webhook", "queued", "register", AGENT, "in_progress", "watch", "completed", "instance",
+    "webhook", "queued", "register", AGENT, "in_progress", "admit", "watch", "completed", "instance",
     "recover", "dead_letter", "notify",
 )  # fmt: skip
 

@@ -56,7 +56,7 @@ def line(cloud):
 def look(cloud, message, receives=1):
     """Let the first of a line look: whether it waits on."""
     event = batch(cloud, "LimitedQueue", message, receives=receives)
-    return failures(cloud.invoke("watch", event)) == ["message-1"]
+    return failures(cloud.invoke("admit", event)) == ["message-1"]
 
 
 def test_five_processes_at_once_pass_a_limit_by_what_they_cannot_know(stage):
@@ -140,7 +140,7 @@ def test_the_first_of_a_line_is_launched_once_a_machine_has_ended(stage):
     assert len(stage.calls.of("github")) == asked  # it is not asked as long as there is no room
     stage.client("ec2").terminate_instances(InstanceIds=[living(stage)[0]["id"]])
     forget(stage, "queued")  # a warm process counts what it launched within the last minute
-    forget(stage, "watch")
+    forget(stage, "admit")
     assert not look(stage, second, receives=2)
     (message,) = sent(stage, "QueuedQueue")
     assert message["Body"]["id"] == 2

@@ -23,9 +23,9 @@ from lines import ROOM, fill_register
 
 
 def admitted(cloud, bodies):
-    """Let `watch` work on the first in line: who stays there, and who was sent on."""
+    """Let `admit` work on the first in line: who stays there, and who was sent on."""
     before = len(sent(cloud, "QueuedQueue"))
-    failed = failures(cloud.invoke("watch", batch(cloud, "PacedQueue", *bodies)))
+    failed = failures(cloud.invoke("admit", batch(cloud, "PacedQueue", *bodies)))
     return failed, [message["Body"] for message in sent(cloud, "QueuedQueue")[before:]]
 
 
@@ -97,7 +97,7 @@ def test_a_limit_that_register_meets_keeps_what_comes_in_line(stage):
 
     limits.used = 0
     store_limit(stage, until_ms=now_ms() + 50_000, near_until_ms=now_ms() + 900_000)
-    for handler in ("queued", "register", "watch"):
+    for handler in ("queued", "register", "admit"):
         forget(stage, handler)
     failed, sent_on = admitted(stage, [waits["Body"]])
     assert (failed, [one["id"] for one in sent_on]) == ([], [2])

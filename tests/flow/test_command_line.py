@@ -19,6 +19,7 @@ HANDLERS = [
     "in_progress",
     "completed",
     "instance",
+    "admit",
     "watch",
     "dead_letter",
     "notify",

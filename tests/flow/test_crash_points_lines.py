@@ -106,5 +106,5 @@ def first_for_hours_event(stage, count):
         (first_for_hours_event, 1, 1),
     ],
 )
-def test_watch(make_stage, prepare, count, step):
-    check_each_call(make_stage, "watch", prepare, count, step)
+def test_admit(make_stage, prepare, count, step):
+    check_each_call(make_stage, "admit", prepare, count, step)

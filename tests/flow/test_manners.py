@@ -24,6 +24,7 @@ HANDLERS = [
     "in_progress",
     "completed",
     "instance",
+    "admit",
     "watch",
     "dead_letter",
     "notify",

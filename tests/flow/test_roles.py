@@ -123,8 +123,20 @@ def count(cloud):
 def look_for_room(cloud):
     with limit_of_one(cloud):
         job = job_message(action="limited", stale=1)
-        cloud.invoke("watch", batch(cloud, "LimitedQueue", job))
-    return "job waits at its limit" not in complaints(cloud, "watch")
+        cloud.invoke("admit", batch(cloud, "LimitedQueue", job))
+    return "job waits at its limit" not in complaints(cloud, "admit")
+
+
+def admit(cloud):
+    job = job_message(action="paced", paced=1)
+    return failures(cloud.invoke("admit", batch(cloud, "PacedQueue", job))) == []
+
+
+def admit_at_limit(cloud):
+    """GitHub's limit was met, until an hour ago."""
+    cloud.put_document("breakers/_limit.4711", json.dumps({"version": 1}))
+    admit(cloud)
+    return "cannot be read" not in complaints(cloud, "admit")
 
 
 def take_back(cloud):
@@ -318,11 +330,16 @@ NEEDS = [
     ("instance", "ssm:GetParametersByPath", lose_spot),
     ("instance", "ssm:PutParameter", lose_spot),
     ("instance", AGAIN, come_again("instance", "InstanceQueue")),
+    ("admit", "ssm:GetParameters", admit),
+    ("admit", "ec2:DescribeInstances", look_for_room),
+    ("admit", "sqs:GetQueueAttributes", admit),
+    ("admit", "sqs:SendMessage", admit),
+    ("admit", "ssm:GetParametersByPath", admit_at_limit),
+    ("admit", AGAIN, come_again("admit", "PacedQueue")),
     ("watch", "ssm:GetParameters", watch),
     ("watch", "ssm:DeleteParameters", watch),
     ("watch", "ec2:DescribeInstances", watch),
     ("watch", "sqs:SendMessage", watch),
-    ("watch", "ec2:DescribeInstances", look_for_room),
     ("watch", "ssm:GetParametersByPath", look_at_breakers),
     ("watch", "ssm:PutParameter", look_at_breakers),
     ("watch", AGAIN, come_again("watch", "WatchQueue")),
@@ -396,6 +413,7 @@ READS = {
     "RegisterRole": ["config", "github/private-key", APP_KEY, ENTERPRISE, "runners/i-1"],
     "CompletedRole": ["config", "github/private-key", ENTERPRISE],
     "InstanceRole": ["config", "github/private-key", ENTERPRISE, "runners/i-1"],
+    "AdmitRole": ["config", "github/private-key", ENTERPRISE],
     "WatchRole": ["config", "github/private-key", ENTERPRISE],
     "RecoverRole": ["config", "github/private-key", ENTERPRISE, "runners/i-1"],
     "NotifyRole": ["notify/slack"],
@@ -519,7 +537,7 @@ FORBIDDEN = [
     ("QueuedRole", "ssm", "put_parameter", NEW_KEY | {"Name": "/scale-agent/runners/i-1"}),
     ("QueuedRole", "ssm", "get_parameter", {"Name": f"/scale-agent/{ENTERPRISE}"}),
     *((f"{role}Role", "ssm", "get_parameter", {"Name": f"/scale-agent/{APP_KEY}"})
-      for role in ("Webhook", "Queued", "Completed", "Instance", "Watch", "Recover")),
+      for role in ("Webhook", "Queued", "Completed", "Instance", "Admit", "Watch", "Recover")),
     ("RegisterRole", "ec2", "run_instances", {"MinCount": 1, "MaxCount": 1}),
     ("RegisterRole", "ssm", "put_parameter", NEW_KEY | {"Overwrite": True}),
     ("RegisterRole", "ssm", "delete_parameters", {"Names": [TICKET_KEY]}),
@@ -528,6 +546,8 @@ FORBIDDEN = [
     ("InProgressRole", "ssm", "get_parameter", {"Name": "/scale-agent/github/private-key"}),
     ("CompletedRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
     ("InstanceRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
+    ("AdmitRole", "ec2", "run_instances", {"MinCount": 1, "MaxCount": 1}),
+    ("AdmitRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
     ("WatchRole", "ec2", "run_instances", {"MinCount": 1, "MaxCount": 1}),
     ("WatchRole", "ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
     ("DeadLetterRole", "ssm", "get_parameter", {"Name": "/scale-agent/config"}),

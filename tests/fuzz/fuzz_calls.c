@@ -92,6 +92,7 @@ static const struct {
         {"watch", watch_handle,
                 {JOB("watched", "1", WATCHED "1\""),
                         JOB("watched", "2", WATCHED "2\",\"watches\":1"), JOB("queued", "3", "")}},
+        {"admit", admit_handle, {JOB("paced", "1", ",\"stale\":1"), JOB("limited", "2", ""), NULL}},
         {"lost", watch_handle,
                 {JOB("lost", "1", WATCHED "1\",\"lost_ms\":1767322900000"),
                         JOB("lost", "2", WATCHED "2\",\"lost_ms\":1767322900000,\"asked\":1"),

@@ -65,6 +65,7 @@ static const struct {
         {"notify", notify_handle, NULL},
         {"recover", NULL, recover_handle},
         {"webhook", NULL, webhook_handle},
+        {"admit", admit_handle, NULL},
 };
 
 /* A key of an App, made once. */

@@ -217,10 +217,10 @@ struct world_handler {
         /* The body of a message of the job of that number; the caller frees. */
         char *(*make_body)(int64_t job);
         const char *queue;     /* where its messages come from */
-        const char *queues[5]; /* that it reads, in all */
+        const char *queues[2]; /* that it reads, in all */
 };
 
-#define WORLD_HANDLERS 10
+#define WORLD_HANDLERS 11
 extern const struct world_handler world_handlers[WORLD_HANDLERS];
 
 /* A batch of N_RECORDS for HANDLER, as Lambda gets it; messages are "m1" and so on. The caller
@@ -239,6 +239,7 @@ char *world_make_launched(int64_t id);
 char *world_make_in_progress(int64_t id);
 char *world_make_completed(int64_t id);
 char *world_make_watched(int64_t id);
+char *world_make_in_line(int64_t id);
 /* What the launch of a job depends on. */
 void world_note_job(const cJSON *job);
 /* The text of JSON, with some members more or other than usual; or a part of that. */

@@ -84,8 +84,7 @@ static char *make_delivery(int64_t id)
 const struct world_handler world_handlers[WORLD_HANDLERS] = {
         {"queued", world_make_queued, "queued.fifo", {"queued.fifo"}},
         {"register", world_make_launched, "register.fifo", {"register.fifo"}},
-        {"watch", world_make_watched, "watch",
-                {"watch", "parked", "paced.fifo", "limited.fifo", "watch"}},
+        {"watch", world_make_watched, "watch", {"watch", "parked"}},
         {"instance", world_make_instance, "instance", {"instance"}},
         {"in_progress", world_make_in_progress, "in_progress", {"in_progress"}},
         {"completed", world_make_completed, "completed", {"completed"}},
@@ -93,6 +92,7 @@ const struct world_handler world_handlers[WORLD_HANDLERS] = {
         {"notify", make_notification, "notify.fifo", {"notify.fifo"}},
         {"recover", NULL, NULL, {NULL}},
         {"webhook", make_delivery, NULL, {NULL}},
+        {"admit", world_make_in_line, "paced.fifo", {"paced.fifo", "limited.fifo"}},
 };
 
 static void add_text(cJSON *attributes, const char *name, const char *value)

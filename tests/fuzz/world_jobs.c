@@ -191,11 +191,18 @@ char *world_make_completed(int64_t id)
         return make_ran(id, "completed");
 }
 
-/* What comes to `watch`, from four queues. */
+char *world_make_in_line(int64_t id)
+{
+        static const char *const actions[] = {"paced", "limited", "paced", "other"};
+
+        return world_finish(job_message(id, world_one_of(actions)));
+}
+
+/* What comes to `watch`, from two queues; and from a line, until the stack has `admit`. */
 char *world_make_watched(int64_t id)
 {
         static const char *const actions[] = {
-                "watched", "queued", "paced", "limited", "lost", "watched", "lost", "other"};
+                "watched", "queued", "paced", "lost", "watched", "lost", "watched", "other"};
         const char *action = world_one_of(actions);
         cJSON *job = job_message(id, action);
 

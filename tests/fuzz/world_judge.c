@@ -105,7 +105,7 @@ static bool is_settled(const struct world_judged *judged, int64_t number, const 
 /* Of the functions where a message is a job's promise. */
 static void check_promises(const struct world_judged *judged)
 {
-        static const char *const names[] = {"queued", "register", "watch"};
+        static const char *const names[] = {"queued", "register", "admit", "watch"};
         const cJSON *record;
         int64_t id = 0;
         bool is_concerned = false;

@@ -34,6 +34,7 @@ static const struct function functions[] = {
         {"in_progress", 30 * SECOND, "30", .handle_batch = in_progress_handle},
         {"completed", 30 * SECOND, "30", .handle_batch = completed_handle},
         {"instance", 30 * SECOND, "30", .handle_batch = instance_handle},
+        {"admit", 30 * SECOND, "1000", .handle_batch = admit_handle},
         {"watch", 30 * SECOND, "30", .handle_batch = watch_handle},
         {"recover", 120 * SECOND, NULL, .handle = recover_handle},
         {"dead_letter", 30 * SECOND, NULL, .handle_batch = dead_letter_handle},

@@ -51,7 +51,7 @@ static const char *look_at(struct stage *stage, int id, const char *spec, const 
                 "\"instance_type\":\"m7i.large\",\"stale\":1%s}",
                 id, name, strcmp(spec, "gone") == 0 ? "nowhere" : "linux", spec, more);
         return stage_batch(
-                stage, watch_handle, &(const struct stage_message){"m1", body, receives, NULL}, 1);
+                stage, admit_handle, &(const struct stage_message){"m1", body, receives, NULL}, 1);
 }
 
 static const char *look(struct stage *stage, int receives)

@@ -64,7 +64,7 @@ static void admit(struct stage *stage, int first, int last, int64_t queued_ms)
         buf_add_string(&text, "]}");
         buf_clear(&stage->answer);
         assert_int_equal(
-                batch_run(&stage->scaler, watch_handle,
+                batch_run(&stage->scaler, admit_handle,
                         &(const struct lambda_event){.body = buf_string(&text), .size = text.size},
                         &stage->answer, &err),
                 0);
