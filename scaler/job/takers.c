@@ -78,7 +78,8 @@ static bool is_like(const struct config *config, const struct ec2_instance *mach
                (spec->n_instance_types == 0 || strcmp(machine->type, taken->type) == 0);
 }
 
-/* Goes to the machine of the last taker. True: that is not the end of WAY. */
+/* Goes to the machine of the last taker, of several to that which was launched last: the others
+ * were missed before. True: that is not the end of WAY. */
 static bool step(const struct config *config, const struct ec2_instances *found, struct way *way)
 {
         const struct ec2_instance *taken = NULL;
@@ -89,7 +90,8 @@ static bool step(const struct config *config, const struct ec2_instances *found,
                 if (!launch_is_ours(config, machine) || !launch_name_begins(way->taker, machine))
                         continue;
                 if (ec2_instance_tag(machine, JOB_TAG)) {
-                        taken = machine;
+                        if (!taken || machine->launched_ms >= taken->launched_ms)
+                                taken = machine;
                 } else if (ec2_instance_lives(machine) &&
                            is_like(config, machine, way->taken->machine)) {
                         way->taken->end = TAKERS_FREE_MACHINE;

@@ -14,10 +14,10 @@
         "1\",\"labels\":[\"linux\"],\"spec\":\"linux\",\"instance\":"                         \
         "\"i-00000001\",\"instance_type\":\"m7i.large\",\"launched_ms\":" launched_ms more "}"
 #define WATCHED(more) WATCHED_SINCE("1767322800000", more)
-#define TAGS(prefix, names)                                                             \
-        STAGE_TAG("scale-agent:prefix", prefix)                                         \
-        STAGE_TAG("scale-agent:launches", names) STAGE_TAG("scale-agent:spec", "linux") \
-                STAGE_TAG("scale-agent:scope", "repos/o/r")
+#define TAGS(prefix, names)                      \
+        STAGE_TAG("scale-agent:prefix", prefix)  \
+        STAGE_TAG("scale-agent:launches", names) \
+        STAGE_TAG("scale-agent:spec", "linux") STAGE_TAG("scale-agent:scope", "repos/o/r")
 #define OF(prefix, id, state, names, more) STAGE_INSTANCE(id, state, TAGS(prefix, names) more)
 #define OURS(id, state, names, more) OF("/p", id, state, names, more)
 /* A free machine of job 2. */
@@ -101,6 +101,27 @@ static void who_lost_that_to_others_is_followed(void **state)
         expect_launches(stage, 4, OURS("i-00000004", "running", "/4-1-0/", ""));
         stage_expect_sent(stage, "\"DelaySeconds\":60}]");
         assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
+}
+
+#define LAUNCHED_AT(time, id, names, more)                       \
+        "<item><instanceId>" id "</instanceId><launchTime>" time \
+        "</launchTime><tagSet>" TAGS("/p", names) more "</tagSet></item>"
+
+/* Whoever took the first one was missed when the second was launched. */
+static void of_two_machines_of_a_taker_the_last_one_is_followed(void **state)
+{
+#define FIRST LAUNCHED_AT("2026-01-02T03:00:00Z", "i-00000002", "/2-1-0/", RUNS("3"))
+#define SECOND LAUNCHED_AT("2026-01-02T03:02:00Z", "i-00000003", "/2-1-1/", RUNS("4"))
+        static const char *const machines[] = {FIRST SECOND, SECOND FIRST};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
+                expect_taken(stage);
+                expect_launches(stage, 2, machines[i]);
+                expect_launches(stage, 4, OURS("i-00000004", "running", "/4-1-0/", ""));
+                stage_expect_sent(stage, "\"DelaySeconds\":60}]");
+                assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
+        }
 }
 
 static void where_no_machine_is_left_one_is_launched(void **state)
@@ -287,6 +308,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 TEST(who_has_a_free_machine_gives_it),
                 TEST(who_lost_that_to_others_is_followed),
+                TEST(of_two_machines_of_a_taker_the_last_one_is_followed),
                 TEST(where_no_machine_is_left_one_is_launched),
                 TEST(where_jobs_name_types_a_machine_of_another_does_not_do),
                 TEST(while_many_are_registered_none_is_launched),
