@@ -25,6 +25,9 @@
 /* The repository that it is for: at launch that of the job it was launched for, then that of the
  * job which runs on it. */
 #define JOB_REPOSITORY_TAG "scale-agent:repository"
+/* The type that its runner has as a label, where jobs may name one. EC2 may have launched another.
+ */
+#define JOB_TYPE_TAG "scale-agent:type"
 /* The tag of a machine whose runner was heard idling: its image works. */
 #define JOB_IDLE_TAG "scale-agent:idle"
 

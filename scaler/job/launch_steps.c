@@ -86,6 +86,8 @@ void launch_tags_init(struct launch_tags *tags, const struct launch *launch, con
                 add_tag(tags, STORE_TAG, tags->bucket);
         if (launch->repository)
                 add_tag(tags, JOB_REPOSITORY_TAG, launch->repository);
+        if (spec->n_instance_types > 0)
+                add_tag(tags, JOB_TYPE_TAG, launch->instance_type);
         for (size_t i = 0; i < spec->n_tags; i++)
                 add_tag(tags, spec->tags[i].key, spec->tags[i].value);
 }

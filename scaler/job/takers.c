@@ -75,7 +75,7 @@ static bool is_like(const struct config *config, const struct ec2_instance *mach
 
         return spec && have_same(machine, taken, "scale-agent:spec") &&
                have_same(machine, taken, "scale-agent:scope") &&
-               (spec->n_instance_types == 0 || strcmp(machine->type, taken->type) == 0);
+               (spec->n_instance_types == 0 || have_same(machine, taken, JOB_TYPE_TAG));
 }
 
 /* Goes to the machine of the last taker, of several to that which was launched last: the others

@@ -154,7 +154,9 @@ static void a_launch_says_what_it_is_for(void **state)
                 "TagSpecification.1.Tag.7.Value=%2F1-1-0%2F2-1-0%2F&"
                 "TagSpecification.1.Tag.8.Key=scale-agent%3Arepository&"
                 "TagSpecification.1.Tag.8.Value=o%2Fr&"
-                "TagSpecification.1.Tag.9.Key=team&TagSpecification.1.Tag.9.Value=ci&"
+                "TagSpecification.1.Tag.9.Key=scale-agent%3Atype&"
+                "TagSpecification.1.Tag.9.Value=m7i.large&"
+                "TagSpecification.1.Tag.10.Key=team&TagSpecification.1.Tag.10.Value=ci&"
                 "TagSpecification.2.";
         struct stage *stage = *state;
         const struct stage_message messages[] = {
@@ -198,7 +200,7 @@ static void tags_that_are_too_many_are_left_out(void **state)
         unsetenv("NOTIFY_QUEUE_URL");
         expect_refusal(stage, "RunInstances", 403, "UnauthorizedOperation");
         queued_one(stage, queued_job(1, "linux"));
-        assert_sent(stage, "TagSpecification.1.Tag.50.Key=key41&");
+        assert_sent(stage, "TagSpecification.1.Tag.50.Key=key40&");
         assert_not_sent(stage, "TagSpecification.1.Tag.51.");
 }
 

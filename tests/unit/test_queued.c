@@ -164,6 +164,22 @@ static void tokens_are_requested_while_ec2_launches(void **state)
         assert_not_logged(stage, "ghs_x");
 }
 
+/* What its runner has as a label, whatever EC2 launches: takers.c compares it. */
+static void a_machine_names_the_type_that_its_job_asked_for(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage,
+                "Tag.9.Key=scale-agent%3Atype&TagSpecification.1.Tag.9.Value=m7i.large&", 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+        expect_launch(stage, "Tag.9.Key=team&", 2, 2);
+        expect_registration(stage, 2);
+        stage->scaler.config->specs[0].n_instance_types = 0; /* no job names one */
+        assert_string_equal(queued_one(stage, queued_job(2, "linux")), STAGE_NONE_FAILED);
+        stage->scaler.config->specs[0].n_instance_types = 1;
+}
+
 static void each_installation_has_its_token(void **state)
 {
         struct stage *stage = *state;
@@ -582,6 +598,7 @@ int main(void)
                 TEST(another_attempt_of_a_job_is_another_job),
                 TEST(duplicate_messages_share_an_instance),
                 TEST(tokens_are_requested_while_ec2_launches),
+                TEST(a_machine_names_the_type_that_its_job_asked_for),
                 TEST(each_installation_has_its_token),
                 TEST(a_job_that_is_not_fresh_is_asked_for_first),
                 TEST(a_recalled_job_waits_while_nobody_can_be_asked),
