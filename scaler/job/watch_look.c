@@ -109,6 +109,24 @@ static int describe_machines(struct looks *looks, struct err *err)
         return r;
 }
 
+static bool are_of_one_run(const char *url, const char *other)
+{
+        const char *end = url ? strrchr(url, '/') : NULL;
+
+        return end && strncmp(url, other, (size_t)(end - url) + 1) == 0;
+}
+
+/* Whether a machine of the taker may do for the job of LOOK as well: not where that has a label of
+ * its own. Jobs of its run may have the same, by mistake. */
+static bool may_swap(const struct look *look)
+{
+        const struct job *job = &look->watched->job;
+        const char *label = NULL;
+
+        (void)config_run_label((const char *const *)job->labels, job->n_labels, &label, NULL);
+        return !label || are_of_one_run(job->url, ec2_instance_tag(look->machine, JOB_TAG));
+}
+
 /* Of those whose machines others took. */
 static int follow_takers(struct looks *looks, struct err *err)
 {
@@ -122,6 +140,9 @@ static int follow_takers(struct looks *looks, struct err *err)
 
                 if (look->runs_elsewhere || !look->machine ||
                         !ec2_instance_tag(look->machine, JOB_TAG))
+                        continue;
+                look->takers = TAKERS_NO_MACHINE;
+                if (!may_swap(look))
                         continue;
                 owners[n] = look;
                 taken[n++].machine = look->machine;

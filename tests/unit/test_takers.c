@@ -14,11 +14,11 @@
         "1\",\"labels\":[\"linux\"],\"spec\":\"linux\",\"instance\":"                         \
         "\"i-00000001\",\"instance_type\":\"m7i.large\",\"launched_ms\":" launched_ms more "}"
 #define WATCHED(more) WATCHED_SINCE("1767322800000", more)
-#define TYPED(prefix, names, type)                                                         \
-        STAGE_TAG("scale-agent:prefix", prefix)                                            \
-        STAGE_TAG("scale-agent:launches", names)                                           \
-        STAGE_TAG("scale-agent:spec", "linux") STAGE_TAG("scale-agent:scope", "repos/o/r") \
-                STAGE_TAG("scale-agent:type", type)
+#define TYPED(prefix, names, type)               \
+        STAGE_TAG("scale-agent:prefix", prefix)  \
+        STAGE_TAG("scale-agent:launches", names) \
+        STAGE_TAG("scale-agent:spec", "linux")   \
+        STAGE_TAG("scale-agent:scope", "repos/o/r") STAGE_TAG("scale-agent:type", type)
 #define TAGS(prefix, names) TYPED(prefix, names, "m7i.large")
 #define OF(prefix, id, state, names, more) STAGE_INSTANCE(id, state, TAGS(prefix, names) more)
 #define OURS(id, state, names, more) OF("/p", id, state, names, more)
@@ -176,6 +176,51 @@ static void where_jobs_name_types_a_machine_of_another_does_not_do(void **state)
         }
 }
 
+#define IN_RUN(run, id) "https://github.test/o/r/actions/runs/" run "/job/" id
+
+/* A job with a label of its own, whose machine one without took: the taker's machine has no such
+ * label. Only one of its run may have the same. */
+static void who_has_a_label_of_its_own_gets_a_machine_of_its_own(void **state)
+{
+        static const struct {
+                const char *taker;
+                bool waits;
+        } rows[] = {
+                {IN_RUN("22", "3"), false},
+                {IN_RUN("1", "3"), false},
+                {IN_RUN("2", "3"), true},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *own =
+                        mem_format(OURS("i-00000001", "running", "/1-1-0/",
+                                           STAGE_TAG("scale-agent:job-attempt", "1")
+                                                   STAGE_TAG("scale-agent:job-url", "%s")),
+                                rows[i].taker);
+
+                expect_instances(stage, "job-url&Filter.1.Value.1=https", "");
+                expect_instances(stage, "instance-id&", own);
+                if (rows[i].waits) {
+                        expect_launches(stage, 3, OURS("i-00000003", "running", "/3-1-0/", ""));
+                } else {
+                        expect_queued(stage);
+                        expect_waiting(stage, "register.fifo", 0);
+                }
+                stage_expect_sent(stage, rows[i].waits ? "sqs.test/watch" : "queued.fifo");
+                assert_string_equal(
+                        watch(stage, "{\"action\":\"watched\",\"id\":1,\"run_id\":2,\"attempt\":1,"
+                                     "\"repository\":\"o/r\",\"url\":\"" IN_RUN(
+                                             "2", "1") "\","
+                                                       "\"labels\":[\"linux\",\"run-2-0\"],"
+                                                       "\"spec\":\"linux\","
+                                                       "\"instance\":\"i-00000001\",\"instance_"
+                                                       "type\":\"m7i.large\","
+                                                       "\"launched_ms\":1767322800000}"),
+                        STAGE_NONE_FAILED);
+        }
+}
+
 /* Of a job that was short, EC2 may show no machine any more. */
 static void while_many_are_registered_none_is_launched(void **state)
 {
@@ -316,6 +361,7 @@ int main(void)
                 TEST(of_two_machines_of_a_taker_the_last_one_is_followed),
                 TEST(where_no_machine_is_left_one_is_launched),
                 TEST(where_jobs_name_types_a_machine_of_another_does_not_do),
+                TEST(who_has_a_label_of_its_own_gets_a_machine_of_its_own),
                 TEST(while_many_are_registered_none_is_launched),
                 TEST(a_free_machine_is_not_waited_for_for_ever),
                 TEST(a_way_is_followed_for_six_steps),
