@@ -321,7 +321,7 @@ static const struct config_field spec_fields[] = {
                 .items = "tags",
                 .allowed = "a string (at most 256 characters, no control characters)",
                 .max = 256,
-                .count_max = 37, /* EC2 allows 50, and the scaler sets up to 13 */
+                .count_max = 35, /* EC2 allows 50, and the scaler sets up to 15 */
                 .format = &config_format_line,
                 .allowed_key = "1 to 128 letters, digits, + - = . , _ : @, not Name, "
                                "and not begin with aws: or scale-agent:",

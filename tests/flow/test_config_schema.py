@@ -152,7 +152,7 @@ FORMATS: dict[Steps, list[Any]] = {
         {"aws:a": "b"}, {"AWS:a": "b"}, {"aws": "b"}, {"scale-agent:a": "b"}, {"scale-agent": "b"},
         {"Name": "b"}, {"name": "b"}, {".": "b"}, {"..": "b"}, {"...": "b"}, {"_index": "b"},
         {"a": 1}, {"a": None},
-        {f"k{n}": "v" for n in range(37)}, {f"k{n}": "v" for n in range(38)},
+        {f"k{n}": "v" for n in range(35)}, {f"k{n}": "v" for n in range(36)},
     ],
 }  # fmt: skip
 
