@@ -28,7 +28,7 @@ enum finding {
         IS_ABSENT,  /* there is no such parameter or runner */
         IS_PRESENT, /* the parameter: the machine has or had its hand-over */
         IS_GARBLED, /* the parameter: it is no hand-over, so the machine cannot use it either */
-        IS_TAKEN,   /* the name, at GitHub */
+        IS_TAKEN,   /* the name, at GitHub; or the parameter is there */
         IS_OFFLINE, /* the runner never came: nobody has its configuration */
         IS_ONLINE,  /* the runner is the machine's, with a job or without */
         IS_BUSY,    /* the runner, as it is to be deleted */

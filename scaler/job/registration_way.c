@@ -88,6 +88,12 @@ static bool store_again(
         return true;
 }
 
+/* Whether the machine may have its hand-over, of an earlier try or of one whose answer was lost. */
+static bool shows_hand_over(enum step step, int found)
+{
+        return step == STEP_COMPARE ? found != IS_GARBLED : step == STEP_MINT && found == IS_TAKEN;
+}
+
 static void on_answer(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
@@ -105,7 +111,7 @@ static void on_answer(struct http_call *answered, void *userdata)
                                 : setback_by_aws(call, found, &err);
         if (registration_steps[step].points > 0)
                 pace_note_github(scaler, registration->budget, call, found < 0 ? &setback : NULL);
-        if (step == STEP_MINT && found == IS_TAKEN)
+        if (shows_hand_over(step, found))
                 registration->adopted = true;
         if (found >= 0)
                 take(registration, next_step(step, (enum finding)found));

@@ -221,6 +221,11 @@ static void a_machine_that_may_run_a_job_is_kept(void **state)
         assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
 
         expect_jit(stage, 1);
+        expect_put(stage, 1, 400, "{\"__type\":\"ParameterAlreadyExists\"}");
+        expect_denied(stage, parameter);
+        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
+
+        expect_jit(stage, 1);
         expect_denied(stage, "\"Overwrite\":false");
         script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, 422,
                 "{\"message\":\"Bad request - Runner is running a job\"}");

@@ -293,6 +293,21 @@ static void a_parameter_of_another_runner_is_kept_and_ours_discarded(void **stat
         }
 }
 
+/* With the other one the machine may run a job. */
+static void where_ours_cannot_be_discarded_the_machine_is_kept(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_launch(stage, NULL, 1, 1);
+        expect_jit(stage, 1);
+        expect_put(stage, 1, 400, EXISTS);
+        expect_parameter(stage, HANDOVER("55"));
+        script_expect(stage->script, "DELETE", QUEUED_RUNNERS_URL "/101", NULL, 403,
+                "{\"message\":\"no\"}");
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
+}
+
 /* Cut off, or somebody else's. */
 static const char *const garbled[] = {
         "", "{\\\"version\\\":1,\\\"jit", "{}", "{\\\"version\\\":1}", "[1]"};
@@ -518,6 +533,7 @@ int main(void)
                 TEST(a_name_that_stays_taken_waits),
                 TEST(a_parameter_of_the_same_runner_is_ours),
                 TEST(a_parameter_of_another_runner_is_kept_and_ours_discarded),
+                TEST(where_ours_cannot_be_discarded_the_machine_is_kept),
                 TEST(a_parameter_that_is_no_hand_over_is_replaced),
                 TEST(a_runner_whose_parameter_is_no_hand_over_is_replaced),
                 TEST(what_replaces_a_parameter_may_be_refused),
