@@ -41,7 +41,7 @@ static void register_item(struct registering *registering, struct registering_jo
                 .is_paid = true,
                 .instance = launched->machine,
                 .ticket_keys = registering->ticket_keys,
-                .adopted = launched->adopted || item->recalled,
+                .adopted = launched->adopted || item->recalled || item->registration.adopted,
                 .launched_ms = launched->job.launched_ms,
         };
         snprintf(item->registration.scope, sizeof(item->registration.scope), "%s", item->scope);

@@ -542,6 +542,28 @@ static void what_all_refuse_is_refused(void **state)
         assert_null(script_take_served(stage->script, "/p/breakers/_limit")); /* it is none */
 }
 
+/* The first one found that its runner is there. */
+static void what_another_refuses_as_well_may_have_been_handed_over(void **state)
+{
+        static const char parameter[] = "\"Name\":\"/p/runners/i-00000001\"";
+        struct stage *stage = *state;
+
+        expect_installed(stage);
+        expect_token(stage, FIRST);
+        expect_token(stage, SECOND);
+        script_expect(stage->script, "POST", QUEUED_JIT_URL, NULL, 409,
+                "{\"message\":\"Already exists - A runner with the name\"}");
+        for (int i = 0; i < 2; i++) {
+                script_expect(stage->script, "POST", STAGE_SSM, parameter, 400,
+                        "{\"__type\":\"ParameterNotFound\"}");
+                script_expect(stage->script, i == 0 ? "GET" : "POST", QUEUED_RUNNERS_URL, NULL, 403,
+                        "{\"message\":\"no\"}");
+        }
+        stage_expect_sent(stage, "sqs.test/dead");
+        (void)register_one(stage, 1);
+        assert_not_logged(stage, "launch undone");
+}
+
 /* For a job that nobody tried yet: somebody may have helped. */
 static void where_all_are_refused_the_first_is_tried_again(void **state)
 {
@@ -719,6 +741,7 @@ int main(void)
                 TEST(without_its_key_an_app_is_left_out),
                 TEST(a_failure_of_github_is_nobody_s),
                 TEST(what_all_refuse_is_refused),
+                TEST(what_another_refuses_as_well_may_have_been_handed_over),
                 TEST(where_all_are_refused_the_first_is_tried_again),
                 TEST(runners_of_an_enterprise_are_registered_with_its_token),
                 TEST(a_key_that_was_refused_is_read_again_whatever_an_enterprise_s_does),
