@@ -221,8 +221,10 @@ static void follow(struct settling *settling)
                 struct err err;
                 int r;
 
-                for (size_t j = 0; j < n; j++)
+                for (size_t j = 0; j < n; j++) {
                         jobs[j] = &settling->followed[i + j]->launched.job;
+                        jobs[j]->waits = 0; /* from now on, for takers' machines */
+                }
                 r = follow_jobs(scaler, jobs, n, 0, &err);
                 for (size_t j = 0; r < 0 && j < n; j++)
                         fail_for_now(settling->registering, settling->followed[i + j], r, &err);

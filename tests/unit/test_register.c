@@ -80,7 +80,7 @@ static void what_was_launched_is_handed_over_and_watched(void **state)
         _cleanup_free_ char *watch = NULL;
 
         expect_registration(stage, 1);
-        assert_string_equal(register_one(stage, launched(1, ""), 1), STAGE_NONE_FAILED);
+        assert_string_equal(register_one(stage, launched(1, ",\"waits\":7"), 1), STAGE_NONE_FAILED);
         assert_sent(stage, "\\\\\\\"type\\\\\\\":\\\\\\\"m7i.2xlarge\\\\\\\"");
         assert_logged(stage, "\"message\":\"handed over\",\"instance\":\"i-00000001\",\"job\":1");
         assert_logged(stage, "\"WebhookToLaunched\":500");
@@ -91,6 +91,7 @@ static void what_was_launched_is_handed_over_and_watched(void **state)
         assert_contains(watch, "\"DelaySeconds\":240");
         assert_lacks(watch, "machine_type");
         assert_lacks(watch, "account");
+        assert_lacks(watch, "waits"); /* it was parked; what a watch waits for is counted anew */
 }
 
 /* Of a job that has waited for longer than others, or in line. */
