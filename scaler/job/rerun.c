@@ -59,6 +59,12 @@ static int get_token(struct rerun *rerun, struct err *err)
         return setback ? rerun_end_by_setback(rerun, setback, err) : 0;
 }
 
+/* Whoever asked for it: we may have, where GitHub's answer was lost. */
+static int end_by_another_attempt(struct rerun *rerun, const char *why, struct err *err)
+{
+        return rerun->job->asked ? rerun_tell(rerun, NULL, err) : rerun_end_quietly(rerun, why);
+}
+
 static int read_run(struct rerun *rerun, struct err *err)
 {
         const struct job *job = rerun->job;
@@ -76,11 +82,9 @@ static int read_run(struct rerun *rerun, struct err *err)
         if (rerun->run.attempt < job->attempt)
                 return rerun_look_again(
                         rerun, "GitHub does not know the attempt of a lost job yet", err);
-        if (rerun->run.attempt > job->attempt && job->asked)
-                return rerun_tell(rerun, NULL, err); /* GitHub's answer was lost, and it did it */
         if (rerun->run.attempt > job->attempt)
-                return rerun_end_quietly(
-                        rerun, "the run of a lost job has another attempt already");
+                return end_by_another_attempt(
+                        rerun, "the run of a lost job has another attempt already", err);
         if (strcmp(rerun->run.status, "completed") == 0)
                 return 0;
         rerun->job->missing = 0;
@@ -168,8 +172,8 @@ static int look_for_newer(struct rerun *rerun, struct err *err)
                 return r;
         for (size_t i = 0; i < runs.count; i++) {
                 if (runs.items[i].id == rerun->run.id && runs.items[i].attempt > job->attempt)
-                        return rerun_end_quietly(
-                                rerun, "the run of a lost job was run again just now");
+                        return end_by_another_attempt(
+                                rerun, "the run of a lost job was run again just now", err);
                 if (rerun_is_superseded(&rerun->run, &runs.items[i]))
                         return rerun_tell(
                                 rerun, "there is a newer run of this workflow on this branch", err);
@@ -200,7 +204,8 @@ static int run_again(struct rerun *rerun, struct err *err)
                                                  job->repository, job->run_id));
         int r = github_rerun_answer(call, err);
 
-        job->asked = call->result < 0 || call->status >= 500; /* GitHub may have done it */
+        if (call->result < 0 || call->status >= 500)
+                job->asked = 1; /* GitHub may have done it */
         switch (r) {
         case 0:
                 emit_rerun(rerun);

@@ -517,6 +517,26 @@ static void an_answer_that_is_lost_is_told_by_the_next_look(void **state)
         assert_string_equal(look(stage, LOST(",\"asked\":1")), STAGE_NONE_FAILED);
 }
 
+/* So it is where what GitHub says of the run lags behind: it refuses to do it twice, or its list of
+ * runs is newer. */
+static void nor_is_it_forgotten_while_github_lags_behind(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_complete(stage);
+        expect_jobs(stage, JOB_JSON("9", "failure", ""));
+        expect_newest(stage, "");
+        script_expect(stage->script, "POST", ACTIONS "/runs/7/rerun-failed-jobs", NULL, 403,
+                "{\"message\":\"This workflow is already running\"}");
+        expect_again(stage, "\\\"asked\\\":1");
+        assert_string_equal(look(stage, LOST(",\"asked\":1")), STAGE_NONE_FAILED);
+        expect_complete(stage);
+        expect_jobs(stage, JOB_JSON("9", "failure", ""));
+        expect_newest(stage, RUN_JSON("7", "70", "2", "queued"));
+        stage_expect_sent(stage, "are run again");
+        assert_string_equal(look(stage, LOST(",\"asked\":1")), STAGE_NONE_FAILED);
+}
+
 /* GitHub may have done it, so nobody is told that it is not done. */
 static void a_message_that_cannot_be_sent_again_comes_again(void **state)
 {
@@ -728,6 +748,7 @@ int main(void)
                 TEST(an_answer_that_lags_behind_is_asked_for_again),
                 TEST(github_refuses),
                 TEST(an_answer_that_is_lost_is_told_by_the_next_look),
+                TEST(nor_is_it_forgotten_while_github_lags_behind),
                 TEST(a_message_that_cannot_be_sent_again_comes_again),
                 TEST(github_cannot_be_read),
                 TEST(what_github_refuses_for_good_is_told_at_once),
