@@ -78,6 +78,12 @@ static bool is_like(const struct config *config, const struct ec2_instance *mach
                (spec->n_instance_types == 0 || have_same(machine, taken, JOB_TYPE_TAG));
 }
 
+/* The runner of one that was heard idling is deregistered. */
+static bool may_take_job(const struct ec2_instance *machine)
+{
+        return ec2_instance_lives(machine) && !ec2_instance_tag(machine, JOB_IDLE_TAG);
+}
+
 /* Goes to the machine of the last taker, of several to that which was launched last: the others
  * were missed before. True: that is not the end of WAY. */
 static bool step(const struct config *config, const struct ec2_instances *found, struct way *way)
@@ -92,8 +98,7 @@ static bool step(const struct config *config, const struct ec2_instances *found,
                 if (ec2_instance_tag(machine, JOB_TAG)) {
                         if (!taken || machine->launched_ms >= taken->launched_ms)
                                 taken = machine;
-                } else if (ec2_instance_lives(machine) &&
-                           is_like(config, machine, way->taken->machine)) {
+                } else if (may_take_job(machine) && is_like(config, machine, way->taken->machine)) {
                         way->taken->end = TAKERS_FREE_MACHINE;
                         return false;
                 }

@@ -133,6 +133,7 @@ static void where_no_machine_is_left_one_is_launched(void **state)
                 OURS("i-00000002", "terminated", "/2-1-0/", ""),
                 OURS("i-00000002", "running", "/9-1-0/2-1-0/", ""), /* the first name's */
                 OURS("i-00000002", "running", "/22-1-0/", ""),
+                OURS("i-00000002", "running", "/2-1-0/", STAGE_TAG("scale-agent:idle", "1")),
                 OF("/q", "i-00000002", "running", "/2-1-0/", ""),
                 OTHER("spec", "large", "scope", "repos/o/r"),
                 OTHER("spec", "linux", "scope", "repos/o/s"),
