@@ -70,13 +70,19 @@ static int64_t seconds_of(int64_t ms)
         return seconds > 1 ? seconds : 1;
 }
 
-/* Of its installation, an earlier one has to wait. */
+/* Whether they are of one line. */
+static bool are_of_one_registrar(const struct admission *admission, size_t a, size_t b)
+{
+        return pace_registrar(admission->config, &admission->items[a].job) ==
+               pace_registrar(admission->config, &admission->items[b].job);
+}
+
+/* Of its line, an earlier one has to wait. */
 static int64_t waits_behind(const struct admission *admission, size_t index)
 {
         for (size_t i = index; i-- > 0;)
                 if (admission->items[i].hidden_seconds > 0 &&
-                        admission->items[i].job.installation ==
-                                admission->items[index].job.installation)
+                        are_of_one_registrar(admission, i, index))
                         return admission->items[i].hidden_seconds;
         return 0;
 }
@@ -141,18 +147,17 @@ static void ask(
         http_finish(scaler_http(admission->scaler));
 }
 
-static bool is_first_of_installation(const struct admission *admission, size_t index)
+static bool is_first_of_line(const struct admission *admission, size_t index)
 {
         for (size_t i = 0; i < index; i++)
-                if (admission->items[i].job.installation ==
-                        admission->items[index].job.installation)
+                if (are_of_one_registrar(admission, i, index))
                         return false;
         return true;
 }
 
 static bool is_to_tell_of_hour(struct admission *admission, size_t index)
 {
-        return is_first_of_installation(admission, index) &&
+        return is_first_of_line(admission, index) &&
                launch_pace_needs_hour(admission->scaler, admission->config,
                        &admission->items[index].job, admission->room);
 }

@@ -38,6 +38,8 @@ static void expect_room(struct stage *stage, int room)
 /* How often a message has come, and what else a job has. */
 static int receives = 50;
 static const char *more = "";
+/* Whose runner is of an enterprise. */
+static int of_enterprise;
 
 static void add_record(struct buf *text, int id, int64_t queued_ms, int64_t installation)
 {
@@ -47,9 +49,9 @@ static void add_record(struct buf *text, int id, int64_t queued_ms, int64_t inst
                 "{\"ApproximateReceiveCount\":\"%d\"},\"body\":\"{\\\"action\\\":\\\"paced\\\","
                 "\\\"id\\\":%d,\\\"run_id\\\":2,\\\"attempt\\\":1,\\\"installation\\\":%lld,"
                 "\\\"queued_ms\\\":%lld,\\\"paced\\\":1,\\\"repository\\\":\\\"o/r\\\","
-                "\\\"labels\\\":[\\\"linux\\\"],\\\"spec\\\":\\\"linux\\\"%s}\"}",
+                "\\\"labels\\\":[\\\"linux\\\"],\\\"spec\\\":\\\"%s\\\"%s}\"}",
                 text->size > 20 ? "," : "", id, id, receives, id, (long long)installation,
-                (long long)queued_ms, more);
+                (long long)queued_ms, id == of_enterprise ? "fallback" : "linux", more);
 }
 
 /* Runs the jobs FIRST to LAST, the first in line. */
@@ -375,11 +377,20 @@ static void nobody_is_launched_whom_the_hour_does_not_allow(void **state)
 
 /* -- limits that `register` has met -- */
 
+static void expect_limit_of(struct stage *stage, const char *registrar)
+{
+        _cleanup_free_ char *answer =
+                mem_format("{\"Parameters\":[{\"Name\":\"/p/breakers/"
+                           "_limit.%s\",\"Value\":\"{\\\"until_ms\\\":"
+                           "1767324845000,\\\"near_until_ms\\\":1767325745000}\",\"Version\":1}]}",
+                        registrar);
+
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200, answer);
+}
+
 static void expect_limit(struct stage *stage)
 {
-        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
-                "{\"Parameters\":[{\"Name\":\"/p/breakers/_limit.0\",\"Value\":\"{\\\"until_ms\\\":"
-                "1767324845000,\\\"near_until_ms\\\":1767325745000}\",\"Version\":1}]}");
+        expect_limit_of(stage, "0");
 }
 
 static void a_limit_that_register_met_keeps_the_line(void **state)
@@ -391,6 +402,21 @@ static void a_limit_that_register_met_keeps_the_line(void **state)
         /* It is looked up again before it ends: an App may have been added. */
         expect_hidden(stage, 1, 3, 10 * 60);
         admit(stage, 1, 3, OLD_MS);
+}
+
+/* Its token has a limit of its own, and its jobs a line of their own. */
+static void a_limit_of_an_enterprise_keeps_only_its_own(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->specs[1].enterprise = mem_string("e");
+        of_enterprise = 1;
+        expect_room(stage, 10);
+        expect_limit_of(stage, "enterprise");
+        stage_expect_sent(stage, "\"MessageGroupId\":\"2\"");
+        expect_hidden(stage, 1, 1, 10 * 60);
+        admit(stage, 1, 2, FRESH_MS);
+        of_enterprise = 0;
 }
 
 /* What is launched in its last minute is registered in the next hour, which may allow few. */
@@ -456,6 +482,7 @@ int main(void)
                 TEST(who_was_cancelled_keeps_nobody_back),
                 TEST(a_limit_keeps_the_line),
                 TEST(a_limit_that_register_met_keeps_the_line),
+                TEST(a_limit_of_an_enterprise_keeps_only_its_own),
                 TEST(near_a_limit_the_hour_is_asked_for),
                 TEST(an_old_answer_keeps_nobody_for_the_rest_of_the_hour),
                 TEST(nobody_is_launched_whom_the_hour_does_not_allow),
