@@ -26,7 +26,7 @@ def test_from_nothing_to_an_updated_stack_and_back_to_nothing(account):
     text = account.does("stack", AMI=account.image, YES="1")
     assert "Add  WebhookFunction  AWS::Lambda::Function" in text
     assert "scale-agent is CREATE_COMPLETE" in text
-    assert set(account.code().values()) == {first} and len(account.code()) == 10
+    assert set(account.code().values()) == {first} and len(account.code()) == 11
     roles = account.moto.client("iam").list_roles()["Roles"]
     assert any("spot" in role["RoleName"] for role in roles)  # moto has a name of its own for it
 
@@ -34,12 +34,12 @@ def test_from_nothing_to_an_updated_stack_and_back_to_nothing(account):
     account.does("upload", BUCKET=BUCKET)
     text = account.does("deploy")
     assert set(account.code().values()) == {second}
-    assert text.count(f"old  {first}  s3://{BUCKET}/{key}") == 10
-    assert text.count(f"new  {second}  s3://{BUCKET}/scaler/") == 10
+    assert text.count(f"old  {first}  s3://{BUCKET}/{key}") == 11
+    assert text.count(f"new  {second}  s3://{BUCKET}/scaler/") == 11
 
     text = account.does("rollback")
     assert set(account.code().values()) == {first}
-    assert text.count(f"new  {first}  s3://{BUCKET}/{key}") == 10
+    assert text.count(f"new  {first}  s3://{BUCKET}/{key}") == 11
     assert "nothing to go back to" in account.fails("rollback")
     assert set(account.code().values()) == {first}
 
