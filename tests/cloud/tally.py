@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 AGENT = "agent"
 # In the order of a job's life.
 ORDER = (
-    "webhook", "queued", "register", AGENT, "in_progress", "admit", "watch", "completed", "instance",
-    "recover", "dead_letter", "notify",
+    "webhook", "queued", "register", AGENT, "in_progress", "admit", "watch", "completed",
+    "instance", "recover", "dead_letter", "notify",
 )  # fmt: skip
 
 
