@@ -264,7 +264,7 @@ static void run_batch(struct scaler *scaler, size_t i)
                         .receive_count = 1};
         handlers[i].handle(scaler, &batch);
         for (size_t j = 0; j < batch.n_records; j++)
-                if (records[j].result < 0)
+                if (records[j].result < 0 && records[j].result != -EAGAIN) /* its turn comes */
                         check_err(&records[j].err);
 }
 
