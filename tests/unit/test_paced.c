@@ -197,7 +197,31 @@ static void who_goes_to_the_end_of_the_line_leaves_its_place(void **state)
         stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
         admit(stage, 1, 1, FRESH_MS);
         assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        assert_sent(stage, "{\\\"action\\\":\\\"paced\\\",\\\"id\\\":1,");
+        /* Where that cannot be sent either, it comes again. */
+        expect_room(stage, 9);
+        for (int i = 0; i < 2; i++)
+                script_expect(stage->script, "POST", STAGE_SQS,
+                        i == 0 ? "sqs.test/queued.fifo" : "sqs.test/paced.fifo", 403,
+                        "{\"__type\":\"AccessDenied\"}");
+        script_expect(stage->script, "POST", STAGE_SQS, "\"VisibilityTimeout\":", 200,
+                "{\"Successful\":[{\"Id\":\"0\"}]}");
+        admit(stage, 1, 1, FRESH_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_FAILED("m1"));
         receives = 50;
+}
+
+static void what_is_no_job_in_line_is_a_dead_letter(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(
+                stage_one(stage, admit_handle,
+                        "{\"action\":\"queued\",\"id\":1,\"run_id\":2,\"attempt\":1,"
+                        "\"repository\":\"o/r\",\"labels\":[\"linux\"],\"spec\":\"linux\"}"),
+                STAGE_NONE_FAILED);
+        assert_logged(stage, "the message is of no job in line");
 }
 
 /* -- whether it still waits -- */
@@ -475,6 +499,7 @@ int main(void)
                 TEST(who_cannot_be_counted_for_waits),
                 TEST(who_cannot_be_sent_on_comes_again),
                 TEST(who_goes_to_the_end_of_the_line_leaves_its_place),
+                TEST(what_is_no_job_in_line_is_a_dead_letter),
                 TEST(who_is_held_by_github_is_sent_on),
                 TEST(who_runs_on_a_machine_of_ours_leaves_the_line),
                 TEST(one_answer_does_for_a_run),

@@ -26,8 +26,8 @@
 #define OTHER(tag, value, tag2, value2)                                                            \
         STAGE_INSTANCE("i-00000002", "running",                                                    \
                 STAGE_TAG("scale-agent:prefix", "/p") STAGE_TAG("scale-agent:launches", "/2-1-0/") \
-                        STAGE_TAG("scale-agent:" tag, value)                                       \
-                                STAGE_TAG("scale-agent:" tag2, value2))
+                        STAGE_TAG("scale-agent:type", "m7i.large") STAGE_TAG(                      \
+                                "scale-agent:" tag, value) STAGE_TAG("scale-agent:" tag2, value2))
 #define RUNS(job)                                                    \
         STAGE_TAG("scale-agent:job-url", "https://github.test/" job) \
         STAGE_TAG("scale-agent:job-attempt", "1")
