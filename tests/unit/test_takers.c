@@ -5,6 +5,8 @@
  * long as there is one; where there is none, one more is launched, and not before.
  */
 
+#include <stdlib.h>
+
 #include "queued_stage.h"
 
 #define NOW_MS 1767323045000
@@ -278,6 +280,39 @@ static void what_ec2_does_not_tell_comes_again(void **state)
         assert_string_equal(watch(stage, WATCHED("")), STAGE_FAILED("m1"));
 }
 
+/* Then nobody is taken to wait. */
+static void where_sqs_does_not_count_one_is_launched(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int refused = 0; refused <= 1; refused++) {
+                expect_taken(stage);
+                expect_launches(stage, 2, "");
+                expect_queued(stage);
+                if (refused)
+                        script_expect(stage->script, "POST", STAGE_SQS, "register.fifo", 403,
+                                "{\"__type\":\"AccessDenied\"}");
+                else
+                        expect_waiting(stage, "register.fifo", 0);
+                stage_expect_sent(stage, "queued.fifo");
+                assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
+                if (refused)
+                        assert_logged(stage, "waiting jobs could not be counted");
+                else
+                        assert_not_logged(stage, "waiting jobs could not be counted");
+        }
+}
+
+static void without_a_configuration_nobody_is_looked_at(void **state)
+{
+        struct stage *stage = *state;
+
+        config_free(MEM_STEAL(stage->scaler.config));
+        setenv("SCALE_AGENT_CONFIG", "{}", 1);
+        assert_string_equal(watch(stage, WATCHED("")), STAGE_FAILED("m1"));
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
 /* -- in a burst -- */
 
 /* Without a machine of its own, the taker leaves the line; the job takes its place, and GitHub is
@@ -367,6 +402,8 @@ int main(void)
                 TEST(a_free_machine_is_not_waited_for_for_ever),
                 TEST(a_way_is_followed_for_six_steps),
                 TEST(what_ec2_does_not_tell_comes_again),
+                TEST(where_sqs_does_not_count_one_is_launched),
+                TEST(without_a_configuration_nobody_is_looked_at),
                 TEST(who_lost_its_machine_lines_up_again),
                 TEST(where_the_taker_is_launched_anyway_its_machine_is_waited_for),
                 TEST(a_machine_that_may_still_boot_is_waited_for),
