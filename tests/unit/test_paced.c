@@ -276,7 +276,7 @@ static void who_runs_on_a_machine_of_ours_leaves_the_line(void **state)
                 "i-00000009</instanceId><tagSet><item><key>scale-agent:job-url</key><value>" URL(
                         "9") "</value></item></tagSet></item></instancesSet></item>"
                              "</reservationSet></DescribeInstancesResponse>");
-        admit(stage, 9, 9, OLD_MS);
+        admit(stage, 8, 9, OLD_MS); /* that job, and its double */
         assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
         assert_logged(stage, "\"job\":9,\"repository\":\"o/r\",\"state\":\"runs\"");
 

@@ -597,6 +597,7 @@ static void another_machine_may_still_come(void **state)
                         false},
                 {WATCH(",\"watches\":1"), MACHINE("terminated", "", ""), false},
                 {WATCH(",\"watches\":2"), MACHINE("terminated", "", ""), true},
+                {WATCH(",\"watches\":3"), MACHINE("terminated", "", ""), true},
                 {WATCH(",\"watches\":2"),
                         MACHINE("terminated", "Client.InstanceInitiatedShutdown", ""), false},
         };
