@@ -161,6 +161,19 @@ const char *stage_log(struct stage *stage)
         return stage->log;
 }
 
+void stage_expect_count(struct stage *stage, const char *queue, int visible, int in_flight)
+{
+        _cleanup_free_ char *body =
+                mem_format("{\"QueueUrl\":\"https://sqs.test/%s\",\"AttributeNames\":[", queue);
+        _cleanup_free_ char *answer =
+                mem_format("{\"Attributes\":{\"ApproximateNumberOfMessages\":\"%d\","
+                           "\"ApproximateNumberOfMessagesNotVisible\":\"%d\","
+                           "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}",
+                        visible, in_flight);
+
+        script_expect(stage->script, "POST", STAGE_SQS, body, 200, answer);
+}
+
 void stage_expect_sent(struct stage *stage, const char *text)
 {
         script_expect(stage->script, "POST", STAGE_SQS, text, 200, "{\"MessageId\":\"m\"}");

@@ -66,6 +66,8 @@ const char *stage_one(struct stage *stage, batch_handler handler, const char *bo
 
 /* A message that contains TEXT (NULL: any) is sent, and SQS takes it. */
 void stage_expect_sent(struct stage *stage, const char *text);
+/* SQS counts so many messages in QUEUE, "paced.fifo". */
+void stage_expect_count(struct stage *stage, const char *queue, int visible, int in_flight);
 /* What the last request's body contains. */
 #define assert_sent(stage, part) assert_contains(script_last_body((stage)->script), part)
 #define assert_not_sent(stage, part) assert_lacks(script_last_body((stage)->script), part)

@@ -36,15 +36,7 @@ static void expect_living(struct stage *stage, const char *machines)
 
 static void expect_line(struct stage *stage, int visible, int hidden)
 {
-        _cleanup_free_ char *answer =
-                mem_format("{\"Attributes\":{\"ApproximateNumberOfMessages\":\"%d\","
-                           "\"ApproximateNumberOfMessagesNotVisible\":\"%d\","
-                           "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}",
-                        visible, hidden);
-
-        script_expect(stage->script, "POST", STAGE_SQS,
-                "{\"QueueUrl\":\"https://sqs.test/limited.fifo\",\"AttributeNames\":[", 200,
-                answer);
+        stage_expect_count(stage, "limited.fifo", visible, hidden);
 }
 
 static void expect_told(struct stage *stage)

@@ -16,23 +16,11 @@
 #define OLD_MS 1767322000000   /* 17 minutes ago */
 #define RUN_JOBS STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?per_page=100&page=1"
 
-static void expect_count(struct stage *stage, const char *queue, int visible, int in_flight)
-{
-        _cleanup_free_ char *body = mem_format("{\"QueueUrl\":\"https://sqs.test/%s\",", queue);
-        _cleanup_free_ char *answer =
-                mem_format("{\"Attributes\":{\"ApproximateNumberOfMessages\":\"%d\","
-                           "\"ApproximateNumberOfMessagesNotVisible\":\"%d\","
-                           "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}",
-                        visible, in_flight);
-
-        script_expect(stage->script, "POST", STAGE_SQS, body, 200, answer);
-}
-
 /* So many more may be launched. */
 static void expect_room(struct stage *stage, int room)
 {
-        expect_count(stage, "register.fifo", 180 - 20 - room, 10);
-        expect_count(stage, "queued.fifo", 7, 3);
+        stage_expect_count(stage, "register.fifo", 180 - 20 - room, 10);
+        stage_expect_count(stage, "queued.fifo", 7, 3);
 }
 
 /* How often a message has come, and what else a job has. */

@@ -62,18 +62,6 @@ static void expect_queued(struct stage *stage)
                 "{\"status\":\"queued\"}");
 }
 
-static void expect_waiting(struct stage *stage, const char *queue, int n)
-{
-        _cleanup_free_ char *body = mem_format("{\"QueueUrl\":\"https://sqs.test/%s\",", queue);
-        _cleanup_free_ char *answer =
-                mem_format("{\"Attributes\":{\"ApproximateNumberOfMessages\":\"%d\","
-                           "\"ApproximateNumberOfMessagesNotVisible\":\"0\","
-                           "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}",
-                        n);
-
-        script_expect(stage->script, "POST", STAGE_SQS, body, 200, answer);
-}
-
 /* GitHub is not asked. */
 static void who_has_a_free_machine_gives_it(void **state)
 {
@@ -147,7 +135,7 @@ static void where_no_machine_is_left_one_is_launched(void **state)
                 expect_taken(stage);
                 expect_launches(stage, 2, machines[i]);
                 expect_queued(stage);
-                expect_waiting(stage, "register.fifo", 9);
+                stage_expect_count(stage, "register.fifo", 9, 0);
                 stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
                 assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
         }
@@ -172,7 +160,7 @@ static void where_jobs_name_types_a_machine_of_another_does_not_do(void **state)
                 expect_launches(stage, 2, free_machine);
                 if (i == 1) {
                         expect_queued(stage);
-                        expect_waiting(stage, "register.fifo", 0);
+                        stage_expect_count(stage, "register.fifo", 0, 0);
                 }
                 stage_expect_sent(stage, i == 0 ? "sqs.test/watch" : "queued.fifo");
                 assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
@@ -208,7 +196,7 @@ static void who_has_a_label_of_its_own_gets_a_machine_of_its_own(void **state)
                         expect_launches(stage, 3, OURS("i-00000003", "running", "/3-1-0/", ""));
                 } else {
                         expect_queued(stage);
-                        expect_waiting(stage, "register.fifo", 0);
+                        stage_expect_count(stage, "register.fifo", 0, 0);
                 }
                 stage_expect_sent(stage, rows[i].waits ? "sqs.test/watch" : "queued.fifo");
                 assert_string_equal(
@@ -232,7 +220,7 @@ static void while_many_are_registered_none_is_launched(void **state)
         expect_taken(stage);
         expect_launches(stage, 2, "");
         expect_queued(stage);
-        expect_waiting(stage, "register.fifo", 12);
+        stage_expect_count(stage, "register.fifo", 12, 0);
         stage_expect_sent(stage, "\"DelaySeconds\":64}]");
         assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
         assert_not_logged(stage, "relaunch");
@@ -248,7 +236,7 @@ static void a_free_machine_is_not_waited_for_for_ever(void **state)
                 expect_launches(stage, 2, OURS("i-00000002", "running", "/2-1-0/", ""));
                 if (waits == 5) {
                         expect_queued(stage);
-                        expect_waiting(stage, "register.fifo", 0);
+                        stage_expect_count(stage, "register.fifo", 0, 0);
                 }
                 stage_expect_sent(stage, waits == 4 ? "\\\"waits\\\":5," : "queued.fifo");
                 assert_string_equal(watch(stage, waits == 4 ? WATCHED(",\"waits\":4")
@@ -266,7 +254,7 @@ static void a_way_is_followed_for_six_steps(void **state)
         for (int i = 0; i < 6; i++)
                 expect_launches(stage, 2, OURS("i-00000002", "running", "/2-1-0/", RUNS("2")));
         expect_queued(stage);
-        expect_waiting(stage, "register.fifo", 1);
+        stage_expect_count(stage, "register.fifo", 1, 0);
         stage_expect_sent(stage, "\\\"watches\\\":1,");
         assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
 }
@@ -293,7 +281,7 @@ static void where_sqs_does_not_count_one_is_launched(void **state)
                         script_expect(stage->script, "POST", STAGE_SQS, "register.fifo", 403,
                                 "{\"__type\":\"AccessDenied\"}");
                 else
-                        expect_waiting(stage, "register.fifo", 0);
+                        stage_expect_count(stage, "register.fifo", 0, 0);
                 stage_expect_sent(stage, "queued.fifo");
                 assert_string_equal(watch(stage, WATCHED("")), STAGE_NONE_FAILED);
                 if (refused)
@@ -326,8 +314,8 @@ static void who_lost_its_machine_lines_up_again(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
                 expect_taken(stage);
                 expect_launches(stage, 2, "");
-                expect_waiting(stage, "register.fifo", 100);
-                expect_waiting(stage, "paced.fifo", 141);
+                stage_expect_count(stage, "register.fifo", 100, 0);
+                stage_expect_count(stage, "paced.fifo", 141, 0);
                 script_expect(stage->script, "POST", STAGE_SQS,
                         "{\"QueueUrl\":\"https://sqs.test/paced.fifo\"", statuses[i],
                         "{\"__type\":\"AccessDenied\"}");
@@ -358,8 +346,8 @@ static void where_the_taker_is_launched_anyway_its_machine_is_waited_for(void **
                 stage->scaler.burst_seen_ms = stage_now_ms(stage);
                 expect_taken(stage);
                 expect_launches(stage, 2, "");
-                expect_waiting(stage, "register.fifo", 9);
-                expect_waiting(stage, "paced.fifo", rows[i].in_line);
+                stage_expect_count(stage, "register.fifo", 9, 0);
+                stage_expect_count(stage, "paced.fifo", rows[i].in_line, 0);
                 stage_expect_sent(stage, rows[i].waits ? "sqs.test/watch" : "paced.fifo");
                 assert_string_equal(watch(stage, rows[i].job), STAGE_NONE_FAILED);
         }

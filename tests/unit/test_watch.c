@@ -563,23 +563,11 @@ static void each_job_has_its_own_machine(void **state)
         assert_string_equal(stage_batch(stage, watch_handle, messages, 2), STAGE_NONE_FAILED);
 }
 
-static void expect_waiting(struct stage *stage, const char *queue, int n)
-{
-        _cleanup_free_ char *body = mem_format("{\"QueueUrl\":\"https://sqs.test/%s\",", queue);
-        _cleanup_free_ char *answer =
-                mem_format("{\"Attributes\":{\"ApproximateNumberOfMessages\":\"0\","
-                           "\"ApproximateNumberOfMessagesNotVisible\":\"%d\","
-                           "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}",
-                        n);
-
-        script_expect(stage->script, "POST", STAGE_SQS, body, 200, answer);
-}
-
 /* So many wait to be registered, and so many in line. */
 static void expect_burst(struct stage *stage, int registers, int in_line)
 {
-        expect_waiting(stage, "register.fifo", registers);
-        expect_waiting(stage, "paced.fifo", in_line);
+        stage_expect_count(stage, "register.fifo", 0, registers);
+        stage_expect_count(stage, "paced.fifo", 0, in_line);
 }
 
 /* What another job took, or has ended, while launched jobs wait for their hand-over: one of their
@@ -612,7 +600,7 @@ static void another_machine_may_still_come(void **state)
                 if (rows[i].is_launched)
                         stage_expect_sent(stage, "\"MessageDeduplicationId\":\"1-1-1-0\"");
                 else
-                        expect_waiting(stage, "register.fifo", 1);
+                        stage_expect_count(stage, "register.fifo", 0, 1);
                 assert_string_equal(watch(stage, rows[i].watch), STAGE_NONE_FAILED);
                 assert_null(script_take_served(stage->script, "AttributeNames"));
         }
