@@ -6,9 +6,9 @@
  *      paced    a job of a burst: when it is its turn, it is sent to queued.fifo
  *      limited  the first job of a line at a limit of machines: it looks for room
  *
- * What is not first in its line is not received at all. A burst's line is admitted by one process
- * at a time. This function has nothing else to do, so that it is the same process, as long as that
- * is warm, and remembers what GitHub has said of the jobs behind: they are not asked for again.
+ * Whoever stands further behind is not received at all. One process at a time admits a burst's
+ * line. As this function does nothing else, that is the same process while it is warm: it remembers
+ * what GitHub has said of the jobs behind, and does not ask for them again.
  */
 
 #include "handler.h"

@@ -167,8 +167,12 @@ static unsigned seconds_until(const struct looks *looks, enum look_wait wait)
 static int follow_later(struct looks *looks, struct job *const *jobs, size_t n_jobs,
         enum look_wait wait, struct err *err)
 {
-        for (size_t i = 0; i < n_jobs; i++)
-                (*(wait == WAITS_MACHINE ? &jobs[i]->waits : &jobs[i]->watches))++;
+        for (size_t i = 0; i < n_jobs; i++) {
+                if (wait == WAITS_MACHINE)
+                        jobs[i]->waits++;
+                else
+                        jobs[i]->watches++;
+        }
         return follow_jobs(looks->scaler, jobs, n_jobs, seconds_until(looks, wait), err);
 }
 

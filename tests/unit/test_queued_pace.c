@@ -23,16 +23,6 @@ static void expect_count(struct stage *stage, const char *queue, int visible, in
         script_expect(stage->script, "POST", STAGE_SQS, body, 200, answer);
 }
 
-static void expect_count_of_none(struct stage *stage, const char *queue)
-{
-        _cleanup_free_ char *body = mem_format("{\"QueueUrl\":\"https://sqs.test/%s\",", queue);
-
-        script_expect(stage->script, "POST", STAGE_SQS, body, 200,
-                "{\"Attributes\":{\"ApproximateNumberOfMessages\":\"0\","
-                "\"ApproximateNumberOfMessagesNotVisible\":\"0\","
-                "\"ApproximateNumberOfMessagesDelayed\":\"0\"}}");
-}
-
 static int receives;
 
 /* Ten jobs. */
@@ -55,12 +45,12 @@ static void as_many_are_launched_as_can_be_registered_in_time(void **state)
         struct stage *stage = *state;
 
         expect_count(stage, "register.fifo", 0, 0);
-        expect_count_of_none(stage, "paced.fifo");
+        stage_expect_count(stage, "paced.fifo", 0, 0);
         expect_launch(stage, "MaxCount=10&", 1, 10);
         assert_string_equal(full_batch(stage, ""), STAGE_NONE_FAILED);
         /* 10 are in flight: of 180, three are left. */
         expect_count(stage, "register.fifo", 167, 0);
-        expect_count_of_none(stage, "paced.fifo");
+        stage_expect_count(stage, "paced.fifo", 0, 0);
         expect_launch(stage, "MaxCount=3&", 1, 3);
         stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
         assert_string_equal(full_batch(stage, ""), STAGE_NONE_FAILED);
@@ -150,7 +140,7 @@ static void what_is_not_its_first_try_is_asked_for_before_it_waits(void **state)
 
         expect_states(stage, "queued");
         expect_count(stage, "register.fifo", 167, 0);
-        expect_count_of_none(stage, "paced.fifo");
+        stage_expect_count(stage, "paced.fifo", 0, 0);
         expect_launch(stage, "MaxCount=3&", 1, 3);
         stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
         assert_string_equal(full_batch(stage, ",\"stale\":1"), STAGE_NONE_FAILED);
@@ -278,7 +268,7 @@ static void when_it_is_nearly_over_the_line_is_looked_at(void **state)
         stage_expect_sent(stage, "\"QueueUrl\":\"https://sqs.test/paced.fifo\"");
         one_job(stage, ",\"installation\":4711,\"queued_ms\":1767324785000");
         expect_count(stage, "register.fifo", 0, 0);
-        expect_count_of_none(stage, "paced.fifo");
+        stage_expect_count(stage, "paced.fifo", 0, 0);
         expect_launch(stage, NULL, 1, 1);
         one_job(stage, ",\"installation\":4711,\"queued_ms\":1767324785000");
 }

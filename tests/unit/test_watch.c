@@ -116,6 +116,23 @@ static void what_is_neither_becomes_a_dead_letter_at_once(void **state)
         assert_string_equal(stage_batch(stage, watch_handle, messages, 5), STAGE_NONE_FAILED);
 }
 
+/* From a line, as long as the stack has no `admit`: it waits for that, however often it has come.
+ */
+static void what_waits_in_line_is_left_to_admit(void **state)
+{
+        static const char *const bodies[] = {JOB("paced", ""), JOB("limited", "")};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+                const struct stage_message message = {"m1", bodies[i], 500, NULL};
+
+                assert_string_equal(
+                        stage_batch(stage, watch_handle, &message, 1), STAGE_FAILED("m1"));
+        }
+        assert_logged(stage, "update the stack (make stack)");
+        assert_int_equal(script_requests(stage->script), 0);
+}
+
 /* -- watches -- */
 
 static void a_job_that_runs_on_its_machine_costs_one_call(void **state)
@@ -852,6 +869,7 @@ int main(void)
                 TEST(a_parked_job_is_queued_again),
                 TEST(a_job_that_is_parked_for_longer_waits_on),
                 TEST(what_is_neither_becomes_a_dead_letter_at_once),
+                TEST(what_waits_in_line_is_left_to_admit),
                 TEST(a_job_that_runs_on_its_machine_costs_one_call),
                 TEST(only_a_machine_of_ours_shows_that_its_spec_works),
                 TEST(a_job_that_github_says_ran_shows_that_its_spec_works),
