@@ -2,8 +2,8 @@
 
 /*
  * Follows takers by the tags of machines: JOB_TAG says whom a machine took, and the name of its
- * launch for whom it was launched. Each machine has one job and each job's launch one machine, so
- * no two ways end at the same machine, and each missing one is missed once.
+ * launch for whom it was launched. Each machine has one job, and each launch of a job one machine.
+ * So no two ways end at the same machine, as long as EC2 shows the tags of those that have ended.
  */
 
 #include "takers.h"
@@ -15,7 +15,7 @@
 #include "job.h"
 #include "launch_name.h"
 
-/* More are hardly ever seen: of ten thousand equal jobs, one in a hundred has a longer way. */
+/* Of the jobs that lose their machines in a simulated burst, two in a hundred have a longer way. */
 #define STEPS_MAX 6
 
 /* A way, and the beginning of the last taker's launch names: "JOB-ATTEMPT-". */
