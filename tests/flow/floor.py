@@ -25,8 +25,10 @@ LISTENS = "echo '2026-11-23 18:00:00Z: Listening for Jobs'"
 STARTS = "echo '2026-11-23 18:00:01Z: Running job: build'"
 ENDS = "echo '2026-11-23 18:00:02Z: Job build completed with result: Succeeded'"
 UPDATES = "echo 'Runner update in progress, do not shutdown runner.'"
-PATIENT = "trap 'echo Exiting...; exit 0' INT; while :; do sleep 0.05; done"
-STUBBORN = "trap '' INT TERM; while :; do sleep 0.05; done"
+# How a script takes signals is its first line: once it has said something, it may be sent one.
+PATIENT = "trap 'echo Exiting...; exit 0' INT"
+STUBBORN = "trap '' INT TERM"
+HANGS = "while :; do sleep 0.05; done"
 
 
 # Opaque to the agent: any text.

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from floor import ENDS, LISTENS, PATIENT, STARTS, TICKET, assert_ended_well
+from floor import ENDS, HANGS, LISTENS, PATIENT, STARTS, TICKET, assert_ended_well
 from helpers import LABELS, REPOSITORY
 
 from cloud.limits import until
@@ -134,7 +134,9 @@ def test_names_that_look_like_markers_are_names(floor):
 
 
 def test_the_configuration_of_the_runner_is_seen_by_the_runner_only(floor):
-    floor.script(LISTENS, "test ${#ACTIONS_RUNNER_INPUT_JITCONFIG} -gt 3000 && " + STARTS, PATIENT)
+    floor.script(
+        PATIENT, LISTENS, "test ${#ACTIONS_RUNNER_INPUT_JITCONFIG} -gt 3000 && " + STARTS, HANGS
+    )
     floor.put().switch_on()
     assert floor.says("Running job")
     processes = Path(f"/proc/{floor.machine.agent.pid}")

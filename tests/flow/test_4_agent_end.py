@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, assert_ended_well
+from floor import ENDS, HANGS, LISTENS, PATIENT, STARTS, STUBBORN, assert_ended_well
 from helpers import LABELS, REPOSITORY
 
 from cloud.faults import Cut, Error, Throttle
@@ -34,7 +34,7 @@ def test_a_spot_notice_in_the_middle_of_a_job(floor):
 
 def test_a_spot_notice_leaves_no_time_for_patience(floor):
     floor.configure(stop_grace_seconds=60)
-    floor.script(LISTENS, STARTS, STUBBORN).put().switch_on()
+    floor.script(STUBBORN, LISTENS, STARTS, HANGS).put().switch_on()
     assert floor.says("Running job")
     floor.machine.metadata.notice(time.time() + 10)
     started = time.monotonic()
@@ -46,7 +46,7 @@ def test_a_spot_notice_leaves_no_time_for_patience(floor):
 def test_after_a_spot_notice_the_last_steps_of_a_job_have_the_time_that_is_left(floor):
     last_steps = f"last() {{ sleep 2; {ENDS}; exit 0; }}"
     floor.configure(stop_grace_seconds=1)
-    floor.script(LISTENS, last_steps, "trap last INT", STARTS, "while :; do sleep 0.05; done")
+    floor.script(LISTENS, last_steps, "trap last INT", STARTS, HANGS)
     floor.put().switch_on()
     assert floor.says("Running job")
     floor.machine.metadata.notice(time.time() + 120)
@@ -58,7 +58,7 @@ def test_after_a_spot_notice_the_last_steps_of_a_job_have_the_time_that_is_left(
 
 def test_a_limit_does_not_lengthen_the_time_until_the_instance_goes(floor):
     floor.configure(stop_grace_seconds=60)
-    floor.script(LISTENS, STARTS, STUBBORN).put(job_limit_seconds=2).switch_on()
+    floor.script(STUBBORN, LISTENS, STARTS, HANGS).put(job_limit_seconds=2).switch_on()
     assert floor.says("Running job")
     at = time.time() + 13
     floor.machine.metadata.notice(at)
@@ -80,7 +80,9 @@ def test_the_agent_is_told_to_end(floor, number):
 
 
 def test_who_is_told_to_end_after_the_job_has_finished_it(floor):
-    floor.configure(stop_grace_seconds=90).script(LISTENS, STARTS, ENDS, PATIENT).put().switch_on()
+    floor.configure(stop_grace_seconds=90).script(
+        PATIENT, LISTENS, STARTS, ENDS, HANGS
+    ).put().switch_on()
     assert until(lambda: floor.machine.status_text == "The job is done")
     floor.machine.agent.send_signal(signal.SIGTERM)
     floor.ended()
@@ -90,7 +92,7 @@ def test_who_is_told_to_end_after_the_job_has_finished_it(floor):
 
 
 def test_who_is_told_to_end_as_the_runner_listens_reports_both(floor):
-    floor.script(LISTENS, PATIENT).put().switch_on()
+    floor.script(PATIENT, LISTENS, HANGS).put().switch_on()
     assert until(lambda: floor.machine.status_text == "Waiting for a job")
     floor.machine.agent.send_signal(signal.SIGTERM)
     floor.ended()
@@ -107,7 +109,7 @@ def test_a_job_that_starts_at_once_is_reported_with_one_call(floor):
 
 def test_a_second_signal_leaves_no_time(floor):
     floor.configure(stop_grace_seconds=90)
-    floor.script(LISTENS, STARTS, STUBBORN).put().switch_on()
+    floor.script(STUBBORN, LISTENS, STARTS, HANGS).put().switch_on()
     assert floor.says("Running job")
     floor.machine.agent.send_signal(signal.SIGTERM)
     assert floor.says("stopping the runner")
@@ -134,7 +136,9 @@ def test_the_agent_is_told_to_end_while_it_waits(floor):
 
 def test_the_parameter_stays_until_a_job_has_started_and_that_is_reported(floor):
     rule = floor.cloud.faults.add("events", "PutEvents", skip=1, fault=Throttle())
-    floor.script(LISTENS, "until test -e go; do sleep 0.1; done", STARTS, PATIENT).put().switch_on()
+    floor.script(
+        PATIENT, LISTENS, "until test -e go; do sleep 0.1; done", STARTS, HANGS
+    ).put().switch_on()
     assert until(lambda: floor.reports())
     assert floor.cloud.parameters() == [floor.name]
     (floor.machine.directory / "runner" / "go").touch()

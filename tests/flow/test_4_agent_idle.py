@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from floor import ENDS, LISTENS, PATIENT, STARTS, Floor, assert_ended_well, assert_failed
+from floor import ENDS, HANGS, LISTENS, PATIENT, STARTS, Floor, assert_ended_well, assert_failed
 from helpers import LABELS, REPOSITORY
 
 from cloud.faults import Error, Throttle
@@ -57,14 +57,14 @@ def test_a_runner_with_a_worker_is_not_interrupted_though_it_has_not_said_so(flo
 
 
 def test_a_worker_that_has_ended_does_not_keep_the_machine(floor):
-    floor.script(LISTENS, WORKER, "kill $worker; wait", PATIENT)
+    floor.script(PATIENT, LISTENS, WORKER, "kill $worker; wait", HANGS)
     floor.put(idle_limit_seconds=1).switch_on().deregister().ended()
     assert_failed(floor, "no job within 1 s", stages=("ready", "idle", "failed"))
     assert "the runner has a worker" not in floor.text()
 
 
 def test_the_runner_is_stopped_no_sooner_than_the_grace_allows(floor):
-    floor.configure(idle_grace_seconds=3).script(LISTENS, PATIENT)
+    floor.configure(idle_grace_seconds=3).script(PATIENT, LISTENS, HANGS)
     floor.put(idle_limit_seconds=1).switch_on().deregister()
     assert floor.says("the runner is deregistered")
     at = time.time()
@@ -86,7 +86,7 @@ def test_a_runner_that_is_not_deregistered_goes_on_listening(floor):
 
 
 def test_the_report_comes_again_when_nobody_answers(floor):
-    floor.script(LISTENS, PATIENT).put(idle_limit_seconds=1).switch_on()
+    floor.script(PATIENT, LISTENS, HANGS).put(idle_limit_seconds=1).switch_on()
     assert until(lambda: [r["stage"] for r in floor.reports()].count("idle") == 2)
     floor.deregister().ended()
     assert_failed(floor, "no job within 1 s", stages=("ready", "idle", "idle", "failed"))
@@ -108,7 +108,7 @@ def test_without_eventbridge_the_runner_listens_and_takes_its_job(floor):
 
 
 def test_ssm_that_is_throttled_is_asked_less_often_and_ends_nothing(floor):
-    floor.script(LISTENS, PATIENT).put(idle_limit_seconds=1).switch_on().idles()
+    floor.script(PATIENT, LISTENS, HANGS).put(idle_limit_seconds=1).switch_on().idles()
     floor.cloud.faults.add("ssm", "GetParameter", fault=Throttle())
 
     def refused() -> int:
@@ -122,7 +122,7 @@ def test_ssm_that_is_throttled_is_asked_less_often_and_ends_nothing(floor):
 
 
 def test_a_machine_that_nobody_deregisters_ends_when_a_job_would_have_to(floor):
-    floor.script(LISTENS, PATIENT).put(idle_limit_seconds=1, job_limit_seconds=3).run()
+    floor.script(PATIENT, LISTENS, HANGS).put(idle_limit_seconds=1, job_limit_seconds=3).run()
     assert_failed(floor, "no job within 1 s", stages=("ready", "idle", "failed"))
     assert "nobody deregisters the runner" in floor.text()
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from floor import ENDS, LISTENS, PATIENT, STARTS, Floor
+from floor import ENDS, HANGS, LISTENS, PATIENT, STARTS, Floor
 
 from cloud.limits import until
 from cloud.settings import BUILD
@@ -34,12 +34,12 @@ def job(floor: Floor) -> None:
 
 def idle(floor: Floor) -> None:
     """No job comes, and the runner is deregistered."""
-    floor.script(LISTENS, PATIENT).put(idle_limit_seconds=1).switch_on().deregister().ended()
+    floor.script(PATIENT, LISTENS, HANGS).put(idle_limit_seconds=1).switch_on().deregister().ended()
 
 
 def spot(floor: Floor) -> None:
     """EC2 takes the machine back while a job runs."""
-    floor.script(LISTENS, STARTS, PATIENT).put().switch_on()
+    floor.script(PATIENT, LISTENS, STARTS, HANGS).put().switch_on()
     assert until(lambda: floor.cloud.parameters() == [])
     floor.machine.metadata.notice(time.time() + 60)
     floor.ended()

@@ -8,6 +8,7 @@ import signal
 import pytest
 from floor import (
     ENDS,
+    HANGS,
     LISTENS,
     PATIENT,
     STARTS,
@@ -113,7 +114,7 @@ def test_who_is_told_to_end_between_two_starts_of_the_runner_does_not_start_it(f
 
 
 def test_a_runner_that_was_told_to_end_is_not_started_again(floor):
-    floor.script("echo x >>tries; trap 'exit 2' INT", LISTENS, "while :; do sleep 0.05; done")
+    floor.script("echo x >>tries; trap 'exit 2' INT", LISTENS, HANGS)
     floor.put().switch_on()
     assert floor.says("Listening")
     floor.machine.agent.send_signal(signal.SIGTERM)
@@ -148,14 +149,14 @@ def test_the_idle_limit_does_not_run_while_a_runner_updates_itself(floor):
 
 
 def test_the_idle_limit_begins_anew_after_an_update(floor):
-    again = f"test -e new && {{ {LISTENS}; {PATIENT}; }}"
-    floor.script(again, LISTENS, UPDATES, "touch new update.finished; exit 3")
+    again = f"test -e new && {{ {LISTENS}; {HANGS}; }}"
+    floor.script(PATIENT, again, LISTENS, UPDATES, "touch new update.finished; exit 3")
     floor.put(idle_limit_seconds=2).switch_on().deregister().ended()
     assert_failed(floor, "no job within 2 s", stages=("ready", "idle", "failed"))
 
 
 def test_the_idle_limit_begins_anew_when_the_runner_listens(floor):
-    floor.script("sleep 1", LISTENS, PATIENT).put(idle_limit_seconds=3)
+    floor.script(PATIENT, "sleep 1", LISTENS, HANGS).put(idle_limit_seconds=3)
     floor.switch_on().deregister().ended()
     assert_failed(floor, "no job within 3 s", stages=("ready", "idle", "failed"))
     times = floor.reports()[-1]["times"]
@@ -177,7 +178,7 @@ def test_a_runner_that_gets_no_job(floor):
 
 
 def test_a_runner_that_never_listens(floor):
-    floor.script(PATIENT).put(idle_limit_seconds=1).run()
+    floor.script(PATIENT, HANGS).put(idle_limit_seconds=1).run()
     assert_failed(floor, "did not listen within 1 s")
 
 
@@ -196,19 +197,19 @@ def test_a_job_that_takes_too_long(floor):
 
 
 def test_what_a_runner_says_in_its_job_does_not_change_the_limit(floor):
-    floor.script(STARTS, UPDATES, LISTENS, PATIENT).put(job_limit_seconds=1).run()
+    floor.script(PATIENT, STARTS, UPDATES, LISTENS, HANGS).put(job_limit_seconds=1).run()
     assert_failed(floor, "longer than its limit of 1 s", stages=("job_started", "failed"))
 
 
 def test_a_job_that_ignores_everything(floor):
     floor.configure(stop_grace_seconds=1)
-    floor.script(LISTENS, STARTS, STUBBORN).put(job_limit_seconds=1).run()
+    floor.script(STUBBORN, LISTENS, STARTS, HANGS).put(job_limit_seconds=1).run()
     assert_failed(floor, "longer than its limit", stages=("ready", "job_started", "failed"))
     assert "it is killed" in floor.text()
 
 
 def test_a_runner_that_does_not_end_after_its_job(floor):
     floor.configure(stop_grace_seconds=1)
-    floor.script(LISTENS, STARTS, ENDS, STUBBORN).put().run()
+    floor.script(STUBBORN, LISTENS, STARTS, ENDS, HANGS).put().run()
     assert floor.report("ready", "job_started", "finished")["result"] == "Succeeded"
     assert_ended_well(floor)

@@ -15,7 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from floor import ENDS, LISTENS, PATIENT, STARTS, STUBBORN, Floor, assert_ended_well, assert_failed
+from floor import (
+    ENDS,
+    HANGS,
+    LISTENS,
+    PATIENT,
+    STARTS,
+    STUBBORN,
+    Floor,
+    assert_ended_well,
+    assert_failed,
+)
 from helpers import LABELS, REPOSITORY
 
 from cloud.limits import PATIENCE, until
@@ -189,7 +199,7 @@ def test_the_worker_of_another_runner_is_none_of_this_one(server, tmp_path):
     other = subprocess.Popen([str(tmp_path / "Runner.Worker"), "300"], start_new_session=True)
     name = Path(f"/proc/{other.pid}/comm")
     assert until(lambda: name.read_text() == "Runner.Worker\n")
-    client = server.start("while :; do sleep 0.05; done")
+    client = server.start(HANGS)
     found = worker(client)
     other.kill()
     other.wait()
@@ -415,7 +425,7 @@ def test_nobody_starts_the_runner(floor):
 def test_a_runner_service_that_comes_late_is_found_and_spot_notices_are_looked_for(floor, tmp_path):
     floor.machines.setup.starter = None
     path = tmp_path / "late"
-    floor.configure(runner={"socket": str(path)}).script(LISTENS, STARTS, PATIENT)
+    floor.configure(runner={"socket": str(path)}).script(PATIENT, LISTENS, STARTS, HANGS)
     floor.put().switch_on()
     assert floor.says("will be started again")
     service = RunnerService(STARTER, tmp_path)
@@ -451,7 +461,7 @@ def test_a_runner_service_that_never_comes_is_given_up(floor):
 
 
 def test_a_runner_service_that_no_longer_answers_is_given_up(floor):
-    floor.configure(stop_grace_seconds=1).script(LISTENS, PATIENT)
+    floor.configure(stop_grace_seconds=1).script(PATIENT, LISTENS, HANGS)
     floor.put(idle_limit_seconds=3).switch_on()
     assert floor.says("Listening")
     stop_starter(floor)
@@ -460,7 +470,7 @@ def test_a_runner_service_that_no_longer_answers_is_given_up(floor):
 
 
 def test_a_runner_service_that_dies_in_the_job_is_told(floor):
-    floor.script("echo runner $$", LISTENS, STARTS, STUBBORN).put().switch_on()
+    floor.script(STUBBORN, "echo runner $$", LISTENS, STARTS, HANGS).put().switch_on()
     assert floor.says("Running job")
     pid = runner_of(floor)
     floor.machine.runner_service.process.kill()
@@ -471,7 +481,7 @@ def test_a_runner_service_that_dies_in_the_job_is_told(floor):
 
 
 def test_an_agent_that_is_killed_takes_the_runner_with_it(floor):
-    floor.script("echo runner $$", LISTENS, STARTS, STUBBORN).put().switch_on()
+    floor.script(STUBBORN, "echo runner $$", LISTENS, STARTS, HANGS).put().switch_on()
     assert floor.says("Running job")
     pid = runner_of(floor)
     assert is_running(pid)
@@ -488,7 +498,7 @@ def runner_of(floor: Floor) -> int:
 
 
 def test_the_runner_is_told_to_end(floor):
-    floor.script(LISTENS, STARTS, PATIENT).put(job_limit_seconds=1).run()
+    floor.script(PATIENT, LISTENS, STARTS, HANGS).put(job_limit_seconds=1).run()
     stages = ("ready", "job_started", "failed")
     assert_failed(floor, "longer than its limit of 1 s", stages=stages)
     assert "Exiting..." in floor.text()
@@ -496,7 +506,7 @@ def test_the_runner_is_told_to_end(floor):
 
 def test_a_runner_that_ignores_that_is_killed(floor):
     floor.configure(stop_grace_seconds=1)
-    floor.script("echo runner $$", LISTENS, STARTS, STUBBORN).put(job_limit_seconds=1).run()
+    floor.script(STUBBORN, "echo runner $$", LISTENS, STARTS, HANGS).put(job_limit_seconds=1).run()
     stages = ("ready", "job_started", "failed")
     assert_failed(floor, "longer than its limit of 1 s", stages=stages)
     assert not is_running(runner_of(floor))
