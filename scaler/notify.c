@@ -6,6 +6,11 @@
  *
  * Repeated notifications are dropped for a quarter of an hour: SQS does it for five minutes, this
  * process remembers the rest. One process suffices, since notify.fifo has one message group.
+ *
+ * When much happens at once, notifications pile up in the queue while one is posted, and come in
+ * batches: a batch of many is shown as one, so that a bad hour neither floods the channel nor meets
+ * its limits (Slack: about one message a second).
+ * https://docs.slack.dev/apis/web-api/rate-limits
  */
 
 #include "handler.h"
@@ -21,6 +26,9 @@
 #include "notify/notification.h"
 
 #define SHOWN_KEPT_MS (15 * 60 * MSEC_PER_SEC)
+
+/* Fewer are shown one by one: they are easier to read, and each has its button. */
+#define TOGETHER_MIN 4
 
 /* A call that posts the notification to one URL. */
 struct post {
@@ -115,30 +123,103 @@ static int post(struct scaler *scaler, const struct notification *notification, 
         return read_answers(scaler, &posts, err);
 }
 
-static int handle_notification(
+/* -- a batch -- */
+
+/* What people have not been shown yet; all arrays have one place for each. */
+struct news {
+        struct notification *items; /* owned */
+        cJSON **json;               /* owned: what the strings of an item point into */
+        struct record **records;    /* owned; the messages are the batch's */
+        size_t n;
+};
+
+static void news_init(struct news *news, size_t n_max)
+{
+        news->items = mem_alloc(n_max * sizeof(*news->items));
+        news->json = mem_alloc(n_max * sizeof(cJSON *));
+        news->records = mem_alloc(n_max * sizeof(struct record *));
+}
+
+static void news_release(struct news *news)
+{
+        for (size_t i = 0; i < news->n; i++)
+                cJSON_Delete(news->json[i]);
+        free(news->items);
+        free(news->json);
+        free(news->records);
+}
+
+static bool is_known(struct scaler *scaler, const struct news *news, const char *key)
+{
+        for (size_t i = 0; i < news->n; i++)
+                if (strcmp(news->items[i].key, key) == 0)
+                        return true;
+        return recent_has(&scaler->shown, key, clock_monotonic_ms(scaler->clock));
+}
+
+static int read_notification(
         struct scaler *scaler, struct record *record, void *userdata, struct err *err)
 {
         _cleanup_json_ cJSON *json = NULL;
-        struct notification notification = {0};
-        int64_t now = clock_monotonic_ms(scaler->clock);
-        int r = notification_parse(record->body, strlen(record->body), &notification, &json, err);
+        struct news *news = userdata;
+        struct notification *item = &news->items[news->n];
+        int r = notification_parse(record->body, strlen(record->body), item, &json, err);
 
-        (void)userdata;
         if (r < 0)
                 return r;
-        if (notification.key && recent_has(&scaler->shown, notification.key, now)) {
-                log_info(&scaler->log, "told already", LOG_TEXT("title", notification.title));
+        if (is_known(scaler, news, item->key)) {
+                log_info(&scaler->log, "told already", LOG_TEXT("title", item->title));
                 return 0;
         }
-        log_info(&scaler->log, "notification", LOG_TEXT("title", notification.title),
-                LOG_TEXT("text", notification.text), LOG_TEXT("url", notification.url));
-        r = post(scaler, &notification, err);
-        if (r == 0 && notification.key)
-                recent_note(&scaler->shown, notification.key, now + SHOWN_KEPT_MS);
-        return r;
+        log_info(&scaler->log, "notification", LOG_TEXT("title", item->title),
+                LOG_TEXT("text", item->text), LOG_TEXT("url", item->url));
+        news->json[news->n] = MEM_STEAL(json);
+        news->records[news->n++] = record;
+        return 0;
+}
+
+/* Shows NOTIFICATION, which tells the N items of NEWS from FIRST on. */
+static void show(struct scaler *scaler, struct news *news, size_t first, size_t n,
+        const struct notification *notification)
+{
+        struct err err;
+        int r = batch_has_time(scaler, &err);
+        int64_t now;
+
+        if (r == 0)
+                r = post(scaler, notification, &err);
+        now = clock_monotonic_ms(scaler->clock);
+        for (size_t i = first; i < first + n; i++) {
+                if (r < 0)
+                        record_fail(scaler, news->records[i], r, &err);
+                else
+                        recent_note(&scaler->shown, news->items[i].key, now + SHOWN_KEPT_MS);
+        }
+}
+
+/* Shows what comes next: some together, or one. Returns how many. */
+static size_t show_next(struct scaler *scaler, struct news *news, size_t first)
+{
+        _cleanup_(notification_summary_release) struct notification_summary summary = {0};
+        size_t n = news->n - first;
+
+        if (n < TOGETHER_MIN) {
+                show(scaler, news, first, 1, &news->items[first]);
+                return 1;
+        }
+        if (n > NOTIFICATION_FACTS_MAX)
+                n = NOTIFICATION_FACTS_MAX;
+        notification_sum_up(&news->items[first], n, &summary);
+        show(scaler, news, first, n, &summary.notification);
+        return n;
 }
 
 void notify_handle(struct scaler *scaler, struct batch *batch)
 {
-        batch_each(scaler, batch, handle_notification, NULL);
+        _cleanup_(news_release) struct news news = {0};
+
+        news_init(&news, batch->n_records);
+        batch_each(scaler, batch, read_notification, &news);
+        for (size_t i = 0; i < news.n;)
+                i += show_next(scaler, &news, i);
 }

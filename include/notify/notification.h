@@ -22,6 +22,7 @@ enum notification_severity {
 struct notification_fact {
         const char *name;
         const char *value;
+        const char *url; /* of a job, shown beside the value, or NULL; not part of a message */
 };
 
 #define NOTIFICATION_FACTS_MAX 12
@@ -46,6 +47,18 @@ struct cJSON;
 char *notification_print(const struct notification *notification);
 int notification_parse(const char *text, size_t size, struct notification *ret,
         struct cJSON **ret_json, struct err *err);
+
+/* Many notifications as one, a fact for each, so that a bad hour does not flood the channel. */
+struct notification_summary {
+        struct notification notification;
+        char *title;                          /* owned */
+        char *values[NOTIFICATION_FACTS_MAX]; /* owned */
+};
+
+/* Sums up N notifications, of 2 to NOTIFICATION_FACTS_MAX, whose strings are borrowed. */
+void notification_sum_up(
+        const struct notification *all, size_t n, struct notification_summary *ret);
+void notification_summary_release(struct notification_summary *summary);
 
 struct notify_channel {
         const char *name;      /* "teams" */

@@ -51,21 +51,33 @@ static void add_text_section(cJSON *blocks, const char *text)
         add_mrkdwn(json_add_object(add_section(blocks), "text"), text);
 }
 
+static cJSON *fact_field(const struct notification_fact *fact)
+{
+        _cleanup_free_ char *name = notify_text(fact->name, NOTIFY_NAME_MAX, escapes);
+        _cleanup_free_ char *value = notify_text(fact->value, NOTIFY_VALUE_MAX, escapes);
+        _cleanup_free_ char *link = NULL;
+        _cleanup_free_ char *text = NULL;
+        cJSON *field = cJSON_CreateObject();
+
+        if (notify_is_fact_link(fact->url)) {
+                _cleanup_free_ char *url =
+                        notify_text(fact->url, (size_t)5 * NOTIFY_FACT_URL_MAX, escapes);
+
+                link = mem_format("\n<%s|Open the job>", url);
+        }
+        text = mem_format("*%s*\n%s%s", name, value, link ? link : "");
+        add_mrkdwn(field, text);
+        return field;
+}
+
 static void add_facts(cJSON *blocks, const struct notification *notification)
 {
         cJSON *fields = NULL;
 
         for (size_t i = 0; i < notification->n_facts; i++) {
-                const struct notification_fact *fact = &notification->facts[i];
-                _cleanup_free_ char *name = notify_text(fact->name, NOTIFY_NAME_MAX, escapes);
-                _cleanup_free_ char *value = notify_text(fact->value, NOTIFY_VALUE_MAX, escapes);
-                _cleanup_free_ char *text = mem_format("*%s*\n%s", name, value);
-                cJSON *field = cJSON_CreateObject();
-
                 if (i % SECTION_FIELDS_MAX == 0)
                         fields = cJSON_AddArrayToObject(add_section(blocks), "fields");
-                add_mrkdwn(field, text);
-                cJSON_AddItemToArray(fields, field);
+                cJSON_AddItemToArray(fields, fact_field(&notification->facts[i]));
         }
 }
 

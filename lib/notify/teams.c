@@ -17,9 +17,9 @@
 
 #define TEAMS_SIZE_MAX (28 * 1024)
 
-_Static_assert(2 * (NOTIFY_TITLE_MAX + NOTIFY_TEXT_MAX + NOTIFY_URL_MAX +
-                           NOTIFICATION_FACTS_MAX * (NOTIFY_NAME_MAX + NOTIFY_VALUE_MAX)) +
-                               2048 <=
+#define FACT_SIZE_MAX (2 * (NOTIFY_NAME_MAX + NOTIFY_VALUE_MAX) + NOTIFY_FACT_URL_MAX + 64)
+_Static_assert(2 * (NOTIFY_TITLE_MAX + NOTIFY_TEXT_MAX) + NOTIFY_URL_MAX +
+                               NOTIFICATION_FACTS_MAX * FACT_SIZE_MAX + 1024 <=
                        TEAMS_SIZE_MAX,
         "the largest card must fit");
 
@@ -38,6 +38,23 @@ static void add_escaped(cJSON *object, const char *name, const char *text, size_
         _cleanup_free_ char *escaped = notify_text(text, limit, escapes);
 
         json_add_string(object, name, escaped);
+}
+
+/* A fact takes no button, but Markdown in its value. */
+static void add_fact(cJSON *facts, const struct notification_fact *fact)
+{
+        _cleanup_free_ char *value = notify_text(fact->value, NOTIFY_VALUE_MAX, escapes);
+        cJSON *object = cJSON_CreateObject();
+
+        add_escaped(object, "title", fact->name, NOTIFY_NAME_MAX);
+        if (notify_is_fact_link(fact->url)) {
+                _cleanup_free_ char *linked = mem_format("%s [Open the job](%s)", value, fact->url);
+
+                json_add_string(object, "value", linked);
+        } else {
+                json_add_string(object, "value", value);
+        }
+        cJSON_AddItemToArray(facts, object);
 }
 
 static cJSON *add_element(cJSON *list, const char *type)
@@ -67,13 +84,8 @@ static void add_body(cJSON *body, const struct notification *notification)
         if (notification->n_facts == 0)
                 return;
         facts = cJSON_AddArrayToObject(add_element(body, "FactSet"), "facts");
-        for (size_t i = 0; i < notification->n_facts; i++) {
-                cJSON *fact = cJSON_CreateObject();
-
-                add_escaped(fact, "title", notification->facts[i].name, NOTIFY_NAME_MAX);
-                add_escaped(fact, "value", notification->facts[i].value, NOTIFY_VALUE_MAX);
-                cJSON_AddItemToArray(facts, fact);
-        }
+        for (size_t i = 0; i < notification->n_facts; i++)
+                add_fact(facts, &notification->facts[i]);
 }
 
 static void add_card(cJSON *attachment, const struct notification *notification)

@@ -94,7 +94,12 @@ bool notify_is_link(const char *url)
         if (!url || strncmp(url, "https://", 8) != 0 || strlen(url) > NOTIFY_URL_MAX)
                 return false;
         for (const char *c = url; *c; c++)
-                if (!isgraph((unsigned char)*c) || strchr("<>|\"\\", *c))
+                if (!isgraph((unsigned char)*c) || strchr("<>|\"\\()", *c))
                         return false;
         return true;
+}
+
+bool notify_is_fact_link(const char *url)
+{
+        return notify_is_link(url) && strlen(url) <= NOTIFY_FACT_URL_MAX;
 }

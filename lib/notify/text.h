@@ -22,13 +22,17 @@ struct notify_escape {
  */
 char *notify_text(const char *text, size_t limit, const struct notify_escape *escapes);
 
-/* Whether URL can be shown as a link: https, printable ASCII, at most NOTIFY_URL_MAX bytes. */
+/* Whether URL can be shown as a link: https, printable ASCII without what ends a link in some
+ * channel, at most NOTIFY_URL_MAX bytes. */
 #define NOTIFY_URL_MAX 1000
 bool notify_is_link(const char *url);
+/* The same for the link of one fact among many. GitHub's links to jobs take about 100 bytes. */
+#define NOTIFY_FACT_URL_MAX 200
+bool notify_is_fact_link(const char *url);
 
-/* The largest parts of a message in bytes, after escaping. Each byte takes at most two in JSON,
- * which keeps a whole message below Teams' 28 KB. */
+/* The largest parts of a message in bytes, after escaping. Each byte takes at most two in JSON, and
+ * one in a link, which keeps a whole message below Teams' 28 KB. */
 #define NOTIFY_TITLE_MAX 250
 #define NOTIFY_TEXT_MAX 6000
-#define NOTIFY_NAME_MAX 60
+#define NOTIFY_NAME_MAX 100
 #define NOTIFY_VALUE_MAX 300

@@ -34,6 +34,21 @@ def notify(cloud, *notifications, **options):
     return failures(cloud.invoke("notify", batch(cloud, "NotifyQueue", *notifications, **options)))
 
 
+def send_notifications(cloud, notifications):
+    """Send some to the queue, as the functions do."""
+    entries = [
+        {
+            "Id": str(at),
+            "MessageBody": json.dumps(one),
+            "MessageGroupId": "notify",
+            "MessageDeduplicationId": one["key"],
+        }
+        for at, one in enumerate(notifications)
+    ]
+    url = cloud.queue("NotifyQueue").url
+    assert not cloud.client("sqs").send_message_batch(QueueUrl=url, Entries=entries).get("Failed")
+
+
 def test_teams_gets_an_adaptive_card(make_stage, inboxes):
     inbox = inboxes()
     stage = make_stage(secrets={TEAMS: inbox.url})
@@ -87,7 +102,8 @@ def test_severities_look_different(make_stage, inboxes):
     inbox = inboxes()
     stage = make_stage(secrets={TEAMS: inbox.url})
     kinds = ["info", "warning", "error", "unheard of"]
-    assert notify(stage, *(notification(severity=kind, key=kind) for kind in kinds)) == []
+    for kind in kinds:
+        assert notify(stage, notification(severity=kind, key=kind)) == []
     cards = [message["attachments"][0]["content"] for message in inbox.messages]
     colours = [card["body"][0]["color"] for card in cards]
     assert colours == ["accent", "warning", "attention", "warning"]
@@ -190,6 +206,24 @@ def test_what_cannot_be_read_does_not_hold_up_the_others(make_stage, inboxes):
     bodies = ["", "[]", '{"title":5}', '{"title":', notification()]
     assert notify(stage, *bodies) == [f"message-{number}" for number in (1, 2, 3, 4)]
     assert len(inbox.messages) == 1
+
+
+def test_a_flood_comes_as_a_few_messages_and_nothing_is_left_out(make_stage, inboxes):
+    teams, slack = inboxes(), inboxes()
+    stage = make_stage(secrets={TEAMS: teams.url, SLACK: slack.url})
+    pieces = [
+        notification(title=f"Lost: job-{n:02}", key=f"{n}", url=job_url(n)) for n in range(40)
+    ]
+    for at in range(0, 40, 10):
+        send_notifications(stage, pieces[at : at + 10])
+    stage.poller("NotifyQueue").paused = False
+    stage.poller("NotifyQueue").kick()
+    assert until(lambda: stage.messages() == {})
+    for inbox in (teams, slack):
+        said = [json.dumps(message) for message in inbox.messages]
+        assert len(said) == 4
+        for n in range(40):
+            assert sum(f"Lost: job-{n:02}" in text and job_url(n) in text for text in said) == 1
 
 
 def test_many_jobs_that_wait_are_told_once(make_cloud, inboxes):

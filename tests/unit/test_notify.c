@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "notify/notification.h"
 #include "stage.h"
 
 #define NOTE(key)                                                                            \
@@ -189,20 +190,116 @@ static void without_channels_it_is_only_logged(void **state)
 static void what_was_told_is_not_told_again_for_want_of_time(void **state)
 {
         struct stage *stage = *state;
-        const struct stage_message messages[] = {{"a", NOTE("1"), 0, NULL},
-                {"b", NOTE("2"), 0, NULL}, {"c", NOTE("3"), 0, NULL}, {"d", NOTE("4"), 0, NULL},
-                {"e", NOTE("5"), 0, NULL}};
+        const struct stage_message messages[] = {
+                {"a", NOTE("1"), 0, NULL}, {"b", NOTE("2"), 0, NULL}, {"c", NOTE("3"), 0, NULL}};
 
         setenv("TEAMS_WEBHOOK_URLS", "", 1);
-        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 30000);
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 14000);
         expect(stage, SLACK, 200);
-        for (int i = 0; i < 5; i++)
+        for (int i = 0; i < 2; i++)
                 script_expect_silence(stage->script, "POST", SLACK);
-        assert_string_equal(stage_batch(stage, notify_handle, messages, 5),
-                "{\"batchItemFailures\":[{\"itemIdentifier\":\"b\"},{\"itemIdentifier\":\"c\"},"
-                "{\"itemIdentifier\":\"d\"},{\"itemIdentifier\":\"e\"}]}");
-        assert_logged(stage, "\"message_id\":\"e\",\"error\":\"not tried: ");
+        assert_string_equal(stage_batch(stage, notify_handle, messages, 3),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"b\"},{\"itemIdentifier\":\"c\"}]}");
+        assert_logged(stage, "\"message_id\":\"c\",\"error\":\"not tried: ");
         assert_true(scaler_time_left(&stage->scaler) > 0);
+}
+
+/* -- many at once -- */
+
+#define JOB_URL(number) "https://github.com/octo-org/one/actions/runs/7/job/" number
+#define LOST(number)                                                                          \
+        "{\"severity\":\"warning\",\"title\":\"Lost " number "\",\"text\":\"Run it again.\"," \
+        "\"facts\":[{\"name\":\"Job\",\"value\":\"job " number                                \
+        "\"},{\"name\":\"Spec\",\"value\":\"x\"}],"                                           \
+        "\"url\":\"" JOB_URL(number) "\",\"key\":\"lost " number "\"}"
+
+static const struct stage_message four[] = {{"a", LOST("1"), 0, NULL}, {"b", NOTE("2"), 0, NULL},
+        {"c", LOST("3"), 0, NULL}, {"d", LOST("4"), 0, NULL}};
+
+static void assert_card(struct stage *stage)
+{
+        _cleanup_free_ char *card = script_take_served(stage->script, "AdaptiveCard");
+
+        assert_contains(card, "\"color\":\"attention\"");
+        assert_contains(card, "\"text\":\"Mend it.\"");
+        assert_contains(card,
+                "{\"title\":\"Lost 1\",\"value\":\"Job: job 1; Spec: x [Open the job](" JOB_URL(
+                        "1") ")\"},{\"title\":\"It broke\",\"value\":\"Mend "
+                             "it.\"},{\"title\":\"Lost 3\"");
+}
+
+static void assert_blocks(struct stage *stage)
+{
+        _cleanup_free_ char *blocks = script_take_served(stage->script, "mrkdwn");
+
+        assert_contains(blocks, ":rotating_light: *It broke, and 3 more notifications*");
+        assert_contains(blocks, "*Lost 4*\\nJob: job 4; Spec: x\\n<" JOB_URL("4") "|Open the job>");
+}
+
+/* The gravest gives the title and says what to do; each is a fact, with its own facts and link. */
+static void many_at_once_are_shown_as_one(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("TEAMS_WEBHOOK_URLS", TEAMS, 1);
+        script_serve(stage->script, "POST", TEAMS, NULL, 202, "");
+        script_serve(stage->script, "POST", SLACK, NULL, 200, "ok");
+        assert_string_equal(stage_batch(stage, notify_handle, four, 4), STAGE_NONE_FAILED);
+        assert_card(stage);
+        assert_blocks(stage);
+        assert_logged(stage, "\"title\":\"Lost 3\",\"text\":\"Run it again.\"");
+        assert_string_equal(stage_batch(stage, notify_handle, four, 4), STAGE_NONE_FAILED);
+        assert_null(script_take_served(stage->script, "It broke"));
+}
+
+/* Nobody has seen any of them. */
+static void many_that_no_channel_took_come_again(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("TEAMS_WEBHOOK_URLS", "", 1);
+        expect(stage, SLACK, 404);
+        assert_string_equal(stage_batch(stage, notify_handle, four, 4),
+                "{\"batchItemFailures\":[{\"itemIdentifier\":\"a\"},{\"itemIdentifier\":\"b\"},"
+                "{\"itemIdentifier\":\"c\"},{\"itemIdentifier\":\"d\"}]}");
+        expect(stage, SLACK, 200);
+        assert_string_equal(stage_batch(stage, notify_handle, four, 4), STAGE_NONE_FAILED);
+}
+
+/* What was shown, comes twice or makes no sense is not counted among the many. */
+static void only_what_is_new_is_counted(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message messages[] = {{"a", NOTE("1"), 0, NULL},
+                {"b", NOTE("1"), 0, NULL}, {"c", "{}", 0, NULL}, {"d", NOTE("2"), 0, NULL},
+                {"e", NOTE("3"), 0, NULL}};
+
+        setenv("TEAMS_WEBHOOK_URLS", "", 1);
+        for (int i = 0; i < 3; i++)
+                expect(stage, SLACK, 200);
+        assert_string_equal(stage_batch(stage, notify_handle, messages, 5), STAGE_FAILED("c"));
+        assert_not_logged(stage, "more notifications");
+        assert_int_equal(script_requests(stage->script), 3);
+}
+
+/* More than one message to a channel can hold. */
+static void very_many_are_shown_as_several(void **state)
+{
+        struct stage *stage = *state;
+        struct stage_message messages[NOTIFICATION_FACTS_MAX + 1];
+        char *bodies[ARRAY_SIZE(messages)];
+
+        setenv("TEAMS_WEBHOOK_URLS", "", 1);
+        for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
+                bodies[i] = mem_format("{\"title\":\"It broke\",\"key\":\"%zu\"}", i);
+                messages[i] = (struct stage_message){"m", bodies[i], 0, NULL};
+        }
+        script_expect(stage->script, "POST", SLACK, "It broke, and 11 more notifications", 200, "");
+        script_expect(stage->script, "POST", SLACK, "*It broke*", 200, "");
+        assert_string_equal(stage_batch(stage, notify_handle, messages, ARRAY_SIZE(messages)),
+                STAGE_NONE_FAILED);
+        for (size_t i = 0; i < ARRAY_SIZE(messages); i++)
+                free(bodies[i]);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, stage_tear_down)
@@ -221,6 +318,10 @@ int main(void)
                 TEST(channels_may_fail_in_different_ways),
                 TEST(without_channels_it_is_only_logged),
                 TEST(what_was_told_is_not_told_again_for_want_of_time),
+                TEST(many_at_once_are_shown_as_one),
+                TEST(many_that_no_channel_took_come_again),
+                TEST(only_what_is_new_is_counted),
+                TEST(very_many_are_shown_as_several),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
