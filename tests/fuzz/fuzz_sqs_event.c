@@ -6,6 +6,7 @@
  */
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "fuzz.h"
 #include "handler.h"
 #include "job/job.h"
@@ -23,6 +24,32 @@ static void check_job_again(const struct job *job)
         message_again = job_print(&again);
         CHECK(strcmp(message, message_again) == 0);
         job_release(&again);
+}
+
+/* Teams takes 28 KB: https://learn.microsoft.com/en-us/microsoftteams/limits-specifications-teams
+ */
+static void check_messages(const struct notification *notification)
+{
+        for (const struct notify_channel *channel = notify_channels; channel->name; channel++) {
+                struct http_call *call = channel->call("https://channel.test/x", notification);
+
+                CHECK(call->body.size <= (size_t)28 * 1024);
+                CHECK(utf8_is_valid(buf_string(&call->body), call->body.size));
+                http_call_free(call);
+        }
+}
+
+static void check_notification(const struct notification *notification)
+{
+        struct notification many[NOTIFICATION_FACTS_MAX];
+        struct notification_summary summary;
+
+        check_messages(notification);
+        for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+                many[i] = *notification;
+        notification_sum_up(many, ARRAY_SIZE(many), &summary);
+        check_messages(&summary.notification);
+        notification_summary_release(&summary);
 }
 
 static void read_body(const char *body)
@@ -44,6 +71,7 @@ static void read_body(const char *body)
                 _cleanup_free_ char *message = notification_print(&notification);
 
                 CHECK(notification.title && message);
+                check_notification(&notification);
         }
 }
 
