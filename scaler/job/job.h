@@ -96,6 +96,8 @@ struct job {
         int64_t stale;         /* not 0: time has passed since GitHub queued it; see recall.h */
         int64_t not_before_ms; /* parked until then; 0: until its message comes */
         int64_t watches;       /* how often its watch came before */
+        int64_t burst_ends_ms; /* of a watch that a burst put off: when that is over for this job;
+                                  0: none did */
         char *instance;      /* of a launched job and a watch: the machine of its launch; of a lost
                                 job: its own */
         char *machine_type;  /* of a launched job: the type of its machine, */

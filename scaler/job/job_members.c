@@ -52,6 +52,7 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, stale), NULL, "stale", false},
         {offsetof(struct job, not_before_ms), NULL, "not_before_ms", false},
         {offsetof(struct job, watches), NULL, "watches", false},
+        {offsetof(struct job, burst_ends_ms), NULL, "burst_ends_ms", false},
         {offsetof(struct job, launched_ms), NULL, "launched_ms", false},
         {offsetof(struct job, adopted), NULL, "adopted", false},
         {offsetof(struct job, lost_ms), NULL, "lost_ms", false},

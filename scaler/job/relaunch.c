@@ -66,6 +66,7 @@ static void become_next_launch(
         job->tries = 0;
         job->waits = 0;
         job->watches = 0;
+        job->burst_ends_ms = 0;
         job->stale = 1;
         job->asked_ms = 0;
         job->paced = 0;

@@ -249,6 +249,13 @@ bool look_has_worked(const struct look *look)
         return ec2_instance_tag(look->machine, JOB_TAG) || look_ended_itself(look);
 }
 
+bool look_may_be_put_off(const struct looks *looks, const struct look *look)
+{
+        int64_t ends_ms = look->watched->job.burst_ends_ms;
+
+        return ends_ms == 0 || clock_wall_ms(looks->scaler->clock) < ends_ms;
+}
+
 /* Its machine may still boot. */
 static bool is_young(const struct looks *looks, const struct look *look)
 {
@@ -284,7 +291,9 @@ static enum look_wait wait_of(const struct looks *looks, const struct look *look
                 return WAITS_BURST;
         if (look->takers == TAKERS_NO_MACHINE)
                 return looks->n_in_line > 0 ? WAITS_IN_LINE : WAITS_NOT;
-        return burst_lasts && look_has_worked(look) ? WAITS_BURST : WAITS_NOT;
+        return burst_lasts && look_has_worked(look) && look_may_be_put_off(looks, look)
+                       ? WAITS_BURST
+                       : WAITS_NOT;
 }
 
 static void put_off(struct looks *looks)

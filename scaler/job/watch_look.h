@@ -70,6 +70,9 @@ bool look_ended_itself(const struct look *look);
 bool look_has_worked(const struct look *look);
 /* Whether a burst lasts: jobs wait to be registered, or, where there are many, in line. */
 bool looks_burst_lasts(struct looks *looks);
+/* Whether a burst may put off the job of LOOK: not for longer than those that waited when it did so
+ * first can take. Others come after them, without end where there is always work. */
+bool look_may_be_put_off(const struct looks *looks, const struct look *look);
 /* Whether the machine of LOOK lives and has no job yet. */
 bool look_is_idle(const struct look *look);
 

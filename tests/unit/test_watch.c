@@ -625,6 +625,41 @@ static void another_machine_may_still_come(void **state)
 
 #define RUN_JOBS STAGE_GITHUB "/repos/o/r/actions/runs/2/attempts/1/jobs?per_page=100&page=1"
 
+/* Where there is always work, somebody always waits to be registered. A job whose machine another
+ * took is put off until those are registered who waited at its first look: here, 20 within as many
+ * seconds, and four minutes. Asked for alone, and, by who has seen a burst, not asked for. */
+static void a_burst_without_end_puts_nobody_off_for_long(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 6; i++) {
+                bool in_burst = i >= 3;
+                bool is_over = i % 3 == 2;
+
+                stage->scaler.burst_seen_ms = in_burst ? stage_now_ms(stage) : 0;
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(
+                        stage, BY_ID, MACHINE("running", "", JOB_URL("https://github.test/2")));
+                if (in_burst)
+                        expect_burst(stage, 20, 0);
+                if (in_burst && is_over)
+                        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200,
+                                "{\"jobs\":[{\"id\":1,\"status\":\"queued\"}]}");
+                if (!in_burst)
+                        expect_job(stage, 200, "{\"status\":\"queued\"}");
+                if (!in_burst && !is_over)
+                        stage_expect_count(stage, "register.fifo", 0, 20);
+                stage_expect_sent(stage, is_over      ? "\"MessageDeduplicationId\":\"1-1-1-0\""
+                                         : i % 3 == 0 ? "\\\"burst_ends_ms\\\":17673233050"
+                                                      : "\\\"burst_ends_ms\\\":1767323990000");
+                assert_string_equal(
+                        watch(stage, is_over      ? WATCH(",\"burst_ends_ms\":1767323040000")
+                                     : i % 3 == 0 ? WATCH("")
+                                                  : WATCH(",\"burst_ends_ms\":1767323990000")),
+                        STAGE_NONE_FAILED);
+        }
+}
+
 /* Ten jobs of a run are due, of which the machine of the last one died. */
 static void expect_ten_machines(struct stage *stage)
 {
@@ -888,6 +923,7 @@ int main(void)
                 TEST(a_batch_shares_its_calls),
                 TEST(each_job_has_its_own_machine),
                 TEST(another_machine_may_still_come),
+                TEST(a_burst_without_end_puts_nobody_off_for_long),
                 TEST(while_a_burst_lasts_github_is_asked_for_little),
                 TEST(what_cannot_be_put_off_is_not_lost),
                 TEST(a_hand_over_that_cannot_be_deleted_keeps_its_job),
