@@ -166,18 +166,6 @@ static unsigned seconds_until(const struct looks *looks, enum look_wait wait)
         return seconds < FOLLOW_LATE_SECONDS ? (unsigned)seconds : FOLLOW_LATE_SECONDS;
 }
 
-/* An hour's limit of GitHub's, the slowest, registers more than one in a second. */
-#define SLOWEST_MS MSEC_PER_SEC
-
-static void note_burst(const struct looks *looks, struct job *job)
-{
-        int64_t n = looks->n_registering + looks->n_in_line;
-
-        if (job->burst_ends_ms == 0)
-                job->burst_ends_ms = clock_wall_ms(looks->scaler->clock) +
-                                     FOLLOW_SECONDS * MSEC_PER_SEC + n * SLOWEST_MS;
-}
-
 static int follow_later(struct looks *looks, struct job *const *jobs, size_t n_jobs,
         enum look_wait wait, struct err *err)
 {
@@ -187,7 +175,7 @@ static int follow_later(struct looks *looks, struct job *const *jobs, size_t n_j
                         continue;
                 }
                 jobs[i]->watches++;
-                note_burst(looks, jobs[i]);
+                looks_note_put_off(looks, jobs[i]);
         }
         return follow_jobs(looks->scaler, jobs, n_jobs, seconds_until(looks, wait), err);
 }

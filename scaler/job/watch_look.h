@@ -68,11 +68,17 @@ bool look_ended_itself(const struct look *look);
 /* Whether it has run a job, as far as EC2 can tell, or an earlier watch has seen that. If that was
  * another job, one of the machines that a burst still brings is for this one. */
 bool look_has_worked(const struct look *look);
+/* Whether N watches at once are many, as in a burst, or one was seen a moment ago. */
+bool looks_are_many(const struct scaler *scaler, size_t n);
+/* Decides for each look what it waits for, and marks those that wait as held. */
+void looks_put_off(struct looks *looks);
 /* Whether a burst lasts: jobs wait to be registered, or, where there are many, in line. */
 bool looks_burst_lasts(struct looks *looks);
 /* Whether a burst may put off the job of LOOK: not for longer than those that waited when it did so
  * first can take. Others come after them, without end where there is always work. */
 bool look_may_be_put_off(const struct looks *looks, const struct look *look);
+/* To be called when a burst puts JOB off. */
+void looks_note_put_off(const struct looks *looks, struct job *job);
 /* Whether the machine of LOOK lives and has no job yet. */
 bool look_is_idle(const struct look *look);
 
