@@ -45,6 +45,8 @@ FILES = {
     "lib/github/call.c": GITHUB,
     "lib/github/installation_token.c": ["github_token", *GITHUB],
     "lib/github/runners.c": ["github_runners", "registration"],
+    "lib/github/scope.c": ["github_runners", "registration"],
+    "lib/notify/summary.c": ["notify"],
     "runner-agent/alarm.c": ["agent_alarm", "agent_life"],
     "runner-agent/idle.c": ["agent_idle", "agent_life"],
     "runner-agent/life.c": ["agent_life"],

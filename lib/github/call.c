@@ -217,3 +217,13 @@ int github_answer_list(const struct http_call *call, const char *path,
                         path, *path ? ": " : "", json_type_name(*ret_list));
         return 0;
 }
+
+void github_copy(char *to, size_t size, const cJSON *object, const char *path)
+{
+        const char *text = json_string(object, path);
+
+        if (text)
+                utf8_copy(to, size, text, strlen(text));
+        else
+                to[0] = '\0';
+}

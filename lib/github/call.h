@@ -44,3 +44,7 @@ int github_refused(const struct http_call *call, const char *subject,
 int github_answer_list(const struct http_call *call, const char *path,
         const struct github_advice *advice, cJSON **ret_body, const cJSON **ret_list,
         struct err *err);
+
+/* Copies the string at PATH of OBJECT, "" if there is none; cut between characters if it is too
+ * long. */
+void github_copy(char *to, size_t size, const cJSON *object, const char *path);

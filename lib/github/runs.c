@@ -72,17 +72,6 @@ static bool is_missing(const struct http_call *call)
         return call->result >= 0 && call->status == 404;
 }
 
-/* Copies the string at PATH, "" if there is none; cut between characters if it is too long. */
-static void copy(char *to, size_t size, const cJSON *object, const char *path)
-{
-        const char *text = json_string(object, path);
-
-        if (text)
-                utf8_copy(to, size, text, strlen(text));
-        else
-                to[0] = '\0';
-}
-
 /* -- runs -- */
 
 static int read_run(const cJSON *object, struct github_run *ret, struct err *err)
@@ -101,11 +90,11 @@ static int read_run(const cJSON *object, struct github_run *ret, struct err *err
                 return r;
         run.repository = json_integer(object, "repository.id", 0);
         run.head_repository = json_integer(object, "head_repository.id", 0);
-        copy(run.status, sizeof(run.status), object, "status");
-        copy(run.event, sizeof(run.event), object, "event");
-        copy(run.branch, sizeof(run.branch), object, "head_branch");
-        copy(run.name, sizeof(run.name), object, "name");
-        copy(run.url, sizeof(run.url), object, "html_url");
+        github_copy(run.status, sizeof(run.status), object, "status");
+        github_copy(run.event, sizeof(run.event), object, "event");
+        github_copy(run.branch, sizeof(run.branch), object, "head_branch");
+        github_copy(run.name, sizeof(run.name), object, "name");
+        github_copy(run.url, sizeof(run.url), object, "html_url");
         *ret = run;
         return 0;
 }
@@ -223,10 +212,10 @@ static int read_job(const cJSON *object, struct github_run_job *ret, struct err 
                 return r;
         if (clock_parse(json_string(object, "completed_at"), &job.completed_ms) < 0)
                 job.completed_ms = 0;
-        copy(job.status, sizeof(job.status), object, "status");
-        copy(job.conclusion, sizeof(job.conclusion), object, "conclusion");
-        copy(job.runner, sizeof(job.runner), object, "runner_name");
-        copy(job.name, sizeof(job.name), object, "name");
+        github_copy(job.status, sizeof(job.status), object, "status");
+        github_copy(job.conclusion, sizeof(job.conclusion), object, "conclusion");
+        github_copy(job.runner, sizeof(job.runner), object, "runner_name");
+        github_copy(job.name, sizeof(job.name), object, "name");
         job.has_failed_step = has_failed_step(json_get(object, "steps"));
         read_labels(json_get(object, "labels"), &job);
         *ret = job;

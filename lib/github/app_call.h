@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Private to lib/github: calls about the App itself.
+ */
+
+#include "base/err.h"
+#include "base/json.h"
+#include "github/app.h"
+#include "http/http_call.h"
+
+/* A call as the App, to PATH of the API: 0, or negative when its JWT cannot be made. */
+int github_app_call(struct github *github, const char *what, const char *method, const char *path,
+        struct http_call **ret_call, struct err *err);
+
+/* The JSON in the answer, a list if LIST, else an object, for the caller to free: 0 or negative. */
+int github_app_answer(const struct http_call *call, bool list, cJSON **ret, struct err *err);
+
+/* Reads a list of items, each of ITEM_SIZE bytes and filled by READ; the caller frees *ret_items.
+ * 0 or negative. */
+int github_app_list_answer(const struct http_call *call, size_t item_size,
+        void (*read)(const cJSON *object, void *item), void **ret_items, size_t *ret_count,
+        struct err *err);
+
+/* Of a call whose answer says nothing but that: 0 or negative. */
+int github_app_done(const struct http_call *call, struct err *err);
