@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "github/app.h"
+#include "github/github.h"
 #include "http/http_call.h"
 
 /* A call as the App, to PATH of the API: 0, or negative when its JWT cannot be made. */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "call.h"
+#include "github/app.h"
 
 int github_list_deliveries(
         struct github *github, const char *page, struct http_call **ret_call, struct err *err)
