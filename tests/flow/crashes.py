@@ -8,7 +8,6 @@ is touched.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -142,13 +141,6 @@ def notes(stage: Cloud) -> set[str]:
     return {re.sub("i-[0-9a-f]+", "i-", note["key"]) for note in told(stage)}
 
 
-def unhurried(stage: Cloud) -> Cloud:
-    """Give functions more time: what a busy machine does late must not look like an outage."""
-    for host in stage.hosts.values():
-        host.function = dataclasses.replace(host.function, timeout=10 * host.function.timeout)
-    return stage
-
-
 def check_each_call(
     make_stage: Callable[[], Cloud], handler: str, prepare: Prepare, count: int = 1, step: int = 1
 ) -> None:
@@ -156,7 +148,7 @@ def check_each_call(
 
     `prepare` makes the world, with so many jobs, and gives what makes the event.
     """
-    stage = unhurried(make_stage())
+    stage = make_stage()
     event = prepare(stage, count)
     before = count_calls(stage)
     good = invoke(stage, handler, event(False))
@@ -165,7 +157,7 @@ def check_each_call(
     assert calls > 0
     for number in range(0, calls, step):
         for kill_before in (True, False):
-            stage = unhurried(make_stage())
+            stage = make_stage()
             answer = crash(stage, handler, prepare(stage, count), number, kill_before)
             where = f"killed {'before' if kill_before else 'after'} call {number + 1} of {calls}"
             assert (where, is_good(answer), state(stage)) == (where, True, wanted)
