@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,10 @@ class Cloud(View):
 
     def _make_functions(self) -> None:
         template = self.stack.template
-        functions = template.functions()
+        functions = [
+            replace(function, timeout=function.timeout * self.options.time_limits)
+            for function in template.functions()
+        ]
         self.functions = {function.handler: function for function in functions}
         self.hosts = {
             function.name: Host(function, self._sandbox, self._failed) for function in functions

@@ -37,6 +37,8 @@ class Options:
     make_machines  makes the machines' stand-in; without it, nothing boots
     environment  what all functions and machines get, besides what is their own
     programs     the folder of the programs under test
+    time_limits  of functions, times those of the template: what a busy machine does late must not
+                 look like an outage
     command      runs a function instead of `programs`/scaler: a wrapper, or another program
     """
 
@@ -47,6 +49,7 @@ class Options:
     make_machines: Callable[[Cloud], Machines] | None = None
     environment: dict[str, str] = field(default_factory=dict)
     programs: Path = BUILD / "bin"
+    time_limits: float = 1.0
     command: list[str] | None = None
 
 

@@ -42,7 +42,7 @@ def make_cloud(local_cloud: Cloud) -> MakeCloud:
     """Empty the cloud and give it these options."""
 
     def make(**options: Any) -> Cloud:
-        parts = {"make_github": GitHub, "make_machines": Machines}
+        parts = {"make_github": GitHub, "make_machines": Machines, "time_limits": 10.0}
         return local_cloud.reset(**(parts | options))
 
     return make
