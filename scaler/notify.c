@@ -9,7 +9,8 @@
  *
  * When much happens at once, notifications pile up in the queue while one is posted, and come in
  * batches: a batch of many is shown as one, so that a bad hour neither floods the channel nor meets
- * its limits (Slack: about one message a second).
+ * its limits (Slack: about one message a second). What keeps failing is shown by itself, lest one
+ * that a channel refuses for ever takes those along that are shown with it.
  * https://docs.slack.dev/apis/web-api/rate-limits
  */
 
@@ -29,6 +30,8 @@
 
 /* Fewer are shown one by one: they are easier to read, and each has its button. */
 #define TOGETHER_MIN 4
+/* What came so often is shown by itself, which is after five minutes. */
+#define TOGETHER_RECEIVES 4
 
 /* A call that posts the notification to one URL. */
 struct post {
@@ -197,18 +200,27 @@ static void show(struct scaler *scaler, struct news *news, size_t first, size_t 
         }
 }
 
+/* How many from FIRST on may be shown together. */
+static size_t count_together(const struct news *news, size_t first)
+{
+        size_t n = 0;
+
+        while (n < NOTIFICATION_FACTS_MAX && first + n < news->n &&
+                news->records[first + n]->receive_count < TOGETHER_RECEIVES)
+                n++;
+        return n;
+}
+
 /* Shows what comes next: some together, or one. Returns how many. */
 static size_t show_next(struct scaler *scaler, struct news *news, size_t first)
 {
         _cleanup_(notification_summary_release) struct notification_summary summary = {0};
-        size_t n = news->n - first;
+        size_t n = count_together(news, first);
 
         if (n < TOGETHER_MIN) {
                 show(scaler, news, first, 1, &news->items[first]);
                 return 1;
         }
-        if (n > NOTIFICATION_FACTS_MAX)
-                n = NOTIFICATION_FACTS_MAX;
         notification_sum_up(&news->items[first], n, &summary);
         show(scaler, news, first, n, &summary.notification);
         return n;

@@ -266,6 +266,28 @@ static void many_that_no_channel_took_come_again(void **state)
         assert_string_equal(stage_batch(stage, notify_handle, four, 4), STAGE_NONE_FAILED);
 }
 
+/* One that the channel refuses for ever neither becomes a dead letter together with others, nor
+ * keeps later ones from being shown as one. */
+static void what_is_refused_again_and_again_is_shown_alone(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message again[] = {{"a", LOST("1"), 4, NULL}, {"b", NOTE("2"), 4, NULL},
+                {"c", LOST("3"), 4, NULL}, {"d", LOST("4"), 4, NULL}};
+        const struct stage_message later[] = {{"b", NOTE("2"), 5, NULL}, {"e", LOST("5"), 1, NULL},
+                {"f", LOST("6"), 1, NULL}, {"g", LOST("7"), 1, NULL}, {"h", LOST("8"), 1, NULL}};
+
+        unsetenv("MAX_RECEIVE_COUNT"); /* 30: SQS counts them itself */
+        setenv("TEAMS_WEBHOOK_URLS", "", 1);
+        script_expect(stage->script, "POST", SLACK, "*Lost 1*", 200, "ok");
+        expect(stage, SLACK, 400);
+        script_expect(stage->script, "POST", SLACK, "*Lost 3*", 200, "ok");
+        script_expect(stage->script, "POST", SLACK, "*Lost 4*", 200, "ok");
+        assert_string_equal(stage_batch(stage, notify_handle, again, 4), STAGE_FAILED("b"));
+        expect(stage, SLACK, 400);
+        script_expect(stage->script, "POST", SLACK, "Lost 5, and 3 more", 200, "ok");
+        assert_string_equal(stage_batch(stage, notify_handle, later, 5), STAGE_FAILED("b"));
+}
+
 /* What was shown, comes twice or makes no sense is not counted among the many. */
 static void only_what_is_new_is_counted(void **state)
 {
@@ -320,6 +342,7 @@ int main(void)
                 TEST(what_was_told_is_not_told_again_for_want_of_time),
                 TEST(many_at_once_are_shown_as_one),
                 TEST(many_that_no_channel_took_come_again),
+                TEST(what_is_refused_again_and_again_is_shown_alone),
                 TEST(only_what_is_new_is_counted),
                 TEST(very_many_are_shown_as_several),
         };
