@@ -82,6 +82,11 @@ static int watch_again(struct looks *looks, const struct look *look, struct err 
                 job->watches > 3 ? FOLLOW_LATE_SECONDS : FOLLOW_SECONDS, err);
 }
 
+static bool has_ended(const struct looks *looks, const struct look *look)
+{
+        return look->machine ? !ec2_instance_lives(look->machine) : !look_is_young(looks, look);
+}
+
 /* Of the machines whose hand-overs are in STORE. */
 static int delete_from(struct looks *looks, const struct stores *stores, const struct store *store,
         struct err *err)
@@ -93,7 +98,7 @@ static int delete_from(struct looks *looks, const struct stores *stores, const s
                 const struct look *look = &looks->items[i];
 
                 if (stores_with(stores, look->watched->job.bucket) == store &&
-                        (!look->machine || !ec2_instance_lives(look->machine)))
+                        has_ended(looks, look))
                         ids[n++] = look->watched->job.instance;
         }
         return leftovers_delete_handovers(looks->scaler, store, ids, n, err);

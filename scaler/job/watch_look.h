@@ -79,6 +79,9 @@ bool looks_burst_lasts(struct looks *looks);
 bool look_may_be_put_off(const struct looks *looks, const struct look *look);
 /* To be called when a burst puts JOB off. */
 void looks_note_put_off(const struct looks *looks, struct job *job);
+/* Whether the machine of LOOK was launched a moment ago: it may boot, and EC2, which shows for an
+ * hour what has ended, may not show it yet. */
+bool look_is_young(const struct looks *looks, const struct look *look);
 /* Whether the machine of LOOK lives and has no job yet. */
 bool look_is_idle(const struct look *look);
 

@@ -77,8 +77,7 @@ bool look_may_be_put_off(const struct looks *looks, const struct look *look)
         return ends_ms == 0 || clock_wall_ms(looks->scaler->clock) < ends_ms;
 }
 
-/* Its machine may still boot. */
-static bool is_young(const struct looks *looks, const struct look *look)
+bool look_is_young(const struct looks *looks, const struct look *look)
 {
         return clock_wall_ms(looks->scaler->clock) - look->watched->job.launched_ms <
                FOLLOW_SECONDS * MSEC_PER_SEC;
@@ -104,7 +103,7 @@ static enum look_wait wait_of(const struct looks *looks, const struct look *look
 {
         if (look->runs_elsewhere)
                 return WAITS_NOT;
-        if (look_is_idle(look) && is_young(looks, look))
+        if ((!look->machine || look_is_idle(look)) && look_is_young(looks, look))
                 return WAITS_MACHINE;
         if (look->takers == TAKERS_FREE_MACHINE && look->watched->job.waits < WAITS_FOR_TAKERS)
                 return WAITS_MACHINE;

@@ -439,6 +439,24 @@ static void a_job_that_waits_without_a_machine_gets_another(void **state)
         assert_not_sent(stage, "relaunches");
 }
 
+/* Launched a minute and a half ago, when the first look at one of a burst is due. It is waited for,
+ * and keeps its hand-over; also where its job runs elsewhere, since another one may get it. */
+static void a_machine_that_ec2_does_not_show_yet_is_kept(void **state)
+{
+        static const char young[] =
+                JOB("watched", ",\"instance\":\"i-00000001\",\"launched_ms\":1767322955000");
+        struct stage *stage = *state;
+
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, "");
+        stage_expect_sent(stage, "\"DelaySeconds\":60}]");
+        assert_string_equal(watch(stage, young), STAGE_NONE_FAILED);
+        assert_sent(stage, "\\\"waits\\\":1,");
+        expect_machines(stage, BY_JOB, RUNNING("i-00000002", "linux", URL));
+        expect_machines(stage, BY_ID, "");
+        assert_string_equal(watch(stage, young), STAGE_NONE_FAILED);
+}
+
 #define OF_SPEC "Filter.1.Name=tag%3Ascale-agent%3Aspec&Filter.1.Value.1=linux"
 #define BREAKERS "\"Path\":\"/p/breakers\""
 
@@ -915,6 +933,7 @@ int main(void)
                 TEST(a_machine_that_listened_in_vain_does_not_count),
                 TEST(a_machine_that_hangs_in_its_boot_is_given_up),
                 TEST(a_job_that_waits_without_a_machine_gets_another),
+                TEST(a_machine_that_ec2_does_not_show_yet_is_kept),
                 TEST(a_machine_that_came_to_nothing_may_stop_its_spec),
                 TEST(a_breaker_that_cannot_be_looked_after_keeps_no_job),
                 TEST(a_job_that_runs_lets_its_spec_go_on),
