@@ -181,6 +181,9 @@ class Bench:
                 ways=ways,
                 boot_seconds=0.0,
                 append=f"hand {note}",
+                is_whole=True,
+                cpu="max",
+                processors=2,
                 nice=-10,  # the cloud that answers it must not take its processors
             )
             try:

@@ -55,6 +55,10 @@ class VmSetup(Setup):
     append         added to the kernel's command line
     clock          what the machine's clock says at power-on (RFC 3339); real time when empty
     cable_seconds  how long after power-on the network cable is plugged in
+    is_whole       it boots as on EC2: without, the kernel guards against no speculation, and
+                   the units of guest/spared are not started
+    cpu            QEMU's model; the default has what Debian needs and little that emulates slowly
+    processors     of several, those that wait for another one cost the host time as well
     nice           QEMU's; less than 0 is root's to say
     """
 
@@ -68,7 +72,9 @@ class VmSetup(Setup):
     clock: str = ""
     cable_seconds: float = 0.0
     memory: int = 1024
-    processors: int = 2
+    is_whole: bool = False
+    cpu: str = "qemu64,-svm,+rdrand"
+    processors: int = 1
     nice: int = 0
 
 
@@ -135,7 +141,7 @@ class VirtualMachine(Machine):
         return copy
 
     def _command(self, disk: Path) -> list[str]:
-        setup, image = self.setup, self.setup.image
+        setup = self.setup
         ways = {METADATA: int(self.metadata.url.rpartition(":")[2])} | setup.ways
         network = (
             f"user,id=n0,net={NETWORK},host={HOST_ADDRESS},dhcpstart={GUEST_ADDRESS},restrict=on"
@@ -148,12 +154,12 @@ class VirtualMachine(Machine):
         return [
             "nice", "-n", str(setup.nice),
             "qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-S",
-            "-machine", "q35,accel=tcg", "-cpu", "max",
+            "-machine", "q35,accel=tcg", "-cpu", setup.cpu,
             "-smp", str(setup.processors), "-m", str(setup.memory),
             "-smbios", "type=0,vendor=Amazon EC2",
             "-smbios", f"type=1,manufacturer=Amazon EC2,{product}",
             *(["-rtc", f"base={setup.clock}"] if setup.clock else []),
-            *(_firmware(setup.firmware) if setup.firmware else _kernel(image, setup.append)),
+            *(_firmware(setup.firmware) if setup.firmware else _kernel(setup)),
             "-drive", f"file={disk},if=none,id=d0,format=raw,cache=unsafe,"
             f"snapshot={'off' if setup.is_kept else 'on'}",
             "-device", "nvme,serial=vol0,drive=d0",
@@ -210,10 +216,12 @@ class VirtualMachine(Machine):
         self._turned_off(reason)
 
 
-def _kernel(image: Path, append: str) -> list[str]:
-    line = f"{(image / 'cmdline').read_text().strip()} {append}".strip()
+def _kernel(setup: VmSetup) -> list[str]:
+    image = setup.image
+    words = [(image / "cmdline").read_text().strip(), setup.append]
+    words += [] if setup.is_whole else ["mitigations=off", "spared"]
     initrd = image / "initrd"
-    options = ["-kernel", str(image / "vmlinuz"), "-append", line]
+    options = ["-kernel", str(image / "vmlinuz"), "-append", " ".join(filter(None, words))]
     return [*options, "-initrd", str(initrd)] if initrd.exists() else options
 
 

@@ -46,6 +46,10 @@ class Stand:
         """Start the guest's end of the hand, for machine.hand()."""
         return self.set_up(append=f"{self.cloud.machines.setup.append} hand".strip())
 
+    def as_on_ec2(self) -> Stand:
+        """Let the machine boot with all that the image has."""
+        return self.set_up(is_whole=True)
+
     def queue(self, **options: Any) -> Stand:
         """Let GitHub queue a job, and wait until its machine is on."""
         self.job = self.cloud.github.queue_job(REPOSITORY, LABELS, **options)

@@ -26,7 +26,8 @@ cat /proc/self/oom_score_adj
 
 
 def test_a_job_runs_and_the_machine_powers_itself_off(cloud):
-    stand = Stand(cloud).queue(script=LOOK_AROUND).ends("success")
+    stand = Stand(cloud).as_on_ec2().set_up(processors=2).queue(script=LOOK_AROUND)
+    stand.ends("success")
     user, folder, unit, places, secrets, sudo, argv, oom, starter = stand.job.output.splitlines()
     assert (user, folder, unit) == ("runner", "/opt/actions-runner", "runner.slice/runner.service")
     assert places == "/home/runner C.UTF-8"
@@ -69,7 +70,7 @@ def test_a_spot_notice_stops_the_job_before_the_machine_is_taken(cloud):
 
 
 def test_a_machine_that_is_terminated_from_outside_stops_its_job_and_goes(cloud):
-    stand = Stand(cloud).queue(script="sleep 1000").runs()
+    stand = Stand(cloud).as_on_ec2().queue(script="sleep 1000").runs()
     stand.says("Watching system buttons")  # a job can begin before logind does
     cloud.client("ec2").terminate_instances(InstanceIds=[stand.machine.id])
     cloud.machines.terminated(stand.machine.id)

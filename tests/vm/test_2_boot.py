@@ -37,13 +37,14 @@ def test_a_network_that_comes_late_is_waited_for(cloud):
 
 
 def test_a_driver_that_does_not_come_first_comes_with_the_rest(cloud):
-    stand = Stand(cloud).set_up(files={"/usr/lib/scale-agent/first-devices": "exit 1\n"})
+    files = {"/usr/lib/scale-agent/first-devices": "exit 1\n"}
+    stand = Stand(cloud).as_on_ec2().set_up(files=files)
     stand.queue(script="true").ends("success")
 
 
 def test_a_job_finds_all_devices(cloud):
     link = "/dev/disk/by-partuuid/5ca1eab1-0000-4000-8000-000000000001"
-    Stand(cloud).queue(script=f"until [ -e {link} ]; do sleep 1; done").ends("success")
+    Stand(cloud).as_on_ec2().queue(script=f"until [ -e {link} ]; do sleep 1; done").ends("success")
 
 
 def test_a_clock_that_is_wrong_at_boot_is_set_right(cloud):

@@ -68,7 +68,8 @@ def disk(local_cloud, tmp_path):
     image = make_variant(IMAGE, tmp_path / "image", change)
     local_cloud.reset(make_github=GitHub, make_machines=VirtualMachines)
     try:
-        set_up_boot(Stand(local_cloud).set_up(image=image, is_kept=True).with_hand())
+        stand = Stand(local_cloud).as_on_ec2()  # GRUB names the root by what udev knows of it
+        set_up_boot(stand.set_up(image=image, is_kept=True).with_hand())
     finally:
         local_cloud.machines.stop()
     (image / "vmlinuz").unlink()

@@ -98,7 +98,8 @@ def ran(local_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     stand = Stand(local_cloud).set_up(
         ways=ways | {PROXY_ADDRESS: proxy.port},
         disks={"AWS1": 4096, "vol1": 64},
-        append=f"{setup.append} instance-store=1",
+        append=f"{setup.append} instance-store=1 mitigations=off",
+        is_whole=True,
         memory=3072,
     )
     try:
