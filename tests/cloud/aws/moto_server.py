@@ -16,7 +16,6 @@ garbage collector off before all is imported; an account turns it on again.
 
 from __future__ import annotations
 
-import functools
 import gc
 import json
 import os
@@ -28,15 +27,7 @@ import threading
 from collections import defaultdict
 from typing import Any
 
-import moto.backends
-import moto.core.errors
-import moto.core.responses
-import moto.sqs.models
-import yaml
-from botocore.loaders import JSONFileLoader
-from moto.cloudformation.utils import yaml_tag_constructor
 from moto.core.responses import BaseResponse
-from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.ec2.models.instances import Instance, StateReason
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import (
@@ -48,37 +39,11 @@ from moto.sqs.models import Queue, SQSBackend, sqs_backends
 from moto.sqs.responses import SQSResponse
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from cloud.aws import moto_fast
 from cloud.headers import read_fast
 
 REASON_TAG = "local-cloud:reason"
 COUNTS = "/local-cloud/counts"
-
-
-def keep_models() -> None:
-    """Parse each description of AWS once: moto looks into EC2's, of some megabytes, many times."""
-    parse = functools.cache(JSONFileLoader().load_file)
-    JSONFileLoader.load_file = lambda _, path: parse(str(path))  # type: ignore[method-assign]
-
-
-def keep_names() -> None:
-    """Work out once what moto would at each call: names of methods, of services and of errors."""
-    moto.core.responses.method_names_from_class = functools.cache(method_names_from_class)
-    for module in (moto.core.responses, moto.sqs.models):
-        module.camelcase_to_underscores = functools.cache(camelcase_to_underscores)
-    modules = frozenset(moto.backends.list_of_moto_modules())
-    moto.backends.list_of_moto_modules = lambda: modules
-    find_service = moto.core.utils.service_name_from_moto_package_name
-    moto.core.utils.service_name_from_moto_package_name = functools.cache(find_service)
-    errors = moto.core.errors.ErrorLookupFactory()
-    moto.core.errors.ErrorLookupFactory = lambda: errors
-
-
-def read_yaml_fast() -> None:
-    """Read templates with libyaml: without it, each look at ours takes 0.2 s of CPU."""
-    fast = getattr(yaml, "CLoader", None)
-    if fast is not None:
-        yaml.add_multi_constructor("", yaml_tag_constructor, Loader=fast)
-        yaml.Loader = fast  # type: ignore[misc]
 
 
 def lock_queues() -> None:
@@ -158,6 +123,13 @@ class App(DomainDispatcherApplication):
         return [json.dumps(count_messages()).encode()]
 
 
+class Handler(MotoRequestHandler):
+    """Moto's, without a line in its log for each call."""
+
+    def log_request(self, *_: Any) -> None:
+        """Say nothing: the proxy records the calls."""
+
+
 class Accounts:
     """The process that is set up, and the one that serves."""
 
@@ -173,7 +145,7 @@ class Accounts:
     def _server(self, threaded: bool) -> BaseWSGIServer:
         return make_server(
             "127.0.0.1", self.port, self._app, threaded,
-            request_handler=MotoRequestHandler, fd=self._listener.fileno(),
+            request_handler=Handler, fd=self._listener.fileno(),
         )  # fmt: skip
 
     def run(self) -> None:
@@ -218,9 +190,7 @@ class Accounts:
 def main() -> None:
     """Serve until the standard input ends."""
     read_fast()
-    keep_models()
-    keep_names()
-    read_yaml_fast()
+    moto_fast.apply()
     lock_queues()
     lock_services()
     keep_reasons()

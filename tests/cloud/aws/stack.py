@@ -28,6 +28,7 @@ from botocore.exceptions import ClientError
 
 from ..limits import PATIENCE
 from . import template
+from .rehearsal import rehearse
 from .wire import Session
 
 ACCOUNT = "123456789012"
@@ -64,7 +65,14 @@ class Moto:
         importlib.import_module("moto.events.models")  # slow: runs while moto starts
         self._session = boto3.Session("setup", "setup", region_name=REGION)
         self._clients: dict[str, Any] = {}
+        self._rehearsed = False
         self.port = int(self._said(str.isdigit))
+
+    def rehearse(self) -> None:
+        """Let moto do once what it does for each account, before it is emptied."""
+        if not self._rehearsed:
+            rehearse(self.client)
+            self._rehearsed = True
 
     def set_up(self) -> None:
         """Apply the calls that follow to every account that is served later."""
@@ -158,8 +166,9 @@ class Stack:
         self.sessions: dict[str, Session] = {}
         self._documents: dict[str, str] = {}
         moto.set_up()
-        moto.control("reset")
         moto.control("reset-auth", "inf")
+        moto.rehearse()
+        moto.control("reset")
         self._become_owner()
         self.subnets = self._subnets()
         given = {**self._requisites(), **self.parameters}
@@ -205,7 +214,10 @@ class Stack:
         client("sqs").list_queues()
         client("events").list_rules()
         client("ec2").describe_instances()
-        client("ec2").describe_launch_templates()
+        templates = client("ec2").describe_launch_templates()["LaunchTemplates"]
+        self.launch_templates = {
+            one["LaunchTemplateName"]: one["LaunchTemplateId"] for one in templates
+        }
         for refused in (
             lambda: client("ssm").get_parameter(Name=f"{self.prefix}/missing"),
             lambda: client("sqs").get_queue_url(QueueName="missing"),
@@ -226,6 +238,7 @@ class Stack:
     def _subnets(self) -> list[str]:
         found = self.moto.client("ec2").describe_subnets()["Subnets"]
         found.sort(key=lambda subnet: subnet["AvailabilityZone"])
+        self.zones = {one["SubnetId"]: one["AvailabilityZone"] for one in found}
         return [subnet["SubnetId"] for subnet in found[:2]]
 
     def _requisites(self) -> dict[str, str]:
