@@ -47,6 +47,8 @@ class Cloud(View):
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="cloud-")
         self.directory = directory or Path(self._temporary.name)  # type: ignore[union-attr]
         self.region, self.account = REGION, ACCOUNT
+        self.programs = self.options.programs.absolute()
+        self.log_lines = Log(self.directory / "logs")
         self.moto: Moto | None = None
         self._prepared: Stack | None = None
         self._granted: Template | None = None
@@ -297,11 +299,15 @@ class Cloud(View):
         return {tag["Key"]: tag["Value"] for tag in found.get("TagList", [])}
 
     def _launch_template_id(self, name: str) -> str:
+        if name in self.stack.launch_templates:
+            return self.stack.launch_templates[name]
         filters = [{"Name": "launch-template-name", "Values": [name]}]
         found = self.client("ec2").describe_launch_templates(Filters=filters)["LaunchTemplates"]
         return found[0]["LaunchTemplateId"] if found else ""
 
     def _zone(self, subnet: str) -> str:
+        if subnet in self.stack.zones:
+            return self.stack.zones[subnet]
         filters = [{"Name": "subnet-id", "Values": [subnet]}]
         found = self.client("ec2").describe_subnets(Filters=filters)["Subnets"]
         return found[0]["AvailabilityZone"] if found else ""
