@@ -367,6 +367,25 @@ static void a_limit_keeps_the_line(void **state)
         admit(stage, 4, 5, FRESH_MS);
 }
 
+/* GitHub cannot tell of one run. Those behind its jobs wait, but not for long: `queued` parks them.
+ */
+static void a_run_that_github_cannot_tell_of_does_not_keep_the_line(void **state)
+{
+        struct stage *stage = *state;
+
+        for (receives = 19; receives <= 20; receives++) {
+                expect_room(stage, 10);
+                script_serve(stage->script, "GET", RUN_JOBS, NULL, 502, "");
+                if (receives < 20)
+                        expect_hidden(stage, 1, 2, 15);
+                else
+                        stage_expect_sent(stage, "\"MessageGroupId\":\"2\"");
+                admit(stage, 1, 2, OLD_MS);
+                script_sleep(stage->script, 120000);
+        }
+        receives = 50;
+}
+
 /* With what is left of GitHub's hour, the machines that wait already are registered. The next ones
  * are launched a minute before the hour ends. */
 static void nobody_is_launched_whom_the_hour_does_not_allow(void **state)
@@ -494,6 +513,7 @@ int main(void)
                 TEST(one_look_does_for_a_long_run),
                 TEST(who_was_cancelled_keeps_nobody_back),
                 TEST(a_limit_keeps_the_line),
+                TEST(a_run_that_github_cannot_tell_of_does_not_keep_the_line),
                 TEST(a_limit_that_register_met_keeps_the_line),
                 TEST(a_limit_of_an_enterprise_keeps_only_its_own),
                 TEST(near_a_limit_the_hour_is_asked_for),
