@@ -76,6 +76,9 @@ int batch_has_time(const struct scaler *scaler, struct err *err);
 /* Marks all records of BATCH as failed: something that each of them needs is missing. */
 void batch_fail(struct scaler *scaler, struct batch *batch, int result, const struct err *err);
 
+/* Appends SQS's answer, and sees to the messages that failed. */
+void batch_write_answer(struct scaler *scaler, const struct batch *batch, struct buf *answer);
+
 typedef void (*batch_handler)(struct scaler *scaler, struct batch *batch);
 
 /* Runs HANDLER over the event's batch and writes SQS's answer. */

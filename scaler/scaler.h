@@ -160,6 +160,9 @@ void scaler_note_account(struct scaler *scaler, const char *function_arn);
 /* Milliseconds until the event's deadline; INT64_MAX without one. */
 int64_t scaler_time_left(const struct scaler *scaler);
 
+/* Milliseconds that a call which starts now may take; 0: as long as it likes. */
+int64_t scaler_call_limit_ms(const struct scaler *scaler);
+
 /* The network. */
 struct http *scaler_http(struct scaler *scaler);
 /* Begins CALL like http_start(), with a timeout that leaves time to answer the event. */

@@ -55,6 +55,7 @@ FILES = {
     "runner-agent/run.c": ["agent_run"],
     "runner-agent/runner_exit.c": ["agent_run", "agent_parts"],
     "scaler/batch.c": ["batch", "batch_retry"],
+    "scaler/batch_answer.c": ["batch", "batch_retry"],
     "scaler/admit.c": ["paced", "line"],
     "scaler/completed.c": ["completed"],
     "scaler/dead_letter.c": ["dead_letter"],
