@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "queue/send.h"
+#include "base/mem.h"
 
 /* After five minutes, a refusal is no passing one, such as of a role that was just made. */
 #define REFUSALS_MAX 4
