@@ -177,7 +177,7 @@ def test_twenty_jobs_at_once_take_few_calls(cloud):
     jobs = queue_jobs(cloud, 20)
     assert until(lambda: cloud.messages().get("QueuedQueue") == 20)
     cloud.poller("QueuedQueue").paused = False
-    all_served(cloud, jobs)
+    assert until(lambda: machines_of(cloud) == 20)
     assert len(launches(cloud)) <= 8
-    assert machines_of(cloud) == 20
+    all_served(cloud, jobs)
     assert "EC2 refused the launch" not in str(log(cloud, "queued"))
