@@ -34,7 +34,7 @@ static void read_labels(const struct job *job)
         if (config_run_label((const char *const *)job->labels, job->n_labels, &label, &err) < 0)
                 check_err(&err);
         else
-                CHECK(!label || strncmp(label, "run-", 4) == 0);
+                CHECK(!label || strncasecmp(label, "run-", 4) == 0); /* as GitHub compares */
 }
 
 static void read_payload(const struct delivery *delivery)
