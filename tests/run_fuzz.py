@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Runs each fuzz target for some seconds, two at a time, beginning with the committed seeds.
 
-libFuzzer goes the same way each time, so that a change is not refused for what another one did;
---seed=0 looks elsewhere.
+libFuzzer goes the same way each time, and a fast target no further than RUNS_PER_SECOND allows
+however fast the machine is, so that a change is not refused for what another one did; --seed=0
+looks elsewhere, for all of its time.
 
 With --coverage, the programs count lines (clang's -fprofile-instr-generate): files of which less
 than 85 % was reached are listed, beginning with the least, and one below its floor in fuzz/floors
@@ -27,6 +28,7 @@ from pathlib import Path
 SEEDS = Path(__file__).parent / "fuzz" / "corpus"
 FLOORS = Path(__file__).parent / "fuzz" / "floors"
 ENOUGH = 85
+RUNS_PER_SECOND = 3000  # half of what a fast target does on a busy machine
 DECIDED_BY_BYTES = ["world"]
 # of the handlers in fuzz/world_events.c, those that decide most more often
 OFTEN = [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5, 5, 6, 7, 8, 8, 8, 9, 9, 10, 10]
@@ -58,6 +60,8 @@ def run_target(program: Path, options: argparse.Namespace, n_made: int) -> bool:
         make_inputs(seeds, n_made)
     command = [str(program), f"-max_total_time={options.seconds}", f"-seed={options.seed}"]
     command += ["-timeout=60", "-rss_limit_mb=2048"]
+    if options.seed:
+        command.append(f"-runs={RUNS_PER_SECOND * options.seconds}")
     command += ["-max_len=65536", "-print_final_stats=1", f"-artifact_prefix={found}/crash-"]
     command += [str(found), str(seeds)]
     environment = {**os.environ, "LLVM_PROFILE_FILE": str(found.parent / f"{name}.profraw")}
