@@ -80,8 +80,7 @@ static int read_record(
                 return err_set(err, -EBADMSG, "job %lld: the message is of no job in line",
                         (long long)job.id);
         admitting->records[admitting->n_items] = record;
-        admitting->items[admitting->n_items++] =
-                (struct paced){.job = job, .receives = record->receive_count};
+        admitting->items[admitting->n_items++].job = job;
         job = (struct job){0};
         return 0;
 }

@@ -76,7 +76,8 @@ int batch_has_time(const struct scaler *scaler, struct err *err);
 /* Marks all records of BATCH as failed: something that each of them needs is missing. */
 void batch_fail(struct scaler *scaler, struct batch *batch, int result, const struct err *err);
 
-/* Appends SQS's answer, and sees to the messages that failed. */
+/* Appends SQS's answer: which messages failed. Those that failed for the last time become dead
+ * letters, and the others come again soon. */
 void batch_write_answer(struct scaler *scaler, const struct batch *batch, struct buf *answer);
 
 typedef void (*batch_handler)(struct scaler *scaler, struct batch *batch);

@@ -141,6 +141,7 @@ struct scaler {
         struct machine_limits limits; /* of machines */
         struct recent shown;          /* notifications that people have seen */
         struct recent reported;       /* launches and stages that were told, or given back */
+        struct recent unanswered;     /* jobs in line of which GitHub cannot tell (job/turn.c) */
         struct recent clean;          /* machines that have left nothing (job/handle_report.h) */
 
         /* Of one event. */

@@ -28,7 +28,7 @@ from pathlib import Path
 SEEDS = Path(__file__).parent / "fuzz" / "corpus"
 FLOORS = Path(__file__).parent / "fuzz" / "floors"
 ENOUGH = 85
-RUNS_PER_SECOND = 3000  # half of what a fast target does on a busy machine
+RUNS_PER_SECOND = 3000  # a fast target does more, also on a busy machine
 DECIDED_BY_BYTES = ["world"]
 # of the handlers in fuzz/world_events.c, those that decide most more often
 OFTEN = [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 4, 5, 5, 6, 7, 8, 8, 8, 9, 9, 10, 10]

@@ -23,5 +23,5 @@ int github_app_list_answer(const struct http_call *call, size_t item_size,
         void (*read)(const cJSON *object, void *item), void **ret_items, size_t *ret_count,
         struct err *err);
 
-/* Of a call whose answer says nothing but that: 0 or negative. */
+/* Whether GitHub did what CALL asked for, where its answer has nothing to read: 0 or negative. */
 int github_app_done(const struct http_call *call, struct err *err);

@@ -142,15 +142,14 @@ static int ask_for(
 }
 
 /* There is room. */
-static int take_turn(struct scaler *scaler, struct job *job, int64_t receives, int64_t *ret_seconds,
-        struct err *err)
+static int take_turn(struct scaler *scaler, struct job *job, int64_t *ret_seconds, struct err *err)
 {
         struct question question;
         int r = ask_for(scaler, job, &question, err);
 
         if (r < 0)
                 return r;
-        switch (turn_of(scaler, &question, receives, ret_seconds)) {
+        switch (turn_of(scaler, &question, ret_seconds)) {
         case TURN_LEAVES:
                 return 0;
         case TURN_WAITS:
@@ -187,7 +186,7 @@ static int look(struct scaler *scaler, const struct config *config, const struct
         limits_revoke(scaler, job);
         room = limits_room(scaler, config, spec, job->repository, &limit);
         if (room > count_before(scaler, config, job, rank))
-                return take_turn(scaler, job, receives, ret_seconds, err);
+                return take_turn(scaler, job, ret_seconds, err);
         if (room > 0)
                 limit = LIMIT_LINE;
         note_head(scaler, job, rank);

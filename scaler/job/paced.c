@@ -202,8 +202,8 @@ static void leave_out_running(struct admission *admission)
 /* Whether it is to be sent on. One that GitHub was not asked for is fresh. */
 static bool settle(struct admission *admission, struct paced *item, const struct question *question)
 {
-        return !question->scaler || turn_of(admission->scaler, question, item->receives,
-                                            &item->hidden_seconds) == TURN_GOES;
+        return !question->scaler ||
+               turn_of(admission->scaler, question, &item->hidden_seconds) == TURN_GOES;
 }
 
 /* EC2's pace is spent by those alone that are launched: many that were cancelled leave at once. */

@@ -24,7 +24,6 @@ int paced_send(struct scaler *scaler, struct job *const *jobs, size_t n_jobs, st
 /* A job in line, and what becomes of it. */
 struct paced {
         struct job job;         /* borrowed */
-        int64_t receives;       /* how often its message has come */
         int64_t hidden_seconds; /* it stays in line, at least for that long */
         int result;             /* 0, or negative: it could not be sent on, so it stays; with */
         struct err err;

@@ -6,12 +6,15 @@
 
 #include "turn.h"
 
+#include <stdio.h>
+
 /* When nobody can tell how long. */
 #define RETRY_SECONDS 15
 
-/* A failure of GitHub's that lasts for five minutes may be one of this job's run alone, and all
- * behind it wait. */
-#define RECEIVES_OF_ITS_OWN 20
+/* GitHub may fail for the run of this job alone, and all behind it wait: no longer than that, */
+#define PATIENCE_MS (5 * 60 * MSEC_PER_SEC)
+/* counted from the first failure. After a while it is counted anew. */
+#define FAILURE_KEPT_MS (15 * 60 * MSEC_PER_SEC)
 
 static int64_t seconds_of(const struct scaler *scaler, const struct setback *setback)
 {
@@ -22,16 +25,34 @@ static int64_t seconds_of(const struct scaler *scaler, const struct setback *set
         return left_ms > 0 ? (left_ms + MSEC_PER_SEC - 1) / MSEC_PER_SEC : 1;
 }
 
-/* Whether it is worth while to wait for an answer where the job is. A limit is everybody's. */
-static bool is_waited_for(const struct setback *setback, int64_t receives)
+/* Since when GitHub has failed to tell of JOB, as far as this process knows. Monotonic. */
+static int64_t fails_since(struct scaler *scaler, const struct job *job, int64_t now_ms)
 {
-        return setback->passing && (setback->is_limit || receives < RECEIVES_OF_ITS_OWN);
+        char key[24];
+        int64_t until_ms;
+
+        snprintf(key, sizeof(key), "%lld", (long long)job->id);
+        until_ms = recent_until(&scaler->unanswered, key, now_ms);
+        if (until_ms == 0) {
+                until_ms = now_ms + FAILURE_KEPT_MS;
+                recent_note(&scaler->unanswered, key, until_ms);
+        }
+        return until_ms - FAILURE_KEPT_MS;
+}
+
+/* Whether the job of QUESTION waits for an answer where it is. A limit is everybody's. */
+static bool waits_for_answer(struct scaler *scaler, const struct question *question)
+{
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+
+        if (!question->setback.passing || question->setback.is_limit)
+                return question->setback.passing;
+        return now_ms - fails_since(scaler, question->job, now_ms) < PATIENCE_MS;
 }
 
 /* What is held, or refused for good, is sent on as well: `queued` finds that out, and parks the job
  * or gives it up, as any other. */
-enum turn turn_of(struct scaler *scaler, const struct question *question, int64_t receives,
-        int64_t *ret_seconds)
+enum turn turn_of(struct scaler *scaler, const struct question *question, int64_t *ret_seconds)
 {
         struct job *job = question->job;
 
@@ -43,7 +64,7 @@ enum turn turn_of(struct scaler *scaler, const struct question *question, int64_
                         LOG_TEXT("state", job_state_name(question->state)));
                 return TURN_LEAVES;
         case JOB_STATE_UNKNOWN:
-                if (question->setback.result == 0 || !is_waited_for(&question->setback, receives))
+                if (question->setback.result == 0 || !waits_for_answer(scaler, question))
                         return TURN_GOES;
                 *ret_seconds = seconds_of(scaler, &question->setback);
                 return TURN_WAITS;

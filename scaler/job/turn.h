@@ -18,7 +18,5 @@ enum turn {
         TURN_WAITS,  /* GitHub could not be asked: it stays where it is */
 };
 
-/* What becomes of the job of QUESTION, which was asked. RECEIVES: how often its message has come.
- * *ret_seconds: for how long it waits. */
-enum turn turn_of(struct scaler *scaler, const struct question *question, int64_t receives,
-        int64_t *ret_seconds);
+/* What becomes of the job of QUESTION, which was asked. *ret_seconds: for how long it waits. */
+enum turn turn_of(struct scaler *scaler, const struct question *question, int64_t *ret_seconds);

@@ -74,8 +74,9 @@ bool looks_are_many(const struct scaler *scaler, size_t n);
 void looks_put_off(struct looks *looks);
 /* Whether a burst lasts: jobs wait to be registered, or, where there are many, in line. */
 bool looks_burst_lasts(struct looks *looks);
-/* Whether a burst may put off the job of LOOK: not for longer than those that waited when it did so
- * first can take. Others come after them, without end where there is always work. */
+/* Whether a burst may still put off the job of LOOK. It is put off for as long as those take that
+ * waited at its first look, and not for who came later: where there is always work, others always
+ * come. */
 bool look_may_be_put_off(const struct looks *looks, const struct look *look);
 /* To be called when a burst puts JOB off. */
 void looks_note_put_off(const struct looks *looks, struct job *job);

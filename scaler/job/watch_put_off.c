@@ -58,7 +58,7 @@ bool look_has_worked(const struct look *look)
         return ec2_instance_tag(look->machine, JOB_TAG) || look_ended_itself(look);
 }
 
-/* An hour's limit of GitHub's, the slowest, registers more than one in a second. */
+/* The least that GitHub allows in an hour, 5,000 calls, registers more than one in a second. */
 #define SLOWEST_MS MSEC_PER_SEC
 
 void looks_note_put_off(const struct looks *looks, struct job *job)
