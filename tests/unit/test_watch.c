@@ -648,11 +648,22 @@ static void another_machine_may_still_come(void **state)
  * seconds, and four minutes. Asked for alone, and, by who has seen a burst, not asked for. */
 static void a_burst_without_end_puts_nobody_off_for_long(void **state)
 {
+        static const struct {
+                const char *watch;
+                const char *sent;
+                bool is_over;
+        } rows[] = {
+                {WATCH(""), "\\\"burst_ends_ms\\\":17673233050", false},
+                {WATCH(",\"burst_ends_ms\":1767323990000"), "\\\"burst_ends_ms\\\":1767323990000",
+                        false},
+                {WATCH(",\"burst_ends_ms\":1767323040000"),
+                        "\"MessageDeduplicationId\":\"1-1-1-0\"", true},
+        };
         struct stage *stage = *state;
 
-        for (int i = 0; i < 6; i++) {
-                bool in_burst = i >= 3;
-                bool is_over = i % 3 == 2;
+        for (size_t i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
+                size_t row = i / 2;
+                bool in_burst = i % 2 == 1;
 
                 stage->scaler.burst_seen_ms = in_burst ? stage_now_ms(stage) : 0;
                 expect_machines(stage, BY_JOB, "");
@@ -660,21 +671,15 @@ static void a_burst_without_end_puts_nobody_off_for_long(void **state)
                         stage, BY_ID, MACHINE("running", "", JOB_URL("https://github.test/2")));
                 if (in_burst)
                         expect_burst(stage, 20, 0);
-                if (in_burst && is_over)
+                else
+                        expect_job(stage, 200, "{\"status\":\"queued\"}");
+                if (in_burst && rows[row].is_over)
                         script_expect(stage->script, "GET", RUN_JOBS, NULL, 200,
                                 "{\"jobs\":[{\"id\":1,\"status\":\"queued\"}]}");
-                if (!in_burst)
-                        expect_job(stage, 200, "{\"status\":\"queued\"}");
-                if (!in_burst && !is_over)
+                if (!in_burst && !rows[row].is_over)
                         stage_expect_count(stage, "register.fifo", 0, 20);
-                stage_expect_sent(stage, is_over      ? "\"MessageDeduplicationId\":\"1-1-1-0\""
-                                         : i % 3 == 0 ? "\\\"burst_ends_ms\\\":17673233050"
-                                                      : "\\\"burst_ends_ms\\\":1767323990000");
-                assert_string_equal(
-                        watch(stage, is_over      ? WATCH(",\"burst_ends_ms\":1767323040000")
-                                     : i % 3 == 0 ? WATCH("")
-                                                  : WATCH(",\"burst_ends_ms\":1767323990000")),
-                        STAGE_NONE_FAILED);
+                stage_expect_sent(stage, rows[row].sent);
+                assert_string_equal(watch(stage, rows[row].watch), STAGE_NONE_FAILED);
         }
 }
 
