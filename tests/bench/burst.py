@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.cloud.aws.lambda_host import Host
 from tests.cloud.aws.sandbox import FunctionError, Sandbox
@@ -19,8 +20,9 @@ from tests.cloud.serve import Server
 
 from . import answers
 from .figures import Bench, Figure, from_ssm
+from .queues import Message, Queue
 from .runs import BenchError
-from .stand_in import Message, Queue, StandIn
+from .stand_in import StandIn
 
 JOBS = 500
 LIMIT = 300  # seconds
@@ -49,13 +51,13 @@ class Function:
 class Burst:
     """The functions, fed from the queues of the stand-in."""
 
-    def __init__(self, bench: Bench):
-        self.world = StandIn()
-        self._bench = bench
+    def __init__(self, scaler: str, folder: Path, hurry: float = 1.0):
+        self.world = StandIn(hurry)
+        self._scaler, self._folder = scaler, folder
         self._over = threading.Event()
         self._aws = Server(self.world.aws, name="aws").start()
         self._github = Server(self.world.github, name="github").start()
-        self._log = (bench.peer.folder / "burst.log").open("w")
+        self._log = (folder / "burst.log").open("w")
         self._hosts = {
             name: Host(Function(name, number), self._start, self._failed)  # type: ignore[arg-type]
             for name, number in AT_ONCE.items()
@@ -72,8 +74,8 @@ class Burst:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._aws.port}",
             "GITHUB_API_URL": f"http://127.0.0.1:{self._github.port}",
         }
-        command, log = [self._bench.scaler], self._say
-        return Sandbox(function, command, settings, self._bench.peer.folder, log)  # type: ignore[arg-type]
+        command, log = [self._scaler], self._say
+        return Sandbox(function, command, settings, self._folder, log)  # type: ignore[arg-type]
 
     def _say(self, line: str) -> None:
         self._log.write(line.rstrip("\n") + "\n")
@@ -96,18 +98,18 @@ class Burst:
         return {one["itemIdentifier"] for one in answer.get("batchItemFailures", [])}
 
     def run(self, jobs: int) -> float:
-        """Queue the jobs, and return after how long each has its hand-over."""
+        """Queue the jobs, wait until each has its hand-over, and return when they were queued."""
         queued = self.world.queue("queued.fifo")
-        self.world.began = time.monotonic()
+        began = time.monotonic()
         for number in range(jobs):
             body = answers.record(number)["body"]
             queued.send({"MessageBody": body, "MessageGroupId": str(number)})
         for thread in self._threads:
             thread.start()
-        end = self.world.began + LIMIT
+        end = began + LIMIT
         while len(self.world.served) < jobs and time.monotonic() < end:
             time.sleep(0.05)
-        return max(self.world.served, default=0)
+        return began
 
     def stop(self) -> None:
         """End the processes."""
@@ -129,26 +131,30 @@ def least(jobs: int) -> float:
 def burst(bench: Bench) -> Iterator[Figure]:
     """Measure one burst: its time over the least, its machines, and what was refused."""
     jobs = max(20, round(JOBS * min(1.0, bench.effort)))
-    one = Burst(bench)
+    one = Burst(bench.scaler, bench.peer.folder)
     try:
-        seconds = one.run(jobs)
+        began = one.run(jobs)
     finally:
         one.stop()
     world = one.world
+    if world.unknown:
+        raise BenchError(f"the stand-in does not play {', '.join(sorted(world.unknown))}")
     if len(world.served) < jobs:
         raise BenchError(f"{len(world.served)} of {jobs} jobs were served in {LIMIT} s")
-    bound = least(jobs)
+    served = [at - began for at in world.served]
+    launched = [at - began for at in world.machines.times]
+    seconds, bound = max(served), least(jobs)
     each = f"{jobs} jobs at once, 1 run, GitHub's 900 points a minute"
     calls = ", ".join(f"{count} {name}" for name, count in world.calls.most_common())
     yield Figure("burst: until each has its hand-over", "s", [seconds], each)
     goal = 1.1 if jobs == JOBS else None
     yield Figure("burst: the same over what limits allow", "x", [seconds / bound], each, goal)
-    yield Figure("burst: machines for each job", "", [len(world.launched) / jobs], each, 1.01)
+    yield Figure("burst: machines for each job", "", [len(launched) / jobs], each, 1.01)
     refused = ", ".join(f"{count} {name}" for name, count in world.refused.items()) or "none"
     yield Figure("burst: calls refused", "", [float(sum(world.refused.values()))], refused)
     yield Figure("burst: calls for each job", "", [sum(world.calls.values()) / jobs], calls)
-    yield from over_time("launched", world.launched, jobs)
-    yield from over_time("served", world.served, jobs)
+    yield from over_time("launched", launched, jobs)
+    yield from over_time("served", served, jobs)
 
 
 def over_time(what: str, times: list[float], jobs: int) -> Iterator[Figure]:
