@@ -96,6 +96,9 @@ static const struct cli_word environment[] = {
          "NOTIFY_QUEUE_URL, DEAD_LETTER_QUEUE_URL, KEPT_QUEUE_URL",
                 "the queues that handlers send to"},
         {"RECOVER_MINUTES", "how often recover runs"},
+        {"WEBHOOK_URL",
+                "where webhooks lead to: with a personal token, recover reads the deliveries of "
+                "those of repositories and organizations that have this URL"},
         {"PARAMETER_KMS_KEY",
                 "the KMS key that new SSM parameters are encrypted with (default: the account's "
                 "key aws/ssm)"},

@@ -142,6 +142,7 @@ struct scaler {
         struct recent shown;          /* notifications that people have seen */
         struct recent reported;       /* launches and stages that were told, or given back */
         struct recent unanswered;     /* jobs in line of which GitHub cannot tell (job/turn.c) */
+        struct recent unread_hooks;   /* of which people were told that nobody reads them */
         struct recent clean;          /* machines that have left nothing (job/handle_report.h) */
 
         /* Of one event. */

@@ -67,32 +67,3 @@ int github_set_hook(struct github *github, const char *url, const char *secret,
         struct http_call **ret_call, struct err *err);
 /* Reads the answer to either. */
 int github_hook_answer(const struct http_call *call, struct github_hook *ret, struct err *err);
-
-struct github_delivery {
-        int64_t id;    /* of this attempt */
-        char guid[64]; /* the same for every attempt to deliver */
-        char event[64];
-        char action[32];
-        char status[96]; /* GitHub's words: "OK", "Invalid HTTP Response: 401" */
-        int status_code; /* 0: there was no answer */
-        int64_t at_ms;   /* wall clock */
-};
-
-struct github_deliveries {
-        struct github_delivery *items; /* newest first; owned */
-        size_t count;
-        char next_page[128]; /* "": the last */
-};
-
-/* A hundred, of the last three days. PAGE is the `next_page` of the page before, NULL for the
- * first. https://docs.github.com/en/rest/apps/webhooks */
-int github_list_deliveries(
-        struct github *github, const char *page, struct http_call **ret_call, struct err *err);
-int github_list_deliveries_answer(
-        const struct http_call *call, struct github_deliveries *ret, struct err *err);
-void github_deliveries_release(struct github_deliveries *deliveries);
-
-/* Has GitHub deliver the event of attempt ID once more, with the same guid. */
-int github_redeliver(
-        struct github *github, int64_t id, struct http_call **ret_call, struct err *err);
-int github_redeliver_answer(const struct http_call *call, struct err *err);

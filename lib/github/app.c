@@ -77,7 +77,7 @@ int github_get_app_answer(const struct http_call *call, struct github_app *ret, 
         _cleanup_json_ cJSON *body = NULL;
         struct github_app app = {0};
         const char *name;
-        int r = github_app_answer(call, false, &body, err);
+        int r = github_app_answer(call, &body, err);
 
         if (r == 0)
                 r = json_need_string(body, "name", &name, err);
@@ -154,7 +154,7 @@ int github_hook_answer(const struct http_call *call, struct github_hook *ret, st
         struct github_hook hook = {0};
         const char *insecure;
         const char *secret;
-        int r = github_app_answer(call, false, &body, err);
+        int r = github_app_answer(call, &body, err);
 
         if (r < 0)
                 return r;

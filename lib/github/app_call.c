@@ -50,7 +50,7 @@ int github_app_done(const struct http_call *call, struct err *err)
         return 0;
 }
 
-int github_app_answer(const struct http_call *call, bool list, cJSON **ret, struct err *err)
+int github_app_answer(const struct http_call *call, cJSON **ret, struct err *err)
 {
         _cleanup_json_ cJSON *body = NULL;
         int r = github_app_done(call, err);
@@ -60,9 +60,9 @@ int github_app_answer(const struct http_call *call, bool list, cJSON **ret, stru
         r = json_parse(buf_string(&call->answer), call->answer.size, "GitHub's answer", &body, err);
         if (r < 0)
                 return http_call_prefix(call, r, err);
-        if (!(list ? cJSON_IsArray(body) : cJSON_IsObject(body)))
-                return err_set(err, -EBADMSG, "%s: GitHub's answer is %s, %s is needed", call->what,
-                        json_type_name(body), list ? "a list" : "an object");
+        if (!cJSON_IsObject(body))
+                return err_set(err, -EBADMSG, "%s: GitHub's answer is %s, an object is needed",
+                        call->what, json_type_name(body));
         *ret = MEM_STEAL(body);
         return 0;
 }
@@ -71,18 +71,5 @@ int github_app_list_answer(const struct http_call *call, size_t item_size,
         void (*read)(const cJSON *object, void *item), void **ret_items, size_t *ret_count,
         struct err *err)
 {
-        _cleanup_json_ cJSON *body = NULL;
-        const cJSON *object;
-        char *item;
-        int r = github_app_answer(call, true, &body, err);
-
-        if (r < 0)
-                return r;
-        *ret_count = (size_t)cJSON_GetArraySize(body);
-        *ret_items = item = mem_alloc((*ret_count + 1) * item_size);
-        cJSON_ArrayForEach (object, body) {
-                read(object, item);
-                item += item_size;
-        }
-        return 0;
+        return github_answer_items(call, app_advice, item_size, read, ret_items, ret_count, err);
 }

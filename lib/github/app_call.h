@@ -14,11 +14,11 @@
 int github_app_call(struct github *github, const char *what, const char *method, const char *path,
         struct http_call **ret_call, struct err *err);
 
-/* The JSON in the answer, a list if LIST, else an object, for the caller to free: 0 or negative. */
-int github_app_answer(const struct http_call *call, bool list, cJSON **ret, struct err *err);
+/* The object in the answer, for the caller to free: 0 or negative. */
+int github_app_answer(const struct http_call *call, cJSON **ret, struct err *err);
 
-/* Reads a list of items, each of ITEM_SIZE bytes and filled by READ; the caller frees *ret_items.
- * 0 or negative. */
+/* The same for a list of items, each of ITEM_SIZE bytes and filled by READ; the caller frees
+ * *ret_items. */
 int github_app_list_answer(const struct http_call *call, size_t item_size,
         void (*read)(const cJSON *object, void *item), void **ret_items, size_t *ret_count,
         struct err *err);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/utf8.h"
 
 #define TRIES_MAX 3
@@ -215,6 +216,27 @@ int github_answer_list(const struct http_call *call, const char *path,
         if (!cJSON_IsArray(*ret_list))
                 return err_set(err, -EBADMSG, "%s: %s%sa list is needed, found %s", call->what,
                         path, *path ? ": " : "", json_type_name(*ret_list));
+        return 0;
+}
+
+int github_answer_items(const struct http_call *call, const struct github_advice *advice,
+        size_t item_size, void (*read)(const cJSON *object, void *item), void **ret_items,
+        size_t *ret_count, struct err *err)
+{
+        _cleanup_json_ cJSON *body = NULL;
+        const cJSON *list;
+        const cJSON *object;
+        char *item;
+        int r = github_answer_list(call, "", advice, &body, &list, err);
+
+        if (r < 0)
+                return r;
+        *ret_count = (size_t)cJSON_GetArraySize(list);
+        *ret_items = item = mem_alloc((*ret_count + 1) * item_size);
+        cJSON_ArrayForEach (object, list) {
+                read(object, item);
+                item += item_size;
+        }
         return 0;
 }
 

@@ -45,6 +45,12 @@ int github_answer_list(const struct http_call *call, const char *path,
         const struct github_advice *advice, cJSON **ret_body, const cJSON **ret_list,
         struct err *err);
 
+/* The same for a list that is the whole answer, of items of ITEM_SIZE bytes that READ fills; the
+ * caller frees *ret_items. */
+int github_answer_items(const struct http_call *call, const struct github_advice *advice,
+        size_t item_size, void (*read)(const cJSON *object, void *item), void **ret_items,
+        size_t *ret_count, struct err *err);
+
 /* Copies the string at PATH of OBJECT, "" if there is none; cut between characters if it is too
  * long. */
 void github_copy(char *to, size_t size, const cJSON *object, const char *path);

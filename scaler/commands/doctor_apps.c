@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "doctor.h"
+#include "github/hooks.h"
 
 #define DAY_MS (24 * 3600 * MSEC_PER_SEC)
 
@@ -97,7 +98,7 @@ static void judge_installations(struct app_check *check)
 
 static int list_newest(struct github *github, struct http_call **ret_call, struct err *err)
 {
-        return github_list_deliveries(github, NULL, ret_call, err);
+        return github_list_deliveries(github, GITHUB_APP_HOOK, NULL, ret_call, err);
 }
 
 /* Whether it has delivered a job within a day. */

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "doctor.h"
+#include "github/hooks.h"
 
 /* GitHub cancels a job that has waited this long: what failed earlier does not matter any more. */
 #define JOB_WAITS_MS (24 * 3600 * MSEC_PER_SEC)
@@ -107,7 +108,7 @@ static void judge_deliveries(const struct doctor *doctor,
 
 static int list_newest(struct github *github, struct http_call **ret_call, struct err *err)
 {
-        return github_list_deliveries(github, NULL, ret_call, err);
+        return github_list_deliveries(github, GITHUB_APP_HOOK, NULL, ret_call, err);
 }
 
 void doctor_check_deliveries(struct doctor *doctor, struct finding *finding)
@@ -116,6 +117,12 @@ void doctor_check_deliveries(struct doctor *doctor, struct finding *finding)
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         struct err err;
 
+        if (doctor->config && !doctor->config->app_id) {
+                finding_skip(finding,
+                        "a personal token is used, no App: the log of recover names each "
+                        "repository of which it cannot read the deliveries");
+                return;
+        }
         if (!doctor_has_app(doctor, finding))
                 return;
         call = ask_github(&doctor->scaler, doctor->github, list_newest, &err);

@@ -5,16 +5,16 @@
  * attempt got an answer of ours (2xx, or 4xx: a refusal that another attempt would not change) is
  * delivered once more, with growing pauses. 429 is Lambda's: it had no free place for `webhook`.
  *
- * The list is read from its newest entry back, until half an hour of it, or the time of three
- * sweeps, has no failure: what failed before that was seen by an earlier sweep. No pause is so long
- * that an event falls out of that time.
+ * The list of each webhook (hooks.c) is read from its newest entry back, until half an hour of it,
+ * or the time of three sweeps, has no failure: what failed before that was seen by an earlier
+ * sweep. No pause is so long that an event falls out of that time.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "github/app.h"
-#include "sweep.h"
+#include "github/hooks.h"
+#include "hooks.h"
 
 #define QUIET_MIN_MS (30 * 60 * MSEC_PER_SEC)
 #define QUIET_SWEEPS 3
@@ -27,6 +27,14 @@
 #define PAUSE_MAX_MS (15 * 60 * MSEC_PER_SEC)
 /* Further ones wait for the next sweep. */
 #define REDELIVERIES_MAX 100
+
+/* Where deliveries are read, and redelivered. */
+struct reading {
+        struct sweep *sweep;
+        struct github *github;
+        const char *hook;
+        size_t rounds; /* see hooks.h */
+};
 
 /* All attempts to deliver one event. */
 struct event {
@@ -86,53 +94,56 @@ static void note_page(struct sweep *sweep, struct events *events,
         }
 }
 
-static int read_page(struct sweep *sweep, struct github *github, const char *page,
-        struct github_deliveries *ret, struct err *err)
+static int read_page(const struct reading *reading, const char *page, struct github_deliveries *ret,
+        struct err *err)
 {
         _cleanup_(http_call_freep) struct http_call *call = NULL;
-        int r = github_list_deliveries(github, page, &call, err);
+        int r = github_list_deliveries(reading->github, reading->hook, page, &call, err);
 
         if (r < 0)
                 return r;
-        sweep_call(sweep, call);
+        sweep_call(reading->sweep, call);
         return github_list_deliveries_answer(call, ret, err);
 }
 
 /* The rule's period is a parameter of the stack. */
-static int64_t quiet_ms(void)
+static int64_t quiet_ms(const struct reading *reading)
 {
         const char *minutes = getenv("RECOVER_MINUTES");
         int64_t ms = QUIET_SWEEPS * 60 * MSEC_PER_SEC * (minutes ? strtoll(minutes, NULL, 10) : 0);
 
-        return ms > QUIET_MIN_MS ? ms : QUIET_MIN_MS;
+        return (ms > QUIET_MIN_MS ? ms : QUIET_MIN_MS) * (int64_t)reading->rounds;
 }
 
 /* Whether what is older than OLDEST_MS matters to this sweep. */
-static bool goes_on(const struct sweep *sweep, int64_t oldest_ms, int64_t failed_ms, unsigned pages)
+static bool goes_on(
+        const struct reading *reading, int64_t oldest_ms, int64_t failed_ms, unsigned pages)
 {
+        const struct sweep *sweep = reading->sweep;
+
         if (sweep->deliveries_ms > 0)
                 return clock_wall_ms(sweep->scaler->clock) - oldest_ms < sweep->deliveries_ms &&
                        pages < PAGES_BY_HAND_MAX;
-        return failed_ms - oldest_ms < quiet_ms() && pages < PAGES_MAX;
+        return failed_ms - oldest_ms < quiet_ms(reading) && pages < PAGES_MAX;
 }
 
-static int read_events(
-        struct sweep *sweep, struct github *github, struct events *events, struct err *err)
+static int read_events(const struct reading *reading, struct events *events, struct err *err)
 {
+        struct sweep *sweep = reading->sweep;
         int64_t failed_ms = clock_wall_ms(sweep->scaler->clock);
         char page[sizeof(((struct github_deliveries *)NULL)->next_page)] = "";
         bool is_more = true;
 
         for (unsigned pages = 1; is_more; pages++) {
                 _cleanup_(github_deliveries_release) struct github_deliveries list = {0};
-                int r = read_page(sweep, github, page[0] ? page : NULL, &list, err);
+                int r = read_page(reading, page[0] ? page : NULL, &list, err);
 
                 if (r < 0)
                         return r;
                 note_page(sweep, events, &list, &failed_ms);
                 memcpy(page, list.next_page, sizeof(page));
                 is_more = list.count > 0 && page[0] &&
-                          goes_on(sweep, list.items[list.count - 1].at_ms, failed_ms, pages) &&
+                          goes_on(reading, list.items[list.count - 1].at_ms, failed_ms, pages) &&
                           sweep_has_time(sweep);
         }
         return 0;
@@ -151,8 +162,9 @@ static bool is_due(const struct sweep *sweep, const struct event *event)
                clock_wall_ms(sweep->scaler->clock) - event->last_ms >= pause;
 }
 
-static void redeliver(struct sweep *sweep, struct github *github, const struct event *event)
+static void redeliver(const struct reading *reading, const struct event *event)
 {
+        struct sweep *sweep = reading->sweep;
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         struct err err;
         int r;
@@ -161,7 +173,7 @@ static void redeliver(struct sweep *sweep, struct github *github, const struct e
         sweep_note(sweep, "redeliver", event->guid, event->what);
         if (sweep->is_dry)
                 return;
-        r = github_redeliver(github, event->id, &call, &err);
+        r = github_redeliver(reading->github, reading->hook, event->id, &call, &err);
         if (r == 0)
                 r = github_redeliver_answer(sweep_call(sweep, call), &err);
         if (r < 0)
@@ -169,8 +181,10 @@ static void redeliver(struct sweep *sweep, struct github *github, const struct e
 }
 
 /* The oldest first: events of one job come in their order. */
-static void redeliver_all(struct sweep *sweep, struct github *github, const struct events *events)
+static void redeliver_all(const struct reading *reading, const struct events *events)
 {
+        struct sweep *sweep = reading->sweep;
+
         for (size_t i = events->count; i > 0; i--) {
                 if (!is_due(sweep, &events->items[i - 1]))
                         continue;
@@ -178,25 +192,35 @@ static void redeliver_all(struct sweep *sweep, struct github *github, const stru
                         sweep->left++;
                         return;
                 }
-                redeliver(sweep, github, &events->items[i - 1]);
+                redeliver(reading, &events->items[i - 1]);
         }
+}
+
+static void read_hook(const struct reading *reading)
+{
+        struct events events = {0};
+        struct err err;
+        int r = read_events(reading, &events, &err);
+
+        if (r < 0)
+                sweep_fail(reading->sweep, r, &err);
+        else
+                redeliver_all(reading, &events);
+        free(events.items);
 }
 
 void sweep_undelivered(struct sweep *sweep)
 {
-        struct events events = {0};
+        _cleanup_(sweep_hooks_release) struct sweep_hooks hooks = {0};
         struct github *github;
         struct err err;
-        int r;
+        int r = scaler_github(sweep->scaler, &github, &err);
 
-        if (!sweep->config->app_id)
-                return; /* a personal token cannot read the deliveries of a repository's webhook */
-        r = scaler_github(sweep->scaler, &github, &err);
-        if (r == 0)
-                r = read_events(sweep, github, &events, &err);
-        if (r < 0)
+        if (r < 0) {
                 sweep_fail(sweep, r, &err);
-        else
-                redeliver_all(sweep, github, &events);
-        free(events.items);
+                return;
+        }
+        sweep_find_hooks(sweep, github, &hooks);
+        for (size_t i = 0; i < hooks.count && sweep_has_time(sweep); i++)
+                read_hook(&(struct reading){sweep, github, hooks.names[i], hooks.rounds});
 }

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.cloud.aws.lambda_host import Host
 from tests.cloud.aws.sandbox import FunctionError, Sandbox
+from tests.cloud.aws.template import load
 from tests.cloud.serve import Server
 
 from . import answers
@@ -27,15 +28,34 @@ from .stand_in import StandIn
 JOBS = 500
 LIMIT = 300  # seconds
 POINTS, POINTS_A_SECOND, EACH = 900, 15, 5
-SOURCES = {
-    "queued.fifo": "queued",
-    "register.fifo": "register",
-    "paced.fifo": "watch",
-    "limited.fifo": "watch",
-    "parked": "watch",
-    "watch": "watch",
-}
-AT_ONCE = {"queued": 5, "register": 5, "watch": 2}
+HANDLERS = ("queued", "register", "admit", "watch")  # what a job needs until its hand-over
+
+
+@dataclass
+class Source:
+    """A queue, and how a function works on it."""
+
+    queue: str
+    handler: str
+    batch: int
+    concurrency: int
+
+
+def sources() -> list[Source]:
+    """Read from the template which function works on which queue."""
+    resources = load()["Resources"]
+    found = []
+    for one in resources.values():
+        if one["Type"] != "AWS::Lambda::EventSourceMapping":
+            continue
+        how = one["Properties"]
+        queue = resources[how["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        name = queue["QueueName"]["Fn::Sub"].removeprefix("${Prefix}-")
+        handler = resources[how["FunctionName"]["Ref"]]["Properties"]["Handler"]
+        concurrency = how["ScalingConfig"]["MaximumConcurrency"]
+        if handler in HANDLERS:
+            found.append(Source(name, handler, how["BatchSize"], concurrency))
+    return found
 
 
 @dataclass
@@ -58,16 +78,18 @@ class Burst:
         self._aws = Server(self.world.aws, name="aws").start()
         self._github = Server(self.world.github, name="github").start()
         self._log = (folder / "burst.log").open("w")
+        found = sources()
         self._hosts = {
-            name: Host(Function(name, number), self._start, self._failed)  # type: ignore[arg-type]
-            for name, number in AT_ONCE.items()
+            name: Host(self._function(name, found), self._start, self._failed) for name in HANDLERS
         }
         self._threads = [
-            threading.Thread(target=self._poll, args=(self.world.queue(queue), host), daemon=True)
-            for queue, name in SOURCES.items()
-            for host in [self._hosts[name]]
-            for _ in range(AT_ONCE[name])
+            threading.Thread(target=self._poll, args=(source,), daemon=True)
+            for source in found
+            for _ in range(source.concurrency)
         ]
+
+    def _function(self, name: str, found: list[Source]) -> Function:
+        return Function(name, sum(one.concurrency for one in found if one.handler == name))
 
     def _start(self, function: Function) -> Sandbox:
         settings = from_ssm(function.handler) | {
@@ -83,9 +105,10 @@ class Burst:
     def _failed(self, handler: str, error: FunctionError) -> None:
         self._say(f"{handler}: {error}")
 
-    def _poll(self, queue: Queue, host: Host) -> None:
+    def _poll(self, source: Source) -> None:
+        queue, host = self.world.queue(source.queue), self._hosts[source.handler]
         while not self._over.is_set():
-            taken = queue.receive(0.5)
+            taken = queue.receive(0.5, source.batch)
             if taken:
                 queue.settle(taken, self._invoke(queue, host, taken))
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from . import answers
 
 VISIBILITY = 360.0
-BATCH = 10
 
 
 @dataclass
@@ -70,18 +69,18 @@ class Queue:
             self._messages.append(Message(body, group, due, int(time.time() * 1000)))
             self._changed.notify()
 
-    def receive(self, seconds: float) -> list[Message]:
-        """Take up to ten messages, or none after so long."""
+    def receive(self, seconds: float, most: int) -> list[Message]:
+        """Take so many messages at most, or none after so long."""
         with self._changed:
             end = time.monotonic() + seconds
-            while not (found := self._free()) and time.monotonic() < end:
+            while not (found := self._free(most)) and time.monotonic() < end:
                 self._changed.wait(0.05)
             for message in found:
                 message.in_flight, message.receives = True, message.receives + 1
                 message.due = time.monotonic() + VISIBILITY
             return found
 
-    def _free(self) -> list[Message]:
+    def _free(self, most: int) -> list[Message]:
         now = time.monotonic()
         locked = {one.group for one in self._messages if one.in_flight and one.due > now}
         found: list[Message] = []
@@ -90,7 +89,7 @@ class Queue:
                 locked.add(message.group)  # those behind it wait as well
             else:
                 found.append(message)
-        return found[:BATCH]
+        return found[:most]
 
     def settle(self, taken: list[Message], failed: set[str]) -> None:
         """Delete what was worked on."""

@@ -9,6 +9,7 @@ import pytest
 from helpers import (
     LABELS,
     REPOSITORY,
+    configure,
     find_something_to_recover,
     job_message,
     launches,
@@ -35,11 +36,11 @@ def living(cloud):
     return {one["InstanceId"] for one in cloud.instances() if one["State"]["Name"] == "running"}
 
 
-def undelivered(stage, *statuses):
+def undelivered(stage, *statuses, hook=None):
     """A webhook that SQS refused, and the attempts to deliver it, each a minute after the other."""
     jobs = stage.github.jobs
     job = jobs.queue(REPOSITORY, LABELS, announce=False)
-    webhooks = stage.github.webhooks
+    webhooks = hook or stage.github.webhooks
     webhooks.announce(job, "queued")
     for _ in statuses[1:]:
         webhooks.redeliver(webhooks.deliveries[-1])
@@ -91,6 +92,43 @@ def test_an_event_that_got_an_answer_is_not(stage, status):
     undelivered(stage, 0, status, 503)
     assert recover(stage)["redelivered"] == 0
     assert len(stage.github.webhooks.deliveries) == 3
+
+
+def use_token(stage, *repositories):
+    """A personal token, and no App."""
+    stage.config["github"] = {"repositories": list(repositories)}
+    configure(stage)
+    stage.put_document("github/token", stage.github.personal_token)
+    stage.environment["WEBHOOK_URL"] = stage.webhook_url
+
+
+HOOKS = [(f"repos/{REPOSITORY}", REPOSITORY), ("orgs/octo-org", "octo-org/*")]
+
+
+@pytest.mark.parametrize(("scope", "repositories"), HOOKS, ids=["repository", "organization"])
+def test_with_a_token_webhooks_of_repositories_are_read(stage, scope, repositories):
+    use_token(stage, repositories)
+    permissions = stage.github.doorman.tokens[stage.github.personal_token].permissions
+    permissions |= {"repository_hooks": "write", "organization_hooks": "write"}
+    foreign = stage.github.add_hook(scope, "http://127.0.0.1:1/")
+    undelivered(stage, 503, hook=foreign)
+    hook = stage.github.add_hook(scope, stage.webhook_url)
+    undelivered(stage, 503, hook=hook)
+    found = recover(stage)
+    assert (found["redelivered"], found["deliveries"], found["calls"]) == (1, 1, 5)
+    assert until(lambda: [one.status for one in hook.deliveries] == [503, 202])
+    assert len(foreign.deliveries) == 1
+    assert recover(stage)["redelivered"] == 0
+    assert stage.github.violations == []
+
+
+def test_what_a_token_may_not_read_is_said_once(stage):
+    use_token(stage, REPOSITORY)
+    undelivered(stage, 503, hook=stage.github.add_hook(f"repos/{REPOSITORY}", stage.webhook_url))
+    assert [recover(stage)["redelivered"] for _ in range(2)] == [0, 0]
+    said = [line for line in log(stage, "recover") if "not read" in line["message"]]
+    assert [line["scope"] for line in said] == [f"repos/{REPOSITORY}"]
+    assert "Webhooks: read and write" in said[0]["reason"]
 
 
 def test_two_sweeps_at_once_do_no_harm(cloud):

@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "github/app.h"
 #include "github/github.h"
+#include "github/hooks.h"
 #include "github/runs.h"
 #include "github/versions.h"
 

@@ -11,6 +11,7 @@
 #include "answer.h"
 #include "base/mem.h"
 #include "github/app.h"
+#include "github/hooks.h"
 #include "unit.h"
 
 static int set_up(void **state)

@@ -82,6 +82,8 @@ def for_moto(document: dict[str, Any]) -> dict[str, Any]:
         properties = resource["Properties"]
         if resource["Type"] == "AWS::Events::Rule":
             properties.pop("Targets", None)
+        if resource["Type"] == "AWS::Lambda::Function":
+            properties.pop("Environment", None)  # names the function's URL, among others
         if resource["Type"] == "AWS::IAM::Role":
             properties.pop("Policies", None)
             properties.pop("ManagedPolicyArns", None)
@@ -283,6 +285,8 @@ class Template:
         raise ValueError(f"the template refers to {name}, which the stack does not have")
 
     def _attribute(self, name: str, attribute: str) -> str:
+        if attribute == "FunctionUrl":
+            return f"https://{name.lower()}.lambda-url.{self.region}.on.aws/"
         if attribute != "Arn":
             raise ValueError(f"the local cloud does not know {name}.{attribute}")
         resource = self.document["Resources"][name]

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..faults import Body, Cut, Error, Fault, Faults, Kill, Latency, Throttle, Timeout
 from ..serve import Answer, Request
+from .hooks import HOOK_OPERATIONS, scope_of
 from .openapi import Operation
-from .operations import OPERATIONS, scope_of
+from .operations import OPERATIONS
 from .runs import RUN_OPERATIONS
 from .tokens import App, Refused, Token
 
@@ -244,6 +245,8 @@ class Api:
         permission = "administration"
         if operation.id in RUN_OPERATIONS:
             permission = "actions"
+        elif operation.id in HOOK_OPERATIONS:
+            permission = "organization_hooks" if "org" in names else "repository_hooks"
         elif "org" in names:
             permission = "organization_self_hosted_runners"
         return doorman.token(authorization, scope_of(names), permission, level)

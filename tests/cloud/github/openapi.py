@@ -22,7 +22,7 @@ from jsonschema import Draft202012Validator
 BUILD = Path(__file__).resolve().parents[3] / "build"
 PACKAGE = "@octokit/openapi"
 DESCRIPTION = "generated/api.github.com.json"
-CUT_FORMAT = 10
+CUT_FORMAT = 11
 PATHS = (
     "/app",
     "/app/hook/config",
@@ -34,6 +34,9 @@ PATHS = (
     "/orgs/{org}/actions/runners",
     "/orgs/{org}/actions/runners/generate-jitconfig",
     "/orgs/{org}/actions/runners/{runner_id}",
+    "/orgs/{org}/hooks",
+    "/orgs/{org}/hooks/{hook_id}/deliveries",
+    "/orgs/{org}/hooks/{hook_id}/deliveries/{delivery_id}/attempts",
     "/repos/{owner}/{repo}/installation",
     "/repos/{owner}/{repo}/actions/jobs/{job_id}",
     "/repos/{owner}/{repo}/actions/jobs/{job_id}/rerun",
@@ -44,6 +47,9 @@ PATHS = (
     "/repos/{owner}/{repo}/actions/runs/{run_id}/attempts/{attempt_number}/jobs",
     "/repos/{owner}/{repo}/actions/runs/{run_id}/rerun-failed-jobs",
     "/repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs",
+    "/repos/{owner}/{repo}/hooks",
+    "/repos/{owner}/{repo}/hooks/{hook_id}/deliveries",
+    "/repos/{owner}/{repo}/hooks/{hook_id}/deliveries/{delivery_id}/attempts",
     "/repos/{owner}/{repo}/releases",
 )
 # GitHub Enterprise Cloud's description has the same for an enterprise, which this package lacks.

@@ -12,24 +12,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..serve import Request, iso
+from .hooks import HOOK_OPERATIONS, scope_of
 from .runs import RUN_OPERATIONS
 from .tokens import App, Installation, Refused
-from .webhooks import Delivery
 
 if TYPE_CHECKING:
     from .stand_in import GitHub
 
-FIRST_DELIVERY = 12_345_678
 Result = tuple[int, Any] | tuple[int, Any, dict[str, str]]  # status, document, headers
-
-
-def scope_of(names: dict[str, str]) -> str:
-    """`orgs/O`, `enterprises/E` or `repos/O/R`, from the parameters of a path."""
-    if "enterprise" in names:
-        return f"enterprises/{names['enterprise']}"
-    if "org" in names:
-        return f"orgs/{names['org']}"
-    return f"repos/{names['owner']}/{names['repo']}"
 
 
 def _app(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
@@ -104,52 +94,6 @@ def _set_hook(github: GitHub, names: dict[str, str], request: Request, body: Any
     webhooks.url = body.get("url", webhooks.url)
     webhooks.secret = body.get("secret", webhooks.secret)
     return _hook(github, names, request, body)
-
-
-def _deliveries(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
-    size = max(1, min(100, int(request.query.get("per_page", ["30"])[0])))
-    deliveries = github.webhooks_of(request.caller).deliveries
-    sent = [one for one in enumerate(deliveries) if one[1].status is not None]
-    newest = sorted(sent, key=lambda one: one[1].sent, reverse=True)
-    first = int(request.query.get("cursor", ["v1_0"])[0].removeprefix("v1_"))
-    page = newest[first : first + size]
-    links = []
-    if first + size < len(newest):
-        query = f"per_page={size}&cursor=v1_{first + size}"
-        links.append(f'<https://api.github.com/app/hook/deliveries?{query}>; rel="next"')
-    if first > 0:
-        query = f"per_page={size}&cursor=v1_0"
-        links.append(f'<https://api.github.com/app/hook/deliveries?{query}>; rel="prev"')
-    documents = [_delivery_document(number, delivery) for number, delivery in page]
-    return 200, documents, {"Link": ", ".join(links)} if links else {}
-
-
-def _redeliver(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
-    number = int(names["delivery_id"]) - FIRST_DELIVERY
-    webhooks = github.webhooks_of(request.caller)
-    if not 0 <= number < len(webhooks.deliveries):
-        raise Refused(404, "Not Found")
-    webhooks.redeliver(webhooks.deliveries[number])
-    return 202, {}
-
-
-def _delivery_document(number: int, delivery: Delivery) -> dict[str, Any]:
-    code = delivery.status or 0
-    words = "OK" if 200 <= code < 300 else f"Invalid HTTP Response: {code}"
-    return {
-        "id": FIRST_DELIVERY + number,
-        "guid": delivery.id,
-        "delivered_at": iso(delivery.sent),
-        "redelivery": delivery.kind == "redelivery",
-        "duration": round((delivery.answered or delivery.sent) - delivery.sent, 2),
-        "status": words if code else "failed to connect to host",
-        "status_code": code,
-        "event": delivery.event,
-        "action": delivery.action,
-        "installation_id": None,
-        "repository_id": None,
-        "throttled_at": None,
-    }
 
 
 def _access_token(github: GitHub, names: dict[str, str], request: Request, body: Any) -> Result:
@@ -240,27 +184,29 @@ def _user(login: str) -> dict[str, Any]:
 
 
 Serve = Callable[["GitHub", dict[str, str], Request, Any], Result]
-OPERATIONS: dict[str, Serve] = {
-    "apps/get-authenticated": _app,
-    "apps/list-installations": _installations,
-    "apps/get-webhook-config-for-app": _hook,
-    "apps/update-webhook-config-for-app": _set_hook,
-    "apps/list-webhook-deliveries": _deliveries,
-    "apps/redeliver-webhook-delivery": _redeliver,
-    "apps/create-installation-access-token": _access_token,
-    "apps/get-repo-installation": _installation,
-    "apps/get-org-installation": _installation,
-    "actions/generate-runner-jitconfig-for-repo": _jit,
-    "actions/generate-runner-jitconfig-for-org": _jit,
-    "actions/generate-runner-jitconfig-for-enterprise": _jit,
-    "actions/list-self-hosted-runners-for-enterprise": _list,
-    "actions/get-self-hosted-runner-for-enterprise": _get,
-    "actions/delete-self-hosted-runner-from-enterprise": _delete,
-    "actions/list-self-hosted-runners-for-repo": _list,
-    "actions/list-self-hosted-runners-for-org": _list,
-    "actions/get-self-hosted-runner-for-repo": _get,
-    "actions/get-self-hosted-runner-for-org": _get,
-    "actions/delete-self-hosted-runner-from-repo": _delete,
-    "actions/delete-self-hosted-runner-from-org": _delete,
-    "repos/list-releases": _releases,
-} | RUN_OPERATIONS
+OPERATIONS: dict[str, Serve] = (
+    {
+        "apps/get-authenticated": _app,
+        "apps/list-installations": _installations,
+        "apps/get-webhook-config-for-app": _hook,
+        "apps/update-webhook-config-for-app": _set_hook,
+        "apps/create-installation-access-token": _access_token,
+        "apps/get-repo-installation": _installation,
+        "apps/get-org-installation": _installation,
+        "actions/generate-runner-jitconfig-for-repo": _jit,
+        "actions/generate-runner-jitconfig-for-org": _jit,
+        "actions/generate-runner-jitconfig-for-enterprise": _jit,
+        "actions/list-self-hosted-runners-for-enterprise": _list,
+        "actions/get-self-hosted-runner-for-enterprise": _get,
+        "actions/delete-self-hosted-runner-from-enterprise": _delete,
+        "actions/list-self-hosted-runners-for-repo": _list,
+        "actions/list-self-hosted-runners-for-org": _list,
+        "actions/get-self-hosted-runner-for-repo": _get,
+        "actions/get-self-hosted-runner-for-org": _get,
+        "actions/delete-self-hosted-runner-from-repo": _delete,
+        "actions/delete-self-hosted-runner-from-org": _delete,
+        "repos/list-releases": _releases,
+    }
+    | RUN_OPERATIONS
+    | HOOK_OPERATIONS
+)

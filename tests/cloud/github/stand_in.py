@@ -62,6 +62,7 @@ class GitHub:
         self.registry = Registry()
         self.webhooks = Webhooks(_webhook_secret(), INSTALLATION, self.doorman.first.id)
         self._webhooks = {self.doorman.first: self.webhooks}
+        self.hooks: dict[str, list[Webhooks]] = {}  # of repositories and organizations
         self.jobs = Jobs(self.registry, self._announce)
         self.broker = Broker(self.registry, self.jobs)
         self.api = Api(self, base_path.rstrip("/"), self.faults)
@@ -85,6 +86,13 @@ class GitHub:
         self.doorman.apps.append(app)
         self._webhooks[app] = Webhooks("", installation, app_id)
         return app
+
+    def add_hook(self, scope: str, url: str) -> Webhooks:
+        """Give a repository or organization a webhook of its own, for what it announces."""
+        hook = Webhooks(self.webhook_secret, 0, 0)
+        hook.url = url
+        self.hooks.setdefault(scope, []).append(hook)
+        return hook
 
     def webhooks_of(self, app: App) -> Webhooks:
         """The webhook of an App; one without a URL is inactive."""
@@ -128,7 +136,7 @@ class GitHub:
 
     def stop(self) -> None:
         """End every connection."""
-        for webhooks in self._webhooks.values():
+        for webhooks in [*self._webhooks.values(), *sum(self.hooks.values(), [])]:
             webhooks.stop()
         if self._server is not None:
             self._server.stop()

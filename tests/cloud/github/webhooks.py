@@ -34,6 +34,8 @@ EXAMPLES = "@octokit/webhooks-examples"
 DELIVERY_SECONDS = 10.0
 WORKERS = 16
 KINDS = ("duplicate", "late", "lost", "reordered")
+REPOSITORY_ID = 186_853_002
+HOOK_IDS = itertools.count(371_893_447)
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 
@@ -69,6 +71,7 @@ class Webhooks:
     """Signs and sends deliveries to `url`, and keeps a record of them all."""
 
     def __init__(self, secret: str, installation: int, app_id: int) -> None:
+        """Of an App, or of a repository or organization: those name neither."""
         self.url = ""
         self.secret = secret
         self.installation = installation
@@ -82,8 +85,7 @@ class Webhooks:
         self._open = 0
         self._quiet = threading.Condition(self._lock)
         self._pool = ThreadPoolExecutor(WORKERS, "webhook")
-        self._hook_ids = itertools.count(371_893_447)
-        self._hook = next(self._hook_ids)
+        self.id = next(HOOK_IDS)
 
     def disturb(self, kind: str, action: str = "", times: int = 1, seconds: float = 2.0) -> None:
         """Spoil the next deliveries: duplicate, late, lost or reordered."""
@@ -118,15 +120,18 @@ class Webhooks:
         """Sign a body and dress it with GitHub's headers, without sending it."""
         if self.content_type == FORM:
             body = urlencode({"payload": body.decode()}).encode()
+        target = ("integration", self.app_id) if self.app_id else ("repository", REPOSITORY_ID)
         headers = {
             "User-Agent": "GitHub-Hookshot/0f5bb2e",
             "Accept": "*/*",
             "Content-Type": self.content_type,
             "X-GitHub-Delivery": str(uuid.uuid4()),
             "X-GitHub-Event": event,
-            "X-GitHub-Hook-ID": str(self._hook),
-            "X-GitHub-Hook-Installation-Target-ID": str(self.app_id),
-            "X-GitHub-Hook-Installation-Target-Type": "integration",
+            "X-GitHub-Hook-ID": str(self.id),
+            "X-GitHub-Hook-Installation-Target-ID": str(target[1]),
+            "X-GitHub-Hook-Installation-Target-Type": "integration"
+            if self.app_id
+            else "repository",
             "X-Hub-Signature": "sha1=" + sign(self.secret, body, "sha1"),
             "X-Hub-Signature-256": "sha256=" + sign(self.secret, body, "sha256"),
         }
@@ -239,9 +244,12 @@ def workflow_job_body(job: Job, action: str, installation: int) -> dict[str, Any
     body = _renamed(recorded, job.repository)
     body.pop("organization", None)
     body.pop("deployment", None)
-    body["repository"] |= {"id": 186_853_002, "private": not job.public}
+    body["repository"] |= {"id": REPOSITORY_ID, "private": not job.public}
     body["repository"]["visibility"] = "public" if job.public else "private"
-    body["installation"] = {"id": installation, "node_id": "MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9u"}
+    body.pop("installation", None)
+    if installation:
+        node = "MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9u"
+        body["installation"] = {"id": installation, "node_id": node}
     body["workflow_job"] |= _job_fields(job, action)
     body["workflow_job"]["steps"] = _steps(body["workflow_job"]["steps"], job, action)
     return body
