@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Decides when a try of a call is made and what follows from its end: deadline, back-off,
- * Retry-After. The transport makes the try.
+ * Makes one try of a call after the other, by the transport, until its deadline; http_retry.h says
+ * whether there is another, and when.
  */
 
 #include "http/http.h"
@@ -16,11 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Full jitter: a delay from 0 to min(BACKOFF_MAX, BACKOFF_BASE * 2^tries). */
-#define BACKOFF_BASE_MS INT64_C(100)
-#define BACKOFF_MAX_MS INT64_C(5000)
-/* Longer than any deadline. */
-#define WAIT_MAX_SECONDS 86400
+#include "http_retry.h"
 
 struct http {
         struct http_transport *transport;
@@ -137,58 +133,18 @@ static void end_call(struct http *http, struct http_call *call)
                 call->done(call, call->userdata);
 }
 
-/* Whether another try may help, going by the last one. */
-static bool worth_another(const struct http_call *call)
-{
-        if (call->result < 0)
-                return call->result == -ECONNRESET || call->result == -ECONNREFUSED ||
-                       call->result == -EHOSTUNREACH || call->result == -ETIMEDOUT;
-        if (call->judge)
-                return call->judge(call) == HTTP_AGAIN;
-        return call->status == 429 || (call->status >= 502 && call->status <= 504);
-}
-
-/* How long the server asks us to wait: in seconds, or until a date (RFC 9110, section 10.2.3); -1:
- * it does not ask. */
-static int64_t retry_after_ms(struct http *http, const struct http_call *call)
-{
-        char value[64];
-        struct tm tm = {0};
-        int64_t wait;
-        char *end;
-        long seconds;
-
-        if (call->result < 0 || !http_call_answer_header(call, "Retry-After", value, sizeof(value)))
-                return -1;
-        seconds = strtol(value, &end, 10);
-        if (end != value && *end == '\0' && seconds >= 0)
-                return (seconds < WAIT_MAX_SECONDS ? seconds : WAIT_MAX_SECONDS) * MSEC_PER_SEC;
-        if (!strptime(value, "%a, %d %b %Y %H:%M:%S GMT", &tm))
-                return -1;
-        wait = (int64_t)timegm(&tm) * MSEC_PER_SEC - clock_wall_ms(http->clock);
-        return wait > 0 ? wait : 0;
-}
-
-static int64_t backoff_ms(struct http *http, const struct http_call *call)
-{
-        unsigned doublings = call->tries < 6 ? call->tries : 6;
-        int64_t most = BACKOFF_BASE_MS << doublings;
-
-        return http->random((uint32_t)(most < BACKOFF_MAX_MS ? most : BACKOFF_MAX_MS) + 1);
-}
-
 void http_tried(struct http *http, struct http_call *call, int result)
 {
         int64_t wait;
 
         call->result = result;
-        if (call->tries >= call->tries_max || !worth_another(call)) {
+        if (call->tries >= call->tries_max || !http_is_worth_another(call)) {
                 end_call(http, call);
                 return;
         }
-        wait = retry_after_ms(http, call);
+        wait = http_retry_after_ms(call, clock_wall_ms(http->clock));
         if (wait < 0)
-                wait = backoff_ms(http, call);
+                wait = http->random(http_backoff_ms(call) + 1);
         call->due_ms = clock_monotonic_ms(http->clock) + wait;
         if (call->deadline_ms > 0 && call->due_ms >= call->deadline_ms) {
                 end_call(http, call);
