@@ -141,9 +141,9 @@ struct scaler {
         struct machine_limits limits; /* of machines */
         struct recent shown;          /* notifications that people have seen */
         struct recent reported;       /* launches and stages that were told, or given back */
-        struct recent unanswered;     /* jobs in line of which GitHub cannot tell (job/turn.c) */
-        struct recent unread_hooks;   /* of which people were told that nobody reads them */
-        struct recent clean;          /* machines that have left nothing (job/handle_report.h) */
+        struct recent unanswered; /* runs of jobs in line of which GitHub cannot tell: job/turn.c */
+        struct recent unread_hooks; /* of which people were told that nobody reads them */
+        struct recent clean;        /* machines that have left nothing (job/handle_report.h) */
 
         /* Of one event. */
         int64_t deadline_ms;          /* wall clock: when Lambda ends the process; 0 = never */

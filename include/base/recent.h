@@ -25,6 +25,8 @@ struct recent {
 
 /* Remembers KEY until UNTIL_MS. */
 void recent_note(struct recent *recent, const char *key, int64_t until_ms);
+/* Remembers KEY no longer. */
+void recent_forget(struct recent *recent, const char *key);
 
 /* Until when KEY is remembered, or 0 when it is not at NOW_MS. */
 int64_t recent_until(const struct recent *recent, const char *key, int64_t now_ms);

@@ -15,6 +15,16 @@ void recent_note(struct recent *recent, const char *key, int64_t until_ms)
         recent->next = (recent->next + 1) % RECENT_MAX;
 }
 
+void recent_forget(struct recent *recent, const char *key)
+{
+        char digest[DIGEST_HEX_SIZE];
+
+        digest_sha256_hex(key, strlen(key), digest);
+        for (size_t i = 0; i < RECENT_MAX; i++)
+                if (strcmp(recent->items[i].digest, digest) == 0)
+                        recent->items[i].until_ms = 0;
+}
+
 int64_t recent_until(const struct recent *recent, const char *key, int64_t now_ms)
 {
         int64_t until_ms = 0;

@@ -13,8 +13,10 @@
 
 /* GitHub may fail for the run of this job alone, and all behind it wait: no longer than that, */
 #define PATIENCE_MS (5 * 60 * MSEC_PER_SEC)
-/* counted from the first failure. After a while it is counted anew. */
-#define FAILURE_KEPT_MS (15 * 60 * MSEC_PER_SEC)
+/* counted from the first failure for that run, until GitHub tells of it. After a while it is
+ * counted anew. */
+#define FAILURE_KEPT_MS (60 * 60 * MSEC_PER_SEC)
+#define KEY_SIZE 48
 
 static int64_t seconds_of(const struct scaler *scaler, const struct setback *setback)
 {
@@ -25,19 +27,38 @@ static int64_t seconds_of(const struct scaler *scaler, const struct setback *set
         return left_ms > 0 ? (left_ms + MSEC_PER_SEC - 1) / MSEC_PER_SEC : 1;
 }
 
-/* Since when GitHub has failed to tell of JOB, as far as this process knows. Monotonic. */
+/* A run may have a thousand jobs, and what GitHub does not tell of one it does not of the others.
+ */
+static const char *run_key(const struct job *job, char key[static KEY_SIZE])
+{
+        if (job->run_id > 0)
+                snprintf(key, KEY_SIZE, "%lld-%lld", (long long)job->run_id,
+                        (long long)job->attempt);
+        else
+                snprintf(key, KEY_SIZE, "job %lld", (long long)job->id);
+        return key;
+}
+
+/* Since when GitHub has failed to tell of JOB's run, as far as this process knows. Monotonic. */
 static int64_t fails_since(struct scaler *scaler, const struct job *job, int64_t now_ms)
 {
-        char key[24];
-        int64_t until_ms;
+        char key[KEY_SIZE];
+        int64_t until_ms = recent_until(&scaler->unanswered, run_key(job, key), now_ms);
 
-        snprintf(key, sizeof(key), "%lld", (long long)job->id);
-        until_ms = recent_until(&scaler->unanswered, key, now_ms);
         if (until_ms == 0) {
                 until_ms = now_ms + FAILURE_KEPT_MS;
                 recent_note(&scaler->unanswered, key, until_ms);
         }
         return until_ms - FAILURE_KEPT_MS;
+}
+
+/* Of a job that runs, EC2 may have told. */
+static void note_answer(struct scaler *scaler, const struct question *question)
+{
+        char key[KEY_SIZE];
+
+        if (question->asked_ms > 0)
+                recent_forget(&scaler->unanswered, run_key(question->job, key));
 }
 
 /* Whether the job of QUESTION waits for an answer where it is. A limit is everybody's. */
@@ -56,6 +77,7 @@ enum turn turn_of(struct scaler *scaler, const struct question *question, int64_
 {
         struct job *job = question->job;
 
+        note_answer(scaler, question);
         switch (question->state) {
         case JOB_STATE_RUNS:
         case JOB_STATE_ENDED:

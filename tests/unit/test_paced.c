@@ -94,6 +94,13 @@ static const char *run_of_ten(void)
         return run_of("queued");
 }
 
+/* GitHub fails for the run, in each of three tries. */
+static void expect_nothing_of_the_run(struct stage *stage)
+{
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "GET", RUN_JOBS, NULL, 502, "");
+}
+
 /* -- room -- */
 
 static void as_many_are_admitted_as_there_is_room_for(void **state)
@@ -252,6 +259,17 @@ static void one_answer_does_for_a_run(void **state)
 
 #define URL(job) "https://github.test/o/r/actions/runs/2/job/" job
 
+#define NO_MACHINES "<DescribeInstancesResponse><reservationSet/></DescribeInstancesResponse>"
+
+static void expect_machine_of_9(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_EC2, "job-url&Filter.1.Value.1=https", 200,
+                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>"
+                "i-00000009</instanceId><tagSet><item><key>scale-agent:job-url</key><value>" URL(
+                        "9") "</value></item></tagSet></item></instancesSet></item>"
+                             "</reservationSet></DescribeInstancesResponse>");
+}
+
 /* GitHub is not asked for it, and would not tell yet. Where EC2 does not tell, GitHub does. */
 static void who_runs_on_a_machine_of_ours_leaves_the_line(void **state)
 {
@@ -259,11 +277,7 @@ static void who_runs_on_a_machine_of_ours_leaves_the_line(void **state)
 
         more = ",\\\"url\\\":\\\"" URL("9") "\\\"";
         expect_room(stage, 10);
-        script_expect(stage->script, "POST", STAGE_EC2, "job-url&Filter.1.Value.1=https", 200,
-                "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>"
-                "i-00000009</instanceId><tagSet><item><key>scale-agent:job-url</key><value>" URL(
-                        "9") "</value></item></tagSet></item></instancesSet></item>"
-                             "</reservationSet></DescribeInstancesResponse>");
+        expect_machine_of_9(stage);
         admit(stage, 8, 9, OLD_MS); /* that job, and its double */
         assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
         assert_logged(stage, "\"job\":9,\"repository\":\"o/r\",\"state\":\"runs\"");
@@ -384,6 +398,63 @@ static void a_run_that_github_cannot_tell_of_does_not_keep_the_line(void **state
                 admit(stage, 1, 2, OLD_MS);
                 script_sleep(stage->script, 160000);
         }
+}
+
+/* Its other jobs, of which there may be a thousand, have nothing to wait for any more, until GitHub
+ * tells of the run. */
+static void a_run_that_github_cannot_tell_of_is_waited_for_once(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 2; i++) {
+                expect_room(stage, 10);
+                expect_nothing_of_the_run(stage);
+                if (i == 0)
+                        expect_hidden(stage, 1, 2, 15);
+                else
+                        stage_expect_sent(stage, "\"MessageGroupId\":\"2\"");
+                admit(stage, 1, 2, OLD_MS);
+                script_sleep(stage->script, 320000);
+        }
+        expect_room(stage, 10);
+        expect_nothing_of_the_run(stage);
+        stage_expect_sent(stage, "\"MessageGroupId\":\"4\"");
+        admit(stage, 3, 4, OLD_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+
+        script_sleep(stage->script, 61000);
+        expect_room(stage, 10);
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, run_of_ten());
+        stage_expect_sent(stage, "\"MessageGroupId\":\"6\"");
+        admit(stage, 5, 6, OLD_MS);
+        script_sleep(stage->script, 241000);
+        expect_room(stage, 10);
+        expect_nothing_of_the_run(stage);
+        expect_hidden(stage, 7, 8, 15);
+        admit(stage, 7, 8, OLD_MS);
+}
+
+/* That EC2 tells of one of its jobs is no answer of GitHub's. */
+static void a_job_that_runs_does_not_make_its_run_wait_anew(void **state)
+{
+        struct stage *stage = *state;
+
+        more = ",\\\"url\\\":\\\"" URL("9") "\\\"";
+        for (int i = 0; i < 2; i++) {
+                expect_room(stage, 10);
+                script_expect(stage->script, "POST", STAGE_EC2, "job-url", 200, NO_MACHINES);
+                expect_nothing_of_the_run(stage);
+                if (i == 0)
+                        expect_hidden(stage, 1, 2, 15);
+                else
+                        stage_expect_sent(stage, "\"MessageGroupId\":\"2\"");
+                admit(stage, 1, 2, OLD_MS);
+                script_sleep(stage->script, 320000);
+                expect_room(stage, 10);
+                expect_machine_of_9(stage);
+                admit(stage, 9, 9, OLD_MS);
+        }
+        more = "";
 }
 
 /* With what is left of GitHub's hour, the machines that wait already are registered. The next ones
@@ -514,6 +585,8 @@ int main(void)
                 TEST(who_was_cancelled_keeps_nobody_back),
                 TEST(a_limit_keeps_the_line),
                 TEST(a_run_that_github_cannot_tell_of_does_not_keep_the_line),
+                TEST(a_run_that_github_cannot_tell_of_is_waited_for_once),
+                TEST(a_job_that_runs_does_not_make_its_run_wait_anew),
                 TEST(a_limit_that_register_met_keeps_the_line),
                 TEST(a_limit_of_an_enterprise_keeps_only_its_own),
                 TEST(near_a_limit_the_hour_is_asked_for),

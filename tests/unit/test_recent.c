@@ -84,6 +84,22 @@ static void a_full_set_forgets_the_oldest_key(void **state)
         }
 }
 
+/* However often it was noted; the others stay. */
+static void a_key_may_be_forgotten(void **state)
+{
+        struct recent recent = {0};
+
+        (void)state;
+        recent_note(&recent, "key", UNTIL_MS);
+        recent_note(&recent, "other key", UNTIL_MS);
+        recent_note(&recent, "key", UNTIL_MS + 1);
+        recent_forget(&recent, "key");
+        assert_false(recent_has(&recent, "key", 0));
+        assert_true(recent_has(&recent, "other key", 0));
+        recent_note(&recent, "key", UNTIL_MS);
+        assert_true(recent_has(&recent, "key", 0));
+}
+
 static void two_sets_know_nothing_of_each_other(void **state)
 {
         struct recent one = {0};
@@ -104,6 +120,7 @@ int main(void)
                 cmocka_unit_test(the_latest_time_of_a_key_counts),
                 cmocka_unit_test(keys_may_have_any_length),
                 cmocka_unit_test(a_full_set_forgets_the_oldest_key),
+                cmocka_unit_test(a_key_may_be_forgotten),
                 cmocka_unit_test(two_sets_know_nothing_of_each_other),
         };
 
