@@ -58,11 +58,10 @@ void ask_take_labels(struct job *job, char ***labels, size_t *n_labels)
         *n_labels = 0;
 }
 
-static void on_answer(struct http_call *answered, void *userdata)
+void ask_take_answer(struct question *question, struct http_call *answered)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
         _cleanup_(github_job_release) struct github_job found = {0};
-        struct question *question = userdata;
         struct err err;
         int r = github_get_job_answer(call, &found, &err);
 
@@ -83,18 +82,29 @@ static void on_answer(struct http_call *answered, void *userdata)
         }
 }
 
+static void on_answer(struct http_call *answered, void *userdata)
+{
+        ask_take_answer(userdata, answered);
+}
+
+struct http_call *ask_call(const struct question *question)
+{
+        const struct job *job = question->job;
+
+        return github_get_job(
+                question->tokens->github, job->installation, job->repository, job->id);
+}
+
 static void on_token(void *userdata, const struct setback *setback)
 {
         struct question *question = userdata;
-        const struct job *job = question->job;
         struct http_call *call;
 
         if (setback) {
                 question->setback = *setback;
                 return;
         }
-        call = github_get_job(
-                question->tokens->github, job->installation, job->repository, job->id);
+        call = ask_call(question);
         call->done = on_answer;
         call->userdata = question;
         scaler_start(question->scaler, call);

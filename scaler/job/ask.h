@@ -48,6 +48,10 @@ enum job_state job_state_of(const char *status);
 /* Whether GitHub would refuse: then QUESTION has its setback. */
 bool ask_is_used_up(struct question *question);
 
+/* The call for the job of QUESTION by itself, and its answer, which is freed. */
+struct http_call *ask_call(const struct question *question);
+void ask_take_answer(struct question *question, struct http_call *answered);
+
 /* Gives JOB its labels, if it has none. A hand-over names none, so neither does a job that was
  * given back. */
 void ask_take_labels(struct job *job, char ***labels, size_t *n_labels);

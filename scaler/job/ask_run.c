@@ -4,7 +4,8 @@
  * Several jobs: one GET for each run of which several are asked for, or of which others will be
  * asked for soon; all runs at the same time. A run that has more than a hundred jobs has pages, and
  * they are turned as long as that takes no more calls than asking for each job by itself. So is
- * asked what no page has shown, and the jobs of a run that GitHub does not know.
+ * asked what no page has shown, and the jobs of a run that GitHub does not know, or whose list
+ * takes it too long, as that of a large run may for hours.
  */
 
 #include "ask.h"
@@ -88,6 +89,32 @@ static void take_answers(struct run_question *run, struct github_run_jobs *found
         run->n = n;
 }
 
+/* What fails for the first fails for all; that it is refused for good says nothing of the others.
+ */
+static void on_first(struct http_call *answered, void *userdata)
+{
+        _cleanup_free_ struct run_question *run = userdata;
+        const struct setback *setback = &run->questions[0]->setback;
+
+        ask_take_answer(run->questions[0], answered);
+        for (size_t i = 1; i < run->n; i++) {
+                if (setback->passing)
+                        run->questions[i]->setback = *setback;
+                else
+                        ask_start(run->questions[i]);
+        }
+}
+
+/* Takes RUN over. The first job shows whether GitHub tells of others than such a list. */
+static void ask_first(struct run_question *run)
+{
+        struct http_call *call = ask_call(run->questions[0]);
+
+        call->done = on_first;
+        call->userdata = run;
+        scaler_start(run->questions[0]->scaler, call);
+}
+
 static void on_page(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
@@ -101,6 +128,10 @@ static void on_page(struct http_call *answered, void *userdata)
         token_note_result(first->scaler, first->tokens->github, installation, r);
         pace_note_hour(first->scaler, installation, call);
         note_answer(first->scaler, &found);
+        if (call->result >= 0 && call->status >= 500) {
+                ask_first(MEM_STEAL(run));
+                return;
+        }
         if (r < 0 && call->status != 404) {
                 struct setback setback =
                         setback_by_github(first->scaler, installation, call, r, &err);

@@ -94,11 +94,20 @@ static const char *run_of_ten(void)
         return run_of("queued");
 }
 
-/* GitHub fails for the run, in each of three tries. */
-static void expect_nothing_of_the_run(struct stage *stage)
+#define JOB "/repos/o/r/actions/jobs/"
+
+/* GitHub fails for URL, in each of three tries. */
+static void expect_nothing_of(struct stage *stage, const char *url)
 {
         for (int i = 0; i < 3; i++)
-                script_expect(stage->script, "GET", RUN_JOBS, NULL, 502, "");
+                script_expect(stage->script, "GET", url, NULL, 502, "");
+}
+
+/* And for the run, as its first job shows. */
+static void expect_nothing_of_the_run(struct stage *stage)
+{
+        expect_nothing_of(stage, RUN_JOBS);
+        expect_nothing_of(stage, JOB);
 }
 
 /* -- room -- */
@@ -388,9 +397,9 @@ static void a_run_that_github_cannot_tell_of_does_not_keep_the_line(void **state
         static const bool is_sent_on[] = {false, false, true};
         struct stage *stage = *state;
 
-        script_serve(stage->script, "GET", RUN_JOBS, NULL, 502, "");
         for (size_t i = 0; i < ARRAY_SIZE(is_sent_on); i++) {
                 expect_room(stage, 10);
+                expect_nothing_of_the_run(stage);
                 if (is_sent_on[i])
                         stage_expect_sent(stage, "\"MessageGroupId\":\"2\"");
                 else
@@ -398,6 +407,33 @@ static void a_run_that_github_cannot_tell_of_does_not_keep_the_line(void **state
                 admit(stage, 1, 2, OLD_MS);
                 script_sleep(stage->script, 160000);
         }
+}
+
+/* The list of a run's jobs takes GitHub too long, as it may for a large one: it is asked for each
+ * by itself. Nobody waits for that. */
+static void a_run_whose_list_github_cannot_make_is_asked_for_job_by_job(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_room(stage, 10);
+        expect_nothing_of(stage, RUN_JOBS);
+        script_expect(stage->script, "GET", JOB "1", NULL, 200, "{\"status\":\"queued\"}");
+        script_expect(stage->script, "GET", JOB "2", NULL, 200, "{\"status\":\"completed\"}");
+        expect_nothing_of(stage, JOB "3");
+        stage_expect_sent(stage, "\"MessageGroupId\":\"1\"");
+        expect_hidden(stage, 3, 3, 15);
+        admit(stage, 1, 3, OLD_MS);
+        assert_string_equal(buf_string(&stage->answer), STAGE_FAILED("m3"));
+        assert_logged(stage, "\"job\":2,\"repository\":\"o/r\",\"state\":\"ended\"");
+        /* That the first of them is refused for good says nothing of the others. */
+        script_sleep(stage->script, 61000);
+        expect_room(stage, 10);
+        expect_nothing_of(stage, RUN_JOBS);
+        script_expect(stage->script, "GET", JOB "4", NULL, 410, "{}");
+        script_expect(stage->script, "GET", JOB "5", NULL, 200, "{\"status\":\"completed\"}");
+        stage_expect_sent(stage, "\"MessageGroupId\":\"4\"");
+        admit(stage, 4, 5, OLD_MS);
+        assert_logged(stage, "\"job\":5,\"repository\":\"o/r\",\"state\":\"ended\"");
 }
 
 /* Its other jobs, of which there may be a thousand, have nothing to wait for any more, until GitHub
@@ -585,6 +621,7 @@ int main(void)
                 TEST(who_was_cancelled_keeps_nobody_back),
                 TEST(a_limit_keeps_the_line),
                 TEST(a_run_that_github_cannot_tell_of_does_not_keep_the_line),
+                TEST(a_run_whose_list_github_cannot_make_is_asked_for_job_by_job),
                 TEST(a_run_that_github_cannot_tell_of_is_waited_for_once),
                 TEST(a_job_that_runs_does_not_make_its_run_wait_anew),
                 TEST(a_limit_that_register_met_keeps_the_line),
