@@ -18,7 +18,7 @@
 
 #define QUIET_MIN_MS (30 * 60 * MSEC_PER_SEC)
 #define QUIET_SWEEPS 3
-#define PAGES_MAX 10
+#define PAGES_MAX 100
 #define PAGES_BY_HAND_MAX 500
 /* About a day: GitHub gives up a job that has waited for so long. */
 #define ATTEMPTS_MAX 72
@@ -33,7 +33,8 @@ struct reading {
         struct sweep *sweep;
         struct github *github;
         const char *hook;
-        size_t rounds; /* see hooks.h */
+        size_t rounds;   /* see hooks.h */
+        int64_t time_ms; /* that the sweep had when it began */
 };
 
 /* All attempts to deliver one event. */
@@ -51,6 +52,14 @@ struct events {
         struct event *items; /* owned */
         size_t count;
 };
+
+/* However long GitHub takes: a third of the time is for reading, one for redelivering, and the last
+ * one for machines. */
+static bool has_time_in(const struct reading *reading, int third)
+{
+        return scaler_time_left(reading->sweep->scaler) >
+               reading->time_ms - third * (reading->time_ms / 3);
+}
 
 static struct event *event_of(struct events *events, const struct github_delivery *delivery)
 {
@@ -116,15 +125,18 @@ static int64_t quiet_ms(const struct reading *reading)
 }
 
 /* Whether what is older than OLDEST_MS matters to this sweep. */
-static bool goes_on(
-        const struct reading *reading, int64_t oldest_ms, int64_t failed_ms, unsigned pages)
+static bool goes_on(const struct reading *reading, int64_t oldest_ms, int64_t failed_ms)
 {
         const struct sweep *sweep = reading->sweep;
 
         if (sweep->deliveries_ms > 0)
-                return clock_wall_ms(sweep->scaler->clock) - oldest_ms < sweep->deliveries_ms &&
-                       pages < PAGES_BY_HAND_MAX;
-        return failed_ms - oldest_ms < quiet_ms(reading) && pages < PAGES_MAX;
+                return clock_wall_ms(sweep->scaler->clock) - oldest_ms < sweep->deliveries_ms;
+        return failed_ms - oldest_ms < quiet_ms(reading);
+}
+
+static unsigned pages_max(const struct sweep *sweep)
+{
+        return sweep->deliveries_ms > 0 ? PAGES_BY_HAND_MAX : PAGES_MAX;
 }
 
 static int read_events(const struct reading *reading, struct events *events, struct err *err)
@@ -143,8 +155,11 @@ static int read_events(const struct reading *reading, struct events *events, str
                 note_page(sweep, events, &list, &failed_ms);
                 memcpy(page, list.next_page, sizeof(page));
                 is_more = list.count > 0 && page[0] &&
-                          goes_on(reading, list.items[list.count - 1].at_ms, failed_ms, pages) &&
-                          sweep_has_time(sweep);
+                          goes_on(reading, list.items[list.count - 1].at_ms, failed_ms);
+                if (is_more && (pages == pages_max(sweep) || !has_time_in(reading, 1))) {
+                        sweep->left++;
+                        return 0;
+                }
         }
         return 0;
 }
@@ -188,7 +203,7 @@ static void redeliver_all(const struct reading *reading, const struct events *ev
         for (size_t i = events->count; i > 0; i--) {
                 if (!is_due(sweep, &events->items[i - 1]))
                         continue;
-                if (sweep->redelivered == REDELIVERIES_MAX || !sweep_has_time(sweep)) {
+                if (sweep->redelivered == REDELIVERIES_MAX || !has_time_in(reading, 2)) {
                         sweep->left++;
                         return;
                 }
@@ -212,15 +227,22 @@ static void read_hook(const struct reading *reading)
 void sweep_undelivered(struct sweep *sweep)
 {
         _cleanup_(sweep_hooks_release) struct sweep_hooks hooks = {0};
-        struct github *github;
+        struct reading reading = {.sweep = sweep, .time_ms = scaler_time_left(sweep->scaler)};
         struct err err;
-        int r = scaler_github(sweep->scaler, &github, &err);
+        int r = scaler_github(sweep->scaler, &reading.github, &err);
 
         if (r < 0) {
                 sweep_fail(sweep, r, &err);
                 return;
         }
-        sweep_find_hooks(sweep, github, &hooks);
-        for (size_t i = 0; i < hooks.count && sweep_has_time(sweep); i++)
-                read_hook(&(struct reading){sweep, github, hooks.names[i], hooks.rounds});
+        sweep_find_hooks(sweep, reading.github, &hooks);
+        reading.rounds = hooks.rounds;
+        for (size_t i = 0; i < hooks.count; i++) {
+                if (!has_time_in(&reading, 2)) {
+                        sweep->left++;
+                        return;
+                }
+                reading.hook = hooks.names[i];
+                read_hook(&reading);
+        }
 }

@@ -816,22 +816,65 @@ static void only_jobs_are_delivered_again(void **state)
         sweep_once(stage);
 }
 
-/* However many fail: ten pages. */
+/* Page I of deliveries, of which there are more. */
+static void expect_page(struct stage *stage, int i, int status)
+{
+        _cleanup_free_ char *url =
+                i == 0 ? mem_string(DELIVERIES) : mem_format(DELIVERIES "&cursor=v1_%d", i);
+        _cleanup_free_ char *next = mem_format(NEXT("v1_%d"), i + 1);
+        _cleanup_free_ char *guid = mem_format("guid-%d", i);
+        const struct attempts one = {1000 + i, guid, status, 60 + i};
+
+        expect_deliveries(stage, url, next, &one, 1);
+}
+
+/* However many fail: a hundred pages, and the answer says that there are more. */
 static void so_many_deliveries_are_read_in_a_sweep(void **state)
 {
         struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
 
         stage_become_app(stage);
-        for (int i = 0; i < 10; i++) {
-                _cleanup_free_ char *url =
-                        i == 0 ? mem_string(DELIVERIES) : mem_format(DELIVERIES "&cursor=v1_%d", i);
-                _cleanup_free_ char *next = mem_format(NEXT("v1_%d"), i + 1);
-                const struct attempts one = {i, "good", 200, 60 + i};
-
-                expect_deliveries(stage, url, next, &one, 1);
-        }
+        for (int i = 0; i < 100; i++)
+                expect_page(stage, i, i == 99 ? 503 : 200);
+        expect_redelivered(stage, 1099);
         expect_nothing_else(stage);
-        sweep_once(stage);
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.deliveries, 100);
+        assert_int_equal(sweep.left, 1);
+}
+
+/* GitHub needs long for each call: a third of the time is for reading, one for redelivering, and
+ * machines get theirs. */
+static void deliveries_leave_time_for_machines(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        stage_become_app(stage);
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 120000);
+        for (int i = 0; i < 5; i++) {
+                expect_page(stage, i, 503);
+                script_latency(stage->script, 8100);
+        }
+        for (int i = 4; i > 0; i--) { /* the oldest first */
+                expect_redelivered(stage, 1000 + i);
+                script_latency(stage->script, 9900);
+        }
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+        script_expect(stage->script, "POST", "/app/installations/4711/access_tokens", NULL, 201,
+                "{\"token\":\"t\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
+        expect_runner(stage, "offline", "false");
+        expect_announced(stage);
+        script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
+                204, "");
+        script_expect(
+                stage->script, "POST", STAGE_EC2, "Key=scale-agent%3Ahangs-since", 200, TAGGED);
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.redelivered, 4);
+        assert_int_equal(sweep.marked, 1);
+        assert_int_equal(sweep.left, 2);
 }
 
 /* The list is read until half an hour of it has no failure. */
@@ -960,6 +1003,7 @@ int main(void)
                 STAGE_TEST(a_hand_over_that_may_be_used_stays),
                 STAGE_TEST(what_got_no_answer_is_delivered_again),
                 STAGE_TEST(so_many_deliveries_are_read_in_a_sweep),
+                STAGE_TEST(deliveries_leave_time_for_machines),
                 STAGE_TEST(only_jobs_are_delivered_again),
                 STAGE_TEST(so_much_is_delivered_again_in_a_sweep),
                 STAGE_TEST(a_delivery_is_tried_so_often),
