@@ -22,8 +22,11 @@
 #include "machine/leftovers.h"
 #include "sweep.h"
 
-/* The mark: when its runner was deregistered, in seconds since 1970; 0: it is about to be. */
+/* The mark: when its runner was deregistered, in seconds since 1970; 0: it is about to be; */
 #define HANGS_TAG "scale-agent:hangs-since"
+/* or it was, and GitHub has shown that it works, or listens. GitHub forgets a runner with its job:
+ * that must not pass for what was about to be done. */
+#define HANGS_NOT (-1)
 /* A job that was assigned a moment before shows up within this time. */
 #define GRACE_MS (90 * MSEC_PER_SEC)
 /* Further ones wait for the next sweep. */
@@ -72,6 +75,36 @@ static bool may_hang(const struct sweep *sweep, const struct ec2_instance *machi
 
 /* -- deregistering -- */
 
+static struct http_call *make_mark(const struct suspect *suspect, int64_t since)
+{
+        char value[24];
+        const struct ec2_tag tag = {HANGS_TAG, value};
+
+        snprintf(value, sizeof(value), "%lld", (long long)since);
+        suspect->sweep->calls++;
+        return ec2_create_tags(suspect->sweep->aws, suspect->machine->id, &tag, 1);
+}
+
+static void on_withdrawn(struct http_call *answered, void *userdata)
+{
+        _cleanup_(http_call_freep) struct http_call *call = answered;
+        struct suspect *suspect = userdata;
+        struct err err;
+        int r = ec2_create_tags_answer(call, &err);
+
+        if (r < 0)
+                sweep_fail(suspect->sweep, r, &err);
+}
+
+static void withdraw(struct suspect *suspect)
+{
+        struct http_call *call = make_mark(suspect, HANGS_NOT);
+
+        call->done = on_withdrawn;
+        call->userdata = suspect;
+        scaler_start(suspect->sweep->scaler, call);
+}
+
 static void on_deleted(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
@@ -84,7 +117,9 @@ static void on_deleted(struct http_call *answered, void *userdata)
                 sweep->scaler, suspect->tokens->github, suspect->scope, suspect->installation, r);
         if (r < 0)
                 sweep_fail(sweep, r, &err);
-        suspect->is_deregistered = r == 0; /* or it is busy, and the machine does not hang */
+        if (r == GITHUB_RUNNER_BUSY)
+                withdraw(suspect);
+        suspect->is_deregistered = r == 0;
 }
 
 static void delete_runner(struct suspect *suspect)
@@ -96,16 +131,6 @@ static void delete_runner(struct suspect *suspect)
         call->userdata = suspect;
         suspect->sweep->calls++;
         scaler_start(suspect->sweep->scaler, call);
-}
-
-static struct http_call *make_mark(const struct suspect *suspect, int64_t since)
-{
-        char value[24];
-        const struct ec2_tag tag = {HANGS_TAG, value};
-
-        snprintf(value, sizeof(value), "%lld", (long long)since);
-        suspect->sweep->calls++;
-        return ec2_create_tags(suspect->sweep->aws, suspect->machine->id, &tag, 1);
 }
 
 static void on_announced(struct http_call *answered, void *userdata)
@@ -130,6 +155,11 @@ static void announce(struct suspect *suspect)
         scaler_start(suspect->sweep->scaler, call);
 }
 
+static bool may_work(const struct github_runner *runner)
+{
+        return !runner->offline || runner->busy;
+}
+
 /* Only a runner that is not connected is touched: one that is may be taking a job. */
 static void on_found(struct http_call *answered, void *userdata)
 {
@@ -147,7 +177,9 @@ static void on_found(struct http_call *answered, void *userdata)
                 sweep_fail(sweep, r, &err);
         if (r == GITHUB_NOT_FOUND)
                 suspect->is_deregistered = is_announced;
-        if (r != 0 || !runner.offline || runner.busy)
+        if (r == 0 && is_announced && may_work(&runner) && !sweep->is_dry)
+                withdraw(suspect);
+        if (r != 0 || may_work(&runner))
                 return;
         suspect->runner_id = runner.id;
         if (sweep->is_dry)

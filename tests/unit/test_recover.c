@@ -198,6 +198,14 @@ static void expect_marked(struct stage *stage)
                 200, TAGGED);
 }
 
+/* Its runner works, or may. */
+static void expect_withdrawn(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "ResourceId.1=" ID "&Tag.1.Key=scale-agent%3Ahangs-since&Tag.1.Value=-1", 200,
+                TAGGED);
+}
+
 /* One sweep deregisters its runner and marks it, and a later one ends it. */
 static void a_machine_that_hangs_ends_in_two_sweeps(void **state)
 {
@@ -377,6 +385,11 @@ static void a_runner_that_may_work_keeps_its_machine(void **state)
         expect_announced(stage);
         script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
                 422, "{}");
+        expect_withdrawn(stage);
+        sweep_once(stage);
+        /* And later GitHub does not know it any more. */
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS TAG("hangs-since", "-1")));
         sweep_once(stage);
 }
 
@@ -401,11 +414,21 @@ static void what_a_killed_sweep_began_is_done(void **state)
         expect_marked(stage);
         sweep_once(stage);
 
-        /* It has come, and may work. */
-        expect_handover(stage, 1800);
-        expect_machines(stage, LIVING, begun);
-        expect_runner(stage, "online", "false");
-        sweep_once(stage);
+        /* It has come, and may work, also where that cannot be noted. */
+        for (int i = 0; i < 3; i++) {
+                _cleanup_(sweep_release) struct sweep sweep = {0};
+
+                expect_handover(stage, 1800);
+                expect_machines(stage, LIVING, begun);
+                expect_runner(stage, i > 0 ? "online" : "offline", i > 0 ? "false" : "true");
+                if (i < 2)
+                        expect_withdrawn(stage);
+                else
+                        script_expect(
+                                stage->script, "POST", STAGE_EC2, "hangs-since", 403, EC2_DENIES);
+                assert_int_equal(run(stage, &sweep) < 0, i == 2);
+                assert_int_equal(sweep.marked, 0);
+        }
 }
 
 /* -- hand-overs -- */
