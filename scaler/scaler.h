@@ -47,6 +47,13 @@ struct stored_limit {
         int64_t failed_ms; /* when it could not be stored; 0: it could */
 };
 
+/* Launched jobs that wait for the ends of GitHub's limits: see job/launch_pace.c. */
+struct standing {
+        size_t n_limits;  /* that last */
+        int64_t since_ms; /* monotonic: since when so many do */
+        int64_t n_jobs;
+};
+
 /* One of the additional Apps: see job/registrars.h. */
 struct scaler_app {
         int64_t id;
@@ -123,7 +130,8 @@ struct scaler {
         size_t n_app_installations;
         struct recent passed_over;      /* installations, with their scopes */
         struct budget parameter_budget; /* of PutParameter */
-        struct budget launch_budget;    /* of instances: see job/launch_pace.c */
+        struct standing standing;       /* see job/launch_pace.c */
+        struct budget launch_budget;    /* of instances: the same */
         struct budget share_budget;     /* of launches for which nobody is asked: queued_pace.c */
         struct known_job *known_jobs;   /* see job/known_jobs.h; owned */
         int64_t burst_seen_ms;          /* monotonic: when jobs last waited in line; 0: never */

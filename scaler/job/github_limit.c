@@ -40,12 +40,21 @@ static int64_t apps_of(struct scaler *scaler, int64_t registrar)
         return registrar == PACE_OF_ENTERPRISE ? 1 : pace_apps(scaler);
 }
 
+#define BEGINNING "_limit."
+#define ENTERPRISE "enterprise"
+
 static void write_name(int64_t registrar, char name[static NAME_SIZE])
 {
         if (registrar == PACE_OF_ENTERPRISE)
-                snprintf(name, NAME_SIZE, "_limit.enterprise");
+                snprintf(name, NAME_SIZE, BEGINNING ENTERPRISE);
         else
-                snprintf(name, NAME_SIZE, "_limit.%lld", (long long)registrar);
+                snprintf(name, NAME_SIZE, BEGINNING "%lld", (long long)registrar);
+}
+
+/* The registrar of a name, of which REST is what follows its beginning. */
+static int64_t read_name(const char *rest)
+{
+        return strcmp(rest, ENTERPRISE) == 0 ? PACE_OF_ENTERPRISE : strtoll(rest, NULL, 10);
 }
 
 /* -- storing -- */
@@ -159,4 +168,15 @@ int64_t github_limit_pause_until(struct scaler *scaler, int64_t registrar)
 bool github_limit_is_near(struct scaler *scaler, int64_t registrar)
 {
         return read_limit(scaler, registrar).near_until_ms > clock_wall_ms(scaler->clock);
+}
+
+size_t github_limits_that_pause(struct scaler *scaler)
+{
+        const struct ssm_text *text = NULL;
+        const char *rest;
+        size_t n = 0;
+
+        while ((text = shared_next(scaler, BEGINNING, text, &rest)))
+                n += github_limit_pause_until(scaler, read_name(rest)) > 0;
+        return n;
 }

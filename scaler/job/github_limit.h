@@ -25,3 +25,6 @@ int64_t github_limit_pause_until(struct scaler *scaler, int64_t registrar);
 
 /* Whether a limit lasts, or did a moment ago. */
 bool github_limit_is_near(struct scaler *scaler, int64_t registrar);
+
+/* For how many registrars nothing is launched. */
+size_t github_limits_that_pause(struct scaler *scaler);

@@ -28,16 +28,43 @@
 /* Whether a limit still pauses is looked up so often: an App may be added that has none. */
 #define PAUSE_LOOK_MS (10 * 60 * MSEC_PER_SEC)
 
+/* Whoever launches hears of a limit up to a minute late, and sends on what was launched meanwhile.
+ */
+#define LIMIT_HEARD_MS (2 * 60 * MSEC_PER_SEC)
+
 /* -- what can be registered in time -- */
+
+/* Of N launched jobs, those that wait for the end of a limit. They keep nobody else from being
+ * registered, and an hour is long. SQS does not tell whose they are; but nothing is launched for
+ * their registrar meanwhile, so they are those who wait once all have heard of the limit, and until
+ * they are fewer. */
+static int64_t are_standing(struct scaler *scaler, int64_t n)
+{
+        struct standing *standing = &scaler->standing;
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        size_t n_limits = github_limits_that_pause(scaler);
+
+        if (n_limits != standing->n_limits)
+                *standing = (struct standing){
+                        .n_limits = n_limits, .since_ms = now_ms, .n_jobs = INT64_MAX};
+        if (n_limits == 0 || now_ms - standing->since_ms < LIMIT_HEARD_MS)
+                return 0;
+        if (n < standing->n_jobs)
+                standing->n_jobs = n;
+        return standing->n_jobs;
+}
 
 int launch_pace_room(struct scaler *scaler, int64_t *ret, struct err *err)
 {
         struct sqs_count launched;
+        int64_t n;
         int r = queue_count(scaler, "REGISTER_QUEUE_URL", &launched, err);
 
-        if (r == 0)
-                *ret = ROOM * pace_apps(scaler) - launched.visible - launched.in_flight;
-        return r;
+        if (r < 0)
+                return r;
+        n = launched.visible + launched.in_flight;
+        *ret = ROOM * pace_apps(scaler) - (n - are_standing(scaler, n));
+        return 0;
 }
 
 int launch_pace_room_for_line(struct scaler *scaler, int64_t *ret, struct err *err)

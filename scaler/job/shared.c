@@ -50,22 +50,51 @@ static int refresh(struct scaler *scaler, bool again, const char **ret_prefix, s
         return r == 0 ? read_all(scaler, aws, config->prefix, err) : r;
 }
 
-const struct ssm_text *shared_text(struct scaler *scaler, const char *name, bool again)
+/* The prefix of all names, or NULL where nothing can be read. */
+static const char *read_texts(struct scaler *scaler, bool again)
 {
         const char *prefix = NULL;
-        _cleanup_free_ char *full = NULL;
         struct err err;
 
         if (refresh(scaler, again, &prefix, &err) < 0)
                 log_warning(&scaler->log,
                         "circuit breakers cannot be read, nor GitHub's limits: they stop nothing",
                         LOG_TEXT("error", err.text));
+        return prefix;
+}
+
+const struct ssm_text *shared_text(struct scaler *scaler, const char *name, bool again)
+{
+        const char *prefix = read_texts(scaler, again);
+        _cleanup_free_ char *full = NULL;
+
         if (!prefix)
                 return NULL;
         full = name_of(prefix, name);
         for (size_t i = 0; i < scaler->breakers.count; i++)
                 if (strcmp(scaler->breakers.items[i].name, full) == 0)
                         return &scaler->breakers.items[i];
+        return NULL;
+}
+
+const struct ssm_text *shared_next(struct scaler *scaler, const char *beginning,
+        const struct ssm_text *after, const char **ret_rest)
+{
+        const char *prefix = read_texts(scaler, false);
+        size_t first = after ? (size_t)(after - scaler->breakers.items) + 1 : 0;
+        _cleanup_free_ char *full = NULL;
+
+        if (!prefix)
+                return NULL;
+        full = name_of(prefix, beginning);
+        for (size_t i = first; i < scaler->breakers.count; i++) {
+                const struct ssm_text *text = &scaler->breakers.items[i];
+
+                if (strncmp(text->name, full, strlen(full)) != 0)
+                        continue;
+                *ret_rest = text->name + strlen(full);
+                return text;
+        }
         return NULL;
 }
 

@@ -18,6 +18,11 @@
  * cannot be read, which is logged. Valid until the next call. */
 const struct ssm_text *shared_text(struct scaler *scaler, const char *name, bool again);
 
+/* Of the texts whose names begin with BEGINNING, that which follows AFTER (NULL: the first one),
+ * read as above; NULL: there is no other. *ret_rest: the rest of its name. */
+const struct ssm_text *shared_next(struct scaler *scaler, const char *beginning,
+        const struct ssm_text *after, const char **ret_rest);
+
 /* Stores TEXT in place of what is there: 0 with the version that it is, or negative. */
 int shared_store(struct scaler *scaler, const char *name, const char *text, int64_t *ret_version,
         struct err *err);

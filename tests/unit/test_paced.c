@@ -515,13 +515,21 @@ static void nobody_is_launched_whom_the_hour_does_not_allow(void **state)
 
 /* -- limits that `register` has met -- */
 
-static void expect_limit_of(struct stage *stage, const char *registrar)
+#define LIMIT                                                                              \
+        "{\"Name\":\"/p/breakers/_limit.%s\",\"Value\":\"{\\\"until_ms\\\":1767324845000," \
+        "\\\"near_until_ms\\\":1767325745000}\",\"Version\":1}"
+
+static void expect_limits_of(struct stage *stage, const char *registrar, const char *other)
 {
         _cleanup_free_ char *answer =
-                mem_format("{\"Parameters\":[{\"Name\":\"/p/breakers/"
-                           "_limit.%s\",\"Value\":\"{\\\"until_ms\\\":"
-                           "1767324845000,\\\"near_until_ms\\\":1767325745000}\",\"Version\":1}]}",
-                        registrar);
+                mem_format("{\"Parameters\":[" LIMIT "," LIMIT "]}", registrar, other);
+
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200, answer);
+}
+
+static void expect_limit_of(struct stage *stage, const char *registrar)
+{
+        _cleanup_free_ char *answer = mem_format("{\"Parameters\":[" LIMIT "]}", registrar);
 
         script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200, answer);
 }
@@ -555,6 +563,84 @@ static void a_limit_of_an_enterprise_keeps_only_its_own(void **state)
         expect_hidden(stage, 1, 1, 10 * 60);
         admit(stage, 1, 2, FRESH_MS);
         of_enterprise = 0;
+}
+
+/* So many messages stand in register.fifo, and ten in queued.fifo; installation 7 has its limit. */
+static void expect_standing(struct stage *stage, int n)
+{
+        stage_expect_count(stage, "register.fifo", n - 10, 10);
+        stage_expect_count(stage, "queued.fifo", 7, 3);
+        expect_limit_of(stage, "7");
+}
+
+static void admit_ten(struct stage *stage)
+{
+        admit(stage, 1, 10, clock_wall_ms(stage->scaler.clock) - 45000);
+}
+
+static void expect_all_sent(struct stage *stage, int n)
+{
+        expect_standing(stage, n);
+        stage_expect_sent(stage, "\"MessageGroupId\":\"10\"");
+        admit_ten(stage);
+        assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+        script_sleep(stage->script, 61000);
+}
+
+static void expect_all_hidden(struct stage *stage, int n)
+{
+        expect_standing(stage, n);
+        expect_hidden(stage, 1, 10, 4);
+        admit_ten(stage);
+        script_sleep(stage->script, 61000);
+}
+
+/* What was launched for another installation before it met its limit of the hour stands in
+ * register.fifo until that ends. Once all know of the limit, that takes no room; what comes then
+ * does. */
+static void the_limit_of_another_installation_leaves_room(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_all_hidden(stage, 170);
+        expect_all_hidden(stage, 180);
+        expect_all_sent(stage, 180);
+        expect_all_sent(stage, 340);
+        expect_all_hidden(stage, 350);
+        /* Some of them are gone. */
+        expect_all_sent(stage, 100);
+        expect_all_hidden(stage, 270);
+        /* It is over. */
+        script_sleep(stage->script, 30 * 60 * MSEC_PER_SEC);
+        expect_all_hidden(stage, 170);
+        /* It has begun again: nobody knows yet what stands. */
+        stage_expect_count(stage, "register.fifo", 160, 10);
+        stage_expect_count(stage, "queued.fifo", 7, 3);
+        expect_hidden(stage, 1, 10, 4);
+        admit_ten(stage);
+}
+
+/* Two have theirs: what stands is counted anew. */
+static void the_limits_of_two_installations_leave_room(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 6; i++) {
+                int n = i < 3 ? 170 : 340;
+
+                stage_expect_count(stage, "register.fifo", n, 0);
+                stage_expect_count(stage, "queued.fifo", 10, 0);
+                if (i < 3)
+                        expect_limit_of(stage, "7");
+                else
+                        expect_limits_of(stage, "7", "enterprise");
+                if (i == 2 || i == 5)
+                        stage_expect_sent(stage, "\"MessageGroupId\":\"10\"");
+                else
+                        expect_hidden(stage, 1, 10, 4);
+                admit_ten(stage);
+                script_sleep(stage->script, 61000);
+        }
 }
 
 /* What is launched in its last minute is registered in the next hour, which may allow few. */
@@ -626,6 +712,8 @@ int main(void)
                 TEST(a_job_that_runs_does_not_make_its_run_wait_anew),
                 TEST(a_limit_that_register_met_keeps_the_line),
                 TEST(a_limit_of_an_enterprise_keeps_only_its_own),
+                TEST(the_limit_of_another_installation_leaves_room),
+                TEST(the_limits_of_two_installations_leave_room),
                 TEST(near_a_limit_the_hour_is_asked_for),
                 TEST(an_old_answer_keeps_nobody_for_the_rest_of_the_hour),
                 TEST(nobody_is_launched_whom_the_hour_does_not_allow),
