@@ -10,6 +10,7 @@
 
 #include "ask.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,6 +116,12 @@ static void ask_first(struct run_question *run)
         scaler_start(run->questions[0]->scaler, call);
 }
 
+/* GitHub says so with 5xx, after ten seconds or so. */
+static bool takes_too_long(const struct http_call *call)
+{
+        return call->result == -ETIMEDOUT || (call->result >= 0 && call->status >= 500);
+}
+
 static void on_page(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
@@ -128,7 +135,7 @@ static void on_page(struct http_call *answered, void *userdata)
         token_note_result(first->scaler, first->tokens->github, installation, r);
         pace_note_hour(first->scaler, installation, call);
         note_answer(first->scaler, &found);
-        if (call->result >= 0 && call->status >= 500) {
+        if (takes_too_long(call)) {
                 ask_first(MEM_STEAL(run));
                 return;
         }
