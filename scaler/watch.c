@@ -10,7 +10,8 @@
  *               runs it again
  *
  * A job that runs is found by EC2's tags, without a call to GitHub. A watch ends only when GitHub
- * no longer says that its job waits; until then each one that ends sends another.
+ * no longer says that its job waits; until then each one that ends sends another. So does one that
+ * has come too often while AWS fails.
  */
 
 #include "handler.h"
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/follow.h"
 #include "job/forward.h"
 #include "job/job.h"
 #include "job/line.h"
@@ -83,6 +85,34 @@ static int read_record(
         return 0;
 }
 
+/* Less than the queue delivers, as the template says. */
+#define RECEIVES_ENOUGH 25
+
+/* Where AWS denies something, a person has to mend that, and is told by a dead letter. */
+static bool fails_for_long(const struct record *record)
+{
+        return record->result < 0 && record->result != -EACCES &&
+               record->receive_count >= RECEIVES_ENOUGH;
+}
+
+/* An outage may last for longer than a message comes. What was decided about the job and could not
+ * be sent is decided again, so the message is read again. */
+static void renew(struct scaler *scaler, struct record *record)
+{
+        _cleanup_(job_release) struct job job = {0};
+        struct err err;
+
+        if (!fails_for_long(record) ||
+                job_parse(record->body, strlen(record->body), &job, &err) < 0 ||
+                watch_is_over(scaler, &job))
+                return;
+        if (follow_jobs(scaler, &(struct job *){&job}, 1, FOLLOW_LATE_SECONDS, &err) == 0)
+                record->result = 0;
+        else
+                log_warning(&scaler->log, "watch could not be renewed", LOG_NUMBER("job", job.id),
+                        LOG_TEXT("error", err.text));
+}
+
 static void look(struct scaler *scaler, const struct watching *watching)
 {
         struct err err;
@@ -96,6 +126,7 @@ static void look(struct scaler *scaler, const struct watching *watching)
                 if (r < 0 || watched->result < 0)
                         record_fail(scaler, watching->records[i], r < 0 ? r : watched->result,
                                 r < 0 ? &err : &watched->err);
+                renew(scaler, watching->records[i]);
         }
 }
 

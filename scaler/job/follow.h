@@ -17,6 +17,8 @@
  * and those that are launched again do, it is looked sooner who lacks one. */
 #define FOLLOW_SECONDS (4 * 60)
 #define FOLLOW_SOON_SECONDS 90
+/* As long as SQS can delay a message. */
+#define FOLLOW_LATE_SECONDS (15 * 60)
 
 /* Sends a watch for each of JOBS, at most SQS_BATCH_MAX, due in DELAY_SECONDS; 0 means the time
  * that is usual after a launch. They have `instance` set, and `runner_id` where it is known. 0 or

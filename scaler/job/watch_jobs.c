@@ -19,10 +19,15 @@
 #include "relaunch.h"
 #include "watch_look.h"
 
-#define FOLLOW_LATE_SECONDS (15 * 60)
 /* GitHub cancels a job that has waited for a day in its queue, some only after two.
  * https://docs.github.com/en/actions/reference/limits */
 #define WAITS_MAX_MS (48 * 3600 * MSEC_PER_SEC)
+
+bool watch_is_over(const struct scaler *scaler, const struct job *job)
+{
+        return job->launched_ms > 0 &&
+               clock_wall_ms(scaler->clock) - job->launched_ms > WAITS_MAX_MS;
+}
 
 /* The machine had time to listen for its whole idle limit, and then shut itself down, as EC2 says,
  * or is about to: its runner was deregistered (idle_machines.h). */
@@ -123,8 +128,7 @@ static bool is_over_unheard(const struct looks *looks, const struct look *look)
         const struct setback *setback = &look->question.setback;
         const struct job *job = &look->watched->job;
 
-        if (setback->result == 0 || setback->passing || job->launched_ms == 0 ||
-                clock_wall_ms(looks->scaler->clock) - job->launched_ms <= WAITS_MAX_MS)
+        if (setback->result == 0 || setback->passing || !watch_is_over(looks->scaler, job))
                 return false;
         log_warning(&looks->scaler->log, "job is followed no longer: GitHub does not tell of it",
                 LOG_NUMBER("job", job->id), LOG_TEXT("repository", job->repository),

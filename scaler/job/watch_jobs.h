@@ -6,6 +6,7 @@
  * launch.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -14,3 +15,6 @@
 
 /* Looks at ITEMS, and sends what follows. Negative: none was looked at. */
 int watch_jobs(struct scaler *scaler, struct watched *items, size_t n_items, struct err *err);
+
+/* Whether JOB was launched so long ago that GitHub keeps it waiting no longer. */
+bool watch_is_over(const struct scaler *scaler, const struct job *job);

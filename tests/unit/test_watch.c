@@ -17,9 +17,10 @@
         "{\"action\":\"" action "\",\"id\":1,\"run_id\":2,\"attempt\":1,\"repository\":\"o/r\"," \
         "\"url\":\"" URL "\",\"labels\":[\"linux\"],\"spec\":\"linux\","                         \
         "\"instance_type\":\"m7i.large\"" more "}"
+#define WATCHED_SINCE(launched) \
+        JOB("watched", ",\"instance\":\"i-00000001\",\"launched_ms\":" launched)
 /* Launched at 03:00:00; the stage's clock says 03:04:05. */
-#define WATCH(more) \
-        JOB("watched", ",\"instance\":\"i-00000001\",\"launched_ms\":1767322800000" more)
+#define WATCH(more) WATCHED_SINCE("1767322800000" more)
 
 static void expect_machines(struct stage *stage, const char *filter, const char *machines)
 {
@@ -283,6 +284,77 @@ static void what_is_not_known_is_watched_again(void **state)
                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
                 "</Errors></Response>");
         assert_string_equal(watch(stage, WATCH("")), STAGE_FAILED("m1"));
+}
+
+/* EC2 fails as MESSAGE comes for the RECEIVES-th time of thirty. */
+static const char *watch_in_outage(struct stage *stage, const char *message, int receives)
+{
+        setenv("MAX_RECEIVE_COUNT", "30", 1);
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "POST", STAGE_EC2, NULL, 503,
+                        "<Response><Errors><Error><Code>Unavailable</Code><Message/></Error>"
+                        "</Errors></Response>");
+        return stage_batch(stage, watch_handle,
+                &(const struct stage_message){"m1", message, receives, NULL}, 1);
+}
+
+/* Of AWS, which may last for longer than its message comes: then another one takes its place. */
+static void an_outage_makes_no_dead_letter_of_a_watch(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_free_ char *sent = NULL;
+
+        assert_string_equal(watch_in_outage(stage, WATCH(""), 24), STAGE_FAILED("m1"));
+        assert_null(script_take_served(stage->script, "sqs.test/watch"));
+        assert_string_equal(watch_in_outage(stage, WATCH(",\"watches\":7"), 25), STAGE_NONE_FAILED);
+        sent = script_take_served(stage->script, "sqs.test/watch");
+        assert_contains(sent, "\\\"watches\\\":7,");
+        assert_contains(sent, "\"DelaySeconds\":900");
+        /* Where that cannot be sent either, or its job is over, it is as any other. */
+        assert_string_equal(
+                watch_in_outage(stage, WATCHED_SINCE("1767150244000"), 25), STAGE_FAILED("m1"));
+        script_expect(stage->script, "POST", STAGE_SQS, "sqs.test/watch", 403,
+                "{\"__type\":\"AccessDenied\"}");
+        assert_string_equal(watch_in_outage(stage, WATCH(""), 29), STAGE_FAILED("m1"));
+        assert_null(script_take_served(stage->script, "sqs.test/watch"));
+}
+
+/* SQS failed after all was decided: the next watch decides again. */
+static void a_watch_is_renewed_as_it_came(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_free_ char *sent = NULL;
+
+        setenv("MAX_RECEIVE_COUNT", "30", 1);
+        expect_machines(stage, BY_JOB, "");
+        expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+        expect_parameter_deleted(stage);
+        expect_job(stage, 200, "{\"status\":\"queued\"}");
+        expect_machines(stage, "scale-agent%3Aspec", "");
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "POST", STAGE_SQS, "queued.fifo", 503, "");
+        assert_string_equal(stage_batch(stage, watch_handle,
+                                    &(const struct stage_message){"m1", WATCH(""), 25, NULL}, 1),
+                STAGE_NONE_FAILED);
+        sent = script_take_served(stage->script, "sqs.test/watch");
+        assert_contains(sent, "\\\"instance\\\":\\\"i-00000001\\\"");
+        assert_lacks(sent, "\\\"launch\\\":1");
+}
+
+/* That we may not ask is for a person to mend. */
+static void a_watch_that_aws_denies_becomes_a_dead_letter(void **state)
+{
+        struct stage *stage = *state;
+
+        setenv("MAX_RECEIVE_COUNT", "30", 1);
+        script_expect(stage->script, "POST", STAGE_EC2, NULL, 403,
+                "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message/></Error>"
+                "</Errors></Response>");
+        stage_expect_sent(stage, "sqs.test/dead");
+        assert_string_equal(stage_batch(stage, watch_handle,
+                                    &(const struct stage_message){"m1", WATCH(""), 30, NULL}, 1),
+                STAGE_NONE_FAILED);
+        assert_null(script_take_served(stage->script, "sqs.test/watch"));
 }
 
 /* Two days after its launch the job is over at GitHub, which may refuse to tell for ever. */
@@ -933,6 +1005,9 @@ int main(void)
                 TEST(a_job_that_github_says_ran_shows_that_its_spec_works),
                 TEST(a_job_that_waits_no_longer_needs_nothing),
                 TEST(what_is_not_known_is_watched_again),
+                TEST(an_outage_makes_no_dead_letter_of_a_watch),
+                TEST(a_watch_is_renewed_as_it_came),
+                TEST(a_watch_that_aws_denies_becomes_a_dead_letter),
                 TEST(what_github_refuses_to_tell_is_not_watched_for_ever),
                 TEST(a_machine_that_may_still_take_the_job_is_watched),
                 TEST(a_machine_that_listened_in_vain_does_not_count),
