@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,16 +33,25 @@ struct http_call *channel_call(const char *name, const char *url, const cJSON *m
         return call;
 }
 
-/* The channel's word for what is wrong: Slack's answer is one ("no_service"), Teams' is JSON with
- * error.code ("WorkflowTriggerIsNotEnabled"). "" for anything that is not one plain word. */
+static cJSON *read_json(const struct http_call *call)
+{
+        cJSON *body = NULL;
+
+        (void)json_parse(buf_string(&call->answer), call->answer.size, "the answer", &body, NULL);
+        return body;
+}
+
+/* The channel's word for what is wrong: Slack's answer is one ("no_service"), or has it as `error`,
+ * Teams' is JSON with error.code ("WorkflowTriggerIsNotEnabled"). "" for anything that is not one
+ * plain word. */
 static void read_code(const struct http_call *call, char code[static CODE_SIZE])
 {
-        _cleanup_json_ cJSON *body = NULL;
-        const char *word = buf_string(&call->answer);
+        _cleanup_json_ cJSON *body = read_json(call);
+        const char *word = body ? json_string(body, "error.code") : buf_string(&call->answer);
 
         code[0] = '\0';
-        if (json_parse(word, call->answer.size, "the answer", &body, NULL) == 0)
-                word = json_string(body, "error.code");
+        if (!word)
+                word = json_string(body, "error");
         if (!word || strlen(word) >= CODE_SIZE)
                 return;
         for (const char *c = word; *c; c++)
@@ -71,19 +81,42 @@ static const char *advice_for(int status)
         return "this is not how a webhook answers; check the URL";
 }
 
+/* Words with which Teams' connectors answer 200 where they could not deliver a message: then the
+ * status is behind them. https://github.com/MicrosoftDocs/msteams-docs/issues/9064 */
+#define FAILED "Webhook message delivery failed"
+#define STATUS_BEHIND "HTTP error "
+
+/* The status that the words of CALL's answer say, or its own. */
+static int status_of(const struct http_call *call)
+{
+        const char *failed = strstr(buf_string(&call->answer), FAILED);
+        const char *status = failed ? strstr(failed, STATUS_BEHIND) : NULL;
+
+        return status ? (int)strtol(status + strlen(STATUS_BEHIND), NULL, 10) : call->status;
+}
+
+/* Slack says {"ok":false} where a URL is one of its methods'. */
+static bool is_refused_in_words(const struct http_call *call)
+{
+        _cleanup_json_ cJSON *body = read_json(call);
+
+        return strstr(buf_string(&call->answer), FAILED) || cJSON_IsFalse(json_get(body, "ok"));
+}
+
 int channel_answer(const struct http_call *call, const char *variable, struct err *err)
 {
         char code[CODE_SIZE];
+        int status;
 
         if (call->result < 0)
                 return err_set(err, call->result,
                         "%s: a webhook of %s did not answer: %s; "
                         "check that its URL is right and can be reached from here",
                         call->what, variable, strerror(-call->result));
-        if (call->status / 100 == 2)
+        if (call->status / 100 == 2 && !is_refused_in_words(call))
                 return 0;
+        status = status_of(call);
         read_code(call, code);
         return err_set(err, -EPROTO, "%s: a webhook of %s answered with HTTP status %d%s%s: %s",
-                call->what, variable, call->status, *code ? ", " : "", code,
-                advice_for(call->status));
+                call->what, variable, status, *code ? ", " : "", code, advice_for(status));
 }

@@ -374,6 +374,30 @@ static void test_refusals(void **state)
         assert_refused("slack", 429, "rate_limited", "rate_limited: too many messages");
 }
 
+/* With status 200, as Teams' connectors and Slack's methods do. */
+static void test_refusals_in_words(void **state)
+{
+        static const char *const successes[] = {"1", "ok", "{\"ok\":true}", "{\"ok\":1}", "[]"};
+
+        (void)state;
+        assert_refused("teams", 200,
+                "Webhook message delivery failed with error: Microsoft Teams endpoint returned "
+                "HTTP error 429 with ContextId tcid=0,server=" URL,
+                "Teams: a webhook of TEAMS_WEBHOOK_URLS answered with HTTP status 429: too many "
+                "messages");
+        assert_refused("teams", 200,
+                "Webhook message delivery failed with error: Microsoft Teams endpoint returned "
+                "HTTP error 413 with ContextId",
+                "HTTP status 413: the message is too large");
+        assert_refused("teams", 202, "Webhook message delivery failed: " URL,
+                "HTTP status 202: this is not how a webhook answers");
+        assert_refused("slack", 200, "{\"ok\":false,\"error\":\"channel_not_found\"}",
+                "SLACK_WEBHOOK_URLS answered with HTTP status 200, channel_not_found: this is not "
+                "how a webhook answers");
+        for (size_t i = 0; i < ARRAY_SIZE(successes); i++)
+                assert_int_equal(answer_of(channel_named("teams"), 200, successes[i], NULL), 0);
+}
+
 /* The transport's own error text may contain the host or the URL. */
 static void test_no_answer_keeps_the_url_secret(void **state)
 {
@@ -424,6 +448,7 @@ int main(void)
                 cmocka_unit_test(test_only_https_becomes_a_link),
                 cmocka_unit_test(test_any_2xx_is_success),
                 cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_refusals_in_words),
                 cmocka_unit_test(test_no_answer_keeps_the_url_secret),
                 cmocka_unit_test(test_too_many_messages_are_sent_later),
         };
