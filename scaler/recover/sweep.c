@@ -109,7 +109,7 @@ int sweep_read_handovers(struct sweep *sweep, struct err *err)
 
 /* -- machines -- */
 
-/* All of them or an error: a machine that is missing here would pass for gone. */
+/* All of them, or some and an error: a machine that is missing here would pass for gone. */
 static int list_machines(struct sweep *sweep, struct ec2_instances *all, struct err *err)
 {
         unsigned pages = 0;
@@ -144,20 +144,26 @@ static int open_dependencies(struct sweep *sweep, struct err *err)
         return r;
 }
 
+/* Notes that R is a failure: whether it is none. */
+static bool is_done(struct sweep *sweep, int r, const struct err *err)
+{
+        if (r < 0)
+                sweep_fail(sweep, r, err);
+        return r == 0;
+}
+
+/* A machine that was listed is past its lifetime whatever else is known; one that was not listed is
+ * gone only if all were. */
 static void sweep_machines(struct sweep *sweep)
 {
         _cleanup_(ec2_instances_release) struct ec2_instances machines = {0};
         struct err err;
-        int r = sweep_read_handovers(sweep, &err);
+        bool has_handovers = is_done(sweep, sweep_read_handovers(sweep, &err), &err);
+        bool has_machines = is_done(sweep, list_machines(sweep, &machines, &err), &err);
 
-        if (r == 0)
-                r = list_machines(sweep, &machines, &err);
-        if (r < 0) {
-                sweep_fail(sweep, r, &err);
-                return;
-        }
         sweep_overdue(sweep, &machines);
-        sweep_abandoned(sweep, &machines);
+        if (has_handovers && has_machines)
+                sweep_abandoned(sweep, &machines);
 }
 
 void sweep_run(struct sweep *sweep)

@@ -590,6 +590,42 @@ static void with_too_many_machines_nothing_is_cleaned_up(void **state)
         assert_int_equal(sweep.abandoned, 0);
 }
 
+static void expect_terminated(struct stage *stage)
+{
+        script_expect(stage->script, "POST", STAGE_EC2,
+                "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=" ID, 200,
+                "<TerminateInstancesResponse/>");
+}
+
+/* What is not known of others keeps no machine that is past its lifetime. */
+static void a_machine_past_its_lifetime_ends_whatever_else_fails(void **state)
+{
+        static const char *const machines = MACHINE(ID, "running", ANCIENT, TAGS);
+        _cleanup_free_ char *page = mem_format(LIST("<nextToken>more</nextToken>"), machines);
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep of_many = {0};
+        _cleanup_(sweep_release) struct sweep without_ssm = {0};
+        _cleanup_(sweep_release) struct sweep without_ec2 = {0};
+
+        expect_handover(stage, 1000);
+        for (int i = 0; i < 20; i++)
+                script_expect(stage->script, "POST", STAGE_EC2, LIVING, 200, page);
+        expect_terminated(stage);
+        assert_int_equal(run(stage, &of_many), -E2BIG);
+
+        script_expect(stage->script, "POST", STAGE_SSM, "/p/runners", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        expect_machines(stage, LIVING, machines);
+        expect_terminated(stage);
+        assert_int_equal(run(stage, &without_ssm), -EACCES);
+
+        expect_handover(stage, 1000);
+        script_expect(stage->script, "POST", STAGE_EC2, LIVING, 200, page);
+        script_expect(stage->script, "POST", STAGE_EC2, "NextToken=more", 403, EC2_DENIES);
+        expect_terminated(stage);
+        assert_int_equal(run(stage, &without_ec2), -EACCES);
+}
+
 /* Lambda would end the function between two calls. */
 static void nothing_is_begun_in_the_last_seconds(void **state)
 {
@@ -1021,6 +1057,7 @@ int main(void)
                 STAGE_TEST(hand_overs_are_found_behind_empty_pages),
                 STAGE_TEST(so_many_pages_of_hand_overs_are_read),
                 STAGE_TEST(with_too_many_machines_nothing_is_cleaned_up),
+                STAGE_TEST(a_machine_past_its_lifetime_ends_whatever_else_fails),
                 STAGE_TEST(nothing_is_begun_in_the_last_seconds),
                 STAGE_TEST(hand_overs_take_turns),
                 STAGE_TEST(a_hand_over_that_may_be_used_stays),
