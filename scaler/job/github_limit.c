@@ -172,11 +172,11 @@ bool github_limit_is_near(struct scaler *scaler, int64_t registrar)
 
 size_t github_limits_that_pause(struct scaler *scaler)
 {
-        const struct ssm_text *text = NULL;
         const char *rest;
+        size_t index = 0;
         size_t n = 0;
 
-        while ((text = shared_next(scaler, BEGINNING, text, &rest)))
+        while ((rest = shared_next_name(scaler, BEGINNING, &index)))
                 n += github_limit_pause_until(scaler, read_name(rest)) > 0;
         return n;
 }

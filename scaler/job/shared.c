@@ -77,23 +77,19 @@ const struct ssm_text *shared_text(struct scaler *scaler, const char *name, bool
         return NULL;
 }
 
-const struct ssm_text *shared_next(struct scaler *scaler, const char *beginning,
-        const struct ssm_text *after, const char **ret_rest)
+const char *shared_next_name(struct scaler *scaler, const char *beginning, size_t *index)
 {
         const char *prefix = read_texts(scaler, false);
-        size_t first = after ? (size_t)(after - scaler->breakers.items) + 1 : 0;
         _cleanup_free_ char *full = NULL;
 
         if (!prefix)
                 return NULL;
         full = name_of(prefix, beginning);
-        for (size_t i = first; i < scaler->breakers.count; i++) {
-                const struct ssm_text *text = &scaler->breakers.items[i];
+        while (*index < scaler->breakers.count) {
+                const char *name = scaler->breakers.items[(*index)++].name;
 
-                if (strncmp(text->name, full, strlen(full)) != 0)
-                        continue;
-                *ret_rest = text->name + strlen(full);
-                return text;
+                if (strncmp(name, full, strlen(full)) == 0)
+                        return name + strlen(full);
         }
         return NULL;
 }

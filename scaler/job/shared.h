@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "aws/ssm.h"
@@ -18,10 +19,10 @@
  * cannot be read, which is logged. Valid until the next call. */
 const struct ssm_text *shared_text(struct scaler *scaler, const char *name, bool again);
 
-/* Of the texts whose names begin with BEGINNING, that which follows AFTER (NULL: the first one),
- * read as above; NULL: there is no other. *ret_rest: the rest of its name. */
-const struct ssm_text *shared_next(struct scaler *scaler, const char *beginning,
-        const struct ssm_text *after, const char **ret_rest);
+/* Of the texts whose names begin with BEGINNING, read as above, the rest of the name of the next
+ * one from *INDEX on (0: of all), which goes behind it; NULL: there is no other. Valid until the
+ * next call. */
+const char *shared_next_name(struct scaler *scaler, const char *beginning, size_t *index);
 
 /* Stores TEXT in place of what is there: 0 with the version that it is, or negative. */
 int shared_store(struct scaler *scaler, const char *name, const char *text, int64_t *ret_version,

@@ -168,6 +168,27 @@ static void what_is_no_limit_of_github_s_pauses_nobody(void **state)
         }
 }
 
+#define TEXT(name, until)                                                         \
+        "{\"Name\":\"/p/breakers/" name "\",\"Value\":\"{\\\"until_ms\\\":" until \
+        "}\",\"Version\":1}"
+#define HALF_AN_HOUR "1767324845000"
+
+/* Not those that are over, nor what a spec has there. */
+static void those_that_pause_are_counted(void **state)
+{
+        struct stage *stage = *state;
+
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 200,
+                "{\"Parameters\":[" TEXT("linux", HALF_AN_HOUR) "," TEXT(
+                        "_limit.1", HALF_AN_HOUR) "," TEXT("_limit.2",
+                        "1767323000000") "," TEXT("_limit.enterprise", HALF_AN_HOUR) "]}");
+        assert_int_equal(github_limits_that_pause(&stage->scaler), 2);
+        script_sleep(stage->script, MINUTE);
+        script_expect(stage->script, "POST", STAGE_SSM, "\"Path\":\"/p/breakers\"", 400,
+                "{\"__type\":\"AccessDeniedException\"}");
+        assert_int_equal(github_limits_that_pause(&stage->scaler), 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, stage_set_up, stage_tear_down)
 
 int main(void)
@@ -180,6 +201,7 @@ int main(void)
                 TEST(an_app_that_is_added_ends_the_pause),
                 TEST(the_token_of_enterprises_has_its_own),
                 TEST(what_is_no_limit_of_github_s_pauses_nobody),
+                TEST(those_that_pause_are_counted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
