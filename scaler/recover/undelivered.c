@@ -10,6 +10,7 @@
  * sweep. No pause is so long that an event falls out of that time.
  */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,37 +178,41 @@ static bool is_due(const struct sweep *sweep, const struct event *event)
                clock_wall_ms(sweep->scaler->clock) - event->last_ms >= pause;
 }
 
-static void redeliver(const struct reading *reading, const struct event *event)
+static int redeliver(const struct reading *reading, const struct event *event)
 {
         struct sweep *sweep = reading->sweep;
         _cleanup_(http_call_freep) struct http_call *call = NULL;
         struct err err;
         int r;
 
-        sweep->redelivered++;
         sweep_note(sweep, "redeliver", event->guid, event->what);
         if (sweep->is_dry)
-                return;
+                return 0;
         r = github_redeliver(reading->github, reading->hook, event->id, &call, &err);
         if (r == 0)
                 r = github_redeliver_answer(sweep_call(sweep, call), &err);
         if (r < 0)
                 sweep_fail(sweep, r, &err);
+        return r;
 }
 
-/* The oldest first: events of one job come in their order. */
+/* The oldest first: events of one job come in their order. Those that GitHub refuses in every sweep
+ * keep no others out; a limit would. */
 static void redeliver_all(const struct reading *reading, const struct events *events)
 {
         struct sweep *sweep = reading->sweep;
+        int r = 0;
 
         for (size_t i = events->count; i > 0; i--) {
                 if (!is_due(sweep, &events->items[i - 1]))
                         continue;
-                if (sweep->redelivered == REDELIVERIES_MAX || !has_time_in(reading, 2)) {
+                if (r == -EAGAIN || sweep->redelivered == REDELIVERIES_MAX ||
+                        !has_time_in(reading, 2)) {
                         sweep->left++;
                         return;
                 }
-                redeliver(reading, &events->items[i - 1]);
+                r = redeliver(reading, &events->items[i - 1]);
+                sweep->redelivered += r == 0;
         }
 }
 

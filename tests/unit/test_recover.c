@@ -835,31 +835,57 @@ static void a_delivery_is_tried_so_often(void **state)
         }
 }
 
-/* The rest is of the next sweep, as is what GitHub refuses now. */
-static void so_much_is_delivered_again_in_a_sweep(void **state)
-{
-        struct stage *stage = *state;
-        _cleanup_(sweep_release) struct sweep sweep = {0};
-        struct attempts attempts[101];
-        char guids[101][8];
+#define FAILED 102
 
-        stage_become_app(stage);
-        for (int i = 0; i < 101; i++) {
+/* FAILED webhooks, of which GitHub refuses to deliver that with id 950; the newest one is left. */
+static void expect_so_many(struct stage *stage)
+{
+        struct attempts attempts[FAILED];
+        char guids[FAILED][8];
+
+        for (int i = 0; i < FAILED; i++) {
                 snprintf(guids[i], sizeof(guids[i]), "g%d", i);
                 attempts[i] = (struct attempts){1000 - i, guids[i], 502, 100 + i};
                 if (i == 50)
                         script_expect(stage->script, "POST",
                                 STAGE_GITHUB "/app/hook/deliveries/950/attempts", NULL, 422,
                                 "{\"message\":\"no\"}");
-                else if (i > 0) /* the newest is left */
+                else if (i > 0)
                         expect_redelivered(stage, 1000 - i);
         }
-        expect_deliveries(stage, DELIVERIES, "", attempts, 101);
+        expect_deliveries(stage, DELIVERIES, "", attempts, FAILED);
+}
+
+/* The rest is of the next sweep, as is what GitHub refuses now: that takes no other's place. */
+static void so_much_is_delivered_again_in_a_sweep(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        stage_become_app(stage);
+        expect_so_many(stage);
         expect_nothing_else(stage);
         assert_true(run(stage, &sweep) < 0);
         assert_int_equal(sweep.redelivered, 100);
         assert_int_equal(sweep.left, 1);
         assert_int_equal(sweep.failed, 1);
+}
+
+/* Too many calls were made: others would be refused as well. */
+static void a_limit_ends_the_redeliveries(void **state)
+{
+        static const struct attempts attempts[] = {{3, "c", 0, 300}, {2, "b", 0, 400}};
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        stage_become_app(stage);
+        expect_deliveries(stage, DELIVERIES, "", attempts, 2);
+        script_expect(stage->script, "POST", STAGE_GITHUB "/app/hook/deliveries/2/attempts", NULL,
+                429, "{\"message\":\"slow down\"}");
+        expect_nothing_else(stage);
+        assert_true(run(stage, &sweep) < 0);
+        assert_int_equal(sweep.redelivered, 0);
+        assert_int_equal(sweep.left, 1);
 }
 
 /* GitHub tells the App of its installation as well. */
@@ -1066,6 +1092,7 @@ int main(void)
                 STAGE_TEST(deliveries_leave_time_for_machines),
                 STAGE_TEST(only_jobs_are_delivered_again),
                 STAGE_TEST(so_much_is_delivered_again_in_a_sweep),
+                STAGE_TEST(a_limit_ends_the_redeliveries),
                 STAGE_TEST(a_delivery_is_tried_so_often),
                 STAGE_TEST(what_never_reached_us_is_delivered_again),
                 STAGE_TEST(a_pause_is_a_quarter_of_an_hour_at_most),
