@@ -127,6 +127,7 @@ FILES = {
     "scaler/job/watch_jobs.c": ["watch", "takers"],
     "scaler/job/watch_look.c": ["watch", "takers"],
     "scaler/job/watch_put_off.c": ["watch", "takers"],
+    "scaler/job/watch_refused.c": ["watch"],
     "scaler/machine/leftovers.c": ["leftovers", "undo_launches", "completed"],
     "scaler/machine/notifications.c": ["notification", "handle_report", "instance"],
     "scaler/recover/abandoned.c": ["recover"],

@@ -19,16 +19,6 @@
 #include "relaunch.h"
 #include "watch_look.h"
 
-/* GitHub cancels a job that has waited for a day in its queue, some only after two.
- * https://docs.github.com/en/actions/reference/limits */
-#define WAITS_MAX_MS (48 * 3600 * MSEC_PER_SEC)
-
-bool watch_is_over(const struct scaler *scaler, const struct job *job)
-{
-        return job->launched_ms > 0 &&
-               clock_wall_ms(scaler->clock) - job->launched_ms > WAITS_MAX_MS;
-}
-
 /* The machine had time to listen for its whole idle limit, and then shut itself down, as EC2 says,
  * or is about to: its runner was deregistered (idle_machines.h). */
 static bool listened_in_vain(const struct looks *looks, const struct look *look)
@@ -121,21 +111,6 @@ static int delete_handovers(struct looks *looks, struct err *err)
         return r < 0 ? r : delete_from(looks, &stores, &stores.s3, err);
 }
 
-/* GitHub refuses to tell, as of a suspended installation or a renamed repository, for longer than
- * it lets a job wait. */
-static bool is_over_unheard(const struct looks *looks, const struct look *look)
-{
-        const struct setback *setback = &look->question.setback;
-        const struct job *job = &look->watched->job;
-
-        if (setback->result == 0 || setback->passing || !watch_is_over(looks->scaler, job))
-                return false;
-        log_warning(&looks->scaler->log, "job is followed no longer: GitHub does not tell of it",
-                LOG_NUMBER("job", job->id), LOG_TEXT("repository", job->repository),
-                LOG_TEXT("error", setback->err.text));
-        return true;
-}
-
 /* The tag of its machine was lost with GitHub's webhook, and GitHub says it now. */
 static void note_job_ran(const struct looks *looks, const struct look *look)
 {
@@ -191,6 +166,8 @@ static int follow_later(struct looks *looks, struct job *const *jobs, size_t n_j
 
 static int act(struct looks *looks, struct look *look, struct err *err)
 {
+        int r;
+
         switch (look->question.state) {
         case JOB_STATE_RUNS:
         case JOB_STATE_ENDED:
@@ -204,9 +181,12 @@ static int act(struct looks *looks, struct look *look, struct err *err)
                                 looks, &(struct job *){&look->watched->job}, 1, WAITS_BURST, err);
                 return relaunch(looks, look, err);
         case JOB_STATE_UNKNOWN:
-                if (is_over_unheard(looks, look))
+                if (look_is_over_unheard(looks, look))
                         return 0;
-                return watch_again(looks, look, err);
+                r = watch_again(looks, look, err);
+                if (r == 0)
+                        look_tell_refused(looks, look);
+                return r;
         case JOB_STATE_HELD:
         default:
                 return watch_again(looks, look, err);

@@ -86,5 +86,11 @@ bool look_is_young(const struct looks *looks, const struct look *look);
 /* Whether the machine of LOOK lives and has no job yet. */
 bool look_is_idle(const struct look *look);
 
+/* Whether GitHub refuses to tell of the job of LOOK for longer than it lets one wait. */
+bool look_is_over_unheard(const struct looks *looks, const struct look *look);
+/* Tells people once that GitHub refuses to tell of it, where that lasts. To be called when its next
+ * watch was sent. */
+void look_tell_refused(const struct looks *looks, const struct look *look);
+
 /* A machine of SPEC (may be NULL), launched at LAUNCHED_MS, has worked: its breaker learns it. */
 void looks_note_spec(const struct looks *looks, const char *spec, int64_t launched_ms);

@@ -390,6 +390,37 @@ static void what_github_refuses_to_tell_is_not_watched_for_ever(void **state)
         assert_logged(stage, "job is followed no longer");
 }
 
+/* A person can mend that. Until then jobs may wait, and get no machine: it is told once, when it is
+ * no passing hour of GitHub's, and its own machine is not what the job needs. */
+static void people_are_told_that_github_refuses_to_tell(void **state)
+{
+        static const struct {
+                const char *watch;
+                const char *answer;
+                bool is_told;
+        } rows[] = {
+                {WATCH(",\"watches\":1"), "Resource not accessible", false},
+                {WATCH(",\"watches\":2"), "Resource not accessible", true},
+                {WATCH(",\"watches\":3"), "Resource not accessible", false},
+                {WATCH(",\"watches\":2"), "API rate limit exceeded", false},
+        };
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_free_ char *answer = mem_format("{\"message\":\"%s\"}", rows[i].answer);
+
+                expect_machines(stage, BY_JOB, "");
+                expect_machines(stage, BY_ID, MACHINE("terminated", "", ""));
+                expect_parameter_deleted(stage);
+                expect_job(stage, 403, answer);
+                if (rows[i].is_told)
+                        stage_expect_sent(stage, "GitHub does not tell of jobs of o/r");
+                assert_string_equal(watch(stage, rows[i].watch), STAGE_NONE_FAILED);
+                if (rows[i].is_told)
+                        assert_sent(stage, "Resource not accessible");
+        }
+}
+
 /* At the second watch its runner is looked for: the machine may have lost it. */
 static void a_machine_that_may_still_take_the_job_is_watched(void **state)
 {
@@ -1009,6 +1040,7 @@ int main(void)
                 TEST(a_watch_is_renewed_as_it_came),
                 TEST(a_watch_that_aws_denies_becomes_a_dead_letter),
                 TEST(what_github_refuses_to_tell_is_not_watched_for_ever),
+                TEST(people_are_told_that_github_refuses_to_tell),
                 TEST(a_machine_that_may_still_take_the_job_is_watched),
                 TEST(a_machine_that_listened_in_vain_does_not_count),
                 TEST(a_machine_that_hangs_in_its_boot_is_given_up),
