@@ -136,6 +136,22 @@ static void as_many_are_admitted_as_there_is_room_for(void **state)
         admit(stage, 1, 10, FRESH_MS);
 }
 
+/* EC2 launches 1,000 instances at once for an account, of which 540 may be under way that no line
+ * knows of, and then two a second. */
+static void ec2_launches_so_many_at_once(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 46; i++) {
+                expect_room(stage, 10);
+                stage_expect_sent(stage, "\"MessageGroupId\":\"10\"");
+                admit(stage, 1, 10, FRESH_MS);
+        }
+        expect_room(stage, 10);
+        expect_hidden(stage, 1, 10, 5);
+        admit(stage, 1, 10, FRESH_MS);
+}
+
 /* This is the fiftieth time, and MAX_RECEIVE_COUNT is 4. */
 static void who_waits_in_line_never_becomes_a_dead_letter(void **state)
 {
@@ -241,6 +257,12 @@ static void who_is_held_by_github_is_sent_on(void **state)
         admit(stage, 1, 1, OLD_MS);
         assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
         assert_not_sent(stage, "asked_ms");
+        /* It may be approved at any time, so it is asked for again. */
+        expect_room(stage, 10);
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, run_of_ten());
+        stage_expect_sent(stage, "\"MessageGroupId\":\"1\"");
+        admit(stage, 1, 1, OLD_MS);
+        assert_sent(stage, "asked_ms");
 }
 
 static void one_answer_does_for_a_run(void **state)
@@ -264,6 +286,20 @@ static void one_answer_does_for_a_run(void **state)
         stage_expect_sent(stage, "\\\"asked_ms\\\":176732328");
         admit(stage, 2, 4, OLD_MS);
         assert_string_equal(buf_string(&stage->answer), STAGE_NONE_FAILED);
+}
+
+/* GitHub did not know it some times before: that is forgotten. */
+static void who_is_known_again_is_not_nearly_deleted(void **state)
+{
+        struct stage *stage = *state;
+
+        more = ",\\\"missing\\\":5";
+        expect_room(stage, 10);
+        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, run_of_ten());
+        stage_expect_sent(stage, "\"MessageGroupId\":\"1\"");
+        admit(stage, 1, 1, OLD_MS);
+        assert_not_sent(stage, "missing");
+        more = "";
 }
 
 #define URL(job) "https://github.test/o/r/actions/runs/2/job/" job
@@ -515,6 +551,31 @@ static void nobody_is_launched_whom_the_hour_does_not_allow(void **state)
         admit(stage, 4, 6, FRESH_MS + 941000);
 }
 
+/* As long as a thousand calls or more are left, what GitHub said of them need not be new. */
+static void near_the_end_of_the_hour_s_calls_they_are_asked_for(void **state)
+{
+        static const char *const left[] = {"1300", "1000"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
+                _cleanup_free_ char *headers = mem_format(
+                        "x-ratelimit-remaining: %s\r\nx-ratelimit-reset: 1767326645\r\n", left[i]);
+
+                expect_room(stage, 170);
+                script_expect_headers(
+                        stage->script, "GET", RUN_JOBS, NULL, 200, headers, run_of_ten());
+                stage_expect_sent(stage, "\"MessageGroupId\":\"1\"");
+                admit(stage, 1, 1, OLD_MS);
+                script_sleep(stage->script, 25000);
+                expect_room(stage, 170);
+                if (i == 1)
+                        script_expect(stage->script, "GET", RUN_JOBS, NULL, 200, run_of_ten());
+                stage_expect_sent(stage, "\"MessageGroupId\":\"3\"");
+                admit(stage, 3, 3, clock_wall_ms(stage->scaler.clock) - 45000);
+                script_sleep(stage->script, 241000);
+        }
+}
+
 /* -- limits that `register` has met -- */
 
 #define LIMIT                                                                              \
@@ -696,6 +757,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(as_many_are_admitted_as_there_is_room_for),
+                TEST(ec2_launches_so_many_at_once),
                 TEST(who_waits_in_line_never_becomes_a_dead_letter),
                 TEST(an_outage_of_a_day_makes_no_dead_letters),
                 TEST(who_cannot_be_counted_for_waits),
@@ -705,6 +767,7 @@ int main(void)
                 TEST(who_is_held_by_github_is_sent_on),
                 TEST(who_runs_on_a_machine_of_ours_leaves_the_line),
                 TEST(one_answer_does_for_a_run),
+                TEST(who_is_known_again_is_not_nearly_deleted),
                 TEST(one_look_does_for_a_long_run),
                 TEST(who_was_cancelled_keeps_nobody_back),
                 TEST(a_limit_keeps_the_line),
@@ -712,6 +775,7 @@ int main(void)
                 TEST(a_run_whose_list_github_cannot_make_is_asked_for_job_by_job),
                 TEST(a_run_that_github_cannot_tell_of_is_waited_for_once),
                 TEST(a_job_that_runs_does_not_make_its_run_wait_anew),
+                TEST(near_the_end_of_the_hour_s_calls_they_are_asked_for),
                 TEST(a_limit_that_register_met_keeps_the_line),
                 TEST(a_limit_of_an_enterprise_keeps_only_its_own),
                 TEST(the_limit_of_another_installation_leaves_room),
