@@ -21,6 +21,8 @@
 #define ANSWER_LIMIT ((size_t)1024 * 1024)
 
 static const struct github_advice advice[] = {
+        {301, -ENOENT, "it was renamed or moved: use its present name"},
+        {307, -ENOENT, "it was renamed or moved: use its present name"},
         {401, -EKEYREJECTED, "the token is not (or no longer) accepted: check the personal token"},
         {403, -EACCES,
                 "the token needs the permission \"Webhooks: read and write\" "

@@ -146,6 +146,7 @@ static void what_a_token_does_not_reach_is_said_once(void **state)
                 {404, "o/a", "reaches no such repository"},
                 {403, "o/b", "token needs the permission"},
                 {200, "o/c", "leads to WEBHOOK_URL"},
+                {301, "o/d", "use its present name"},
         };
         struct stage *stage = *state;
 
