@@ -40,6 +40,7 @@ struct suspect {
         int64_t installation;
         const char *scope;
         int64_t runner_id;
+        bool is_announced;
         bool is_deregistered;
 };
 
@@ -133,6 +134,9 @@ static void delete_runner(struct suspect *suspect)
         scaler_start(suspect->sweep->scaler, call);
 }
 
+static void find_runner(struct suspect *suspect);
+
+/* Meanwhile it may have come to life: the question is asked again right before the deletion. */
 static void on_announced(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
@@ -140,10 +144,12 @@ static void on_announced(struct http_call *answered, void *userdata)
         struct err err;
         int r = ec2_create_tags_answer(call, &err);
 
-        if (r < 0)
+        if (r < 0) {
                 sweep_fail(suspect->sweep, r, &err);
-        else
-                delete_runner(suspect);
+                return;
+        }
+        suspect->is_announced = true;
+        find_runner(suspect);
 }
 
 static void announce(struct suspect *suspect)
@@ -166,7 +172,6 @@ static void on_found(struct http_call *answered, void *userdata)
         _cleanup_(http_call_freep) struct http_call *call = answered;
         struct suspect *suspect = userdata;
         struct sweep *sweep = suspect->sweep;
-        bool is_announced = ec2_instance_tag(suspect->machine, HANGS_TAG);
         struct github_runner runner = {0};
         struct err err;
         int r = github_find_runner_answer(call, suspect->machine->id, &runner, &err);
@@ -176,35 +181,39 @@ static void on_found(struct http_call *answered, void *userdata)
         if (r < 0)
                 sweep_fail(sweep, r, &err);
         if (r == GITHUB_NOT_FOUND)
-                suspect->is_deregistered = is_announced;
-        if (r == 0 && is_announced && may_work(&runner) && !sweep->is_dry)
+                suspect->is_deregistered = suspect->is_announced;
+        if (r == 0 && suspect->is_announced && may_work(&runner) && !sweep->is_dry)
                 withdraw(suspect);
         if (r != 0 || may_work(&runner))
                 return;
         suspect->runner_id = runner.id;
         if (sweep->is_dry)
                 suspect->is_deregistered = true;
-        else if (is_announced)
+        else if (suspect->is_announced)
                 delete_runner(suspect);
         else
                 announce(suspect);
 }
 
-static void on_token(void *userdata, const struct setback *setback)
+static void find_runner(struct suspect *suspect)
 {
-        struct suspect *suspect = userdata;
-        struct http_call *call;
+        struct http_call *call = github_find_runner(suspect->tokens->github, suspect->installation,
+                suspect->scope, suspect->machine->id);
 
-        if (setback) {
-                sweep_fail(suspect->sweep, setback->result, &setback->err);
-                return;
-        }
-        call = github_find_runner(suspect->tokens->github, suspect->installation, suspect->scope,
-                suspect->machine->id);
         call->done = on_found;
         call->userdata = suspect;
         suspect->sweep->calls++;
         scaler_start(suspect->sweep->scaler, call);
+}
+
+static void on_token(void *userdata, const struct setback *setback)
+{
+        struct suspect *suspect = userdata;
+
+        if (setback)
+                sweep_fail(suspect->sweep, setback->result, &setback->err);
+        else
+                find_runner(suspect);
 }
 
 /* -- marking -- */
@@ -251,6 +260,7 @@ static void mark_suspects(
                         .tokens = &tokens,
                         .installation = tag_number(machine, "scale-agent:installation"),
                         .scope = ec2_instance_tag(machine, "scale-agent:scope"),
+                        .is_announced = ec2_instance_tag(machine, HANGS_TAG),
                 };
                 if (!suspects[i].scope)
                         continue;

@@ -10,6 +10,9 @@
 
 #include "world.h"
 
+/* Between a question and the call that follows from its answer. */
+#define ASKED_MS SECOND
+
 /* (a) No machine that works on a job is ended by us. */
 void invariant_end(struct machine *machine, const char *by)
 {
@@ -22,7 +25,8 @@ void invariant_end(struct machine *machine, const char *by)
 
 /* (a) Nor is its runner deregistered: GitHub may accept that, and end the job. The registration of
  * a runner that listens is its machine's, and no other takes its place. Only the machine's own word
- * that it idles is a reason to try. */
+ * that it idles is a reason to try. One that came online while GitHub was asked whether it had, and
+ * then to delete it, has no job, and its machine ends: GitHub has no call that does both. */
 void invariant_deregister(struct machine *machine, int64_t runner)
 {
         if (!machine || machine->runner != runner || machine->idle_ms > 0 ||
@@ -32,7 +36,8 @@ void invariant_deregister(struct machine *machine, int64_t runner)
                 world_violate(machine->world,
                         "(a) the runner of %s, which runs job %" PRId64 ", is deregistered",
                         machine->id, machine->job);
-        else if (machine->stage == MACHINE_LISTENING)
+        else if (machine->stage == MACHINE_LISTENING &&
+                 machine->world->now_ms - machine->listening_ms > ASKED_MS)
                 world_violate(machine->world,
                         "(a) the runner of %s, which listens, is deregistered", machine->id);
 }

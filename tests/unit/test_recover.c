@@ -215,6 +215,7 @@ static void a_machine_that_hangs_ends_in_two_sweeps(void **state)
         expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
         expect_runner(stage, "offline", "false");
         expect_announced(stage);
+        expect_runner(stage, "offline", "false");
         script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
                 204, "");
         expect_marked(stage);
@@ -231,6 +232,22 @@ static void a_machine_that_hangs_ends_in_two_sweeps(void **state)
                 stage, "\"action\":\"terminate\",\"subject\":\"" ID "\",\"reason\":\"it hangs");
 }
 
+/* It came online while the tag was written: nobody deletes its registration. */
+static void a_machine_that_comes_to_life_meanwhile_is_left_alone(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+        expect_runner(stage, "offline", "false");
+        expect_announced(stage);
+        expect_runner(stage, "online", "false");
+        expect_withdrawn(stage);
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.marked, 0);
+}
+
 #define HANGING MACHINE(ID, "running", OLD, TAGS)
 #define EC2_DENIES \
         "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>"
@@ -241,7 +258,7 @@ static void a_machine_that_hangs_is_left_to_the_next_sweep(void **state)
         struct stage *stage = *state;
 
         for (int i = 0; i < 4; i++) {
-                static const unsigned calls[] = {3, 5, 6, 4};
+                static const unsigned calls[] = {3, 6, 7, 4};
                 _cleanup_(sweep_release) struct sweep sweep = {0};
 
                 expect_handover(stage, 1800);
@@ -253,6 +270,7 @@ static void a_machine_that_hangs_is_left_to_the_next_sweep(void **state)
                         expect_runner(stage, "offline", "false");
                 if (i == 1 || i == 2) {
                         expect_announced(stage);
+                        expect_runner(stage, "offline", "false");
                         script_expect(stage->script, "DELETE", STAGE_GITHUB, NULL,
                                 i == 1 ? 403 : 204, "{\"message\":\"no\"}");
                 }
@@ -383,6 +401,7 @@ static void a_runner_that_may_work_keeps_its_machine(void **state)
         expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
         expect_runner(stage, "offline", "false");
         expect_announced(stage);
+        expect_runner(stage, "offline", "false");
         script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
                 422, "{}");
         expect_withdrawn(stage);
@@ -952,6 +971,7 @@ static void deliveries_leave_time_for_machines(void **state)
                 "{\"token\":\"t\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
         expect_runner(stage, "offline", "false");
         expect_announced(stage);
+        expect_runner(stage, "offline", "false");
         script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
                 204, "");
         script_expect(
@@ -1070,6 +1090,7 @@ int main(void)
                 STAGE_TEST(a_job_has_its_time_to_show_up),
                 STAGE_TEST(a_machine_without_a_scope_has_no_runner_to_look_for),
                 STAGE_TEST(a_machine_that_hangs_is_left_to_the_next_sweep),
+                STAGE_TEST(a_machine_that_comes_to_life_meanwhile_is_left_alone),
                 STAGE_TEST(a_machine_ends_no_sooner),
                 STAGE_TEST(a_machine_past_its_lifetime_ends_once),
                 STAGE_TEST(a_machine_that_a_person_protects_does_not_save_the_others),
