@@ -13,7 +13,6 @@ import io
 import marshal
 import os
 import select
-import signal
 import socket
 import sys
 from typing import Any
@@ -86,24 +85,32 @@ def load() -> None:
 
 def call(connection: socket.socket) -> None:
     """Be the AWS CLI that a client asks for."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _, descriptors, *_ = socket.recv_fds(connection, 1, 3)
     with connection.makefile("rb") as stream:
         arguments, environment, folder = marshal.loads(stream.read())
+    become(descriptors, environment, folder)
+    sys.argv = ["aws", *arguments]
+    status = run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    become([os.open(os.devnull, os.O_RDWR) for _ in range(3)], {}, "/")
+    connection.send(bytes([status & 255]))
+
+
+def become(descriptors: list[int], environment: dict[bytes, bytes], folder: str) -> None:
+    """Take all that a process of its own would have been given."""
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(number, mode, closefd=False)  # noqa: PTH123, SIM115
+        for number, mode in enumerate("rww")
+    )
     data_path = os.environ["AWS_DATA_PATH"]  # set by awscli when it is imported
     os.environ.clear()
     os.environb.update(environment)
     os.environ["AWS_DATA_PATH"] = data_path
     os.chdir(folder)
-    sys.argv = ["aws", *arguments]
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: PTH123, SIM115
-    status = run()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    connection.send(bytes([status & 255]))
 
 
 def run() -> int:
@@ -121,20 +128,16 @@ def main() -> None:
     keep_models()
     keep_names()
     load()
-    gc.freeze()  # what the forks share is left alone
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    gc.freeze()  # what is loaded stays
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(16)
     print("ready", flush=True)
-    while sys.stdin not in select.select([sys.stdin, listener], [], [])[0]:
+    alive = os.dup(0)
+    while alive not in select.select([alive, listener], [], [])[0]:
         connection, _ = listener.accept()
-        if os.fork() == 0:
-            try:
-                call(connection)
-            finally:
-                os._exit(0)
-        connection.close()
+        with connection:
+            call(connection)
 
 
 if __name__ == "__main__":

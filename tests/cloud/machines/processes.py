@@ -22,7 +22,7 @@ def is_running(pid: int) -> bool:
 
 def of_sessions(sessions: set[int]) -> list[int]:
     """List the live processes of these sessions (in the sense of setsid)."""
-    return [pid for pid in _pids() if _session(pid) in sessions] if sessions else []
+    return [pid for pid in _pids() if _session(pid) in sessions and _family(pid)]
 
 
 class Descendants:
@@ -59,12 +59,15 @@ def signal_name(number: int) -> str:
 
 
 def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208, much faster
 
 
 def _session(pid: int) -> int:
-    """The session of a process; 0 for one that is gone or waits to be reaped."""
-    return (_family(pid) or (0, 0))[1]
+    """The session of a process, without a look into /proc; 0 for one that is gone."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def _family(pid: int) -> tuple[int, int] | None:
