@@ -2,7 +2,7 @@
 """The machine's AWS CLI, loaded once for all calls of the tests.
 
 A call takes 0.6 s of CPU, nearly all of it to load Python modules and descriptions of AWS. Here one
-process loads them (aws_cli_server.py) and forks for each call; a small client stands in the place
+process loads them (aws_cli_server.py) and answers each call; a small client stands in the place
 of `aws`. A CLI that is no Python program, such as version 2, is called as it is.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Serves calls of the AWS CLI at a socket: each in a fork of this process, which has loaded it.
+"""Serves calls of the AWS CLI at a socket, one after the other, in a process that has loaded it.
 
 It is run by the CLI's own Python, with the socket's path, and ends when its standard input does. A
 client sends its standard descriptors, then arguments, environment and folder; it gets the status.
@@ -32,6 +32,7 @@ s3api list-buckets
 ssm describe-parameters
 sts get-caller-identity
 """
+GARBAGE = 300_000  # objects: what a few calls leave behind, and Python would look for too often
 NOBODY = {
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": "secret",
@@ -41,7 +42,7 @@ NOBODY = {
 
 
 def keep_models() -> None:
-    """Parse the descriptions of AWS and list their folders once; a fork may change its copy."""
+    """Parse the descriptions of AWS and list their folders once."""
     parse = functools.cache(JSONFileLoader().load_file)
     JSONFileLoader.load_file = lambda _, path: parse(str(path))  # type: ignore[method-assign]
     look, found = Loader.list_available_services, {}
@@ -129,6 +130,7 @@ def main() -> None:
     keep_names()
     load()
     gc.freeze()  # what is loaded stays
+    gc.set_threshold(GARBAGE)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(16)
