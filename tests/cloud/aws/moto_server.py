@@ -29,6 +29,7 @@ from typing import Any
 
 from moto.core.responses import BaseResponse
 from moto.ec2.models.instances import Instance, StateReason
+from moto.iam.models import iam_backends
 from moto.moto_api._internal import mock_random
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -42,6 +43,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from cloud.aws import moto_fast
 from cloud.headers import read_fast
 
+OWNER = "owner"
 REASON_TAG = "local-cloud:reason"
 COUNTS = "/local-cloud/counts"
 
@@ -83,6 +85,20 @@ def lock_services() -> None:
             return call_action(response)
 
     BaseResponse.call_action = call_alone  # type: ignore[method-assign]
+
+
+def trust_owner() -> None:
+    """Believe what the owner's key signs: the calls of the tests themselves, past the proxy."""
+    check = BaseResponse._authenticate_and_authorize_action
+
+    def check_others(response: BaseResponse, *given: Any) -> None:
+        signed = response.headers.get("Authorization", "")
+        name = signed.partition("Credential=")[2].partition("/")[0]
+        key = iam_backends[response.current_account]["aws"].access_keys.get(name)
+        if key is None or key.user_name != OWNER:
+            check(response, *given)
+
+    BaseResponse._authenticate_and_authorize_action = check_others  # type: ignore[method-assign]
 
 
 def keep_reasons() -> None:
@@ -193,6 +209,7 @@ def main() -> None:
     moto_fast.apply()
     lock_queues()
     lock_services()
+    trust_owner()
     keep_reasons()
     accounts = Accounts()
     print(accounts.port, flush=True)

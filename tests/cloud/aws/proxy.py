@@ -89,6 +89,7 @@ class Aws:
 
     def __post_init__(self):
         self._server = Server(self.handle, name="aws")
+        self._local = threading.local()
 
     @property
     def url(self) -> str:
@@ -230,7 +231,7 @@ class Aws:
         return self._forward(wire.sign_again(request, wire.body_of(call, parameters), session))
 
     def _forward(self, request: Request) -> Answer | None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.moto_port, PATIENCE)
+        connection = self._connection()
         try:
             connection.putrequest(
                 request.method,
@@ -250,8 +251,15 @@ class Aws:
                 if name.lower() not in HOP_HEADERS
             }
             return Answer(answer.status, answer.read(), headers)
-        except OSError as problem:
+        except (OSError, http.client.HTTPException) as problem:
+            connection.close()
             self.log(f"moto cannot be reached: {problem}")
             return None
-        finally:
-            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """Give the connection to moto of this thread, which serves one connection of a client."""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPConnection(
+                "127.0.0.1", self.moto_port, PATIENCE
+            )
+        return self._local.connection

@@ -35,8 +35,8 @@ ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 STACK_NAME = "scale-agent"
 FUNCTION_SECONDS = 12 * 3600  # a session of ours lasts no longer than its tests
+OWNER, COUNTS = "owner", "/local-cloud/counts"  # as moto_server.py has them, which runs by itself
 # The collector would look again and again at what moto loads, and nearly all of that stays.
-COUNTS = "/local-cloud/counts"  # as moto_server.py has it, which runs by itself
 SERVER = "import gc; gc.disable(); from cloud.aws.moto_server import main; main()"
 ADMINISTRATOR = {
     "Version": "2012-10-17",
@@ -51,7 +51,7 @@ class Moto:
         self.log = log
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment |= {"MOTO_ACCOUNT_ID": ACCOUNT, "AWS_DEFAULT_REGION": REGION}
-        environment |= {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+        environment |= {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false", "MOTO_DISABLE_GLOBAL_CORS": "true"}
         environment |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
         with log.open("w") as errors:
             self._process = subprocess.Popen(
@@ -228,11 +228,11 @@ class Stack:
 
     def _become_owner(self) -> None:
         iam = self.moto.client("iam")
-        iam.create_user(UserName="owner")
+        iam.create_user(UserName=OWNER)
         iam.put_user_policy(
-            UserName="owner", PolicyName="all", PolicyDocument=json.dumps(ADMINISTRATOR)
+            UserName=OWNER, PolicyName="all", PolicyDocument=json.dumps(ADMINISTRATOR)
         )
-        key = iam.create_access_key(UserName="owner")["AccessKey"]
+        key = iam.create_access_key(UserName=OWNER)["AccessKey"]
         self.moto.act_as(key["AccessKeyId"], key["SecretAccessKey"])
 
     def _subnets(self) -> list[str]:
