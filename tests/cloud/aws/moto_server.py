@@ -155,6 +155,7 @@ class Accounts:
         self._app = App(create_backend_app)
         self._set_up = self._server(threaded=False)
         self._serving = 0
+        self._is_fresh = True  # whether anything was set up since the last account
         # Only this process has the writing end, so its end wakes the account that reads from it.
         self._alone, self._alive = os.pipe()
 
@@ -177,6 +178,8 @@ class Accounts:
                 self.end()
                 if command == b"serve\n":
                     self._serve()
+                else:
+                    self._is_fresh = True
                 print("done", flush=True)
             else:
                 self._set_up.handle_request()
@@ -189,6 +192,9 @@ class Accounts:
             self._serving = 0
 
     def _serve(self) -> None:
+        if self._is_fresh:
+            gc.collect()  # less memory makes each fork cheaper
+            self._is_fresh = False
         gc.freeze()  # or the first collection would copy all memory that the two share
         self._serving = os.fork()
         if self._serving == 0:
@@ -211,6 +217,7 @@ def main() -> None:
     lock_services()
     trust_owner()
     keep_reasons()
+    gc.collect()  # makes room for what is set up
     accounts = Accounts()
     print(accounts.port, flush=True)
     accounts.run()
