@@ -111,12 +111,15 @@ $(lib_archive) $(scaler_archive) $(agent_archive) $(starter_archive) $(fuzz_arch
 	$(q)rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
+# What the compiler warned of stays beside the object, for lint.
+compile = $(CC) $(ours) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 $(obj)/%.o: %.c $(obj)/flags
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(ours) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)$(compile) -c -o $@ $< 2>$(@:.o=.warnings); \
+		status=$$?; cat $(@:.o=.warnings) >&2; exit $$status
 
 # Everything is compiled again when a flag changes.
-flags := $(CC) $(ours) $(CPPFLAGS) $(CFLAGS) $(link)
+flags := $(compile) $(link)
 $(obj)/flags: force
 	@mkdir -p $(@D)
 	@printf '%s' '$(subst ','\'',$(flags))' | cmp -s - $@ || printf '%s' '$(subst ','\'',$(flags))' >$@
@@ -259,7 +262,7 @@ in_parallel = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 check: ## lint what changed, run the unit tests and a few flow tests of each stage; a minute
 	$(q)tests/prepare lint test
-	$(q)$(again) $(in_parallel) build=build/lint ONLY="$$(tests/changed | tr '\n' ' ')" lint-objects lint-sources
+	$(q)$(again) $(in_parallel) ONLY="$$(tests/changed | tr '\n' ' ')" lint-objects lint-sources
 	$(q)$(again) $(in_parallel) all unit-programs
 	$(q)$(python) -m tests.run --build $(build) --quick
 
@@ -356,11 +359,10 @@ ruff := --quiet --config tests/pyproject.toml tests tests/sim/bite tests/fuzz/bi
 
 lint: ## warnings as errors, includes, clang-format, clang-tidy, ruff, shellcheck, cfn-lint
 	$(q)tests/prepare lint
-	$(q)$(again) $(in_parallel) build=build/lint lint-objects lint-sources
+	$(q)$(again) $(in_parallel) lint-objects lint-sources
 
-lint-objects: override CFLAGS += -Werror
 lint-objects: $(call objects,$(filter %.c,$(c_files)))
-	@:
+	@found=$$(cat $(^:.o=.warnings)) && [ -z "$$found" ] || { printf '%s\n' "$$found"; exit 1; }
 
 # All of a list, or with ONLY="FILE..." what of these is in it.
 lint_of = $(if $(filter undefined,$(origin ONLY)),$(1),$(filter $(ONLY),$(1)))

@@ -74,7 +74,7 @@ STEPS = [
     Step("test-emulators", "make test-emulators TRY=1", after=["programs"], may_skip=True),
     Step("valgrind", "make valgrind", after=["programs"]),
     Step("fuzz", "make fuzz FUZZ_SECONDS=20", after=["prepare"]),
-    Step("lint", "make lint", after=["prepare"], counts=False),
+    Step("lint", "make lint", after=["programs"], counts=False),
 ]
 
 

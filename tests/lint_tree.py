@@ -97,7 +97,7 @@ class Tree:
         )
         self.files = sorted(path for path in set(listed.split()) if Path(path).exists())
         commands = output_of("make", "--dry-run", "--always-make", "V=1", "build=build", *TARGETS)
-        self.compiled = set(re.findall(r" -c -o \S+ (\S+\.c)$", commands, re.MULTILINE))
+        self.compiled = set(re.findall(r" -c -o \S+ (\S+\.c) ", commands))
         self.folders = list(dict.fromkeys(re.findall(r"-iquote (\S+)", commands)))
         self.includes = {path: self._included_by(path) for path in self.files}
 
