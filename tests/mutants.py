@@ -202,8 +202,8 @@ def make(*arguments: str) -> str:
 def command_for(target: str, changed: str) -> list[str]:
     """Give the command that makes a target again after a file has changed."""
     lines = make("-n", "V=1", "-W", changed, target).splitlines()
-    (command,) = [shlex.split(line) for line in lines if f" -o {target} " in line]
-    return command
+    (command,) = [line.partition(" 2>")[0] for line in lines if f" -o {target} " in line]
+    return shlex.split(command)
 
 
 class Program:
