@@ -152,6 +152,7 @@ def image(first: tuple[Root, str]) -> Root:
 
 
 @pytest.fixture(scope="module")
-def changed(image: Root, work: Path, request: pytest.FixtureRequest) -> Root:
+def changed(image: Root, work: Path, request: pytest.FixtureRequest) -> Iterator[Root]:
     """A copy of the image for the tests of one file; each leaves it usable for the next."""
-    return image.copy(work / request.module.__name__)
+    with image.lend(work / request.module.__name__) as root:
+        yield root

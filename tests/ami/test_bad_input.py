@@ -14,9 +14,9 @@ OTHER_ARCH = {"amd64": "arm64", "arm64": "amd64"}
 @pytest.fixture(scope="module")
 def untouched(stock, work):
     """A stock system that ami/install refuses to change."""
-    root = stock.copy(work / "untouched")
-    root.run("true")  # makes /ami and /in
-    return root
+    with stock.lend(work / "untouched") as root:
+        root.run("true")  # makes /ami and /in
+        yield root
 
 
 @pytest.fixture(scope="module")

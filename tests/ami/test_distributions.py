@@ -73,14 +73,14 @@ def disguise(root, name):
 @pytest.fixture(scope="module", params=["ubuntu", "amazon"])
 def asked(request, image, work):
     """One of the systems after ami/install, its name, and the recorded calls."""
-    root = image.copy(work / request.param)
-    disguise(root, request.param)
-    (root.inputs / "agent.rpm").write_bytes(b"what rpm reads")
-    kind = "rpm" if request.param == "amazon" else "deb"
-    settings = {"BUILD_TOOLS": "yes", "EXTRA_PACKAGES": "jq tree"}
-    ended = root.install(AGENT_PACKAGE=f"/in/agent.{kind}", **settings)
-    assert ended.status == 0, ended.output
-    return root, request.param, root.text("calls").splitlines()
+    with image.lend(work / request.param) as root:
+        disguise(root, request.param)
+        (root.inputs / "agent.rpm").write_bytes(b"what rpm reads")
+        kind = "rpm" if request.param == "amazon" else "deb"
+        settings = {"BUILD_TOOLS": "yes", "EXTRA_PACKAGES": "jq tree"}
+        ended = root.install(AGENT_PACKAGE=f"/in/agent.{kind}", **settings)
+        assert ended.status == 0, ended.output
+        yield root, request.param, root.text("calls").splitlines()
 
 
 def test_packages_are_those_of_the_distribution(asked):
@@ -147,22 +147,22 @@ def test_amazon_agent_finds_authorities_by_hash(asked):
 @pytest.fixture(scope="module", params=["ubuntu", "ubuntu-26.04"])
 def hosted_ubuntu(request, image, work):
     """An Ubuntu with PROFILE=hosted, its name, the recorded calls, and what was said."""
-    root = image.copy(work / f"hosted-{request.param}")
-    root.ami = work / f"ami-{request.param}"
-    shutil.copytree(PROJECT / "ami", root.ami)
-    make_programs(root.inputs / f"tools-{request.param}", root.ami / "packages/tools.pins")
-    disguise(root, request.param)
-    for name in ("visudo", "sudo", "usermod"):
-        (root / f"usr/local/sbin/{name}").write_text(RECORD)
-        (root / f"usr/local/sbin/{name}").chmod(0o755)
-    ended = root.install(
-        PROFILE="hosted",
-        BUILD_TOOLS="yes",
-        TOOLS="java browser db",
-        TOOLS_MIRROR=f"/in/tools-{request.param}",
-    )
-    assert ended.status == 0, ended.output
-    return root, request.param, root.text("calls").splitlines(), ended.output
+    with image.lend(work / f"hosted-{request.param}") as root:
+        root.ami = work / f"ami-{request.param}"
+        shutil.copytree(PROJECT / "ami", root.ami)
+        make_programs(root.inputs / f"tools-{request.param}", root.ami / "packages/tools.pins")
+        disguise(root, request.param)
+        for name in ("visudo", "sudo", "usermod"):
+            (root / f"usr/local/sbin/{name}").write_text(RECORD)
+            (root / f"usr/local/sbin/{name}").chmod(0o755)
+        ended = root.install(
+            PROFILE="hosted",
+            BUILD_TOOLS="yes",
+            TOOLS="java browser db",
+            TOOLS_MIRROR=f"/in/tools-{request.param}",
+        )
+        assert ended.status == 0, ended.output
+        yield root, request.param, root.text("calls").splitlines(), ended.output
 
 
 def test_hosted_asks_for_what_githubs_images_have(hosted_ubuntu):

@@ -27,7 +27,8 @@ def machine(hosted):
 @pytest.fixture(scope="module")
 def altered(machine, work):
     """A copy for tests that install again."""
-    return machine.copy(work / "hosted-altered")
+    with machine.lend(work / "hosted-altered") as root:
+        yield root
 
 
 def variables(text):
