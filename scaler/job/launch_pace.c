@@ -54,28 +54,41 @@ static int64_t are_standing(struct scaler *scaler, int64_t n)
         return standing->n_jobs;
 }
 
+static int count(struct scaler *scaler, const char *queue, int64_t *ret, struct err *err)
+{
+        struct sqs_count found;
+        int r = queue_count(scaler, queue, &found, err);
+
+        if (r == 0)
+                *ret = found.visible + found.in_flight;
+        return r;
+}
+
+static int64_t room_beside(struct scaler *scaler, int64_t launched)
+{
+        return ROOM * pace_apps(scaler) - (launched - are_standing(scaler, launched));
+}
+
 int launch_pace_room(struct scaler *scaler, int64_t *ret, struct err *err)
 {
-        struct sqs_count launched;
-        int64_t n;
-        int r = queue_count(scaler, "REGISTER_QUEUE_URL", &launched, err);
+        int64_t launched;
+        int r = count(scaler, "REGISTER_QUEUE_URL", &launched, err);
 
-        if (r < 0)
-                return r;
-        n = launched.visible + launched.in_flight;
-        *ret = ROOM * pace_apps(scaler) - (n - are_standing(scaler, n));
-        return 0;
+        if (r == 0)
+                *ret = room_beside(scaler, launched);
+        return r;
 }
 
 int launch_pace_room_for_line(struct scaler *scaler, int64_t *ret, struct err *err)
 {
-        struct sqs_count queued;
-        int r = launch_pace_room(scaler, ret, err);
+        int64_t launched;
+        int64_t queued;
+        int r = count(scaler, "REGISTER_QUEUE_URL", &launched, err);
 
         if (r == 0)
-                r = queue_count(scaler, "QUEUED_QUEUE_URL", &queued, err);
+                r = count(scaler, "QUEUED_QUEUE_URL", &queued, err);
         if (r == 0)
-                *ret -= queued.visible + queued.in_flight;
+                *ret = room_beside(scaler, launched) - queued;
         return r;
 }
 
