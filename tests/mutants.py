@@ -131,6 +131,8 @@ FILES = {
     "scaler/machine/leftovers.c": ["leftovers", "undo_launches", "completed"],
     "scaler/machine/notifications.c": ["notification", "handle_report", "instance"],
     "scaler/recover/abandoned.c": ["recover"],
+    "scaler/recover/hanging.c": ["recover"],
+    "scaler/recover/hooks.c": ["recover_hooks"],
     "scaler/recover/overdue.c": ["recover"],
     "scaler/recover/sweep.c": ["recover"],
     "scaler/recover/undelivered.c": ["recover"],
