@@ -40,7 +40,7 @@ from moto.sqs.models import Queue, SQSBackend, sqs_backends
 from moto.sqs.responses import SQSResponse
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from cloud.aws import moto_fast
+from cloud.aws import moto_fast, moto_url  # noqa: F401 - moto_url makes itself known
 from cloud.headers import read_fast
 
 OWNER = "owner"

@@ -21,11 +21,10 @@ import yaml
 
 DEFAULT_PATH = Path(__file__).resolve().parents[3] / "scaler" / "template.yaml"
 
-# The Lambda host, the function URL front and the pollers stand for these; moto would try Docker.
+# The Lambda host and the pollers stand for these; moto would try Docker.
 # It would also refuse by a bucket's policy without looking at the conditions.
 OWN_TYPES = (
     "AWS::Lambda::EventSourceMapping",
-    "AWS::Lambda::Url",
     "AWS::Lambda::Permission",
     "AWS::S3::BucketPolicy",
 )
@@ -82,8 +81,6 @@ def for_moto(document: dict[str, Any]) -> dict[str, Any]:
         properties = resource["Properties"]
         if resource["Type"] == "AWS::Events::Rule":
             properties.pop("Targets", None)
-        if resource["Type"] == "AWS::Lambda::Function":
-            properties.pop("Environment", None)  # names the function's URL, among others
         if resource["Type"] == "AWS::IAM::Role":
             properties.pop("Policies", None)
             properties.pop("ManagedPolicyArns", None)
@@ -286,7 +283,7 @@ class Template:
 
     def _attribute(self, name: str, attribute: str) -> str:
         if attribute == "FunctionUrl":
-            return f"https://{name.lower()}.lambda-url.{self.region}.on.aws/"
+            return f"https://{self.physical[name].lower()}.lambda-url.{self.region}.on.aws/"
         if attribute != "Arn":
             raise ValueError(f"the local cloud does not know {name}.{attribute}")
         resource = self.document["Resources"][name]
