@@ -224,7 +224,7 @@ int github_answer_items(const struct http_call *call, const struct github_advice
         size_t *ret_count, struct err *err)
 {
         _cleanup_json_ cJSON *body = NULL;
-        const cJSON *list;
+        const cJSON *list = NULL;
         const cJSON *object;
         char *item;
         int r = github_answer_list(call, "", advice, &body, &list, err);
