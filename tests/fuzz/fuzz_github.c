@@ -88,6 +88,7 @@ static void read_app(const struct http_call *call)
 {
         struct github_installations installations = {0};
         struct github_deliveries deliveries = {0};
+        struct github_hooks hooks = {0};
         struct github_hook hook = {0};
         struct github_app app = {0};
         struct err err;
@@ -98,6 +99,11 @@ static void read_app(const struct http_call *call)
                 github_installations_release(&installations);
         if (github_list_deliveries_answer(call, &deliveries, &err) == 0)
                 github_deliveries_release(&deliveries);
+        if (github_list_hooks_answer(call, &hooks, &err) == 0) {
+                for (size_t i = 0; i < hooks.count; i++)
+                        CHECK(strlen(hooks.items[i].url) < sizeof(hooks.items[i].url));
+                github_hooks_release(&hooks);
+        }
 }
 
 static void read_runs(const struct http_call *call)
