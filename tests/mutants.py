@@ -132,7 +132,7 @@ FILES = {
     "scaler/machine/notifications.c": ["notification", "handle_report", "instance"],
     "scaler/recover/abandoned.c": ["recover"],
     "scaler/recover/hanging.c": ["recover"],
-    "scaler/recover/hooks.c": ["recover_hooks"],
+    "scaler/recover/own_hooks.c": ["recover_hooks"],
     "scaler/recover/overdue.c": ["recover"],
     "scaler/recover/sweep.c": ["recover"],
     "scaler/recover/undelivered.c": ["recover"],

@@ -30,7 +30,8 @@ struct suspect {
         int64_t installation;
         const char *scope;
         int64_t runner_id;
-        bool is_announced;
+        bool is_begun;     /* an earlier sweep has announced it, and may have done it, */
+        bool is_announced; /* or this one has announced it */
         bool is_deregistered;
 };
 
@@ -128,6 +129,13 @@ static void announce(struct suspect *suspect)
         scaler_start(suspect->sweep->scaler, call);
 }
 
+/* Its runner works, or may: it has come online, or is gone without us. */
+static void leave(struct suspect *suspect)
+{
+        if (suspect->is_announced && !suspect->sweep->is_dry)
+                withdraw(suspect);
+}
+
 static bool may_work(const struct github_runner *runner)
 {
         return !runner->offline || runner->busy;
@@ -147,10 +155,10 @@ static void on_found(struct http_call *answered, void *userdata)
                 sweep->scaler, suspect->tokens->github, suspect->scope, suspect->installation, r);
         if (r < 0)
                 sweep_fail(sweep, r, &err);
-        if (r == GITHUB_NOT_FOUND)
-                suspect->is_deregistered = suspect->is_announced;
-        if (r == 0 && suspect->is_announced && may_work(&runner) && !sweep->is_dry)
-                withdraw(suspect);
+        if (r == GITHUB_NOT_FOUND && suspect->is_begun)
+                suspect->is_deregistered = true;
+        else if (r == GITHUB_NOT_FOUND || (r == 0 && may_work(&runner)))
+                leave(suspect);
         if (r != 0 || may_work(&runner))
                 return;
         suspect->runner_id = runner.id;
@@ -227,6 +235,7 @@ void sweep_hanging(
                         .tokens = &tokens,
                         .installation = installation_of(machine),
                         .scope = ec2_instance_tag(machine, "scale-agent:scope"),
+                        .is_begun = ec2_instance_tag(machine, HANGS_TAG),
                         .is_announced = ec2_instance_tag(machine, HANGS_TAG),
                 };
                 if (!suspects[i].scope)

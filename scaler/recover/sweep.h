@@ -4,10 +4,11 @@
 /*
  * One sweep of `recover`, the slow net under lost events: what EC2, SSM and GitHub know, compared.
  *
- *      overdue.c      machines past their lifetime, and those that hang before their runner
- * listens: hanging.c      these are deregistered first abandoned.c    hand-overs whose machine is
- * gone, of which no event has told undelivered.c  webhooks that GitHub could not deliver hooks.c
- * the webhooks that lead to us
+ *      overdue.c      machines past their lifetime, or that hung in an earlier sweep as well
+ *      hanging.c      machines that hang before their runner listens
+ *      abandoned.c    hand-overs whose machine is gone, of which no event has told
+ *      undelivered.c  webhooks that GitHub could not deliver
+ *      own_hooks.c    which webhooks lead to us
  *
  * Each part goes on where another fails. A sweep may run beside another, and be ended at any time:
  * the next one finds what it left. Nothing that a machine may be working on is touched (design rule

@@ -5,8 +5,8 @@
  * attempt got an answer of ours (2xx, or 4xx: a refusal that another attempt would not change) is
  * delivered once more, with growing pauses. 429 is Lambda's: it had no free place for `webhook`.
  *
- * The list of each webhook (hooks.c) is read from its newest entry back, until half an hour of it,
- * or the time of three sweeps, has no failure: what failed before that was seen by an earlier
+ * The list of each webhook (own_hooks.c) is read from its newest entry back, until half an hour of
+ * it, or the time of three sweeps, has no failure: what failed before that was seen by an earlier
  * sweep. No pause is so long that an event falls out of that time.
  */
 
@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "github/hooks.h"
-#include "hooks.h"
+#include "own_hooks.h"
 
 #define QUIET_MIN_MS (30 * 60 * MSEC_PER_SEC)
 #define QUIET_SWEEPS 3
@@ -34,7 +34,7 @@ struct reading {
         struct sweep *sweep;
         struct github *github;
         const char *hook;
-        size_t rounds;   /* see hooks.h */
+        size_t rounds;   /* see own_hooks.h */
         int64_t time_ms; /* that the sweep had when it began */
 };
 

@@ -248,6 +248,23 @@ static void a_machine_that_comes_to_life_meanwhile_is_left_alone(void **state)
         assert_int_equal(sweep.marked, 0);
 }
 
+/* Or it took a job at once, and GitHub forgot its registration: this sweep has not deleted it. */
+static void a_runner_that_vanishes_meanwhile_may_work(void **state)
+{
+        struct stage *stage = *state;
+        _cleanup_(sweep_release) struct sweep sweep = {0};
+
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+        expect_runner(stage, "offline", "false");
+        expect_announced(stage);
+        script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/runners?", NULL, 200,
+                "{\"runners\":[]}");
+        expect_withdrawn(stage);
+        assert_int_equal(run(stage, &sweep), 0);
+        assert_int_equal(sweep.marked, 0);
+}
+
 #define HANGING MACHINE(ID, "running", OLD, TAGS)
 #define EC2_DENIES \
         "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>"
@@ -1091,6 +1108,7 @@ int main(void)
                 STAGE_TEST(a_machine_without_a_scope_has_no_runner_to_look_for),
                 STAGE_TEST(a_machine_that_hangs_is_left_to_the_next_sweep),
                 STAGE_TEST(a_machine_that_comes_to_life_meanwhile_is_left_alone),
+                STAGE_TEST(a_runner_that_vanishes_meanwhile_may_work),
                 STAGE_TEST(a_machine_ends_no_sooner),
                 STAGE_TEST(a_machine_past_its_lifetime_ends_once),
                 STAGE_TEST(a_machine_that_a_person_protects_does_not_save_the_others),

@@ -7,7 +7,7 @@
  * theirs is delivered again.
  */
 
-#include "hooks.h"
+#include "own_hooks.h"
 
 #include <errno.h>
 #include <stdlib.h>
