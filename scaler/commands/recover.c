@@ -94,8 +94,9 @@ const struct cli recover_command = {
         .brief = "look for what lost events left behind",
         .text = "Does what the function recover does every ten minutes: ends machines that are "
                 "past their lifetime or hang before their runner listens, cleans up after machines "
-                "that are gone, and has GitHub deliver again the webhooks of its App that got no "
-                "answer. Needs the settings of a handler in the environment.",
+                "that are gone, and has GitHub deliver again the webhooks that got no answer: its "
+                "App's, or with a personal token those that lead to WEBHOOK_URL. Needs the "
+                "settings of a handler in the environment.",
         .options = options,
         .exits = exits,
         .main = recover_main,

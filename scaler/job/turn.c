@@ -11,10 +11,10 @@
 /* When nobody can tell how long. */
 #define RETRY_SECONDS 15
 
-/* GitHub may fail for the run of this job alone, and all behind it wait: no longer than that, */
+/* GitHub may fail for the run of this job alone, and all behind it wait: no longer than this after
+ * its first failure for that run. */
 #define PATIENCE_MS (5 * 60 * MSEC_PER_SEC)
-/* counted from the first failure for that run, until GitHub tells of it. After a while it is
- * counted anew. */
+/* The first failure is forgotten when GitHub tells of the run, or after this time. */
 #define FAILURE_KEPT_MS (60 * 60 * MSEC_PER_SEC)
 #define KEY_SIZE 48
 
