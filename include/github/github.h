@@ -39,10 +39,11 @@ struct github_token {
 
 struct github {
         const struct clock *clock;
-        char *api_url;          /* without a slash at the end */
-        char *app_id;           /* App id or client id; NULL: personal token */
-        char *private_key;      /* PEM; secret */
-        char *enterprise_token; /* for scopes that are enterprises; NULL: there is none; secret */
+        char *api_url;           /* without a slash at the end */
+        char *app_id;            /* App id or client id; NULL: personal token */
+        char *private_key;       /* PEM; secret */
+        struct evp_pkey_st *key; /* the same as OpenSSL has it, from the first JWT on; owned */
+        char *enterprise_token;  /* for scopes that are enterprises; NULL: there is none; secret */
         struct github_token *tokens; /* one per installation */
         size_t n_tokens;
 };
@@ -92,7 +93,7 @@ int github_find_installation_answer(
         const struct http_call *call, struct github_found_installation *ret, struct err *err);
 
 /* A JWT for the App, which the caller frees: RS256, issued one minute ago, expiring in nine. */
-int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err);
+int github_app_jwt(struct github *github, char **ret_jwt, struct err *err);
 
 /* Whether CALL, which has failed, may be accepted later as it is: no answer, GitHub's own failures,
  * rate limits, a key that a person may replace. *ret_until_ms (wall clock) is when a limit ends, or

@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,7 @@ void github_release(struct github *github)
                 mem_free_secret(github->tokens[i].token);
         free(github->tokens);
         mem_free_secret(github->private_key);
+        EVP_PKEY_free(github->key);
         mem_free_secret(github->enterprise_token);
         free(github->app_id);
         free(github->api_url);

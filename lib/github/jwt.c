@@ -78,12 +78,17 @@ static const char *describe_bad_key(const char *pem)
         return *pem ? "is not PEM" : "is empty";
 }
 
-static int read_key(const char *pem, EVP_PKEY **ret_key, struct err *err)
+/* Reads the App's key once: reading it, and its first signature, take three times a signature. */
+static int read_key(struct github *github, struct err *err)
 {
-        _cleanup_(bio_freep) BIO *bio = BIO_new_mem_buf(pem, -1);
+        const char *pem = github->private_key;
+        _cleanup_(bio_freep) BIO *bio = NULL;
         _cleanup_(key_freep) EVP_PKEY *key = NULL;
         bool is_encrypted = false;
 
+        if (github->key)
+                return 0;
+        bio = BIO_new_mem_buf(pem, -1);
         if (!bio)
                 return err_set(err, -ENOMEM, "GitHub App: no memory for its private key");
         key = PEM_read_bio_PrivateKey(bio, NULL, note_encrypted, &is_encrypted);
@@ -98,7 +103,7 @@ static int read_key(const char *pem, EVP_PKEY **ret_key, struct err *err)
                 return err_set(err, -EINVAL,
                         "GitHub App: the private key is of type %s, not RSA; " KEY_ADVICE,
                         EVP_PKEY_get0_type_name(key));
-        *ret_key = MEM_STEAL(key);
+        github->key = MEM_STEAL(key);
         return 0;
 }
 
@@ -172,17 +177,16 @@ static int add_signature(EVP_PKEY *key, struct buf *jwt, struct err *err)
         return 0;
 }
 
-int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err)
+int github_app_jwt(struct github *github, char **ret_jwt, struct err *err)
 {
         static const char header[] = "{\"alg\":\"RS256\",\"typ\":\"JWT\"}";
-        _cleanup_(key_freep) EVP_PKEY *key = NULL;
         _cleanup_buf_ struct buf jwt = BUF_INIT(JWT_LIMIT);
         int r;
 
         if (!github->app_id || !github->private_key)
                 return err_set(err, -ENOKEY,
                         "GitHub App: no App is configured (id and private key are needed)");
-        r = read_key(github->private_key, &key, err);
+        r = read_key(github, err);
         if (r < 0)
                 return r;
         add_base64url(&jwt, header, strlen(header));
@@ -190,7 +194,7 @@ int github_app_jwt(const struct github *github, char **ret_jwt, struct err *err)
         r = add_claims(github, &jwt, err);
         if (r < 0)
                 return r;
-        r = add_signature(key, &jwt, err);
+        r = add_signature(github->key, &jwt, err);
         if (r < 0)
                 return r;
         if (jwt.overflow)
