@@ -150,7 +150,7 @@ static void launch_items(struct queued *queued)
                 launch_or_adopt(queued, &queued->items[i]);
         queued_start_launches(queued);
         http_finish(scaler_http(queued->scaler));
-        end_unused_grants(queued);
+        settle_grants(queued);
 }
 
 static void queued_release(struct queued *queued)

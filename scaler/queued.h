@@ -82,6 +82,6 @@ void keep_pace_of_recalled(struct queued *queued);
 /* Whether the limits of machines have room for ITEM; if not, it says why. And for those that got
  * room and no machine: queued_limits.c. */
 bool keep_limits(struct queued *queued, struct queued_job *item, const struct config_spec *spec);
-void end_unused_grants(struct queued *queued);
+void settle_grants(struct queued *queued);
 
 void settle_jobs(struct queued *queued);

@@ -64,13 +64,16 @@ bool keep_limits(struct queued *queued, struct queued_job *item, const struct co
 }
 
 /* What EC2 may have launched without telling us counts until it shows. */
-void end_unused_grants(struct queued *queued)
+void settle_grants(struct queued *queued)
 {
         for (size_t i = 0; i < queued->n_items; i++) {
                 struct queued_job *item = &queued->items[i];
 
-                if (item->granted && !item->launched &&
-                        !(item->launch && item->launch->outcome == LAUNCH_UNSURE))
+                if (!item->granted)
+                        continue;
+                if (item->launched)
+                        limits_launched(queued->scaler, &item->job);
+                else if (!item->launch || item->launch->outcome != LAUNCH_UNSURE)
                         limits_revoke(queued->scaler, &item->job);
         }
 }

@@ -16,9 +16,11 @@
 #include "aws/ec2.h"
 #include "launch_name.h"
 
-/* A launch shows in EC2's list after some seconds. What is not there after a minute came to
- * nothing. */
+/* What is allowed shows in EC2's list within a minute, or came to nothing. */
 #define GRANT_MS (60 * MSEC_PER_SEC)
+/* A machine shows some seconds after its launch. One of a short job may have ended before anybody
+ * looked, and whoever waits for its place should not wait for the rest of the minute. */
+#define SHOWN_MS (20 * MSEC_PER_SEC)
 /* Pages of 400: more machines than any limit allows. */
 #define PAGES_MAX (CONFIG_MACHINES_MAX / 400 + 5)
 
@@ -194,6 +196,17 @@ void limits_grant(struct scaler *scaler, const struct job *job)
         snprintf(grant->spec, sizeof(grant->spec), "%s", job->spec);
         snprintf(grant->repository, sizeof(grant->repository), "%s", job->repository);
         grant->until_ms = clock_monotonic_ms(scaler->clock) + GRANT_MS;
+}
+
+void limits_launched(struct scaler *scaler, const struct job *job)
+{
+        struct machine_limits *limits = &scaler->limits;
+        char launch[LAUNCH_NAME_SIZE];
+
+        launch_name(job, launch);
+        for (size_t i = 0; i < limits->n_grants; i++)
+                if (strcmp(limits->grants[i].launch, launch) == 0)
+                        limits->grants[i].until_ms = clock_monotonic_ms(scaler->clock) + SHOWN_MS;
 }
 
 void limits_revoke(struct scaler *scaler, const struct job *job)

@@ -43,6 +43,8 @@ int64_t limits_living(const struct scaler *scaler, const char *spec, const char 
 
 /* JOB will get a machine, which counts from now on. */
 void limits_grant(struct scaler *scaler, const struct job *job);
+/* EC2 has launched it, and shows it soon. */
+void limits_launched(struct scaler *scaler, const struct job *job);
 /* It did not get it, or needs another one: no launch of JOB counts but for what EC2 shows. */
 void limits_revoke(struct scaler *scaler, const struct job *job);
 

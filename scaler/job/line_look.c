@@ -173,6 +173,13 @@ static void tell_waits(struct scaler *scaler, const struct job *job, const char 
                 tell_job_is_kept(scaler, job, &parking, seconds);
 }
 
+/* `queued` has only now found no room for JOB. Until EC2 shows the same to both, its next look
+ * would send it there again at once, with a question to GitHub each time. */
+static bool has_just_looked(const struct job *job, int64_t receives)
+{
+        return job->limited > 1 && receives <= 1;
+}
+
 /* A job's look, with the machines counted. */
 static int look(struct scaler *scaler, const struct config *config, const struct config_spec *spec,
         struct job *job, int64_t receives, int64_t *ret_seconds, struct err *err)
@@ -185,7 +192,7 @@ static int look(struct scaler *scaler, const struct config *config, const struct
         forget_heads(&scaler->limits, job, clock_monotonic_ms(scaler->clock));
         limits_revoke(scaler, job);
         room = limits_room(scaler, config, spec, job->repository, &limit);
-        if (room > count_before(scaler, config, job, rank))
+        if (!has_just_looked(job, receives) && room > count_before(scaler, config, job, rank))
                 return take_turn(scaler, job, ret_seconds, err);
         if (room > 0)
                 limit = LIMIT_LINE;

@@ -113,16 +113,35 @@ static void where_there_is_room_the_first_is_launched(void **state)
 /* `queued` found no room: what was to be its machine does not stand in its way. */
 static void who_comes_back_does_not_wait_for_itself(void **state)
 {
+        static const char *const jobs[] = {
+                ",\"limited\":1,\"sends\":1", ",\"limited\":2,\"sends\":2"};
         struct stage *stage = *state;
 
         stage->scaler.config->max_machines = 1;
-        for (int i = 1; i <= 2; i++) {
+        for (int i = 0; i < 2; i++) {
                 stage->scaler.limits.counted_ms = 0;
                 expect_living(stage, "");
                 expect_job(stage, 1, "r", "queued");
                 stage_expect_sent(stage, "queued.fifo");
-                assert_string_equal(look(stage, 1), DONE);
+                assert_string_equal(look_at(stage, 1, "linux", "r", jobs[i], 1 + i), DONE);
         }
+}
+
+/* The two may count differently for a while: the job looks no more often than any, and GitHub is
+ * not asked each time; but the room is kept for it. */
+static void who_comes_back_looks_later(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        expect_living(stage, "");
+        assert_string_equal(look_at(stage, 1, "linux", "r", ",\"limited\":2", 1), WAITS);
+        assert_string_equal(look_at(stage, 2, "linux", "s", ",\"limited\":1", 9), WAITS);
+        script_sleep(stage->script, 10 * MSEC_PER_SEC);
+        expect_living(stage, "");
+        expect_job(stage, 1, "r", "queued");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look_at(stage, 1, "linux", "r", ",\"limited\":2", 2), DONE);
 }
 
 static void who_no_longer_waits_at_github_leaves(void **state)
@@ -435,6 +454,7 @@ int main(void)
                 TEST(a_process_counts_every_five_seconds),
                 TEST(where_there_is_room_the_first_is_launched),
                 TEST(who_comes_back_does_not_wait_for_itself),
+                TEST(who_comes_back_looks_later),
                 TEST(who_no_longer_waits_at_github_leaves),
                 TEST(a_cancelled_run_leaves_without_a_call_for_each_job),
                 TEST(one_that_github_holds_is_sent_on),
