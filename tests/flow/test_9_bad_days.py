@@ -13,6 +13,7 @@ from helpers import (
     machines_of,
     queue_jobs,
     sent,
+    told,
 )
 
 from cloud.faults import Capacity, Cut, Error, Event
@@ -76,8 +77,7 @@ def test_whatever_a_runner_does_nothing_is_left(cloud, behaviour):
 
 def failure_told(cloud):
     """Give what people are told of a runner that failed; that its machine ended may come first."""
-    told = [message["Body"] for message in sent(cloud, "NotifyQueue")]
-    return next((one for one in told if one["title"].endswith("failed")), None)
+    return next((one for one in told(cloud) if one["title"].endswith("failed")), None)
 
 
 @pytest.mark.parametrize("behaviour", ["crash-at-start", "exit-at-start"])
