@@ -144,38 +144,39 @@ struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids
         return ec2_find_instances(aws, "instance-id", ids, n_ids);
 }
 
+/* PAGE is NULL for the first one. */
+static struct http_call *list_call(struct aws *aws, struct buf *form, const char *page)
+{
+        struct http_call *call;
+
+        form_add(form, "MaxResults", LIST_PAGE);
+        if (page)
+                form_add(form, "NextToken", page);
+        call = ec2_call(aws, "DescribeInstances", form);
+        call->answer_limit = LIST_ANSWER_MAX;
+        return call;
+}
+
 struct http_call *ec2_list_instances(
         struct aws *aws, const char *tag, const char *value, const char *page)
 {
         static const char *const states[] = {"pending", "running", "stopping", "stopped"};
         _cleanup_buf_ struct buf form = BUF_INIT(EC2_FORM_MAX);
         _cleanup_free_ char *filter = mem_format("tag:%s", tag);
-        struct http_call *call;
 
         form_add_filter(&form, 1, filter, &value, 1);
         form_add_filter(&form, 2, "instance-state-name", states, ARRAY_SIZE(states));
-        form_add(&form, "MaxResults", LIST_PAGE);
-        if (page)
-                form_add(&form, "NextToken", page);
-        call = ec2_call(aws, "DescribeInstances", &form);
-        call->answer_limit = LIST_ANSWER_MAX;
-        return call;
+        return list_call(aws, &form, page);
 }
 
 struct http_call *ec2_find_of_spec(
         struct aws *aws, const char *prefix, const char *spec, const char *page)
 {
         _cleanup_buf_ struct buf form = BUF_INIT(EC2_FORM_MAX);
-        struct http_call *call;
 
         form_add_filter(&form, 1, "tag:scale-agent:spec", &spec, 1);
         form_add_filter(&form, 2, "tag:scale-agent:prefix", &prefix, 1);
-        form_add(&form, "MaxResults", LIST_PAGE);
-        if (page)
-                form_add(&form, "NextToken", page);
-        call = ec2_call(aws, "DescribeInstances", &form);
-        call->answer_limit = LIST_ANSWER_MAX;
-        return call;
+        return list_call(aws, &form, page);
 }
 
 int ec2_describe_instances_answer(

@@ -20,6 +20,14 @@
 /* and GetParametersByPath no more than this. */
 #define TEXTS_PAGE 10
 
+static void read_next_page(const cJSON *answer, char **page)
+{
+        const char *next = json_string(answer, "NextToken");
+
+        free(*page);
+        *page = next ? mem_string(next) : NULL;
+}
+
 /* -- names and times -- */
 
 struct http_call *ssm_list_parameters(struct aws *aws, const char *path, const char *page)
@@ -50,7 +58,6 @@ int ssm_list_parameters_answer(const struct http_call *call, struct ssm_list *li
 {
         _cleanup_json_ cJSON *answer = NULL;
         const cJSON *parameter;
-        const char *page;
         int r = aws_accepted_json(call, &answer, err);
 
         if (r < 0)
@@ -68,9 +75,7 @@ int ssm_list_parameters_answer(const struct http_call *call, struct ssm_list *li
                         .modified_ms = (int64_t)(modified->valuedouble * MSEC_PER_SEC),
                 };
         }
-        page = json_string(answer, "NextToken");
-        free(list->next_page);
-        list->next_page = page ? mem_string(page) : NULL;
+        read_next_page(answer, &list->next_page);
         return 0;
 }
 
@@ -102,7 +107,6 @@ int ssm_get_texts_answer(const struct http_call *call, struct ssm_texts *texts, 
 {
         _cleanup_json_ cJSON *answer = NULL;
         const cJSON *parameter;
-        const char *page;
         int r = aws_accepted_json(call, &answer, err);
 
         if (r < 0)
@@ -121,9 +125,7 @@ int ssm_get_texts_answer(const struct http_call *call, struct ssm_texts *texts, 
                         .version = json_integer(parameter, "Version", 0),
                 };
         }
-        page = json_string(answer, "NextToken");
-        free(texts->next_page);
-        texts->next_page = page ? mem_string(page) : NULL;
+        read_next_page(answer, &texts->next_page);
         return 0;
 }
 

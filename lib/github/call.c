@@ -240,6 +240,22 @@ int github_answer_items(const struct http_call *call, const struct github_advice
         return 0;
 }
 
+void github_read_labels(const cJSON *object, char ***ret_labels, size_t *ret_count)
+{
+        const cJSON *label;
+        char **labels = NULL;
+        size_t count = 0;
+
+        cJSON_ArrayForEach (label, json_get(object, "labels")) {
+                if (!cJSON_IsString(label) || count == GITHUB_LABELS_MAX)
+                        continue;
+                labels = mem_resize(labels, count + 1, sizeof(*labels));
+                labels[count++] = mem_string(label->valuestring);
+        }
+        *ret_labels = labels;
+        *ret_count = count;
+}
+
 void github_copy(char *to, size_t size, const cJSON *object, const char *path)
 {
         const char *text = json_string(object, path);

@@ -51,6 +51,9 @@ int github_answer_items(const struct http_call *call, const struct github_advice
         size_t item_size, void (*read)(const cJSON *object, void *item), void **ret_items,
         size_t *ret_count, struct err *err);
 
+/* Reads the labels of OBJECT, a job; the caller frees each of them, and the list. */
+void github_read_labels(const cJSON *object, char ***ret_labels, size_t *ret_count);
+
 /* Copies the string at PATH of OBJECT, "" if there is none; cut between characters if it is too
  * long. */
 void github_copy(char *to, size_t size, const cJSON *object, const char *path);

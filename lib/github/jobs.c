@@ -35,18 +35,6 @@ void github_job_release(struct github_job *job)
         *job = (struct github_job){0};
 }
 
-static void read_labels(const cJSON *labels, struct github_job *job)
-{
-        const cJSON *label;
-
-        cJSON_ArrayForEach (label, labels) {
-                if (!cJSON_IsString(label) || job->n_labels == GITHUB_LABELS_MAX)
-                        continue;
-                job->labels = mem_resize(job->labels, job->n_labels + 1, sizeof(char *));
-                job->labels[job->n_labels++] = mem_string(label->valuestring);
-        }
-}
-
 static const struct github_advice advice[] = {
         {301, -ENOENT, "it was renamed or moved: use its present name"},
         {307, -ENOENT, "it was renamed or moved: use its present name"},
@@ -79,6 +67,6 @@ int github_get_job_answer(const struct http_call *call, struct github_job *ret, 
         snprintf(ret->status, sizeof(ret->status), "%s", status);
         runner = json_string(body, "runner_name");
         snprintf(ret->runner, sizeof(ret->runner), "%s", runner ? runner : "");
-        read_labels(json_get(body, "labels"), ret);
+        github_read_labels(body, &ret->labels, &ret->n_labels);
         return 0;
 }

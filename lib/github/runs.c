@@ -178,18 +178,6 @@ struct http_call *github_list_run_jobs(struct github *github, int64_t installati
         return call;
 }
 
-static void read_labels(const cJSON *labels, struct github_run_job *job)
-{
-        const cJSON *label;
-
-        cJSON_ArrayForEach (label, labels) {
-                if (!cJSON_IsString(label) || job->n_labels == GITHUB_LABELS_MAX)
-                        continue;
-                job->labels = mem_resize(job->labels, job->n_labels + 1, sizeof(char *));
-                job->labels[job->n_labels++] = mem_string(label->valuestring);
-        }
-}
-
 static bool has_failed_step(const cJSON *steps)
 {
         const cJSON *step;
@@ -217,7 +205,7 @@ static int read_job(const cJSON *object, struct github_run_job *ret, struct err 
         github_copy(job.runner, sizeof(job.runner), object, "runner_name");
         github_copy(job.name, sizeof(job.name), object, "name");
         job.has_failed_step = has_failed_step(json_get(object, "steps"));
-        read_labels(json_get(object, "labels"), &job);
+        github_read_labels(object, &job.labels, &job.n_labels);
         *ret = job;
         return 0;
 }

@@ -91,8 +91,7 @@ static void after_refusal(
                 launch->outcome = LAUNCH_UNSURE;
                 break;
         case EC2_ERROR_TOKEN_ENDED:
-                if (++launch->salt > LAUNCH_SALT_MAX)
-                        launch->outcome = LAUNCH_FAILED;
+                launch_take_new_token(launch);
                 break;
         case EC2_ERROR_TOKEN_OTHER:
                 find_by_token(launch, offer);

@@ -6,7 +6,7 @@ image=registry.example.com/busybox:1 label=one
 docker ps --all --quiet --no-trunc --filter label=$label
 docker network create --label $label github_network_1
 service=$(docker create --name web --label $label --network github_network_1 --network-alias web -p 18080:8080 \
-  --health-cmd 'wget -Y off -qO- http://127.0.0.1:8080/up' --health-interval 1s -e GITHUB_ACTIONS=true -e CI=true \
+  --health-cmd 'wget -Y off -qO- http://127.0.0.1:8080/up' --health-interval 5s -e GITHUB_ACTIONS=true -e CI=true \
   $image sh -c 'mkdir /tmp/www && echo up >/tmp/www/up && exec httpd -f -p 8080 -h /tmp/www')
 docker start "$service"
 docker port "$service"
