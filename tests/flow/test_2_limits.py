@@ -25,6 +25,7 @@ from helpers import (
     waits_at_github,
 )
 
+GET_JOB = "actions/get-job-for-workflow-run"
 # The concurrency of `queued`, and the size of its batches, as the template has them.
 PROCESSES, BATCH = 5, 10
 
@@ -135,9 +136,9 @@ def test_the_first_of_a_line_is_launched_once_a_machine_has_ended(stage):
     limit(stage, max_machines=1)
     assert queued(stage, job_message(1), job_message(2), job_message(3)) == []
     second, third = (message["Body"] for message in sent(stage, "LimitedQueue"))
-    asked = len(stage.calls.of("github"))
+    asked = len(stage.github.api.calls)
     assert look(stage, second)
-    assert len(stage.calls.of("github")) == asked  # it is not asked as long as there is no room
+    assert len(stage.github.api.calls) == asked  # it is not asked as long as there is no room
     stage.client("ec2").terminate_instances(InstanceIds=[living(stage)[0]["id"]])
     forget(stage, "queued")  # a warm process counts what it launched within the last minute
     forget(stage, "admit")
@@ -166,6 +167,8 @@ def test_jobs_beyond_a_limit_are_served_in_turn(cloud):
     all_done(cloud, jobs)
     assert {job.conclusion for job in jobs} == {"success"}
     assert machines_of(cloud) >= 3
+    asked = [call for call in cloud.github.api.calls if call.operation == GET_JOB]
+    assert len(asked) < 10 * len(jobs)
 
 
 def test_a_limit_is_no_number_below_one(run_scaler, tmp_path, stage):
