@@ -6,7 +6,7 @@
  * person names it as the first argument and gives the event on standard input. The first five
  * handlers of the table are a job's life in order; meanwhile, `instance` hears of the job's
  * machine, `admit` keeps the order of those that wait in line, `watch` sees to it that no job waits
- * in vain, and `recover` looks for what nobody told.
+ * in vain, and `recover` looks for what no event has told of.
  */
 
 #include <errno.h>
@@ -90,18 +90,23 @@ static const struct cli_word environment[] = {
         {"GITHUB_API_URL",
                 "the API of a GitHub Enterprise Server (default: https://api.github.com)"},
         {"QUEUED_QUEUE_URL, PACED_QUEUE_URL, REGISTER_QUEUE_URL, PARKED_QUEUE_URL, "
-         "LIMITED_QUEUE_URL, WATCH_QUEUE_URL, "
-         "IN_PROGRESS_QUEUE_URL, "
-         "COMPLETED_QUEUE_URL, "
+         "LIMITED_QUEUE_URL, WATCH_QUEUE_URL, IN_PROGRESS_QUEUE_URL, COMPLETED_QUEUE_URL, "
          "NOTIFY_QUEUE_URL, DEAD_LETTER_QUEUE_URL, KEPT_QUEUE_URL",
                 "the queues that handlers send to"},
+        {"MAX_RECEIVE_COUNT",
+                "how often SQS delivers a message before it becomes a dead letter, as in the "
+                "queue's redrive policy"},
         {"RECOVER_MINUTES", "how often recover runs"},
         {"WEBHOOK_URL",
-                "where webhooks lead to: with a personal token, recover reads the deliveries of "
-                "those of repositories and organizations that have this URL"},
+                "where GitHub delivers webhooks: with a personal token, recover reads the "
+                "deliveries of those webhooks of repositories and organizations that have this "
+                "URL"},
         {"PARAMETER_KMS_KEY",
                 "the KMS key that new SSM parameters are encrypted with (default: the account's "
                 "key aws/ssm)"},
+        {"HAND_OVERS",
+                "where hand-overs are in S3: s3://BUCKET/, and what the ARNs of the account's "
+                "instances begin with (default: the stack has no bucket)"},
         {"AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, "
          "AWS_ENDPOINT_URL",
                 "the standard settings of AWS"},
@@ -265,9 +270,11 @@ static int run(int argc, char *argv[])
         command = cli_command(&program, argv[1]);
         if (command)
                 return command->main(argc - 1, argv + 1);
-        if (argc > 2) {
-                fprintf(stderr, "scaler: a handler takes its event from standard input, "
-                                "and no arguments\nTry 'scaler --help'.\n");
+        if (argc > 2 && find_handler(argv[1])) {
+                fprintf(stderr,
+                        "scaler: unexpected argument \"%s\": %s takes its event from standard "
+                        "input, and no arguments\nTry 'scaler --help'.\n",
+                        argv[2], argv[1]);
                 return CLI_WRONG_USAGE;
         }
         return run_handler(argv[1], api);

@@ -48,7 +48,7 @@ struct cli {
         const char *brief;                /* one line, without a full stop */
         const char *text;                 /* paragraphs, each one line */
         const char *operand;              /* "FILE": one, which must be there; NULL: none */
-        const struct cli_option *options; /* ended by one without a name; --help is added */
+        const struct cli_option *options; /* ended by one without a name; NULL: only --help */
         const struct cli_exit *exits;     /* ended by one without a text */
         int (*main)(int argc, char *argv[]);
 

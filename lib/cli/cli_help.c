@@ -125,15 +125,15 @@ static void print_sections(const struct cli *cli, FILE *file)
                 print_row(file, cli->commands[i]->name, cli->commands[i]->brief);
 }
 
-/* "Exit status: 0 done, 1 failed." */
+/* "Exit status: 0 done; 1 failed." */
 static void print_exits(const struct cli *cli, FILE *file)
 {
         _cleanup_buf_ struct buf exits = BUF_INIT(4096);
 
         buf_add_string(&exits, "Exit status: ");
-        for (const struct cli_exit *exit = cli->exits; exit->text; exit++)
+        for (const struct cli_exit *exit = cli->exits; exit && exit->text; exit++)
                 buf_add_format(
-                        &exits, "%s%d %s", exit == cli->exits ? "" : ", ", exit->code, exit->text);
+                        &exits, "%s%d %s", exit == cli->exits ? "" : "; ", exit->code, exit->text);
         buf_add_string(&exits, ".");
         fputc('\n', file);
         print_wrapped(file, buf_string(&exits), 0, 0);

@@ -108,7 +108,7 @@ static void print_words(FILE *file, const struct cli_section *section)
 
 static void print_exits(FILE *file, const struct cli_exit *exits)
 {
-        for (; exits->text; exits++) {
+        for (; exits && exits->text; exits++) {
                 fprintf(file, ".TP\n.B %d\n", exits->code);
                 print_line(file, exits->text);
         }

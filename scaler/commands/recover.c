@@ -83,7 +83,7 @@ static const struct cli_option options[] = {
 
 static const struct cli_exit exits[] = {
         {0, "done"},
-        {1, "something could not be done; the rest was"},
+        {1, "something could not be done, but the rest was"},
         {2, "wrong usage"},
         {0},
 };

@@ -43,7 +43,7 @@ def test_help_lists_handlers_and_commands_in_order(run_scaler):
     assert (done.returncode, done.stderr) == (0, "")
     places = [done.stdout.index(f"\n  {name} ") for name in HANDLERS + COMMANDS]
     assert places == sorted(places)
-    assert "Exit status: 0 done, 1 failed, 2 wrong usage or configuration." in done.stdout
+    assert "Exit status: 0 done; 1 failed; 2 wrong usage or configuration." in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
 
 
@@ -61,8 +61,9 @@ WRONG = [
     (["--dance"], "unknown handler or command: --dance"),
     ([""], "unknown handler or command"),
     (["WEBHOOK"], "unknown handler or command: WEBHOOK"),
-    (["webhook", "event.json"], "takes its event from standard input"),
-    (["queued", "--help"], "takes its event from standard input"),
+    (["webhook", "event.json"], 'unexpected argument "event.json": webhook takes its event from'),
+    (["queued", "--help"], 'unexpected argument "--help": queued takes its event from'),
+    (["dance", "--help"], "unknown handler or command: dance"),
     (["ladder"], "Usage: scaler ladder"),
     (["ladder", "--up"], "Usage: scaler ladder"),
     (["ladder", "m7i.large", "m7a.large"], "Usage: scaler ladder"),
