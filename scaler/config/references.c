@@ -12,6 +12,7 @@
 #include "aws/answer.h"
 #include "aws/ssm.h"
 #include "base/mem.h"
+#include "notify/notification.h"
 #include "reference.h"
 
 #define SSM "ssm:"
@@ -22,9 +23,16 @@ static const char *const variables[] = {
         "GITHUB_PRIVATE_KEY",
         "GITHUB_TOKEN",
         "GITHUB_ENTERPRISE_TOKEN",
-        "TEAMS_WEBHOOK_URLS",
-        "SLACK_WEBHOOK_URLS",
 };
+#define VARIABLES_MAX (ARRAY_SIZE(variables) + NOTIFY_CHANNELS_MAX)
+
+/* The I-th variable whose value may be a reference: those above, then those of the channels for
+ * notifications; NULL after the last. */
+static const char *variable_at(size_t i)
+{
+        return i < ARRAY_SIZE(variables) ? variables[i]
+                                         : notify_channels[i - ARRAY_SIZE(variables)].variable;
+}
 
 /* SSM refuses a call that names a parameter twice. */
 static bool is_among(const char *const *names, size_t n, const char *name)
@@ -35,12 +43,12 @@ static bool is_among(const char *const *names, size_t n, const char *name)
         return false;
 }
 
-static size_t list_names(const char *names[static ARRAY_SIZE(variables)])
+static size_t list_names(const char *names[static VARIABLES_MAX])
 {
         size_t n = 0;
 
-        for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
-                const char *value = getenv(variables[i]);
+        for (size_t i = 0; variable_at(i); i++) {
+                const char *value = getenv(variable_at(i));
 
                 if (value && strncmp(value, SSM, strlen(SSM)) == 0 &&
                         !is_among(names, n, value + strlen(SSM)))
@@ -52,7 +60,7 @@ static size_t list_names(const char *names[static ARRAY_SIZE(variables)])
 struct http_call *references_read(
         const struct references *references, const char *reference, struct aws *aws)
 {
-        const char *names[ARRAY_SIZE(variables)];
+        const char *names[VARIABLES_MAX];
         size_t n = references->is_read ? 0 : list_names(names);
 
         if (n < 2 || !is_among(names, n, reference + strlen(SSM)))
