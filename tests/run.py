@@ -118,8 +118,10 @@ def run_goals(build: Path, option: str) -> Count:
 # -- tests in Python ------------------------------------------------------------------------------
 
 FLOW = "tests/flow"
-# Paths that begin so test the equipment, the scripts and the template: with plain programs only.
-PLAIN_ONLY = ["tests/cloud", f"{FLOW}/test_deploy", f"{FLOW}/test_template.py"]
+# Paths that begin so test the equipment, the scripts, the documents and the template: with plain
+# programs only.
+PLAIN_ONLY = ["tests/cloud"]
+PLAIN_ONLY += [f"{FLOW}/test_{name}" for name in ("deploy", "documents.py", "template.py")]
 LANES = 6  # pytest processes, each with a cloud of its own; they wait as much as they work
 # The files that take longest begin first, so that the lanes end together.
 LONGEST = [
@@ -139,7 +141,15 @@ LONGEST = [
     "4_agent_end",
 ]
 # What `make check` runs: one or two quick files for each stage of a job's life.
-QUICK = ["1_webhook", "2_queued", "3_in_progress", "4_agent", "5_completed", "6_instance"]
+QUICK = [
+    "documents",
+    "1_webhook",
+    "2_queued",
+    "3_in_progress",
+    "4_agent",
+    "5_completed",
+    "6_instance",
+]
 SLOWEST_SHOWN = 8
 
 
