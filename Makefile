@@ -44,7 +44,7 @@ say = $(if $(V),,@printf '  %-8s%s\n' $(1) $(2);)
 warnings := -Wall -Wextra -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wvla \
 	-Wimplicit-fallthrough -Wswitch-enum -Wdate-time -Wnull-dereference
-# What nobody initialised is never zero by luck there (GCC 12, clang).
+# There, variables without an initial value are never zero by luck (GCC 12, clang).
 pattern = $(shell $(CC) -ftrivial-auto-var-init=pattern -fsyntax-only -x c /dev/null 2>/dev/null && \
 	echo -ftrivial-auto-var-init=pattern)
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer $(pattern))

@@ -92,7 +92,7 @@ void agent_call(struct agent *agent, struct http_call **slot, struct http_call *
 
 /* The answer with a hand-over in JSON, with every byte escaped at worst, and what surrounds it. */
 #define AGENT_HANDOVER_LIMIT STORE_VALUE_MAX
-/* The same with the call that reads this machine's hand-over, tried once. */
+/* Like the call above, for the call that reads this machine's hand-over, which is tried once. */
 void agent_call_for_handover(struct agent *agent, struct http_call **slot,
         void (*done)(struct http_call *call, void *userdata), void *userdata);
 /* Cancels and frees the call in *SLOT, if there is one. */

@@ -16,7 +16,7 @@
 #define SPOT_TIMEOUT_MS 2000
 #define SPOT_FAILURES_LOGGED 5
 
-/* It downloads some 200 MB and replaces its files. */
+/* A runner that updates itself downloads some 200 MB and replaces its files. */
 #define UPDATE_LIMIT_SECONDS 600
 
 static int on_spot_time(sd_event_source *source, uint64_t usec, void *userdata);

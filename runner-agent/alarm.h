@@ -39,10 +39,10 @@ struct alarm {
 /* The runner was asked for: it must start and find a job within the idle limit, which begins anew
  * when it listens. */
 void alarm_start(struct alarm *alarm, const struct alarm_events *events, void *userdata);
-/* It runs: from now on, EC2 is asked for spot notices. */
+/* The runner runs: from now on, EC2 is asked for spot notices. */
 void alarm_runner_started(struct alarm *alarm);
 void alarm_listening(struct alarm *alarm);
-/* It updates itself: it must listen again within a limit that is the update's own. */
+/* The runner updates itself: it must listen again within the limit for updates. */
 void alarm_updating(struct alarm *alarm);
 void alarm_job_started(struct alarm *alarm);
 void alarm_job_finished(struct alarm *alarm);

@@ -34,8 +34,9 @@
  * it comes after this time at the latest. */
 #define READY_LATEST_MS 1000
 
-/* The same for the network: on a machine of another kind, its driver may come with the rest of the
- * boot. EC2's takes a second. */
+/* The rest of the boot may also bring the network's driver, on a machine unlike EC2's: READY=1
+ * comes after this time at the latest, even without a network. On EC2, the network takes a
+ * second. */
 #define NETWORK_LATEST_MS 10000
 
 /* The rest of the boot waits for this, so that until then the processors are for the runner. */

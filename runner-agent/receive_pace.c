@@ -13,7 +13,8 @@
 #define PART_OF_WAIT_SSM 12
 #define PART_OF_WAIT_S3 100
 
-/* So that one in five is refused while too many ask. */
+/* A refusal adds DOUBLING, and any other answer takes one away: while too many machines ask, the
+ * pace settles where one question in five is refused. */
 #define DOUBLING 4
 #define DOUBLINGS_MOST 3
 

@@ -27,7 +27,8 @@ struct receive_pace {
         unsigned slower; /* quarters of a doubling */
 };
 
-/* There was no hand-over; THROTTLED: nor another answer. */
+/* Notes a question that brought no hand-over: it was not there yet or, if THROTTLED, SSM refused to
+ * say. */
 void receive_pace_note(struct receive_pace *pace, bool throttled);
 
 /* The longest pause before the next question, WAITED_MS after the first one. The pause is to be

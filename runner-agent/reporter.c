@@ -200,7 +200,7 @@ void reporter_forget(struct reporter *reporter, enum report_stage stage)
         forget(reporter, i);
         if (reporter->call && i >= reporter->n_under_way)
                 return;
-        /* Its call, or the pause before the next one. */
+        /* Ends the call that carried this report, or the pause before its next try. */
         stop(reporter);
         if (reporter->n_waiting > 0)
                 send_waiting(reporter);

@@ -35,7 +35,7 @@ struct run {
         void *userdata;
         struct progress progress;
         int socket;              /* the connection; valid while `source` is set */
-        sd_event_source *source; /* NULL: there is no runner, and none was asked for */
+        sd_event_source *source; /* NULL: no runner was asked for, or it is gone */
         pid_t pid;               /* 0: the runner does not run (yet) */
         sd_event_source *timer;  /* until the next start */
         sd_event_source *kill_timer;

@@ -62,7 +62,7 @@ static int describe_machines(struct machines *machines, struct err *err)
         return 0;
 }
 
-/* Of the spec's circuit breaker. */
+/* Notes the loss for the circuit breaker of the machine's spec. */
 static int note_loss(
         const struct machines *machines, const struct ec2_instance *instance, struct err *err)
 {
@@ -106,8 +106,9 @@ static int handle_spot_warning(
                 return r;
         if (!ec2_instance_tag(machine->instance, JOB_TAG))
                 return 0; /* no job yet: nothing that people would notice is lost */
-        /* Its end may have been handled already, or be in the same batch: without the tag that has
-         * just been set, it may have looked like any other. */
+        /* The machine's end may have been handled before this warning, or be in the same batch.
+         * Without the tag that has just been set it did not look like a loss, so follow the job
+         * now. */
         if (!ec2_instance_lives(machine->instance))
                 r = follow(machines, machine->instance, err);
         if (r < 0)

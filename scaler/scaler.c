@@ -13,7 +13,8 @@
 
 #include "config/reference.h"
 
-/* Of an event's time: for what follows a call that is not answered, and for the event's answer. */
+/* What calls leave of an event's time: RESERVE_MS for what follows a call without an answer, and
+ * ANSWER_MS for the event's own answer. */
 #define RESERVE_MS 2500
 #define ANSWER_MS 500
 

@@ -136,11 +136,11 @@ struct scaler {
         struct known_job *known_jobs;   /* see job/known_jobs.h; owned */
         int64_t burst_seen_ms;          /* monotonic: when jobs last waited in line; 0: never */
         struct buf webhook_secrets;
-        int64_t webhook_secrets_read_ms; /* or tried to */
+        int64_t webhook_secrets_read_ms; /* when they were read, or could not be */
         bool webhook_secrets_are_old;    /* they could not be read again when they were asked for */
         struct buf ticket_keys;          /* see job/ticket_keys.h; secret */
         int64_t ticket_keys_read_ms;
-        char account[16];             /* AWS's, as Lambda says it; "" where nobody did */
+        char account[16];             /* AWS's, as Lambda says; "": unknown */
         struct ec2_subnets zones;     /* subnets of fleets, and their zones, which stay */
         struct recent empty_offers;   /* offers (see job/launch.h) without capacity a moment ago */
         struct ssm_texts breakers;    /* see job/breaker.h */
@@ -150,7 +150,7 @@ struct scaler {
         struct recent shown;          /* notifications that people have seen */
         struct recent reported;       /* launches and stages that were told, or given back */
         struct recent unanswered; /* runs of jobs in line of which GitHub cannot tell: job/turn.c */
-        struct recent unread_hooks; /* of which people were told that nobody reads them */
+        struct recent unread_hooks; /* webhooks that people were told `recover` cannot read */
         struct recent clean;        /* machines that have left nothing (job/handle_report.h) */
 
         /* Of one event. */
@@ -177,7 +177,7 @@ int64_t scaler_call_limit_ms(const struct scaler *scaler);
 struct http *scaler_http(struct scaler *scaler);
 /* Begins CALL like http_start(), with a timeout that leaves time to answer the event. */
 void scaler_start(struct scaler *scaler, struct http_call *call);
-/* The same, after DELAY_MS. */
+/* Like scaler_start(), after DELAY_MS. */
 void scaler_start_later(struct scaler *scaler, struct http_call *call, int64_t delay_ms);
 /* Performs such a call and returns it, for its answer to be read and for the caller to free. */
 struct http_call *scaler_call(struct scaler *scaler, struct http_call *call);
@@ -194,9 +194,9 @@ int scaler_aws(struct scaler *scaler, struct aws **ret, struct err *err);
 /* The configuration that SCALE_AGENT_CONFIG refers to, borrowed until the end of the event. It is
  * read again after five minutes; if that fails, the old one stays and a warning is logged. */
 int scaler_config(struct scaler *scaler, const struct config **ret, struct err *err);
-/* The same, read again since it may have been changed: for who is about to refuse something because
- * of it. NULL when it was read within the last minute, or cannot be read, which is logged. What was
- * borrowed before stays as it is until the end of the event. */
+/* Reads the configuration again, before something is refused because of it: somebody may have
+ * changed it. NULL when it was read within the last minute, or cannot be read, which is logged.
+ * What was borrowed before stays as it is until the end of the event. */
 const struct config *scaler_config_again(struct scaler *scaler);
 
 /* GitHub: as an App if the configuration has an app_id, else with the token in GITHUB_TOKEN. */
@@ -223,5 +223,5 @@ int scaler_resolve(struct scaler *scaler, const char *reference, const char *nam
  * REFERENCE_ABSENT, or negative. */
 int scaler_resolve_variable(
         struct scaler *scaler, const char *name, struct buf *ret, struct err *err);
-/* The same, but an absent value is an error. */
+/* Like scaler_resolve_variable(), but an absent value is an error. */
 int scaler_need_variable(struct scaler *scaler, const char *name, struct buf *ret, struct err *err);

@@ -72,7 +72,7 @@ enum aws_service {
 struct http_call *aws_json_call(
         struct aws *aws, enum aws_service service, const char *action, const char *body);
 
-/* The same, with the body as a JSON value, which remains the caller's. */
+/* Like aws_json_call(), with the body as a JSON value, which remains the caller's. */
 struct http_call *aws_object_call(
         struct aws *aws, enum aws_service service, const char *action, const cJSON *body);
 

@@ -29,7 +29,7 @@ struct ec2_template {
         char key[256];        /* the KMS key of volumes; "" */
 };
 
-/* One version of a launch template: name, or id "lt-…". */
+/* Describes VERSION of a launch template; TEMPLATE is its name, or its id "lt-…". */
 struct http_call *ec2_describe_template(struct aws *aws, const char *template, const char *version);
 /* Positive result: there is no such template, or no such version. */
 #define EC2_NO_TEMPLATE 1

@@ -51,11 +51,11 @@ struct http_call *ec2_describe_instances(struct aws *aws, const char *const *ids
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html */
 struct http_call *ec2_find_instances(
         struct aws *aws, const char *filter, const char *const *values, size_t n_values);
-/* A page of the instances that have not ended and of which TAG is VALUE. PAGE is the `next_page` of
- * the page before, NULL for the first. */
+/* A page of the instances that have not ended and whose tag TAG is VALUE. PAGE is the `next_page`
+ * of the page before, NULL for the first. */
 struct http_call *ec2_list_instances(
         struct aws *aws, const char *tag, const char *value, const char *page);
-/* The same of the instances of spec SPEC below PREFIX (their tags), those that have ended, too. */
+/* A page of the instances whose tags say spec SPEC and prefix PREFIX, ended ones included. */
 struct http_call *ec2_find_of_spec(
         struct aws *aws, const char *prefix, const char *spec, const char *page);
 /* The answer to each of these calls; `next_page` only of the last two. */

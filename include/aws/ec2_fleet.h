@@ -20,13 +20,13 @@
 struct ec2_pool {
         const char *instance_type;
         const char *subnet;
-        unsigned priority; /* 0 first; some may share one */
+        unsigned priority; /* 0 is tried first; pools may share a priority */
 };
 
 struct ec2_fleet {
         const char *launch_template;         /* name, or id "lt-…" */
         const char *launch_template_version; /* "$Default", "$Latest", or a number */
-        const struct ec2_pool *pools;        /* of one zone only one subnet */
+        const struct ec2_pool *pools;        /* at most one subnet of each zone */
         size_t n_pools;
         bool spot;
         const char *strategy; /* of spot: "price-capacity-optimized", …;

@@ -33,7 +33,7 @@ struct ec2_instance {
         char state_reason[64];
         bool spot;
         int64_t launched_ms; /* wall clock; 0 where EC2 does not say */
-        /* Its number among the instances of one RunInstances, from 0 on. */
+        /* AmiLaunchIndex: its number among the instances of one RunInstances, from 0 on. */
         unsigned launch_index;
         struct {
                 char key[129];

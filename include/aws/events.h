@@ -11,7 +11,7 @@
 
 #include "aws.h"
 
-/* So many events fit into one call. */
+/* PutEvents takes at most this many events. */
 #define EVENTS_MAX 10
 
 /* Positive result. */

@@ -24,7 +24,7 @@ struct instance_family {
         const char *sizes;   /* "large xlarge 2xlarge": in order, a blank between them */
         const char *sibling; /* family of the same kind with processors of the other x86 maker, or
                                 NULL */
-        const char *climbs;  /* family whose larger sizes follow; NULL: this one */
+        const char *climbs;  /* the family whose larger sizes come next; NULL: its own */
         enum instance_architecture architecture;
 };
 

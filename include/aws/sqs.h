@@ -71,7 +71,7 @@ struct http_call *sqs_hide_message(
         struct aws *aws, const char *queue_url, const char *receipt, unsigned seconds);
 int sqs_hide_message_answer(const struct http_call *call, struct err *err);
 
-/* The same for up to SQS_BATCH_MAX messages of one queue. */
+/* Like the call above, for up to SQS_BATCH_MAX messages of one queue. */
 struct sqs_hidden {
         const char *receipt;
         unsigned seconds;

@@ -42,7 +42,7 @@ int64_t json_integer(const cJSON *object, const char *path, int64_t fallback);
 /* The boolean at PATH, or FALLBACK. */
 bool json_boolean(const cJSON *object, const char *path, bool fallback);
 
-/* The same for a member that must be there: 0, or -EBADMSG with a text that names the path, what is
+/* Read a member that must be there: 0, or -EBADMSG with a text that names the path, what is
  * expected, and what was found. Strings must not be empty. */
 int json_need_string(
         const cJSON *object, const char *path, const char **ret_string, struct err *err);

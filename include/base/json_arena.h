@@ -8,11 +8,11 @@
 
 #include <stdbool.h>
 
-/* At most so many bytes; what has no room there is allocated as ever. */
+/* The size of the arena; what does not fit is allocated as usual. */
 #define JSON_ARENA_SIZE (1024 * 1024)
 
-/* From now on, what is parsed is put into one piece of memory, which is used anew once all that is
- * in it has been deleted. */
+/* From now on, parsed JSON lives in one piece of memory, which is used again once everything in it
+ * has been deleted. */
 void json_use_arena(void);
 
 /* For json_parse(): whether what cJSON allocates now belongs to a document. What it prints does

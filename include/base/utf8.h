@@ -20,7 +20,8 @@ bool utf8_is_valid(const char *bytes, size_t size);
 /* The number of characters in TEXT, which must be well-formed. */
 size_t utf8_count(const char *text);
 
-/* How many of the SIZE bytes of TEXT are whole characters, where it was cut at SIZE. */
+/* The length of the longest part of the first SIZE bytes of TEXT that ends with a whole
+ * character. */
 size_t utf8_fit(const char *text, size_t size);
 
 /* Copies SIZE bytes into TO and ends them with a NUL; what does not fit into TO_SIZE is cut off, at

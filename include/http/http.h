@@ -38,7 +38,7 @@ void http_set_random(struct http *http, uint32_t (*random)(uint32_t below));
 
 /* Begins CALL, which remains the caller's and must not be freed before it has ended. */
 void http_start(struct http *http, struct http_call *call);
-/* The same, after DELAY_MS, which its timeout does not count. */
+/* Like http_start(), but begins after DELAY_MS, which the call's timeout does not count. */
 void http_start_later(struct http *http, struct http_call *call, int64_t delay_ms);
 /* Ends CALL early, without calling its `done`. Does nothing if it has ended. */
 void http_cancel(struct http *http, struct http_call *call);

@@ -16,7 +16,7 @@
 #include "form.h"
 #include "xml.h"
 
-/* As many as one RunInstances may launch. */
+/* As many instances as one RunInstances may launch. */
 #define INSTANCES_MAX 1000
 
 /* -- the call -- */

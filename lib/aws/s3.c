@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "xml.h"
 
-/* Of a key, and of what marks the next page: S3's keys have no more. */
+/* Room for a key, or for the token of the next page. S3 limits keys to 1,024 bytes. */
 #define TEXT_MAX 1025
 /* A page has 1,000 keys, each of which may be escaped. */
 #define LIST_MAX (8UL * 1024 * 1024)

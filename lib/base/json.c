@@ -180,7 +180,7 @@ void json_add_integer(cJSON *object, const char *name, int64_t integer)
 {
         char digits[24];
 
-        /* As text: cJSON prints the sixteenth digit of a number wrong. */
+        /* Printed here, since cJSON gets the sixteenth digit of a number wrong. */
         snprintf(digits, sizeof(digits), "%lld", (long long)integer);
         present(cJSON_AddRawToObject(object, name, digits));
 }

@@ -17,8 +17,8 @@ int github_app_call(struct github *github, const char *what, const char *method,
 /* The object in the answer, for the caller to free: 0 or negative. */
 int github_app_answer(const struct http_call *call, cJSON **ret, struct err *err);
 
-/* The same for a list of items, each of ITEM_SIZE bytes and filled by READ; the caller frees
- * *ret_items. */
+/* Like the call above, for a list: READ fills an item of ITEM_SIZE bytes for each element. The
+ * caller frees *ret_items. */
 int github_app_list_answer(const struct http_call *call, size_t item_size,
         void (*read)(const cJSON *object, void *item), void **ret_items, size_t *ret_count,
         struct err *err);

@@ -45,8 +45,8 @@ int github_answer_list(const struct http_call *call, const char *path,
         const struct github_advice *advice, cJSON **ret_body, const cJSON **ret_list,
         struct err *err);
 
-/* The same for a list that is the whole answer, of items of ITEM_SIZE bytes that READ fills; the
- * caller frees *ret_items. */
+/* Reads an answer that is itself a list: READ fills an item of ITEM_SIZE bytes for each element.
+ * The caller frees *ret_items. */
 int github_answer_items(const struct http_call *call, const struct github_advice *advice,
         size_t item_size, void (*read)(const cJSON *object, void *item), void **ret_items,
         size_t *ret_count, struct err *err);

@@ -43,7 +43,7 @@ struct serve {
         bool is_ending;
         char *bytes; /* room for a request */
 
-        /* Of the present connection. */
+        /* These three are about the present connection. */
         int connection;
         pid_t pid;    /* the program, also its group; 0: none */
         bool is_gone; /* the agent has closed it */

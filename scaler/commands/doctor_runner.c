@@ -123,7 +123,7 @@ static void judge_scopes(struct runner_check *check)
         }
 }
 
-/* One that gives tokens; 0: there is none. */
+/* The id of any installation that can give tokens; 0: there is none. */
 static int64_t any_installation(const struct doctor *doctor)
 {
         for (size_t i = 0; i < doctor->installations.count; i++)

@@ -14,7 +14,7 @@
 /* The grants that CONFIG needs; NULL: those that every configuration needs. */
 unsigned grants_needed(const struct config *config);
 
-/* Those of an additional App, which only registers. */
+/* The grants that an additional App needs, which only registers runners. */
 unsigned grants_to_register(const struct config *config);
 
 /* What CONFIG needs and what it can do without: to run jobs again that were lost with their spot

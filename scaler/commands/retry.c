@@ -41,17 +41,17 @@ static int find_destination(struct retry *retry, const char *name, struct err *e
         return 0;
 }
 
-/* Of letters that were kept before they said their group. As the scaler itself groups messages: of
- * a job in queued.fifo, which no two processes may hold, and of an installation in paced.fifo and
- * register.fifo, whose budgets one process keeps. */
+/* The message group of a letter that does not name one, since an older scaler kept it. Groups are
+ * those that the scaler itself uses: the job in queued.fifo, since no two processes may hold a job;
+ * the installation in paced.fifo and register.fifo, since one process keeps its budgets. */
 static int64_t group_of(const struct job *job)
 {
         return job->action == JOB_LAUNCHED || job->action == JOB_PACED ? job->installation
                                                                        : job->id;
 }
 
-/* What was kept; a job to launch as one that was sent once more (job->sends), so that EC2 does not
- * take its next fleet for the one that failed. The caller frees. */
+/* The body to send: the kept one. A job to launch counts one more send (job->sends), so that EC2
+ * does not take its next fleet for the one that failed. The caller frees. */
 static char *print_body(const struct sqs_received *letter, const struct job *job)
 {
         struct job again = *job;

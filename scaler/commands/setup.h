@@ -23,7 +23,8 @@ enum setup_name {
         SETUP_CONFIG,
         SETUP_CHANNELS, /* the first of notify_channels; the others follow it */
         SETUP_FIXED_MAX = SETUP_CHANNELS + NOTIFY_CHANNELS_MAX, /* SSM reads ten at once */
-        /* Then a token for enterprises, and the keys of additional Apps: as configured. */
+        /* After these come the token for enterprises and the keys of additional Apps, as
+         * configured. */
         SETUP_ITEMS_MAX = SETUP_FIXED_MAX + 10,
 };
 

@@ -63,7 +63,7 @@ struct config_object {
 
 /* The whole document: struct config. */
 extern const struct config_object config_document;
-/* One of its specs: struct config_spec. */
+/* One spec of the document: struct config_spec. */
 extern const struct config_object config_spec_object;
 
 /* Where a value is in the document: a chain on the stack, which only a fault turns into text. */
@@ -77,7 +77,8 @@ struct config_place {
 void config_fault_add(struct config_faults *faults, const struct config_place *place,
         const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same with the text "ALLOWED is needed, found …" and a description of VALUE (may be NULL). */
+/* Adds the fault "ALLOWED is needed, found …" at PLACE, with a description of VALUE (may be
+ * NULL). */
 void config_fault_add_needed(struct config_faults *faults, const struct config_place *place,
         const char *allowed, const cJSON *value);
 

@@ -15,7 +15,7 @@
 #define INSTALLATION_KEPT_MS (10 * 60 * MSEC_PER_SEC)
 /* and how long nobody asks again where there was none. */
 #define UNANSWERED_KEPT_MS (60 * MSEC_PER_SEC)
-/* Whoever waits for it could register already. */
+/* The time limit of a look-up, during which jobs wait that the first App could register. */
 #define LOOK_UP_MS (5 * MSEC_PER_SEC)
 /* Kept answers; a further one takes the place of the oldest. */
 #define INSTALLATIONS_MAX 512

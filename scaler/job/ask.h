@@ -37,7 +37,7 @@ bool ask_is_deleted(struct job *job);
 /* Starts; the caller drives the network (http_finish). QUESTION must live until then. */
 void ask_start(struct question *question);
 
-/* The same for several: the jobs of one attempt of a run take one call. */
+/* Starts several questions; one call asks for all jobs of one attempt of a run. */
 void ask_start_all(struct question *const *questions, size_t n);
 
 /* -- what both ways of asking share: one call for a job (ask.c), or for a run (ask_run.c) -- */

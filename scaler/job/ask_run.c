@@ -63,8 +63,9 @@ static bool take_answer(struct question *question, struct github_run_jobs *found
 
 static void ask_page(struct run_question *run);
 
-/* Whether the next page is asked for, of a run that has TOTAL jobs. Of a run whose others will be
- * asked for soon, its answer does for them as well. */
+/* Whether to ask for the next page of a run that has TOTAL jobs: where that takes fewer calls than
+ * to ask for the jobs that are left one by one, or where the answer serves others of the run, whose
+ * turn comes soon. */
 static bool turns_page(const struct run_question *run, int64_t total)
 {
         int64_t pages = (total + GITHUB_JOBS_PER_PAGE - 1) / GITHUB_JOBS_PER_PAGE;

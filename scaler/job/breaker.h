@@ -25,7 +25,7 @@
 
 #define BREAKER_PROBE_MS (15 * 60 * MSEC_PER_SEC)
 #define BREAKER_ON_DEMAND_MS (30 * 60 * MSEC_PER_SEC)
-/* So many machines in a row. */
+/* This many bad machines in a row stop a spec. */
 #define BREAKER_BAD_MACHINES 5
 /* A machine that has lived for so long without a job or an end hangs. */
 #define BREAKER_BOOT_LIMIT_MS (15 * 60 * MSEC_PER_SEC)

@@ -13,11 +13,11 @@
 #include "job.h"
 #include "scaler.h"
 
-/* A machine has a job after half a minute, or never. Where jobs swap machines, as those of a burst
- * and those that are launched again do, it is looked sooner who lacks one. */
+/* A machine has a job after half a minute, or never. Jobs of a burst and jobs that are launched
+ * again often swap machines, so their watch looks sooner for those that are left without one. */
 #define FOLLOW_SECONDS (4 * 60)
 #define FOLLOW_SOON_SECONDS 90
-/* As long as SQS can delay a message. */
+/* The longest delay that SQS allows. */
 #define FOLLOW_LATE_SECONDS (15 * 60)
 
 /* Sends a watch for each of JOBS, at most SQS_BATCH_MAX, due in DELAY_SECONDS; 0 means the time

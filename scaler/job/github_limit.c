@@ -15,7 +15,8 @@
 #include "setback.h"
 #include "shared.h"
 
-/* Whoever launches reads a limit up to a minute late: a shorter one would pause nobody. */
+/* Functions that launch learn of a limit up to a minute late, so that a shorter one would be over
+ * by then. */
 #define LONG_MS (3 * 60 * MSEC_PER_SEC)
 /* For so long after its end, a limit is near; */
 #define NEAR_MS (15 * 60 * MSEC_PER_SEC)
@@ -133,8 +134,9 @@ void github_limit_note(struct scaler *scaler, int64_t registrar, int64_t until_m
 
 /* -- reading -- */
 
-/* One that lasts longer than GitHub's do was stored by somebody else, or by a clock that is wrong.
- * An App that was added since then can register. */
+/* Reads the stored limit of REGISTRAR. One that lasts longer than GitHub's limits do is ignored:
+ * somebody else stored it, or a clock was wrong. So is one from before an App was added, since that
+ * App can register. */
 static struct limit read_limit(struct scaler *scaler, int64_t registrar)
 {
         int64_t now_ms = clock_wall_ms(scaler->clock);

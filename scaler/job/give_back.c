@@ -31,7 +31,8 @@ static bool may_be_given_back(
                config_allows_repository(config, job->repository);
 }
 
-/* Its labels come from GitHub, which is asked before anything is launched. */
+/* The job as its hand-over has it, without labels: GitHub tells them when it is asked before the
+ * launch. */
 static struct job job_of(
         const struct handover_job *job, const char *spec, const struct handover_times *times)
 {

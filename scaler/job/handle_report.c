@@ -63,8 +63,9 @@ static int handle_early_end(struct scaler *scaler, const struct report *report, 
                        : tell_agent_failed(scaler, report, given_back, err);
 }
 
-/* The same report may come again, at any time: its end is handled once, as far as this process
- * knows. What another one sends again leads to the same launch and the same notification. */
+/* A report may come again at any time, and this process handles an early end once. Another process
+ * may do it again: that leads to the same launch by its name, and to the same notification, so
+ * nothing happens twice. */
 static int handle_early_end_once(
         struct scaler *scaler, const struct report *report, int64_t expires_ms, struct err *err)
 {

@@ -161,7 +161,7 @@ static void take_answer(struct launch *launch, const struct ec2_instances *found
         after_answer(launch, &answer);
 }
 
-/* One that EC2 does not find yet was launched just now. */
+/* A machine that EC2 does not find yet was launched just now. */
 static void on_looked(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;

@@ -21,23 +21,24 @@
 #define INSTANCES (1000 - 3 * ROOM)
 #define INSTANCES_PER_MINUTE 120
 
-/* So close to the end of GitHub's hour, what it said is asked for more often. */
+/* When so few calls are left of GitHub's hour, its word on how many is believed for
+ * HOUR_KNOWN_MS. */
 #define HOUR_ENDS_SOON 1000
 #define HOUR_KNOWN_MS (20 * MSEC_PER_SEC)
 
-/* Whether a limit still pauses is looked up so often: an App may be added that has none. */
+/* How often to look whether a limit still pauses: an App without a limit may have been added. */
 #define PAUSE_LOOK_MS (10 * 60 * MSEC_PER_SEC)
 
-/* Whoever launches hears of a limit up to a minute late, and sends on what was launched meanwhile.
- */
+/* Functions that launch hear of a limit up to a minute late, and then send on what they launched
+ * meanwhile. */
 #define LIMIT_HEARD_MS (2 * 60 * MSEC_PER_SEC)
 
 /* -- what can be registered in time -- */
 
-/* Of N launched jobs, those that wait for the end of a limit. They keep nobody else from being
- * registered, and an hour is long. SQS does not tell whose they are; but nothing is launched for
- * their registrar meanwhile, so they are those who wait once all have heard of the limit, and until
- * they are fewer. */
+/* How many of N launched jobs wait for the end of a limit of GitHub's, for up to an hour, and so
+ * take no room of others. SQS does not tell whose jobs wait. But nothing more is launched for a
+ * limited registrar: once all functions have heard of the limit, those that wait are taken for its
+ * jobs, and their number only falls. */
 static int64_t are_standing(struct scaler *scaler, int64_t n)
 {
         struct standing *standing = &scaler->standing;
@@ -94,7 +95,8 @@ int launch_pace_room_for_line(struct scaler *scaler, int64_t *ret, struct err *e
 
 /* -- what GitHub allows -- */
 
-/* Wall clock; 0: nobody need wait for that. */
+/* Until when (wall clock) nothing is launched for JOB because GitHub fails or is limited; 0:
+ * launch. */
 static int64_t pause_until(
         struct scaler *scaler, const struct config *config, const struct job *job)
 {
@@ -104,7 +106,8 @@ static int64_t pause_until(
         return until_ms > limited_ms ? until_ms : limited_ms;
 }
 
-/* Of those that were launched, or are about to be: each will use a call. */
+/* How many jobs were launched, or are about to be, and are not registered yet: each will use a call
+ * of the hour. */
 static int64_t are_under_way(int64_t room)
 {
         return ROOM - room;

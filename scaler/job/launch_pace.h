@@ -13,10 +13,11 @@
 #include "job.h"
 #include "scaler.h"
 
-/* How many may be launched now, if nobody waits in line: *ret may be negative. 0 or negative. */
+/* How many jobs may be launched now if nobody waits in line; *ret may be negative. 0 or
+ * negative. */
 int launch_pace_room(struct scaler *scaler, int64_t *ret, struct err *err);
-/* How many of those in line: less those that were admitted before, and the jobs among which they
- * wait. */
+/* How many of the jobs in line may be admitted now: the room above, less the jobs in queued.fifo,
+ * which were admitted before or came at the same time. */
 int launch_pace_room_for_line(struct scaler *scaler, int64_t *ret, struct err *err);
 
 /* Milliseconds until GitHub can be expected to register JOB's machine when that has booted; 0: now.

@@ -20,8 +20,8 @@
 
 /* Whether spot is asked for now. */
 bool launch_on_spot(const struct launch *launch);
-/* This market has nothing left: on to the other one. Where that may not be asked, OUTCOME is the
- * outcome. */
+/* This market has nothing left: go on with on-demand, or end with OUTCOME where the spec does not
+ * allow that. */
 void launch_leave_market(struct launch *launch, enum launch_outcome outcome);
 /* The instances of the client token have ended, so that it launches nothing any more. */
 void launch_take_new_token(struct launch *launch);
@@ -41,8 +41,8 @@ void launch_ask_zones(struct launch *launch, void (*go_on)(struct launch *launch
 /* Starts CALL, whose answer goes to DONE with LAUNCH. */
 void launch_start_call(struct launch *launch, struct http_call *call,
         void (*done)(struct http_call *call, void *userdata));
-/* The same for a call that launches: it is repeated while EC2 throttles, and ends while there is
- * time to settle the jobs. */
+/* Starts a call that launches: it is repeated while EC2 throttles, and ends early enough to settle
+ * the jobs. */
 void launch_start_request(struct launch *launch, struct http_call *call,
         void (*done)(struct http_call *call, void *userdata));
 /* After the answer to a request, or to a look for its instances: whether to go on with the next

@@ -20,7 +20,7 @@ struct offer {
         bool spot;
 };
 
-/* Those of one spec, beginning with one type. Numbered from 0 on. */
+/* The offers of a spec, beginning with one type. They are numbered from 0 on. */
 struct offers {
         const struct config_spec *spec; /* borrowed */
         struct ladder_rung rungs[LADDER_MAX];
@@ -42,7 +42,7 @@ size_t offers_after_type(const struct offers *offers, size_t index);
 /* An offer without capacity is skipped for two minutes: a burst of jobs does not repeat the request
  * that EC2 has just refused. */
 void offer_note_empty(struct scaler *scaler, const struct offer *offer);
-/* The same for all offers in its subnet, which does not exist. */
+/* Skips all offers in OFFER's subnet for two minutes: it does not exist. */
 void offer_note_no_subnet(struct scaler *scaler, const struct offer *offer);
 /* The first one from INDEX on that is not known to be empty. */
 size_t offers_skip_empty(const struct offers *offers, const struct scaler *scaler, size_t index);

@@ -125,7 +125,8 @@ static int64_t may_be_used(int64_t ms)
         return ms * PACE_PER_MINUTE / (60 * MSEC_PER_SEC);
 }
 
-/* Of the hour after the one that is known, at NOW_MS. */
+/* How many calls are expected to be left at NOW_MS, in the hour after the one that GitHub told
+ * of. */
 static int64_t next_hour_room(const struct github_budget *found, int64_t now_ms)
 {
         int64_t since_ms = now_ms - found->hour_ends_ms;

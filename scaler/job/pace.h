@@ -15,23 +15,23 @@
 #include "scaler.h"
 #include "setback.h"
 
-/* Of GitHub's points, what a GET costs, and any other method. */
+/* GitHub's points for a GET, and for a call of any other method. */
 #define PACE_POINTS_GET 1
 #define PACE_POINTS_POST 5
 
 /* Jitconfigs a minute that GitHub allows an installation. */
 #define PACE_PER_MINUTE 180
 
-/* Whose budget is spent for runners of an enterprise: that of its token, which is no
- * installation's. */
+/* Stands for an installation where runners of an enterprise are registered: their budget is the
+ * token's. */
 #define PACE_OF_ENTERPRISE (-1)
 
-/* From a machine's launch to its agent's first question, and some. */
+/* The time from a machine's launch to its agent's first question for the hand-over, rounded up. */
 #define PACE_BOOT_SECONDS 60
 #define PACE_BOOT_MS (PACE_BOOT_SECONDS * MSEC_PER_SEC)
 
-/* Whose budget, of those that the App which delivers can spend, is spent for JOB: its installation,
- * or PACE_OF_ENTERPRISE. CONFIG may be NULL. */
+/* Whose budget the registration of JOB spends when the delivering App does it: the job's
+ * installation, or PACE_OF_ENTERPRISE. CONFIG may be NULL. */
 int64_t pace_registrar(const struct config *config, const struct job *job);
 
 /* How many Apps register; each has limits of its own. 1 while the configuration cannot be read. */
@@ -52,15 +52,15 @@ int64_t pace_hour_left(struct scaler *scaler, int64_t installation);
 void pace_note_github(struct scaler *scaler, int64_t installation, const struct http_call *call,
         const struct setback *setback);
 
-/* The same of a call for its token: a limit of that is one of all calls. */
+/* To be called with the refusal of an installation token: a limit on that limits all calls. */
 void pace_note_setback(struct scaler *scaler, int64_t installation, const struct setback *setback);
 
 /* Reads what GitHub's answer says of the calls that are left of the hour. */
 void pace_note_hour(struct scaler *scaler, int64_t installation, const struct http_call *call);
-/* How many machines that are launched now can be registered when they have booted, in the hour that
- * it is then, by what GitHub said last and what a registrar may have used up since; INT64_MAX if
- * that is not known. *ret_age_ms: how long ago it said so; *ret_until_ms (wall clock): until when
- * that counts. */
+/* How many machines that are launched now GitHub's limit of an hour lets us register once they have
+ * booted, in the hour that has begun by then: what GitHub said last, less what registrations may
+ * have used since. INT64_MAX if GitHub has said nothing. *ret_age_ms: how long ago it said so;
+ * *ret_until_ms (wall clock): until when that counts. */
 int64_t pace_hour_room(
         struct scaler *scaler, int64_t installation, int64_t *ret_age_ms, int64_t *ret_until_ms);
 /* Until when (wall clock) GitHub refuses whatever it is asked, since the hour's calls are used up;

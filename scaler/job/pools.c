@@ -79,7 +79,7 @@ static bool subnet_is_left(
         return false;
 }
 
-/* Whether the subnet at INDEX is the one of its zone. */
+/* Whether the subnet at INDEX stands for its zone: it is the first of that zone which is left. */
 static bool subnet_counts(const struct offers *offers, const struct ec2_subnets *zones,
         const struct pool_set *left_out, size_t index)
 {

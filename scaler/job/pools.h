@@ -26,9 +26,9 @@ struct pool_set {
 
 bool pool_set_has(const struct pool_set *set, size_t pool);
 
-/* As text, for a message: NULL where nothing is left out; the caller frees. Pure. */
+/* The set as text for a message, or NULL if it is empty; the caller frees. Pure. */
 char *pool_set_print(const struct pool_set *set);
-/* What is no such text, or NULL, is the empty set. Pure. */
+/* The set that TEXT describes; NULL, or what is no such text, gives the empty set. Pure. */
 struct pool_set pool_set_parse(const char *text);
 
 /* Writes the pools of OFFERS to POOLS, where offers_on_demand() of them have room, and returns how

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One call to EC2 for all jobs, and one to GitHub for each, or for each run of which there are
- * several, at the same time.
+ * Recalls jobs: one call to EC2 for all of them and, at the same time, one to GitHub for each job,
+ * or for each run that has several.
  */
 
 #include "recall.h"
@@ -30,7 +30,8 @@ static bool was_asked(const struct scaler *scaler, const struct job *job)
         return clock_wall_ms(scaler->clock) - job->asked_ms < JOB_FRESH_MS;
 }
 
-/* Of a burst's jobs, an answer that was given for another one of its run does. */
+/* Since when an answer about JOB's run suffices, although another job asked for it: only for jobs
+ * of a burst. */
 static int64_t known_since(const struct scaler *scaler, const struct job *job)
 {
         return job->paced ? clock_wall_ms(scaler->clock) - KNOWN_MS : 0;

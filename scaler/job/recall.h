@@ -46,8 +46,8 @@ struct recall {
 void recall_jobs(struct scaler *scaler, const struct config *config, struct aws *aws,
         struct token_requests *tokens, struct recall *recalls, size_t n_recalls);
 
-/* The same, without asking GitHub: a launched job's machine is of use whatever became of its job,
- * since it may serve another one. The verdict is LAUNCH where EC2 does not show it, ADOPT,
- * RELAUNCH, or WAIT. */
+/* Looks for machines only, and does not ask GitHub: a launched machine is of use whatever became of
+ * its job, since it may serve another one. The verdict is LAUNCH (EC2 does not show the machine),
+ * ADOPT, RELAUNCH, or WAIT. */
 void recall_machines(struct scaler *scaler, const struct config *config, struct aws *aws,
         struct recall *recalls, size_t n_recalls);

@@ -51,34 +51,37 @@ void registrars_release(struct registrars *registrars);
  * removed, or installed, is noticed. */
 void registrars_look_up(struct registrars *registrars, const char *const *scopes, size_t n_scopes);
 
-/* Those that can register at SCOPE, of which the first is that of INSTALLATION, the delivering
- * App's. RET has room for REGISTRARS_MAX. */
+/* The registrars that can register at SCOPE, the delivering App's INSTALLATION first. RET has room
+ * for REGISTRARS_MAX. */
 size_t registrars_of(struct registrars *registrars, const char *scope, int64_t installation,
         struct registrar *ret);
 
 /*
- * The one that is to register now: of those that need not wait, the one with most calls of the hour
- * left; of those that are alike, or not known yet, the one that has spent less of its minute. Where
- * all must wait, the one that must do so least. Those whose budgets are among TRIED are
- * passed over, and those that GitHub refused for SCOPE a moment ago, unless that is all of them;
- * where they are tried again before the others can register, they are waited for. *ret_wait is
- * milliseconds. False: none is left to try.
+ * Chooses who registers now. Of the registrars that need not wait: the one with most calls of the
+ * hour left, or, where that is equal or unknown, the one that has spent less of its minute. Where
+ * all must wait: the one that must wait least.
+ *
+ * Passed over are registrars whose budgets are among TRIED, and those that GitHub refused for SCOPE
+ * a moment ago, unless it refused all. A refused one is waited for where it is tried again before
+ * the others can register. *ret_wait is in milliseconds. False: none is left to try.
  */
 bool registrars_choose(struct registrars *registrars, const char *scope, int64_t installation,
         const int64_t *tried, size_t n_tried, struct registrar *ret, int64_t *ret_wait);
 
-/* Milliseconds until one that GitHub refused for SCOPE is tried again; 0: there is none. */
+/* Milliseconds until a registrar that GitHub refused for SCOPE is tried again; 0: it refused
+ * none. */
 int64_t registrars_wait_for_refused(
         struct registrars *registrars, const char *scope, int64_t installation);
 
-/* Until when (wall clock) GitHub's limits let none of them register at SCOPE; 0: one can. One
- * that was refused there for another reason ends that when it is tried again. No App may be left
- * that can register elsewhere in the same account, whose jobs are of one group. */
+/* Until when (wall clock) GitHub's limits let no registrar register at SCOPE; 0: one can. A
+ * registrar that was refused for another reason ends that time when it is tried again. An App that
+ * can register elsewhere in the same account counts as well, since all jobs of the account are one
+ * message group. */
 int64_t registrars_limited_until(
         struct registrars *registrars, const char *scope, int64_t installation);
 
-/* Whether another App may do what GitHub refused with SETBACK to the one of BUDGET, and remembers
- * that it did: for a limit, that budget is closed; what else it is, SCOPE is left to others for a
- * while. */
+/* Whether another App may try what GitHub refused with SETBACK to the App that has BUDGET.
+ * Remembers the refusal: a limit closes the budget; after anything else, that App is not asked for
+ * SCOPE for a while. */
 bool registrars_pass_over(struct registrars *registrars, const char *scope, int64_t budget,
         const struct setback *setback);

@@ -26,7 +26,7 @@ static const char *const reason_names[] = {
 static const int64_t pauses[] = {0, 0, 30, 120, 300, 900};
 #define PAUSE_AFTER_MAX 3600
 
-/* Of a spec that is no longer there. */
+/* For a job whose spec is no longer in the configuration. */
 #define MAX_RELAUNCHES_DEFAULT 5
 
 static int64_t max_relaunches(const struct config_spec *spec)

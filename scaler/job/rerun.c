@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One message after the other, and for each one step after the other: losses are rare. Each step
- * goes on, or ends the way: the message then was sent again, people were told, or there is nothing
- * to do. What GitHub refuses for a while sends the message again, and what it refuses for good is
- * told at once.
+ * Runs lost jobs again: one message after the other, and for each one step after the other, since
+ * losses are rare. A step either leads to the next one or ends the message: it was sent again,
+ * people were told, or there is nothing to do. A passing refusal of GitHub's sends the message
+ * again; a final one is told at once.
  *
- * Nothing here is remembered. A message that comes twice, or the messages of several lost jobs of
- * one run, find that the run has a later attempt than theirs, or that it is running again. An
- * earlier one is an answer that GitHub took from a copy which lags behind: it is asked again.
+ * Nothing here is remembered. When a message comes twice, or a run has several lost jobs, GitHub
+ * shows that the run has a later attempt by then, or is running again. An earlier attempt than the
+ * message's means that GitHub answered from a copy that lags behind, and is asked again.
  */
 
 #include "rerun.h"
@@ -59,7 +59,8 @@ static int get_token(struct rerun *rerun, struct err *err)
         return setback ? rerun_end_by_setback(rerun, setback, err) : 0;
 }
 
-/* Whoever asked for it: we may have, where GitHub's answer was lost. */
+/* The run has another attempt. We may have asked for it ourselves and lost the answer: then people
+ * are told. */
 static int end_by_another_attempt(struct rerun *rerun, const char *why, struct err *err)
 {
         return rerun->job->asked ? rerun_tell(rerun, NULL, err) : rerun_end_quietly(rerun, why);

@@ -37,7 +37,7 @@ struct rerun {
 
 /* -- how the way ends: rerun_end.c -- */
 
-/* There is nothing to do, for the reason WHY, which is logged. */
+/* Ends the message, since there is nothing to do; WHY is logged. */
 int rerun_end_quietly(struct rerun *rerun, const char *why);
 
 /* People are told that the lost jobs are not run again for REASON, or that they are (NULL). */

@@ -27,22 +27,24 @@ struct setback {
  * passing one also pauses launches for them. */
 struct setback setback_by_github(struct scaler *scaler, int64_t installation,
         const struct http_call *call, int r, const struct err *err);
-/* The same of an answer by AWS. */
+/* What AWS's answer to CALL, read with result R and ERR, means. */
 struct setback setback_by_aws(const struct http_call *call, int r, const struct err *err);
-/* A final one, for which no call was made. */
+/* A final setback, without a call that failed. */
 struct setback setback_final(int r, const struct err *err);
 
 /* Until when (wall clock) nothing is launched for INSTALLATION, since GitHub could not register the
  * runner: a limit was reached or GitHub failed a moment ago. 0: launch. */
 int64_t setback_pause_until(const struct scaler *scaler, int64_t installation);
 
-/* Whether that keeps launches back, or SETBACK, for which there is no token (may be NULL). Not a
- * limit, nor another refusal of the App, where additional Apps can register. */
+/* Whether launches for INSTALLATION have to wait: because of the pause above, or because it has no
+ * token for SETBACK (may be NULL). Where additional Apps can register, neither a limit nor another
+ * refusal of the first App holds launches back. */
 bool setback_pauses_launches(
         const struct scaler *scaler, int64_t installation, const struct setback *setback);
 
 /* GitHub's limits end within the hour. A clock that is wrong must not stop us for longer. */
 #define SETBACK_MAX_MS (65 * 60 * MSEC_PER_SEC)
 
-/* When (wall clock) the limit that SETBACK is ends: where nobody said so, in a minute. */
+/* When (wall clock) the limit that SETBACK describes ends; in a minute, where GitHub did not
+ * say. */
 int64_t setback_ends(const struct scaler *scaler, const struct setback *setback);

@@ -19,11 +19,11 @@
  * cannot be read, which is logged. Valid until the next call. */
 const struct ssm_text *shared_text(struct scaler *scaler, const char *name, bool again);
 
-/* Of the texts whose names begin with BEGINNING, read as above, the rest of the name of the next
- * one from *INDEX on (0: of all), which goes behind it; NULL: there is no other. Valid until the
+/* Lists the texts whose names begin with BEGINNING, as shared_text() has them: returns the rest of
+ * the next name and advances *INDEX, which begins at 0; NULL: there is no other. Valid until the
  * next call. */
 const char *shared_next_name(struct scaler *scaler, const char *beginning, size_t *index);
 
-/* Stores TEXT in place of what is there: 0 with the version that it is, or negative. */
+/* Stores TEXT in place of what is there: 0 with its version, or negative. */
 int shared_store(struct scaler *scaler, const char *name, const char *text, int64_t *ret_version,
         struct err *err);

@@ -15,7 +15,8 @@
 #include "job.h"
 #include "launch_name.h"
 
-/* Of the jobs that lose their machines in a simulated burst, two in a hundred have a longer way. */
+/* How many takers are followed. In a simulated burst, two in a hundred of the jobs that lose their
+ * machines have a longer chain. */
 #define STEPS_MAX 6
 
 /* A way, and the beginning of the last taker's launch names: "JOB-ATTEMPT-". */

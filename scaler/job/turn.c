@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* When nobody can tell how long. */
+/* How long to wait when nobody can tell how long. */
 #define RETRY_SECONDS 15
 
 /* GitHub may fail for the run of this job alone, and all behind it wait: no longer than this after
@@ -27,8 +27,8 @@ static int64_t seconds_of(const struct scaler *scaler, const struct setback *set
         return left_ms > 0 ? (left_ms + MSEC_PER_SEC - 1) / MSEC_PER_SEC : 1;
 }
 
-/* A run may have a thousand jobs, and what GitHub does not tell of one it does not of the others.
- */
+/* A key for all jobs of a run, which may be a thousand: when GitHub cannot tell of one, it cannot
+ * tell of the others. */
 static const char *run_key(const struct job *job, char key[static KEY_SIZE])
 {
         if (job->run_id > 0)
@@ -52,7 +52,8 @@ static int64_t fails_since(struct scaler *scaler, const struct job *job, int64_t
         return until_ms - FAILURE_KEPT_MS;
 }
 
-/* Of a job that runs, EC2 may have told. */
+/* An answer of GitHub's shows that it can tell of the run again. That a job runs may also come from
+ * EC2. */
 static void note_answer(struct scaler *scaler, const struct question *question)
 {
         char key[KEY_SIZE];

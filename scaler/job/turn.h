@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * A job that waits in line, be it for its pace or at a limit of machines, and whose turn has come:
- * what follows from what GitHub says of it.
+ * Decides about a job whose turn in line has come, whether it waited for its pace or at a limit of
+ * machines, by what GitHub says of it.
  */
 
 #include <stdint.h>

@@ -92,7 +92,7 @@ int leftovers_terminate(struct scaler *scaler, struct aws *aws, const char *cons
 
         if (result != -ENOENT || n_instances == 1)
                 return result;
-        /* One of them keeps EC2 from terminating the others: one by one. */
+        /* EC2 terminates none of them when it does not know one, so try them one by one. */
         result = 0;
         for (size_t i = 0; i < n_instances; i++) {
                 int r;

@@ -29,7 +29,7 @@ void stores_release(struct stores *stores);
 
 /* The store of a machine, by its tags. */
 const struct store *stores_of(const struct stores *stores, const struct ec2_instance *machine);
-/* The same by what its tag says: the bucket, or NULL. */
+/* The store of a machine, by the bucket that its tag names; NULL: SSM. */
 const struct store *stores_with(const struct stores *stores, const char *bucket);
 
 /* Whether machines can be launched: 0, or -ENOENT where the configuration wants a bucket that the
@@ -38,8 +38,9 @@ int stores_check(const struct config *config, struct err *err);
 
 /* The bucket in which the hand-overs of new machines wait, or NULL; the caller frees. */
 char *stores_bucket(const struct config *config);
-/* The same of a machine that was just launched, or found. It keeps to what it was launched with,
- * whatever the configuration says now; an answer without tags tells of a launch of this moment. */
+/* The bucket in which the hand-over of MACHINE waits, or NULL; the caller frees. A machine keeps to
+ * what it was launched with, whatever the configuration says now. One that EC2 shows without tags
+ * was launched just now. */
 char *stores_bucket_of(const struct config *config, const struct ec2_instance *machine);
 
 /* Whether hand-overs can be put there: BUCKET is the stack's, or NULL, which is SSM. */

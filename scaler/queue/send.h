@@ -15,11 +15,12 @@
 int queue_send(
         struct scaler *scaler, const char *variable, struct sqs_message *message, struct err *err);
 
-/* The same for up to SQS_BATCH_MAX messages in one call. On failure some may have been sent. */
+/* Sends up to SQS_BATCH_MAX messages with one call: 0 or negative. On failure some may have been
+ * sent. */
 int queue_send_many(struct scaler *scaler, const char *variable, struct sqs_message *messages,
         size_t n_messages, struct err *err);
 
-/* The same for a MESSAGE that has a queue_url already. */
+/* Sends a MESSAGE whose queue_url is set already: 0 or negative. */
 int queue_send_message(struct scaler *scaler, const struct sqs_message *message, struct err *err);
 
 /* The queue URL in environment variable VARIABLE, borrowed: 0 or -ENOENT. */

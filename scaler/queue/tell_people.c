@@ -14,7 +14,8 @@
 
 #define QUARTER_MS (15 * 60 * MSEC_PER_SEC)
 
-/* The same id for one key within one quarter of an hour. */
+/* Makes the same id for a KEY throughout a quarter of an hour, so that SQS drops the second
+ * notification. */
 static void make_deduplication_id(
         const struct scaler *scaler, const char *key, char id[static DIGEST_HEX_SIZE])
 {

@@ -167,7 +167,7 @@ def waiting(bench: Bench) -> Iterator[Figure]:
 
 
 def a_minute(number: int) -> float:
-    """Return how often that is a minute, of what was counted."""
+    """Convert what was counted in the quiet time to a number a minute."""
     return number * 60_000 / (QUIET_MS[1] - QUIET_MS[0])
 
 

@@ -44,9 +44,9 @@ class Message:
 
 
 class Queue:
-    """A queue, whose delays HURRY divides.
+    """A queue whose delays are divided by HURRY.
 
-    One of the kind FIFO gives out a group again only when what it gave is settled.
+    A FIFO queue gives out a message group only when the messages it gave out before are settled.
     """
 
     def __init__(self, name: str, hurry: float):

@@ -51,7 +51,7 @@ def test_queued(make_stage, prepare, count, step):
 
 
 def long_line_event(stage, count):
-    """The first in line, who have waited for so long that GitHub is asked for them."""
+    """The first jobs of a line, which have waited so long that GitHub is asked about them."""
     old = {"queued_ms": now_ms() - 600_000, "paced": 1, "action": "paced"}
     jobs = [job_message(number, **old) for number in range(1, count + 1)]
     for job in jobs:

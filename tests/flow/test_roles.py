@@ -133,7 +133,7 @@ def admit(cloud):
 
 
 def admit_at_limit(cloud):
-    """GitHub's limit was met, until an hour ago."""
+    """Admit while a limit of GitHub's is stored that ended long ago."""
     cloud.put_document("breakers/_limit.4711", json.dumps({"version": 1}))
     admit(cloud)
     return "cannot be read" not in complaints(cloud, "admit")

@@ -22,7 +22,7 @@
                         abort();  \
         } while (0)
 
-/* A failure says something, in UTF-8. */
+/* A failure's text is not empty, and is UTF-8. */
 static inline void check_err(const struct err *err)
 {
         CHECK(err->text[0] && utf8_is_valid(err->text, strlen(err->text)));

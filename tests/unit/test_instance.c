@@ -241,7 +241,7 @@ static void an_idle_machine_that_has_a_job_is_left_alone(void **state)
         assert_string_equal(stage_one(stage, instance_handle, idle(NOW)), STAGE_NONE_FAILED);
 }
 
-/* Its report came after its end, which tells more. */
+/* The machine ended before its report came: the event of its end does the rest. */
 static void an_idle_machine_that_has_ended_is_left_to_its_end(void **state)
 {
         struct stage *stage = *state;
