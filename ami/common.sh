@@ -226,7 +226,7 @@ END
   } | put "$1/preferences.d/docker"
 }
 
-# The same, without what the check found to be missing in this distribution.
+# Prints the names of the packages of GROUP..., without those that the check found missing in this distribution.
 names_of() { # GROUP...
   local name need
   packages_of "$@" | while read -r name need; do

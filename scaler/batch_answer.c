@@ -79,7 +79,8 @@ static int hide_one(struct scaler *scaler, struct aws *aws, const char *url,
         return sqs_hide_message_answer(call, err);
 }
 
-/* What SQS did not do for some of many is tried once more for each of them. */
+/* Hides MESSAGES with one call; each message that SQS then left out is tried once more by
+ * itself. */
 static int hide_messages(struct scaler *scaler, struct aws *aws, const char *url,
         struct sqs_hidden *messages, size_t n_messages, struct err *err)
 {

@@ -83,7 +83,8 @@ static int follow(struct machines *machines, const struct ec2_instance *instance
         return r < 0 ? err_prefix(err, r, "instance %s", instance->id) : 0;
 }
 
-/* Whatever came of its warning: the end is the one event that every lost machine has. */
+/* Follows the job also where a warning came before: the end is the only event that every lost
+ * machine has. */
 static int follow_loss(
         struct machines *machines, const struct ec2_instance *instance, struct err *err)
 {

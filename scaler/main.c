@@ -148,7 +148,7 @@ static const struct cli program = {
         .see_also = "runner-agent(8)",
 };
 
-/* What is a command as well is listed as that. */
+/* Lists the handlers, without those that are commands as well. */
 static void fill_handler_words(void)
 {
         size_t n = 0;

@@ -126,7 +126,7 @@ static void add_instance(struct xml_walker *walker, struct ec2_instances *instan
         }
 }
 
-/* What all instances of a group have in common, EC2 says once, before or after their ids. */
+/* Copies to all instances of a group what EC2 says once for them, before or after their ids. */
 static void close_group(struct fleet_reader *reader)
 {
         for (size_t i = reader->first; i < reader->found.instances.count; i++) {

@@ -133,12 +133,12 @@ static bool is_rate_limited(const struct http_call *call, const char *words, str
         return used_up || call->status == 429 || strcasestr(words, "rate limit");
 }
 
-/* GitHub's limits end within the hour. What would be later than this is of a clock that is wrong,
- * or of something between us and GitHub. */
+/* GitHub's limits end within the hour. A later end comes from a clock that is wrong, or from
+ * something between us and GitHub. */
 #define LIMIT_MAX_MS (65 * 60 * MSEC_PER_SEC)
 
-/* When the limit ends; 0 where GitHub does not say. Each answer has the end of the hour, of which a
- * secondary limit tells nothing. */
+/* When the limit ends; 0 where GitHub does not say. The end of the hour is in each answer, but does
+ * not count for a secondary limit. */
 static int64_t limit_end(const struct http_call *call, int64_t now_ms)
 {
         int64_t end_ms = 0;

@@ -37,7 +37,8 @@ static const char *key_of(const struct ec2_snapshots *snapshots, const char *id)
         return "";
 }
 
-/* What it costs, or what is wrong, if anything. */
+/* Judges the encryption of the volumes that TEMPLATE makes: a fault, or a remark where it costs
+ * time. */
 static void judge(const char *name, const struct ec2_template *template,
         const struct ec2_image *image, const char *key, struct finding *finding)
 {

@@ -75,7 +75,8 @@ static int store(struct setup *setup, size_t index, struct err *err)
         return 0;
 }
 
-/* What the configuration needs is there before it. */
+/* Stores the secrets that the configuration needs first, so that no function reads the
+ * configuration before they are there. */
 int setup_store(struct setup *setup, struct err *err)
 {
         int r = 0;

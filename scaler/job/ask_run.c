@@ -91,8 +91,8 @@ static void take_answers(struct run_question *run, struct github_run_jobs *found
         run->n = n;
 }
 
-/* What fails for the first fails for all; that it is refused for good says nothing of the others.
- */
+/* A passing failure of the first job's question holds for all jobs of the run. After an answer, or
+ * a final refusal, each of the others is asked for by itself. */
 static void on_first(struct http_call *answered, void *userdata)
 {
         _cleanup_free_ struct run_question *run = userdata;

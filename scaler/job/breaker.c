@@ -65,8 +65,9 @@ void breaker_parse(const char *text, struct breaker *ret)
 
 /* -- reading and storing -- */
 
-/* What we never store, since it would last for ever: somebody else wrote it, or a clock was wrong.
- * A spec that is stopped is then tried now, and any machine that works lets it go on. */
+/* Bounds times that we never store and that would last for ever: somebody else wrote them, or a
+ * clock was wrong. A spec that is stopped is then tried at once, and goes on with the first machine
+ * that works. */
 static void bound(struct breaker *breaker, int64_t now_ms)
 {
         size_t n = 0;

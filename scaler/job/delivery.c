@@ -75,8 +75,8 @@ static int read_body(struct delivery *delivery, struct err *err)
         return r;
 }
 
-/* What else than a function URL sends an event that looks much the same: by a member that the
- * function URL's event has not. NULL: nothing that we know.
+/* Which service other than a function URL sent EVENT, found by a member that only its events have;
+ * NULL: none that we know.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
  * https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html */
 static const char *other_sender(const cJSON *event)

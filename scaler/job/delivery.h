@@ -23,8 +23,8 @@ struct delivery {
         const char *id;        /* X-GitHub-Delivery, or NULL */
         const char *signature; /* X-Hub-Signature-256, or NULL */
         const char *type;      /* Content-Type, or NULL */
-        const char *app;       /* whose webhook it is, as a header says that is not signed; NULL:
-                                  that of a repository or organization, or not known */
+        const char *app;       /* the App whose webhook it is, from a header that is not signed;
+                                  NULL: a repository's or organization's webhook, or unknown */
         const char *body;      /* the raw bytes that were signed, and a NUL */
         size_t body_size;
         struct buf decoded; /* what the body is in, if it came as base64 */

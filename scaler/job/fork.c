@@ -107,7 +107,8 @@ static void on_token(void *userdata, const struct setback *setback)
         scaler_start(check->scaler, call);
 }
 
-/* What would not be launched anyway is not asked for. */
+/* Whether launches pause anyway for the job's installation: then GitHub is not asked about the
+ * run. */
 static bool is_paused(struct fork_check *check)
 {
         struct setback setback = {.result = -EAGAIN, .passing = true, .by_github = true};

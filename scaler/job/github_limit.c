@@ -18,13 +18,13 @@
 /* Functions that launch learn of a limit up to a minute late, so that a shorter one would be over
  * by then. */
 #define LONG_MS (3 * 60 * MSEC_PER_SEC)
-/* For so long after its end, a limit is near; */
+/* How long after its end a limit counts as near, */
 #define NEAR_MS (15 * 60 * MSEC_PER_SEC)
-/* and that is renewed when this much of it is left. */
+/* and how much of that is left when it is renewed. */
 #define RENEWED_MS (10 * 60 * MSEC_PER_SEC)
 /* GitHub rounds when its limits end. */
 #define ROUNDING_MS (10 * MSEC_PER_SEC)
-/* What could not be stored is tried again so late. */
+/* When to try again to store a limit. */
 #define RETRY_MS (60 * MSEC_PER_SEC)
 
 #define NAME_SIZE 32

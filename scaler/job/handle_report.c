@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What follows from an agent's report: metrics of the stage that its machine has reached. What an
- * idle machine needs is up to idle_machines.c, which takes no more than its name from it. When the
- * machine ends before a job started, the job is given back at once, unless the image is to blame:
- * then its machine's end, or its watch, sees to it. When the agent failed, people are told.
+ * What follows from an agent's report. Each gives the metrics of the stage that its machine has
+ * reached. When the machine ends before a job started, the job is given back at once, unless the
+ * image is to blame: then the event of the machine's end, or the job's watch, launches again. When
+ * the agent failed, people are told. Idle machines are the business of idle_machines.c, which takes
+ * nothing but the machine's name from the report.
  */
 
 #include "handle_report.h"

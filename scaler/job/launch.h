@@ -19,8 +19,8 @@
 #include "pools.h"
 #include "scaler.h"
 
-/* Seconds that a machine may live: then `recover` ends it, whatever it does. The same for every try
- * of a launch, as its client token needs it. */
+/* The tag with how many seconds a machine may live: then `recover` ends it, whatever it does. All
+ * tries of a launch use the same value, since a client token stands for the same parameters. */
 #define LAUNCH_LIFETIME_TAG "scale-agent:lifetime"
 
 enum launch_outcome {

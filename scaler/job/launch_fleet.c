@@ -92,9 +92,10 @@ static struct http_call *create_fleet(
 
 /* -- the answer -- */
 
-/* What launched nothing when the message was there before, EC2 answers once more, although by now
- * there may be capacity, or a permission. What had been launched would have been found: whoever
- * comes again looks for it first. */
+/* Whether ANSWER may be an old one. When a message comes again with the client token of a fleet
+ * that launched nothing, EC2 repeats that answer, although there may be capacity, or a permission,
+ * by now. A fleet that had launched something would have been found, since a message that comes
+ * again looks for it first. */
 static bool may_be_old(const struct launch *launch, const struct ec2_launched *answer)
 {
         return launch->is_redelivered && launch->afresh_ms == 0 && answer->instances.count == 0;

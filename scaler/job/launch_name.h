@@ -17,7 +17,7 @@
 
 #define LAUNCH_NAME_SIZE 64
 #define LAUNCH_NAMES_TAG "scale-agent:launches"
-/* EC2 takes so many characters as a tag's value. */
+/* The longest value of a tag that EC2 takes. */
 #define LAUNCH_NAMES_MAX 256
 
 /* What stands before the names of a fleet and tells it from any other: the beginning of its client
@@ -28,7 +28,7 @@ void launch_name(const struct job *job, char name[static LAUNCH_NAME_SIZE]);
 
 /* The value of the tag, "/NAME/NAME/"; the caller frees. */
 char *launch_names_print(const struct job *const *jobs, size_t n_jobs);
-/* What finds NAME in such a value with EC2's filter; the caller frees. */
+/* The pattern with which EC2's filter finds NAME in such a value; the caller frees. */
 char *launch_name_pattern(const char *name);
 
 /* Whether the stack of CONFIG launched INSTANCE. Another stack in the account may serve the same

@@ -39,7 +39,8 @@ int launched_send(struct scaler *scaler, struct job *const *jobs, size_t n_jobs,
         return r < 0 ? err_prefix(err, r, "launched jobs could not be sent on") : 0;
 }
 
-/* What only this message says of JOB moves to LAUNCHED. */
+/* Moves to LAUNCHED what only messages of launched jobs contain: the machine, and whether it was
+ * adopted. */
 static void take_machine(struct launched *launched, struct job *job)
 {
         struct ec2_instance *machine = &launched->machine;

@@ -14,7 +14,8 @@
 #include "app_installation.h"
 #include "pace.h"
 
-/* What was refused for good is tried again so late; a token or key that was refused, sooner. */
+/* How long a registrar is passed over after a final refusal; shorter where its token or key was
+ * refused. */
 #define PASSED_OVER_MS (10 * 60 * MSEC_PER_SEC)
 #define KEY_PASSED_OVER_MS (60 * MSEC_PER_SEC)
 

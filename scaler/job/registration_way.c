@@ -72,8 +72,8 @@ static enum step next_step(enum step step, enum finding finding)
         return STEP_DONE;
 }
 
-/* What GitHub has registered is to be stored, not to be registered once more: SSM's limit is met
- * here. */
+/* Waits out a throttled PutParameter and stores again: the runner is registered already, and must
+ * not be registered a second time. */
 static bool store_again(
         struct registration *registration, enum step step, const struct setback *setback)
 {

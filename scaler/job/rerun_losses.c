@@ -68,7 +68,8 @@ static bool is_unexplained(const struct rerun *rerun, const struct github_run_jo
                !loss_has_machine(rerun->job, job->runner);
 }
 
-/* A warning that EC2 gave of a machine is a tag of it. */
+/* Whether EC2 still shows the machine with its tags, among them the one that keeps EC2's
+ * warning. */
 static bool is_described(const struct ec2_instances *instances, const char *id)
 {
         for (size_t i = 0; i < instances->count; i++)

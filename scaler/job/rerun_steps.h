@@ -32,7 +32,7 @@ struct rerun {
         struct rerun_decision decision;
 };
 
-/* The result of a step that ends the way. */
+/* The result of a step after which the message is done. */
 #define WAY_ENDS 1
 
 /* -- how the way ends: rerun_end.c -- */
@@ -40,13 +40,14 @@ struct rerun {
 /* Ends the message, since there is nothing to do; WHY is logged. */
 int rerun_end_quietly(struct rerun *rerun, const char *why);
 
-/* People are told that the lost jobs are not run again for REASON, or that they are (NULL). */
+/* Tells people that the lost jobs are not run again, for REASON, or that they are (NULL). */
 int rerun_tell(struct rerun *rerun, const char *reason, struct err *err);
 
-/* The message is sent again, to be looked at later, for the reason WHY. */
+/* Sends the message again, to be looked at later; WHY is logged. */
 int rerun_look_again(struct rerun *rerun, const char *why, struct err *err);
 
-/* What passes is asked again later; what does not, people are told once. */
+/* Ends the message because of SETBACK: a passing one sends it again, for a final one people are
+ * told once. */
 int rerun_end_by_setback(struct rerun *rerun, const struct setback *setback, struct err *err);
 
 /* GitHub has answered CALL with R: a refusal ends the way, R is returned otherwise. */

@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Equal jobs swap machines. A job whose machine another one took gets that one's machine, or, if
- * that was taken as well, the one of its taker, and so on. At the end stands a machine that has no
- * job yet, which will be the waiting job's; or a job that has none, and then one is missing.
+ * Equal jobs swap machines. When job B took the machine that was launched for job A, A can have the
+ * one that was launched for B, unless job C took that, and so on along the takers. The chain ends
+ * with a machine that has no job yet, which A will get, or with a taker that has no machine: then a
+ * machine is missing.
  */
 
 #include <stddef.h>

@@ -107,7 +107,8 @@ int ticket_keys_make(struct scaler *scaler, const char **ret, struct err *err)
         return r;
 }
 
-/* What is known is believed while SSM fails. */
+/* Whether the keys are too old to go on without reading them. Known keys last longer, so that they
+ * outlive a failure of SSM. */
 static bool are_old(const struct scaler *scaler)
 {
         return age_ms(scaler) > (scaler->ticket_keys.size > 0 ? KEPT_MS : READ_AGAIN_MS);

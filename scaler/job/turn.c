@@ -72,8 +72,8 @@ static bool waits_for_answer(struct scaler *scaler, const struct question *quest
         return now_ms - fails_since(scaler, question->job, now_ms) < PATIENCE_MS;
 }
 
-/* What is held, or refused for good, is sent on as well: `queued` finds that out, and parks the job
- * or gives it up, as any other. */
+/* A job that GitHub holds back, or about which it refuses to tell for good, is sent on as well:
+ * `queued` finds that out, and parks it or gives it up like any other. */
 enum turn turn_of(struct scaler *scaler, const struct question *question, int64_t *ret_seconds)
 {
         struct job *job = question->job;

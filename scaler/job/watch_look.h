@@ -37,7 +37,7 @@ struct look {
         struct question question;
         bool runs_elsewhere;                /* so GitHub is not asked */
         const struct ec2_instance *machine; /* as EC2 describes it; NULL: gone */
-        char scope[GITHUB_SCOPE_SIZE];      /* of its runner, where GitHub is asked for that */
+        char scope[GITHUB_SCOPE_SIZE];      /* of the runner, where GitHub is asked about it */
         enum takers_end takers;             /* where another job took its machine */
         enum look_wait wait;
         bool has_no_runner;   /* that could take the job */

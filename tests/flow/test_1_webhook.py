@@ -95,7 +95,7 @@ def test_a_repository_s_webhook_does_not_take_the_place_of_the_app_s(stage):
 def test_a_repository_s_webhook_will_do_for_the_app_s_only_installation(stage):
     github = stage.config["github"] | {"installations": [4711]}
     configure(stage, stage.config | {"github": github})
-    for _ in range(2):  # the App's comes as well, and is the same
+    for _ in range(2):  # the App delivers the same
         assert deliver(stage, body_of(stage, installation=KeyError)) == (202, "queued")
         assert deliver(stage, body_of(stage)) == (202, "queued")
     assert {m["Body"]["installation"] for m in everything_sent(stage)} == {4711}

@@ -194,7 +194,7 @@ def test_a_machine_reaches_its_own_object_only(stage_in_s3):
 
 @pytest.mark.parametrize("who", ["SSM", "S3"])
 def test_a_machine_keeps_its_store_when_the_configuration_changes(make_stage, who):
-    """It ends after the change: its hand-over is found where its tag says, and its job goes on."""
+    """After the change, its hand-over is found in the store that its tag names."""
     stage = with_bucket(make_stage)
     other = stage.config | {"hand_over": "ssm"}
     first, then = (other, stage.config) if who == "SSM" else (stage.config, other)
@@ -227,7 +227,7 @@ def test_a_machine_gets_its_hand_over_where_it_looks(make_stage, who, receives):
 
 
 def test_a_message_that_does_not_know_has_ec2_asked(stage_in_s3):
-    """It was sent by the release before, which took the store from the configuration."""
+    """A message of the release before names no bucket, so EC2 is asked for the machine's tag."""
     failed, (message,) = helpers.launched(stage_in_s3, job_message())
     del message["bucket"]
     assert (failed, helpers.registered(stage_in_s3, message)) == ([], [])
@@ -391,7 +391,7 @@ def test_a_permission_that_is_missing_is_named(stage_in_s3, handler, action, run
         for one in policies.statements[role]
     ]
     assert not run(stage_in_s3)
-    # Who may not list hears that he may not read.
+    # Without s3:ListBucket, S3 refuses GetObject for an object that is absent.
     said = complaints(stage_in_s3, handler)
     assert action in said or (action == "s3:ListBucket" and "s3:GetObject" in said)
 

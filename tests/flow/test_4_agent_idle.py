@@ -103,7 +103,7 @@ def test_without_eventbridge_the_runner_listens_and_takes_its_job(floor):
     floor.cloud.faults.clear()
     floor.ended()
     assert job.conclusion == "success"
-    # That it idled is not true any more, and is not told.
+    # Nobody hears that the machine idled, since it no longer does.
     assert floor.report("ready", "job_started", "finished")["result"] == "Succeeded"
 
 

@@ -288,7 +288,7 @@ def test_a_letter_goes_back_to_the_group_that_it_had(stage, retry):
 
 
 def test_a_letter_that_comes_twice_is_told_once_and_ends_the_list(stage, retry):
-    """As SQS may give it, and does when reading takes longer than letters are hidden."""
+    """SQS gives a letter twice when reading takes longer than letters are hidden."""
     stage.faults.add("sqs", "ReceiveMessage", times=5, fault=given({}, {}))
     stage.faults.add("sqs", "ChangeMessageVisibility", fault=Body(b"{}"))
     status, output, errors = retry()

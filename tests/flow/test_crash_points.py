@@ -84,7 +84,7 @@ def test_webhook(make_stage):
 
 
 def test_a_job_that_runs_is_left_alone_whatever_comes_again(stage):
-    """Its message again, its webhook again, its watch again: nothing happens to the machine."""
+    """Neither message nor webhook nor watch of the job, when it comes again, harms its machine."""
     (job,), (machine,) = launched(stage, 1)
     (runner,) = stage.github.registry.runners.values()
     runner.busy, runner.online = True, True

@@ -90,8 +90,8 @@ EVENTS = {
 }
 
 
-# Of many messages that are looked at one after the other, or of a full batch, some calls.
-CASES = [(name, 1, 1) for name in EVENTS if name != "taken"]  # that takes many at once
+# (event, jobs, step): with many calls, only each STEP-th one crashes.
+CASES = [(name, 1, 1) for name in EVENTS if name != "taken"]  # needs many
 CASES += [("watch", 3, 1), ("watch", 10, 4), ("taken", 10, 1), ("parked", 3, 1), ("lost", 3, 5)]
 
 

@@ -75,7 +75,7 @@ def run_queued(cloud):
 
 
 def run_fleet(cloud):
-    """What follows knows of one hand-over, and of a ladder."""
+    """Launch by a fleet; remove its hand-over, since later steps know of one only."""
     config, before = cloud.config, set(cloud.parameters())
     configure(cloud, allocation="price-capacity-optimized")
     failed = queued(cloud, job_message())
@@ -519,7 +519,7 @@ def test_nothing_is_denied_in_a_whole_life(cloud):
     assert set(denied(cloud)) <= {("RunnerRole", "ssm", "GetParameter")}
 
 
-# Who has the key can sign what it likes, so only who signs and who checks may read it.
+# Whoever has the key can sign anything, so only the functions that sign or verify may read it.
 TICKET_KEY = "/scale-agent/ticket-key"
 NEW_KEY = {"Name": TICKET_KEY, "Value": "f" * 64, "Type": "SecureString"}
 WITHOUT_TICKETS = [

@@ -194,12 +194,12 @@ void world_refuse_ec2(struct http_call *call);
 void world_run_instances(struct http_call *call, const char *form);
 void world_create_fleet(struct http_call *call, const char *form);
 void world_describe_instances(struct http_call *call, const char *form);
-/* One of an answer; nothing where only those that live are looked for, and it does not. */
+/* Adds MACHINE to an answer, unless MUST_LIVE is set and it has ended. */
 void world_add_instance(struct buf *xml, struct world_machine *machine, bool must_live);
 
 /* -- hand-overs (world_handovers.c) -- */
 
-/* Of the machine that NAME ends with: whether there is one, and its text or NULL. */
+/* NAME ends with a machine's id: whether that machine has a hand-over, and its text or NULL. */
 bool world_has_handover(const char *name);
 const char *world_handover_of(const char *name);
 void world_store_handover(const char *name, const char *value);

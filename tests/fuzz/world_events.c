@@ -204,7 +204,8 @@ static bool reads(const struct world_handler *handler, const char *queue)
         return false;
 }
 
-/* Who reads a message that was sent, if anybody; one for people is read by them. */
+/* Chooses a message that was sent and returns the handler that reads its queue; NULL: there is
+ * none. */
 static const struct world_handler *choose_reader(void)
 {
         const char *queue;
@@ -218,7 +219,7 @@ static const struct world_handler *choose_reader(void)
         return NULL;
 }
 
-/* Those of one queue, as Lambda gives them. */
+/* Adds the sent messages of QUEUE to a batch, as Lambda delivers them. */
 static void add_sent(cJSON *records, const char *queue)
 {
         int64_t n = 0;

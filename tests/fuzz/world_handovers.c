@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Hand-overs that wait for their machines, and S3, which may be where.
+ * Hand-overs that wait for their machines in SSM, or in S3, which is here as well.
  */
 
 #include <stdio.h>

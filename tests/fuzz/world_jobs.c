@@ -198,7 +198,8 @@ char *world_make_in_line(int64_t id)
         return world_finish(job_message(id, world_one_of(actions)));
 }
 
-/* What comes to `watch`, from two queues; and from a line, until the stack has `admit`. */
+/* Makes a message for `watch`, which reads two queues; and, as in a stack without `admit`, one of a
+ * line. */
 char *world_make_watched(int64_t id)
 {
         static const char *const actions[] = {

@@ -21,7 +21,7 @@
 #include "fuzz.h"
 #include "world.h"
 
-/* So often GitHub did not know a job that it has been deleted. */
+/* After GitHub has not known a job this often, the job counts as deleted. */
 #define MISSING_FOR_LONG 40
 #define WAITS_MAX_MS (48 * 3600 * MSEC_PER_SEC)
 
@@ -102,7 +102,7 @@ static bool is_settled(const struct world_judged *judged, int64_t number, const 
                (job->is_fork && strcmp(judged->name, "queued") == 0);
 }
 
-/* Of the functions where a message is a job's promise. */
+/* Checks the functions whose message is the promise to a job. */
 static void check_promises(const struct world_judged *judged)
 {
         static const char *const names[] = {"queued", "register", "admit", "watch"};

@@ -311,7 +311,7 @@ static void an_answer_that_cannot_be_read_may_have_launched(void **state)
         assert_string_equal(queued_one(stage, queued_job(1, "linux")), STAGE_NONE_FAILED);
 }
 
-/* So may one of EC2's own failures, which is not the same as throttling. */
+/* An internal error of EC2's, unlike throttling, may have launched something. */
 static void an_internal_error_may_have_launched(void **state)
 {
         struct stage *stage = *state;

@@ -246,7 +246,7 @@ static void on_bytes(
         call = calls_add(NULL, connection->request, child->cpu);
         look_for_end(options, call);
         if (end_ns > 0 && call_is(call, "next"))
-                return; /* It waits for an event that never comes. */
+                return; /* The program waits for an event that never comes. */
         connection->call = call;
         connection->due_ns = call->received_ns + latency_of(options, call);
         if (connection->due_ns == call->received_ns)

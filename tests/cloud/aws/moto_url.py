@@ -20,12 +20,12 @@ class FunctionUrl(CloudFormationModel):
 
     @staticmethod
     def cloudformation_name_type() -> str:
-        """It has no name of its own."""
+        """Give the property that names the resource: a function URL has none."""
         return ""
 
     @staticmethod
     def cloudformation_type() -> str:
-        """What templates call it."""
+        """Give the type that templates use."""
         return "AWS::Lambda::Url"
 
     @classmethod
@@ -72,5 +72,5 @@ class FunctionUrl(CloudFormationModel):
         """Let it go: nothing else knows of it."""
 
     def is_created(self) -> bool:
-        """It is there at once."""
+        """Tell that creation takes no time."""
         return True

@@ -71,7 +71,7 @@ class Webhooks:
     """Signs and sends deliveries to `url`, and keeps a record of them all."""
 
     def __init__(self, secret: str, installation: int, app_id: int) -> None:
-        """Of an App, or of a repository or organization: those name neither."""
+        """Deliveries of an App's webhook; those of a repository or organization name no App."""
         self.url = ""
         self.secret = secret
         self.installation = installation

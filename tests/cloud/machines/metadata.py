@@ -242,7 +242,7 @@ class Metadata:
 
 
 def _listing(tree: dict[str, str], folder: str) -> str | None:
-    """What is in a folder, a line each, folders with a slash; names of tags may have slashes."""
+    """List a folder, a name a line, folders with a slash. Names of tags may contain slashes."""
     start = f"{folder}/" if folder else ""
     inside = [path.removeprefix(start) for path in tree if path.startswith(start)]
     if folder == "tags/instance":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is other in moto's server than as it is released."""
+"""How moto's server differs here from the released one."""
 
 from __future__ import annotations
 
