@@ -7,7 +7,7 @@ variable "proxy" {
   description = "Proxy by which the building machine and the image's machines reach the internet: http://[USER:PASSWORD@]HOST:PORT."
   validation {
     condition     = can(regex("^(http://([A-Za-z0-9._~%!*+-]+(:[A-Za-z0-9._~%!*+:-]*)?@)?[A-Za-z0-9.-]+:[0-9]{1,5}/?)?$", var.proxy))
-    error_message = "The proxy is not http://HOST:PORT, with USER:PASSWORD@ before the host where it needs them."
+    error_message = "The proxy must be http://HOST:PORT, with USER:PASSWORD@ before the host if it asks for them."
   }
 }
 
@@ -17,7 +17,7 @@ variable "no_proxy" {
   description = "Hosts, .domains and addresses that are reached without the proxy, besides EC2's own."
   validation {
     condition     = can([for host in var.no_proxy : regex("^[A-Za-z0-9.*:/_-]+$", host)])
-    error_message = "One of the hosts without the proxy is neither a host's name nor a domain nor an address."
+    error_message = "The hosts without the proxy must be names of hosts, domains that begin with a dot, or addresses."
   }
 }
 
@@ -27,7 +27,7 @@ variable "ca_certificates" {
   description = "Local files with certificates (PEM) of authorities that machines trust."
   validation {
     condition     = can([for file in var.ca_certificates : regex("^[A-Za-z0-9._/~+-]+$", file)])
-    error_message = "One of the certificates' files has a name with other characters than letters, digits and ._/~+-."
+    error_message = "The names of the certificates' files may have letters, digits and ._/~+- only."
   }
 }
 
@@ -37,7 +37,7 @@ variable "hook_job_started" {
   description = "Local script (.sh) that the runner starts before a job's first step."
   validation {
     condition     = can(regex("^([A-Za-z0-9._/~+-]+\\.sh)?$", var.hook_job_started))
-    error_message = "The hook of a job's start is not the name of a file that ends in .sh."
+    error_message = "The hook of a job's start must be a file whose name ends in .sh."
   }
 }
 
@@ -47,7 +47,7 @@ variable "hook_job_completed" {
   description = "Local script (.sh) that the runner starts after a job's last step."
   validation {
     condition     = can(regex("^([A-Za-z0-9._/~+-]+\\.sh)?$", var.hook_job_completed))
-    error_message = "The hook of a job's end is not the name of a file that ends in .sh."
+    error_message = "The hook of a job's end must be a file whose name ends in .sh."
   }
 }
 
@@ -57,7 +57,7 @@ variable "environment" {
   description = "Local file of NAME=VALUE lines, the variables of every job."
   validation {
     condition     = can(regex("^[A-Za-z0-9._/~+-]*$", var.environment))
-    error_message = "The file of variables has a name with other characters than letters, digits and ._/~+-."
+    error_message = "The name of the file of variables may have letters, digits and ._/~+- only."
   }
 }
 
@@ -67,7 +67,7 @@ variable "setup_script" {
   description = "Local script that is run as root at the end of the build; its failure fails the build."
   validation {
     condition     = can(regex("^[A-Za-z0-9._/~+-]*$", var.setup_script))
-    error_message = "The script has a name with other characters than letters, digits and ._/~+-."
+    error_message = "The name of the script may have letters, digits and ._/~+- only."
   }
 }
 
@@ -77,7 +77,7 @@ variable "actions_archive" {
   description = "Local folder of OWNER_REPOSITORY/COMMIT.tar.gz: actions that machines need not download."
   validation {
     condition     = can(regex("^([A-Za-z0-9._/~+-]*[A-Za-z0-9._~+-])?$", var.actions_archive))
-    error_message = "The folder of archives has a name with other characters than letters, digits and ._/~+-, or ends in a slash."
+    error_message = "The name of the folder of archives may have letters, digits and ._/~+- only, and no slash at its end."
   }
 }
 

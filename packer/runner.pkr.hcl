@@ -12,7 +12,7 @@ variable "runner_version" {
   description = "Version of GitHub's runner."
   validation {
     condition     = can(regex("^2\\.[0-9]+\\.[0-9]+$", var.runner_version))
-    error_message = "The version of GitHub's runner is not a version, such as 2.338.0."
+    error_message = "The version of GitHub's runner must be three numbers, such as 2.338.0."
   }
 }
 
@@ -25,10 +25,10 @@ variable "runner_sha256" {
   }
   validation {
     condition     = can([for sum in values(var.runner_sha256) : regex("^[0-9a-f]{64}$", sum)])
-    error_message = "A SHA-256 of the runner's archive is not 64 hexadecimal digits in lower case."
+    error_message = "The SHA-256 of the runner's archive must be 64 hexadecimal digits in lower case."
   }
   validation {
     condition     = can([for name in keys(var.runner_sha256) : regex("^(x86_64|arm64)$", name)])
-    error_message = "The SHA-256 of the runner's archive is given for an architecture that is neither x86_64 nor arm64."
+    error_message = "The SHA-256 of the runner's archive must be given for x86_64 or arm64."
   }
 }

@@ -9,7 +9,7 @@ variable "region" {
   description = "Region in which the image is built."
   validation {
     condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", var.region))
-    error_message = "The region is not an AWS region, such as eu-central-1."
+    error_message = "The region must be an AWS region, such as eu-central-1."
   }
 }
 
@@ -19,7 +19,7 @@ variable "distribution" {
   description = "ubuntu-24.04, ubuntu-26.04, debian-12, debian-13 or amazon-linux-2023; the build begins with its newest stock image."
   validation {
     condition     = contains(["ubuntu-24.04", "ubuntu-26.04", "debian-12", "debian-13", "amazon-linux-2023"], var.distribution)
-    error_message = "The distribution is none of ubuntu-24.04, ubuntu-26.04, debian-12, debian-13 and amazon-linux-2023."
+    error_message = "The distribution must be ubuntu-24.04, ubuntu-26.04, debian-12, debian-13 or amazon-linux-2023."
   }
 }
 
@@ -29,7 +29,7 @@ variable "architecture" {
   description = "x86_64, or arm64 for Graviton."
   validation {
     condition     = contains(["x86_64", "arm64"], var.architecture)
-    error_message = "The architecture is neither x86_64 nor arm64."
+    error_message = "The architecture must be x86_64 or arm64."
   }
 }
 
@@ -39,7 +39,7 @@ variable "source_ami" {
   description = "Image to begin with instead of the newest stock image, of the same distribution and architecture."
   validation {
     condition     = can(regex("^(ami-[0-9a-f]{8,17})?$", var.source_ami))
-    error_message = "The image to begin with is not an image's id, such as ami-0123456789abcdef0."
+    error_message = "The image to begin with must be the id of an image, such as ami-0123456789abcdef0."
   }
 }
 
@@ -49,7 +49,7 @@ variable "agent_package" {
   description = "The runner-agent's package: .deb for Debian and Ubuntu, .rpm for Amazon Linux (make package)."
   validation {
     condition     = can(regex("\\.(deb|rpm)$", var.agent_package))
-    error_message = "The runner-agent's package is neither a .deb nor an .rpm file."
+    error_message = "The runner-agent's package must be a .deb or .rpm file."
   }
   validation {
     condition     = can(regex("^[A-Za-z0-9._/+~-]+$", var.agent_package)) && fileexists(abspath(var.agent_package))
@@ -63,7 +63,7 @@ variable "runner_archive" {
   description = "URL or local file of GitHub's runner; empty takes the release from GitHub."
   validation {
     condition     = can(regex("^([A-Za-z0-9._/:?=&%+~-]+\\.tar\\.gz)?$", var.runner_archive))
-    error_message = "The runner's archive is not the URL or the name of a .tar.gz file."
+    error_message = "The runner's archive must be the URL or the name of a .tar.gz file."
   }
 }
 
@@ -73,7 +73,7 @@ variable "profile" {
   description = "hosted: what workflows written for ubuntu-latest find there, on Debian and Ubuntu; minimal: the runner, git and a compiler."
   validation {
     condition     = contains(["hosted", "minimal"], var.profile)
-    error_message = "The profile is neither hosted nor minimal."
+    error_message = "The profile must be hosted or minimal."
   }
 }
 
@@ -83,7 +83,7 @@ variable "tools" {
   description = "Groups of further packages: java, browser, db."
   validation {
     condition     = can([for name in var.tools : regex("^(java|browser|db)$", name)])
-    error_message = "One of the tools is none of java, browser and db."
+    error_message = "The tools must be among java, browser and db."
   }
 }
 
@@ -93,7 +93,7 @@ variable "tools_mirror" {
   description = "URL that ends in a slash: a mirror of the programs of ami/packages/tools.pins; empty takes them from their makers."
   validation {
     condition     = can(regex("^(https?://[A-Za-z0-9._/:~-]+/)?$", var.tools_mirror))
-    error_message = "The mirror of the tools is not a URL that ends in a slash."
+    error_message = "The mirror of the tools must be a URL that ends in a slash."
   }
 }
 
@@ -103,7 +103,7 @@ variable "docker_from" {
   description = "Docker's archive of packages or a mirror of it, or distribution; empty: as the profile says."
   validation {
     condition     = can(regex("^(distribution|https?://[A-Za-z0-9._/:~-]+[A-Za-z0-9])?$", var.docker_from))
-    error_message = "Where Docker comes from is neither a URL without a slash at its end nor distribution."
+    error_message = "The source of Docker must be distribution, or a URL without a slash at its end."
   }
 }
 
@@ -131,7 +131,7 @@ variable "extra_packages" {
   description = "Further packages of the distribution."
   validation {
     condition     = can([for name in var.extra_packages : regex("^[A-Za-z0-9][A-Za-z0-9.+:_-]*$", name)])
-    error_message = "One of the extra packages is not a package's name."
+    error_message = "The extra packages must be names of packages."
   }
 }
 
@@ -141,7 +141,7 @@ variable "job_metadata" {
   description = "deny keeps jobs from the instance metadata, and so from the machine's role; allow does not."
   validation {
     condition     = contains(["deny", "allow"], var.job_metadata)
-    error_message = "What jobs may do with the instance metadata is neither deny nor allow."
+    error_message = "The access of jobs to instance metadata must be deny or allow."
   }
 }
 
@@ -151,7 +151,7 @@ variable "life_hours" {
   description = "Hours until a machine is powered off, whatever it does; jobs may take half an hour less."
   validation {
     condition     = var.life_hours >= 1 && var.life_hours <= 168 && floor(var.life_hours) == var.life_hours
-    error_message = "The hours of a machine's life are not a whole number from 1 to 168."
+    error_message = "The hours of a machine's life must be a whole number from 1 to 168."
   }
 }
 
@@ -167,7 +167,7 @@ variable "instance_store" {
   description = "auto puts what jobs write on the machine's instance volumes, where it has any; no does not."
   validation {
     condition     = contains(["auto", "no"], var.instance_store)
-    error_message = "The use of instance volumes is neither auto nor no."
+    error_message = "The use of instance volumes must be auto or no."
   }
 }
 
@@ -177,7 +177,7 @@ variable "swap" {
   description = "GiB of swap, on the instance store where there is one."
   validation {
     condition     = var.swap >= 0 && var.swap <= 9999 && floor(var.swap) == var.swap
-    error_message = "The swap is not a whole number of GiB from 0 to 9999."
+    error_message = "The swap must be a whole number of GiB from 0 to 9999."
   }
 }
 
@@ -187,7 +187,7 @@ variable "prefix" {
   description = "The stack's Prefix with a slash before it; SSM parameters live below it."
   validation {
     condition     = can(regex("^/[a-z][a-z0-9-]{1,30}$", var.prefix))
-    error_message = "The prefix is not a slash and 2 to 31 lower-case letters, digits and hyphens."
+    error_message = "The prefix must be a slash, then 2 to 31 lower-case letters, digits and hyphens."
   }
 }
 
@@ -198,7 +198,7 @@ variable "instance_type" {
   description = "Type of the machine that builds; empty: m7i.large, or m7g.large for arm64."
   validation {
     condition     = can(regex("^([a-z0-9-]+\\.[a-z0-9-]+)?$", var.instance_type))
-    error_message = "The instance type is not a type, such as m7i.large."
+    error_message = "The instance type must be one of EC2's, such as m7i.large."
   }
 }
 
@@ -208,7 +208,7 @@ variable "subnet_id" {
   description = "Subnet to build in, which has to reach the internet; empty: one of the default VPC."
   validation {
     condition     = can(regex("^(subnet-[0-9a-f]{8,17})?$", var.subnet_id))
-    error_message = "The subnet is not a subnet's id, such as subnet-0123456789abcdef0."
+    error_message = "The subnet must be the id of one, such as subnet-0123456789abcdef0."
   }
 }
 
@@ -218,7 +218,7 @@ variable "vpc_id" {
   description = "VPC of the subnet; empty asks AWS for it."
   validation {
     condition     = can(regex("^(vpc-[0-9a-f]{8,17})?$", var.vpc_id))
-    error_message = "The VPC is not a VPC's id, such as vpc-0123456789abcdef0."
+    error_message = "The VPC must be the id of one, such as vpc-0123456789abcdef0."
   }
 }
 
@@ -228,7 +228,7 @@ variable "ssh_interface" {
   description = "How Packer connects: public_ip (from this machine's address only), private_ip, or session_manager."
   validation {
     condition     = contains(["public_ip", "private_ip", "session_manager"], var.ssh_interface)
-    error_message = "How Packer connects is none of public_ip, private_ip and session_manager."
+    error_message = "The way that Packer connects must be public_ip, private_ip or session_manager."
   }
 }
 
@@ -238,7 +238,7 @@ variable "instance_profile" {
   description = "Instance profile of the machine that builds; session_manager needs one that Systems Manager accepts."
   validation {
     condition     = can(regex("^[A-Za-z0-9+=,.@_-]*$", var.instance_profile))
-    error_message = "The instance profile is not an instance profile's name."
+    error_message = "The instance profile must be the name of one, not its ARN."
   }
 }
 
@@ -249,7 +249,7 @@ variable "name" {
   description = "Beginning of the image's name; distribution, architecture and time follow."
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._/-]{2,63}$", var.name))
-    error_message = "The name is not 3 to 64 letters, digits, dots, slashes, hyphens and underscores."
+    error_message = "The name must be 3 to 64 letters, digits, dots, slashes, hyphens and underscores."
   }
 }
 
@@ -259,7 +259,7 @@ variable "volume_size" {
   description = "GiB of the root volume; machines may have more, never less. Only written blocks cost."
   validation {
     condition     = var.volume_size >= 8 && var.volume_size <= 16384
-    error_message = "The volume's size is not from 8 to 16384 GiB."
+    error_message = "The volume's size must be from 8 to 16384 GiB."
   }
 }
 
@@ -275,7 +275,7 @@ variable "kms_key_id" {
   description = "Key for an encrypted image (id, ARN or alias/NAME); empty: the account's key for EBS."
   validation {
     condition     = can(regex("^(alias/[A-Za-z0-9/_-]+|arn:[a-z-]+:kms:[A-Za-z0-9:/_-]+|(mrk-)?[0-9a-f-]{32,36})?$", var.kms_key_id))
-    error_message = "The KMS key is neither an id nor an ARN nor alias/NAME."
+    error_message = "The KMS key must be an id, an ARN or alias/NAME."
   }
 }
 
@@ -285,7 +285,7 @@ variable "share_accounts" {
   description = "Accounts that may launch the image; impossible if the account's own key for EBS encrypts it."
   validation {
     condition     = can([for account in var.share_accounts : regex("^[0-9]{12}$", account)])
-    error_message = "One of the accounts is not a number of 12 digits."
+    error_message = "The accounts to share with must be numbers of 12 digits."
   }
 }
 
@@ -295,7 +295,7 @@ variable "copy_regions" {
   description = "Further regions that get a copy of the image, with its tags and permissions."
   validation {
     condition     = can([for name in var.copy_regions : regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", name)])
-    error_message = "One of the regions to copy to is not an AWS region, such as eu-west-1."
+    error_message = "The regions to copy to must be AWS regions, such as eu-west-1."
   }
 }
 
@@ -305,7 +305,7 @@ variable "deprecate_days" {
   description = "Days until AWS lists the image as deprecated; 0: never. A deprecated image can be launched."
   validation {
     condition     = var.deprecate_days >= 0 && var.deprecate_days <= 3650
-    error_message = "The days until it is deprecated are not from 0 to 3650."
+    error_message = "The days until the image is deprecated must be from 0 to 3650."
   }
 }
 

@@ -479,8 +479,8 @@ def test_a_plugin_that_cannot_be_had(builder):
 
 
 def test_settings_that_packer_does_not_take(builder):
-    text = builder.fails(YES="1", VALIDATE_FAILS="Error: The name is not 3 to 64 letters")
-    assert "The name is not 3 to 64" in text and "nothing was built" in text
+    text = builder.fails(YES="1", VALIDATE_FAILS="Error: The name must be 3 to 64 letters")
+    assert "The name must be 3 to 64" in text and "nothing was built" in text
     assert builder.called()[-1].startswith("packer validate")
 
 
