@@ -121,7 +121,8 @@ static void on_answer(struct http_call *call, void *userdata)
                 log_debug(
                         agent_log(agent), "parameter not looked for", LOG_TEXT("error", err.text));
         if (is_too_long(idle)) {
-                log_warning(agent_log(agent), "nobody deregisters the runner");
+                log_warning(agent_log(agent),
+                        "nobody has deregistered the idle runner: it is stopped unless a job runs");
                 on_grace_over(NULL, 0, idle);
                 return;
         }

@@ -123,7 +123,9 @@ static int run(int argc, char **argv)
         if (r >= 0)
                 r = sd_event_set_watchdog(agent_event(&agent), true);
         if (r < 0) {
-                fprintf(stderr, "runner-agent: the event loop: %s\n", strerror(-r));
+                fprintf(stderr,
+                        "runner-agent: the event loop cannot take signals, or the watchdog: %s\n",
+                        strerror(-r));
                 return LIFE_EXIT_FAILED;
         }
         life_start(&life);

@@ -35,8 +35,8 @@ static int on_exit_of_shutdown(sd_event_source *source, const siginfo_t *info, v
                 end_power_off(power_off, 0, NULL);
                 return 0;
         }
-        err_set(&err, 0, "shutdown -h now: %s %d",
-                info->si_code == CLD_EXITED ? "exit code" : "ended by signal", info->si_status);
+        err_set(&err, 0, "shutdown -h now ended with %s %d",
+                info->si_code == CLD_EXITED ? "exit code" : "signal", info->si_status);
         end_power_off(power_off, -EIO, &err);
         return 0;
 }
@@ -48,7 +48,7 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 
         (void)source;
         (void)usec;
-        err_set(&err, -ETIMEDOUT, "shutdown -h now: no end within %lld s",
+        err_set(&err, -ETIMEDOUT, "shutdown -h now did not end within %lld s",
                 (long long)(LIMIT_MS / MSEC_PER_SEC));
         end_power_off(power_off, -ETIMEDOUT, &err);
         return 0;
@@ -87,7 +87,7 @@ void power_off_start(struct power_off *power_off, agent_done done, void *userdat
                 r = sd_event_add_child(agent_event(agent), &power_off->child, power_off->pid,
                         WEXITED, on_exit_of_shutdown, power_off);
         if (r < 0) {
-                err_set(&err, r, "shutdown -h now: %s", strerror(-r));
+                err_set(&err, r, "shutdown -h now cannot be run: %s", strerror(-r));
                 end_power_off(power_off, r, &err);
                 return;
         }

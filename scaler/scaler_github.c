@@ -38,7 +38,9 @@ static int add_enterprise_token(struct scaler *scaler, struct github *github, st
                 return 0;
         r = scaler_resolve_variable(scaler, "GITHUB_ENTERPRISE_TOKEN", &token, err);
         if (r == REFERENCE_ABSENT)
-                log_warning(&scaler->log, "there is no token for the enterprise",
+                log_warning(&scaler->log,
+                        "GITHUB_ENTERPRISE_TOKEN leads to no token: no runner of an enterprise can "
+                        "register",
                         LOG_TEXT("error", err->text));
         if (r == 0)
                 github_set_enterprise_token(github, buf_string(&token));
@@ -118,7 +120,10 @@ static int read_app_key(
         int r;
 
         if (!keys || !*keys)
-                return err_set(err, -ENOENT, "environment variable GITHUB_APP_KEYS is not set");
+                return err_set(err, -ENOENT,
+                        "environment variable GITHUB_APP_KEYS is not set: it must say where the "
+                        "keys "
+                        "of additional Apps are");
         reference = mem_format("%s/%" PRId64 "/private-key", keys, app->id);
         r = scaler_resolve(scaler, reference, "GITHUB_APP_KEYS", ret, err);
         return r == REFERENCE_ABSENT ? err_prefix(err, -ENOENT, "GITHUB_APP_KEYS") : r;

@@ -51,7 +51,7 @@ int cli_end(const struct cli *cli, int code)
 {
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return code;
-        fprintf(stderr, "%s: standard output: %m\n", cli->program);
+        fprintf(stderr, "%s: standard output cannot be written: %m\n", cli->program);
         return 1;
 }
 

@@ -61,13 +61,15 @@ int starter_client_ask(const char *socket_path, const char *directory, char *con
         output = ends[0];
         output_end = ends[1]; /* stays blocking: it becomes the runner's */
         if (fcntl(output, F_SETFL, O_NONBLOCK) < 0)
-                return err_set(err, -errno, "the runner's output: %s", strerror(errno));
+                return err_set(err, -errno,
+                        "the runner's output cannot be read without blocking: %s", strerror(errno));
         socket = connect_to(socket_path, err);
         if (socket < 0)
                 return socket;
         r = packet_send(socket, packet.data, packet.size, output_end);
         if (r < 0)
-                return err_set(err, r, "the request at %s: %s", socket_path, strerror(-r));
+                return err_set(
+                        err, r, "the request cannot be sent to %s: %s", socket_path, strerror(-r));
         ret->socket = steal_fd(&socket);
         ret->output = steal_fd(&output);
         return 0;

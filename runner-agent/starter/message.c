@@ -123,24 +123,26 @@ int starter_request_parse(
 {
         struct starter_request request;
         struct header header;
-        const char *rest = bytes + sizeof(header);
-        size_t left = size - sizeof(header);
+        const char *rest;
+        size_t left;
         int r;
 
         if (size < sizeof(header))
-                return err_set(err, -EBADMSG, "%zu bytes are no request", size);
+                return err_set(err, -EBADMSG, "the request is cut off: it has %zu bytes", size);
         memcpy(&header, bytes, sizeof(header));
+        rest = bytes + sizeof(header);
+        left = size - sizeof(header);
         if (header.magic != MAGIC)
-                return err_set(err, -EBADMSG, "this is no request of this version");
+                return err_set(err, -EBADMSG, "the request is of another version");
         r = check_counts(&header, -EBADMSG, err);
         if (r < 0)
                 return r;
         request.directory = take(&rest, &left);
         if (!request.directory || !take_all(&rest, &left, request.arguments, header.n_arguments) ||
                 !take_all(&rest, &left, request.variables, header.n_variables))
-                return err_set(err, -EBADMSG, "the request ends too early");
+                return err_set(err, -EBADMSG, "the request is cut off");
         if (left > 0)
-                return err_set(err, -EBADMSG, "%zu bytes follow the request", left);
+                return err_set(err, -EBADMSG, "the request has %zu bytes too many", left);
         r = check_strings(&request, -EBADMSG, err);
         if (r < 0)
                 return r;
@@ -176,12 +178,12 @@ int starter_answer_parse(
         struct starter_answer answer;
 
         if (size != sizeof(answer))
-                return err_set(err, -EBADMSG, "%zu bytes are no answer", size);
+                return err_set(err, -EBADMSG, "the answer has a wrong size: %zu bytes", size);
         memcpy(&answer, bytes, sizeof(answer));
         if (answer.event >= STARTER_EVENTS || answer.value < 0 ||
                 answer.value > most[answer.event] ||
                 !memchr(answer.text, '\0', sizeof(answer.text)))
-                return err_set(err, -EBADMSG, "this is no answer of this version");
+                return err_set(err, -EBADMSG, "the answer is of another version, or garbled");
         *ret = answer;
         return 0;
 }

@@ -135,7 +135,8 @@ static int check_peer(const struct serve *serve, struct err *err)
         socklen_t size = sizeof(peer);
 
         if (getsockopt(serve->connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-                return err_set(err, -errno, "the other side is unknown: %s", strerror(errno));
+                return err_set(err, -errno, "the user that asks cannot be identified: %s",
+                        strerror(errno));
         if (peer.uid != 0 && peer.uid != geteuid())
                 return err_set(
                         err, -EACCES, "user %u may not start programs here", (unsigned)peer.uid);
@@ -152,14 +153,16 @@ static ssize_t receive(const struct serve *serve, int *ret_output, struct err *e
                 return err_set(err, -ETIMEDOUT, "no request within %d s", REQUEST_LIMIT_MS / 1000);
         n = packet_receive(serve->connection, serve->bytes, STARTER_REQUEST_MAX, ret_output);
         if (n == 0)
-                return err_set(err, -ECONNRESET, "the other side went before it asked");
+                return err_set(err, -ECONNRESET, "the connection was closed before a request came");
         if (n == -EMSGSIZE)
                 return err_set(err, -EMSGSIZE, "the request is larger than %lu KiB",
                         STARTER_REQUEST_MAX / 1024);
         if (n == -EBADMSG)
-                return err_set(err, -EBADMSG, "the request has not one descriptor with it");
+                return err_set(err, -EBADMSG,
+                        "the request must carry exactly one descriptor, for the output");
         if (n < 0)
-                return err_set(err, (int)n, "the request: %s", strerror((int)-n));
+                return err_set(
+                        err, (int)n, "the request cannot be received: %s", strerror((int)-n));
         return n;
 }
 
@@ -210,13 +213,13 @@ static int take_listener(struct err *err)
                         "systemd has passed no socket: start runner.service with runner.socket");
         if (getsockopt(LISTEN_FD, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 ||
                 getsockopt(LISTEN_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
-                return err_set(err, -errno, "the socket: %s", strerror(errno));
+                return err_set(err, -errno, "systemd's socket cannot be used: %s", strerror(errno));
         if (!listens || type != SOCK_SEQPACKET)
                 return err_set(err, -EINVAL,
                         "the socket must be one that listens for SOCK_SEQPACKET "
                         "(ListenSequentialPacket= in runner.socket)");
         if (fcntl(LISTEN_FD, F_SETFD, FD_CLOEXEC) < 0)
-                return err_set(err, -errno, "the socket: %s", strerror(errno));
+                return err_set(err, -errno, "systemd's socket cannot be used: %s", strerror(errno));
         return LISTEN_FD;
 }
 
@@ -240,9 +243,10 @@ static int open_signals(struct err *err)
         sigaddset(&mask, SIGTERM);
         sigaddset(&mask, SIGINT);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-                return err_set(err, -errno, "signals: %s", strerror(errno));
+                return err_set(err, -errno, "signals cannot be received: %s", strerror(errno));
         fd = signalfd(-1, &mask, SFD_CLOEXEC);
-        return fd < 0 ? err_set(err, -errno, "signals: %s", strerror(errno)) : fd;
+        return fd < 0 ? err_set(err, -errno, "signals cannot be received: %s", strerror(errno))
+                      : fd;
 }
 
 static void serve_next(struct serve *serve)

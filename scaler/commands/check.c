@@ -32,7 +32,7 @@ static int read_standard_input(struct buf *text, struct err *err)
 
         if (r == -EFBIG)
                 return err_set(err, r, "standard input is larger than %zu bytes", text->limit);
-        return r < 0 ? err_set(err, r, "standard input: %s", strerror(-r)) : 0;
+        return r < 0 ? err_set(err, r, "standard input cannot be read: %s", strerror(-r)) : 0;
 }
 
 static int read_reference(const char *reference, struct buf *text, struct err *err)

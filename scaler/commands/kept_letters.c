@@ -89,7 +89,10 @@ static void show_again(struct kept_letters *letters)
         free(letters->stay);
         letters->stay = NULL;
         if (r < 0)
-                fprintf(stderr, "scaler: the letters that stay are hidden for %d seconds: %s\n",
+                fprintf(stderr,
+                        "scaler: letters that stay could not be shown again: SQS hides them for up "
+                        "to "
+                        "%d seconds: %s\n",
                         HIDDEN_SECONDS, err.text);
 }
 

@@ -87,11 +87,12 @@ static void on_installation(struct http_call *answered, void *userdata)
         if (r == -EKEYREJECTED)
                 look_up->app->refused = true;
         if (r == GITHUB_NOT_FOUND)
-                err_set(&err, 0, "it is not installed there");
+                err_set(&err, 0, "it is not installed for this scope");
         else if (r == 0 && found.suspended)
                 err_set(&err, 0, "its installation is suspended");
         if (r != 0 || found.suspended)
-                log_warning(&look_up->scaler->log, "an additional App cannot register there",
+                log_warning(&look_up->scaler->log,
+                        "an additional App cannot register runners for this scope",
                         LOG_NUMBER("app", look_up->app->id), LOG_TEXT("scope", look_up->scope),
                         LOG_TEXT("error", err.text));
         keep_installation(look_up->scaler, look_up->app, look_up->scope,

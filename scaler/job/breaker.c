@@ -134,12 +134,11 @@ enum breaker_verdict breaker_ask(struct scaler *scaler, const char *spec, int64_
         breaker.stopped_until_ms = *ret_until_ms = now + BREAKER_PROBE_MS;
         r = breaker_store(scaler, spec, &breaker, &err);
         if (r < 0)
-                log_warning(&scaler->log, "no machine can be tried of a spec that is stopped",
+                log_warning(&scaler->log, "spec stays stopped: no machine can be tried",
                         LOG_TEXT("spec", spec), LOG_TEXT("error", err.text));
         if (r != 0)
                 return BREAKER_STOP;
-        log_info(&scaler->log, "one machine is tried of a spec that is stopped",
-                LOG_TEXT("spec", spec));
+        log_info(&scaler->log, "spec is stopped: one machine is tried", LOG_TEXT("spec", spec));
         return BREAKER_PROBE;
 }
 

@@ -116,7 +116,9 @@ static bool is_paused(struct fork_check *check)
         setback.until_ms = setback_pause_until(check->scaler, check->job->installation);
         if (setback.until_ms == 0)
                 return false;
-        err_set(&setback.err, -EAGAIN, "GitHub could not be asked where the job's run comes from");
+        err_set(&setback.err, -EAGAIN,
+                "GitHub fails or limits calls at the moment, so it was not asked "
+                "whether the job's run comes from a fork");
         conclude(check, FORK_UNKNOWN, &setback);
         return true;
 }

@@ -65,7 +65,9 @@ int launched_parse(const char *text, size_t size, struct launched *ret, struct e
         if (r < 0)
                 return r;
         if (job.action != JOB_LAUNCHED || !ec2_is_instance_id(job.instance)) {
-                r = err_set(err, -EBADMSG, "job %lld: the message names no machine that is its own",
+                r = err_set(err, -EBADMSG,
+                        "job %lld: the message must have the action \"launched\" and an instance "
+                        "id",
                         (long long)job.id);
                 job_release(&job);
                 return r;

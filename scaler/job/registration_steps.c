@@ -87,7 +87,7 @@ static int read_stored(const struct registration *registration, const struct htt
         if (r != 0)
                 return r < 0 ? r : IS_ABSENT;
         if (handover_parse(buf_string(&value), value.size, &handover, &fault) < 0) {
-                log_warning(&registration->scaler->log, "what is stored is no hand-over",
+                log_warning(&registration->scaler->log, "the stored hand-over cannot be read",
                         LOG_TEXT("instance", registration->instance.id),
                         LOG_TEXT("error", fault.text));
                 return IS_GARBLED;

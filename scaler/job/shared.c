@@ -58,7 +58,8 @@ static const char *read_texts(struct scaler *scaler, bool again)
 
         if (refresh(scaler, again, &prefix, &err) < 0)
                 log_warning(&scaler->log,
-                        "circuit breakers cannot be read, nor GitHub's limits: they stop nothing",
+                        "circuit breakers cannot be read, nor the stored limits of GitHub: "
+                        "launches go on without them",
                         LOG_TEXT("error", err.text));
         return prefix;
 }

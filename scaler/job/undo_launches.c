@@ -28,7 +28,7 @@ static void on_runner_deleted(struct http_call *answered, void *userdata)
 
         undoing->is_busy = r == GITHUB_RUNNER_BUSY;
         if (undoing->is_busy)
-                err_set(&err, -EBUSY, "it runs a job");
+                err_set(&err, -EBUSY, "GitHub says that it runs a job");
         if (r != 0)
                 log_error(&registration->scaler->log,
                         "launch not undone: the runner is still registered",

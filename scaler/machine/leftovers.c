@@ -99,7 +99,8 @@ int leftovers_terminate(struct scaler *scaler, struct aws *aws, const char *cons
 
                 if (scaler_time_left(scaler) < RESERVE_MS)
                         return err_set(err, -ETIME,
-                                "%zu instances: the time is over, another try goes on",
+                                "%zu instances are not terminated yet, and this event's time is "
+                                "over: the next try goes on",
                                 n_instances - i);
                 r = terminate(scaler, aws, &instances[i], 1, err);
                 if (r < 0)

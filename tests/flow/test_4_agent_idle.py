@@ -124,7 +124,7 @@ def test_ssm_that_is_throttled_is_asked_less_often_and_ends_nothing(floor):
 def test_a_machine_that_nobody_deregisters_ends_when_a_job_would_have_to(floor):
     floor.script(PATIENT, LISTENS, HANGS).put(idle_limit_seconds=1, job_limit_seconds=3).run()
     assert_failed(floor, "no job within 1 s", stages=("ready", "idle", "failed"))
-    assert "nobody deregisters the runner" in floor.text()
+    assert "nobody has deregistered the idle runner" in floor.text()
 
 
 def test_a_runner_that_ends_when_it_is_deregistered_ends_its_machine(floor):

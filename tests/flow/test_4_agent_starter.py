@@ -334,13 +334,13 @@ def test_it_is_not_for_people():
 @pytest.mark.parametrize(
     ("packet", "count", "words"),
     [
-        (b"GET / HTTP/1.1\r\n\r\n", 1, "no request of this version"),
-        (b"x", 1, "1 bytes are no request"),
-        (request("/", "/bin/true")[:-1], 1, "ends too early"),
+        (b"GET / HTTP/1.1\r\n\r\n", 1, "the request is of another version"),
+        (b"x", 1, "the request is cut off: it has 1 bytes"),
+        (request("/", "/bin/true")[:-1], 1, "the request is cut off"),
         (request("/", "true"), 1, "no absolute path"),
-        (request("/", "/bin/true"), 0, "has not one descriptor"),
-        (request("/", "/bin/true"), 2, "has not one descriptor"),
-        (request("/", "/bin/true"), 9, "has not one descriptor"),
+        (request("/", "/bin/true"), 0, "must carry exactly one descriptor"),
+        (request("/", "/bin/true"), 2, "must carry exactly one descriptor"),
+        (request("/", "/bin/true"), 9, "must carry exactly one descriptor"),
         (b"x" * 132000, 1, "larger than 128 KiB"),
     ],
 )

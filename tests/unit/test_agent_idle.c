@@ -190,7 +190,7 @@ static void test_there_is_an_end_if_nobody_deregisters(void **state)
         stand->idle.started_ms -= 1000;
         stand_go_on(stand, &seen.is_over);
         assert_int_equal(seen.questions, 1);
-        assert_non_null(stand_logged(stand, "nobody deregisters the runner"));
+        assert_non_null(stand_logged(stand, "nobody has deregistered the idle runner"));
 }
 
 static void test_a_runner_that_goes_on_ends_this(void **state)

@@ -70,7 +70,7 @@ static void test_a_request_that_is_cut_anywhere_is_none(void **state)
         print(&packet);
         size = packet.size;
         for (packet.size = 0; packet.size < size; packet.size++)
-                assert_no_request(&packet, packet.size < 12 ? "no request" : "too early");
+                assert_no_request(&packet, packet.size < 12 ? "cut off: it has" : "is cut off");
 }
 
 static void test_nothing_may_follow_a_request(void **state)
@@ -80,7 +80,7 @@ static void test_nothing_may_follow_a_request(void **state)
         (void)state;
         print(&packet);
         buf_add(&packet, "X=1", 4);
-        assert_no_request(&packet, "4 bytes follow");
+        assert_no_request(&packet, "has 4 bytes too many");
 }
 
 static void test_garbage_is_no_request(void **state)
@@ -89,7 +89,7 @@ static void test_garbage_is_no_request(void **state)
 
         (void)state;
         buf_add_string(&packet, "GET / HTTP/1.1\r\n\r\n");
-        assert_no_request(&packet, "of this version");
+        assert_no_request(&packet, "of another version");
 }
 
 /* Changes a byte of a good request. */

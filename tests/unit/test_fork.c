@@ -199,7 +199,7 @@ static void while_github_fails_the_job_waits(void **state)
         assert_string_equal(check(stage, 1), STAGE_NONE_FAILED);
         assert_logged(stage, "\"message\":\"waiting\",\"job\":1");
         stage_expect_sent(stage, "sqs.test/parked");
-        stage_expect_sent(stage, "could not be asked where");
+        stage_expect_sent(stage, "was not asked whether the job's run");
         assert_string_equal(check(stage, 2), STAGE_NONE_FAILED);
 }
 

@@ -443,8 +443,9 @@ static void one_that_was_removed_is_noticed(void **state)
         expect_look_up(stage, 404, "{\"message\":\"Not Found\"}");
         expect_registered(stage, 3, 98);
         assert_registered(stage, 3);
-        assert_logged(stage, "an additional App cannot register there\",\"app\":2");
-        assert_logged(stage, "\"error\":\"it is not installed there\"");
+        assert_logged(
+                stage, "an additional App cannot register runners for this scope\",\"app\":2");
+        assert_logged(stage, "\"error\":\"it is not installed for this scope\"");
         /* And that it is installed again. */
         script_sleep(stage->script, 601 * MSEC_PER_SEC);
         expect_look_up(stage, 200, "{\"id\":4713}");
