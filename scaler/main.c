@@ -135,9 +135,9 @@ static const struct cli program = {
         .program = "scaler",
         .brief = "gives each queued GitHub Actions job a fresh EC2 spot instance",
         .text = "Gives each queued GitHub Actions job a fresh EC2 spot instance. "
-                "The first five handlers are a job's life in order; "
-                "in Lambda, _HANDLER names one.\n"
-                "A handler reads its settings from the environment (see README.md), "
+                "The first five handlers are a job's life in order; in Lambda, _HANDLER names "
+                "one, and recover is a handler as well.\n"
+                "A handler reads its settings from the environment (see scaler(1)), "
                 "prints its answer on standard output, and logs JSON lines on standard error.",
         .usage = "HANDLER < event.json\nCOMMAND [ARGUMENTS]",
         .exits = exits,
