@@ -435,7 +435,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 force:
-.PHONY: bursts drought limits all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz fuzz-coverage fuzz-bite bench bench-vm lint \
+.PHONY: sim sim-bite sim-program bursts drought limits all build unit-programs fuzz-programs bench-programs check test test-build valgrind mutants fuzz fuzz-coverage fuzz-bite bench bench-vm lint \
 	lint-objects lint-sources man format schema install-packages demo install install-agent package clean \
 	help force \
 	upload deploy rollback stack destroy ami packer test-packer test-emulators test-vm

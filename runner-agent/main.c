@@ -46,7 +46,8 @@ static const struct cli_section man_only[] = {
 static const struct cli program = {
         .program = "runner-agent",
         .brief = "runs one GitHub Actions job on this EC2 instance",
-        .text = "Runs one GitHub Actions job on this EC2 instance: reads its hand-over from SSM or S3, "
+        .text = "Runs one GitHub Actions job on this EC2 instance: reads its hand-over from SSM or "
+                "S3, "
                 "starts the runner, reports to EventBridge, cleans up, and shuts the machine down.",
         .options = options,
         .exits = exits,
