@@ -364,7 +364,7 @@ lint: ## warnings as errors, includes, clang-format, clang-tidy, ruff, shellchec
 lint-objects: $(call objects,$(filter %.c,$(c_files)))
 	@found=$$(cat $(^:.o=.warnings)) && [ -z "$$found" ] || { printf '%s\n' "$$found"; exit 1; }
 
-# All of a list, or with ONLY="FILE..." what of these is in it.
+# The whole list, or with ONLY="FILE..." those of these files that are in it.
 lint_of = $(if $(filter undefined,$(origin ONLY)),$(1),$(filter $(ONLY),$(1)))
 lint-sources:
 	$(call say,TREE,'tests/lint_tree.py')$(python) -m tests.lint_tree

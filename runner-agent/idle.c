@@ -15,7 +15,8 @@
 #define REPEAT_POLLS 10
 #define POLL_MOST 10
 
-/* The starter answers at once. One that does not knows nothing of the runner. */
+/* The starter answers at once: one that has not within this time does not know whether a worker
+ * lives. */
 #define WORKER_LIMIT_MS 5000
 
 static void ask_later(struct idle *idle);

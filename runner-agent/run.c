@@ -180,7 +180,7 @@ void run_stop(struct run *run, int64_t grace_ms)
 void run_ask_worker(struct run *run)
 {
         if (run->pid == 0)
-                run->events->worker(run->userdata, false); /* without a runner there is none */
+                run->events->worker(run->userdata, false); /* no runner, no worker */
         else
                 starter_client_signal(run->socket, STARTER_ASK_WORKER);
 }

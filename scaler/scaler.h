@@ -35,7 +35,7 @@ struct github_budget {
         int64_t hour_left;     /* calls of the hour, as the last answer said */
         int64_t hour_limit;    /* calls of an hour; 0: unknown */
         int64_t hour_ends_ms;  /* wall clock; 0: no answer has said so yet */
-        int64_t hour_noted_ms; /* wall clock: when it said so */
+        int64_t hour_noted_ms; /* wall clock: when an answer said so */
 };
 
 /* A limit of GitHub's that this process has stored: see job/github_limit.h. */
@@ -69,8 +69,8 @@ struct app_installation {
         const struct scaler_app *app;
         char scope[GITHUB_SCOPE_SIZE];
         int64_t id;       /* 0: none does, or it is suspended */
-        int64_t until_ms; /* monotonic: then it is asked for again */
-        bool is_doubted;  /* or sooner: GitHub refused it something */
+        int64_t until_ms; /* monotonic: when to ask GitHub again */
+        bool is_doubted;  /* ask sooner, since GitHub refused the installation something */
 };
 
 /* Machines that live, and those that were allowed a moment ago: see job/limits.h. */

@@ -27,8 +27,8 @@ static const char *api_url(void)
 
 /* -- the first App, or a personal token -- */
 
-/* Only the functions that call GitHub about runners have the variable. Without the token, what is
- * not of an enterprise goes on. */
+/* Only the functions that call GitHub about runners have the variable. Without the token, all goes
+ * on but runners of an enterprise. */
 static int add_enterprise_token(struct scaler *scaler, struct github *github, struct err *err)
 {
         _cleanup_buf_ struct buf token = BUF_INIT(SECRET_MAX);

@@ -63,7 +63,7 @@ def run_unit(program: Path, valgrind: bool) -> Count:
 
 def run_units(build: Path, valgrind: bool) -> Count:
     """Runs all unit programs, two at a time."""
-    # by their sources: a program may be left of a test that has another name now
+    # Programs of tests that were renamed or removed may still be there, so sources are listed.
     sources = sorted(Path("tests/unit").glob("test_*.c"))
     programs = [build / "unit" / source.stem for source in sources]
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -15,7 +15,8 @@
 #define BACKOFF_BASE_MS 100U
 #define BACKOFF_MAX_MS 5000U
 #define DOUBLINGS_MAX 6U
-/* Longer than any deadline. */
+/* The longest wait that a server may ask for: more than any deadline, so that all beyond are
+ * alike. */
 #define WAIT_MAX_SECONDS 86400
 
 bool http_is_worth_another(const struct http_call *call)

@@ -60,7 +60,7 @@ struct config_spec {
         char *allocation; /* CONFIG_ALLOCATION_… */
         bool on_demand_fallback;
         char *rerun;              /* jobs lost with their spot instance: CONFIG_RERUN_… */
-        int64_t max_reruns;       /* attempts of a run that may be run again for that */
+        int64_t max_reruns;       /* attempts of a run that may be followed by another */
         char *fork_pull_requests; /* CONFIG_FORKS_… */
         bool terminate_on_completed;
         bool job_metadata; /* jobs reach the metadata service, from containers as well */

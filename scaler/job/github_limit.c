@@ -30,8 +30,8 @@
 #define NAME_SIZE 32
 
 struct limit {
-        int64_t apps;     /* so many were configured, and all of them limited */
-        int64_t until_ms; /* wall clock; 0: it is short */
+        int64_t apps;     /* how many Apps there were, all of them limited */
+        int64_t until_ms; /* wall clock; 0: a short limit, which pauses nothing */
         int64_t near_until_ms;
 };
 

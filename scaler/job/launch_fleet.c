@@ -2,10 +2,10 @@
 
 /*
  * Has EC2 choose: asks for all jobs with one CreateFleet over the types of the ladder and the
- * subnets, first on spot, and on demand for what is left where the spec allows that. What EC2 says
- * it could not launch in is left out of the next call, since it may not have tried all pools. Each
- * request follows from the configuration and the message alone, so that a second try makes the same
- * one, and each has a client token of its own.
+ * subnets, first on spot, and on demand for the rest where the spec allows that. EC2 may not have
+ * tried all pools, so the next call leaves out those in which it could not launch. Each request
+ * follows from the configuration and the message alone, so that a second try makes the same one,
+ * and each has a client token of its own.
  */
 
 #include "launch_steps.h"
@@ -151,7 +151,8 @@ static void add_what_is_known(struct launch *launch, const struct ec2_instances 
         }
 }
 
-/* FOUND: as far as they were looked up. */
+/* Takes the stored answer to a request, with what FOUND tells of its instances, if it tells
+ * anything. */
 static void take_answer(struct launch *launch, const struct ec2_instances *found)
 {
         _cleanup_(ec2_launched_release) struct ec2_launched answer = {0};

@@ -29,7 +29,7 @@ struct registration {
         /* Set by the caller. What is borrowed must live until the state is DONE or FAILED. */
         struct scaler *scaler;
         struct aws *aws;
-        struct github *github; /* needed once it is started */
+        struct github *github; /* must be set before the start */
         const struct config *config;
         const struct config_spec *spec;
         const struct job *job;

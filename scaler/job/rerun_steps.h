@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Inside of rerun.c: what its steps share. Each step goes on (0), ends the way (WAY_ENDS), or
- * fails.
+ * Inside of rerun.c: what its steps share. A step returns 0 if the next one follows, WAY_ENDS if
+ * the message is done, or negative.
  */
 
 #include <stddef.h>

@@ -95,7 +95,7 @@ static void replace(char **text, char **by)
         *text = MEM_STEAL(*by);
 }
 
-/* Leaves in TICKET what the report has no place for. */
+/* Moves the ticket's values into REPORT; those that a report has no member for stay in TICKET. */
 static void take_launch(struct report *report, struct ticket *ticket)
 {
         replace(&report->prefix, &ticket->prefix);

@@ -23,11 +23,11 @@ struct watched {
         struct err err;
 };
 
-/* What a job waits for, without a question to GitHub. */
+/* What a job waits for, so that GitHub is not asked about it now. */
 enum look_wait {
-        WAITS_NOT,     /* it is asked for, or runs */
-        WAITS_MACHINE, /* another's, which will be free for it */
-        WAITS_BURST,   /* until the burst is over: then one answer does for all of its run */
+        WAITS_NOT,     /* for nothing: GitHub is asked about it, or it runs */
+        WAITS_MACHINE, /* for another job's machine, which is free */
+        WAITS_BURST,   /* for the burst's end: then one answer serves all jobs of its run */
         WAITS_IN_LINE, /* for a machine of its own, at the end of the line */
         WAITS_N
 };

@@ -157,7 +157,7 @@ bool world_has_secret(const char *text);
 
 /* The URL of a job of the batch. There are four jobs in each run. */
 void world_job_url(int64_t id, char url[static 96]);
-/* The id of the machine of a launch: each of a job has another one. */
+/* The id of the machine of a launch: each launch of a job has another machine. */
 void world_machine_id(int64_t job, int64_t attempt, int64_t launch, char id[static 20]);
 /* The number of the job whose machine has this id; 0: of none of the batch. */
 unsigned world_job_of(const char *id);

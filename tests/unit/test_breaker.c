@@ -348,7 +348,7 @@ static void breakers_that_cannot_be_read_stop_nothing(void **state)
         assert_logged(stage, "circuit breakers cannot be read");
 }
 
-/* Where the configuration cannot be read, nothing is known of where breakers are. */
+/* Without the configuration, the prefix below which breakers are stored is not known. */
 static void without_a_configuration_nothing_is_stored(void **state)
 {
         struct stage *stage = *state;

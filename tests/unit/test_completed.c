@@ -236,7 +236,8 @@ static void a_refused_token_is_replaced(void **state)
 #define OF_OTHERS "<item><key>scale-agent:prefix</key><value>/other</value></item>"
 #define OURS "<item><key>scale-agent:prefix</key><value>/p</value></item>"
 
-/* The second line behind `instance`, which knows a job only by its machine's tag. */
+/* `instance` follows a lost job only where its machine has the tag with the job; `completed` is the
+ * second line. */
 static void a_job_that_failed_with_its_machine_is_followed(void **state)
 {
         struct stage *stage = *state;

@@ -247,7 +247,8 @@ static void test_scopes_are_checked(void **state)
         }
 }
 
-/* GitHub takes a classic token for it, which GITHUB has in place of an App. */
+/* Runners of an enterprise are registered with a classic token, which GITHUB has in place of an
+ * App. */
 static void test_runners_of_an_enterprise(void **state)
 {
         struct github_fixture *fixture = *state;

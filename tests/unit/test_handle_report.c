@@ -409,7 +409,7 @@ static void a_new_key_is_read_and_believed(void **state)
         assert_logged(stage, "RunnerReady");
         assert_string_equal(report(stage, "finished", "0", TIMES("")), STAGE_NONE_FAILED);
         assert_logged(stage, "RunnerFinished");
-        /* It is not read again for each that has another. */
+        /* The key is not read again for each ticket that another key signed. */
         script_sleep(stage->script, 30 * MSEC_PER_SEC);
         assert_string_equal(stage_one(stage, instance_handle, unknown), STAGE_NONE_FAILED);
         assert_contains(buf_string(&stage->scaler.ticket_keys), NEW_KEY);

@@ -380,7 +380,7 @@ static void cancelled_calls_are_not_reported_as_done(void **state)
         http_call_free(waiting);
 }
 
-/* Its timeout begins with it. */
+/* The timeout of a call that begins later begins then. */
 static void a_call_may_begin_later_and_others_go_on_meanwhile(void **state)
 {
         struct fixture *fixture = *state;

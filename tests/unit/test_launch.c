@@ -106,7 +106,8 @@ static void a_partial_launch_is_used_and_the_rest_launched(void **state)
         assert_string_equal(queued_batch(stage, messages, 3), STAGE_NONE_FAILED);
 }
 
-/* EC2 gave all that the offer had. A repeated token, whose instance has ended, changes nothing. */
+/* EC2 gave fewer instances than were asked for: all that the offer had. That the instance of a
+ * repeated token has ended changes nothing. */
 static void the_rest_comes_from_the_next_offer(void **state)
 {
         struct stage *stage = *state;

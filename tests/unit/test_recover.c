@@ -597,7 +597,7 @@ static void hand_overs_are_found_behind_empty_pages(void **state)
         assert_int_equal(sweep.left, 0);
 }
 
-/* Of an account with a million other parameters. */
+/* The account may have a million other parameters. */
 static void so_many_pages_of_hand_overs_are_read(void **state)
 {
         struct stage *stage = *state;

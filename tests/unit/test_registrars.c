@@ -89,7 +89,7 @@ static void expect_no_token(struct stage *stage, int installation, int status, c
                 stage->script, "POST", url, NULL, status, headers, "{\"message\":\"no\"}");
 }
 
-/* A registration, whose answer says how many calls of the hour are left. */
+/* Expects a registration and answers that LEFT calls of the hour remain. */
 static void expect_registered(struct stage *stage, int instance, int left)
 {
         _cleanup_free_ char *headers =

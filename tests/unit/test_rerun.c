@@ -352,7 +352,7 @@ static void the_losses_of_other_messages_count(void **state)
                 STAGE_NONE_FAILED);
 }
 
-/* Another loss of which EC2 knows nothing any more has a message of its own, which knows. */
+/* EC2 no longer knows a machine. If it was lost as well, its own message brings the evidence. */
 static void what_ec2_has_forgotten_is_waited_for_twice(void **state)
 {
         static const char *const machines[] = {
@@ -581,7 +581,7 @@ static void github_cannot_be_read(void **state)
         assert_string_equal(look(stage, LOST("")), STAGE_FAILED("m1"));
 }
 
-/* The first call that GitHub refuses for good ends the way, and people are told. */
+/* The first call that GitHub refuses for good is the last one, and people are told. */
 static void what_github_refuses_for_good_is_told_at_once(void **state)
 {
         static const struct {
@@ -627,7 +627,7 @@ static void what_github_refuses_for_good_is_told_at_once(void **state)
                 }
 }
 
-/* Of the App, which may have been uninstalled. */
+/* GitHub refuses the App's token: the App may have been uninstalled. */
 static void a_token_that_github_refuses(void **state)
 {
         static const struct {

@@ -212,7 +212,7 @@ static void who_has_a_label_of_its_own_gets_a_machine_of_its_own(void **state)
         }
 }
 
-/* Of a job that was short, EC2 may show no machine any more. */
+/* When a job was short, EC2 may not show its machine any more. */
 static void while_many_are_registered_none_is_launched(void **state)
 {
         struct stage *stage = *state;
