@@ -351,6 +351,16 @@ class Score:
         )
 
 
+def gone(equivalent: set[str]) -> list[str]:
+    """List the rows of mutants.equivalent whose line is in its file no longer: they can go."""
+    rows = []
+    for row in sorted(equivalent):
+        name, _, what = row.partition(": ")
+        if what.split(" -> ")[0].strip() not in Path(name).read_text():
+            rows.append(row)
+    return rows
+
+
 def main() -> int:
     """Tries all files, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -360,6 +370,8 @@ def main() -> int:
     options = parser.parse_args()
     lines = EQUIVALENT.read_text().splitlines()
     equivalent = {line.split(" # ")[0] for line in lines if " # " in line and line[0] != "#"}
+    for row in gone(equivalent):
+        print(f"{EQUIVALENT}: the line is gone: {row}", flush=True)
     for name in options.files:
         with tempfile.TemporaryDirectory(dir=BUILD) as folder:
             score = Score(File(name, Path(folder)), options.mutants, equivalent)
