@@ -21,6 +21,20 @@ from cloud.github.jobs import Job
 from cloud.limits import until
 from cloud.serve import Answer, Request, Server
 
+# The handlers that a person may type, in the order of the help text.
+HANDLERS = [
+    "webhook",
+    "queued",
+    "register",
+    "in_progress",
+    "completed",
+    "instance",
+    "admit",
+    "watch",
+    "dead_letter",
+    "notify",
+]
+
 REPOSITORY = "octo-org/one"
 LABELS = ["self-hosted", "linux", "x64"]
 RUN = ("ec2", "RunInstances")

@@ -7,23 +7,11 @@ import json
 import subprocess
 
 import pytest
-from helpers import batch, job_message, launched, sent
+from helpers import HANDLERS, batch, job_message, launched, sent
 
 from cloud.aws.sandbox import FunctionError
 from cloud.limits import PATIENCE
 
-HANDLERS = [
-    "webhook",
-    "queued",
-    "register",
-    "in_progress",
-    "completed",
-    "instance",
-    "admit",
-    "watch",
-    "dead_letter",
-    "notify",
-]
 BATCHES = HANDLERS[1:]
 COMMANDS = ["setup", "doctor", "check", "ladder", "retry", "recover"]
 PING = {

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from helpers import HANDLERS
 from person import owner_environment
 
 from cloud.limits import PATIENCE
@@ -17,18 +18,6 @@ from cloud.settings import BUILD
 PROGRAMS = BUILD / "bin"
 COMPLETION = Path(__file__).resolve().parents[2] / "scaler" / "completion"
 EXAMPLE = COMPLETION.parent / "config/config.example.json"
-HANDLERS = [
-    "webhook",
-    "queued",
-    "register",
-    "in_progress",
-    "completed",
-    "instance",
-    "admit",
-    "watch",
-    "dead_letter",
-    "notify",
-]
 
 
 def run(*command, **options):
