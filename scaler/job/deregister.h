@@ -51,14 +51,14 @@ struct deregistrations {
         size_t n_items;
 };
 
-/* Opens what is needed, and reads the hand-overs: those in SSM with one call for ten machines. What
- * fails, fails the machines. */
+/* Opens what is needed, and reads the hand-overs: those in SSM with one call for ten machines. A
+ * failure makes the machines that it concerns fail. */
 void deregistrations_init(struct deregistrations *all, struct scaler *scaler, struct aws *aws,
         struct runner_machine *machines, size_t n_machines);
 void deregistrations_release(struct deregistrations *all);
 
-/* Asks GitHub to remove the machine's runner: that of its hand-over, or else the one of its name.
- * The answer comes with http_finish(). */
+/* Asks GitHub to remove the machine's runner: by the id in its hand-over, or else by its name. The
+ * answer comes with http_finish(). */
 void deregister(struct deregistration *item);
 
 /* Deletes the hand-overs of those ITEMS that have one, have not failed, and that MAY allows. */

@@ -202,7 +202,7 @@ int park_job(struct scaler *scaler, struct job *job, const struct parking *parki
         job->waits = reasons[parking->reason].counts ? 0 : job->waits + 1;
         job->stale = job->stale || !reasons[parking->reason].keeps_fresh;
         if (!reasons[parking->reason].keeps_fresh)
-                job->paced = 0; /* after an outage many go on at once, at a new pace */
+                job->paced = 0; /* many may go on at once then: keep the pace anew */
         tells = !parking->quiet && told_after >= 0 && job->waits >= told_after;
         if (tells)
                 job->told_of = (int64_t)parking->reason + 1;

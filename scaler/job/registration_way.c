@@ -72,8 +72,8 @@ static enum step next_step(enum step step, enum finding finding)
         return STEP_DONE;
 }
 
-/* Waits out a throttled PutParameter and stores again: the runner is registered already, and must
- * not be registered a second time. */
+/* Stores again after a pause if SSM has throttled PutParameter; false: it does not. The runner is
+ * registered already, and must not be registered a second time. */
 static bool store_again(
         struct registration *registration, enum step step, const struct setback *setback)
 {
