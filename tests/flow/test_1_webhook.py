@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""webhook: what GitHub, and who pretends to be it, is answered, and what is queued."""
+"""webhook: how it answers GitHub and those who pretend to be GitHub, and what it queues."""
 
 from __future__ import annotations
 

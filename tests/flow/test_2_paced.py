@@ -79,7 +79,7 @@ def store_limit(cloud, **members):
 
 
 def test_a_limit_that_register_meets_keeps_what_comes_in_line(stage):
-    """Of jobs that come one by one, those who launch never ask GitHub themselves."""
+    """When jobs come one by one, only `register` calls GitHub, and tells `queued` of a limit."""
     limits = stage.github.api.limits
     limits.used = limits.per_hour
     _, messages = launched(stage, job_message(1))
