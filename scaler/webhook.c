@@ -6,7 +6,7 @@
  * verified, its job is matched with a spec, and the job goes to the queue of its action. The answer
  * is an HTTP status and a reason, which people read among the App's deliveries on GitHub. When the
  * secret, the configuration or the queue cannot be reached, the answer is 503: GitHub does not
- * retry, so a person must redeliver.
+ * retry, but `recover` has it do so. Which answers are final, recover/attempts.c knows.
  */
 
 #include "handler.h"

@@ -131,11 +131,12 @@ FILES = {
     "scaler/machine/leftovers.c": ["leftovers", "undo_launches", "completed"],
     "scaler/machine/notifications.c": ["notification", "handle_report", "instance"],
     "scaler/recover/abandoned.c": ["recover"],
+    "scaler/recover/attempts.c": ["attempts", "recover_refused"],
     "scaler/recover/hanging.c": ["recover"],
     "scaler/recover/own_hooks.c": ["recover_hooks"],
     "scaler/recover/overdue.c": ["recover"],
-    "scaler/recover/sweep.c": ["recover"],
-    "scaler/recover/undelivered.c": ["recover"],
+    "scaler/recover/sweep.c": ["recover", "recover_hooks"],
+    "scaler/recover/undelivered.c": ["recover", "recover_refused", "recover_hooks"],
 }
 
 STRING = r'"(?:[^"\\]|\\.)*"'

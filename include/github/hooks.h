@@ -53,6 +53,7 @@ struct github_delivery {
         char status[96]; /* GitHub's words: "OK", "Invalid HTTP Response: 401" */
         int status_code; /* 0: there was no answer */
         int64_t at_ms;   /* wall clock */
+        bool is_redelivery;
 };
 
 struct github_deliveries {

@@ -106,7 +106,7 @@ static int new_delivery_call(struct github *github, const char *what, const char
 
 static bool is_of_app(const struct http_call *call)
 {
-        return strstr(buf_string(&call->url), "/" GITHUB_APP_HOOK "/");
+        return strstr(buf_string(&call->url), "/" GITHUB_APP_HOOK "/deliveries");
 }
 
 int github_list_deliveries(struct github *github, const char *hook, const char *page,
@@ -149,6 +149,7 @@ static void read_delivery(const cJSON *object, void *item)
         github_copy(delivery->event, sizeof(delivery->event), object, "event");
         github_copy(delivery->action, sizeof(delivery->action), object, "action");
         github_copy(delivery->status, sizeof(delivery->status), object, "status");
+        delivery->is_redelivery = cJSON_IsTrue(json_get(object, "redelivery"));
         delivery->status_code = (int)json_integer(object, "status_code", 0);
         if (clock_parse(json_string(object, "delivered_at"), &delivery->at_ms) < 0)
                 delivery->at_ms = 0;

@@ -53,9 +53,11 @@ static const char *explain_status(int code)
         } table[] = {
                 {0, "the URL did not answer: compare it with the stack's WebhookUrl"},
                 {401, "the App's webhook secret is not the one that is stored: `scaler setup`"},
-                {403, "repository or installation are not configured, "
-                      "or nobody may call the function URL"},
+                {403, "nobody may call the function URL: compare its permissions with those of "
+                      "the stack's template"},
                 {404, "the URL is not that of the stack: compare it with WebhookUrl"},
+                {422, "repository or installation are not configured, or a label of the job's own "
+                      "cannot be used: GitHub shows the answer, which says which"},
                 {503, "the function could not reach its queue or secret: "
                       "see its log; `recover` has them delivered again"},
         };

@@ -21,11 +21,15 @@ enum { OPTION_DRY_RUN, OPTION_DAYS, OPTION_JSON, N_OPTIONS };
 static void print_actions(const struct sweep *sweep)
 {
         const cJSON *action;
+        const cJSON *unread;
 
         cJSON_ArrayForEach (action, sweep->actions)
                 printf("%s%s %s: %s\n", sweep->is_dry ? "would " : "",
                         json_string(action, "action"), json_string(action, "subject"),
                         json_string(action, "reason"));
+        cJSON_ArrayForEach (unread, sweep->unread)
+                printf("deliveries are not read of %s: %s\n", json_string(unread, "scope"),
+                        json_string(unread, "reason"));
         printf("looked at %u machines, %u hand-overs and %u deliveries with %u calls; "
                "%u done, %u left for the next time, %u failed\n",
                 sweep->machines, sweep->parameters, sweep->deliveries, sweep->calls,
@@ -95,8 +99,9 @@ const struct cli recover_command = {
         .text = "Does what the function recover does every ten minutes: ends machines that are "
                 "past their lifetime or hang before their runner listens, cleans up after machines "
                 "that are gone, and has GitHub deliver again the webhooks that got no answer: its "
-                "App's, or with a personal token those that lead to WEBHOOK_URL. Needs the "
-                "settings of a handler in the environment.",
+                "App's, or with a personal token those that lead to WEBHOOK_URL, which must "
+                "hold the stack's WebhookUrl then. Needs the settings of the function recover in "
+                "the environment.",
         .options = options,
         .exits = exits,
         .main = recover_main,

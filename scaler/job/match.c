@@ -29,7 +29,7 @@ static int check_repository(const struct config *config, const struct job *job, 
         if (config_allows_repository(config, job->repository))
                 return 0;
         err_set(err, 0, "this repository is not in github.repositories of the configuration");
-        return 403;
+        return 422;
 }
 
 /* The webhook of a repository or organization names no installation. One that is configured alone
@@ -57,7 +57,7 @@ static int check_installation(const struct config *config, const struct job *job
         if (installation == 0 || config_allows_installation(config, installation))
                 return 0;
         err_set(err, 0, "this installation is not in github.installations of the configuration");
-        return 403;
+        return 422;
 }
 
 static const struct config_spec *find_spec(

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Finds the webhooks whose deliveries a sweep reads. An App has one. Without an App, each
- * configured repository, or for "OWNER/" and a star that organization, is asked for its webhooks.
- * Ours is the one that leads to the function's URL: others belong to somebody else, and nothing of
- * theirs is delivered again.
+ * Finds the webhooks whose deliveries a sweep reads without an App: each configured repository, or
+ * for "OWNER/" and a star that organization, is asked for its webhooks. Ours is the one that leads
+ * to the function's URL: others belong to somebody else, and nothing of theirs is delivered again.
  */
 
 #include "own_hooks.h"
@@ -14,19 +13,22 @@
 #include <string.h>
 #include <strings.h>
 
-/* While this process is warm. */
-#define SAID_MS (24 * 3600 * MSEC_PER_SEC)
+#include "base/json.h"
 
-/* What is missing may be meant so: a person who delivers again by hand, or an organization's
- * webhook that serves all of its repositories. */
-static void say_once(struct sweep *sweep, const char *scope, const char *why)
+/* Logged once: what is missing may be meant so: a person who delivers again by hand, or an
+ * organization's webhook that serves all of its repositories. */
+static void note_unread(struct sweep *sweep, const char *scope, const char *why)
 {
         struct recent *said = &sweep->scaler->unread_hooks;
         int64_t now_ms = clock_monotonic_ms(sweep->scaler->clock);
+        cJSON *unread = cJSON_CreateObject();
 
+        json_add_string(unread, "scope", scope);
+        json_add_string(unread, "reason", why);
+        cJSON_AddItemToArray(sweep->unread, unread);
         if (recent_has(said, scope, now_ms))
                 return;
-        recent_note(said, scope, now_ms + SAID_MS);
+        recent_note(said, scope, now_ms + OWN_HOOKS_SAID_MS);
         log_warning(&sweep->scaler->log,
                 "deliveries of a webhook are not read: those that fail have to be delivered again "
                 "by hand",
@@ -56,34 +58,6 @@ static const struct github_listed_hook *find_ours(const struct github_hooks *hoo
         return NULL;
 }
 
-static void find_in(struct sweep *sweep, struct github *github, const char *scope, const char *url,
-        struct sweep_hooks *ret)
-{
-        _cleanup_(github_hooks_release) struct github_hooks hooks = {0};
-        _cleanup_(http_call_freep) struct http_call *call = github_list_hooks(github, scope);
-        const struct github_listed_hook *ours;
-        struct err err;
-        int r;
-
-        sweep_call(sweep, call);
-        r = github_list_hooks_answer(call, &hooks, &err);
-        if (r == -ENOENT || r == -EACCES) {
-                say_once(sweep, scope, err.text);
-                return;
-        }
-        if (r < 0) {
-                sweep_fail(sweep, r, &err);
-                return;
-        }
-        ours = find_ours(&hooks, url);
-        if (ours)
-                ret->names[ret->count++] = github_hook_name(scope, ours->id);
-        else
-                say_once(sweep, scope,
-                        "it has no active webhook with the event workflow_job that "
-                        "leads to WEBHOOK_URL");
-}
-
 /* "OWNER/REPO", or "OWNER/" and a star. The caller frees. */
 static char *scope_of(const char *pattern)
 {
@@ -94,38 +68,45 @@ static char *scope_of(const char *pattern)
         return mem_format("repos/%s", pattern);
 }
 
-static void find_all(struct sweep *sweep, struct github *github, struct sweep_hooks *ret)
+int sweep_own_hook(struct sweep *sweep, struct github *github, const struct sweep_scopes *scopes,
+        size_t i, char **ret)
 {
         const struct config *config = sweep->config;
-        size_t n = config->n_repositories;
-        size_t n_now = n < SWEEP_HOOKS_MAX ? n : SWEEP_HOOKS_MAX;
-        const char *url = getenv("WEBHOOK_URL");
-        size_t first;
+        _cleanup_free_ char *scope =
+                scope_of(config->repositories[(scopes->first + i) % config->n_repositories]);
+        _cleanup_(github_hooks_release) struct github_hooks hooks = {0};
+        _cleanup_(http_call_freep) struct http_call *call = github_list_hooks(github, scope);
+        const struct github_listed_hook *ours;
+        struct err err;
+        int r;
 
+        sweep_call(sweep, call);
+        r = github_list_hooks_answer(call, &hooks, &err);
+        ours = r == 0 ? find_ours(&hooks, scopes->url) : NULL;
+        if (ours)
+                *ret = github_hook_name(scope, ours->id);
+        else if (r == 0)
+                r = err_set(&err, -ENOENT,
+                        "it has no active webhook with the event workflow_job that leads to "
+                        "WEBHOOK_URL");
+        if (r == -ENOENT || r == -EACCES)
+                note_unread(sweep, scope, err.text);
+        else if (r < 0)
+                sweep_fail(sweep, r, &err);
+        return r;
+}
+
+void sweep_find_scopes(struct sweep *sweep, struct sweep_scopes *ret)
+{
+        size_t n = sweep->config->n_repositories;
+        const char *url = getenv("WEBHOOK_URL");
+
+        *ret = (struct sweep_scopes){.url = url, .rounds = 1 + n / SWEEP_SCOPES_MAX};
         if (!url || !url[0]) {
-                say_once(sweep, "all repositories", "WEBHOOK_URL is not set");
+                note_unread(sweep, "all repositories",
+                        "WEBHOOK_URL is not set: it must hold the stack's WebhookUrl");
                 return;
         }
-        first = sweep_first(sweep, n, SWEEP_HOOKS_MAX);
-        ret->rounds += n / SWEEP_HOOKS_MAX;
-        for (size_t i = 0; i < n_now && sweep_has_time(sweep); i++) {
-                _cleanup_free_ char *scope = scope_of(config->repositories[(first + i) % n]);
-
-                find_in(sweep, github, scope, url, ret);
-        }
-}
-
-void sweep_find_hooks(struct sweep *sweep, struct github *github, struct sweep_hooks *ret)
-{
-        *ret = (struct sweep_hooks){.rounds = 1};
-        if (sweep->config->app_id)
-                ret->names[ret->count++] = mem_string(GITHUB_APP_HOOK);
-        else
-                find_all(sweep, github, ret);
-}
-
-void sweep_hooks_release(struct sweep_hooks *hooks)
-{
-        for (size_t i = 0; i < hooks->count; i++)
-                free(hooks->names[i]);
+        ret->first = sweep_first(sweep, n, SWEEP_SCOPES_MAX);
+        ret->count = n < SWEEP_SCOPES_MAX ? n : SWEEP_SCOPES_MAX;
 }

@@ -18,6 +18,9 @@
 /* SSM cuts its pages out of all parameters of the account, and then leaves out what the filter does
  * not want: many are empty. */
 #define HANDOVER_PAGES_MAX 200
+/* How often the stack's rule starts a sweep, where nobody says otherwise. */
+#define PERIOD_MINUTES 10
+#define PERIOD_MINUTES_MAX (24 * 60)
 #define RESERVE_MS (10 * MSEC_PER_SEC)
 
 struct http_call *sweep_call(struct sweep *sweep, struct http_call *call)
@@ -58,14 +61,23 @@ bool sweep_has_time(struct sweep *sweep)
         return has_time;
 }
 
+int64_t sweep_period_ms(void)
+{
+        const char *text = getenv("RECOVER_MINUTES");
+        long long minutes = text ? strtoll(text, NULL, 10) : 0;
+
+        return (minutes > 0 && minutes <= PERIOD_MINUTES_MAX ? minutes : PERIOD_MINUTES) * 60 *
+               MSEC_PER_SEC;
+}
+
 size_t sweep_first(struct sweep *sweep, size_t n, size_t max)
 {
-        int64_t minutes = clock_wall_ms(sweep->scaler->clock) / (60 * MSEC_PER_SEC);
+        size_t turn = (size_t)(clock_wall_ms(sweep->scaler->clock) / sweep_period_ms());
 
         if (n <= max)
-                return 0;
+                return n > 0 ? turn % n : 0;
         sweep->left += (unsigned)(n - max);
-        return (size_t)minutes % n;
+        return turn % n * max % n;
 }
 
 /* -- hand-overs -- */
@@ -172,6 +184,7 @@ void sweep_run(struct sweep *sweep)
         int r = open_dependencies(sweep, &err);
 
         sweep->actions = cJSON_CreateArray();
+        sweep->unread = cJSON_CreateArray();
         if (r < 0) {
                 sweep_fail(sweep, r, &err);
                 return;
@@ -191,6 +204,7 @@ void sweep_release(struct sweep *sweep)
         store_list_release(&sweep->handovers);
         stores_release(&sweep->stores);
         cJSON_Delete(sweep->actions);
+        cJSON_Delete(sweep->unread);
 }
 
 cJSON *sweep_print(const struct sweep *sweep)
@@ -216,5 +230,6 @@ cJSON *sweep_print(const struct sweep *sweep)
         for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
                 json_add_integer(json, counts[i].name, counts[i].count);
         cJSON_AddItemToObject(json, "actions", cJSON_Duplicate(sweep->actions, true));
+        cJSON_AddItemToObject(json, "unread", cJSON_Duplicate(sweep->unread, true));
         return json;
 }

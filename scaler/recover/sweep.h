@@ -8,6 +8,7 @@
  *      hanging.c      machines that hang before their runner listens
  *      abandoned.c    hand-overs whose machine is gone, of which no event has told
  *      undelivered.c  webhooks that GitHub could not deliver
+ *      attempts.c     what became of them, and which are due
  *      own_hooks.c    which webhooks lead to us
  *
  * Each part goes on where another fails. A sweep may run beside another, and be ended at any time:
@@ -51,6 +52,7 @@ struct sweep {
         unsigned failed;      /* what could not be done: see the log */
         unsigned calls;       /* to AWS and GitHub, without those of ended machines */
         cJSON *actions;       /* each thing done: {"action", "subject", "reason"}; owned */
+        cJSON *unread;        /* webhooks nobody reads of: {"scope", "reason"}; owned */
         struct err err;       /* the first failure */
         int result;           /* its code; 0: none */
 
@@ -73,8 +75,12 @@ void sweep_note(struct sweep *sweep, const char *action, const char *subject, co
 /* Whether the event's time suffices for more. */
 bool sweep_has_time(struct sweep *sweep);
 
-/* Where to begin among N things of which MAX fit into a sweep: elsewhere each time, so that those
- * that fail in every sweep keep no others out. What does not fit is counted. */
+/* How long it is from one sweep to the next: the rule's period is a parameter of the stack. */
+int64_t sweep_period_ms(void);
+
+/* Where to begin among N things of which MAX fit into a sweep: elsewhere each time, and so that
+ * each has its turn, lest those that fail or last long in every sweep keep others out. What does
+ * not fit is counted. */
 size_t sweep_first(struct sweep *sweep, size_t n, size_t max);
 
 /* The hand-over of INSTANCE, or NULL. Borrowed. */

@@ -254,7 +254,7 @@ def test_repositories_and_installations_have_to_be_configured(stage):
         ({"installation__id": 4712}, "github.installations"),
     ]:
         status, text = deliver(stage, body_of(stage, **changes))
-        assert status == 403
+        assert status == 422
         assert words in text
     assert deliver(stage, body_of(stage, repository__full_name="Octo-Org/TWO"))[0] == 202
 

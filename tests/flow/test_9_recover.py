@@ -24,7 +24,7 @@ from cloud.limits import until
 
 NOTHING = {
     "dry_run": False, "machines": 0, "parameters": 0, "deliveries": 0, "ended": 0, "marked": 0,
-    "abandoned": 0, "redelivered": 0, "left": 0, "failed": 0, "actions": [],
+    "abandoned": 0, "redelivered": 0, "left": 0, "failed": 0, "actions": [], "unread": [],
 }  # fmt: skip
 
 
@@ -87,11 +87,30 @@ def test_an_event_that_got_no_answer_is_delivered_again(stage):
     assert stage.github.violations == []
 
 
-@pytest.mark.parametrize("status", [200, 202, 401, 422])
+@pytest.mark.parametrize("status", [200, 202, 400, 422])
 def test_an_event_that_got_an_answer_is_not(stage, status):
     undelivered(stage, 0, status, 503)
     assert recover(stage)["redelivered"] == 0
     assert len(stage.github.webhooks.deliveries) == 3
+
+
+def test_what_a_wrong_secret_refused_is_delivered_again_once_it_is_mended(stage):
+    """One at first, which shows that the secret is right again; then the others."""
+    hook = stage.github.webhooks
+    for _ in range(3):
+        hook.announce(stage.github.jobs.queue(REPOSITORY, LABELS, announce=False), "queued")
+    assert until(lambda: all(one.status is not None for one in hook.deliveries))
+    for number, one in enumerate(hook.deliveries):
+        one.status, one.sent = 401, one.sent - 600 + number
+    assert recover(stage)["redelivered"] == 1
+    (told,) = sent(stage, "NotifyQueue")
+    assert "their signature does not match" in told["Body"]["title"]
+    assert until(lambda: hook.deliveries[-1].status == 202)
+    assert hook.deliveries[-1].id == hook.deliveries[2].id
+    assert recover(stage)["redelivered"] == 2
+    assert until(lambda: [one.status for one in hook.deliveries[3:]] == [202] * 3)
+    assert recover(stage)["redelivered"] == 0
+    assert stage.github.violations == []
 
 
 def use_token(stage, *repositories):
@@ -129,6 +148,16 @@ def test_what_a_token_may_not_read_is_said_once(stage):
     said = [line for line in log(stage, "recover") if "not read" in line["message"]]
     assert [line["scope"] for line in said] == [f"repos/{REPOSITORY}"]
     assert "Webhooks: read and write" in said[0]["reason"]
+
+
+def test_a_person_is_told_which_webhooks_are_not_read(stage, run_scaler):
+    use_token(stage, REPOSITORY)
+    done = run_scaler("recover", "--dry-run", role="recover")
+    said = f"deliveries are not read of repos/{REPOSITORY}: "
+    assert (done.returncode, done.stdout.count(said)) == (0, 1)
+    stage.environment["WEBHOOK_URL"] = ""
+    done = run_scaler("recover", "--dry-run", role="recover")
+    assert "not read of all repositories: WEBHOOK_URL is not set" in done.stdout
 
 
 def test_two_sweeps_at_once_do_no_harm(cloud):

@@ -338,8 +338,8 @@ static void so_many_machines_are_looked_at_in_a_sweep(void **state)
         _cleanup_(sweep_release) struct sweep sweep = {.is_dry = true};
         _cleanup_buf_ struct buf machines = BUF_INIT(64UL * 1024);
         _cleanup_buf_ struct buf handovers = BUF_INIT(64UL * 1024);
-        /* Minutes since 1970, by which they begin. */
-        int first = (NOW / 60) % MANY;
+        /* The sweep's number, by which they begin. */
+        int first = (NOW / 600) % MANY * 50 % MANY;
         _cleanup_free_ char *xml = NULL;
 
         for (int i = 10; i < 10 + MANY; i++) {
@@ -690,8 +690,8 @@ static void hand_overs_take_turns(void **state)
         buf_add_string(&list, "]}");
         for (int i = 0; i < 2; i++) {
                 _cleanup_(sweep_release) struct sweep sweep = {.is_dry = true};
-                /* Minutes since 1970, by which the hundred begin. */
-                int first = (NOW / 60 + 60 * i) % 150;
+                /* The sweep's number, by which the hundred begin. */
+                int first = (NOW / 600 + 7 * i) % 150 * 100 % 150;
                 _cleanup_free_ char *filter =
                         mem_format("Filter.1.Name=instance-id&Filter.1.Value.1=i-%08x&", first);
 
@@ -702,7 +702,7 @@ static void hand_overs_take_turns(void **state)
                 assert_int_equal(run(stage, &sweep), 0);
                 assert_int_equal(sweep.abandoned, 100);
                 assert_int_equal(sweep.left, 50);
-                script_sleep(stage->script, 3600 * MSEC_PER_SEC);
+                script_sleep(stage->script, 70 * 60 * MSEC_PER_SEC);
         }
 }
 
@@ -838,7 +838,7 @@ static void a_pause_is_a_quarter_of_an_hour_at_most(void **state)
         "Link: <" STAGE_GITHUB "/app/hook/deliveries?per_page=100&cursor=" cursor ">; " \
         "rel=\"next\", <" STAGE_GITHUB "/app/hook/deliveries?cursor=v1_0>; rel=\"prev\"\r\n"
 
-/* A minute after the last attempt at the earliest, and twelve attempts at most. */
+/* A minute after the last attempt at the earliest, and 72 attempts at most. */
 static void a_delivery_is_tried_so_often(void **state)
 {
         static const struct {
@@ -846,11 +846,11 @@ static void a_delivery_is_tried_so_often(void **state)
                 int n; /* attempts, a second apart */
                 bool is_due;
         } rows[] = {
-                {{5, "a", 500, 50}, 1, false},
-                {{5, "a", 500, 61}, 1, true},
-                {{5, "a", 399, 61}, 1, true}, /* no answer of ours */
-                {{5, "a", 500, 100}, 71, true},
-                {{5, "a", 500, 100}, 72, false},
+                {{105, "a", 500, 50}, 1, false},
+                {{105, "a", 500, 61}, 1, true},
+                {{105, "a", 399, 61}, 1, true}, /* no answer of ours */
+                {{105, "a", 500, 100}, 71, true},
+                {{105, "a", 500, 100}, 72, false},
         };
         struct stage *stage = *state;
 
@@ -865,7 +865,7 @@ static void a_delivery_is_tried_so_often(void **state)
                 }
                 expect_deliveries(stage, DELIVERIES, "", attempts, (size_t)rows[i].n);
                 if (rows[i].is_due)
-                        expect_redelivered(stage, 5);
+                        expect_redelivered(stage, 105);
                 expect_nothing_else(stage);
                 sweep_once(stage);
         }

@@ -211,6 +211,92 @@ static void so_many_repositories_are_looked_at_in_a_sweep(void **state)
         assert_int_equal(sweep.calls, 22);
 }
 
+/* GitHub needs nine seconds for each call: machines get their third of the time all the same, and
+ * the next sweep begins with another repository. */
+static void a_slow_github_leaves_time_for_machines(void **state)
+{
+        struct stage *stage = *state;
+        const char *names[20];
+        char text[20][8];
+
+        for (int i = 0; i < 20; i++) {
+                snprintf(text[i], sizeof(text[i]), "o/r%d", i);
+                names[i] = text[i];
+        }
+        use_repositories(stage, names, 20);
+        for (int times = 0; times < 2; times++) {
+                _cleanup_(sweep_release) struct sweep sweep = {0};
+                int turn = (int)(clock_wall_ms(stage->scaler.clock) / (600 * MSEC_PER_SEC));
+
+                scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 120000);
+                for (int i = 0; i < 9; i++) {
+                        _cleanup_free_ char *url =
+                                mem_format(STAGE_GITHUB "/repos/o/r%d" HOOKS, (turn + i) % 20);
+
+                        expect(stage, "GET", url, 200, "[]");
+                        script_latency(stage->script, 9000);
+                }
+                sweep_once(stage, &sweep);
+                assert_int_equal(sweep.result, 0);
+                assert_int_equal(sweep.left, 11);
+                script_sleep(stage->script, 600 * MSEC_PER_SEC);
+        }
+}
+
+/* However rare sweeps are: three of an hour each look at sixty. */
+static void each_repository_has_its_turn(void **state)
+{
+        struct stage *stage = *state;
+        const char *names[60];
+        char text[60][8];
+
+        for (int i = 0; i < 60; i++) {
+                snprintf(text[i], sizeof(text[i]), "o/r%d", i);
+                names[i] = text[i];
+        }
+        use_repositories(stage, names, 60);
+        setenv("RECOVER_MINUTES", "60", 1);
+        script_serve(stage->script, "GET", STAGE_GITHUB "/repos/o/r", NULL, 404, "{}");
+        for (int times = 0; times < 3; times++) {
+                _cleanup_(sweep_release) struct sweep sweep = {0};
+
+                sweep_once(stage, &sweep);
+                script_sleep(stage->script, 3600 * MSEC_PER_SEC);
+        }
+        unsetenv("RECOVER_MINUTES");
+        for (int i = 0; i < 60; i++) {
+                _cleanup_free_ char *said = mem_format("\"scope\":\"repos/o/r%d\"", i);
+
+                assert_logged(stage, said);
+        }
+}
+
+/* The token's limit is that of all repositories. */
+static void a_limit_ends_the_sweep_of_all_repositories(void **state)
+{
+        static const char *const names[] = {"o/r", "o/s"};
+        struct stage *stage = *state;
+
+        use_repositories(stage, names, 2);
+        if (clock_wall_ms(stage->scaler.clock) / (600 * MSEC_PER_SEC) % 2 == 1)
+                script_sleep(stage->script, 600 * MSEC_PER_SEC);
+        for (int where = 0; where < 3; where++) {
+                _cleanup_(sweep_release) struct sweep sweep = {0};
+
+                expect(stage, "GET", REPOSITORY HOOKS, where == 0 ? 429 : 200,
+                        "[" HOOK(7, true, "workflow_job", URL) "]");
+                if (where > 0)
+                        expect(stage, "GET", REPOSITORY "/hooks/7" DELIVERIES,
+                                where == 1 ? 429 : 200, LOST);
+                if (where > 1)
+                        expect(stage, "POST", REPOSITORY "/hooks/7/deliveries/5/attempts", 429,
+                                "{}");
+                sweep_once(stage, &sweep);
+                assert_int_equal(sweep.failed, 1);
+                assert_int_equal(sweep.left, 1);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -223,6 +309,9 @@ int main(void)
                 STAGE_TEST(what_github_fails_to_list_fails_the_sweep),
                 STAGE_TEST(without_its_url_no_webhook_is_ours),
                 STAGE_TEST(so_many_repositories_are_looked_at_in_a_sweep),
+                STAGE_TEST(a_slow_github_leaves_time_for_machines),
+                STAGE_TEST(each_repository_has_its_turn),
+                STAGE_TEST(a_limit_ends_the_sweep_of_all_repositories),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,13 +317,13 @@ static void the_configuration_is_read_at_most_once_a_minute(void **state)
         *strstr(body, "o/r") = 'x';
         setenv("SCALE_AGENT_CONFIG", "ssm:/p/config", 1);
         assert_int_equal(deliver(stage, WINDOWS, "current"), 200);
-        assert_int_equal(deliver(stage, body, "current"), 403);
+        assert_int_equal(deliver(stage, body, "current"), 422);
         assert_int_equal(script_requests(stage->script), 0);
         for (int i = 0; i < 2; i++) {
                 script_sleep(stage->script, 60000);
                 expect_config(stage, 400, "{\"__type\":\"AccessDeniedException\"}");
-                assert_int_equal(deliver(stage, body, "current"), 403);
-                assert_int_equal(deliver(stage, body, "current"), 403);
+                assert_int_equal(deliver(stage, body, "current"), 422);
+                assert_int_equal(deliver(stage, body, "current"), 422);
                 assert_int_equal(deliver(stage, WINDOWS, "current"), 200);
         }
         assert_logged(stage, "configuration not read again; the old one stays");
@@ -363,18 +363,18 @@ static void what_is_not_ours_is_ignored(void **state)
         assert_int_equal(script_requests(stage->script), 0);
 }
 
-static void what_is_not_configured_is_forbidden(void **state)
+static void what_is_not_configured_is_refused(void **state)
 {
         struct stage *stage = *state;
         char body[sizeof(QUEUED)];
 
         memcpy(body, QUEUED, sizeof(QUEUED));
         *strstr(body, "o/r") = 'x';
-        assert_int_equal(deliver(stage, body, "current"), 403);
+        assert_int_equal(deliver(stage, body, "current"), 422);
         assert_answer(stage, "github.repositories");
         memcpy(body, QUEUED, sizeof(QUEUED));
         *strstr(body, "4711") = '5';
-        assert_int_equal(deliver(stage, body, "current"), 403);
+        assert_int_equal(deliver(stage, body, "current"), 422);
         assert_answer(stage, "github.installations");
 }
 
@@ -541,7 +541,7 @@ int main(void)
                 TEST(a_job_is_not_refused_for_an_old_configuration),
                 TEST(the_configuration_is_read_at_most_once_a_minute),
                 TEST(what_is_not_ours_is_ignored),
-                TEST(what_is_not_configured_is_forbidden),
+                TEST(what_is_not_configured_is_refused),
                 TEST(what_is_malformed_is_told),
                 TEST(only_github_is_believed),
                 TEST(both_secrets_are_good),
