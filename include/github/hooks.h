@@ -59,7 +59,7 @@ struct github_delivery {
 struct github_deliveries {
         struct github_delivery *items; /* newest first; owned */
         size_t count;
-        char next_page[128]; /* "": the last */
+        char next_page[128]; /* as it is in a URL; "": the last */
 };
 
 /* A hundred of HOOK's, of the last three days. PAGE is the `next_page` of the page before, NULL for

@@ -117,18 +117,24 @@ int github_list_deliveries(struct github *github, const char *hook, const char *
 
         if (r == 0 && page) {
                 buf_add_string(&(*ret_call)->url, "&cursor=");
-                buf_add_form(&(*ret_call)->url, page);
+                buf_add_string(&(*ret_call)->url, page);
         }
         return r;
 }
 
-/* The cursor of the link to the next page:
+/* What a URL may hold of a cursor. */
+#define CURSOR_CHARACTERS                                      \
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" \
+        "0123456789-._~%"
+
+/* The cursor of the link to the next page, as it is in the URL:
  *      link: <https://api.github.com/app/hook/deliveries?per_page=100&cursor=v1_123>; rel="next" */
 static void read_next_page(const struct http_call *call, char *page, size_t size)
 {
         char links[1024];
         const char *end;
         const char *cursor = NULL;
+        size_t length;
 
         page[0] = '\0';
         if (!http_call_answer_header(call, "Link", links, sizeof(links)))
@@ -136,8 +142,9 @@ static void read_next_page(const struct http_call *call, char *page, size_t size
         end = strstr(links, "rel=\"next\"");
         for (const char *at = links; end && (at = strstr(at, "cursor=")) && at < end; at++)
                 cursor = at + strlen("cursor=");
-        if (cursor)
-                snprintf(page, size, "%.*s", (int)strcspn(cursor, "&>"), cursor);
+        length = cursor ? strspn(cursor, CURSOR_CHARACTERS) : 0;
+        if (length > 0 && length < size && strchr("&>", cursor[length]))
+                snprintf(page, size, "%.*s", (int)length, cursor);
 }
 
 static void read_delivery(const cJSON *object, void *item)

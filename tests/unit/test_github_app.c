@@ -156,6 +156,35 @@ static void deliveries_are_read(void **state)
         assert_int_equal(found.items[1].at_ms, 0);
 }
 
+/* As GitHub's own link has it: encoded once. */
+static void the_cursor_of_the_next_page_is_read(void **state)
+{
+        static const struct {
+                const char *link;
+                const char *cursor;
+        } rows[] = {
+                {"<https://x/y?per_page=100&cursor=v1_123>; rel=\"next\"", "v1_123"},
+                {"<https://x/y?cursor=v1_9%3D%3D&per_page=100>; rel=\"next\"", "v1_9%3D%3D"},
+                {"<https://x/y?cursor=1>; rel=\"prev\", <https://x/y?cursor=2>; rel=\"next\"", "2"},
+                {"<https://x/y?cursor=1>; rel=\"prev\"", ""},
+                {"<https://x/y?cursor=1 2>; rel=\"next\"", ""},
+                {"<https://x/y?cursor=1\"; rel=\"next\"", ""},
+                {"<https://x/y?cursor=>; rel=\"next\"", ""},
+                {"rel=\"next\"", ""},
+        };
+        struct http_call *call = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                _cleanup_(github_deliveries_release) struct github_deliveries found = {0};
+
+                answer(call, 200, "[]");
+                buf_clear(&call->answer_headers);
+                buf_add_format(&call->answer_headers, "Link: %s\r\n", rows[i].link);
+                assert_int_equal(github_list_deliveries_answer(call, &found, NULL), 0);
+                assert_string_equal(found.next_page, rows[i].cursor);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -166,6 +195,7 @@ int main(void)
                 cmocka_unit_test(installations_have_their_own_grants),
                 cmocka_unit_test(a_webhook_is_read_in_both_forms),
                 cmocka_unit_test(deliveries_are_read),
+                cmocka_unit_test(the_cursor_of_the_next_page_is_read),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);
