@@ -9,9 +9,13 @@
  *
  * When much happens at once, notifications pile up in the queue while one is posted, and come in
  * batches: a batch of many is shown as one, so that a bad hour neither floods the channel nor meets
- * its limits (Slack: about one message a second). What keeps failing is shown by itself, lest one
- * that a channel refuses for ever takes those along that are shown with it.
+ * its limits (Slack: about one message a second).
  * https://docs.slack.dev/apis/web-api/rate-limits
+ *
+ * What failed holds up all behind it, since it is of their group. So what keeps failing is shown by
+ * itself, lest it takes those along that are shown with it; and if every channel refuses it, people
+ * get a stand-in, which says where to find it. A channel that refuses that as well takes nothing at
+ * all: then nobody is held up.
  */
 
 #include "handler.h"
@@ -30,8 +34,8 @@
 
 /* Fewer are shown one by one: they are easier to read, and each has its button. */
 #define TOGETHER_MIN 4
-/* What came so often is shown by itself, which is after five minutes. */
-#define TOGETHER_RECEIVES 4
+/* What came so often is shown by itself, or replaced, which is after five minutes. */
+#define ALONE_RECEIVES 4
 
 /* A call that posts the notification to one URL. */
 struct post {
@@ -126,6 +130,26 @@ static int post(struct scaler *scaler, const struct notification *notification, 
         return read_answers(scaler, &posts, err);
 }
 
+/* Tells people of RECORD in words that no channel has a reason to refuse. */
+static int post_stand_in(struct scaler *scaler, const struct record *record, struct err *err)
+{
+        struct notification stand_in = {
+                .severity = NOTIFICATION_ERROR,
+                .title = "A notification cannot be shown",
+                .text = "No channel takes it, or it cannot be read. The log of the function notify "
+                        "has it: search for the message.",
+        };
+        int r = batch_has_time(scaler, err);
+
+        notification_fact(&stand_in, "Message", record->message_id);
+        if (r == 0)
+                r = post(scaler, &stand_in, err);
+        if (r == 0)
+                log_warning(&scaler->log, "people were told that there is a notification",
+                        LOG_TEXT("message_id", record->message_id));
+        return r;
+}
+
 /* -- a batch -- */
 
 /* What people have not been shown yet; all arrays have one place for each. */
@@ -166,8 +190,14 @@ static int read_notification(
         _cleanup_json_ cJSON *json = NULL;
         struct news *news = userdata;
         struct notification *item = &news->items[news->n];
+        struct err ignored;
         int r = notification_parse(record->body, strlen(record->body), item, &json, err);
 
+        if (r < 0 && record->receive_count >= ALONE_RECEIVES) {
+                log_error(&scaler->log, "notification cannot be read", LOG_TEXT("error", err->text),
+                        LOG_TEXT("message_id", record->message_id), LOG_TEXT("body", record->body));
+                return post_stand_in(scaler, record, &ignored) < 0 ? r : 0;
+        }
         if (r < 0)
                 return r;
         if (is_known(scaler, news, item->key)) {
@@ -175,7 +205,8 @@ static int read_notification(
                 return 0;
         }
         log_info(&scaler->log, "notification", LOG_TEXT("title", item->title),
-                LOG_TEXT("text", item->text), LOG_TEXT("url", item->url));
+                LOG_TEXT("text", item->text), LOG_TEXT("url", item->url),
+                LOG_TEXT("message_id", record->message_id));
         news->json[news->n] = MEM_STEAL(json);
         news->records[news->n++] = record;
         return 0;
@@ -185,12 +216,17 @@ static int read_notification(
 static void show(struct scaler *scaler, struct news *news, size_t first, size_t n,
         const struct notification *notification)
 {
+        const struct record *record = news->records[first];
+        struct err ignored;
         struct err err;
         int r = batch_has_time(scaler, &err);
         int64_t now;
 
         if (r == 0)
                 r = post(scaler, notification, &err);
+        if (r == -EPROTO && record->receive_count >= ALONE_RECEIVES &&
+                post_stand_in(scaler, record, &ignored) == 0)
+                r = 0;
         now = clock_monotonic_ms(scaler->clock);
         for (size_t i = first; i < first + n; i++) {
                 if (r < 0)
@@ -206,7 +242,7 @@ static size_t count_together(const struct news *news, size_t first)
         size_t n = 0;
 
         while (n < NOTIFICATION_FACTS_MAX && first + n < news->n &&
-                news->records[first + n]->receive_count < TOGETHER_RECEIVES)
+                news->records[first + n]->receive_count < ALONE_RECEIVES)
                 n++;
         return n;
 }

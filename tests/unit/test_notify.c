@@ -266,9 +266,9 @@ static void many_that_no_channel_took_come_again(void **state)
         assert_string_equal(stage_batch(stage, notify_handle, four, 4), STAGE_NONE_FAILED);
 }
 
-/* One that the channel refuses for ever neither becomes a dead letter together with others, nor
- * keeps later ones from being shown as one. */
-static void what_is_refused_again_and_again_is_shown_alone(void **state)
+/* One that the channel refuses for ever neither takes others along, nor holds them up: people are
+ * told where it is. */
+static void what_is_refused_again_and_again_holds_nobody_up(void **state)
 {
         struct stage *stage = *state;
         const struct stage_message again[] = {{"a", LOST("1"), 4, NULL}, {"b", NOTE("2"), 4, NULL},
@@ -280,12 +280,50 @@ static void what_is_refused_again_and_again_is_shown_alone(void **state)
         setenv("TEAMS_WEBHOOK_URLS", "", 1);
         script_expect(stage->script, "POST", SLACK, "*Lost 1*", 200, "ok");
         expect(stage, SLACK, 400);
+        script_expect(stage->script, "POST", SLACK, "cannot be shown", 403, "");
         script_expect(stage->script, "POST", SLACK, "*Lost 3*", 200, "ok");
         script_expect(stage->script, "POST", SLACK, "*Lost 4*", 200, "ok");
         assert_string_equal(stage_batch(stage, notify_handle, again, 4), STAGE_FAILED("b"));
         expect(stage, SLACK, 400);
+        script_expect(stage->script, "POST", SLACK, "*Message*\\nb", 200, "ok");
         script_expect(stage->script, "POST", SLACK, "Lost 5, and 3 more", 200, "ok");
-        assert_string_equal(stage_batch(stage, notify_handle, later, 5), STAGE_FAILED("b"));
+        assert_string_equal(stage_batch(stage, notify_handle, later, 5), STAGE_NONE_FAILED);
+        assert_logged(stage, "\"title\":\"It broke\",\"text\":\"Mend it.\",\"message_id\":\"b\"");
+}
+
+/* What is refused for the first times may be shown yet; who does not answer at all takes nothing
+ * else. */
+static void a_stand_in_is_for_what_is_refused_again_and_again(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message young = {"a", NOTE("1"), 3, NULL};
+        const struct stage_message old = {"a", NOTE("1"), 4, NULL};
+
+        unsetenv("MAX_RECEIVE_COUNT");
+        setenv("TEAMS_WEBHOOK_URLS", "", 1);
+        expect(stage, SLACK, 400);
+        assert_string_equal(stage_batch(stage, notify_handle, &young, 1), STAGE_FAILED("a"));
+        scaler_begin_event(&stage->scaler, clock_wall_ms(stage->scaler.clock) + 14000);
+        for (int i = 0; i < 2; i++)
+                script_expect_silence(stage->script, "POST", SLACK);
+        assert_string_equal(stage_batch(stage, notify_handle, &old, 1), STAGE_FAILED("a"));
+}
+
+/* Such as one of a release that has been taken back. */
+static void what_cannot_be_read_does_not_hold_up_others_for_long(void **state)
+{
+        struct stage *stage = *state;
+        const struct stage_message young = {"a", "{\"text\":\"no title\"}", 3, NULL};
+        const struct stage_message old = {"a", "{\"text\":\"no title\"}", 4, NULL};
+
+        unsetenv("MAX_RECEIVE_COUNT");
+        setenv("TEAMS_WEBHOOK_URLS", "", 1);
+        assert_string_equal(stage_batch(stage, notify_handle, &young, 1), STAGE_FAILED("a"));
+        script_expect(stage->script, "POST", SLACK, "cannot be shown", 404, "no_service");
+        assert_string_equal(stage_batch(stage, notify_handle, &old, 1), STAGE_FAILED("a"));
+        script_expect(stage->script, "POST", SLACK, "cannot be shown", 200, "ok");
+        assert_string_equal(stage_batch(stage, notify_handle, &old, 1), STAGE_NONE_FAILED);
+        assert_logged(stage, "no title");
 }
 
 /* What was shown, comes twice or makes no sense is not counted among the many. */
@@ -342,7 +380,9 @@ int main(void)
                 TEST(what_was_told_is_not_told_again_for_want_of_time),
                 TEST(many_at_once_are_shown_as_one),
                 TEST(many_that_no_channel_took_come_again),
-                TEST(what_is_refused_again_and_again_is_shown_alone),
+                TEST(what_is_refused_again_and_again_holds_nobody_up),
+                TEST(a_stand_in_is_for_what_is_refused_again_and_again),
+                TEST(what_cannot_be_read_does_not_hold_up_others_for_long),
                 TEST(only_what_is_new_is_counted),
                 TEST(very_many_are_shown_as_several),
         };
