@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "aws/answer.h"
 #include "github/github.h"
@@ -26,6 +27,46 @@ static const char *limit_key(int64_t installation, char key[static 32])
         snprintf(key, 32, "limit of %lld", (long long)installation);
         return key;
 }
+
+/* -- what fails -- */
+
+static const char *failing_key(int64_t installation, char key[static 40])
+{
+        snprintf(key, 40, "failing for %lld", (long long)installation);
+        return key;
+}
+
+/* Whether CALL is about one job or run, and no other has failed since GitHub last answered: it may
+ * be GitHub's fault with this one, for which no other need wait. */
+static bool fails_alone(struct scaler *scaler, int64_t installation, const struct http_call *call)
+{
+        struct recent *pauses = &scaler->github_pauses;
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        const char *url = buf_string(&call->url);
+        char key[40];
+        bool is_first;
+        bool is_again;
+
+        if (!strstr(url, "/actions/jobs/") && !strstr(url, "/actions/runs/"))
+                return false;
+        is_first = !recent_has(pauses, failing_key(installation, key), now_ms);
+        is_again = recent_has(pauses, url, now_ms);
+        recent_note(pauses, key, now_ms + PAUSE_MS);
+        recent_note(pauses, url, now_ms + PAUSE_MS);
+        return is_first || is_again;
+}
+
+void setback_note_answer(struct scaler *scaler, int64_t installation)
+{
+        char key[40];
+
+        recent_forget(&scaler->github_pauses, failing_key(installation, key));
+        if (!recent_has(&scaler->github_pauses, limit_key(installation, key),
+                    clock_monotonic_ms(scaler->clock)))
+                recent_forget(&scaler->github_pauses, pause_key(installation, key));
+}
+
+/* -- pauses -- */
 
 static void pause_launches(
         struct scaler *scaler, int64_t installation, const struct setback *setback)
@@ -77,7 +118,7 @@ struct setback setback_by_github(struct scaler *scaler, int64_t installation,
                 github_call_is_passing(call, clock_wall_ms(scaler->clock), &setback.until_ms);
         setback.is_limit = setback.passing && (setback.until_ms > 0 || r == -EAGAIN);
         setback.of_caller = setback.is_limit || !setback.passing || r == -EKEYREJECTED;
-        if (setback.passing)
+        if (setback.passing && (setback.is_limit || !fails_alone(scaler, installation, call)))
                 pause_launches(scaler, installation, &setback);
         return setback;
 }

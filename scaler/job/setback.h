@@ -24,13 +24,17 @@ struct setback {
 };
 
 /* What GitHub's answer to CALL, read with result R and ERR, means for jobs of INSTALLATION. A
- * passing one also pauses launches for them. */
+ * passing one also pauses launches for them, unless GitHub fails for a single job or run. */
 struct setback setback_by_github(struct scaler *scaler, int64_t installation,
         const struct http_call *call, int r, const struct err *err);
 /* What AWS's answer to CALL, read with result R and ERR, means. */
 struct setback setback_by_aws(const struct http_call *call, int r, const struct err *err);
 /* A final setback, without a call that failed. */
 struct setback setback_final(int r, const struct err *err);
+
+/* Notes that GitHub has answered a call for INSTALLATION: what it failed for before was single jobs
+ * and runs, and launches go on, but where a limit lasts. */
+void setback_note_answer(struct scaler *scaler, int64_t installation);
 
 /* Until when (wall clock) nothing is launched for INSTALLATION, since GitHub could not register the
  * runner: a limit was reached or GitHub failed a moment ago. 0: launch. */

@@ -189,6 +189,8 @@ void token_note_result(
         if (result == -EKEYREJECTED)
                 github_forget_token(github, installation);
         *refused_of(scaler, github) = result == -EKEYREJECTED;
+        if (result >= 0)
+                setback_note_answer(scaler, installation);
 }
 
 void token_note_scope_result(struct scaler *scaler, struct github *github, const char *scope,

@@ -188,9 +188,13 @@ static void the_jobs_of_a_run_that_github_does_not_know_wait(void **state)
         assert_sent(stage, "\\\"stale\\\":1,");
 }
 
-/* And nothing more is asked while it does. */
+/* And nothing more is asked while it does: that is when it has failed for another run, too. */
 static void while_github_fails_the_job_waits(void **state)
 {
+        static const char other[] =
+                "{\"action\":\"queued\",\"id\":3,\"run_id\":9,\"attempt\":1,\"repository\":\"o/r\","
+                "\"labels\":[\"linux\"],\"spec\":\"linux\",\"instance_type\":\"m7i.large\","
+                "\"webhook_ms\":1767323044000" PUBLIC "}";
         struct stage *stage = *state;
 
         script_serve(stage->script, "GET", RUN_URL, NULL, 503, "{}");
@@ -198,6 +202,11 @@ static void while_github_fails_the_job_waits(void **state)
         stage_expect_sent(stage, "wait: GitHub refuses");
         assert_string_equal(check(stage, 1), STAGE_NONE_FAILED);
         assert_logged(stage, "\"message\":\"waiting\",\"job\":1");
+        script_serve(
+                stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/runs/9", NULL, 503, "{}");
+        stage_expect_sent(stage, "sqs.test/parked");
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(queued_one(stage, other), STAGE_NONE_FAILED);
         stage_expect_sent(stage, "sqs.test/parked");
         stage_expect_sent(stage, "was not asked whether the job's run");
         assert_string_equal(check(stage, 2), STAGE_NONE_FAILED);

@@ -52,6 +52,80 @@ static void github_pauses_the_launches_of_an_installation(void **state)
         assert_int_equal(setback_pause_until(&stage->scaler, 1), 0);
 }
 
+static struct http_call *failed_for(const char *path)
+{
+        struct http_call *call = http_call_new("call", "GET", STAGE_GITHUB "%s", path);
+
+        call->status = 500;
+        return call;
+}
+
+static void fail_for(struct stage *stage, const char *path)
+{
+        _cleanup_(http_call_freep) struct http_call *call = failed_for(path);
+
+        assert_true(
+                setback_by_github(&stage->scaler, 1, call, -EPROTO, &(struct err){{0}}).passing);
+}
+
+#define JOB_1 "/repos/o/r/actions/jobs/1"
+#define JOB_2 "/repos/o/r/actions/jobs/2"
+#define RUN "/repos/o/r/actions/runs/3"
+
+/* However often it is tried: no other job waits for it. */
+static void a_job_that_fails_alone_pauses_nothing(void **state)
+{
+        struct stage *stage = *state;
+
+        for (int i = 0; i < 5; i++) {
+                fail_for(stage, JOB_1);
+                assert_int_equal(setback_pause_until(&stage->scaler, 1), 0);
+                script_sleep(stage->script, 30000);
+        }
+        fail_for(stage, JOB_2);
+        assert_true(setback_pause_until(&stage->scaler, 1) > 0);
+}
+
+static void jobs_that_fail_one_after_the_other_pause_launches(void **state)
+{
+        static const char *const pairs[][2] = {{JOB_1, JOB_2}, {JOB_1, RUN}, {RUN, JOB_1}};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+                fail_for(stage, pairs[i][0]);
+                assert_int_equal(setback_pause_until(&stage->scaler, 1), 0);
+                fail_for(stage, pairs[i][1]);
+                assert_int_equal(setback_pause_until(&stage->scaler, 1),
+                        clock_wall_ms(stage->scaler.clock) + 60000);
+                assert_int_equal(setback_pause_until(&stage->scaler, 2), 0);
+                script_sleep(stage->script, 60001);
+        }
+        /* What is about no job pauses at once. */
+        fail_for(stage, "/app/installations/1/access_tokens");
+        assert_true(setback_pause_until(&stage->scaler, 1) > 0);
+}
+
+/* Many that fail for themselves are no outage, as others show. */
+static void an_answer_ends_the_pause(void **state)
+{
+        struct stage *stage = *state;
+        struct scaler *scaler = &stage->scaler;
+        _cleanup_(http_call_freep) struct http_call *limited =
+                answered(429, "Retry-After: 50\r\n", "{}");
+
+        fail_for(stage, JOB_1);
+        fail_for(stage, JOB_2);
+        setback_note_answer(scaler, 2);
+        assert_true(setback_pause_until(scaler, 1) > 0);
+        setback_note_answer(scaler, 1);
+        assert_int_equal(setback_pause_until(scaler, 1), 0);
+        fail_for(stage, RUN);
+        assert_int_equal(setback_pause_until(scaler, 1), 0);
+        (void)setback_by_github(scaler, 1, limited, -EAGAIN, &(struct err){{0}});
+        setback_note_answer(scaler, 1);
+        assert_int_equal(setback_pause_until(scaler, 1), clock_wall_ms(scaler->clock) + 50000);
+}
+
 /* Not where others register; a failure of GitHub is everybody's. */
 static void a_limit_pauses_no_launches_where_there_are_more_apps(void **state)
 {
@@ -164,6 +238,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(github_pauses_the_launches_of_an_installation),
+                TEST(a_job_that_fails_alone_pauses_nothing),
+                TEST(jobs_that_fail_one_after_the_other_pause_launches),
+                TEST(an_answer_ends_the_pause),
                 TEST(a_limit_that_has_ended_pauses_nothing),
                 TEST(a_limit_pauses_no_launches_where_there_are_more_apps),
                 TEST(a_setback_has_result_and_cause),
