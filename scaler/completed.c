@@ -116,9 +116,6 @@ static int terminate_machine(
                 r = find_scope(scaler, aws, config, job, scope, err);
         if (r < 0 || !*scope)
                 return r;
-        /* Somebody may have replaced the key that GitHub refused. */
-        if (scaler->github_refused)
-                scaler_forget_github(scaler);
         r = scaler_github(scaler, &github, err);
         if (r == 0)
                 r = ensure_token_for_scope(scaler, github, scope, job->installation, err);

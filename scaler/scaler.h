@@ -199,9 +199,10 @@ int scaler_config(struct scaler *scaler, const struct config **ret, struct err *
  * What was borrowed before stays as it is until the end of the event. */
 const struct config *scaler_config_again(struct scaler *scaler);
 
-/* GitHub: as an App if the configuration has an app_id, else with the token in GITHUB_TOKEN. */
+/* GitHub: as an App if the configuration has an app_id, else with the token in GITHUB_TOKEN, which
+ * is read again where GitHub refused it. */
 int scaler_github(struct scaler *scaler, struct github **ret, struct err *err);
-/* Closes it after GitHub refused its key, so that the next use reads the key again. */
+/* Closes it. */
 void scaler_forget_github(struct scaler *scaler);
 
 /* The additional App of that id, with its key from GITHUB_APP_KEYS/ID/private-key: 0, or negative

@@ -77,12 +77,16 @@ int scaler_github(struct scaler *scaler, struct github **ret, struct err *err)
         _cleanup_free_ struct github *github = NULL;
         int r;
 
+        /* Somebody may have replaced the key that GitHub refused. */
+        if (scaler->github_refused)
+                scaler_forget_github(scaler);
         if (!scaler->github) {
                 github = mem_alloc(sizeof(*github));
                 r = open_github(scaler, github, err);
                 if (r < 0)
                         return r;
                 scaler->github = MEM_STEAL(github);
+                scaler->github_refused = false;
         }
         *ret = scaler->github;
         return 0;

@@ -20,6 +20,11 @@
 /* A hundred deliveries take some 50 KB. */
 #define ANSWER_LIMIT ((size_t)1024 * 1024)
 
+/* GitHub ends what takes it ten seconds, as a long list may. Nobody waits for these calls.
+ * https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#timeouts */
+#define TRY_TIMEOUT_MS (12 * MSEC_PER_SEC)
+#define TIMEOUT_MS (25 * MSEC_PER_SEC)
+
 static const struct github_advice advice[] = {
         {301, -ENOENT, "it was renamed or moved: use its present name"},
         {307, -ENOENT, "it was renamed or moved: use its present name"},
@@ -33,6 +38,14 @@ static const struct github_advice advice[] = {
         {0},
 };
 
+static struct http_call *with_patience(struct http_call *call)
+{
+        call->answer_limit = ANSWER_LIMIT;
+        call->try_timeout_ms = TRY_TIMEOUT_MS;
+        call->timeout_ms = TIMEOUT_MS;
+        return call;
+}
+
 static struct http_call *new_call(struct github *github, const char *what, const char *method,
         const char *scope, const char *path)
 {
@@ -41,8 +54,7 @@ static struct http_call *new_call(struct github *github, const char *what, const
         if (!github_is_scope(scope))
                 buf_clear(&call->url);
         github_call_prepare(call, github_scope_token(github, 0, scope));
-        call->answer_limit = ANSWER_LIMIT;
-        return call;
+        return with_patience(call);
 }
 
 /* -- webhooks -- */
@@ -97,8 +109,13 @@ static int new_delivery_call(struct github *github, const char *what, const char
         _cleanup_free_ char *whole = mem_format("/%s/deliveries%s", hook, path);
         _cleanup_free_ char *scope = NULL;
 
-        if (strcmp(hook, GITHUB_APP_HOOK) == 0)
-                return github_app_call(github, what, method, whole, ret_call, err);
+        if (strcmp(hook, GITHUB_APP_HOOK) == 0) {
+                int r = github_app_call(github, what, method, whole, ret_call, err);
+
+                if (r == 0)
+                        with_patience(*ret_call);
+                return r;
+        }
         scope = mem_format("%.*s", end ? (int)(end - hook) : 0, hook);
         *ret_call = new_call(github, what, method, scope, whole);
         return 0;

@@ -15,9 +15,6 @@
 int token_requests_init(struct token_requests *requests, struct scaler *scaler, struct err *err)
 {
         *requests = (struct token_requests){.scaler = scaler, .refused = &scaler->github_refused};
-        /* Somebody may have replaced the key that GitHub refused. */
-        if (scaler->github_refused)
-                scaler_forget_github(scaler);
         return scaler_github(scaler, &requests->github, err);
 }
 

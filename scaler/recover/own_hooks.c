@@ -15,9 +15,7 @@
 
 #include "base/json.h"
 
-/* Logged once: what is missing may be meant so: a person who delivers again by hand, or an
- * organization's webhook that serves all of its repositories. */
-static void note_unread(struct sweep *sweep, const char *scope, const char *why)
+void sweep_note_unread(struct sweep *sweep, const char *scope, const char *why)
 {
         struct recent *said = &sweep->scaler->unread_hooks;
         int64_t now_ms = clock_monotonic_ms(sweep->scaler->clock);
@@ -90,7 +88,7 @@ int sweep_own_hook(struct sweep *sweep, struct github *github, const struct swee
                         "it has no active webhook with the event workflow_job that leads to "
                         "WEBHOOK_URL");
         if (r == -ENOENT || r == -EACCES)
-                note_unread(sweep, scope, err.text);
+                sweep_note_unread(sweep, scope, err.text);
         else if (r < 0)
                 sweep_fail(sweep, r, &err);
         return r;
@@ -103,7 +101,7 @@ void sweep_find_scopes(struct sweep *sweep, struct sweep_scopes *ret)
 
         *ret = (struct sweep_scopes){.url = url, .rounds = 1 + n / SWEEP_SCOPES_MAX};
         if (!url || !url[0]) {
-                note_unread(sweep, "all repositories",
+                sweep_note_unread(sweep, "all repositories",
                         "WEBHOOK_URL is not set: it must hold the stack's WebhookUrl");
                 return;
         }

@@ -15,6 +15,11 @@
 /* What a person has to do is said so often by a process. */
 #define OWN_HOOKS_SAID_MS (24 * 3600 * MSEC_PER_SEC)
 
+/* Notes that nobody reads the deliveries of SCOPE, and WHY; logs it once. No failure of the sweep:
+ * what is missing may be meant so, as where a person delivers again by hand, or an organization's
+ * webhook serves all of its repositories. */
+void sweep_note_unread(struct sweep *sweep, const char *scope, const char *why);
+
 /* The repositories and organizations of which this sweep reads. */
 struct sweep_scopes {
         const char *url; /* of our webhooks */

@@ -33,7 +33,7 @@ struct reading {
         const char *hook;
         size_t rounds;   /* see own_hooks.h */
         int64_t time_ms; /* that the sweep had when it began */
-        bool is_limited; /* GitHub takes no more calls for now */
+        bool is_over;    /* GitHub takes no more calls for now */
 };
 
 /* However long GitHub takes: a third of the time is for reading, one for redelivering, and the last
@@ -42,6 +42,15 @@ static bool has_time_in(const struct reading *reading, int third)
 {
         return scaler_time_left(reading->sweep->scaler) >
                reading->time_ms - third * (reading->time_ms / 3);
+}
+
+/* Notes what a call whose result was R means for the next ones: a key that was refused is read
+ * again by the next sweep, since it may have been replaced. */
+static void note_refusal(struct reading *reading, int r)
+{
+        reading->is_over = r == -EAGAIN || r == -EKEYREJECTED;
+        if (r == -EKEYREJECTED)
+                reading->sweep->scaler->github_refused = true;
 }
 
 /* -- reading -- */
@@ -151,7 +160,7 @@ static void redeliver_all(struct reading *reading, const struct events *events)
                 r = redeliver(reading, &events->items[i - 1]);
                 sweep->redelivered += r == 0;
         }
-        reading->is_limited = r == -EAGAIN;
+        note_refusal(reading, r);
 }
 
 /* Nobody else tells of that: GitHub shows it on a page that people do not look at. */
@@ -159,35 +168,39 @@ static void tell_refused(const struct reading *reading)
 {
         struct scaler *scaler = reading->sweep->scaler;
         int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        _cleanup_free_ char *key = mem_format("unsigned %s", reading->hook);
         struct notification notification = {
                 .severity = NOTIFICATION_ERROR,
                 .title = "GitHub's webhooks are refused: their signature does not match",
                 .text = "The webhook's secret on GitHub is not the one that is stored. Jobs wait "
                         "until they are the same: `scaler setup` stores it. Once one webhook is "
                         "accepted, those that were refused are delivered again.",
-                .key = reading->hook,
+                .key = key,
         };
         struct err err;
 
-        if (reading->sweep->is_dry || recent_has(&scaler->unread_hooks, reading->hook, now_ms))
+        if (reading->sweep->is_dry || recent_has(&scaler->unread_hooks, key, now_ms))
                 return;
         notification_fact(&notification, "Webhook", reading->hook);
         if (tell_people(scaler, &notification, &err) == 0)
-                recent_note(&scaler->unread_hooks, reading->hook, now_ms + OWN_HOOKS_SAID_MS);
+                recent_note(&scaler->unread_hooks, key, now_ms + OWN_HOOKS_SAID_MS);
 }
 
 /* -- all of it -- */
 
-/* What was read before a page failed is delivered again all the same. */
+/* What was read before a page failed is delivered again all the same. An App may have no webhook:
+ * that of a repository or organization tells of its jobs. */
 static void read_hook(struct reading *reading)
 {
         struct events events = {.trouble_ms = clock_wall_ms(reading->sweep->scaler->clock)};
         struct err err;
         int r = read_events(reading, &events, &err);
 
-        if (r < 0)
+        if (r == -ENOENT)
+                sweep_note_unread(reading->sweep, reading->hook, err.text);
+        else if (r < 0)
                 sweep_fail(reading->sweep, r, &err);
-        reading->is_limited = r == -EAGAIN;
+        note_refusal(reading, r);
         if (!is_of_all(r))
                 redeliver_all(reading, &events);
         if (events_are_unsigned(&events))
@@ -207,12 +220,12 @@ static void read_hooks_of_token(struct reading *reading)
                 _cleanup_free_ char *hook = NULL;
                 int r;
 
-                if (reading->is_limited || !has_time_in(reading, 2)) {
+                if (reading->is_over || !has_time_in(reading, 2)) {
                         sweep->left += (unsigned)(scopes.count - i);
                         return;
                 }
                 r = sweep_own_hook(sweep, reading->github, &scopes, i, &hook);
-                reading->is_limited = r == -EAGAIN;
+                note_refusal(reading, r);
                 reading->hook = hook;
                 if (r == 0)
                         read_hook(reading);

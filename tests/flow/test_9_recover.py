@@ -19,7 +19,7 @@ from helpers import (
 )
 
 from cloud.aws.sandbox import FunctionError
-from cloud.faults import Error, Throttle
+from cloud.faults import Error, Latency, Throttle
 from cloud.limits import until
 
 NOTHING = {
@@ -148,6 +148,13 @@ def test_what_a_token_may_not_read_is_said_once(stage):
     said = [line for line in log(stage, "recover") if "not read" in line["message"]]
     assert [line["scope"] for line in said] == [f"repos/{REPOSITORY}"]
     assert "Webhooks: read and write" in said[0]["reason"]
+
+
+def test_a_list_that_takes_github_long_is_waited_for(stage):
+    """GitHub itself gives up after ten seconds; other calls do after five."""
+    undelivered(stage, 503)
+    stage.faults.add("github", "apps/list-webhook-deliveries", fault=Latency(6))
+    assert recover(stage)["redelivered"] == 1
 
 
 def test_a_person_is_told_which_webhooks_are_not_read(stage, run_scaler):

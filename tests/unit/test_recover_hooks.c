@@ -181,6 +181,26 @@ static void what_github_fails_to_list_fails_the_sweep(void **state)
         assert_contains(sweep.err.text, "check the personal token");
 }
 
+/* By a process that is warm. */
+static void a_token_that_was_refused_is_read_again(void **state)
+{
+        struct stage *stage = *state;
+
+        use_repository(stage);
+        setenv("GITHUB_TOKEN", "replaced", 1);
+        setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
+        for (int i = 0; i < 2; i++) {
+                _cleanup_(sweep_release) struct sweep sweep = {0};
+
+                expect(stage, "GET", REPOSITORY HOOKS, i == 0 ? 401 : 200, "[]");
+                sweep_once(stage, &sweep);
+                assert_int_equal(sweep.failed, i == 0);
+        }
+        unsetenv("GITHUB_TOKEN");
+        unsetenv("GITHUB_API_URL");
+        assert_string_equal(github_kept_token(stage->scaler.github, 0), "replaced");
+}
+
 static void without_its_url_no_webhook_is_ours(void **state)
 {
         struct stage *stage = *state;
@@ -307,6 +327,7 @@ int main(void)
                 STAGE_TEST(ours_is_found_among_others),
                 STAGE_TEST(what_a_token_does_not_reach_is_said_once),
                 STAGE_TEST(what_github_fails_to_list_fails_the_sweep),
+                STAGE_TEST(a_token_that_was_refused_is_read_again),
                 STAGE_TEST(without_its_url_no_webhook_is_ours),
                 STAGE_TEST(so_many_repositories_are_looked_at_in_a_sweep),
                 STAGE_TEST(a_slow_github_leaves_time_for_machines),

@@ -193,6 +193,26 @@ static void what_was_read_before_a_page_failed_is_delivered_again(void **state)
         assert_int_equal(sweep.redelivered, 2);
 }
 
+/* Those of a repository or organization may tell of its jobs. */
+static void an_app_without_a_webhook_is_no_failure(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        for (int i = 0; i < 2; i++) {
+                _cleanup_(sweep_release) struct sweep sweep = {0};
+                const char *said;
+
+                script_expect(
+                        stage->script, "GET", DELIVERIES, NULL, 404, "{\"message\":\"Not Found\"}");
+                assert_int_equal(run(stage, &sweep), 0);
+                assert_int_equal(cJSON_GetArraySize(sweep.unread), 1);
+                said = strstr(stage_log(stage), "its webhook is not set up");
+                assert_non_null(said);
+                assert_null(strstr(said + 1, "its webhook is not set up"));
+        }
+}
+
 /* A refusal that holds for all is met once; what is wrong with one event keeps no other out. */
 static void what_github_refuses_for_all_is_asked_once(void **state)
 {
@@ -258,6 +278,7 @@ int main(void)
                 STAGE_TEST(while_the_secret_is_wrong_little_is_read),
                 STAGE_TEST(an_outage_is_worked_off_however_many_sweeps_it_takes),
                 STAGE_TEST(what_was_read_before_a_page_failed_is_delivered_again),
+                STAGE_TEST(an_app_without_a_webhook_is_no_failure),
                 STAGE_TEST(what_github_refuses_for_all_is_asked_once),
                 STAGE_TEST(absurd_deliveries_are_left_alone),
         };
