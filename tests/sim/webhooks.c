@@ -23,6 +23,7 @@ struct attempt {
         int64_t id;
         int64_t status;      /* 0: no answer */
         int64_t answered_ms; /* 0: under way */
+        bool is_again;
 };
 
 static void on_delivered(struct world *world, void *userdata, const char *answer)
@@ -37,14 +38,14 @@ static void on_delivered(struct world *world, void *userdata, const char *answer
                 world_tell(world, "delivery %s: status %" PRId64, attempt->guid, attempt->status);
 }
 
-static char *sign(const char *body)
+static char *sign(const char *secret, const char *body)
 {
         unsigned char digest[EVP_MAX_MD_SIZE];
         unsigned size = 0;
         struct buf text = BUF_INIT(128);
 
-        HMAC(EVP_sha256(), HOOK_SECRET, (int)strlen(HOOK_SECRET), (const unsigned char *)body,
-                strlen(body), digest, &size);
+        HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)body, strlen(body),
+                digest, &size);
         buf_add_string(&text, "sha256=");
         for (unsigned i = 0; i < size; i++)
                 buf_add_format(&text, "%02x", digest[i]);
@@ -56,7 +57,8 @@ static void send_attempt(struct world *world, void *userdata)
         struct attempt *attempt = userdata;
         _cleanup_json_ cJSON *event = cJSON_CreateObject();
         cJSON *headers = json_add_object(event, "headers");
-        _cleanup_free_ char *signature = sign(attempt->body);
+        _cleanup_free_ char *signature = sign(
+                fault_is_down(world, FAULT_SECRET) ? "another-secret" : HOOK_SECRET, attempt->body);
         _cleanup_free_ char *text = NULL;
 
         json_add_string(headers, "x-github-event", "workflow_job");
@@ -104,6 +106,7 @@ void deliveries_list(const struct world *world, struct answer *answer)
                 json_add_string(item, "event", "workflow_job");
                 json_add_string(item, "action", attempt->action);
                 json_add_integer(item, "status_code", attempt->status);
+                json_add_boolean(item, "redelivery", attempt->is_again);
                 json_add_string(
                         item, "delivered_at", clock_format(start + attempt->answered_ms, time));
         }
@@ -120,6 +123,7 @@ bool deliveries_again(struct world *world, int64_t id)
                         continue;
                 again = new_attempt(world, attempt->body, attempt->action);
                 memcpy(again->guid, attempt->guid, sizeof(again->guid));
+                again->is_again = true;
                 world_tell(world, "delivery %s is made again", again->guid);
                 world_after(world, world_between(world, 300, 3000), send_attempt, again);
                 return true;

@@ -85,6 +85,7 @@ enum fault {
         FAULT_EVENTS,
         FAULT_BURST,   /* ten and more jobs at once, while those of others wait to be registered */
         FAULT_UNHEARD, /* EC2's events that EventBridge loses while it is down */
+        FAULT_SECRET,  /* the webhook's secret on GitHub is another one, until a person mends it */
         N_FAULTS,
 };
 
