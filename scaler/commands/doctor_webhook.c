@@ -52,7 +52,8 @@ static const char *explain_status(int code)
                 const char *text;
         } table[] = {
                 {0, "the URL did not answer: compare it with the stack's WebhookUrl"},
-                {401, "the App's webhook secret is not the one that is stored: `scaler setup`"},
+                {401, "the App's webhook secret is not the one that is stored: `scaler setup`; "
+                      "`recover` then has them delivered again"},
                 {403, "nobody may call the function URL: compare its permissions with those of "
                       "the stack's template"},
                 {404, "the URL is not that of the stack: compare it with WebhookUrl"},
