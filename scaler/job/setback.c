@@ -49,6 +49,8 @@ static bool fails_alone(struct scaler *scaler, int64_t installation, const struc
 
         if (!strstr(url, "/actions/jobs/") && !strstr(url, "/actions/runs/"))
                 return false;
+        if (setback_pause_until(scaler, installation) > 0)
+                return false; /* an outage: its failures are not to push out what is remembered */
         is_first = !recent_has(pauses, failing_key(installation, key), now_ms);
         is_again = recent_has(pauses, url, now_ms);
         recent_note(pauses, key, now_ms + PAUSE_MS);

@@ -229,6 +229,40 @@ static void trouble_is_what_may_leave_something_to_do(void **state)
         }
 }
 
+/* Some have names before ours in the alphabet, others after. */
+static void only_jobs_are_delivered_again(void **state)
+{
+        static const char *const names[] = {"ping", "workflow_run", "workflow_job_2", ""};
+        struct events events = {.trouble_ms = NOW_MS};
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                struct github_delivery other = delivery_of(&(struct entry){"a", 503, 100, false});
+
+                snprintf(other.event, sizeof(other.event), "%s", names[i]);
+                events_note(&events, &other);
+        }
+        assert_int_equal(events.count, 0);
+        assert_int_equal(events.trouble_ms, NOW_MS);
+        events_release(&events);
+}
+
+/* About a day. */
+static void an_event_is_tried_so_often(void **state)
+{
+        (void)state;
+        for (int n = 71; n <= 73; n++) {
+                struct entry entries[73];
+                struct events events;
+
+                for (int i = 0; i < n; i++)
+                        entries[i] = (struct entry){"a", 401, 1000 + i, true};
+                note(&events, entries, (size_t)n);
+                assert_string_equal(due(&events), n < 72 ? "a " : "");
+                events_release(&events);
+        }
+}
+
 static void what_nobody_could_deliver_again_is_left_out(void **state)
 {
         const struct entry entry = {"a", 0, 100, false};
@@ -261,6 +295,8 @@ int main(void)
                 cmocka_unit_test(any_event_shows_that_the_secret_was_mended),
                 cmocka_unit_test(it_is_known_whether_signatures_are_refused),
                 cmocka_unit_test(trouble_is_what_may_leave_something_to_do),
+                cmocka_unit_test(only_jobs_are_delivered_again),
+                cmocka_unit_test(an_event_is_tried_so_often),
                 cmocka_unit_test(what_nobody_could_deliver_again_is_left_out),
         };
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "recover/sweep.h"
 #include "stage.h"
 
@@ -135,6 +136,16 @@ static void ours_is_found_among_others(void **state)
         assert_int_equal(sweep.result, 0);
 }
 
+/* Each sweep says it in its answer. */
+static void assert_unread(const struct sweep *sweep, const char *repository, const char *reason)
+{
+        const cJSON *unread = cJSON_GetArrayItem(sweep->unread, 0);
+
+        assert_int_equal(cJSON_GetArraySize(sweep->unread), 1);
+        assert_contains(json_string(unread, "scope"), repository);
+        assert_contains(json_string(unread, "reason"), reason);
+}
+
 /* What a person has to do is no failure of each sweep, and is said once. */
 static void what_a_token_does_not_reach_is_said_once(void **state)
 {
@@ -165,6 +176,7 @@ static void what_a_token_does_not_reach_is_said_once(void **state)
                         said = strstr(stage_log(stage), rows[i].said);
                         assert_non_null(said);
                         assert_null(strstr(said + 1, rows[i].said));
+                        assert_unread(&sweep, rows[i].repository, rows[i].said);
                 }
         }
 }
@@ -291,8 +303,8 @@ static void each_repository_has_its_turn(void **state)
         }
 }
 
-/* The token's limit is that of all repositories. */
-static void a_limit_ends_the_sweep_of_all_repositories(void **state)
+/* The token is that of all repositories. */
+static void a_limit_or_a_refused_token_ends_the_sweep_of_all_repositories(void **state)
 {
         static const char *const names[] = {"o/r", "o/s"};
         struct stage *stage = *state;
@@ -300,21 +312,27 @@ static void a_limit_ends_the_sweep_of_all_repositories(void **state)
         use_repositories(stage, names, 2);
         if (clock_wall_ms(stage->scaler.clock) / (600 * MSEC_PER_SEC) % 2 == 1)
                 script_sleep(stage->script, 600 * MSEC_PER_SEC);
-        for (int where = 0; where < 3; where++) {
+        setenv("GITHUB_TOKEN", "again", 1);
+        setenv("GITHUB_API_URL", STAGE_GITHUB, 1);
+        for (int i = 0; i < 6; i++) {
                 _cleanup_(sweep_release) struct sweep sweep = {0};
+                int status = i % 2 ? 401 : 429;
+                int where = i / 2;
 
-                expect(stage, "GET", REPOSITORY HOOKS, where == 0 ? 429 : 200,
+                expect(stage, "GET", REPOSITORY HOOKS, where == 0 ? status : 200,
                         "[" HOOK(7, true, "workflow_job", URL) "]");
                 if (where > 0)
                         expect(stage, "GET", REPOSITORY "/hooks/7" DELIVERIES,
-                                where == 1 ? 429 : 200, LOST);
+                                where == 1 ? status : 200, LOST);
                 if (where > 1)
-                        expect(stage, "POST", REPOSITORY "/hooks/7/deliveries/5/attempts", 429,
+                        expect(stage, "POST", REPOSITORY "/hooks/7/deliveries/5/attempts", status,
                                 "{}");
                 sweep_once(stage, &sweep);
                 assert_int_equal(sweep.failed, 1);
                 assert_int_equal(sweep.left, 1);
         }
+        unsetenv("GITHUB_TOKEN");
+        unsetenv("GITHUB_API_URL");
 }
 
 int main(void)
@@ -332,7 +350,7 @@ int main(void)
                 STAGE_TEST(so_many_repositories_are_looked_at_in_a_sweep),
                 STAGE_TEST(a_slow_github_leaves_time_for_machines),
                 STAGE_TEST(each_repository_has_its_turn),
-                STAGE_TEST(a_limit_ends_the_sweep_of_all_repositories),
+                STAGE_TEST(a_limit_or_a_refused_token_ends_the_sweep_of_all_repositories),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

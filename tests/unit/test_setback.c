@@ -105,6 +105,23 @@ static void jobs_that_fail_one_after_the_other_pause_launches(void **state)
         assert_true(setback_pause_until(&stage->scaler, 1) > 0);
 }
 
+/* However many jobs fail in an outage, the pauses of others are remembered. */
+static void an_outage_pushes_out_no_other_pause(void **state)
+{
+        struct stage *stage = *state;
+        struct scaler *scaler = &stage->scaler;
+        _cleanup_(http_call_freep) struct http_call *limited =
+                answered(429, "Retry-After: 50\r\n", "{}");
+
+        (void)setback_by_github(scaler, 2, limited, -EAGAIN, &(struct err){{0}});
+        for (int i = 0; i < RECENT_MAX - 10; i++) {
+                _cleanup_free_ char *path = mem_format("/repos/o/r/actions/jobs/%d", i);
+
+                fail_for(stage, path);
+        }
+        assert_true(setback_pause_until(scaler, 2) > 0);
+}
+
 /* Many that fail for themselves are no outage, as others show. */
 static void an_answer_ends_the_pause(void **state)
 {
@@ -240,6 +257,7 @@ int main(void)
                 TEST(github_pauses_the_launches_of_an_installation),
                 TEST(a_job_that_fails_alone_pauses_nothing),
                 TEST(jobs_that_fail_one_after_the_other_pause_launches),
+                TEST(an_outage_pushes_out_no_other_pause),
                 TEST(an_answer_ends_the_pause),
                 TEST(a_limit_that_has_ended_pauses_nothing),
                 TEST(a_limit_pauses_no_launches_where_there_are_more_apps),
