@@ -46,7 +46,6 @@ static const struct {
         [FAULT_EVENTS] = {"events", true},
         [FAULT_BURST] = {"burst", true},
         [FAULT_UNHEARD] = {"unheard", true},
-        [FAULT_SECRET] = {"secret", true},
 };
 
 const char *fault_name(enum fault fault)

@@ -52,13 +52,22 @@ static char *sign(const char *secret, const char *body)
         return buf_steal(&text);
 }
 
+/* In every other world with such faults, until a person mends it, the secret on GitHub is another
+ * one. */
+static const char *secret_of(struct world *world)
+{
+        return world->outages[FAULT_DELIVERY].from_ms % 2 == 1 &&
+                               fault_is_down(world, FAULT_DELIVERY)
+                       ? "another-secret"
+                       : HOOK_SECRET;
+}
+
 static void send_attempt(struct world *world, void *userdata)
 {
         struct attempt *attempt = userdata;
         _cleanup_json_ cJSON *event = cJSON_CreateObject();
         cJSON *headers = json_add_object(event, "headers");
-        _cleanup_free_ char *signature = sign(
-                fault_is_down(world, FAULT_SECRET) ? "another-secret" : HOOK_SECRET, attempt->body);
+        _cleanup_free_ char *signature = sign(secret_of(world), attempt->body);
         _cleanup_free_ char *text = NULL;
 
         json_add_string(headers, "x-github-event", "workflow_job");

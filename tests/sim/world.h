@@ -55,7 +55,8 @@ struct machine;
 /* -- faults.c -- */
 
 enum fault {
-        FAULT_DELIVERY,  /* webhooks doubled, reordered, late; people deliver lost ones again */
+        FAULT_DELIVERY,  /* webhooks doubled, reordered, late, or signed with another secret for a
+                            while; people deliver lost ones again */
         FAULT_REDELIVER, /* people deliver again what arrived well */
         FAULT_REPLAY,    /* agents' reports come again, long afterwards */
         FAULT_FORGED,    /* reports that no agent made */
@@ -85,7 +86,6 @@ enum fault {
         FAULT_EVENTS,
         FAULT_BURST,   /* ten and more jobs at once, while those of others wait to be registered */
         FAULT_UNHEARD, /* EC2's events that EventBridge loses while it is down */
-        FAULT_SECRET,  /* the webhook's secret on GitHub is another one, until a person mends it */
         N_FAULTS,
 };
 
