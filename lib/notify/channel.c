@@ -103,6 +103,11 @@ static bool is_refused_in_words(const struct http_call *call)
         return strstr(buf_string(&call->answer), FAILED) || cJSON_IsFalse(json_get(body, "ok"));
 }
 
+static bool is_passing(int status)
+{
+        return status == 429 || status >= 500;
+}
+
 int channel_answer(const struct http_call *call, const char *variable, struct err *err)
 {
         char code[CODE_SIZE];
@@ -117,6 +122,7 @@ int channel_answer(const struct http_call *call, const char *variable, struct er
                 return 0;
         status = status_of(call);
         read_code(call, code);
-        return err_set(err, -EPROTO, "%s: a webhook of %s answered with HTTP status %d%s%s: %s",
-                call->what, variable, status, *code ? ", " : "", code, advice_for(status));
+        return err_set(err, is_passing(status) ? -EAGAIN : -EPROTO,
+                "%s: a webhook of %s answered with HTTP status %d%s%s: %s", call->what, variable,
+                status, *code ? ", " : "", code, advice_for(status));
 }
