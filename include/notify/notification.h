@@ -67,8 +67,8 @@ struct notify_channel {
         const char *parameter; /* below the prefix, where `scaler setup` stores these */
         /* A call that posts NOTIFICATION to URL, which is secret as a whole. */
         struct http_call *(*call)(const char *url, const struct notification *notification);
-        /* 0, or negative: -EPROTO where it is refused, -EAGAIN where any would be, for now. The text
-         * names the channel, but never the URL. */
+        /* 0, or negative: -EPROTO where it is refused, -EAGAIN where any would be, for now. The
+         * text names the channel, but never the URL. */
         int (*answer)(const struct http_call *call, struct err *err);
 };
 
