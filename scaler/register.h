@@ -17,7 +17,8 @@
 #include "job/registration.h"
 #include "job/token_requests.h"
 
-/* The pace lets nobody wait longer: what does waits for a limit, or while something is down. */
+/* The longest that the pace makes a job wait. One that waits longer waits for the end of a limit,
+ * or because something is down. */
 #define REGISTER_PACE_MOST_MS (60 * MSEC_PER_SEC)
 
 /* One message, and how far its job has come. */
@@ -31,12 +32,11 @@ struct registering_job {
         char scope[GITHUB_SCOPE_SIZE];
         struct registration registration;
         bool registers;
-        int64_t tried[REGISTRARS_MAX]; /* budgets of those to which GitHub refused it */
+        int64_t tried[REGISTRARS_MAX]; /* budgets of the registrars that GitHub refused */
         size_t n_tried;
-        struct setback refusal; /* of them, the one that ends first */
-        int64_t until_ms; /* wall clock: it waits so long, to keep the pace or for a limit; 0: not
-                           */
-        const struct setback *limit; /* NULL: for the pace */
+        struct setback refusal; /* of these refusals, the one that ends first */
+        int64_t until_ms; /* wall clock: until when it waits for the pace or a limit; 0: no need */
+        const struct setback *limit; /* for which it waits; NULL: for the pace */
 };
 
 /* A batch. */
@@ -49,7 +49,8 @@ struct registering {
         struct registrars registrars;
         struct registering_job *items;
         size_t n_items;
-        int64_t pace_ends_ms; /* monotonic: what the pace lets begin only later comes again */
+        int64_t pace_ends_ms; /* monotonic: a registration that would begin later than this comes
+                                 again in another batch */
 };
 
 /* Marks the message of ITEM as failed, with its job in front of the text. */
@@ -64,10 +65,10 @@ void registering_job_park(struct registering *registering, struct registering_jo
 void register_begin_budgets(struct registering *registering);
 void register_end_budgets(struct registering *registering);
 
-/* Tells those who launch that GitHub's limits let nobody be registered, where that is so. */
+/* Where GitHub's limits allow no registration at all, tells the functions that launch. */
 void register_note_limits(struct registering *registering);
 
-/* Registers what has a spec, at the pace that the limits allow. */
+/* Registers the jobs that have a spec, at the pace that GitHub's limits allow. */
 void register_items(struct registering *registering);
 
 void settle_registrations(struct registering *registering);

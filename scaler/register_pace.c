@@ -15,10 +15,11 @@
 
 /* A batch of ten takes 3.4 seconds at GitHub's pace. */
 #define PACE_MS (20 * MSEC_PER_SEC)
-/* What a registration that begins last needs. */
+/* How much of the event's time the last registration needs. */
 #define LAST_NEEDS_MS (25 * MSEC_PER_SEC)
 
-/* What else is to be done then is done: it is left out where the event may end before. */
+/* The note of a limit needs so much, and is left out where the event may end before. All else has
+ * been done by then. */
 #define NOTE_NEEDS_MS (10 * MSEC_PER_SEC)
 
 static void register_item(struct registering *registering, struct registering_job *item,
@@ -26,7 +27,7 @@ static void register_item(struct registering *registering, struct registering_jo
 {
         const struct launched *launched = &item->launched;
 
-        /* Now, not when it has a token: the next one of the batch is to know. */
+        /* Before it has a token: the next job of the batch chooses by what is left. */
         pace_spend_github(registering->scaler, registrar->budget, PACE_POINTS_POST);
         item->registers = true;
         item->registration = (struct registration){
@@ -88,7 +89,7 @@ static bool keep_pace(struct registering *registering, struct registering_job *i
         return false;
 }
 
-/* Whether A is to be waited for rather than B. */
+/* Whether a job had better wait for the end of A than of B. */
 static bool ends_first(
         const struct scaler *scaler, const struct setback *a, const struct setback *b)
 {
@@ -135,7 +136,7 @@ static bool try_another(struct registering *registering, struct registering_job 
         return false;
 }
 
-/* Each pass leaves those that go on with one App less to try. */
+/* A job that is refused tries another App in the next pass; with each there is one less to try. */
 static void try_others(struct registering *registering)
 {
         bool goes_on = true;

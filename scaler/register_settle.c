@@ -17,11 +17,11 @@
 #include "job/relaunch.h"
 #include "job/undo_launches.h"
 
-/* What failed so often, for whatever reason, fails for itself, and must not hold up others. */
+/* A message that has failed so often, for whatever reason, must not hold up others any longer. */
 #define RECEIVES_OF_ITS_OWN 4
-/* What is no limit, */
+/* After a failure that is no limit. */
 #define RETRY_MS (15 * MSEC_PER_SEC)
-/* and until settings may have been mended. */
+/* Until a person may have mended the settings. */
 #define SETTINGS_SECONDS 60
 
 struct settling {
@@ -93,7 +93,7 @@ static void emit_launched(const struct registering *registering, const struct re
                 ARRAY_SIZE(metrics), properties, ARRAY_SIZE(properties));
 }
 
-/* People were told of that. Its message could not keep it. */
+/* Whether the job has waited so long that people were told: its message cannot remember that. */
 static bool has_waited(const struct scaler *scaler, const struct record *record)
 {
         return record->receive_count > 1 && record->first_receive_ms > 0 &&
@@ -121,8 +121,8 @@ static void settle_registered(struct settling *settling, struct registering_job 
 
 /* -- not handed over -- */
 
-/* Whether SETBACK is one of this job alone, so that others need not wait for it: what is in its
- * way, what met no other of its batch, and what comes back. */
+/* Whether SETBACK is in the way of this job alone, so that others need not wait: it is about the
+ * job, no other of the batch has met it, or it comes back each time. */
 static bool is_its_own(const struct settling *settling, const struct registering_job *item,
         const struct setback *setback)
 {

@@ -162,9 +162,9 @@ static void handle_job(struct scaler *scaler, const struct delivery *delivery, s
         route_job(scaler, &job, reply);
 }
 
-/* Whether an App sent it that is not the first one, as a header says which GitHub does not sign. Of
- * an additional App that is enough to drop it; whether the rest is from GitHub, the secret says.
- * Two Apps may have one secret, and the jobs of another name its own installation, which the first
+/* Whether DELIVERY comes from another App than the first. A header says so, which GitHub does not
+ * sign: for an additional App that is enough to drop it; for any other, the signature must hold.
+ * Two Apps may share a secret, and a delivery of the second names an installation that the first
  * cannot use. */
 static bool is_of_other_app(
         const struct config *config, const struct delivery *delivery, bool is_signed)
@@ -173,8 +173,8 @@ static bool is_of_other_app(
                          : config_has_additional_app(config, delivery->app);
 }
 
-/* Drops it. The configuration is read again before that is done to a delivery which the secret says
- * is GitHub's: that App may be the first one by now. */
+/* Drops DELIVERY if it comes from another App. Where it is signed, the configuration is read again
+ * before that: the other App may be the first one by now. */
 static bool drop_of_other_app(
         struct scaler *scaler, const struct delivery *delivery, bool is_signed, struct reply *reply)
 {

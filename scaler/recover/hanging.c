@@ -16,8 +16,9 @@
 
 #include "job/token_requests.h"
 
-/* In place of the time: GitHub has shown that the runner works, or listens. It forgets a runner
- * with its job, and that must not pass for what was about to be done. */
+/* Stands in place of the time where GitHub has shown that the runner works, or listens. GitHub
+ * forgets a runner when its job ends: without this mark, we would believe that we had deregistered
+ * it. */
 #define HANGS_NOT (-1)
 /* Further ones wait for the next sweep. */
 #define SUSPECTS_MAX 50
@@ -129,7 +130,7 @@ static void announce(struct suspect *suspect)
         scaler_start(suspect->sweep->scaler, call);
 }
 
-/* Its runner works, or may: it has come online, or is gone without us. */
+/* Its runner has come online, or is gone and we did not remove it: it may work. */
 static void leave(struct suspect *suspect)
 {
         if (suspect->is_announced && !suspect->sweep->is_dry)
