@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Each with a JWT of its own: a repeated one may be refused because it is known. */
+/* Each with a JWT of its own. */
 #define TOKEN_TRIES 3
 
 int token_requests_init(struct token_requests *requests, struct scaler *scaler, struct err *err)
@@ -75,6 +75,13 @@ static void end_request(struct token_request *request)
 
 static void request_token(struct token_request *request);
 
+/* Whether GitHub may have refused the JWT of CALL because it knew it from an earlier try. What it
+ * fails at was tried often enough. */
+static bool may_know_jwt(const struct http_call *call, int result)
+{
+        return result == -EKEYREJECTED && call->tries > 1;
+}
+
 static void on_token(struct http_call *answered, void *userdata)
 {
         _cleanup_(http_call_freep) struct http_call *call = answered;
@@ -87,7 +94,7 @@ static void on_token(struct http_call *answered, void *userdata)
         if (r < 0)
                 request->setback =
                         setback_by_github(requests->scaler, request->installation, call, r, &err);
-        if (r < 0 && call->tries > 1 && request->tries < TOKEN_TRIES)
+        if (may_know_jwt(call, r) && request->tries < TOKEN_TRIES)
                 request_token(request);
         else
                 end_request(request);
@@ -214,7 +221,7 @@ int ensure_token(
                         return r;
                 scaler_call(scaler, call);
                 r = github_access_token_answer(github, call, installation, err);
-                if (r == 0 || call->tries == 1)
+                if (!may_know_jwt(call, r))
                         break;
         }
         *refused_of(scaler, github) = r == -EKEYREJECTED;

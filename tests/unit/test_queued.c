@@ -547,6 +547,42 @@ static void without_a_token_nothing_more_is_launched(void **state)
         assert_string_equal(queued_one(stage, body), STAGE_NONE_FAILED);
 }
 
+static void expect_token_answer(struct stage *stage, int status, const char *answer)
+{
+        script_expect(stage->script, "POST", "/access_tokens", NULL, status, answer);
+}
+
+/* An outage does not get more calls for a token than for anything else. */
+static void a_token_that_github_fails_to_give_is_tried_as_often_as_any_call(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        for (int i = 0; i < 2 * 3; i++) /* here `queued` and `register` share a process */
+                expect_token_answer(stage, 503, "<html>");
+        expect_launch(stage, NULL, 1, 1);
+        stage_expect_sent(stage, "wait: GitHub refuses");
+        assert_string_equal(
+                queued_one(stage, queued_job_with(1, "linux", ",\"installation\":4711")),
+                STAGE_FAILED("1"));
+}
+
+static void a_jwt_that_github_may_know_is_replaced(void **state)
+{
+        struct stage *stage = *state;
+
+        stage_become_app(stage);
+        expect_token_answer(stage, 503, "<html>");
+        expect_token_answer(stage, 401, "{\"message\":\"known\"}");
+        expect_token_answer(
+                stage, 201, "{\"token\":\"ghs_x\",\"expires_at\":\"2026-01-02T04:04:05Z\"}");
+        expect_launch(stage, NULL, 1, 1);
+        expect_registration(stage, 1);
+        assert_string_equal(
+                queued_one(stage, queued_job_with(1, "linux", ",\"installation\":4711")),
+                STAGE_NONE_FAILED);
+}
+
 /* A personal token that was replaced in SSM takes effect in a warm process. */
 static void a_refused_token_is_read_again(void **state)
 {
@@ -614,6 +650,8 @@ int main(void)
                 TEST(without_its_settings_jobs_wait),
                 TEST(people_hear_of_settings_whatever_comes_first),
                 TEST(without_a_token_nothing_more_is_launched),
+                TEST(a_token_that_github_fails_to_give_is_tried_as_often_as_any_call),
+                TEST(a_jwt_that_github_may_know_is_replaced),
                 TEST(a_refused_token_is_read_again),
                 TEST(a_limit_that_is_used_up_stops_launches_until_it_ends),
         };
