@@ -140,14 +140,19 @@ static int64_t at_most(int64_t ms, int64_t most)
         return ms < most ? ms : most;
 }
 
-int64_t launch_pace_wait_for_github(
-        struct scaler *scaler, const struct config *config, const struct job *job, int64_t room)
+int64_t launch_pace_pause(struct scaler *scaler, const struct config *config, const struct job *job)
 {
         int64_t pause_ms = pause_until(scaler, config, job);
 
-        if (pause_ms > 0)
-                return at_most(pause_ms - clock_wall_ms(scaler->clock), PAUSE_LOOK_MS);
-        return wait_for_hour(scaler, config, job, room);
+        return pause_ms > 0 ? at_most(pause_ms - clock_wall_ms(scaler->clock), PAUSE_LOOK_MS) : 0;
+}
+
+int64_t launch_pace_wait_for_github(
+        struct scaler *scaler, const struct config *config, const struct job *job, int64_t room)
+{
+        int64_t pause_ms = launch_pace_pause(scaler, config, job);
+
+        return pause_ms > 0 ? pause_ms : wait_for_hour(scaler, config, job, room);
 }
 
 bool launch_pace_needs_hour(

@@ -20,6 +20,10 @@ int launch_pace_room(struct scaler *scaler, int64_t *ret, struct err *err);
  * which were admitted before or came at the same time. */
 int launch_pace_room_for_line(struct scaler *scaler, int64_t *ret, struct err *err);
 
+/* Milliseconds for which GitHub is left alone where JOB is registered: it fails, or a limit is
+ * reached. At most ten minutes; 0: it may be asked. */
+int64_t launch_pace_pause(
+        struct scaler *scaler, const struct config *config, const struct job *job);
 /* Milliseconds until GitHub can be expected to register JOB's machine when that has booted; 0: now.
  * ROOM is what is left of launch_pace_room_for_line(). */
 int64_t launch_pace_wait_for_github(

@@ -15,9 +15,11 @@
 #include "ask.h"
 #include "forward.h"
 #include "known_jobs.h"
+#include "launch_pace.h"
 #include "limits.h"
 #include "line.h"
 #include "park.h"
+#include "recall.h"
 #include "respec.h"
 #include "turn.h"
 
@@ -33,6 +35,9 @@
 #define LOOKS_PER_LOG 6
 
 #define AFTER_SETBACK_SECONDS 60
+
+/* What GitHub said before has to be fresh in queued.fifo as well (recall.h). */
+#define ASKED_MS (4 * 60 * MSEC_PER_SEC)
 
 /* -- taking turns -- */
 
@@ -119,17 +124,32 @@ static void look_at_run(struct question *question)
         http_finish(scaler_http(question->scaler));
 }
 
+/* Whether nothing new is to be asked: it has ended, or was sent to `queued` and back. */
+static bool is_answered(struct question *question)
+{
+        const struct scaler *scaler = question->scaler;
+        const struct job *job = question->job;
+        int64_t known_ms;
+
+        question->state = known_job(scaler, job->id, &known_ms);
+        if (question->state == JOB_STATE_ENDED)
+                return true;
+        if (clock_wall_ms(scaler->clock) - job->asked_ms >= ASKED_MS)
+                return false;
+        question->state = JOB_STATE_QUEUED;
+        question->asked_ms = job->asked_ms;
+        return true;
+}
+
 /* GitHub, asked for a job whose turn it is. */
 static int ask_for(
         struct scaler *scaler, struct job *job, struct question *question, struct err *err)
 {
         _cleanup_(token_requests_release) struct token_requests tokens = {0};
-        int64_t known_ms;
         int r;
 
         *question = (struct question){.scaler = scaler, .tokens = &tokens, .job = job};
-        question->state = known_job(scaler, job->id, &known_ms);
-        if (question->state == JOB_STATE_ENDED)
+        if (is_answered(question))
                 return 0;
         r = token_requests_init(&tokens, scaler, err);
         if (r < 0)
@@ -141,12 +161,31 @@ static int ask_for(
         return 0;
 }
 
+/* While GitHub fails or refuses, none of the lines asks it: the first that does after a pause finds
+ * out for all. */
+static bool waits_for_github(struct scaler *scaler, const struct config *config,
+        const struct job *job, int64_t *ret_seconds)
+{
+        int64_t pause_ms = launch_pace_pause(scaler, config, job);
+
+        if (pause_ms == 0)
+                return false;
+        log_info(&scaler->log, "there is room for a job, and GitHub is left alone for a while",
+                LOG_NUMBER("job", job->id), LOG_NUMBER("milliseconds", pause_ms));
+        *ret_seconds = (pause_ms + MSEC_PER_SEC - 1) / MSEC_PER_SEC;
+        return true;
+}
+
 /* There is room. */
-static int take_turn(struct scaler *scaler, struct job *job, int64_t *ret_seconds, struct err *err)
+static int take_turn(struct scaler *scaler, const struct config *config, struct job *job,
+        int64_t *ret_seconds, struct err *err)
 {
         struct question question;
-        int r = ask_for(scaler, job, &question, err);
+        int r;
 
+        if (waits_for_github(scaler, config, job, ret_seconds))
+                return LINE_WAITS;
+        r = ask_for(scaler, job, &question, err);
         if (r < 0)
                 return r;
         switch (turn_of(scaler, &question, ret_seconds)) {
@@ -173,8 +212,8 @@ static void tell_waits(struct scaler *scaler, const struct job *job, const char 
                 tell_job_is_kept(scaler, job, &parking, seconds);
 }
 
-/* `queued` has only now found no room for JOB. Until EC2 shows the same to both, its next look
- * would send it there again at once, with a question to GitHub each time. */
+/* `queued` has only now found no room for JOB. Until both count the same, and have read the same
+ * configuration, its next look would send it there again at once. */
 static bool has_just_looked(const struct job *job, int64_t receives)
 {
         return job->limited > 1 && receives <= 1;
@@ -193,7 +232,7 @@ static int look(struct scaler *scaler, const struct config *config, const struct
         limits_revoke(scaler, job);
         room = limits_room(scaler, config, spec, job->repository, &limit);
         if (!has_just_looked(job, receives) && room > count_before(scaler, config, job, rank))
-                return take_turn(scaler, job, ret_seconds, err);
+                return take_turn(scaler, config, job, ret_seconds, err);
         if (room > 0)
                 limit = LIMIT_LINE;
         note_head(scaler, job, rank);
@@ -217,8 +256,9 @@ int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t 
         if (r < 0)
                 return r;
         spec = job_respec(scaler, config, job, err);
+        *ret_seconds = LOOK_SECONDS;
         if (!spec || !limits_concern(config, spec))
-                return forward_job(scaler, job, err);
+                return has_just_looked(job, receives) ? LINE_WAITS : forward_job(scaler, job, err);
         if (limits_count(scaler, aws, config, COUNT_KEPT_MS, &setback) < 0) {
                 *ret_seconds = AFTER_SETBACK_SECONDS;
                 log_warning(&scaler->log, "job waits at its limit", LOG_NUMBER("job", job->id),

@@ -208,6 +208,45 @@ static void while_github_cannot_be_asked_it_waits(void **state)
         assert_logged(stage, "there is room for a job, and GitHub cannot be asked");
 }
 
+/* Of many lines, one asks: what GitHub fails at, or refuses, it would for all of them. */
+static void while_github_fails_one_asks_for_all_lines(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 3;
+        expect_living(stage, "");
+        for (int i = 0; i < 3; i++)
+                script_expect(stage->script, "GET", "/actions/jobs/1", NULL, 503, "<html>");
+        assert_string_equal(look(stage, 7), WAITS);
+        assert_string_equal(look_at(stage, 2, "fallback", "s", "", 7), WAITS);
+        assert_logged(stage, "GitHub is left alone for a while");
+        script_sleep(stage->script, 60 * MSEC_PER_SEC);
+        expect_living(stage, "");
+        expect_job(stage, 2, "s", "queued");
+        stage_expect_sent(stage, "queued.fifo");
+        assert_string_equal(look_at(stage, 2, "fallback", "s", "", 8), DONE);
+}
+
+/* What GitHub said before it was sent to `queued` and back does for a while. */
+static void who_was_asked_for_is_not_asked_for_again(void **state)
+{
+        struct stage *stage = *state;
+
+        stage->scaler.config->max_machines = 1;
+        for (int minutes = 3; minutes <= 4; minutes++) {
+                _cleanup_free_ char *more = mem_format(",\"limited\":2,\"asked_ms\":%lld",
+                        (long long)(clock_wall_ms(stage->scaler.clock) -
+                                    minutes * 60 * MSEC_PER_SEC));
+
+                stage->scaler.limits.counted_ms = 0;
+                expect_living(stage, "");
+                if (minutes == 4)
+                        expect_job(stage, 1, "r", "queued");
+                stage_expect_sent(stage, "\\\"asked_ms\\\":17673");
+                assert_string_equal(look_at(stage, 1, "linux", "r", more, 2), DONE);
+        }
+}
+
 static void while_ec2_cannot_be_asked_it_waits(void **state)
 {
         struct stage *stage = *state;
@@ -230,6 +269,19 @@ static void without_a_limit_the_line_goes_on(void **state)
         stage->scaler.config->max_machines = 1;
         stage_expect_sent(stage, "queued.fifo");
         assert_string_equal(look_at(stage, 1, "gone", "r", ",\"labels\":[\"nowhere\"]", 7), DONE);
+}
+
+/* `queued` may have read an older configuration, and send it back. */
+static void without_a_limit_who_comes_back_waits(void **state)
+{
+        static const char *const specs[] = {"linux", "gone"};
+        struct stage *stage = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(specs); i++) {
+                assert_string_equal(look_at(stage, 1, specs[i], "r", ",\"limited\":2", 1), WAITS);
+                stage_expect_sent(stage, "queued.fifo");
+                assert_string_equal(look_at(stage, 1, specs[i], "r", ",\"limited\":2", 2), DONE);
+        }
 }
 
 /* SQS would make it a dead letter. */
@@ -459,8 +511,11 @@ int main(void)
                 TEST(a_cancelled_run_leaves_without_a_call_for_each_job),
                 TEST(one_that_github_holds_is_sent_on),
                 TEST(while_github_cannot_be_asked_it_waits),
+                TEST(while_github_fails_one_asks_for_all_lines),
+                TEST(who_was_asked_for_is_not_asked_for_again),
                 TEST(while_ec2_cannot_be_asked_it_waits),
                 TEST(without_a_limit_the_line_goes_on),
+                TEST(without_a_limit_who_comes_back_waits),
                 TEST(after_hours_it_leaves_the_line_for_a_place_of_its_own),
                 TEST(a_long_repository_s_line_is_cut_off),
                 TEST(an_outage_makes_no_dead_letter),
