@@ -120,6 +120,7 @@ struct scaler {
         struct github *github;
         bool github_refused;         /* our key or token: it is read again before the next use */
         struct recent github_pauses; /* installations for which nothing is launched for a while */
+        struct recent github_limits; /* those that met a limit, until a minute after its end */
         struct github_budget *github_budgets; /* see job/pace.h; owned */
         size_t n_github_budgets;
         struct scaler_app **apps; /* additional ones that were asked for; owned */

@@ -111,6 +111,25 @@ bool setback_pauses_launches(
                                         clock_monotonic_ms(scaler->clock));
 }
 
+/* A limit that is met again as soon as it has ended ends in a minute at the earliest: GitHub may
+ * say "in a second" each time, and whoever goes on like that is barred for longer.
+ * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+static void note_limit(struct scaler *scaler, int64_t installation, struct setback *setback)
+{
+        int64_t now_ms = clock_monotonic_ms(scaler->clock);
+        int64_t wall_ms = clock_wall_ms(scaler->clock);
+        char key[24];
+        int64_t last_ms =
+                recent_until(&scaler->github_limits, pause_key(installation, key), now_ms);
+        bool is_again = last_ms > 0 && last_ms - PAUSE_MS <= now_ms;
+
+        if (is_again && setback->until_ms < wall_ms + PAUSE_MS)
+                setback->until_ms = wall_ms + PAUSE_MS;
+        if (setback->until_ms > wall_ms)
+                recent_note(&scaler->github_limits, key,
+                        now_ms + setback->until_ms - wall_ms + PAUSE_MS);
+}
+
 struct setback setback_by_github(struct scaler *scaler, int64_t installation,
         const struct http_call *call, int r, const struct err *err)
 {
@@ -120,6 +139,8 @@ struct setback setback_by_github(struct scaler *scaler, int64_t installation,
                 github_call_is_passing(call, clock_wall_ms(scaler->clock), &setback.until_ms);
         setback.is_limit = setback.passing && (setback.until_ms > 0 || r == -EAGAIN);
         setback.of_caller = setback.is_limit || !setback.passing || r == -EKEYREJECTED;
+        if (setback.is_limit)
+                note_limit(scaler, installation, &setback);
         if (setback.passing && (setback.is_limit || !fails_alone(scaler, installation, call)))
                 pause_launches(scaler, installation, &setback);
         return setback;

@@ -175,6 +175,28 @@ static void a_limit_pauses_no_launches_where_there_are_more_apps(void **state)
         http_call_free(call);
 }
 
+/* Those that meet a limit at the same time, or long afterwards, heed what GitHub says. */
+static void a_limit_that_is_met_again_at_its_end_lasts_a_minute(void **state)
+{
+        static const struct {
+                int64_t after_ms;
+                int64_t pause_ms;
+        } rows[] = {{0, 2000}, {1000, 2000}, {2000, 60000}, {60000, 60000}, {120001, 2000}};
+        _cleanup_(http_call_freep) struct http_call *call =
+                answered(429, "Retry-After: 2\r\n", "{}");
+        struct stage *stage = *state;
+        const struct err err = {0};
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct setback setback;
+
+                script_sleep(stage->script, rows[i].after_ms);
+                setback = setback_by_github(&stage->scaler, 1, call, -EAGAIN, &err);
+                assert_int_equal(
+                        setback.until_ms - clock_wall_ms(stage->scaler.clock), rows[i].pause_ms);
+        }
+}
+
 /* What has ended already must not push out what has not. */
 static void a_limit_that_has_ended_pauses_nothing(void **state)
 {
@@ -259,6 +281,7 @@ int main(void)
                 TEST(jobs_that_fail_one_after_the_other_pause_launches),
                 TEST(an_outage_pushes_out_no_other_pause),
                 TEST(an_answer_ends_the_pause),
+                TEST(a_limit_that_is_met_again_at_its_end_lasts_a_minute),
                 TEST(a_limit_that_has_ended_pauses_nothing),
                 TEST(a_limit_pauses_no_launches_where_there_are_more_apps),
                 TEST(a_setback_has_result_and_cause),
