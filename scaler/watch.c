@@ -17,22 +17,27 @@
 #include "handler.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "job/follow.h"
 #include "job/forward.h"
 #include "job/job.h"
+#include "job/launch_name.h"
 #include "job/line.h"
 #include "job/park.h"
 #include "job/rerun.h"
 #include "job/watch_jobs.h"
 
+#define KEY_SIZE (LAUNCH_NAME_SIZE + EC2_ID_SIZE + 48)
+
 /* A batch, and the watches in it. */
 struct watching {
         struct watched *items;
         size_t n_items;
-        struct record **records; /* of each item */
+        struct record **records; /* of each item, */
+        char (*keys)[KEY_SIZE];  /* and which watch of its launch it was */
 };
 
 static void watching_release(struct watching *watching)
@@ -41,7 +46,37 @@ static void watching_release(struct watching *watching)
                 job_release(&watching->items[i].job);
         free(watching->items);
         free(watching->records);
+        free(watching->keys);
 }
+
+/* -- watches that come twice -- */
+
+static void write_key(const struct job *job, char key[static KEY_SIZE])
+{
+        char name[LAUNCH_NAME_SIZE];
+
+        launch_name(job, name);
+        snprintf(key, KEY_SIZE, "%s %s %lld %lld", name, job->instance, (long long)job->watches,
+                (long long)job->waits);
+}
+
+/* Whether what follows from the watch of KEY was sent a moment ago, or is about to be. Each of two
+ * would be followed by one of its own, again and again, until its job runs. */
+static bool is_double(const struct scaler *scaler, const struct watching *watching, const char *key)
+{
+        for (size_t i = 0; i < watching->n_items; i++)
+                if (strcmp(watching->keys[i], key) == 0)
+                        return true;
+        return recent_has(&scaler->watched, key, clock_monotonic_ms(scaler->clock));
+}
+
+static void note_done(struct scaler *scaler, const char *key)
+{
+        recent_note(&scaler->watched, key,
+                clock_monotonic_ms(scaler->clock) + FOLLOW_LATE_SECONDS * MSEC_PER_SEC);
+}
+
+/* -- reading the batch -- */
 
 /* One that is parked for longer than SQS can delay a message waits on. */
 static int unpark(struct scaler *scaler, struct job *job, struct err *err)
@@ -79,6 +114,9 @@ static int read_record(
                         "job %lld: the message is neither of a parked or lost job nor a watch",
                         (long long)job.id);
         record->final = false;
+        write_key(&job, watching->keys[watching->n_items]);
+        if (is_double(scaler, watching, watching->keys[watching->n_items]))
+                return 0;
         watching->records[watching->n_items] = record;
         watching->items[watching->n_items++].job = job;
         job = (struct job){0};
@@ -126,6 +164,8 @@ static void look(struct scaler *scaler, const struct watching *watching)
                 if (r < 0 || watched->result < 0)
                         record_fail(scaler, watching->records[i], r < 0 ? r : watched->result,
                                 r < 0 ? &err : &watched->err);
+                else
+                        note_done(scaler, watching->keys[i]);
                 renew(scaler, watching->records[i]);
         }
 }
@@ -136,6 +176,7 @@ void watch_handle(struct scaler *scaler, struct batch *batch)
         _cleanup_(watching_release) struct watching watching = {
                 .items = mem_alloc(n * sizeof(struct watched)),
                 .records = mem_alloc(n * sizeof(struct record *)),
+                .keys = mem_alloc(n * sizeof(*watching.keys)),
         };
 
         batch_each(scaler, batch, read_record, &watching);

@@ -34,8 +34,10 @@
         STAGE_TAG("scale-agent:job-url", "https://github.test/" job) \
         STAGE_TAG("scale-agent:job-attempt", "1")
 
+/* Each time it is another watch, whatever BODY says. */
 static const char *watch(struct stage *stage, const char *body)
 {
+        stage->scaler.watched = (struct recent){0};
         return stage_one(stage, watch_handle, body);
 }
 

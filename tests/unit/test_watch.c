@@ -59,8 +59,10 @@ static void expect_job(struct stage *stage, int status, const char *answer)
                 answer);
 }
 
+/* Each time it is another watch, whatever BODY says. */
 static const char *watch(struct stage *stage, const char *body)
 {
+        stage->scaler.watched = (struct recent){0};
         return stage_one(stage, watch_handle, body);
 }
 
@@ -821,6 +823,7 @@ static const char *watch_ten(struct stage *stage)
                         100 + i, 100 + i, i);
                 messages[i] = (struct stage_message){ids[i], bodies[i], 0, NULL};
         }
+        stage->scaler.watched = (struct recent){0};
         return stage_batch(stage, watch_handle, messages, 10);
 }
 
@@ -1017,6 +1020,7 @@ static void a_run_that_is_not_shown_decides_nothing(void **state)
                 stage_expect_sent(stage, "\\\"missing\\\":1,");
         assert_string_equal(stage_batch(stage, watch_handle, messages, 2), STAGE_NONE_FAILED);
 
+        stage->scaler.watched = (struct recent){0};
         expect_machines(stage, BY_JOB, "");
         expect_machines(stage, BY_ID, "");
         script_expect(stage->script, "GET", RUN_JOBS, NULL, 403, "{\"message\":\"no\"}");
