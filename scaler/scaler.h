@@ -150,7 +150,7 @@ struct scaler {
         struct machine_limits limits; /* of machines */
         struct recent shown;          /* notifications that people have seen */
         struct recent reported;       /* launches and stages that were told, or given back */
-        struct recent watched;        /* watches that were followed by something: watch.c */
+        struct recent watched;        /* looks at jobs that were followed by another: watch.c */
         struct recent unanswered; /* runs of jobs in line of which GitHub cannot tell: job/turn.c */
         struct recent unread_hooks; /* webhooks that people were told `recover` cannot read */
         struct recent clean;        /* machines that have left nothing (job/handle_report.h) */

@@ -17,7 +17,6 @@
 #include "handler.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,38 +29,40 @@
 #include "job/rerun.h"
 #include "job/watch_jobs.h"
 
-#define KEY_SIZE (LAUNCH_NAME_SIZE + EC2_ID_SIZE + 48)
-
 /* A batch, and the watches in it. */
 struct watching {
         struct watched *items;
         size_t n_items;
         struct record **records; /* of each item, */
-        char (*keys)[KEY_SIZE];  /* and which watch of its launch it was */
+        char **keys;             /* and which look at its job it was */
 };
 
 static void watching_release(struct watching *watching)
 {
-        for (size_t i = 0; i < watching->n_items; i++)
+        for (size_t i = 0; i < watching->n_items; i++) {
                 job_release(&watching->items[i].job);
+                free(watching->keys[i]);
+        }
         free(watching->items);
         free(watching->records);
         free(watching->keys);
 }
 
-/* -- watches that come twice -- */
+/* -- what comes twice -- */
 
-static void write_key(const struct job *job, char key[static KEY_SIZE])
+static char *key_of(const struct job *job)
 {
         char name[LAUNCH_NAME_SIZE];
 
         launch_name(job, name);
-        snprintf(key, KEY_SIZE, "%s %s %lld %lld", name, job->instance, (long long)job->watches,
-                (long long)job->waits);
+        return mem_format("%d %s %s %lld %lld %s", (int)job->action, name,
+                job->instance ? job->instance : "", (long long)job->watches, (long long)job->waits,
+                job->machines ? job->machines : "");
 }
 
-/* Whether what follows from the watch of KEY was sent a moment ago, or is about to be. Each of two
- * would be followed by one of its own, again and again, until its job runs. */
+/* Whether what follows from the look of KEY was sent a moment ago, or is about to be. Each of two
+ * would be followed by one of its own, again and again, and each of these may come twice as well.
+ */
 static bool is_double(const struct scaler *scaler, const struct watching *watching, const char *key)
 {
         for (size_t i = 0; i < watching->n_items; i++)
@@ -78,6 +79,20 @@ static void note_done(struct scaler *scaler, const char *key)
 
 /* -- reading the batch -- */
 
+static int look_at_lost(
+        struct scaler *scaler, const struct watching *watching, struct job *job, struct err *err)
+{
+        _cleanup_free_ char *key = key_of(job);
+        int r;
+
+        if (is_double(scaler, watching, key))
+                return 0;
+        r = rerun_lost_job(scaler, job, err);
+        if (r == 0)
+                note_done(scaler, key);
+        return r;
+}
+
 /* One that is parked for longer than SQS can delay a message waits on. */
 static int unpark(struct scaler *scaler, struct job *job, struct err *err)
 {
@@ -92,6 +107,7 @@ static int read_record(
 {
         struct watching *watching = userdata;
         _cleanup_(job_release) struct job job = {0};
+        _cleanup_free_ char *key = NULL;
         int r = job_parse(record->body, strlen(record->body), &job, err);
 
         record->final = r < 0;
@@ -100,7 +116,7 @@ static int read_record(
         if (job.action == JOB_QUEUED)
                 return unpark(scaler, &job, err);
         if (job.action == JOB_LOST)
-                return rerun_lost_job(scaler, &job, err);
+                return look_at_lost(scaler, watching, &job, err);
         if (job.action == JOB_PACED || job.action == JOB_LIMITED) {
                 record->receives_max = LINE_RECEIVES_MAX;
                 return err_set(err, -ENOTSUP,
@@ -114,9 +130,10 @@ static int read_record(
                         "job %lld: the message is neither of a parked or lost job nor a watch",
                         (long long)job.id);
         record->final = false;
-        write_key(&job, watching->keys[watching->n_items]);
-        if (is_double(scaler, watching, watching->keys[watching->n_items]))
+        key = key_of(&job);
+        if (is_double(scaler, watching, key))
                 return 0;
+        watching->keys[watching->n_items] = MEM_STEAL(key);
         watching->records[watching->n_items] = record;
         watching->items[watching->n_items++].job = job;
         job = (struct job){0};
@@ -176,7 +193,7 @@ void watch_handle(struct scaler *scaler, struct batch *batch)
         _cleanup_(watching_release) struct watching watching = {
                 .items = mem_alloc(n * sizeof(struct watched)),
                 .records = mem_alloc(n * sizeof(struct record *)),
-                .keys = mem_alloc(n * sizeof(*watching.keys)),
+                .keys = mem_alloc(n * sizeof(char *)),
         };
 
         batch_each(scaler, batch, read_record, &watching);

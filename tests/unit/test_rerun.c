@@ -261,9 +261,28 @@ static void expect_complete(struct stage *stage)
         expect_run(stage, 200, RUN_JSON("7", "70", "1", "completed"));
 }
 
+/* Each time it is another look, whatever BODY says. */
 static const char *look(struct stage *stage, const char *body)
 {
+        stage->scaler.watched = (struct recent){0};
         return stage_one(stage, watch_handle, body);
+}
+
+/* Each of two would be followed by one of its own. */
+static void of_a_message_that_comes_twice_one_goes_on(void **state)
+{
+        struct stage *stage = *state;
+
+        expect_look(stage, "");
+        expect_run(stage, 200, RUN_JSON("7", "70", "1", "in_progress"));
+        expect_again(stage, "\\\"watches\\\":1,");
+        assert_string_equal(look(stage, LOST("")), STAGE_NONE_FAILED);
+        assert_string_equal(stage_one(stage, watch_handle, LOST("")), STAGE_NONE_FAILED);
+        expect_look(stage, "");
+        expect_run(stage, 200, RUN_JSON("7", "70", "1", "in_progress"));
+        expect_again(stage, "\\\"watches\\\":2,");
+        assert_string_equal(
+                stage_one(stage, watch_handle, LOST(",\"watches\":1")), STAGE_NONE_FAILED);
 }
 
 /* A new message, later each time, which notes what else the run has lost until then. */
@@ -737,6 +756,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_table_decides),
                 cmocka_unit_test(a_newer_run_of_the_same_branch_supersedes),
+                TEST(of_a_message_that_comes_twice_one_goes_on),
                 TEST(a_run_that_goes_on_is_looked_at_again),
                 TEST(a_repository_may_be_called_job),
                 TEST(a_lost_job_alone_is_run_again_and_told),
