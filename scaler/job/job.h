@@ -90,7 +90,8 @@ struct job {
         int64_t offer;         /* index of the offer where the next try begins */
         char *left_out;        /* the pools that the next try does not ask for: see pools.h */
         int64_t launch;        /* which launch for it this is, from 0 on: see launch_name.h */
-        int64_t relaunches;    /* of them, those whose machine ended without having run a job */
+        int64_t relaunches;    /* of them, those whose machine ended without having run a job, */
+        int64_t in_vain;       /* and those whose runner listened until its idle limit */
         int64_t missing;       /* how often GitHub did not know it, one time after the other */
         int64_t sends;         /* how often this launch was sent to queued.fifo before */
         int64_t stale;         /* not 0: time has passed since GitHub queued it; see recall.h */

@@ -47,6 +47,7 @@ static const struct integer_member integers[] = {
         {offsetof(struct job, offer), NULL, "offer", false},
         {offsetof(struct job, launch), NULL, "launch", false},
         {offsetof(struct job, relaunches), NULL, "relaunches", false},
+        {offsetof(struct job, in_vain), NULL, "in_vain", false},
         {offsetof(struct job, missing), NULL, "missing", false},
         {offsetof(struct job, sends), NULL, "sends", false},
         {offsetof(struct job, stale), NULL, "stale", false},

@@ -22,7 +22,7 @@ static const char *const reason_names[] = {
         [RELAUNCH_IN_VAIN] = "its runner listened in vain",
 };
 
-/* Seconds before the launch that follows so many machines that ended. */
+/* Seconds before the launch that follows so many machines that ended, or listened in vain. */
 static const int64_t pauses[] = {0, 0, 30, 120, 300, 900};
 #define PAUSE_AFTER_MAX 3600
 
@@ -34,13 +34,15 @@ static int64_t max_relaunches(const struct config_spec *spec)
         return spec ? spec->max_relaunches : MAX_RELAUNCHES_DEFAULT;
 }
 
+/* GitHub may assign late, or never: as where the runner group is closed to the job's repository. */
 static int64_t pause_seconds(const struct config_spec *spec, const struct job *job)
 {
         int64_t last = (int64_t)ARRAY_SIZE(pauses) - 1;
+        int64_t n = job->relaunches > job->in_vain ? job->relaunches : job->in_vain;
 
-        if (job->relaunches > max_relaunches(spec))
+        if (n > max_relaunches(spec))
                 return PAUSE_AFTER_MAX;
-        return pauses[job->relaunches < last ? job->relaunches : last];
+        return pauses[n < last ? n : last];
 }
 
 /* The last ones are on demand, where the spec allows that: spot may be what fails. */
@@ -61,6 +63,7 @@ static void become_next_launch(
 {
         job->launch++;
         job->relaunches += reason == RELAUNCH_ENDED;
+        job->in_vain += reason == RELAUNCH_IN_VAIN;
         job->offer = next_offer(spec, job);
         job->sends = 0;
         job->tries = 0;

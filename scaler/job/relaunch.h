@@ -15,12 +15,13 @@
 enum relaunch_reason {
         RELAUNCH_ENDED,  /* its machine ended: counts */
         RELAUNCH_TAKEN,  /* another job took its machine */
-        RELAUNCH_IN_VAIN /* its runner listened until its idle limit: GitHub assigned too late */
+        RELAUNCH_IN_VAIN /* its runner listened until its idle limit: counts by itself */
 };
 
 /* Sends the next launch for JOB: at once the first time, after growing pauses later. After
  * `max_relaunches` machines that ended without having run the job, bad luck is not the cause:
- * people are told, and one machine an hour is tried. 0 or negative.
+ * people are told, and one machine an hour is tried. The same for machines to which no job came, of
+ * which people heard as they ended (notifications.h). 0 or negative.
  * JOB becomes that launch. */
 int relaunch_job(
         struct scaler *scaler, struct job *job, enum relaunch_reason reason, struct err *err);
