@@ -117,6 +117,8 @@ static const enum fault costly[] = {FAULT_DIE, FAULT_HANG, FAULT_SPOT, FAULT_DRO
 
 /* A job that is assigned so late costs a machine each time that one has idled for it. */
 #define MACHINES_FOR_A_LATE_JOB 3
+/* Five with growing pauses, and then one an hour. */
+#define MACHINES_FOR_A_VERY_LATE_JOB 9
 
 /* Faults that last, and may cost each job some. */
 static const enum fault lasting[] = {
@@ -129,7 +131,8 @@ static void check_launches(struct world *world)
 
         for (size_t i = 0; i < ARRAY_SIZE(costly); i++)
                 most += world->strikes[costly[i]];
-        most += (MACHINES_FOR_A_LATE_JOB - 1) * world->strikes[FAULT_SLOW];
+        most += (MACHINES_FOR_A_LATE_JOB - 1) * world->strikes[FAULT_SLOW] +
+                MACHINES_FOR_A_VERY_LATE_JOB * world->n_very_late;
         for (size_t i = 0; i < ARRAY_SIZE(lasting); i++)
                 most += fault_is_on(world, lasting[i]) ? 2 * (unsigned)world->n_jobs : 0;
         if (world->ran_instances > most)
@@ -144,7 +147,7 @@ static unsigned calls_of_looks(const struct world *world)
 {
         int64_t waited_ms = 0;
 
-        if (world->most_machines == 0 && world->most_of_spec == 0 && world->most_of_repository == 0)
+        if (!world->had_limits)
                 return 0;
         for (size_t i = 0; i < world->n_jobs; i++) {
                 const struct sim_job *job = world->jobs[i];

@@ -265,6 +265,15 @@ static void on_cancel(struct world *world, void *userdata)
                 job_end(world, job, "cancelled");
 }
 
+/* Now and then GitHub is so slow that one machine after the other listens in vain. */
+static int64_t slowness(struct world *world)
+{
+        if (!world_chance(world, 10))
+                return world_between(world, MINUTE, 12 * MINUTE);
+        world->n_very_late++;
+        return world_between(world, 2 * HOUR, 4 * HOUR);
+}
+
 static void on_created(struct world *world, void *userdata)
 {
         struct sim_job *job = userdata;
@@ -280,7 +289,7 @@ static void on_created(struct world *world, void *userdata)
         if (fault_strikes(world, FAULT_THEFT, 30))
                 world_after(world, world_between(world, 0, 2 * MINUTE), on_theft, job);
         if (fault_strikes(world, FAULT_SLOW, 35)) {
-                job->assignable_ms = world->now_ms + world_between(world, MINUTE, 12 * MINUTE);
+                job->assignable_ms = world->now_ms + slowness(world);
                 jobs_assign_later(world, job->assignable_ms - world->now_ms);
         }
         jobs_assign_later(world, world_between(world, 200, 2000));
@@ -318,7 +327,8 @@ void jobs_hurry(struct world *world)
                 if (job->state != JOB_STATE_WAITS || job->assignable_ms == INT64_MAX)
                         continue;
                 waits = true;
-                if (!fault_strikes(world, FAULT_SLOW, 60))
+                if (job->assignable_ms - world->now_ms > HOUR ||
+                        !fault_strikes(world, FAULT_SLOW, 60))
                         continue;
                 job->assignable_ms = world->now_ms + world_between(world, 0, 3 * SECOND);
                 jobs_assign_later(world, job->assignable_ms - world->now_ms);

@@ -355,6 +355,7 @@ void lambda_invoke(
                 .kill_at = -1,
                 .fiber = fiber_new(run_handler, run),
         };
+        rates_deliver(&run->invocation, event);
         if (fault_strikes(world, FAULT_KILL, 6))
                 run->invocation.kill_at = (int)world_random(world, 24);
         world_tell(world, "%s#%u begins", function, run->invocation.number);

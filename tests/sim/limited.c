@@ -30,6 +30,15 @@ const char *limited_repository(const struct world *world)
         return limited_name(world->n_jobs % world->n_repositories);
 }
 
+/* Functions that have read the configuration a few minutes ago still keep to them. */
+static void on_limits_removed(struct world *world, void *userdata)
+{
+        (void)userdata;
+        world_tell(world, "a person removes the limits of machines");
+        world->most_machines = world->most_of_spec = world->most_of_repository = 0;
+        lambda_configure(world);
+}
+
 void limited_draw(struct world *world)
 {
         unsigned draw = (unsigned)(world->seed / 4);
@@ -37,6 +46,9 @@ void limited_draw(struct world *world)
         world->n_repositories = 1;
         if (world->is_burst || world->seed % 4 != 3)
                 return;
+        world->had_limits = true;
+        if (draw % 5 < 2)
+                world_after(world, (2 + draw % 13) * MINUTE, on_limits_removed, NULL);
         world->n_repositories = 1 + draw % 2;
         switch (draw % 3) {
         case 0:

@@ -53,6 +53,7 @@ static void have_effect(struct wire *wire, struct try *try)
         if (!try->call || (invocation->killed && world_chance(world, 50)))
                 return;
         world->calls[try->service]++;
+        rates_call(invocation, try->service, try->call);
         service_serve(world, try->service, try->call, &try->answer);
         world_tell(world, "  %s#%u %s: %d%s%.60s", invocation->function, invocation->number,
                 try->call->what, try->answer.status, try->answer.status >= 300 ? " " : "",

@@ -15,7 +15,7 @@
  * sources.c  what hands messages to functions
  * jobs.c webhooks.c   jobs, and what is told of them
  * machine.c agent.c events.c   machines, the agent and the runner on them, and what they report
- * invariants.c at_rest.c   what must be true
+ * invariants.c at_rest.c rates.c   what must be true
  * burst.c limits.c course.c   many jobs at once, without faults, against limits
  * stories.c  lives of one machine, to compare the model of the agent with the agent
  */
@@ -346,6 +346,21 @@ struct runner {
         int64_t seen_busy_ms; /* when GitHub begins to know that it is busy */
 };
 
+/* So many of something since then. */
+struct rate {
+        int64_t since_ms;
+        double n;
+};
+
+/* Functions of which is counted how often they get a job, and what they call for it. */
+#define N_RATED 7
+
+struct job_rates {
+        struct rate deliveries;
+        struct rate github;
+        struct rate aws;
+};
+
 enum job_state { JOB_STATE_WAITS, JOB_STATE_RUNS, JOB_STATE_ENDED };
 
 struct sim_job {
@@ -365,6 +380,7 @@ struct sim_job {
         int64_t ended_ms;
         int64_t duration_ms;
         struct runner *runner;
+        struct job_rates rates[N_RATED];
 };
 
 void github_world_release(struct world *world);
@@ -410,6 +426,8 @@ struct invocation {
         bool killed;
         int64_t ahead_ms; /* of its clock: a killed process waits in no time */
         struct fiber *fiber;
+        struct sim_job *jobs[10]; /* of its messages */
+        size_t n_jobs;
 };
 
 /* Goes on with an invocation that waits. */
@@ -552,8 +570,9 @@ struct world {
                 github_budgets[2]; /* of both Apps: calls left this hour, while the limit strikes */
         int64_t github_budget_hours[2];
 
-        unsigned calls[8]; /* by service */
-        unsigned told;     /* notifications */
+        unsigned calls[8];    /* by service */
+        unsigned told;        /* notifications */
+        unsigned n_very_late; /* jobs that GitHub gives to nobody for hours */
         unsigned ran_instances;
         struct empty_fleet *empty_fleets;
         size_t n_empty_fleets;
@@ -564,7 +583,13 @@ struct world {
         unsigned most_machines; /* at the same time; */
         unsigned most_of_spec;  /* of "linux" alone; */
         unsigned most_of_repository;
+        bool had_limits; /* once */
         unsigned n_repositories;
+
+        struct app_rates {
+                struct rate points;
+                struct rate calls;
+        } app_rates[2]; /* of both Apps */
 
         bool is_burst; /* no chances: full batches, and warm processes as long as there are */
         struct limits limits;          /* all 0: none */
@@ -628,6 +653,13 @@ void invariants_at_rest(struct world *world, uint32_t enabled);
 /* Reads which checks the command line enables: "all", or names with commas. */
 bool invariants_parse(const char *text, uint32_t *ret_enabled);
 uint32_t invariants_default(void);
+
+/* -- rates.c -- */
+
+/* INVOCATION begins, with the messages of EVENT. */
+void rates_deliver(struct invocation *invocation, const char *event);
+/* It makes CALL. */
+void rates_call(struct invocation *invocation, enum service service, const struct http_call *call);
 
 /* What a seed needs after its last fault until all is at rest. */
 #define REST_MS (30 * HOUR)
