@@ -180,8 +180,6 @@ static void settle_limited(struct queued *queued, struct queued_job *item)
                 parking.n_jobs++;
                 parking.quiet = parking.quiet || other < item;
         }
-        if (item->recalled)
-                item->job.asked_ms = item->recall.asked_ms; /* it may be here again in a moment */
         park(queued, item, &parking);
 }
 

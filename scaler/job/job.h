@@ -83,8 +83,8 @@ struct job {
         int64_t tries;         /* how often it was parked for capacity */
         int64_t waits;         /* how often it was parked for another reason, one after the other */
         int64_t paced;         /* not 0: it has waited in line, to keep the pace */
-        int64_t asked_ms;      /* when GitHub said that it waits, as it was admitted, or before it
-                                  met a limit of machines; 0: it was not asked */
+        int64_t asked_ms;      /* when GitHub said that it waits, as it was admitted; 0: it was not
+                                  asked */
         int64_t limited;       /* how often it was sent to wait at a limit of machines */
         int64_t told_of;       /* why people were told that it waits: a park_reason and 1; 0: not */
         int64_t offer;         /* index of the offer where the next try begins */

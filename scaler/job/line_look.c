@@ -19,14 +19,14 @@
 #include "limits.h"
 #include "line.h"
 #include "park.h"
-#include "recall.h"
 #include "respec.h"
 #include "turn.h"
 
 #define COUNT_KEPT_MS (5 * MSEC_PER_SEC)
 
-/* Between two looks of the first of a line. */
+/* Between two looks of the first of a line; the longest after it was sent back. */
 #define LOOK_SECONDS 10
+#define SENT_BACK_SECONDS_MAX 60
 /* Who has not looked within this time has got its turn. */
 #define HEAD_MS ((LOOK_SECONDS + 5) * MSEC_PER_SEC)
 #define HEADS_MAX 1000
@@ -35,9 +35,6 @@
 #define LOOKS_PER_LOG 6
 
 #define AFTER_SETBACK_SECONDS 60
-
-/* What GitHub said before has to be fresh in queued.fifo as well (recall.h). */
-#define ASKED_MS (4 * 60 * MSEC_PER_SEC)
 
 /* -- taking turns -- */
 
@@ -124,32 +121,17 @@ static void look_at_run(struct question *question)
         http_finish(scaler_http(question->scaler));
 }
 
-/* Whether nothing new is to be asked: it has ended, or was sent to `queued` and back. */
-static bool is_answered(struct question *question)
-{
-        const struct scaler *scaler = question->scaler;
-        const struct job *job = question->job;
-        int64_t known_ms;
-
-        question->state = known_job(scaler, job->id, &known_ms);
-        if (question->state == JOB_STATE_ENDED)
-                return true;
-        if (clock_wall_ms(scaler->clock) - job->asked_ms >= ASKED_MS)
-                return false;
-        question->state = JOB_STATE_QUEUED;
-        question->asked_ms = job->asked_ms;
-        return true;
-}
-
 /* GitHub, asked for a job whose turn it is. */
 static int ask_for(
         struct scaler *scaler, struct job *job, struct question *question, struct err *err)
 {
         _cleanup_(token_requests_release) struct token_requests tokens = {0};
+        int64_t known_ms;
         int r;
 
         *question = (struct question){.scaler = scaler, .tokens = &tokens, .job = job};
-        if (is_answered(question))
+        question->state = known_job(scaler, job->id, &known_ms);
+        if (question->state == JOB_STATE_ENDED)
                 return 0;
         r = token_requests_init(&tokens, scaler, err);
         if (r < 0)
@@ -213,10 +195,20 @@ static void tell_waits(struct scaler *scaler, const struct job *job, const char 
 }
 
 /* `queued` has only now found no room for JOB. Until both count the same, and have read the same
- * configuration, its next look would send it there again at once. */
+ * configuration, its next look would send it there again at once, with a question to GitHub. */
 static bool has_just_looked(const struct job *job, int64_t receives)
 {
         return job->limited > 1 && receives <= 1;
+}
+
+/* Until its next look: longer each time that it was sent back. */
+static int64_t seconds_until_look(const struct job *job, int64_t receives)
+{
+        int64_t seconds = (job->limited - 1) * LOOK_SECONDS;
+
+        if (!has_just_looked(job, receives))
+                return LOOK_SECONDS;
+        return seconds < SENT_BACK_SECONDS_MAX ? seconds : SENT_BACK_SECONDS_MAX;
 }
 
 /* A job's look, with the machines counted. */
@@ -236,7 +228,7 @@ static int look(struct scaler *scaler, const struct config *config, const struct
         if (room > 0)
                 limit = LIMIT_LINE;
         note_head(scaler, job, rank);
-        *ret_seconds = LOOK_SECONDS;
+        *ret_seconds = seconds_until_look(job, receives);
         limits_explain(limit, config, spec, job->repository, why);
         tell_waits(scaler, job, why, receives, *ret_seconds);
         return LINE_WAITS;
@@ -256,7 +248,7 @@ int line_look(struct scaler *scaler, struct job *job, int64_t receives, int64_t 
         if (r < 0)
                 return r;
         spec = job_respec(scaler, config, job, err);
-        *ret_seconds = LOOK_SECONDS;
+        *ret_seconds = seconds_until_look(job, receives);
         if (!spec || !limits_concern(config, spec))
                 return has_just_looked(job, receives) ? LINE_WAITS : forward_job(scaler, job, err);
         if (limits_count(scaler, aws, config, COUNT_KEPT_MS, &setback) < 0) {

@@ -201,8 +201,10 @@ int park_job(struct scaler *scaler, struct job *job, const struct parking *parki
         job->tries += reasons[parking->reason].counts && !parking->no_try;
         job->waits = reasons[parking->reason].counts ? 0 : job->waits + 1;
         job->stale = job->stale || !reasons[parking->reason].keeps_fresh;
-        if (!reasons[parking->reason].keeps_fresh)
-                job->paced = 0; /* many may go on at once then: keep the pace anew */
+        if (!reasons[parking->reason].keeps_fresh) {
+                job->paced = 0;    /* many may go on at once then: keep the pace anew */
+                job->asked_ms = 0; /* an equal job's machine may serve it meanwhile */
+        }
         tells = !parking->quiet && told_after >= 0 && job->waits >= told_after;
         if (tells)
                 job->told_of = (int64_t)parking->reason + 1;

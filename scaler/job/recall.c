@@ -138,7 +138,6 @@ static enum recall_verdict judge(
         struct recall *recall, const struct question *question, const struct search *search)
 {
         recall->state = question->state;
-        recall->asked_ms = question->asked_ms;
         switch (question->state) {
         case JOB_STATE_QUEUED:
                 return judge_machine(recall, search);
@@ -171,12 +170,10 @@ void recall_jobs(struct scaler *scaler, const struct config *config, struct aws 
                         .job = recalls[i].job,
                         .known_since_ms = known_since(scaler, recalls[i].job),
                 };
-                if (was_asked(scaler, recalls[i].job)) {
+                if (was_asked(scaler, recalls[i].job))
                         questions[i].state = JOB_STATE_QUEUED;
-                        questions[i].asked_ms = recalls[i].job->asked_ms;
-                } else {
+                else
                         all[n_asked++] = &questions[i];
-                }
         }
         ask_start_all(all, n_asked);
         http_finish(scaler_http(scaler));

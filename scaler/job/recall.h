@@ -36,8 +36,7 @@ struct recall {
         struct job *job; /* set by the caller */
 
         enum recall_verdict verdict;
-        enum job_state state;           /* as GitHub has it, */
-        int64_t asked_ms;               /* since when that is known (wall clock) */
+        enum job_state state;           /* as GitHub has it */
         struct ec2_instance instance;   /* for ADOPT and RELAUNCH; without its tags */
         char bucket[STORE_BUCKET_SIZE]; /* where it looks for its hand-over; "": in SSM */
         struct setback setback;         /* for WAIT; result 0: it is held */

@@ -34,13 +34,15 @@ static int64_t max_relaunches(const struct config_spec *spec)
         return spec ? spec->max_relaunches : MAX_RELAUNCHES_DEFAULT;
 }
 
-/* GitHub may assign late, or never: as where the runner group is closed to the job's repository. */
+/* GitHub may assign late, or never: as where the runner group is closed to the job's repository.
+ * One whose tags EC2 took before anybody looked may have worked for another job, so that is no
+ * reason to wait for an hour. */
 static int64_t pause_seconds(const struct config_spec *spec, const struct job *job)
 {
         int64_t last = (int64_t)ARRAY_SIZE(pauses) - 1;
         int64_t n = job->relaunches > job->in_vain ? job->relaunches : job->in_vain;
 
-        if (n > max_relaunches(spec))
+        if (job->relaunches > max_relaunches(spec))
                 return PAUSE_AFTER_MAX;
         return pauses[n < last ? n : last];
 }

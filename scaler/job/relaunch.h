@@ -20,8 +20,8 @@ enum relaunch_reason {
 
 /* Sends the next launch for JOB: at once the first time, after growing pauses later. After
  * `max_relaunches` machines that ended without having run the job, bad luck is not the cause:
- * people are told, and one machine an hour is tried. The same for machines to which no job came, of
- * which people heard as they ended (notifications.h). 0 or negative.
+ * people are told, and one machine an hour is tried. The pauses also grow, to a quarter of an hour,
+ * with machines to which no job came, of which people heard as they ended. 0 or negative.
  * JOB becomes that launch. */
 int relaunch_job(
         struct scaler *scaler, struct job *job, enum relaunch_reason reason, struct err *err);

@@ -117,8 +117,9 @@ static const enum fault costly[] = {FAULT_DIE, FAULT_HANG, FAULT_SPOT, FAULT_DRO
 
 /* A job that is assigned so late costs a machine each time that one has idled for it. */
 #define MACHINES_FOR_A_LATE_JOB 3
-/* Five with growing pauses, and then one an hour. */
-#define MACHINES_FOR_A_VERY_LATE_JOB 9
+/* For four hours at most: five with growing pauses, and then one a quarter of an hour after the
+ * other has listened. */
+#define MACHINES_FOR_A_VERY_LATE_JOB 15
 
 /* Faults that last, and may cost each job some. */
 static const enum fault lasting[] = {
@@ -172,6 +173,7 @@ static void check_calls(struct world *world)
         for (size_t i = 0; i < N_FAULTS; i++)
                 strikes += world->strikes[i];
         most = CALLS_ALWAYS + CALLS_FOR_A_JOB * (unsigned)world->n_jobs +
+               CALLS_FOR_A_JOB * MACHINES_FOR_A_VERY_LATE_JOB * world->n_very_late +
                CALLS_FOR_A_FAULT * strikes + calls_of_looks(world);
         if (calls > most)
                 world_violate(world, "(e) %u calls for %zu jobs and %u strikes of faults", calls,

@@ -270,20 +270,6 @@ static void they_wait_past_the_line(void **state)
                 launch(stage, 1, "linux", ",\"launch\":1,\"stale\":1"), STAGE_NONE_FAILED);
 }
 
-/* It may be sent back in a moment, by one that counts differently. */
-static void what_github_said_goes_along_to_the_line(void **state)
-{
-        struct stage *stage = *state;
-
-        stage->scaler.config->max_machines = 1;
-        expect_recall(stage);
-        expect_living(stage, MACHINE("i-000000a1", "running", OF("linux", "o/r")));
-        stage_expect_sent(stage, "\\\"asked_ms\\\":17673");
-        expect_told(stage);
-        assert_string_equal(
-                launch(stage, 1, "linux", ",\"limited\":1,\"stale\":1"), STAGE_NONE_FAILED);
-}
-
 /* What has a machine needs no other. */
 static void an_adopted_machine_needs_no_room(void **state)
 {
@@ -413,7 +399,6 @@ int main(void)
                 TEST(who_waits_comes_before_a_new_job),
                 TEST(some_do_not_queue_up_again),
                 TEST(they_wait_past_the_line),
-                TEST(what_github_said_goes_along_to_the_line),
                 TEST(an_adopted_machine_needs_no_room),
                 TEST(what_was_launched_a_moment_ago_counts),
                 TEST(what_is_replaced_counts_no_longer),

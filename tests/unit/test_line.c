@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "job/line.h"
+#include "job/line_look.h"
 #include "queued_stage.h"
 
 #define MACHINE(id, spec, repository)               \
@@ -40,16 +41,24 @@ static void expect_run(struct stage *stage, const char *jobs)
                 NULL, 200, answer);
 }
 
-static const char *look_at(struct stage *stage, int id, const char *spec, const char *name,
-        const char *more, int receives)
-{
-        char body[600];
+#define BODY_SIZE 600
 
-        snprintf(body, sizeof(body),
+static void write_body(
+        char body[static BODY_SIZE], int id, const char *spec, const char *name, const char *more)
+{
+        snprintf(body, BODY_SIZE,
                 "{\"action\":\"limited\",\"id\":%d,\"run_id\":2,\"attempt\":1,\"repository\":"
                 "\"o/%s\",\"name\":\"build\",\"labels\":[\"%s\"],\"spec\":\"%s\","
                 "\"instance_type\":\"m7i.large\",\"stale\":1%s}",
                 id, name, strcmp(spec, "gone") == 0 ? "nowhere" : "linux", spec, more);
+}
+
+static const char *look_at(struct stage *stage, int id, const char *spec, const char *name,
+        const char *more, int receives)
+{
+        char body[BODY_SIZE];
+
+        write_body(body, id, spec, name, more);
         return stage_batch(
                 stage, admit_handle, &(const struct stage_message){"m1", body, receives, NULL}, 1);
 }
@@ -227,23 +236,30 @@ static void while_github_fails_one_asks_for_all_lines(void **state)
         assert_string_equal(look_at(stage, 2, "fallback", "s", "", 8), DONE);
 }
 
-/* What GitHub said before it was sent to `queued` and back does for a while. */
-static void who_was_asked_for_is_not_asked_for_again(void **state)
+/* So that a job which goes to and fro for minutes is asked for a few times. */
+static void who_comes_back_again_and_again_looks_later_each_time(void **state)
 {
+        static const struct {
+                int limited;
+                int64_t seconds;
+        } rows[] = {{2, 10}, {3, 20}, {7, 60}, {99, 60}};
         struct stage *stage = *state;
 
-        stage->scaler.config->max_machines = 1;
-        for (int minutes = 3; minutes <= 4; minutes++) {
-                _cleanup_free_ char *more = mem_format(",\"limited\":2,\"asked_ms\":%lld",
-                        (long long)(clock_wall_ms(stage->scaler.clock) -
-                                    minutes * 60 * MSEC_PER_SEC));
+        for (size_t i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
+                _cleanup_(job_release) struct job job = {0};
+                char body[BODY_SIZE];
+                int64_t seconds;
+                struct err err;
 
+                write_body(body, 1, "linux", "r", "");
+                assert_int_equal(job_parse(body, strlen(body), &job, &err), 0);
+                job.limited = rows[i / 2].limited;
+                stage->scaler.config->max_machines = (int64_t)i % 2; /* 0: no limit any more */
                 stage->scaler.limits.counted_ms = 0;
-                expect_living(stage, "");
-                if (minutes == 4)
-                        expect_job(stage, 1, "r", "queued");
-                stage_expect_sent(stage, "\\\"asked_ms\\\":17673");
-                assert_string_equal(look_at(stage, 1, "linux", "r", more, 2), DONE);
+                if (i % 2 == 1)
+                        expect_living(stage, "");
+                assert_int_equal(line_look(&stage->scaler, &job, 1, &seconds, &err), LINE_WAITS);
+                assert_int_equal(seconds, rows[i / 2].seconds);
         }
 }
 
@@ -512,7 +528,7 @@ int main(void)
                 TEST(one_that_github_holds_is_sent_on),
                 TEST(while_github_cannot_be_asked_it_waits),
                 TEST(while_github_fails_one_asks_for_all_lines),
-                TEST(who_was_asked_for_is_not_asked_for_again),
+                TEST(who_comes_back_again_and_again_looks_later_each_time),
                 TEST(while_ec2_cannot_be_asked_it_waits),
                 TEST(without_a_limit_the_line_goes_on),
                 TEST(without_a_limit_who_comes_back_waits),

@@ -57,8 +57,12 @@ static void each_reason_has_its_way(void **state)
 
         for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 const struct parking parking = {.reason = rows[i].reason, .error = "said so"};
-                _cleanup_(job_release) struct job job = {
-                        .id = 1, .paced = 1, .tries = 1, .waits = 1, .spec = mem_string("linux")};
+                _cleanup_(job_release) struct job job = {.id = 1,
+                        .paced = 1,
+                        .asked_ms = 1,
+                        .tries = 1,
+                        .waits = 1,
+                        .spec = mem_string("linux")};
                 _cleanup_free_ char *severity =
                         rows[i].severity
                                 ? mem_format("\\\"severity\\\":\\\"%s\\\"", rows[i].severity)
@@ -84,6 +88,7 @@ static void each_reason_has_its_way(void **state)
                 assert_int_equal(job.stale, rows[i].is_stale);
                 /* What many wait for may end for all at once: they keep the pace again. */
                 assert_int_equal(job.paced, !rows[i].is_stale);
+                assert_int_equal(job.asked_ms, !rows[i].is_stale);
                 assert_int_equal(job.told_of, severity ? (int)rows[i].reason + 1 : 0);
                 if (rows[i].is_counted)
                         assert_logged(stage, "\"Parked\":1");

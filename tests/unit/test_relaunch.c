@@ -54,20 +54,15 @@ static void each_launch_waits_longer(void **state)
 /* Where GitHub gives the job to none of its runners. */
 static void so_does_each_that_follows_one_in_vain(void **state)
 {
-        static const int seconds[] = {0, 30, 120, 300, 900, 3600};
+        static const int seconds[] = {0, 30, 120, 300, 900, 900};
         struct stage *stage = *state;
-        int64_t now_s = clock_wall_ms(stage->scaler.clock) / MSEC_PER_SEC;
         struct job job = {.id = 1, .attempt = 1, .repository = mem_string("o/r")};
 
         for (size_t i = 0; i < ARRAY_SIZE(seconds); i++) {
                 _cleanup_free_ char *text = mem_format("\"DelaySeconds\":%d}", seconds[i]);
-                _cleanup_free_ char *until =
-                        mem_format("not_before_ms\\\":%lld", (long long)(now_s + seconds[i]));
                 struct err err;
 
-                stage_expect_sent(stage, seconds[i] == 0      ? "sqs.test/queued.fifo"
-                                         : seconds[i] == 3600 ? until
-                                                              : text);
+                stage_expect_sent(stage, seconds[i] == 0 ? "sqs.test/queued.fifo" : text);
                 assert_int_equal(relaunch_job(&stage->scaler, &job, RELAUNCH_IN_VAIN, &err), 0);
                 assert_int_equal(job.in_vain, i + 1);
                 assert_int_equal(job.relaunches, 0);
