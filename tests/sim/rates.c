@@ -20,8 +20,8 @@
 #define POINTS_A_MINUTE 900
 #define CALLS_AN_HOUR 5000
 
-/* Of one job, in a minute. Faults let a webhook come up to three times, a message twice, and begin
- * a function again whose process has ended. */
+/* Of one job, in a minute. Faults let a webhook come up to three times, a message twice, begin a
+ * function again whose process has ended, and after an outage of SQS all that comes at once. */
 static const struct {
         const char *function;
         unsigned deliveries;
@@ -30,9 +30,9 @@ static const struct {
         {"queued", 10, 60},   /* whom `admit` sends to and fro, waits for ten seconds */
         {"admit", 66, 240},   /* the first in paced.fifo looks each second, with three calls */
         {"register", 10, 60}, /* what is no limit, is waited for 15 seconds */
-        {"watch", 20, 60},    /* a minute lies between two watches, each of which may have twins */
-        {"in_progress", 16, 60}, /* what fails comes again after 15 seconds, and then after 60 */
-        {"completed", 16, 60},
+        {"watch", 20, 100},   /* a minute lies between two watches, each of which may have twins */
+        {"in_progress", 30, 90}, /* what fails comes again after 15 seconds, and then after 60 */
+        {"completed", 30, 90},
         {"instance", 24, 60}, /* a machine has six events, some of which an agent repeats */
 };
 
@@ -57,6 +57,15 @@ static size_t row_of(const char *function)
 
 /* -- each job -- */
 
+static void add_job(struct invocation *invocation, struct sim_job *job)
+{
+        for (size_t i = 0; i < invocation->n_jobs; i++)
+                if (invocation->jobs[i] == job)
+                        return;
+        if (job)
+                invocation->jobs[invocation->n_jobs++] = job;
+}
+
 /* Its messages are JSON within JSON. */
 static void find_jobs(struct invocation *invocation, const char *event)
 {
@@ -64,12 +73,8 @@ static void find_jobs(struct invocation *invocation, const char *event)
         const char *at = event;
 
         while (invocation->n_jobs < ARRAY_SIZE(invocation->jobs) && (at = strstr(at, member))) {
-                struct sim_job *job;
-
                 at += strlen(member);
-                job = job_find(invocation->world, strtoll(at, NULL, 10));
-                if (job)
-                        invocation->jobs[invocation->n_jobs++] = job;
+                add_job(invocation, job_find(invocation->world, strtoll(at, NULL, 10)));
         }
 }
 
