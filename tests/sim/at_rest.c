@@ -117,9 +117,11 @@ static const enum fault costly[] = {FAULT_DIE, FAULT_HANG, FAULT_SPOT, FAULT_DRO
 
 /* A job that is assigned so late costs a machine each time that one has idled for it. */
 #define MACHINES_FOR_A_LATE_JOB 3
-/* For four hours at most: five with growing pauses, and then one a quarter of an hour after the
- * other has listened. */
-#define MACHINES_FOR_A_VERY_LATE_JOB 15
+/* Five with growing pauses, and then one a quarter of an hour after the other has listened. */
+static unsigned machines_in_vain(const struct world *world)
+{
+        return 5 * world->n_very_late + (unsigned)(world->very_late_ms / (20 * MINUTE));
+}
 
 /* Faults that last, and may cost each job some. */
 static const enum fault lasting[] = {
@@ -133,7 +135,7 @@ static void check_launches(struct world *world)
         for (size_t i = 0; i < ARRAY_SIZE(costly); i++)
                 most += world->strikes[costly[i]];
         most += (MACHINES_FOR_A_LATE_JOB - 1) * world->strikes[FAULT_SLOW] +
-                MACHINES_FOR_A_VERY_LATE_JOB * world->n_very_late;
+                machines_in_vain(world);
         for (size_t i = 0; i < ARRAY_SIZE(lasting); i++)
                 most += fault_is_on(world, lasting[i]) ? 2 * (unsigned)world->n_jobs : 0;
         if (world->ran_instances > most)
@@ -173,8 +175,8 @@ static void check_calls(struct world *world)
         for (size_t i = 0; i < N_FAULTS; i++)
                 strikes += world->strikes[i];
         most = CALLS_ALWAYS + CALLS_FOR_A_JOB * (unsigned)world->n_jobs +
-               CALLS_FOR_A_JOB * MACHINES_FOR_A_VERY_LATE_JOB * world->n_very_late +
-               CALLS_FOR_A_FAULT * strikes + calls_of_looks(world);
+               CALLS_FOR_A_JOB * machines_in_vain(world) + CALLS_FOR_A_FAULT * strikes +
+               calls_of_looks(world);
         if (calls > most)
                 world_violate(world, "(e) %u calls for %zu jobs and %u strikes of faults", calls,
                         world->n_jobs, strikes);

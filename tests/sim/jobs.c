@@ -268,10 +268,13 @@ static void on_cancel(struct world *world, void *userdata)
 /* Now and then GitHub is so slow that one machine after the other listens in vain. */
 static int64_t slowness(struct world *world)
 {
+        int64_t late_ms = world_between(world, 2 * HOUR, 8 * HOUR);
+
         if (!world_chance(world, 10))
                 return world_between(world, MINUTE, 12 * MINUTE);
         world->n_very_late++;
-        return world_between(world, 2 * HOUR, 4 * HOUR);
+        world->very_late_ms += late_ms;
+        return late_ms;
 }
 
 static void on_created(struct world *world, void *userdata)

@@ -572,7 +572,8 @@ struct world {
 
         unsigned calls[8];    /* by service */
         unsigned told;        /* notifications */
-        unsigned n_very_late; /* jobs that GitHub gives to nobody for hours */
+        unsigned n_very_late; /* jobs that GitHub gives to nobody for hours, */
+        int64_t very_late_ms; /* and how many those are together */
         unsigned ran_instances;
         struct empty_fleet *empty_fleets;
         size_t n_empty_fleets;
