@@ -187,9 +187,11 @@ static void settle_job(struct settling *settling, struct queued_job *item)
 {
         if (item->ignored)
                 return;
-        if (item->paced)
+        if (item->paced) {
+                /* EC2 may not have shown yet what was launched for it before. */
+                item->job.stale = item->job.stale || item->record->receive_count > 1;
                 settling->paced[settling->n_paced++] = item;
-        else if (item->launched)
+        } else if (item->launched)
                 settling->launched[settling->n_launched++] = item;
         else if (item->limit != LIMIT_NONE)
                 settle_limited(settling->queued, item);

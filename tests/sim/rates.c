@@ -33,7 +33,7 @@ static const struct {
         {"watch", 20, 100},   /* a minute lies between two watches, each of which may have twins */
         {"in_progress", 30, 90}, /* what fails comes again after 15 seconds, and then after 60 */
         {"completed", 30, 90},
-        {"instance", 24, 60}, /* a machine has six events, some of which an agent repeats */
+        {"instance", 24, 90}, /* a machine has six events, some of which an agent repeats */
 };
 
 /* Whether N more are beyond MOST, for the first time within SPAN. */
