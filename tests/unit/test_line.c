@@ -217,23 +217,27 @@ static void while_github_cannot_be_asked_it_waits(void **state)
         assert_logged(stage, "there is room for a job, and GitHub cannot be asked");
 }
 
-/* Of many lines, one asks: what GitHub fails at, or refuses, it would for all of them. */
+/* It may fail for one job alone. Where it fails for two, it would for all lines: after a minute,
+ * one of them asks again. */
 static void while_github_fails_one_asks_for_all_lines(void **state)
 {
         struct stage *stage = *state;
 
-        stage->scaler.config->max_machines = 3;
+        stage->scaler.config->max_machines = 4;
         expect_living(stage, "");
-        for (int i = 0; i < 3; i++)
-                script_expect(stage->script, "GET", "/actions/jobs/1", NULL, 503, "<html>");
+        for (int i = 0; i < 6; i++)
+                script_expect(stage->script, "GET", i < 3 ? "/actions/jobs/1" : "/actions/jobs/2",
+                        NULL, 503, "<html>");
         assert_string_equal(look(stage, 7), WAITS);
-        assert_string_equal(look_at(stage, 2, "fallback", "s", "", 7), WAITS);
+        assert_string_equal(look_at(stage, 2, "linux", "r", "", 7), WAITS);
+        assert_not_logged(stage, "GitHub is left alone for a while");
+        assert_string_equal(look_at(stage, 3, "fallback", "s", "", 7), WAITS);
         assert_logged(stage, "GitHub is left alone for a while");
         script_sleep(stage->script, 60 * MSEC_PER_SEC);
         expect_living(stage, "");
-        expect_job(stage, 2, "s", "queued");
+        expect_job(stage, 3, "s", "queued");
         stage_expect_sent(stage, "queued.fifo");
-        assert_string_equal(look_at(stage, 2, "fallback", "s", "", 8), DONE);
+        assert_string_equal(look_at(stage, 3, "fallback", "s", "", 8), DONE);
 }
 
 /* So that a job which goes to and fro for minutes is asked for a few times. */
