@@ -104,6 +104,9 @@ struct world_message {
         char *body;
 };
 
+#define WORLD_LOOKS 64
+#define WORLD_LOOK_SIZE 200
+
 struct world {
         const uint8_t *bytes;
         size_t left;
@@ -134,6 +137,8 @@ struct world {
         struct world_habits habits;
         struct world_message sent[WORLD_SENT];
         size_t n_sent;
+        char looks[WORLD_LOOKS][WORLD_LOOK_SIZE]; /* messages of `watch` that another followed */
+        size_t n_looks;
         struct world_token tokens[WORLD_TOKENS];
         size_t n_tokens;
         unsigned event;         /* the number of this one */

@@ -102,9 +102,49 @@ static bool is_settled(const struct world_judged *judged, int64_t number, const 
                (job->is_fork && strcmp(judged->name, "queued") == 0);
 }
 
+/* Tells which look at which machine a message of `watch` asks for. */
+static void name_look(const cJSON *message, char name[static WORLD_LOOK_SIZE])
+{
+        static const char *const texts[] = {"action", "instance", "machines"};
+        static const char *const numbers[] = {
+                "id", "run_id", "attempt", "launch", "watches", "waits"};
+        size_t size = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+                const char *text = json_string(message, texts[i]);
+
+                size += (size_t)snprintf(
+                        name + size, WORLD_LOOK_SIZE - size, "%.40s ", text ? text : "");
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(numbers) && size < WORLD_LOOK_SIZE; i++)
+                size += (size_t)snprintf(name + size, WORLD_LOOK_SIZE - size, "%lld ",
+                        (long long)json_integer(message, numbers[i], 0));
+}
+
+/* Whether MESSAGE came before and another has followed it: that one is the promise now. */
+static bool was_followed(const cJSON *message)
+{
+        char name[WORLD_LOOK_SIZE];
+
+        name_look(message, name);
+        for (size_t i = 0; i < world.n_looks; i++)
+                if (strcmp(world.looks[i], name) == 0)
+                        return true;
+        return false;
+}
+
+static void note_followed(const struct world_judged *judged, int64_t number, const cJSON *message)
+{
+        if (!world.jobs[job_of(number, message)].is_sent || comes_again(judged, number) ||
+                world.n_looks == WORLD_LOOKS)
+                return;
+        name_look(message, world.looks[world.n_looks++]);
+}
+
 /* Checks the functions whose message is the promise to a job. */
 static void check_promises(const struct world_judged *judged)
 {
+        bool is_watch = strcmp(judged->name, "watch") == 0;
         static const char *const names[] = {"queued", "register", "admit", "watch"};
         const cJSON *record;
         int64_t id = 0;
@@ -117,6 +157,10 @@ static void check_promises(const struct world_judged *judged)
                 _cleanup_json_ cJSON *message = cJSON_Parse(body);
 
                 id++;
+                if (is_watch && message && was_followed(message))
+                        continue;
+                if (is_watch && message)
+                        note_followed(judged, id, message);
                 if (is_concerned && !is_settled(judged, id, message)) {
                         fprintf(stderr, "%s: job %d is lost: %s\n", judged->name, (int)id, body);
                         abort();
