@@ -125,9 +125,8 @@ static int read_app_key(
 
         if (!keys || !*keys)
                 return err_set(err, -ENOENT,
-                        "environment variable GITHUB_APP_KEYS is not set: it must say where the "
-                        "keys "
-                        "of additional Apps are");
+                        "environment variable GITHUB_APP_KEYS is not set: "
+                        "it must say where the keys of additional Apps are");
         reference = mem_format("%s/%" PRId64 "/private-key", keys, app->id);
         r = scaler_resolve(scaler, reference, "GITHUB_APP_KEYS", ret, err);
         return r == REFERENCE_ABSENT ? err_prefix(err, -ENOENT, "GITHUB_APP_KEYS") : r;

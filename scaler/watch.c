@@ -33,8 +33,8 @@
 struct watching {
         struct watched *items;
         size_t n_items;
-        struct record **records; /* of each item, */
-        char **keys;             /* and which look at its job it was */
+        struct record **records; /* of each item */
+        char **keys;             /* of each item: which look at its job this is */
 };
 
 static void watching_release(struct watching *watching)
@@ -60,9 +60,8 @@ static char *key_of(const struct job *job)
                 job->machines ? job->machines : "");
 }
 
-/* Whether what follows from the look of KEY was sent a moment ago, or is about to be. Each of two
- * would be followed by one of its own, again and again, and each of these may come twice as well.
- */
+/* Whether the look of KEY was done a moment ago, or is already in this batch. Two equal messages
+ * would each send the next one, and each of those may come twice again. */
 static bool is_double(const struct scaler *scaler, const struct watching *watching, const char *key)
 {
         for (size_t i = 0; i < watching->n_items; i++)

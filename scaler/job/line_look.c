@@ -24,8 +24,9 @@
 
 #define COUNT_KEPT_MS (5 * MSEC_PER_SEC)
 
-/* Between two looks of the first of a line; the longest after it was sent back. */
+/* Between two looks of the first of a line. */
 #define LOOK_SECONDS 10
+/* The longest wait of a job that `queued` has sent back, until its next look. */
 #define SENT_BACK_SECONDS_MAX 60
 /* Who has not looked within this time has got its turn. */
 #define HEAD_MS ((LOOK_SECONDS + 5) * MSEC_PER_SEC)
@@ -143,8 +144,8 @@ static int ask_for(
         return 0;
 }
 
-/* While GitHub fails or refuses, none of the lines asks it: the first that does after a pause finds
- * out for all. */
+/* While GitHub fails or refuses, no line asks it. After a pause, the first that looks asks for all.
+ */
 static bool waits_for_github(struct scaler *scaler, const struct config *config,
         const struct job *job, int64_t *ret_seconds)
 {
@@ -201,7 +202,7 @@ static bool has_just_looked(const struct job *job, int64_t receives)
         return job->limited > 1 && receives <= 1;
 }
 
-/* Until its next look: longer each time that it was sent back. */
+/* How long JOB waits for its next look: longer each time that `queued` has sent it back. */
 static int64_t seconds_until_look(const struct job *job, int64_t receives)
 {
         int64_t seconds = (job->limited - 1) * LOOK_SECONDS;

@@ -11,8 +11,8 @@
 
 #include "world.h"
 
-/* A call to GitHub may need a token, and each of the two three tries: no more than four such. Where
- * nothing fails, no job needs more than one. */
+/* A question to GitHub takes up to three tries, and so does the token for it. No function asks more
+ * than four questions a minute about one job. */
 #define GITHUB_FOR_A_JOB (4 * (3 + 3))
 
 /* What GitHub publishes for an installation: points a minute, and the least that any has an hour.
@@ -20,16 +20,17 @@
 #define POINTS_A_MINUTE 900
 #define CALLS_AN_HOUR 5000
 
-/* Of one job, in a minute. Faults let a webhook come up to three times, a message twice, begin a
- * function again whose process has ended, and after an outage of SQS all that comes at once. */
+/* What one job may cost in a minute. With faults, a webhook comes up to three times and a message
+ * twice, a function begins again when its process has ended, and after an outage of SQS everything
+ * comes at once. */
 static const struct {
         const char *function;
         unsigned deliveries;
         unsigned calls; /* to AWS: of a process that has just begun, ten */
 } bounds[N_RATED] = {
-        {"queued", 10, 60},   /* whom `admit` sends to and fro, waits for ten seconds */
+        {"queued", 10, 60},   /* a job sent back to `admit` waits for ten seconds */
         {"admit", 66, 240},   /* the first in paced.fifo looks each second, with three calls */
-        {"register", 10, 60}, /* what is no limit, is waited for 15 seconds */
+        {"register", 10, 60}, /* a failure that is no limit comes again after 15 seconds */
         {"watch", 20, 100},   /* a minute lies between two watches, each of which may have twins */
         {"in_progress", 30, 90}, /* what fails comes again after 15 seconds, and then after 60 */
         {"completed", 30, 90},
