@@ -90,9 +90,8 @@ static void show_again(struct kept_letters *letters)
         letters->stay = NULL;
         if (r < 0)
                 fprintf(stderr,
-                        "scaler: letters that stay could not be shown again: SQS hides them for up "
-                        "to "
-                        "%d seconds: %s\n",
+                        "scaler: letters that stay could not be shown again: "
+                        "SQS hides them for up to %d seconds: %s\n",
                         HIDDEN_SECONDS, err.text);
 }
 

@@ -172,9 +172,9 @@ static void tell_refused(const struct reading *reading)
         struct notification notification = {
                 .severity = NOTIFICATION_ERROR,
                 .title = "GitHub's webhooks are refused: their signature does not match",
-                .text = "The webhook's secret on GitHub is not the one that is stored, or its URL "
-                        "is "
-                        "not the stack's. Jobs wait until that is mended: `scaler setup` stores a "
+                .text = "The webhook's secret on GitHub is not the one that is stored, "
+                        "or its URL is not the stack's. Jobs wait until that is mended: `scaler "
+                        "setup` stores a "
                         "secret. Once one webhook is accepted, those that were refused are "
                         "delivered again.",
                 .key = key,

@@ -206,15 +206,21 @@ static void expect_withdrawn(struct stage *stage)
                 TAGGED);
 }
 
+/* A machine whose runner is offline: that it will be deregistered is announced. */
+static void expect_hanging(struct stage *stage)
+{
+        expect_handover(stage, 1800);
+        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
+        expect_runner(stage, "offline", "false");
+        expect_announced(stage);
+}
+
 /* One sweep deregisters its runner and marks it, and a later one ends it. */
 static void a_machine_that_hangs_ends_in_two_sweeps(void **state)
 {
         struct stage *stage = *state;
 
-        expect_handover(stage, 1800);
-        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
-        expect_runner(stage, "offline", "false");
-        expect_announced(stage);
+        expect_hanging(stage);
         expect_runner(stage, "offline", "false");
         script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
                 204, "");
@@ -238,10 +244,7 @@ static void a_machine_that_comes_to_life_meanwhile_is_left_alone(void **state)
         struct stage *stage = *state;
         _cleanup_(sweep_release) struct sweep sweep = {0};
 
-        expect_handover(stage, 1800);
-        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
-        expect_runner(stage, "offline", "false");
-        expect_announced(stage);
+        expect_hanging(stage);
         expect_runner(stage, "online", "false");
         expect_withdrawn(stage);
         assert_int_equal(run(stage, &sweep), 0);
@@ -254,10 +257,7 @@ static void a_runner_that_vanishes_meanwhile_may_work(void **state)
         struct stage *stage = *state;
         _cleanup_(sweep_release) struct sweep sweep = {0};
 
-        expect_handover(stage, 1800);
-        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
-        expect_runner(stage, "offline", "false");
-        expect_announced(stage);
+        expect_hanging(stage);
         script_expect(stage->script, "GET", STAGE_GITHUB "/repos/o/r/actions/runners?", NULL, 200,
                 "{\"runners\":[]}");
         expect_withdrawn(stage);
@@ -414,10 +414,7 @@ static void a_runner_that_may_work_keeps_its_machine(void **state)
                 "{\"runners\":[]}");
         sweep_once(stage);
         /* It took a job a moment ago. */
-        expect_handover(stage, 1800);
-        expect_machines(stage, LIVING, MACHINE(ID, "running", OLD, TAGS));
-        expect_runner(stage, "offline", "false");
-        expect_announced(stage);
+        expect_hanging(stage);
         expect_runner(stage, "offline", "false");
         script_expect(stage->script, "DELETE", STAGE_GITHUB "/repos/o/r/actions/runners/23", NULL,
                 422, "{}");
